@@ -1,0 +1,198 @@
+"""What every folding function is handed: the state, the event's place, and where to report.
+
+The one thing to know: `moved_task` is the only place where a task's state changes; it keeps every
+index of the state in step with the task itself.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappush
+
+from msgspec.structs import replace
+
+from scheduler.model.changes import Change, TaskChanged
+from scheduler.model.ids import HostId, JobId, TaskId
+from scheduler.model.task import (
+    Disconnected,
+    Finished,
+    KillInitiated,
+    Launched,
+    Placed,
+    Queued,
+    Started,
+    StartInitiated,
+    Task,
+    TaskState,
+    is_on_host,
+    place_of,
+    titus_state,
+)
+from scheduler.state import State
+from scheduler.task_table import Given, Input, moved
+
+Deadline = tuple[int, str, str]
+"""Due time, kind of deadline, task or job id."""
+
+
+@dataclass(slots=True)
+class Fold:
+    """One record being folded: the state, the place in the log, and what has changed so far."""
+
+    state: State
+    offset: int = 0
+    index: int = 0
+    changes: list[tuple[int, Change]] = field(default_factory=list)
+    deadlines: list[Deadline] = field(default_factory=list)
+    """A heap of times to look again; entries that no longer hold are dropped when due."""
+    on_finished: Callable[["Fold", Task, Task], None] | None = None
+    """What follows from an ended task (before, after); set by the machine: jobs know tasks, tasks
+    do not know jobs."""
+
+    def report(self, change: Change) -> None:
+        """Note a change at the event that is being folded."""
+        self.changes.append((self.index, change))
+
+    def touch(self, kind: str, key: object) -> None:
+        """Mark an entity whose part of the digest is stale."""
+        self.state.dirty.add((kind, key))
+
+    def wake_placement(self) -> None:
+        """Say that a round of placement could answer differently from now on."""
+        self.state.placement_inputs += 1
+
+
+def new_task(fold: Fold, task: Task) -> None:
+    """Add a task that waits for a host."""
+    state = fold.state
+    assert isinstance(task.state, Queued)
+    assert task.task_id not in state.tasks, f"task {task.task_id} exists already"
+    state.tasks[task.task_id] = task
+    state.indexes.setdefault(task.job_id, {})[task.index] = task.task_id
+    state.queue.setdefault(task.job_id, {})[task.task_id] = None
+    state.queued_tasks += 1
+    fold.touch("task", task.task_id)
+    fold.touch("index", (task.job_id, task.index))
+    if task.state.ready_at_ms > state.clock.now_ms:
+        heappush(fold.deadlines, (task.state.ready_at_ms, "ready", task.task_id))
+    else:
+        fold.wake_placement()
+    fold.report(
+        TaskChanged(
+            job_id=task.job_id,
+            task_id=task.task_id,
+            state="Accepted",
+            step="queued",
+            message=f"in place of {task.resubmit_of}" if task.resubmit_of else "",
+        )
+    )
+
+
+def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str = "") -> Task:
+    """The task after ``what`` happened to it, with everything that follows from it done."""
+    state = fold.state
+    before = state.tasks[task_id]
+    after_state = moved(before.state, what, given)
+    if after_state is before.state:
+        return before
+    after = replace(before, state=after_state)
+    state.tasks[task_id] = after
+    fold.touch("task", task_id)
+    _reindex(fold, before, after)
+    place = place_of(after_state)
+    name = titus_state(after_state)
+    fold.report(
+        TaskChanged(
+            job_id=after.job_id,
+            task_id=task_id,
+            state=name,
+            step=step or what.value,
+            reason=_reason(after_state),
+            message=given.message,
+            host_id=place.host_id if place else None,
+            hostname=state.hostname(place.host_id) if place else "",
+        )
+    )
+    if isinstance(after_state, Finished) and not isinstance(before.state, Finished):
+        assert fold.on_finished is not None
+        fold.on_finished(fold, before, after)
+    return after
+
+
+def _reason(state: TaskState) -> str:
+    return state.reason if isinstance(state, KillInitiated | Finished) else ""
+
+
+def _reindex(fold: Fold, before: Task, after: Task) -> None:
+    """Keep queue, host index, kill list and deadlines in step with one changed task."""
+    was, now = before.state, after.state
+    if isinstance(was, Queued) != isinstance(now, Queued):
+        _requeue(fold, after.job_id, after.task_id, is_queued=isinstance(now, Queued))
+    held, holds = is_on_host(was), is_on_host(now)
+    if held != holds:
+        place = place_of(now) if holds else place_of(was)
+        assert place is not None
+        _rehost(fold, place.host_id, after.task_id, is_there=holds)
+    if isinstance(now, KillInitiated) or (isinstance(now, Finished) and now.is_back):
+        fold.state.killing[after.task_id] = None
+    else:
+        fold.state.killing.pop(after.task_id, None)
+    watch(fold, after)
+
+
+def _requeue(fold: Fold, job_id: JobId, task_id: TaskId, *, is_queued: bool) -> None:
+    queue = fold.state.queue
+    if is_queued:
+        queue.setdefault(job_id, {})[task_id] = None
+        fold.state.queued_tasks += 1
+        fold.wake_placement()
+        return
+    waiting = queue[job_id]
+    del waiting[task_id]
+    fold.state.queued_tasks -= 1
+    if not waiting:
+        del queue[job_id]
+
+
+def _rehost(fold: Fold, host_id: HostId, task_id: TaskId, *, is_there: bool) -> None:
+    hosts = fold.state.host_tasks
+    if is_there:
+        hosts.setdefault(host_id, {})[task_id] = None
+        return
+    there = hosts[host_id]
+    del there[task_id]
+    fold.wake_placement()  # A unique-host rule may be free now, before the next offer is.
+    if not there:
+        del hosts[host_id]
+
+
+def watch(fold: Fold, task: Task) -> None:
+    """Note when this task must be looked at again, if ever."""
+    due_ms = due_at_ms(fold.state, task)
+    if due_ms is not None:
+        heappush(fold.deadlines, (due_ms, "task", task.task_id))
+
+
+def due_at_ms(state: State, task: Task) -> int | None:
+    """When the task's present state has lasted too long; None where it may last for ever.
+
+    Time-outs that judge count from the last election or time gap at the earliest: nobody is
+    blamed for time in which nobody looked. A runtime limit is the user's own and keeps counting.
+    """
+    policy, since = state.policy, state.clock.judging_since_ms
+    match task.state:
+        case Launched():
+            return max(task.state.since_ms, since) + policy.launch_timeout_ms
+        case StartInitiated():
+            return max(task.state.since_ms, since) + policy.start_timeout_ms
+        case Disconnected():
+            return max(task.state.since_ms, since) + policy.unreachable_timeout_ms
+        case KillInitiated():
+            if not task.state.is_unreachable:
+                return None
+            return max(task.state.since_ms, since) + policy.unreachable_timeout_ms
+        case Started():
+            kind = state.jobs[task.job_id].spec.kind
+            limit_ms = getattr(kind, "runtime_limit_ms", None)
+            return None if limit_ms is None else task.state.since_ms + int(limit_ms)
+        case Queued() | Placed() | Finished():
+            return None

@@ -1,0 +1,289 @@
+"""Proposals at their own place in the log, and what became of the accepted ones.
+
+The one thing to know: acceptance is decided here, by the state as it is at this offset, never by
+what `decide` believed. Nothing that `decide` does can over-commit a host or use an offer twice.
+"""
+
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from scheduler.fold.context import Fold, moved_task
+from scheduler.fold.offers import drop_offer, put_offer
+from scheduler.model.changes import ProposalRefused
+from scheduler.model.events import EffectEnded, EffectStarted
+from scheduler.model.ids import OfferId, ProposalId, TaskId, proposal_id_of
+from scheduler.model.proposals import (
+    DeclineOffers,
+    KillTask,
+    LaunchTasks,
+    Proposal,
+    ReconcileAll,
+    ReconcileTasks,
+    ReviveOffers,
+    SuppressOffers,
+)
+from scheduler.model.resources import Need, Resources, added, holds_ports, without_ports
+from scheduler.model.task import Finished, KillInitiated, OnHost, Placed, Queued
+from scheduler.state import Decision, HeldOffer, State
+from scheduler.task_table import Given, Input
+
+INFERRED_KILL_WINDOW_MS = 3_600_000
+
+
+def proposed(fold: Fold, proposal: Proposal) -> None:
+    """Accept the proposal, or refuse it with the reason; a refused one leaves nothing behind."""
+    proposal_id = proposal_id_of(fold.offset, fold.index)
+    why = refusal(fold.state, proposal)
+    if why:
+        fold.report(
+            ProposalRefused(proposal_id=proposal_id, kind=type(proposal).__name__, why=why)
+        )
+        fold.wake_placement()
+        return
+    offers: tuple[HeldOffer, ...] = ()
+    match proposal:
+        case LaunchTasks():
+            offers = _used(fold, proposal.offer_ids)
+            _place(fold, proposal_id, proposal)
+        case DeclineOffers():
+            offers = _used(fold, proposal.offer_ids)
+        case KillTask():
+            _kill_accepted(fold, proposal)
+        case ReconcileTasks():
+            stream = fold.state.stream
+            stream.reconcile_asked_at_ms = fold.state.clock.now_ms
+            stream.reconcile_attempts += 1
+        case ReconcileAll():
+            fold.state.stream.reconcile_all_at_ms = fold.state.clock.now_ms
+        case SuppressOffers() | ReviveOffers():
+            fold.state.stream.is_suppressed = isinstance(proposal, SuppressOffers)
+        case _:
+            assert_never(proposal)
+    decision = Decision(
+        proposal_id=proposal_id,
+        proposal=proposal,
+        accepted_at_ms=fold.state.clock.now_ms,
+        offers=offers,
+    )
+    fold.state.decisions[proposal_id] = decision
+    fold.touch("decision", proposal_id)
+
+
+def refusal(state: State, proposal: Proposal) -> str:
+    """Why the proposal cannot be accepted in this state, or empty."""
+    if state.stream.stream_id is None:
+        return "no stream to Mesos is open in this epoch"
+    match proposal:
+        case LaunchTasks():
+            return _launch_refusal(state, proposal)
+        case DeclineOffers():
+            return _offers_refusal(state, proposal.offer_ids)
+        case KillTask():
+            return _kill_refusal(state, proposal)
+        case ReconcileTasks() | ReconcileAll() | SuppressOffers() | ReviveOffers():
+            return ""
+        case _:
+            assert_never(proposal)
+
+
+def _offers_refusal(state: State, offer_ids: tuple[OfferId, ...]) -> str:
+    for offer_id in offer_ids:
+        if offer_id not in state.offers:
+            return f"offer {offer_id} is not held (used, rescinded or void)"
+    return "" if len(set(offer_ids)) == len(offer_ids) else "an offer is named twice"
+
+
+def _launch_refusal(state: State, proposal: LaunchTasks) -> str:
+    why = _offers_refusal(state, proposal.offer_ids)
+    if why:
+        return why
+    total = Resources()
+    for offer_id in proposal.offer_ids:
+        held = state.offers[offer_id]
+        if held.host_id != proposal.host_id:
+            return f"offer {offer_id} is not of host {proposal.host_id}"
+        total = added(total, held.resources)
+    seen: set[TaskId] = set()
+    for launch in proposal.launches:
+        why = _task_refusal(state, proposal, launch.task_id, seen)
+        if why:
+            return why
+        seen.add(launch.task_id)
+        need = state.jobs[state.tasks[launch.task_id].job_id].spec.container.need
+        why = lacking(total, need) or _port_refusal(total, need, launch.ports)
+        if why:
+            return f"task {launch.task_id} does not fit: {why}"
+        total = less(total, need, launch.ports)
+    return "" if seen else "nothing to launch"
+
+
+def _task_refusal(
+    state: State, proposal: LaunchTasks, task_id: TaskId, seen: set[TaskId]
+) -> str:
+    task = state.tasks.get(task_id)
+    if task is None or not isinstance(task.state, Queued):
+        return f"task {task_id} does not wait for a host"
+    if task_id in seen:
+        return f"task {task_id} is named twice"
+    if task.state.ready_at_ms > state.clock.now_ms:
+        return f"task {task_id} waits for its retry"
+    container = state.jobs[task.job_id].spec.container
+    if "uniqueHost" in container.hard_constraints:
+        there = (*state.host_tasks.get(proposal.host_id, ()), *seen)
+        if any(state.tasks[other].job_id == task.job_id for other in there):
+            return f"host {proposal.host_id} has a task of job {task.job_id} (uniqueHost)"
+    return ""
+
+
+def lacking(free: Resources, need: Need) -> str:
+    """What ``need`` misses in ``free``, in words with units; empty where it fits."""
+    if need.cpu_milli > free.cpu_milli:
+        return f"{need.cpu_milli - free.cpu_milli} thousandths of a cpu missing"
+    if need.memory_mib > free.memory_mib:
+        return f"{need.memory_mib - free.memory_mib} MiB of memory missing"
+    if need.disk_mib > free.disk_mib:
+        return f"{need.disk_mib - free.disk_mib} MiB of disk missing"
+    return ""
+
+
+def less(free: Resources, need: Need, ports: tuple[int, ...]) -> Resources:
+    """What is left of ``free`` after a task with ``need`` and these ports."""
+    return Resources(
+        free.cpu_milli - need.cpu_milli,
+        free.memory_mib - need.memory_mib,
+        free.disk_mib - need.disk_mib,
+        without_ports(free.ports, ports) if ports else free.ports,
+    )
+
+
+def _port_refusal(free: Resources, need: Need, ports: tuple[int, ...]) -> str:
+    if len(set(ports)) != need.ports:
+        return f"{need.ports} ports wanted, {len(set(ports))} given"
+    return "" if holds_ports(free.ports, ports) else "a port is not in the offers"
+
+
+def _kill_refusal(state: State, proposal: KillTask) -> str:
+    task = state.tasks.get(proposal.task_id)
+    if task is None or proposal.task_id not in state.killing:
+        return f"the log does not want task {proposal.task_id} ended"
+    if isinstance(task.state, KillInitiated):
+        return ""
+    return inferred_kill_refusal(state)
+
+
+def inferred_kill_refusal(state: State) -> str:
+    """Why no inferred kill is allowed now, or empty: they share one budget over an hour."""
+    since_ms = state.clock.now_ms - INFERRED_KILL_WINDOW_MS
+    used = sum(at_ms > since_ms for at_ms in state.clock.inferred_kills_at_ms)
+    if used < state.policy.inferred_kills_per_hour:
+        return ""
+    return f"{used} inferred kills in the last hour; the budget is used up"
+
+
+def _used(fold: Fold, offer_ids: tuple[OfferId, ...]) -> tuple[HeldOffer, ...]:
+    used = tuple(drop_offer(fold, offer_id) for offer_id in offer_ids)
+    return tuple(held for held in used if held is not None)
+
+
+def _place(fold: Fold, proposal_id: ProposalId, proposal: LaunchTasks) -> None:
+    for launch in proposal.launches:
+        place = OnHost(
+            host_id=proposal.host_id, ports=launch.ports, proposal_id=proposal_id
+        )
+        given = Given(fold.state.clock.now_ms, place=place)
+        moved_task(fold, launch.task_id, Input.LAUNCH_ACCEPTED, given)
+
+
+def _kill_accepted(fold: Fold, proposal: KillTask) -> None:
+    state = fold.state
+    task = state.tasks[proposal.task_id]
+    assert isinstance(task.state, KillInitiated | Finished)
+    state.tasks[proposal.task_id] = replace(
+        task, state=replace(task.state, kill_sent_at_ms=state.clock.now_ms)
+    )
+    fold.touch("task", proposal.task_id)
+    if isinstance(task.state, Finished):
+        since_ms = state.clock.now_ms - INFERRED_KILL_WINDOW_MS
+        kept = [at_ms for at_ms in state.clock.inferred_kills_at_ms if at_ms > since_ms]
+        state.clock.inferred_kills_at_ms = [*kept, state.clock.now_ms]
+
+
+def effect_started(fold: Fold, event: EffectStarted) -> None:
+    """The outbox may act on this decision; a launch has left the queue for good."""
+    decision = fold.state.decisions.get(event.proposal_id)
+    if decision is None or decision.is_started:
+        return  # Cancelled meanwhile, or said twice: the outbox sees that it may not act.
+    fold.state.decisions[event.proposal_id] = replace(decision, is_started=True)
+    fold.touch("decision", event.proposal_id)
+    if isinstance(decision.proposal, LaunchTasks):
+        given = Given(fold.state.clock.now_ms)
+        for launch in decision.proposal.launches:
+            moved_task(fold, launch.task_id, Input.EFFECT_STARTED, given)
+
+
+_FATES = {
+    "sent": Input.CALL_SENT,
+    "refused": Input.CALL_REFUSED,
+    "unknown": Input.CALL_UNKNOWN,
+}
+
+
+def effect_ended(fold: Fold, event: EffectEnded) -> None:
+    """A call is over: close its decision, and tell its tasks what is known."""
+    state = fold.state
+    decision = state.decisions.get(event.proposal_id)
+    if decision is None or not decision.is_started:
+        return
+    del state.decisions[event.proposal_id]
+    fold.touch("decision", event.proposal_id)
+    proposal = decision.proposal
+    if isinstance(proposal, LaunchTasks):
+        message = "" if event.fate == "sent" else f"call {event.fate}: {event.detail}"
+        given = Given(state.clock.now_ms, message=message)
+        for launch in proposal.launches:
+            if launch.task_id in state.tasks:
+                moved_task(fold, launch.task_id, _FATES[event.fate], given)
+    elif isinstance(proposal, ReconcileTasks | ReconcileAll):
+        if event.fate == "sent" and isinstance(proposal, ReconcileTasks):
+            state.stream.is_reconcile_sent = True
+            fold.wake_placement()
+    elif isinstance(proposal, SuppressOffers | ReviveOffers) and event.fate != "sent":
+        state.stream.is_suppressed = not state.stream.is_suppressed
+
+
+def cancel_launches(fold: Fold, *, is_stream_over: bool) -> None:
+    """End every open decision at the end of a stream or an epoch.
+
+    A launch that nobody started goes back to the queue. One that was started keeps its tasks as
+    they are: only Mesos can say what became of them.
+    """
+    for proposal_id in list(fold.state.decisions):
+        cancel_decision(fold, proposal_id, is_offer_kept=not is_stream_over)
+
+
+def cancel_decision(fold: Fold, proposal_id: ProposalId, *, is_offer_kept: bool) -> None:
+    """End one open decision; what it had not started is undone."""
+    state = fold.state
+    decision = state.decisions.pop(proposal_id)
+    fold.touch("decision", proposal_id)
+    if decision.is_started:
+        return
+    if is_offer_kept:
+        for held in decision.offers:
+            put_offer(fold, held)
+    if isinstance(decision.proposal, LaunchTasks):
+        given = Given(state.clock.now_ms)
+        for launch in decision.proposal.launches:
+            task = state.tasks.get(launch.task_id)
+            if task is not None and isinstance(task.state, Placed):
+                moved_task(fold, launch.task_id, Input.LAUNCH_CANCELLED, given)
+
+
+def cancel_launch_on(fold: Fold, offer_id: OfferId) -> None:
+    """An offer was taken back: undo the unstarted decision that would have used it."""
+    for proposal_id, decision in list(fold.state.decisions.items()):
+        if decision.is_started or all(held.offer_id != offer_id for held in decision.offers):
+            continue
+        cancel_decision(fold, proposal_id, is_offer_kept=True)
+        drop_offer(fold, offer_id)

@@ -1,0 +1,120 @@
+"""Copies of inbound records: the gap rule, and which rule each kind of body goes to.
+
+The one thing to know: a copy is taken only where its ``previous_offset`` is the watermark. Lower
+means that it was taken before, higher that something is missing: either way it changes nothing,
+and ingest, which reads the watermark back, starts again from there. Nothing is lost or doubled,
+however often ingest dies.
+"""
+
+from typing import assert_never
+
+from scheduler.fold.context import Fold
+from scheduler.fold.jobs import job_kill_asked, job_scale_asked, job_submitted, task_kill_asked
+from scheduler.fold.mesos import (
+    offers_changed,
+    orphan_forgotten,
+    status_updated,
+    stream_ended,
+    subscribed,
+)
+from scheduler.model.address import Source
+from scheduler.model.changes import CellPaged, JobRejected, RequestAccepted
+from scheduler.model.events import Copied
+from scheduler.model.inbound import (
+    Fault,
+    InboundBody,
+    InboundLost,
+    InboundRejected,
+    JobKillAsked,
+    JobScaleAsked,
+    JobSubmitted,
+    OffersChanged,
+    OrphanForgotten,
+    PartitionBegan,
+    PolicyAsked,
+    RecordSkipped,
+    TaskKillAsked,
+)
+from scheduler.model.mesos import HostFailed, StatusUpdate, StreamEnded, Subscribed, Unrecognised
+from scheduler.model.policy import changed_policy
+from scheduler.state import NO_OFFSET, Watermark
+
+
+def copied(fold: Fold, event: Copied) -> None:
+    """Take the copy if it is the next of its partition."""
+    source = event.source
+    if not _is_next(fold, source, event.body):
+        return
+    fold.state.watermarks[source.lane] = Watermark(
+        generation=source.generation, offset=source.offset
+    )
+    fold.touch("watermark", source.lane)
+    _taken(fold, source, event.body)
+
+
+def _is_next(fold: Fold, source: Source, body: InboundBody) -> bool:
+    mark = fold.state.watermarks.get(source.lane)
+    if mark is None or mark.generation != source.generation:
+        # A partition begins, or begins anew on another Kafka: only its first record may say so.
+        return isinstance(body, PartitionBegan) and source.previous_offset == NO_OFFSET
+    return source.previous_offset == mark.offset and source.offset > mark.offset
+
+
+def _taken(fold: Fold, source: Source, body: InboundBody) -> None:
+    match body:
+        case StatusUpdate():
+            status_updated(fold, body)
+        case OffersChanged():
+            offers_changed(fold, source, body)
+        case Subscribed():
+            subscribed(fold, body)
+        case StreamEnded():
+            stream_ended(fold, body)
+        case JobSubmitted():
+            job_submitted(fold, source, body)
+        case JobKillAsked():
+            job_kill_asked(fold, source, body)
+        case JobScaleAsked():
+            job_scale_asked(fold, source, body)
+        case TaskKillAsked():
+            task_kill_asked(fold, source, body)
+        case InboundRejected():
+            fold.report(JobRejected(source=source, faults=body.faults, job_id=body.job_id))
+        case PolicyAsked():
+            _policy_asked(fold, source, body)
+        case OrphanForgotten():
+            orphan_forgotten(fold, body)
+            fold.report(RequestAccepted(source=source, what="forget orphan"))
+        case InboundLost():
+            why = f"records {body.first_offset} to {body.last_offset} of {source} were lost"
+            fold.report(CellPaged(what="Kafka dropped records before they were copied", why=why))
+        case PartitionBegan():
+            _began(fold, source)
+        case RecordSkipped():
+            fold.report(RequestAccepted(source=source, what=f"skip record {body.offset}"))
+        case HostFailed() | Unrecognised():
+            pass  # Facts for people; the tasks' own updates say what they mean for us.
+        case _:
+            assert_never(body)
+
+
+def _began(fold: Fold, source: Source) -> None:
+    """Another generation of a partition: what it says of Mesos is a new conversation."""
+    if source.topic == "mesos":
+        fold.state.stream.mesos_offset = source.offset
+
+
+def _policy_asked(fold: Fold, source: Source, body: PolicyAsked) -> None:
+    state = fold.state
+    try:
+        policy = changed_policy(state.policy, body.values)
+    except ValueError as error:
+        fault = Fault(field="values", text=str(error), hint="see `flumina policy`")
+        fold.report(JobRejected(source=source, faults=(fault,)))
+        return
+    state.policy = policy
+    state.policy_version += 1
+    fold.wake_placement()
+    fold.report(RequestAccepted(source=source, what="set policy"))
+
+

@@ -1,0 +1,172 @@
+"""What Mesos says: streams, offers, states of tasks.
+
+The one thing to know: offers are true on their own stream only, so a new stream voids all of
+them. An update with a uuid is true whichever stream brought it; an answer that the master makes
+itself (reconciliation) counts only on the stream that is open now, because it may be older than
+a launch that has left since.
+"""
+
+from scheduler.fold.context import Fold, moved_task
+from scheduler.fold.decisions import cancel_launch_on, cancel_launches
+from scheduler.fold.offers import drop_offer, put_offer
+from scheduler.model.address import Source
+from scheduler.model.changes import CellPaged, OrphanGone, OrphanSeen
+from scheduler.model.inbound import OffersChanged, OrphanForgotten
+from scheduler.model.mesos import Offer, StatusUpdate, StreamEnded, Subscribed
+from scheduler.model.task import Finished, FinishReason, is_on_host
+from scheduler.state import HeldOffer, Orphan
+from scheduler.task_table import Given, input_of
+
+_TERMINAL = frozenset(
+    (
+        "TASK_FINISHED",
+        "TASK_FAILED",
+        "TASK_KILLED",
+        "TASK_ERROR",
+        "TASK_LOST",
+        "TASK_DROPPED",
+        "TASK_GONE",
+        "TASK_GONE_BY_OPERATOR",
+    )
+)
+_SILENT = frozenset(("TASK_UNREACHABLE", "TASK_UNKNOWN"))
+"""States in which nobody hears the task: they say nothing of an orphan."""
+
+
+def subscribed(fold: Fold, body: Subscribed) -> None:
+    """Open a stream of the current leader: every offer is void, every task is to be asked for."""
+    state = fold.state
+    if body.epoch != state.epoch:
+        return  # An older leader was still subscribing; its stream is evicted by ours.
+    close_stream(fold)
+    stream = state.stream
+    stream.stream_id = body.stream_id
+    stream.framework_id = body.framework_id
+    stream.reconcile_all_at_ms = 0
+    for task_id, task in sorted(state.tasks.items()):
+        if is_on_host(task.state) or (
+            isinstance(task.state, Finished) and task.state.is_abandoned
+        ):
+            state.unanswered[task_id] = None
+    fold.wake_placement()
+
+
+def close_stream(fold: Fold) -> None:
+    """Forget what was true on the old stream: its offers, its questions, its unsent launches."""
+    state = fold.state
+    cancel_launches(fold, is_stream_over=True)
+    for offer_id in list(state.offers):
+        drop_offer(fold, offer_id)
+    stream = state.stream
+    stream.stream_id = None
+    stream.is_suppressed = False
+    stream.reconcile_asked_at_ms = 0
+    stream.reconcile_attempts = 0
+    stream.is_reconcile_sent = False
+    state.unanswered.clear()
+
+
+def stream_ended(fold: Fold, body: StreamEnded) -> None:
+    """The open stream is over; without one nothing is decided that needs Mesos."""
+    state = fold.state
+    if body.is_fatal:
+        state.stream.is_fatal = body.why
+        fold.report(CellPaged(what="the framework id is burnt", why=body.why))
+    if body.stream_id == state.stream.stream_id:
+        close_stream(fold)
+
+
+def offers_changed(fold: Fold, source: Source, body: OffersChanged) -> None:
+    """Hold what was added, drop what was taken back, on the open stream only."""
+    state = fold.state
+    state.stream.mesos_offset = source.offset
+    if body.stream_id != state.stream.stream_id:
+        return
+    for offer_id in body.removed:
+        if drop_offer(fold, offer_id) is None:
+            cancel_launch_on(fold, offer_id)
+    for offer in body.added:
+        _hold(fold, source, offer)
+    if body.added:
+        fold.wake_placement()
+
+
+def _hold(fold: Fold, source: Source, offer: Offer) -> None:
+    state = fold.state
+    if offer.facts is not None and state.hosts.get(offer.host_id) != offer.facts:
+        state.hosts[offer.host_id] = offer.facts
+        fold.touch("host", offer.host_id)
+    put_offer(
+        fold,
+        HeldOffer(
+            offer_id=offer.offer_id,
+            host_id=offer.host_id,
+            resources=offer.resources,
+            since_ms=state.clock.now_ms,
+            mesos_offset=source.offset,
+        ),
+    )
+
+
+def status_updated(fold: Fold, body: StatusUpdate) -> None:
+    """Move the task that Mesos speaks of; a task without history is an orphan."""
+    state = fold.state
+    is_current = body.stream_id == state.stream.stream_id
+    if not body.uuid and not is_current:
+        return  # The master's own word, from a stream that is over.
+    if body.task_id not in state.tasks:
+        _unknown_task(fold, body)
+        return
+    if is_current and body.task_id in state.unanswered:
+        del state.unanswered[body.task_id]
+    task = state.tasks[body.task_id]
+    reason: FinishReason = "stuckInState"
+    given = Given(
+        state.clock.now_ms,
+        reason=reason,
+        message=body.message,
+        is_healthy=body.is_healthy is not False,
+    )
+    moved_task(fold, task.task_id, input_of(body.state), given, step=_step(body))
+
+
+def _step(body: StatusUpdate) -> str:
+    words = [str(body.state)]
+    if body.reason:
+        words.append(body.reason.removeprefix("REASON_"))
+    return " ".join(words)
+
+
+def _unknown_task(fold: Fold, body: StatusUpdate) -> None:
+    state = fold.state
+    known = state.orphans.get(body.task_id)
+    if body.state in _TERMINAL:
+        if known is not None:
+            del state.orphans[body.task_id]
+            fold.touch("orphan", body.task_id)
+            fold.report(OrphanGone(task_id=body.task_id, why=str(body.state)))
+        return
+    if known is not None and known.state == body.state:
+        return
+    if known is None and (
+        body.state in _SILENT or len(state.orphans) >= state.policy.orphans_max
+    ):
+        return
+    state.orphans[body.task_id] = Orphan(
+        task_id=body.task_id,
+        host_id=body.host_id or (known.host_id if known else None),
+        state=str(body.state),
+        first_seen_at_ms=known.first_seen_at_ms if known else state.clock.now_ms,
+    )
+    fold.touch("orphan", body.task_id)
+    if known is None:
+        fold.report(
+            OrphanSeen(task_id=body.task_id, host_id=body.host_id, state=str(body.state))
+        )
+
+
+def orphan_forgotten(fold: Fold, body: OrphanForgotten) -> None:
+    """An operator has dealt with an orphan."""
+    if fold.state.orphans.pop(body.task_id, None) is not None:
+        fold.touch("orphan", body.task_id)
+        fold.report(OrphanGone(task_id=body.task_id, why=f"{body.actor}: {body.why}"))

@@ -1,0 +1,105 @@
+"""What the passing of time does: elections, ticks, deadlines.
+
+The one thing to know: nothing times out between an election (or a jump of the clock) and the next
+tick, and then every time-out that judges starts anew. Ten minutes away must not end a task.
+"""
+
+from heapq import heappop
+
+from scheduler.fold.context import Fold, due_at_ms, moved_task, watch
+from scheduler.fold.mesos import close_stream
+from scheduler.model.changes import TimeGapped
+from scheduler.model.events import LeaderElected, Tick
+from scheduler.model.ids import TaskId
+from scheduler.model.task import Finished, FinishReason, KillInitiated, Launched, Queued, Started
+from scheduler.task_table import Given, Input
+
+TIME_GAP_MS = 60_000
+"""A larger jump of the leader's clock is a gap in which nobody looked."""
+
+
+def clock_moved(fold: Fold, at_ms: int) -> None:
+    """Take over a record's time; the fold's clock never runs backwards."""
+    clock = fold.state.clock
+    if at_ms <= clock.now_ms:
+        return
+    if clock.now_ms and at_ms - clock.now_ms > TIME_GAP_MS:
+        clock.is_judging = False
+        fold.report(TimeGapped(from_ms=clock.now_ms, to_ms=at_ms))
+    clock.now_ms = at_ms
+
+
+def leader_elected(fold: Fold, event: LeaderElected) -> None:
+    """Begin an epoch: unsent launches go back to the queue, the old leader's stream is over."""
+    state = fold.state
+    state.epoch = fold.offset
+    state.leader = event.candidate
+    state.clock.is_judging = False
+    close_stream(fold)
+
+
+def ticked(fold: Fold, event: Tick) -> None:
+    """Let time-outs that are due take effect; the first tick only starts them anew."""
+    state = fold.state
+    clock = state.clock
+    state.published_offset = max(state.published_offset, event.published_offset)
+    if not clock.is_judging:
+        clock.is_judging = True
+        clock.judging_since_ms = clock.now_ms
+        fold.wake_placement()
+        return
+    deadlines = fold.deadlines
+    while deadlines and deadlines[0][0] <= clock.now_ms:
+        _, kind, task_id = heappop(deadlines)
+        if kind == "ready":
+            _ready(fold, TaskId(task_id))
+        else:
+            _due(fold, TaskId(task_id))
+    _note_idleness(fold)
+
+
+def _ready(fold: Fold, task_id: TaskId) -> None:
+    task = fold.state.tasks.get(task_id)
+    if task is not None and isinstance(task.state, Queued):
+        fold.wake_placement()
+
+
+def _due(fold: Fold, task_id: TaskId) -> None:
+    state = fold.state
+    task = state.tasks.get(task_id)
+    if task is None:
+        return
+    due_ms = due_at_ms(state, task)
+    if due_ms is None:
+        return
+    if due_ms > state.clock.now_ms:
+        watch(fold, task)  # An older, earlier entry: time-outs began anew meanwhile.
+        return
+    is_limit = isinstance(task.state, Started)
+    reason: FinishReason = "runtimeLimitExceeded" if is_limit else "stuckInState"
+    given = Given(state.clock.now_ms, reason=reason, message=_message(fold, task.state))
+    after = moved_task(fold, task_id, Input.DEADLINE, given, step="deadline")
+    if isinstance(after.state, Finished) and after.state.is_abandoned:
+        state.unanswered.setdefault(task_id)
+
+
+def _message(fold: Fold, task_state: object) -> str:
+    policy = fold.state.policy
+    if isinstance(task_state, Launched):
+        return f"no word of its start for {policy.launch_timeout_ms} ms"
+    if isinstance(task_state, Started):
+        return "the job's runtime limit"
+    if isinstance(task_state, KillInitiated):
+        return f"its host was unreachable for {policy.unreachable_timeout_ms} ms while it was ended"
+    return f"its host was unreachable for {policy.unreachable_timeout_ms} ms"
+
+
+def _note_idleness(fold: Fold) -> None:
+    stream = fold.state.stream
+    is_idle = not fold.state.queue
+    if is_idle and not stream.idle_since_ms:
+        stream.idle_since_ms = fold.state.clock.now_ms
+    elif not is_idle and stream.idle_since_ms:
+        stream.idle_since_ms = 0
+
+

@@ -1,0 +1,103 @@
+"""What must hold after every event, whatever happened: checked over the whole state.
+
+The one thing to know: a violation is our own mistake, never bad input, so it is an assertion that
+halts the cell before an effect can follow from it. Tests check everything after each record; the
+running cell does at every `Mark`.
+"""
+
+from scheduler.model.ids import TaskId
+from scheduler.model.proposals import LaunchTasks
+from scheduler.model.task import (
+    Finished,
+    KillInitiated,
+    Placed,
+    Queued,
+    is_on_host,
+    place_of,
+)
+from scheduler.state import State
+
+
+def check_everything(state: State) -> None:
+    """Assert every invariant over the whole state; raises AssertionError with the entity."""
+    _check_tasks(state)
+    _check_indexes(state)
+    _check_offers(state)
+    _check_decisions(state)
+    _check_jobs(state)
+
+
+def _check_tasks(state: State) -> None:
+    queued = {task_id for waiting in state.queue.values() for task_id in waiting}
+    hosted = {task_id for there in state.host_tasks.values() for task_id in there}
+    for task_id, task in state.tasks.items():
+        assert task.task_id == task_id
+        assert (task_id in queued) == isinstance(task.state, Queued), f"queue and {task}"
+        assert (task_id in hosted) == is_on_host(task.state), f"hosts and {task}"
+        place = place_of(task.state)
+        if is_on_host(task.state):
+            assert place is not None
+            assert task_id in state.host_tasks[place.host_id], f"host of {task}"
+        must_end = isinstance(task.state, KillInitiated) or (
+            isinstance(task.state, Finished) and task.state.is_back
+        )
+        assert (task_id in state.killing) == must_end, f"kill list and {task}"
+    assert queued <= state.tasks.keys()
+    assert hosted <= state.tasks.keys()
+    assert len(queued) == state.queued_tasks
+    assert all(state.queue.values()), "an empty queue of a job is kept"
+
+
+def _check_indexes(state: State) -> None:
+    """At most one live task for each index, and it is the current one."""
+    current = {task_id for there in state.indexes.values() for task_id in there.values()}
+    for task_id, task in state.tasks.items():
+        is_ended = isinstance(task.state, Finished)
+        assert is_ended or task_id in current, f"{task_id} lives and is not its index's task"
+        kept = task_id in state.finished_tasks
+        assert kept == (is_ended and task_id not in current), f"kept list and {task}"
+    for job_id, there in state.indexes.items():
+        for index, task_id in there.items():
+            task = state.tasks[task_id]
+            assert (task.job_id, task.index) == (job_id, index), f"index {index} of {job_id}"
+
+
+def _check_offers(state: State) -> None:
+    by_host = {
+        offer_id for offers in state.host_offers.values() for offer_id in offers
+    }
+    assert by_host == state.offers.keys()
+    assert not state.offers or state.stream.stream_id is not None, "offers without a stream"
+    used = [held.offer_id for each in state.decisions.values() for held in each.offers]
+    assert len(used) == len(set(used)), "an offer is used by two decisions"
+    assert not state.offers.keys() & set(used), "a used offer is still held"
+
+
+def _check_decisions(state: State) -> None:
+    for proposal_id, decision in state.decisions.items():
+        if not isinstance(decision.proposal, LaunchTasks) or decision.is_started:
+            continue
+        for launch in decision.proposal.launches:
+            _check_placed(state, proposal_id, launch.task_id)
+
+
+def _check_placed(state: State, proposal_id: str, task_id: TaskId) -> None:
+    task = state.tasks[task_id]
+    assert isinstance(task.state, Placed), f"{task} of unstarted {proposal_id}"
+    assert task.state.place.proposal_id == proposal_id
+
+
+def _check_jobs(state: State) -> None:
+    active = 0
+    for job_id, job in state.jobs.items():
+        live = sum(
+            not isinstance(state.tasks[task_id].state, Finished)
+            for task_id in state.indexes[job_id].values()
+        )
+        assert job.open_indexes == live, f"{job_id}: {job.open_indexes} open, {live} live"
+        assert (job.state == "Finished") == (job_id in state.finished_jobs)
+        active += job.state != "Finished"
+        assert job.state != "Finished" or live == 0, f"{job_id} ended with live tasks"
+    assert active == state.active_jobs
+    kept = sum(len(state.indexes[job_id]) for job_id in state.finished_jobs)
+    assert kept == state.tasks_of_finished_jobs

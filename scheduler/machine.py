@@ -1,0 +1,196 @@
+"""The pure machine: events in, proposals out, and nothing else.
+
+The one thing to know: `Machine.apply` is the only way the state changes, and it depends on nothing
+but the log. The same records give the same bytes on every computer and under every hash seed.
+"""
+
+from typing import assert_never
+
+from scheduler.digest import Digest
+from scheduler.fold.context import Fold
+from scheduler.fold.decisions import cancel_decision, effect_ended, effect_started, proposed
+from scheduler.fold.inbound import copied
+from scheduler.fold.jobs import task_finished
+from scheduler.fold.time import clock_moved, leader_elected, ticked
+from scheduler.model.changes import Change
+from scheduler.model.events import (
+    CellContinued,
+    CellCreated,
+    CellEvent,
+    CellRecord,
+    Checkpoint,
+    Copied,
+    EffectEnded,
+    EffectStarted,
+    FoldVersion,
+    LeaderElected,
+    Mark,
+    PolicySet,
+    RoundRecord,
+    Tick,
+)
+from scheduler.model.ids import OfferId
+from scheduler.model.proposals import (
+    DeclineOffers,
+    KillTask,
+    LaunchTasks,
+    Proposal,
+    ReconcileAll,
+    ReconcileTasks,
+    ReviveOffers,
+    SuppressOffers,
+)
+from scheduler.model.task import Placed, Task
+from scheduler.placement.first import place
+from scheduler.rounds.talk import kills, offer_care, questions
+from scheduler.state import NO_OFFSET, State
+
+FOLD_VERSION = 1
+"""The rules of this build; every published number is proven by golden logs."""
+
+
+class Refusal(Exception):
+    """The log holds what this build may not pass: the fold halts here. Says why and what to do."""
+
+
+class Machine:
+    """A cell's state, folded from its log, and what it wants done next."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.digest = Digest(self.state)
+        self.marks: dict[int, str] = {}
+        """Digests at the last marks, by offset."""
+        self._fold = Fold(self.state, on_finished=_finished)
+
+    def apply(self, offset: int, record: CellRecord) -> list[tuple[int, Change]]:
+        """Fold one record; the changes it made, each with the index of its event.
+
+        Applying a record again, or one of a writer that does not lead, changes nothing.
+        Raises `Refusal` where the log contradicts itself or this build; any other exception is
+        our own mistake. After either the state must not be used again.
+        """
+        state, fold = self.state, self._fold
+        if offset < state.next_offset:
+            return []
+        if offset > state.next_offset and state.next_offset == 0:
+            raise Refusal(f"the log begins at offset {offset}, its first records are missing")
+        state.next_offset = offset + 1
+        fold.offset = offset
+        fold.changes = []
+        if not self._is_of_this_epoch(offset, record):
+            return []
+        clock_moved(fold, record.at_ms)
+        for index, event in enumerate(record.events):
+            fold.index = index
+            self._apply_event(event)
+        return fold.changes
+
+    def _is_of_this_epoch(self, offset: int, record: CellRecord) -> bool:
+        if isinstance(record.events[0], LeaderElected | CellCreated | CellContinued):
+            return len(record.events) == 1 or offset == 0
+        if record.epoch > offset:
+            raise Refusal(f"record {offset} claims epoch {record.epoch}, which is yet to come")
+        return record.epoch == self.state.epoch and record.epoch != NO_OFFSET
+
+    def _apply_event(self, event: CellEvent) -> None:
+        fold = self._fold
+        match event:
+            case Copied():
+                copied(fold, event)
+            case (
+                LaunchTasks()
+                | DeclineOffers()
+                | KillTask()
+                | ReconcileTasks()
+                | ReconcileAll()
+                | SuppressOffers()
+                | ReviveOffers()
+            ):
+                proposed(fold, event)
+            case EffectStarted():
+                effect_started(fold, event)
+            case EffectEnded():
+                effect_ended(fold, event)
+            case Tick():
+                ticked(fold, event)
+            case RoundRecord():
+                self.state.placement_seen = event.inputs_seen
+            case LeaderElected():
+                leader_elected(fold, event)
+            case Mark():
+                self._keep_mark()
+            case Checkpoint():
+                self._compare(event)
+            case CellCreated() | CellContinued() | FoldVersion() | PolicySet():
+                self._identify(event)
+            case _:
+                assert_never(event)
+
+    def _identify(self, event: CellCreated | CellContinued | FoldVersion | PolicySet) -> None:
+        state, fold = self.state, self._fold
+        match event:
+            case CellCreated() | CellContinued():
+                if fold.offset != 0 or fold.index != 0:
+                    return  # A second creator came late; the first record counts.
+                state.cell = event.cell
+                state.cell_uuid = event.cell_uuid
+                state.generation = event.generation
+            case FoldVersion():
+                if event.version > FOLD_VERSION:
+                    raise Refusal(
+                        f"from offset {fold.offset} on the log is folded by rules "
+                        f"{event.version}, this build knows {FOLD_VERSION}; run a newer build"
+                    )
+                state.fold_version = event.version
+            case PolicySet():
+                state.policy = event.policy
+                state.policy_version = event.version
+                fold.wake_placement()
+
+    def _keep_mark(self) -> None:
+        self.marks[self._fold.offset] = self.digest.value()
+        while len(self.marks) > 4:
+            del self.marks[min(self.marks)]
+
+    def _compare(self, event: Checkpoint) -> None:
+        if event.digest_version != Digest.version:
+            return
+        ours = self.marks.get(event.mark_offset)
+        if ours is not None and ours != event.digest:
+            raise Refusal(
+                f"the state at offset {event.mark_offset} has digest {ours}, the leader wrote "
+                f"{event.digest}: one of the two folds is wrong; compare them before going on"
+            )
+
+    def decide(self) -> tuple[RoundRecord | Proposal, ...]:
+        """What should be written to the cell log next; empty where nothing is to do.
+
+        Call again only when all of the last answer has been folded, or its epoch has ended.
+        """
+        state = self.state
+        if state.stream.stream_id is None or not state.clock.is_judging:
+            return ()
+        answer: list[RoundRecord | Proposal] = [*questions(state), *kills(state)]
+        used: frozenset[OfferId] = frozenset()
+        is_known = state.stream.is_reconcile_sent or not state.unanswered
+        if state.queue and is_known and state.placement_seen != state.placement_inputs:
+            outcome = place(state)
+            if outcome.record.waiting:
+                answer += [outcome.record, *outcome.launches]
+                used = frozenset(
+                    offer for each in outcome.launches for offer in each.offer_ids
+                )
+        answer += offer_care(state, used)
+        return tuple(answer)
+
+
+def _finished(fold: Fold, before: Task, after: Task) -> None:
+    """What follows from a task's end: its unsent launch is undone, and its job decides."""
+    if isinstance(before.state, Placed):
+        proposal_id = before.state.place.proposal_id
+        if proposal_id in fold.state.decisions:
+            cancel_decision(fold, proposal_id, is_offer_kept=True)
+    task_finished(fold, before, after)
+
+

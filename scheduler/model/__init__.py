@@ -1,0 +1,1 @@
+"""The vocabulary: ids, values, events and proposals, and how they look on the wire."""

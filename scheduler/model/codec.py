@@ -1,0 +1,133 @@
+"""Records of the cell log and of our own inbound topics, as bytes and back.
+
+The one thing to know: nothing is guessed. Bytes that are not exactly a record of a published
+version raise `Undecodable`, which halts the fold at that offset. Older versions are lifted by
+upcasters on the raw form, before any type is applied; each has a golden record as its test.
+"""
+
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from scheduler.model.changes import Change
+from scheduler.model.events import CellRecord
+from scheduler.model.inbound import PartitionBegan
+from scheduler.model.mesos import MesosRecord
+
+RECORD_VERSION: Final = 1
+"""The schema set that this build writes; `scheduler.model.schemas` has the hash of every one."""
+
+RECORD_BYTES_MAX: Final = 512 * 1024
+RECORD_EVENTS_MAX: Final = 1_000
+
+Raw = dict[str, Any]
+Upcaster = Callable[[Raw], Raw]
+
+UPCASTERS: Final[Mapping[int, Upcaster]] = {}
+"""From version n to n + 1, on the raw form. Empty while there is one version."""
+
+
+class Undecodable(ValueError):
+    """Bytes of our own log that this build cannot read; says why and what to do."""
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_RECORD: Final = msgspec.json.Decoder(CellRecord)
+_MESOS: Final[msgspec.json.Decoder[MesosRecord | PartitionBegan]] = msgspec.json.Decoder(
+    MesosRecord | PartitionBegan
+)
+_CHANGE: Final[msgspec.json.Decoder[Change]] = msgspec.json.Decoder(Change)
+
+
+def encode_record(record: CellRecord) -> bytes:
+    """The record's bytes as they stand in the cell log."""
+    return _ENCODER.encode(record)
+
+
+def decode_record(
+    data: bytes, upcasters: Mapping[int, Upcaster] = UPCASTERS, version: int = RECORD_VERSION
+) -> CellRecord:
+    """The record that ``data`` holds, lifted to the current version.
+
+    Raises `Undecodable` for anything else: no JSON, an unknown event, field or version.
+    """
+    try:
+        record = _RECORD.decode(data)
+        if record.version == version:
+            return record
+    except msgspec.DecodeError as error:
+        failure: msgspec.DecodeError | None = error
+    else:
+        failure = None
+    return _lifted(data, upcasters, version, failure)
+
+
+def _lifted(
+    data: bytes,
+    upcasters: Mapping[int, Upcaster],
+    version: int,
+    failure: msgspec.DecodeError | None,
+) -> CellRecord:
+    try:
+        raw = msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        raise Undecodable(f"the record is no JSON ({error})") from error
+    found = raw.get("version") if isinstance(raw, dict) else None
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise Undecodable("the record has no integer field 'version'; it is not a cell record")
+    if found == version and failure is not None:
+        raise Undecodable(f"a record of version {found} does not fit its schema: {failure}")
+    if found > version:
+        raise Undecodable(
+            f"the record has version {found}, this build knows versions up to {version}; "
+            "run the build that wrote it, or a newer one"
+        )
+    while found < version:
+        lift = upcasters.get(found)
+        if lift is None:
+            raise Undecodable(f"this build has no upcaster from version {found} to {found + 1}")
+        raw = lift(raw)
+        found += 1
+        raw["version"] = found
+    try:
+        return msgspec.convert(raw, CellRecord)
+    except msgspec.ValidationError as error:
+        raise Undecodable(f"after its upcasters the record does not fit: {error}") from error
+
+
+def encode_mesos(record: MesosRecord | PartitionBegan) -> bytes:
+    """The bytes of a record of topic ``mesos``."""
+    return _ENCODER.encode(record)
+
+
+def decode_mesos(data: bytes) -> MesosRecord | PartitionBegan:
+    """The record of topic ``mesos`` that ``data`` holds; raises `Undecodable`."""
+    try:
+        return _MESOS.decode(data)
+    except msgspec.DecodeError as error:
+        raise Undecodable(f"a record of topic mesos does not fit its schema: {error}") from error
+
+
+def encode_change(change: Change) -> bytes:
+    """The bytes of a record of topic ``job-events``."""
+    return _ENCODER.encode(change)
+
+
+def decode_change(data: bytes) -> Change:
+    """The change that a record of topic ``job-events`` holds; raises `Undecodable`."""
+    try:
+        return _CHANGE.decode(data)
+    except msgspec.DecodeError as error:
+        raise Undecodable(f"a record of topic job-events does not fit: {error}") from error
+
+
+def encode_value(value: object) -> bytes:
+    """Canonical bytes of any value of the vocabulary: what digests are made from."""
+    return _ENCODER.encode(value)
+
+
+def digest_of(data: bytes) -> str:
+    """The digest by which halts, skips and rejections name bytes: BLAKE2b, 16 bytes, hex."""
+    return blake2b(data, digest_size=16).hexdigest()

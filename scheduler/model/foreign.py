@@ -1,0 +1,239 @@
+"""Records of the topics ``jobs`` and ``commands``, as what they ask the cell for.
+
+The one thing to know: anybody may publish there, so nothing here raises and nothing is guessed.
+What cannot be obeyed becomes `InboundRejected` with every reason; ingest copies that like any
+other record, and the fold answers it with `JobRejected`. Headers are not read: a record is its key
+and its value. The formats are in ``docs/producers.md``, their encoders in
+`scheduler.model.foreign_records`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from scheduler.model.codec import RECORD_BYTES_MAX, digest_of
+from scheduler.model.descriptor import spec_digest
+from scheduler.model.ids import HostId, JobId, TaskId, job_id_fault, job_id_of
+from scheduler.model.inbound import (
+    InboundRejected,
+    JobKillAsked,
+    JobScaleAsked,
+    JobSubmitted,
+    OrphanForgotten,
+    PartitionBegan,
+    PolicyAsked,
+    RecordSkipped,
+    TaskKillAsked,
+)
+from scheduler.model.policy import Policy, changed_policy
+from scheduler.model.reading.checks import (
+    job_id_check,
+    name_check,
+    pattern_check,
+    task_id_check,
+    words_check,
+)
+from scheduler.model.reading.faults import Faults, nearest_name, shown, shown_text
+from scheduler.model.reading.fields import Fields
+from scheduler.model.reading.json_text import parsed_json
+from scheduler.model.v3.job import read_job
+from scheduler.model.v3.limits import SERVICE_SIZE_MAX
+
+FOREIGN_BYTES_MAX: Final = RECORD_BYTES_MAX
+"""A larger value could not be copied into one record of the cell log."""
+ACTOR_BYTES_MAX: Final = 255
+WHY_BYTES_MAX: Final = 1_000
+OFFSET_MAX: Final = 2**63 - 1
+POLICY_VALUE_MAX: Final = 10**15
+"""Every number stays exact in any reader of JSON, doubles included."""
+
+ForeignBody = (
+    PartitionBegan
+    | JobSubmitted
+    | JobKillAsked
+    | JobScaleAsked
+    | TaskKillAsked
+    | PolicyAsked
+    | RecordSkipped
+    | OrphanForgotten
+    | InboundRejected
+)
+"""All that a record of ``jobs`` or ``commands`` can become."""
+
+Reader = Callable[[Fields], ForeignBody]
+
+_ACTOR: Final = name_check(ACTOR_BYTES_MAX)
+_WHY: Final = name_check(WHY_BYTES_MAX)
+_WHY_OR_NONE: Final = words_check(WHY_BYTES_MAX)
+_ORPHAN: Final = name_check(255)  # Mesos takes ids that we would not make
+_GENERATION: Final = pattern_check("[0-9a-f]{8}", 8, "1a2b3c4d")
+_DIGEST: Final = pattern_check("[0-9a-f]{32}", 32, "the 32 hex digits of the halt report")
+_KEY_BYTES_MAX: Final = 4 * 255
+_POLICIES_MAX: Final = 64
+
+
+def decode_jobs_record(key: bytes | None, value: bytes | None) -> ForeignBody:
+    """What a record of topic ``jobs`` asks for; `InboundRejected` where that cannot be told."""
+    return _decoded(key or b"", value or b"", _JOBS, _COMMANDS, "commands")
+
+
+def decode_commands_record(key: bytes | None, value: bytes | None) -> ForeignBody:
+    """What a record of topic ``commands`` asks for; `InboundRejected` where that is unclear."""
+    return _decoded(key or b"", value or b"", _COMMANDS, _JOBS, "jobs")
+
+
+def _decoded(
+    key: bytes,
+    value: bytes,
+    readers: Mapping[str, Reader],
+    elsewhere: Mapping[str, Reader],
+    other_topic: str,
+) -> ForeignBody:
+    faults = Faults()
+    raw = parsed_json(value, FOREIGN_BYTES_MAX, faults)
+    if not faults:
+        fields = Fields(raw, "", faults)
+        kind = fields.raw("type")
+        reader = readers.get(kind) if isinstance(kind, str) else None
+        if reader is not None:
+            body = reader(fields)
+            _check_key(fields, body, key)
+            fields.close()
+            if not faults:
+                return body
+        elif isinstance(kind, str) and kind in elsewhere:
+            hint = f"publish it to topic {other_topic}"
+            fields.fault("type", f"is {shown(kind)}, which this topic does not take", hint)
+        elif kind is None:
+            fields.fault("type", "is missing", f"one of {', '.join(sorted(readers))}")
+        else:
+            hint = nearest_name(kind if isinstance(kind, str) else "", readers)
+            fields.fault("type", f"is {shown(kind)}, which is no type of record", hint)
+    return InboundRejected(
+        faults=faults.all(),
+        digest=digest_of(value),
+        job_id=_job_id_of(raw, key),
+        bytes_total=len(value),
+    )
+
+
+def _job_id_of(raw: object, key: bytes) -> JobId | None:
+    """The job that the record seems to be about, so that its sender can find the answer."""
+    named = raw.get("jobId") if isinstance(raw, dict) else None
+    if not isinstance(named, str):
+        named = key.decode("ascii", "replace") if len(key) <= _KEY_BYTES_MAX else ""
+    return JobId(named) if job_id_fault(named) is None else None
+
+
+def _check_key(fields: Fields, body: ForeignBody, key: bytes) -> None:
+    """Demand the job's id as key, or none: one job's records must stay in one partition."""
+    match body:
+        case JobSubmitted() | JobKillAsked() | JobScaleAsked():
+            name, job_id = "jobId", body.job_id
+        case TaskKillAsked():
+            name, job_id = "taskId", job_id_of(body.task_id) or JobId("")
+        case _:
+            return
+    if key and job_id_fault(job_id) is None and key != job_id.encode():
+        given = shown_text(key[:_KEY_BYTES_MAX].decode("utf-8", "replace"))
+        text = f"is of another job than the record's key, {given}"
+        fields.fault(name, text, "use the job's id as the key, or no key")
+
+
+def _job_id(fields: Fields) -> JobId:
+    return JobId(fields.text("jobId", job_id_check))
+
+
+def _said(fields: Fields, is_required: bool) -> tuple[str, str]:
+    """Who asks, and why."""
+    if is_required:
+        return fields.text("actor", _ACTOR), fields.text("why", _WHY)
+    return fields.text("actor", _ACTOR, default=""), fields.text("why", _WHY_OR_NONE, default="")
+
+
+def _partition_began(fields: Fields) -> PartitionBegan:
+    return PartitionBegan(fields.text("generation", _GENERATION))
+
+
+def _submit(fields: Fields) -> JobSubmitted:
+    job_id = _job_id(fields)
+    actor = fields.text("actor", _ACTOR, default="")
+    spec = read_job(fields.inner("job"))
+    digest = "" if fields.is_faulty else spec_digest(spec)  # a faulty text may have no bytes
+    return JobSubmitted(job_id, spec, actor, digest)
+
+
+def _kill_job(fields: Fields) -> JobKillAsked:
+    job_id = _job_id(fields)
+    return JobKillAsked(job_id, *_said(fields, is_required=False))
+
+
+def _scale_job(fields: Fields) -> JobScaleAsked:
+    job_id = _job_id(fields)
+    desired, minimum, maximum = (_size(fields, name) for name in ("desired", "min", "max"))
+    given = [each for each in (minimum, desired, maximum) if each is not None]
+    if not given and not any(map(fields.has, ("desired", "min", "max"))):
+        fields.fault("desired", "is missing, and so are min and max", "give at least one")
+    if given != sorted(given):
+        fields.fault("", "has bounds that contradict each other", "give min <= desired <= max")
+    actor, why = _said(fields, is_required=False)
+    return JobScaleAsked(job_id, desired, minimum, maximum, actor, why)
+
+
+def _size(fields: Fields, name: str) -> int | None:
+    return fields.whole(name, 0, SERVICE_SIZE_MAX) if fields.has(name) else None
+
+
+def _kill_task(fields: Fields) -> TaskKillAsked:
+    task_id = TaskId(fields.text("taskId", task_id_check))
+    actor, why = _said(fields, is_required=False)
+    return TaskKillAsked(task_id, actor, why, fields.truth("shrink", default=False))
+
+
+def _set_policy(fields: Fields) -> PolicyAsked:
+    values: dict[str, int] = {}
+    inside = fields.inner("values")
+    if fields.raw("values") == {}:
+        fields.fault("values", "is empty", "name at least one policy and its new value")
+    for name, value in inside.items(_POLICIES_MAX):
+        if name not in Policy.__struct_fields__:
+            inside.fault(name, "is no policy", nearest_name(name, Policy.__struct_fields__))
+            continue
+        values[name] = inside.whole(name, 0, POLICY_VALUE_MAX)
+        if values[name] == value:
+            _check_policy(inside, name, values[name])
+    return PolicyAsked(values, *_said(fields, is_required=True))
+
+
+def _check_policy(inside: Fields, name: str, value: int) -> None:
+    try:
+        changed_policy(Policy(), {name: value})
+    except ValueError as error:
+        inside.fault(name, f"cannot be {value}", str(error))
+
+
+def _skip_record(fields: Fields) -> RecordSkipped:
+    offset = fields.whole("offset", 0, OFFSET_MAX)
+    digest = fields.text("digest", _DIGEST)
+    return RecordSkipped(offset, digest, *_said(fields, is_required=True))
+
+
+def _forget_orphan(fields: Fields) -> OrphanForgotten:
+    task_id = TaskId(fields.text("taskId", _ORPHAN))
+    host_id = HostId(fields.text("hostId", _ORPHAN, default=""))
+    actor, why = _said(fields, is_required=True)
+    return OrphanForgotten(task_id, actor, why, host_id or None)
+
+
+_JOBS: Final[Mapping[str, Reader]] = {
+    "PartitionBegan": _partition_began,
+    "SubmitJob": _submit,
+    "KillJob": _kill_job,
+    "ScaleJob": _scale_job,
+    "KillTask": _kill_task,
+}
+_COMMANDS: Final[Mapping[str, Reader]] = {
+    "PartitionBegan": _partition_began,
+    "SetPolicy": _set_policy,
+    "SkipRecord": _skip_record,
+    "ForgetOrphan": _forget_orphan,
+}

@@ -1,0 +1,78 @@
+"""Values for records of the topics ``jobs`` and ``commands``, as producers write them.
+
+The one thing to know: `scheduler.model.foreign` reads exactly these. They are what the REST API
+and the command line publish, so our own requests take the same way as everybody's. The record's
+key is the job's id in topic ``jobs``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from scheduler.model.ids import Generation, HostId, JobId, TaskId
+
+
+def encode_partition_began(generation: Generation) -> bytes:
+    """The value of record 0 of a partition, by which it is known from others of its name."""
+    return _encoded({"type": "PartitionBegan", "generation": generation})
+
+
+def encode_submit(job_id: JobId, descriptor: Mapping[str, Any], actor: str = "") -> bytes:
+    """The value that asks for a job; ``descriptor`` is a v3 descriptor's JSON value."""
+    return _encoded({"type": "SubmitJob", "jobId": job_id, "actor": actor, "job": descriptor})
+
+
+def encode_kill_job(job_id: JobId, actor: str = "", why: str = "") -> bytes:
+    """The value that asks for a job's end."""
+    return _encoded({"type": "KillJob", "jobId": job_id, "actor": actor, "why": why})
+
+
+def encode_scale_job(
+    job_id: JobId,
+    *,
+    desired: int | None = None,
+    minimum: int | None = None,
+    maximum: int | None = None,
+    actor: str = "",
+    why: str = "",
+) -> bytes:
+    """The value that asks for another size of a service; None leaves a bound as it is."""
+    sizes = {"desired": desired, "min": minimum, "max": maximum}
+    given = {name: size for name, size in sizes.items() if size is not None}
+    return _encoded({"type": "ScaleJob", "jobId": job_id, **given, "actor": actor, "why": why})
+
+
+def encode_kill_task(
+    task_id: TaskId, actor: str = "", why: str = "", *, is_shrink: bool = False
+) -> bytes:
+    """The value that asks for a task's end, and with ``is_shrink`` for one task less."""
+    return _encoded(
+        {"type": "KillTask", "taskId": task_id, "actor": actor, "why": why, "shrink": is_shrink}
+    )
+
+
+def encode_set_policy(values: Mapping[str, int], actor: str, why: str) -> bytes:
+    """The value by which an operator changes limits of the cell."""
+    return _encoded({"type": "SetPolicy", "values": dict(values), "actor": actor, "why": why})
+
+
+def encode_skip_record(offset: int, digest: str, actor: str, why: str) -> bytes:
+    """The value by which an operator lets a halted fold pass one record."""
+    return _encoded(
+        {"type": "SkipRecord", "offset": offset, "digest": digest, "actor": actor, "why": why}
+    )
+
+
+def encode_forget_orphan(
+    task_id: TaskId, actor: str, why: str, host_id: HostId | None = None
+) -> bytes:
+    """The value by which an operator says that an orphan is dealt with."""
+    place = {} if host_id is None else {"hostId": host_id}
+    return _encoded(
+        {"type": "ForgetOrphan", "taskId": task_id, **place, "actor": actor, "why": why}
+    )
+
+
+def _encoded(record: Mapping[str, object]) -> bytes:
+    return msgspec.json.encode(record)

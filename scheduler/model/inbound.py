@@ -1,0 +1,149 @@
+"""What an inbound record becomes when ingest copies it into the cell log.
+
+The one thing to know: a copy is one of these bodies, and the fold decides what it means. Topic
+``jobs`` is foreign (anybody may publish there), so what cannot be read becomes `InboundRejected`
+and never an exception; the other topics are written by us and are as closed as the cell log.
+"""
+
+from scheduler.model.base import Ours
+from scheduler.model.ids import HostId, JobId, OfferId, StreamId, TaskId
+from scheduler.model.job import JobSpec
+from scheduler.model.mesos import (
+    HostFailed,
+    Offer,
+    StatusUpdate,
+    StreamEnded,
+    Subscribed,
+    Unrecognised,
+)
+
+
+class Fault(Ours, frozen=True):
+    """One thing that is wrong with an input: which field, what, and what to do."""
+
+    field: str
+    """A path such as ``container.resources.cpu``, or empty for the whole."""
+    text: str
+    hint: str = ""
+
+
+class PartitionBegan(Ours, frozen=True):
+    """Record 0 of an inbound partition: the generation it belongs to."""
+
+    generation: str
+
+
+class JobSubmitted(Ours, frozen=True):
+    """A producer asks for a job, and names it."""
+
+    job_id: JobId
+    spec: JobSpec
+    actor: str = ""
+    digest: str = ""
+    """Of the admitted spec: the same name with the same digest is the same submission again."""
+
+
+class JobKillAsked(Ours, frozen=True):
+    """A user ends a job."""
+
+    job_id: JobId
+    actor: str = ""
+    why: str = ""
+
+
+class JobScaleAsked(Ours, frozen=True):
+    """A user changes a service's size; None leaves a bound as it is."""
+
+    job_id: JobId
+    desired: int | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+    actor: str = ""
+    why: str = ""
+
+
+class TaskKillAsked(Ours, frozen=True):
+    """A user ends a task; with ``is_shrink`` its service becomes one smaller."""
+
+    task_id: TaskId
+    actor: str = ""
+    why: str = ""
+    is_shrink: bool = False
+
+
+class InboundRejected(Ours, frozen=True):
+    """A foreign record that says nothing we can obey, kept by digest, with the reasons."""
+
+    faults: tuple[Fault, ...]
+    digest: str
+    job_id: JobId | None = None
+    """The name the submitter gave, where that much could be read."""
+    bytes_total: int = 0
+
+
+class InboundLost(Ours, frozen=True):
+    """Kafka dropped records of this partition before they were copied; this pages."""
+
+    first_offset: int
+    last_offset: int
+
+
+class OffersChanged(Ours, frozen=True):
+    """A contiguous run of offers and rescissions, as one difference.
+
+    ``first_offset`` to the copy's own offset are the records it stands for. An offer that was made
+    and rescinded inside the run is in neither list.
+    """
+
+    stream_id: StreamId
+    first_offset: int
+    added: tuple[Offer, ...] = ()
+    removed: tuple[OfferId, ...] = ()
+
+
+class PolicyAsked(Ours, frozen=True):
+    """An operator changes limits: names and new values of `Policy` fields."""
+
+    values: dict[str, int]
+    actor: str
+    why: str
+
+
+class RecordSkipped(Ours, frozen=True):
+    """An operator lets the fold pass a record that it cannot apply."""
+
+    offset: int
+    digest: str
+    """Of the record's bytes, as the halt report shows it: nobody skips what he has not seen."""
+    actor: str
+    why: str
+
+
+class OrphanForgotten(Ours, frozen=True):
+    """An operator has dealt with an orphan; it is no longer shown."""
+
+    task_id: TaskId
+    actor: str
+    why: str
+    host_id: HostId | None = None
+
+
+InboundBody = (
+    PartitionBegan
+    | JobSubmitted
+    | JobKillAsked
+    | JobScaleAsked
+    | TaskKillAsked
+    | InboundRejected
+    | InboundLost
+    | OffersChanged
+    | Subscribed
+    | StatusUpdate
+    | HostFailed
+    | StreamEnded
+    | Unrecognised
+    | PolicyAsked
+    | RecordSkipped
+    | OrphanForgotten
+)
+"""All that can be copied into the cell log from outside."""

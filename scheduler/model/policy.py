@@ -1,0 +1,76 @@
+"""The numbers that the fold decides by; they are in the log, set by `PolicySet`.
+
+The one thing to know: a setting of the environment never reaches the fold. A recorded day can be
+replayed under another policy because the policy is an event like any other.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from scheduler.model.base import Ours
+
+
+class Policy(Ours, frozen=True):
+    """Limits and time-outs of a cell. Times in milliseconds of the log's clock."""
+
+    active_jobs_max: int = 20_000
+    """Titus' limit of active jobs."""
+    queued_tasks_max: int = 200_000
+    batch_size_max: int = 1_000
+    """Titus: batch size 1 to 1,000."""
+    service_size_max: int = 10_000
+    """Titus: service maximum 10,000."""
+    task_cpu_milli_max: int = 96_000
+    task_memory_mib_max: int = 1_152_000
+    task_disk_mib_max: int = 1_550_000
+    task_ports_max: int = 100
+    launches_per_round_max: int = 300
+    """Titus places batches of 300."""
+    offers_held_max: int = 20_000
+    offer_hold_ms: int = 120_000
+    """An unused offer goes back after this; Fenzo's lease expiry is 120 s."""
+    offer_refuse_ms: int = 5_000
+    """How long Mesos keeps a declined host from us; its own default is 5 s."""
+    suppress_after_ms: int = 600_000
+    """With nothing waiting for this long, offers are given back and no more are asked for."""
+    launch_timeout_ms: int = 300_000
+    """Launched and silent: Titus S22 calls it stuck after 300 s."""
+    start_timeout_ms: int = 720_000
+    """Starting and not started: Titus' 720 s for batch jobs."""
+    unreachable_timeout_ms: int = 60_000
+    """How long a task on an unreachable host is waited for before it is replaced."""
+    kill_retry_ms: int = 10_000
+    """A kill is repeated until the task has ended."""
+    reconcile_retry_ms: int = 10_000
+    """First wait before silent tasks are asked for again; doubles up to the next number."""
+    reconcile_retry_ms_max: int = 300_000
+    reconcile_all_ms: int = 900_000
+    """How often the master is asked for every task it holds, which is how orphans are found."""
+    reconcile_tasks_max: int = 1_000
+    """Tasks in one question."""
+    inferred_kills_per_hour: int = 10
+    """Kills that no user asked for (a replaced task that came back) share this budget."""
+    finished_tasks_max: int = 20_000
+    finished_jobs_max: int = 5_000
+    orphans_max: int = 10_000
+    refusals_per_round_max: int = 20
+    """Classes of waiting tasks that a round's record explains."""
+    mark_records: int = 10_000
+    """A `Mark` is written after so many records, and every fold compares its digest there."""
+
+
+def changed_policy(policy: Policy, values: Mapping[str, int]) -> Policy:
+    """``policy`` with some numbers changed.
+
+    Raises ValueError, naming the field, for a name that is no policy or a number below zero.
+    """
+    names = set(policy.__struct_fields__)
+    for name, value in sorted(values.items()):
+        if name not in names:
+            raise ValueError(f"{name}: no such policy; known are {', '.join(sorted(names))}")
+        if value < 0:
+            raise ValueError(f"{name}: {value} is negative; give 0 or more")
+        if name.endswith("_max") and value == 0:
+            raise ValueError(f"{name}: a limit of 0 would stop the cell; give 1 or more")
+    return msgspec.structs.replace(policy, **dict(values))

@@ -1,0 +1,70 @@
+"""What `decide()` wants done: imperative, written to the cell log before anything happens.
+
+The one thing to know: a proposal is a wish. The fold accepts or refuses it at its own place in
+the log, by the state as it is there; only an accepted one may become an effect.
+"""
+
+import msgspec
+
+from scheduler.model.base import Ours
+from scheduler.model.ids import HostId, OfferId, TaskId
+
+
+class Launch(msgspec.Struct, frozen=True, array_like=True):
+    """One task to start and the ports it gets."""
+
+    task_id: TaskId
+    ports: tuple[int, ...] = ()
+
+
+class LaunchTasks(Ours, frozen=True):
+    """Start tasks on one host with all the offers named; becomes one ACCEPT."""
+
+    host_id: HostId
+    offer_ids: tuple[OfferId, ...]
+    launches: tuple[Launch, ...]
+
+
+class DeclineOffers(Ours, frozen=True):
+    """Give unused offers back for a while."""
+
+    offer_ids: tuple[OfferId, ...]
+    refuse_ms: int
+
+
+class KillTask(Ours, frozen=True):
+    """End a task that the log wants ended; ``is_inferred`` where no user asked for it."""
+
+    task_id: TaskId
+    host_id: HostId
+    is_inferred: bool = False
+
+
+class ReconcileTasks(Ours, frozen=True):
+    """Ask Mesos for the state of these tasks."""
+
+    task_ids: tuple[TaskId, ...]
+
+
+class ReconcileAll(Ours, frozen=True):
+    """Ask Mesos for every task it holds for us."""
+
+
+class SuppressOffers(Ours, frozen=True):
+    """Ask for no more offers: nothing waits."""
+
+
+class ReviveOffers(Ours, frozen=True):
+    """Ask for offers: something waits."""
+
+
+Proposal = (
+    LaunchTasks
+    | DeclineOffers
+    | KillTask
+    | ReconcileTasks
+    | ReconcileAll
+    | SuppressOffers
+    | ReviveOffers
+)
+"""All that the machine can propose."""

@@ -1,0 +1,1 @@
+"""How text from strangers is read: field by field, all faults at once, no exception."""

@@ -1,0 +1,1 @@
+"""The job descriptor of Titus' API v3, read and written."""

@@ -1,0 +1,196 @@
+"""The ``container`` of a descriptor: resources, command, environment, image, constraints.
+
+The one thing to know: a task here is a command on a host. The image is recorded and shown, so at
+least one word of entry point or command must say what to run.
+"""
+
+import re
+from typing import Final
+
+from scheduler.model.job import Constraint, Container
+from scheduler.model.reading.checks import name_check, pattern_check, process_check, words_check
+from scheduler.model.reading.faults import nearest_name, shown
+from scheduler.model.reading.fields import Fields
+from scheduler.model.resources import Need
+from scheduler.model.v3 import limits, names
+
+Pairs = tuple[tuple[str, str], ...]
+
+_WORD: Final = process_check(limits.COMMAND_BYTES_MAX)
+_ENVIRONMENT_NAME: Final = pattern_check(
+    "[A-Za-z_][A-Za-z0-9_]*", limits.NAME_BYTES_MAX, "LOG_LEVEL: letters, digits and _"
+)
+_ENVIRONMENT_VALUE: Final = process_check(limits.ENVIRONMENT_BYTES_MAX)
+_ATTRIBUTE_NAME: Final = name_check(limits.ATTRIBUTE_NAME_BYTES_MAX)
+_ATTRIBUTE_VALUE: Final = words_check(limits.ATTRIBUTE_VALUE_BYTES_MAX)
+_IMAGE_NAME: Final = pattern_check(
+    "[A-Za-z0-9][A-Za-z0-9._/:-]*", limits.IMAGE_NAME_BYTES_MAX, "team/worker"
+)
+_IMAGE_TAG: Final = pattern_check(
+    "[A-Za-z0-9_][A-Za-z0-9_.-]*", limits.IMAGE_TAG_BYTES_MAX, "latest or 1.4.2"
+)
+_IMAGE_DIGEST: Final = pattern_check(
+    "[a-z0-9]{2,16}:[0-9a-fA-F]{32,128}", limits.IMAGE_DIGEST_BYTES_MAX, "sha256: and 64 hex digits"
+)
+_SECURITY_GROUP: Final = pattern_check(
+    "sg-[A-Za-z0-9-]+", limits.SECURITY_GROUP_BYTES_MAX, "sg-12345abc"
+)
+_ROLE: Final = pattern_check(
+    "[A-Za-z0-9][A-Za-z0-9+=,.@:/_-]*", limits.ROLE_BYTES_MAX, "arn:aws:iam::1234:role/worker"
+)
+_SECONDS: Final = re.compile("[0-9]{1,5}")
+
+
+def read_container(fields: Fields) -> Container:
+    """The container that ``fields`` describe."""
+    need = _need(fields.inner("resources"))
+    entry_point = fields.texts("entryPoint", _WORD, limits.WORDS_MAX, limits.ENTRY_POINT_BYTES_MAX)
+    words = fields.texts("command", _WORD, limits.WORDS_MAX, limits.COMMAND_BYTES_MAX)
+    command = (*entry_point, *words)
+    if not command and not fields.raw("command") and not fields.raw("entryPoint"):
+        fields.fault(
+            "command",
+            "is missing, and so is entryPoint",
+            'say what to run, like ["/bin/sh", "-c", "echo hello"]',
+        )
+    elif command and not command[0]:
+        path = "entryPoint" if entry_point else "command"
+        fields.fault(path, "begins with an empty word", "begin with the program to run")
+    environment = fields.pairs(
+        "env",
+        _ENVIRONMENT_NAME,
+        _ENVIRONMENT_VALUE,
+        count_max=limits.ENVIRONMENT_ENTRIES_MAX,
+        bytes_max=limits.ENVIRONMENT_BYTES_MAX,
+        entry_overhead=limits.ENVIRONMENT_ENTRY_OVERHEAD,
+    )
+    image, tag, digest = _image(fields.inner_if_given("image"))
+    groups, role, security_attributes = _security(fields.inner_if_given("securityProfile"))
+    hard = _constraints(fields.inner_if_given("hardConstraints"))
+    soft = _constraints(fields.inner_if_given("softConstraints"))
+    for name in sorted(set(hard) & set(soft)):
+        text = f"names {name}, which hardConstraints name too"
+        fields.fault("softConstraints", text, "keep it in one of them")
+    attributes, kill_grace_ms = _kill_grace(fields, read_attributes(fields))
+    fields.refuse_known(names.CONTAINER_FIELDS_OF_TITUS_ONLY)
+    fields.close()
+    return Container(
+        need=need,
+        command=command,
+        entry_point_words=len(entry_point),
+        environment=environment,
+        image=image,
+        image_tag=tag,
+        image_digest=digest,
+        security_groups=groups,
+        iam_role=role,
+        attributes=attributes,
+        hard_constraints=hard,
+        soft_constraints=soft,
+        kill_grace_ms=kill_grace_ms,
+        security_attributes=security_attributes,
+    )
+
+
+def read_attributes(fields: Fields) -> Pairs:
+    """The map ``attributes``, without those that only the control plane may write."""
+    found = fields.pairs(
+        "attributes",
+        _ATTRIBUTE_NAME,
+        _ATTRIBUTE_VALUE,
+        count_max=limits.ATTRIBUTES_MAX,
+        bytes_max=limits.ATTRIBUTES_BYTES_MAX,
+    )
+    return tuple(pair for pair in found if not pair[0].startswith(names.STRIPPED_ATTRIBUTES))
+
+
+def _need(fields: Fields) -> Need:
+    need = Need(
+        cpu_milli=fields.thousandths("cpu", limits.CPU_MILLI_MIN, limits.CPU_MILLI_MAX),
+        memory_mib=fields.whole(
+            "memoryMB", limits.MEMORY_MIB_MIN, limits.MEMORY_MIB_MAX, unit=" MiB"
+        ),
+        disk_mib=fields.whole("diskMB", 0, limits.DISK_MIB_MAX, default=0, unit=" MiB"),
+        ports=fields.whole("ports", 0, limits.PORTS_MAX, default=0),
+        network_mbps=fields.whole(
+            "networkMbps", 0, limits.NETWORK_MBPS_MAX, default=0, unit=" Mbps"
+        ),
+    )
+    fields.refuse_known(names.RESOURCES_OF_TITUS_ONLY)
+    fields.close()
+    return need
+
+
+def _image(fields: Fields | None) -> tuple[str, str, str]:
+    if fields is None:
+        return "", "", ""
+    name = fields.text("name", _IMAGE_NAME)
+    tag = fields.text("tag", _IMAGE_TAG, default="")
+    digest = fields.text("digest", _IMAGE_DIGEST, default="")
+    if not fields.raw("tag") and not fields.raw("digest"):
+        fields.fault("", "has neither tag nor digest", 'add one, like "tag": "latest"')
+    fields.close()
+    return name, tag, digest
+
+
+def _security(fields: Fields | None) -> tuple[tuple[str, ...], str, Pairs]:
+    if fields is None:
+        return (), "", ()
+    groups = fields.texts(
+        "securityGroups",
+        _SECURITY_GROUP,
+        limits.SECURITY_GROUPS_MAX,
+        limits.SECURITY_GROUPS_MAX * limits.SECURITY_GROUP_BYTES_MAX,
+    )
+    if len(set(groups)) < len(groups):
+        fields.fault("securityGroups", "names a group twice", "keep each once")
+    role = fields.text("iamRole", _ROLE, default="")
+    attributes = read_attributes(fields)
+    fields.close()
+    return groups, role, attributes
+
+
+def _constraints(fields: Fields | None) -> tuple[Constraint, ...]:
+    if fields is None:
+        return ()
+    inside = fields.inner_if_given("constraints")
+    fields.close()
+    if inside is None:
+        return ()
+    found: list[Constraint] = []
+    for name, value in inside.items(limits.CONSTRAINTS_MAX):
+        constraint = names.CONSTRAINTS.get(name.lower())
+        if constraint is None:
+            _refuse_constraint(inside, name)
+        elif not isinstance(value, str) or value.lower() != "true":
+            text = f'is {shown(value)}; it must be the text "true"'
+            inside.fault(name, text, 'write "true", or leave the constraint out')
+        elif constraint in found:
+            inside.fault(name, "is given twice, in other letters", "keep one of them")
+        else:
+            found.append(constraint)
+    return tuple(sorted(found))
+
+
+def _refuse_constraint(inside: Fields, name: str) -> None:
+    if name.lower() in {each.lower() for each in names.CONSTRAINTS_OF_TITUS_ONLY}:
+        text = "is known to Titus and not supported by this version"
+        inside.fault(name, text, f"known here: {', '.join(names.CONSTRAINTS.values())}")
+    else:
+        inside.fault(
+            name, "is an unknown constraint", nearest_name(name, names.CONSTRAINTS.values())
+        )
+
+
+def _kill_grace(fields: Fields, attributes: Pairs) -> tuple[Pairs, int]:
+    """The attributes without the one that sets the kill grace, and the grace."""
+    given = dict(attributes)
+    seconds = given.pop(names.KILL_GRACE_ATTRIBUTE, None)
+    if seconds is None:
+        return attributes, limits.KILL_GRACE_SECONDS_DEFAULT * 1000
+    if not _SECONDS.fullmatch(seconds) or int(seconds) > limits.KILL_GRACE_SECONDS_MAX:
+        text = f"is {shown(seconds)}; it must be from 0 to {limits.KILL_GRACE_SECONDS_MAX} seconds"
+        path = f"attributes.{names.KILL_GRACE_ATTRIBUTE}"
+        fields.fault(path, text, 'give whole seconds as a text, like "30"')
+        return attributes, limits.KILL_GRACE_SECONDS_DEFAULT * 1000
+    return tuple(sorted(given.items())), int(seconds) * 1000

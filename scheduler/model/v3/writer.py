@@ -1,0 +1,95 @@
+"""A `JobSpec` as the v3 descriptor that would be read as the same spec again.
+
+The one thing to know: what was left to a default is written out, so that a reader sees what the
+cell works by; only an image, a security profile or a kill grace that nobody gave are left out.
+"""
+
+from typing import Any
+
+from scheduler.model.job import Batch, Container, JobSpec, RetryPolicy
+from scheduler.model.v3 import limits, names
+
+Json = dict[str, Any]
+
+
+def written_job(spec: JobSpec) -> Json:
+    """The descriptor of ``spec``, ready for JSON."""
+    written: Json = {
+        "owner": {"teamEmail": spec.owner_email},
+        "applicationName": spec.application_name,
+        "capacityGroup": spec.capacity_group,
+        "jobGroupInfo": {
+            "stack": spec.stack,
+            "detail": spec.detail,
+            "sequence": spec.sequence,
+        },
+        "attributes": dict(spec.attributes),
+        "container": _container(spec.container),
+    }
+    if isinstance(spec.kind, Batch):
+        written["batch"] = {
+            "size": spec.kind.size,
+            "runtimeLimitSec": spec.kind.runtime_limit_ms // 1000,
+            "retryOnRuntimeLimit": spec.kind.is_retried_on_runtime_limit,
+            "retryPolicy": _retry(spec.retry),
+        }
+    else:
+        written["service"] = {
+            "capacity": {
+                "min": spec.kind.minimum,
+                "max": spec.kind.maximum,
+                "desired": spec.kind.desired,
+            },
+            "enabled": True,
+            "retryPolicy": _retry(spec.retry),
+        }
+    return written
+
+
+def _container(container: Container) -> Json:
+    need = container.need
+    attributes = dict(container.attributes)
+    if container.kill_grace_ms != limits.KILL_GRACE_SECONDS_DEFAULT * 1000:
+        attributes[names.KILL_GRACE_ATTRIBUTE] = str(container.kill_grace_ms // 1000)
+    whole, rest = divmod(need.cpu_milli, 1000)
+    written: Json = {
+        "resources": {
+            "cpu": need.cpu_milli / 1000 if rest else whole,
+            "memoryMB": need.memory_mib,
+            "diskMB": need.disk_mib,
+            "networkMbps": need.network_mbps,
+            "ports": need.ports,
+        },
+        "attributes": attributes,
+        "entryPoint": list(container.command[: container.entry_point_words]),
+        "command": list(container.command[container.entry_point_words :]),
+        "env": dict(container.environment),
+        "softConstraints": {"constraints": dict.fromkeys(container.soft_constraints, "true")},
+        "hardConstraints": {"constraints": dict.fromkeys(container.hard_constraints, "true")},
+    }
+    if container.image:
+        given = {"tag": container.image_tag, "digest": container.image_digest}
+        written["image"] = {"name": container.image, **{k: v for k, v in given.items() if v}}
+    if container.security_groups or container.iam_role or container.security_attributes:
+        written["securityProfile"] = {
+            "securityGroups": list(container.security_groups),
+            "iamRole": container.iam_role,
+            "attributes": dict(container.security_attributes),
+        }
+    return written
+
+
+def _retry(retry: RetryPolicy) -> Json:
+    match retry.kind:
+        case "immediate":
+            return {"immediate": {"retries": retry.retries}}
+        case "delayed":
+            return {"delayed": {"delayMs": retry.delay_ms, "retries": retry.retries}}
+        case "exponentialBackOff":
+            return {
+                "exponentialBackOff": {
+                    "initialDelayMs": retry.delay_ms,
+                    "maxDelayIntervalMs": retry.delay_ms_max,
+                    "retries": retry.retries,
+                }
+            }

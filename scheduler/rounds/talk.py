@@ -1,0 +1,101 @@
+"""Proposals that keep the conversation with Mesos honest: questions, kills, offers given back.
+
+The one thing to know: silence is never an answer. Who has not been heard of is asked again, with
+growing waits, for as long as it takes; nothing is concluded from an answer that does not come.
+"""
+
+from collections.abc import Iterator
+
+from scheduler.fold.decisions import inferred_kill_refusal
+from scheduler.model.ids import OfferId
+from scheduler.model.proposals import (
+    DeclineOffers,
+    KillTask,
+    ReconcileAll,
+    ReconcileTasks,
+    ReviveOffers,
+    SuppressOffers,
+)
+from scheduler.model.task import Finished, KillInitiated
+from scheduler.state import State
+
+
+def questions(state: State) -> Iterator[ReconcileTasks | ReconcileAll]:
+    """Ask for the silent tasks, first at once and then with doubling waits; at times for all."""
+    stream, now_ms, policy = state.stream, state.clock.now_ms, state.policy
+    if any(
+        isinstance(each.proposal, ReconcileTasks | ReconcileAll)
+        for each in state.decisions.values()
+    ):
+        return
+    if state.unanswered:
+        waits = min(max(stream.reconcile_attempts - 1, 0), 20)
+        wait_ms = min(policy.reconcile_retry_ms << waits, policy.reconcile_retry_ms_max)
+        if not stream.reconcile_asked_at_ms or now_ms >= stream.reconcile_asked_at_ms + wait_ms:
+            silent = sorted(state.unanswered)
+            most = policy.reconcile_tasks_max
+            for begin in range(0, len(silent), most):
+                yield ReconcileTasks(task_ids=tuple(silent[begin : begin + most]))
+            return
+    last_ms = stream.reconcile_all_at_ms
+    if not last_ms or now_ms >= last_ms + policy.reconcile_all_ms:
+        yield ReconcileAll()
+
+
+def kills(state: State) -> Iterator[KillTask]:
+    """End what must end, and say it again until it has."""
+    now_ms = state.clock.now_ms
+    pending = {
+        each.proposal.task_id
+        for each in state.decisions.values()
+        if isinstance(each.proposal, KillTask)
+    }
+    for task_id in sorted(state.killing):
+        task_state = state.tasks[task_id].state
+        assert isinstance(task_state, KillInitiated | Finished)
+        assert task_state.place is not None
+        sent_ms = task_state.kill_sent_at_ms
+        is_early = sent_ms is not None and now_ms < sent_ms + state.policy.kill_retry_ms
+        if is_early or task_id in pending:
+            continue
+        is_inferred = isinstance(task_state, Finished)
+        if is_inferred and inferred_kill_refusal(state):
+            continue
+        yield KillTask(
+            task_id=task_id, host_id=task_state.place.host_id, is_inferred=is_inferred
+        )
+
+
+def offer_care(
+    state: State, kept: frozenset[OfferId]
+) -> Iterator[DeclineOffers | SuppressOffers | ReviveOffers]:
+    """Give back what is held too long or too much of; ask for no offers while nothing waits.
+
+    ``kept`` are the offers that this round's launches use.
+    """
+    stream, policy, now_ms = state.stream, state.policy, state.clock.now_ms
+    if state.queue and stream.is_suppressed:
+        yield ReviveOffers()
+        return
+    is_long_idle = (
+        not state.queue
+        and stream.idle_since_ms > 0
+        and now_ms >= stream.idle_since_ms + policy.suppress_after_ms
+    )
+    if is_long_idle and not stream.is_suppressed:
+        yield SuppressOffers()
+    surplus = max(0, len(state.offers) - policy.offers_held_max)
+    stale = [
+        offer_id
+        for position, (offer_id, held) in enumerate(state.offers.items())
+        if offer_id not in kept
+        and (
+            is_long_idle
+            or position < surplus
+            or now_ms >= held.since_ms + policy.offer_hold_ms
+        )
+    ]
+    for begin in range(0, len(stale), 500):
+        yield DeclineOffers(
+            offer_ids=tuple(stale[begin : begin + 500]), refuse_ms=policy.offer_refuse_ms
+        )

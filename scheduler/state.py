@@ -1,0 +1,174 @@
+"""The state of a cell: values in containers, nothing else.
+
+The one thing to know: values are frozen and replaced whole; only the containers change, and only
+inside `Machine.apply`. What stands under "derived" follows from the rest and is in no digest.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from scheduler.model.base import Ours
+from scheduler.model.ids import (
+    CellName,
+    CellUuid,
+    Generation,
+    HostId,
+    JobId,
+    OfferId,
+    ProposalId,
+    StreamId,
+    TaskId,
+)
+from scheduler.model.job import JobSpec
+from scheduler.model.mesos import HostFacts
+from scheduler.model.policy import Policy
+from scheduler.model.proposals import Proposal
+from scheduler.model.resources import Resources
+from scheduler.model.task import Task
+
+NO_OFFSET: Final = -1
+
+
+class Watermark(Ours, frozen=True):
+    """How far one inbound partition has been folded."""
+
+    generation: Generation
+    offset: int
+
+
+class Job(Ours, frozen=True):
+    """A job as the log knows it. ``open_indexes`` are those whose task has not ended for good."""
+
+    job_id: JobId
+    spec: JobSpec
+    digest: str
+    accepted_at_ms: int
+    accepted_offset: int
+    accepted_index: int
+    next_number: int
+    open_indexes: int
+    state: Literal["Accepted", "KillInitiated", "Finished"] = "Accepted"
+    reason: str = ""
+    finished_at_ms: int = 0
+    actor: str = ""
+
+
+class HeldOffer(Ours, frozen=True):
+    """An offer that is ours to use until it is used, declined, rescinded or void."""
+
+    offer_id: OfferId
+    host_id: HostId
+    resources: Resources
+    since_ms: int
+    mesos_offset: int
+
+
+class Decision(Ours, frozen=True):
+    """An accepted proposal that has not ended. ``is_started``: its effect may be under way."""
+
+    proposal_id: ProposalId
+    proposal: Proposal
+    accepted_at_ms: int
+    offers: tuple[HeldOffer, ...] = ()
+    """What it uses up; held again if it is cancelled before anything left the cell."""
+    is_started: bool = False
+
+
+class Orphan(Ours, frozen=True):
+    """A task that runs without history in the log; shown, never killed."""
+
+    task_id: TaskId
+    host_id: HostId | None
+    state: str
+    first_seen_at_ms: int
+
+
+@dataclass(slots=True)
+class Stream:
+    """The conversation with Mesos: one open stream at a time."""
+
+    stream_id: StreamId | None = None
+    """None while no stream of the current leader is open."""
+    framework_id: str = ""
+    is_fatal: str = ""
+    """Why the framework id can never be used again; empty while it can."""
+    is_suppressed: bool = False
+    idle_since_ms: int = 0
+    """Since when nothing has waited for a host; 0 while something does."""
+    reconcile_asked_at_ms: int = 0
+    """When the silent tasks were last asked for on this stream; 0 before the first time."""
+    reconcile_attempts: int = 0
+    is_reconcile_sent: bool = False
+    """The first question of this stream has left: only then are launches decided."""
+    reconcile_all_at_ms: int = 0
+    mesos_offset: int = NO_OFFSET
+
+
+@dataclass(slots=True)
+class Clock:
+    """The log's own time, in milliseconds since 1970, which never runs backwards."""
+
+    now_ms: int = 0
+    judging_since_ms: int = 0
+    """Time-outs that judge count from here at the earliest."""
+    is_judging: bool = False
+    """False from an election to its first tick: until then the backlog is being read."""
+    inferred_kills_at_ms: list[int] = field(default_factory=list)
+    """When the last inferred kills were accepted, for their hourly budget."""
+
+
+@dataclass(slots=True)
+class State:
+    """Everything that the fold knows of its cell."""
+
+    cell: CellName = CellName("")
+    cell_uuid: CellUuid = CellUuid("")
+    generation: Generation = Generation("")
+    fold_version: int = 0
+    policy: Policy = field(default_factory=Policy)
+    policy_version: int = 0
+    epoch: int = NO_OFFSET
+    leader: str = ""
+    next_offset: int = 0
+    published_offset: int = NO_OFFSET
+    clock: Clock = field(default_factory=Clock)
+    stream: Stream = field(default_factory=Stream)
+    placement_inputs: int = 0
+    """Counts what could change an answer of placement."""
+    placement_seen: int = NO_OFFSET
+    """The count that the last round had seen."""
+
+    watermarks: dict[tuple[str, int], Watermark] = field(default_factory=dict)
+    jobs: dict[JobId, Job] = field(default_factory=dict)
+    indexes: dict[JobId, dict[int, TaskId]] = field(default_factory=dict)
+    """The current task of each index of a job."""
+    tasks: dict[TaskId, Task] = field(default_factory=dict)
+    hosts: dict[HostId, HostFacts] = field(default_factory=dict)
+    offers: dict[OfferId, HeldOffer] = field(default_factory=dict)
+    decisions: dict[ProposalId, Decision] = field(default_factory=dict)
+    orphans: dict[TaskId, Orphan] = field(default_factory=dict)
+    unanswered: dict[TaskId, None] = field(default_factory=dict)
+    """Tasks that Mesos has not spoken of on this stream and that may be there."""
+    finished_tasks: dict[TaskId, None] = field(default_factory=dict)
+    """Ended tasks that were replaced, kept for a while, oldest first."""
+    finished_jobs: dict[JobId, None] = field(default_factory=dict)
+    """Ended jobs, kept for a while with their last tasks, oldest first."""
+
+    # Derived: follows from the above.
+    queue: dict[JobId, dict[TaskId, None]] = field(default_factory=dict)
+    """Tasks without a host, by job; those that wait for a retry included."""
+    host_tasks: dict[HostId, dict[TaskId, None]] = field(default_factory=dict)
+    host_offers: dict[HostId, dict[OfferId, None]] = field(default_factory=dict)
+    killing: dict[TaskId, None] = field(default_factory=dict)
+    """Tasks that must be ended on their host."""
+    group_names: dict[str, JobId] = field(default_factory=dict)
+    active_jobs: int = 0
+    queued_tasks: int = 0
+    tasks_of_finished_jobs: int = 0
+    dirty: set[tuple[str, object]] = field(default_factory=set)
+    """Entities whose part of the digest is stale."""
+
+    def hostname(self, host_id: HostId) -> str:
+        """The host's name, or its id where the log has not seen its facts."""
+        facts = self.hosts.get(host_id)
+        return facts.hostname if facts else str(host_id)

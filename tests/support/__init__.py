@@ -1,0 +1,1 @@
+"""What many tests share: a cell in memory, jobs, hosts."""

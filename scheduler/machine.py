@@ -73,8 +73,11 @@ class Machine:
         state, fold = self.state, self._fold
         if offset < state.next_offset:
             return []
-        if offset > state.next_offset and state.next_offset == 0:
-            raise Refusal(f"the log begins at offset {offset}, its first records are missing")
+        if offset > state.next_offset:
+            raise Refusal(
+                f"records {state.next_offset} to {offset - 1} are missing from the log; a state "
+                "is never folded over a hole. Restore the log, or move the cell to a new one"
+            )
         state.next_offset = offset + 1
         fold.offset = offset
         fold.changes = []
@@ -85,6 +88,11 @@ class Machine:
             fold.index = index
             self._apply_event(event)
         return fold.changes
+
+    def pass_over(self, offset: int) -> None:
+        """Leave one record out, by an operator's `RecordSkipped`; every replay does the same."""
+        assert offset == self.state.next_offset, "records are passed over in order, too"
+        self.state.next_offset = offset + 1
 
     def _is_of_this_epoch(self, offset: int, record: CellRecord) -> bool:
         if isinstance(record.events[0], LeaderElected | CellCreated | CellContinued):

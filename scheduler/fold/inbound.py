@@ -54,8 +54,10 @@ def copied(fold: Fold, event: Copied) -> None:
 
 def _is_next(fold: Fold, source: Source, body: InboundBody) -> bool:
     mark = fold.state.watermarks.get(source.lane)
-    if mark is None or mark.generation != source.generation:
-        # A partition begins, or begins anew on another Kafka: only its first record may say so.
+    if mark is None:
+        return source.previous_offset == NO_OFFSET
+    if mark.generation != source.generation:
+        # The partition begins anew on another Kafka: only its first record may say so.
         return isinstance(body, PartitionBegan) and source.previous_offset == NO_OFFSET
     return source.previous_offset == mark.offset and source.offset > mark.offset
 

@@ -124,8 +124,23 @@ def decode_change(data: bytes) -> Change:
 
 
 def encode_value(value: object) -> bytes:
-    """Canonical bytes of any value of the vocabulary: what digests are made from."""
-    return _ENCODER.encode(value)
+    """Canonical bytes of any value of the vocabulary: what digests are made from.
+
+    Equal values have equal bytes. The log's own encoding leaves out a field only where it *is*
+    the default object, so there two equal values may differ; here every field is written.
+    """
+    return _ENCODER.encode(_plain(value))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, msgspec.Struct):
+        fields = [_plain(getattr(value, name)) for name in value.__struct_fields__]
+        return (type(value).__name__, *fields)
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return [[_plain(key), _plain(each)] for key, each in sorted(value.items())]
+    return value
 
 
 def digest_of(data: bytes) -> str:

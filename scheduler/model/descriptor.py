@@ -53,5 +53,9 @@ def descriptor_of(spec: JobSpec) -> dict[str, Any]:
 
 
 def spec_digest(spec: JobSpec) -> str:
-    """The name of a spec's content: equal specs have equal digests, on any computer."""
-    return digest_of(encode_value(spec))
+    """The name of a spec's content: equal specs have equal digests, on any computer.
+
+    It is made from the written descriptor. msgspec leaves out a default only where it is the very
+    same object, so equal specs may differ in their own bytes.
+    """
+    return digest_of(encode_value(written_job(spec)))

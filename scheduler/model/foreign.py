@@ -157,7 +157,8 @@ def _partition_began(fields: Fields) -> PartitionBegan:
 def _submit(fields: Fields) -> JobSubmitted:
     job_id = _job_id(fields)
     actor = fields.text("actor", _ACTOR, default="")
-    spec = read_job(fields.inner("job"))
+    # Paths are those of the descriptor, as the REST API and the fold give them.
+    spec = read_job(fields.inner("job", path=""))
     digest = "" if fields.is_faulty else spec_digest(spec)  # a faulty text may have no bytes
     return JobSubmitted(job_id, spec, actor, digest)
 
@@ -174,7 +175,7 @@ def _scale_job(fields: Fields) -> JobScaleAsked:
     if not given and not any(map(fields.has, ("desired", "min", "max"))):
         fields.fault("desired", "is missing, and so are min and max", "give at least one")
     if given != sorted(given):
-        fields.fault("", "has bounds that contradict each other", "give min <= desired <= max")
+        fields.fault_here("has bounds that contradict each other", "give min <= desired <= max")
     actor, why = _said(fields, is_required=False)
     return JobScaleAsked(job_id, desired, minimum, maximum, actor, why)
 

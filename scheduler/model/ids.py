@@ -24,6 +24,7 @@ ProposalId = NewType("ProposalId", str)
 JOB_ID_CHARACTERS_MAX: Final = 64
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _WORKER: Final = "-worker-"
+_TASK_ID: Final = re.compile(rf"(?P<job>.+){_WORKER}[0-9]{{1,9}}-[0-9]{{1,18}}")
 
 
 def job_id_fault(text: str) -> str | None:
@@ -54,11 +55,10 @@ def task_id_of(job_id: JobId, index: int, number: int) -> TaskId:
 
 def job_id_of(task_id: TaskId) -> JobId | None:
     """The job that a task id belongs to, or None if the text is no task id of ours."""
-    job, separator, rest = task_id.rpartition(_WORKER)
-    index, dash, number = rest.partition("-")
-    if not (job and separator and dash and index.isdecimal() and number.isdecimal()):
+    found = _TASK_ID.fullmatch(task_id)
+    if found is None or job_id_fault(found["job"]):
         return None
-    return JobId(job)
+    return JobId(found["job"])
 
 
 def proposal_id_of(offset: int, index: int) -> ProposalId:

@@ -41,9 +41,19 @@ class Fields:
         return path_below(self.path, name)
 
     def fault(self, name: str, text: str, hint: str = "") -> None:
-        """Add a fault of field ``name``; of the object itself where ``name`` is empty."""
+        """Add a fault of field ``name``."""
         if self._is_object:
-            self._faults.add(self.path_of(name) if name else self.path, text, hint)
+            self._faults.add(self.path_of(name), text, hint)
+
+    def fault_below(self, name: str, key: str, text: str, hint: str) -> None:
+        """Add a fault of entry ``key`` of the map in field ``name``."""
+        if self._is_object:
+            self._faults.add(path_below(self.path_of(name), key), text, hint)
+
+    def fault_here(self, text: str, hint: str = "") -> None:
+        """Add a fault of the object itself."""
+        if self._is_object:
+            self._faults.add(self.path, text, hint)
 
     def has(self, name: str) -> bool:
         """Whether the field is there and not null."""
@@ -113,9 +123,11 @@ class Fields:
             return default
         return value
 
-    def inner(self, name: str) -> "Fields":
-        """The object in the field, which must be there."""
+    def inner(self, name: str, path: str | None = None) -> "Fields":
+        """The object in the field, which must be there; ``path`` is what its fields begin with."""
         value = self._value(name)
+        if path is not None and isinstance(value, dict):
+            return Fields(value, path, self._faults)
         if value is not None:
             return Fields(value, self.path_of(name), self._faults)
         self.fault(name, "is missing", "it is required, an object")
@@ -200,7 +212,7 @@ class Fields:
     def items(self, count_max: int) -> tuple[tuple[str, Any], ...]:
         """All names with their raw values, sorted; for objects whose names are data."""
         if len(self._raw) > count_max:
-            self.fault("", f"has {len(self._raw)} entries; at most {count_max} are allowed")
+            self.fault_here(f"has {len(self._raw)} entries; at most {count_max} are allowed")
             return ()
         return tuple(sorted(self._raw.items()))
 

@@ -128,7 +128,7 @@ def _image(fields: Fields | None) -> tuple[str, str, str]:
     tag = fields.text("tag", _IMAGE_TAG, default="")
     digest = fields.text("digest", _IMAGE_DIGEST, default="")
     if not fields.raw("tag") and not fields.raw("digest"):
-        fields.fault("", "has neither tag nor digest", 'add one, like "tag": "latest"')
+        fields.fault_here("has neither tag nor digest", 'add one, like "tag": "latest"')
     fields.close()
     return name, tag, digest
 
@@ -190,7 +190,7 @@ def _kill_grace(fields: Fields, attributes: Pairs) -> tuple[Pairs, int]:
         return attributes, limits.KILL_GRACE_SECONDS_DEFAULT * 1000
     if not _SECONDS.fullmatch(seconds) or int(seconds) > limits.KILL_GRACE_SECONDS_MAX:
         text = f"is {shown(seconds)}; it must be from 0 to {limits.KILL_GRACE_SECONDS_MAX} seconds"
-        path = f"attributes.{names.KILL_GRACE_ATTRIBUTE}"
-        fields.fault(path, text, 'give whole seconds as a text, like "30"')
+        hint = 'give whole seconds as a text, like "30"'
+        fields.fault_below("attributes", names.KILL_GRACE_ATTRIBUTE, text, hint)
         return attributes, limits.KILL_GRACE_SECONDS_DEFAULT * 1000
     return tuple(sorted(given.items())), int(seconds) * 1000

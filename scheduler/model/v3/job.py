@@ -129,8 +129,7 @@ def _retry(fields: Fields | None) -> RetryPolicy:
     fields.close()
     given = [each for each in (immediate, delayed, backing_off) if each is not None]
     if len(given) != 1:
-        fields.fault(
-            "",
+        fields.fault_here(
             "must hold exactly one of immediate, delayed and exponentialBackOff",
             'like {"immediate": {"retries": 3}}',
         )

@@ -2,6 +2,8 @@
 
 The one thing to know: what was left to a default is written out, so that a reader sees what the
 cell works by; only an image, a security profile or a kill grace that nobody gave are left out.
+A job's digest is made from this. So a field that is added later must be left out where it is not
+given, or the same submission sent again after an upgrade is taken for another one.
 """
 
 from typing import Any

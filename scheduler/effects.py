@@ -1,0 +1,113 @@
+"""An accepted decision, made complete: what a connector needs to carry it out.
+
+The one thing to know: this reads the state at the place where `EffectStarted` was accepted and
+adds nothing of its own. It is pure, so what was sent can be shown again from the log.
+"""
+
+from typing import assert_never
+
+from scheduler.model.effects import (
+    AcceptOffers,
+    AskAll,
+    AskState,
+    Effect,
+    KillOnHost,
+    Revive,
+    Suppress,
+    TaskToRun,
+)
+from scheduler.model.effects import DeclineOffers as DeclineEffect
+from scheduler.model.ids import HostId, JobId, TaskId
+from scheduler.model.proposals import (
+    DeclineOffers,
+    KillTask,
+    Launch,
+    LaunchTasks,
+    ReconcileAll,
+    ReconcileTasks,
+    ReviveOffers,
+    SuppressOffers,
+)
+from scheduler.model.task import place_of
+from scheduler.state import Decision, State
+
+LAUNCH_REFUSE_MS = 0
+"""The unused rest of an accepted offer should come back with the next allocation."""
+
+
+def effect_of(state: State, decision: Decision) -> Effect:
+    """The effect that carries out this decision, by the state as it is now."""
+    proposal, proposal_id = decision.proposal, decision.proposal_id
+    match proposal:
+        case LaunchTasks():
+            return AcceptOffers(
+                proposal_id=proposal_id,
+                host_id=proposal.host_id,
+                offer_ids=proposal.offer_ids,
+                tasks=tuple(_task_to_run(state, launch) for launch in proposal.launches),
+                refuse_ms=LAUNCH_REFUSE_MS,
+            )
+        case DeclineOffers():
+            return DeclineEffect(proposal_id, proposal.offer_ids, proposal.refuse_ms)
+        case KillTask():
+            grace_ms = _kill_grace_ms(state, proposal.task_id)
+            return KillOnHost(proposal_id, proposal.task_id, proposal.host_id, grace_ms)
+        case ReconcileTasks():
+            asked = tuple((task_id, _host_of(state, task_id)) for task_id in proposal.task_ids)
+            return AskState(proposal_id, asked)
+        case ReconcileAll():
+            return AskAll(proposal_id)
+        case SuppressOffers():
+            return Suppress(proposal_id)
+        case ReviveOffers():
+            return Revive(proposal_id)
+        case _:
+            assert_never(proposal)
+
+
+def _task_to_run(state: State, launch: Launch) -> TaskToRun:
+    task = state.tasks[launch.task_id]
+    container = state.jobs[task.job_id].spec.container
+    return TaskToRun(
+        task_id=task.task_id,
+        job_id=task.job_id,
+        index=task.index,
+        need=container.need,
+        ports=launch.ports,
+        command=container.command,
+        environment=(
+            *container.environment,
+            *_environment(state, task.job_id, task.task_id, task.index, launch.ports),
+        ),
+        labels=(
+            ("flumina.cell", state.cell),
+            ("flumina.job", task.job_id),
+            ("flumina.index", str(task.index)),
+        ),
+        kill_grace_ms=container.kill_grace_ms,
+    )
+
+
+def _environment(
+    state: State, job_id: JobId, task_id: TaskId, index: int, ports: tuple[int, ...]
+) -> tuple[tuple[str, str], ...]:
+    """What every task is told of itself; the first two names are Titus' own."""
+    return (
+        ("TITUS_JOB_ID", job_id),
+        ("TITUS_TASK_ID", task_id),
+        ("FLUMINA_CELL", state.cell),
+        ("FLUMINA_TASK_INDEX", str(index)),
+        *((f"PORT{number}", str(port)) for number, port in enumerate(ports)),
+    )
+
+
+def _kill_grace_ms(state: State, task_id: TaskId) -> int:
+    task = state.tasks[task_id]
+    job = state.jobs.get(task.job_id)
+    return job.spec.container.kill_grace_ms if job else 0
+
+
+def _host_of(state: State, task_id: TaskId) -> HostId | None:
+    task = state.tasks.get(task_id)
+    place = place_of(task.state) if task else None
+    return place.host_id if place else None

@@ -1,0 +1,31 @@
+"""What the parts of a running cell share: its fold, its writing hand, its names.
+
+The one thing to know: there is one of these for each cell that a process follows, whether it
+leads it or not.
+"""
+
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer
+
+from streams.cell.follower import Follower
+from streams.cell.publisher import Publisher
+from streams.cell.writer import CellLog
+
+
+@dataclass(frozen=True, slots=True)
+class CellContext:
+    """One cell in one process."""
+
+    follower: Follower
+    log: CellLog
+    producer: AIOKafkaProducer
+    publisher: Publisher
+    bootstrap: str
+    topic_prefix: str
+    candidate: str
+    build: str
+
+    def topic(self, name: str) -> str:
+        """The name of a topic of the table in this Kafka."""
+        return self.topic_prefix + name

@@ -1,0 +1,224 @@
+"""The fold of one cell's log, as every process runs it: decode, apply, halt, skip, tell.
+
+The one thing to know: the first record that cannot be decoded or applied halts the fold at its
+offset. What was folded stays readable and is marked stale. The follower then only scans ahead,
+applying nothing, for an operator's `RecordSkipped` that names this offset and these bytes; when it
+finds one, the log is folded anew from the beginning without that record.
+"""
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from scheduler.machine import Machine, Refusal
+from scheduler.model.changes import Change
+from scheduler.model.codec import Undecodable, decode_record, digest_of
+from scheduler.model.events import CellRecord, Copied
+from scheduler.model.inbound import RecordSkipped
+
+logger = structlog.get_logger(__name__)
+
+Changes = list[tuple[int, Change]]
+
+
+class Foldable(Protocol):
+    """What a follower drives: a machine, or a view with a machine inside."""
+
+    @property
+    def machine(self) -> Machine:
+        """The machine that folds."""
+        ...
+
+    def apply(self, offset: int, record: CellRecord) -> Changes:
+        """Fold one record; the changes it made."""
+        ...
+
+    def pass_over(self, offset: int) -> None:
+        """Leave one record out."""
+        ...
+
+
+class BareFold:
+    """A machine with nothing around it: what a leader needs."""
+
+    def __init__(self) -> None:
+        self.machine = Machine()
+
+    def apply(self, offset: int, record: CellRecord) -> Changes:
+        """Fold one record; the changes it made."""
+        return self.machine.apply(offset, record)
+
+    def pass_over(self, offset: int) -> None:
+        """Leave one record out."""
+        self.machine.pass_over(offset)
+
+
+class LogRecord(msgspec.Struct, frozen=True):
+    """A record of the cell log as Kafka gave it."""
+
+    offset: int
+    value: bytes
+
+
+class Halt(msgspec.Struct, frozen=True):
+    """Where and why a fold stopped, and what an operator can do."""
+
+    topic: str
+    partition: int
+    offset: int
+    digest: str
+    cause: str
+
+    def sentence(self) -> str:
+        """The halt for people: what, why, and the way on."""
+        return (
+            f"The fold of {self.topic}[{self.partition}] halted at offset {self.offset}: "
+            f"{self.cause}. Tasks keep running, effects have stopped, what is shown is stale. "
+            f"Run a build that can read this record, or, when you know what it holds, "
+            f"`flumina skip {self.offset} --digest {self.digest} --why REASON`."
+        )
+
+
+Listener = Callable[[int, CellRecord, Changes], None]
+
+
+class Follower:
+    """Folds one partition of the cell log as it is handed over, and tells who waits for it."""
+
+    def __init__(self, topic: str, partition: int, make: Callable[[], Foldable]) -> None:
+        self.topic = topic
+        self.partition = partition
+        self._make = make
+        self.fold = make()
+        self.halt: Halt | None = None
+        self.seen_offset = -1
+        """The last offset looked at: folded, ignored, passed over or scanned."""
+        self.events_folded = 0
+        self.listeners: list[Listener] = []
+        """Called for each folded record, in order, before anybody who waits is told."""
+        self._skips: dict[int, str] = {}
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+        self._changed = asyncio.Event()
+
+    @property
+    def machine(self) -> Machine:
+        """The machine as folded so far."""
+        return self.fold.machine
+
+    @property
+    def wanted_offset(self) -> int:
+        """The offset that the follower wants to be handed next."""
+        return self.seen_offset + 1
+
+    def take(self, records: Sequence[LogRecord]) -> None:
+        """Fold these records, in order; never raises for what they hold."""
+        for record in records:
+            if record.offset != self.wanted_offset and self.halt is None:
+                self._halt(record, Refusal(f"offset {self.wanted_offset} is missing in the log"))
+            if self.halt is not None:
+                self._scan(record)
+            else:
+                self._fold_one(record)
+            if self.wanted_offset != record.offset + 1:
+                break  # Begun anew: the lane seeks back before it hands over more.
+        self._tell()
+
+    def _fold_one(self, record: LogRecord) -> None:
+        self.seen_offset = record.offset
+        digest = self._skips.get(record.offset)
+        if digest is not None and digest == digest_of(record.value):
+            self.fold.pass_over(record.offset)
+            return
+        try:
+            decoded = decode_record(record.value)
+            changes = self.fold.apply(record.offset, decoded)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it halts the fold, loudly
+            self._halt(record, error)
+            return
+        self.events_folded += len(decoded.events)
+        for listener in self.listeners:
+            listener(record.offset, decoded, changes)
+
+    def _halt(self, record: LogRecord, error: Exception) -> None:
+        kind = "" if isinstance(error, Undecodable | Refusal) else f"{type(error).__name__}: "
+        self.halt = Halt(
+            topic=self.topic,
+            partition=self.partition,
+            offset=record.offset,
+            digest=digest_of(record.value),
+            cause=f"{kind}{error}",
+        )
+        logger.critical("fold halted", page=True, why=self.halt.sentence(), exc_info=error)
+
+    def stop_at_hole(self, begins: int, ends: int) -> None:
+        """Halt because Kafka has no record where the fold has to go on."""
+        if self.halt is not None:
+            return
+        if self.wanted_offset > ends:
+            why = (
+                f"the log ends at {ends}, below offset {self.wanted_offset} that was folded: Kafka "
+                "lost acknowledged records, or this is another log. Restore it before going on"
+            )
+        else:
+            why = (
+                f"the log begins at {begins}, the fold needs offset {self.wanted_offset}: Kafka "
+                "dropped records. Restore from a snapshot at or above its beginning"
+            )
+        self._halt(LogRecord(offset=self.wanted_offset, value=b""), Refusal(why))
+
+    def _scan(self, record: LogRecord) -> None:
+        self.seen_offset = record.offset
+        halt = self.halt
+        assert halt is not None
+        try:
+            decoded = decode_record(record.value)
+        except Undecodable:
+            return  # One halt at a time; this record is met again when the fold goes on.
+        for event in decoded.events:
+            if not (isinstance(event, Copied) and isinstance(event.body, RecordSkipped)):
+                continue
+            if (event.body.offset, event.body.digest) == (halt.offset, halt.digest):
+                self._begin_anew(event.body)
+                return
+
+    def _begin_anew(self, skip: RecordSkipped) -> None:
+        logger.warning(
+            "record skipped by an operator; folding anew",
+            offset=skip.offset,
+            actor=skip.actor,
+            why=skip.why,
+        )
+        self._skips[skip.offset] = skip.digest
+        self.halt = None
+        self.fold = self._make()
+        self.seen_offset = -1
+
+    def _tell(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self.seen_offset:
+            _, _, future = heapq.heappop(self._waiting)
+            if not future.done():
+                future.set_result(None)
+        self._changed.set()
+
+    async def until(self, offset: int) -> None:
+        """Return when this offset has been looked at."""
+        if offset <= self.seen_offset:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (offset, next(self._numbers), future))
+        await future
+
+    async def change(self, timeout_s: float) -> None:
+        """Return when something was folded since the last call, or after the time-out."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+        self._changed.clear()

@@ -1,0 +1,202 @@
+"""Ingest: copies a cell's inbound partitions into its log, in order, with nothing lost or doubled.
+
+The one thing to know: it starts from the watermark that the fold has, never from a committed
+offset, and reads back what the fold made of its copies. Where the watermark is not what it
+expects (another leader wrote meanwhile, a record was lost), it seeks back and copies again; the
+fold ignores what it has already taken.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from scheduler.inbound_runs import RunBuilder
+from scheduler.model.address import Source
+from scheduler.model.codec import Undecodable, decode_mesos, digest_of
+from scheduler.model.events import CellEvent, Copied
+from scheduler.model.foreign import decode_commands_record, decode_jobs_record
+from scheduler.model.ids import Generation
+from scheduler.model.inbound import Fault, InboundBody, InboundLost, InboundRejected, PartitionBegan
+from streams.cell.follower import Follower
+from streams.cell.lead import Lead
+
+logger = structlog.get_logger(__name__)
+
+BATCH_RECORDS_MAX = 1_000
+POLL_MS = 1_000
+RETRY_S = 0.5
+UNMARKED = Generation("00000000")
+"""The generation of a partition whose first record does not name one (made by hand)."""
+
+
+class Ingest:
+    """Copies one inbound partition of one cell, for one leadership."""
+
+    def __init__(self, lead: Lead, follower: Follower, bootstrap: str, kind: str, topic: str):
+        self._lead = lead
+        self._follower = follower
+        self._bootstrap = bootstrap
+        self._kind = kind
+        self._place = TopicPartition(topic, follower.partition)
+        self._copied_offset = -1
+        self._generation = UNMARKED
+        self.is_backlog_copied = asyncio.Event()
+        """Set once everything that was there at the election has been copied and read back."""
+
+    async def run(self) -> None:
+        """Copy until cancelled; faults of Kafka are retried, everything else ends the leader."""
+        while True:
+            try:
+                await self._run_until_fault()
+            except (KafkaError, OSError) as error:
+                logger.warning("inbound topic cannot be read", topic=self._kind, why=repr(error))
+                await asyncio.sleep(RETRY_S)
+
+    async def _run_until_fault(self) -> None:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            client_id=f"flumina-ingest-{self._kind}",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            request_timeout_ms=15_000,
+        )
+        await consumer.start()
+        try:
+            consumer.assign([self._place])
+            end = (await consumer.end_offsets([self._place]))[self._place]
+            await self._seek_to_watermark(consumer)
+            while True:
+                if self._copied_offset >= end - 1:
+                    self.is_backlog_copied.set()
+                await self._one_batch(consumer)
+        finally:
+            await consumer.stop()
+
+    async def _one_batch(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            found = await consumer.getmany(
+                self._place, timeout_ms=POLL_MS, max_records=BATCH_RECORDS_MAX
+            )
+        except OffsetOutOfRangeError:
+            await self._seek_to_watermark(consumer)
+            return
+        records: Sequence[ConsumerRecord[bytes, bytes]] = found.get(self._place, ())
+        if not records:
+            return
+        events = self._copies(records)
+        expected = records[-1].offset
+        await self._lead.write_and_read_back(events)
+        self._copied_offset = expected
+        if self._follower.halt is None and self._watermark() != expected:
+            logger.warning(
+                "copies were not taken; copying again from the fold's watermark",
+                topic=self._kind,
+                expected=expected,
+                found=self._watermark(),
+            )
+            await self._seek_to_watermark(consumer)
+
+    def _watermark(self) -> int:
+        mark = self._follower.machine.state.watermarks.get((self._kind, self._place.partition))
+        return -1 if mark is None else mark.offset
+
+    async def _seek_to_watermark(self, consumer: AIOKafkaConsumer) -> None:
+        """Go on behind the fold's watermark; name what Kafka dropped before it was copied."""
+        mark = self._follower.machine.state.watermarks.get((self._kind, self._place.partition))
+        self._copied_offset = -1 if mark is None else mark.offset
+        self._generation = UNMARKED if mark is None else mark.generation
+        begin = (await consumer.beginning_offsets([self._place]))[self._place]
+        end = (await consumer.end_offsets([self._place]))[self._place]
+        if self._copied_offset >= end:
+            # The topic is younger than what was folded of it: another Kafka. Its first record
+            # names another generation, and the fold begins it anew.
+            self._copied_offset = -1
+        elif begin > self._copied_offset + 1:
+            await self._name_the_lost(begin)
+        consumer.seek(self._place, self._copied_offset + 1)
+
+    async def _name_the_lost(self, begin: int) -> None:
+        lost = InboundLost(first_offset=self._copied_offset + 1, last_offset=begin - 1)
+        logger.critical(
+            "Kafka dropped inbound records before they were copied",
+            page=True,
+            topic=self._kind,
+            first=lost.first_offset,
+            last=lost.last_offset,
+        )
+        await self._lead.write_and_read_back([self._copy(begin - 1, 0, lost)])
+
+    def _copies(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> list[CellEvent]:
+        if self._kind == "mesos":
+            return self._mesos_copies(records)
+        decode = decode_jobs_record if self._kind == "jobs" else decode_commands_record
+        events: list[CellEvent] = []
+        for record in records:
+            body = decode(record.key, record.value)
+            if isinstance(body, PartitionBegan):
+                body = self._began(record, body)
+            events.append(self._copy(record.offset, record.timestamp, body))
+        return events
+
+    def _mesos_copies(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> list[CellEvent]:
+        known = self._follower.machine.state.hosts
+        runs = RunBuilder(
+            topic=self._kind,
+            partition=self._place.partition,
+            generation=self._generation,
+            previous_offset=self._copied_offset,
+            known_facts=dict(known),
+        )
+        events: list[CellEvent] = []
+        for record in records:
+            value = record.value or b""
+            try:
+                body = decode_mesos(value)
+            except Undecodable as error:
+                raise UnreadableInbound(self._kind, record.offset, value, error) from error
+            events += runs.add(record.offset, record.timestamp, body)
+        events += runs.flush()
+        self._generation = runs.generation
+        self._copied_offset = runs.previous_offset
+        return events
+
+    def _began(
+        self, record: ConsumerRecord[bytes, bytes], body: PartitionBegan
+    ) -> PartitionBegan | InboundRejected:
+        """Take the generation from a partition's first record; a later one is a stranger's."""
+        if record.offset == 0:
+            self._generation = Generation(body.generation)
+            self._copied_offset = -1
+            return body
+        fault = Fault(
+            field="type",
+            text="PartitionBegan stands only at the beginning of a partition",
+            hint="publish SubmitJob, KillJob, ScaleJob or KillTask",
+        )
+        value = record.value or b""
+        return InboundRejected(
+            faults=(fault,), digest=digest_of(value), bytes_total=len(value)
+        )
+
+    def _copy(self, offset: int, observed_at_ms: int, body: InboundBody) -> Copied:
+        source = Source(
+            self._kind, self._generation, self._place.partition, offset, self._copied_offset
+        )
+        self._copied_offset = offset
+        return Copied(source=source, body=body, observed_at_ms=observed_at_ms)
+
+
+class UnreadableInbound(Exception):
+    """A record of our own inbound topic that this build cannot read: the leader must not go on."""
+
+    def __init__(self, topic: str, offset: int, value: bytes, error: Exception) -> None:
+        super().__init__(
+            f"record {offset} of topic {topic} (digest {digest_of(value)}) cannot be read: {error}. "
+            "It was written by another build or by a stranger; run the build that knows it"
+        )
+
+

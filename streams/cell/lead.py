@@ -1,0 +1,65 @@
+"""One leadership: its epoch, its right to write and act, and how that right ends.
+
+The one thing to know: two processes may both believe that they lead. Both can write, and the fold
+obeys only the newest epoch; so a leader acts on what it has read back, and a leader that has read
+back nothing of its own for five seconds stops and ends its process.
+"""
+
+from collections.abc import Sequence
+
+from scheduler.model.events import CellEvent, CellRecord
+from streams.cell.follower import Changes, Follower
+from streams.cell.writer import CellLog
+from streams.clock import elapsed_s
+
+SILENCE_S_MAX = 5.0
+"""Without its own tick read back for so long, a leader no longer knows whether it leads."""
+
+
+class LeadershipLost(Exception):
+    """This process leads no longer: another was elected, or it cannot tell."""
+
+
+class Lead:
+    """The right to write with one epoch and to act on what was read back."""
+
+    def __init__(self, follower: Follower, log: CellLog, epoch: int) -> None:
+        self.epoch = epoch
+        self._follower = follower
+        self._log = log
+        self._heard_at_s = elapsed_s()
+
+    def heard(self, offset: int, record: CellRecord, changes: Changes) -> None:
+        """Note a record that was read back; a follower's listener."""
+        if record.epoch == self.epoch:
+            self._heard_at_s = elapsed_s()
+
+    def check(self) -> None:
+        """Return if this process may act right now; raises `LeadershipLost` else.
+
+        While the fold is halted there is no epoch to compare, and nothing to act on either.
+        """
+        if self._follower.halt is None and self._follower.machine.state.epoch > self.epoch:
+            raise LeadershipLost("another leader was elected")
+        silent_s = elapsed_s() - self._heard_at_s
+        if silent_s > SILENCE_S_MAX:
+            raise LeadershipLost(
+                f"nothing of our own was read back for {silent_s:.1f} s: Kafka does not answer, or "
+                "this process was stopped"
+            )
+
+    def is_behind(self) -> bool:
+        """Whether the fold has not reached this leadership yet (it is being folded anew)."""
+        return self._follower.halt is not None or self._follower.machine.state.epoch != self.epoch
+
+    async def write(self, events: Sequence[CellEvent]) -> int:
+        """The offset of the last record, acknowledged by all replicas, not read back yet."""
+        self.check()
+        return await self._log.append(self.epoch, events)
+
+    async def write_and_read_back(self, events: Sequence[CellEvent]) -> int:
+        """The offset of the last record, once the fold has passed it and we still lead."""
+        offset = await self.write(events)
+        await self._follower.until(offset)
+        self.check()
+        return offset

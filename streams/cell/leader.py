@@ -1,0 +1,142 @@
+"""Leading a cell: from the right to try, to an epoch, to all that a leader does.
+
+The one thing to know is the order. Read back our own election; subscribe, so that Mesos refuses
+the old leader; copy the inbound backlog; then let the first tick pass, from which time-outs count;
+ask for every started task on the new stream; only then decide. Much of that order is kept by the
+fold, which decides nothing without a stream and a tick of this epoch.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+
+import structlog
+
+from connectors.ports import ClusterManager
+from scheduler.invariants import check_everything
+from scheduler.model.events import Checkpoint, LeaderElected, Mark, Tick
+from streams.cell.context import CellContext
+from streams.cell.ingest import Ingest
+from streams.cell.lead import Lead, LeadershipLost
+from streams.cell.mesos_feed import MesosFeed
+from streams.cell.outbox import Outbox
+from streams.clock import elapsed_s
+
+logger = structlog.get_logger(__name__)
+
+TICK_S = 1.0
+ELECTION_TIMEOUT_S = 30.0
+DECIDE_PAUSE_S = 5.0
+"""After an exception in `decide` the decider rests so long; the cell pages and goes on."""
+
+
+class Leader:
+    """One term of leadership of one cell; `run` returns when the term is over."""
+
+    def __init__(self, cell: CellContext, connect: Callable[[str], ClusterManager]) -> None:
+        self._cell = cell
+        self._connect = connect
+
+    async def run(self) -> None:
+        """Lead until cancelled; raises `LeadershipLost` when another was elected."""
+        cell = self._cell
+        lead = await self._elected()
+        cell.follower.listeners.append(lead.heard)
+        manager = self._connect(f"flumina-{cell.follower.machine.state.cell_uuid}")
+        try:
+            await self._work(lead, manager)
+        except* LeadershipLost as lost:
+            raise LeadershipLost(str(lost.exceptions[0])) from lost
+        finally:
+            cell.follower.listeners.remove(lead.heard)
+            await manager.close()
+
+    async def _elected(self) -> Lead:
+        cell = self._cell
+        incarnation = uuid.uuid4().hex
+        event = LeaderElected(
+            candidate=cell.candidate, incarnation=incarnation, build=cell.build
+        )
+        async with asyncio.timeout(ELECTION_TIMEOUT_S):
+            epoch = await cell.log.append(-1, [event])
+            await cell.follower.until(epoch)
+        lead = Lead(cell.follower, cell.log, epoch)
+        lead.check()
+        logger.info("leads the cell", cell=cell.follower.partition, epoch=epoch)
+        return lead
+
+    async def _work(self, lead: Lead, manager: ClusterManager) -> None:
+        cell = self._cell
+        ingests = [
+            Ingest(lead, cell.follower, cell.bootstrap, kind, cell.topic(kind))
+            for kind in ("jobs", "commands", "mesos")
+        ]
+        feed = MesosFeed(
+            lead, manager, cell.producer, cell.topic("mesos"), cell.follower.partition
+        )
+        async with asyncio.TaskGroup() as group:
+            for ingest in ingests:
+                group.create_task(ingest.run())
+            group.create_task(feed.run())
+            group.create_task(self._tick(lead, ingests))
+            group.create_task(self._decide(lead))
+            group.create_task(Outbox(lead, cell.follower, manager).run())
+            group.create_task(cell.publisher.run())
+            group.create_task(self._watch(lead))
+
+    async def _tick(self, lead: Lead, ingests: list[Ingest]) -> None:
+        """Stamp the passing of time; the first tick waits for the inbound backlog."""
+        for ingest in ingests:
+            await self._heartbeat_until(lead, ingest.is_backlog_copied)
+        marked_offset = self._cell.follower.seen_offset
+        while True:
+            begun_s = elapsed_s()
+            tick = Tick(published_offset=self._cell.publisher.published_offset)
+            offset = await lead.write_and_read_back([tick])
+            if offset - marked_offset >= self._cell.follower.machine.state.policy.mark_records:
+                await self._mark(lead)
+                marked_offset = offset
+            await asyncio.sleep(max(0.0, TICK_S - (elapsed_s() - begun_s)))
+
+    async def _heartbeat_until(self, lead: Lead, event: asyncio.Event) -> None:
+        """Wait for the event, and write a mark now and then so that we hear ourselves."""
+        while not event.is_set():
+            try:
+                async with asyncio.timeout(TICK_S):
+                    await event.wait()
+            except TimeoutError:
+                await lead.write_and_read_back([Mark()])
+
+    async def _mark(self, lead: Lead) -> None:
+        """Have every fold keep its digest at one place, and say what ours is."""
+        offset = await lead.write_and_read_back([Mark()])
+        machine = self._cell.follower.machine
+        digest = machine.marks.get(offset)
+        if digest is None:
+            return  # The fold is halted or begun anew; the next mark will do.
+        check_everything(machine.state)
+        await lead.write(
+            [Checkpoint(mark_offset=offset, digest_version=machine.digest.version, digest=digest)]
+        )
+
+    async def _decide(self, lead: Lead) -> None:
+        """Write what the machine proposes, one round at a time, and read it back."""
+        follower = self._cell.follower
+        while True:
+            await follower.change(timeout_s=TICK_S)
+            while not lead.is_behind():
+                try:
+                    events = follower.machine.decide()
+                except Exception as error:  # noqa: BLE001 - pauses this decider only, and pages
+                    logger.critical("decide failed; it pauses", page=True, exc_info=error)
+                    await asyncio.sleep(DECIDE_PAUSE_S)
+                    break
+                if not events:
+                    break
+                await lead.write_and_read_back(events)
+
+    async def _watch(self, lead: Lead) -> None:
+        """End the term when we lead no longer or cannot tell."""
+        while True:
+            lead.check()
+            await asyncio.sleep(TICK_S / 2)

@@ -1,0 +1,87 @@
+"""The Mesos stream of a leader: every record to topic ``mesos``, then the acknowledgement.
+
+The one thing to know: a status update is acknowledged to Mesos only when its record is on all
+in-sync replicas. Mesos repeats what is not acknowledged, so a crash between the two costs a
+duplicate, never a loss. The framework is never torn down from here.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
+
+from connectors.ports import ClusterManager
+from scheduler.model.codec import encode_mesos
+from scheduler.model.mesos import MesosRecord, StatusUpdate, StreamEnded, Subscribed
+from streams.cell.lead import Lead
+
+logger = structlog.get_logger(__name__)
+
+IN_FLIGHT_MAX = 1_000
+RETRY_S_MIN = 0.2
+RETRY_S_MAX = 15.0
+"""Mesos' own documentation caps the back-off of a re-subscription at about 15 s."""
+
+
+class MesosFeed:
+    """Subscribes for one leadership and writes what it hears."""
+
+    def __init__(
+        self,
+        lead: Lead,
+        manager: ClusterManager,
+        producer: AIOKafkaProducer,
+        topic: str,
+        partition: int,
+    ) -> None:
+        self._lead = lead
+        self._manager = manager
+        self._producer = producer
+        self._topic = topic
+        self._partition = partition
+        self._written: asyncio.Queue[tuple[MesosRecord, asyncio.Future[RecordMetadata]]] = (
+            asyncio.Queue(IN_FLIGHT_MAX)
+        )
+
+    async def run(self) -> None:
+        """Keep a stream open until cancelled; a burnt framework id ends it for good."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._acknowledge_written())
+            group.create_task(self._keep_subscribed())
+
+    async def _keep_subscribed(self) -> None:
+        wait_s = RETRY_S_MIN
+        while True:
+            self._lead.check()
+            ended = None
+            async for record in self._records():
+                await self._write(record)
+                if isinstance(record, Subscribed):
+                    wait_s = RETRY_S_MIN
+                elif isinstance(record, StreamEnded):
+                    ended = record
+            if ended is not None and ended.is_fatal:
+                logger.critical("the framework id is burnt; the cell stops", page=True, why=ended.why)
+                return
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, RETRY_S_MAX)
+
+    def _records(self) -> AsyncIterator[MesosRecord]:
+        return self._manager.subscribe(self._lead.epoch)
+
+    async def _write(self, record: MesosRecord) -> None:
+        written = await self._producer.send(
+            self._topic, encode_mesos(record), partition=self._partition
+        )
+        await self._written.put((record, written))
+
+    async def _acknowledge_written(self) -> None:
+        """Wait for each record in order; a record that could not be written ends the leader."""
+        while True:
+            record, written = await self._written.get()
+            await written
+            if isinstance(record, StatusUpdate) and record.uuid:
+                self._lead.check()
+                await self._manager.acknowledge(record, record.stream_id)

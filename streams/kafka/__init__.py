@@ -1,0 +1,1 @@
+"""Kafka itself: an embedded broker for machines that have none, and the one table of topics."""

@@ -1,0 +1,155 @@
+"""Settings of the environment: each named once here, with what it means and its default.
+
+The one thing to know: they touch only the edges. What the fold decides by is in the log
+(`PolicySet`), never here.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from streams.errors import OperatorError
+
+CELLS_MAX = 1_000
+REPLICATION_FACTOR_MAX = 15
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings, typed and checked; `settings_of` makes them from an environment."""
+
+    kafka_brokers: str | None
+    topic_prefix: str
+    cells: int
+    replication_factor: int | None
+    data_dir: Path
+    cache_dir: Path
+
+
+class Setting(NamedTuple):
+    """One environment variable: the field it sets, what it means, and how its text is read."""
+
+    variable: str
+    field: str
+    meaning: str
+    default: Callable[[Mapping[str, str]], Any]
+    read: Callable[[str], Any]
+
+
+def default_cache_dir(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where downloads are kept between runs, shared by all checkouts of a user."""
+    if named := environment.get("FLUMINA_CACHE"):
+        return Path(named)
+    if base := environment.get("XDG_CACHE_HOME"):
+        return Path(base) / "flumina"
+    return Path.home() / ".cache" / "flumina"
+
+
+def _addresses(text: str) -> str:
+    for address in text.split(","):
+        host, _, port = address.strip().rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError(f"{address.strip()!r} is not host:port; several are joined by commas")
+    return ",".join(address.strip() for address in text.split(","))
+
+
+def _topic_prefix(text: str) -> str:
+    # Kafka's own rule for topic names, and its length with room for ours.
+    if not re.fullmatch(r"[A-Za-z0-9._-]{0,200}", text):
+        raise ValueError("only letters, digits, '.', '_' and '-' are allowed, at most 200")
+    return text
+
+
+def _whole_number(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise ValueError(f"a whole number from {least} to {most} is wanted")
+        return int(text)
+
+    return read
+
+
+SETTINGS = (
+    Setting(
+        "KAFKA_BROKERS",
+        "kafka_brokers",
+        "Kafka to use, host:port with commas between; unset, an embedded one is started",
+        lambda _: None,
+        _addresses,
+    ),
+    Setting(
+        "FLUMINA_TOPIC_PREFIX",
+        "topic_prefix",
+        "what every topic's name begins with, so that several installations share one Kafka",
+        lambda _: "",
+        _topic_prefix,
+    ),
+    Setting(
+        "FLUMINA_CELLS",
+        "cells",
+        "number of cells, and so of partitions of each topic that belongs to cells",
+        lambda _: 1,
+        _whole_number(1, CELLS_MAX),
+    ),
+    Setting(
+        "FLUMINA_REPLICATION_FACTOR",
+        "replication_factor",
+        "copies of each partition; unset, 3 where Kafka has three brokers or more, else 1",
+        lambda _: None,
+        _whole_number(1, REPLICATION_FACTOR_MAX),
+    ),
+    Setting(
+        "FLUMINA_DATA",
+        "data_dir",
+        "directory of the embedded Kafka's data and of other state; default ./.flumina",
+        lambda _: Path(".flumina"),
+        Path,
+    ),
+    Setting(
+        "FLUMINA_CACHE",
+        "cache_dir",
+        "directory of downloads; default $XDG_CACHE_HOME/flumina or ~/.cache/flumina",
+        default_cache_dir,
+        Path,
+    ),
+)
+# Read by the launcher before there is a Python to read it with.
+LAUNCHER_VARIABLES = ("FLUMINA_PYTHON",)
+
+
+def settings_of(environment: Mapping[str, str]) -> Settings:
+    """The settings that this environment makes; every mistake in it is named in one error."""
+    values: dict[str, Any] = {}
+    mistakes = _unknown_variables(environment)
+    for setting in SETTINGS:
+        text = environment.get(setting.variable, "")
+        # An empty variable is how a shell says that there is none.
+        if not text:
+            values[setting.field] = setting.default(environment)
+            continue
+        try:
+            values[setting.field] = setting.read(text)
+        except ValueError as error:
+            mistakes.append(f"{setting.variable}={text!r}: {error}")
+    if mistakes:
+        raise OperatorError(
+            f"The environment has a setting that cannot be used: {'; '.join(mistakes)}.",
+            "A variable is misspelt or has a wrong value.",
+            "Correct it or unset it.",
+        )
+    return Settings(**values)
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    known = [setting.variable for setting in SETTINGS] + list(LAUNCHER_VARIABLES)
+    unknown = [name for name in environment if name.startswith("FLUMINA_") and name not in known]
+    mistakes = []
+    for name in sorted(unknown):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; {near[0]} is meant, perhaps" if near else ""
+        mistakes.append(f"{name} is no setting{hint}")
+    return mistakes

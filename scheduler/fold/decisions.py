@@ -51,9 +51,7 @@ def proposed(fold: Fold, proposal: Proposal) -> None:
         case KillTask():
             _kill_accepted(fold, proposal)
         case ReconcileTasks():
-            stream = fold.state.stream
-            stream.reconcile_asked_at_ms = fold.state.clock.now_ms
-            stream.reconcile_attempts += 1
+            _ask(fold.state)
         case ReconcileAll():
             fold.state.stream.reconcile_all_at_ms = fold.state.clock.now_ms
         case SuppressOffers() | ReviveOffers():
@@ -68,6 +66,13 @@ def proposed(fold: Fold, proposal: Proposal) -> None:
     )
     fold.state.decisions[proposal_id] = decision
     fold.touch("decision", proposal_id)
+
+
+def _ask(state: State) -> None:
+    """Count one attempt, also where one question takes several calls: the waits double by it."""
+    state.stream.reconcile_asked_at_ms = state.clock.now_ms
+    if not any(isinstance(each.proposal, ReconcileTasks) for each in state.decisions.values()):
+        state.stream.reconcile_attempts += 1
 
 
 def refusal(state: State, proposal: Proposal) -> str:
@@ -158,8 +163,10 @@ def less(free: Resources, need: Need, ports: tuple[int, ...]) -> Resources:
 
 
 def _port_refusal(free: Resources, need: Need, ports: tuple[int, ...]) -> str:
-    if len(set(ports)) != need.ports:
-        return f"{need.ports} ports wanted, {len(set(ports))} given"
+    if len(ports) != need.ports:
+        return f"{need.ports} ports wanted, {len(ports)} given"
+    if len(set(ports)) != len(ports):
+        return "a port is named twice"
     return "" if holds_ports(free.ports, ports) else "a port is not in the offers"
 
 
@@ -167,18 +174,34 @@ def _kill_refusal(state: State, proposal: KillTask) -> str:
     task = state.tasks.get(proposal.task_id)
     if task is None or proposal.task_id not in state.killing:
         return f"the log does not want task {proposal.task_id} ended"
-    if isinstance(task.state, KillInitiated):
-        return ""
-    return inferred_kill_refusal(state)
+    assert isinstance(task.state, KillInitiated | Finished)
+    place = task.state.place
+    assert place is not None
+    if place.host_id != proposal.host_id:
+        return f"task {proposal.task_id} is on host {place.host_id}, not on {proposal.host_id}"
+    if place.proposal_id in state.decisions:
+        return f"the launch of task {proposal.task_id} is still being sent"
+    return inferred_kill_refusal(state) if uses_kill_budget(task.state) else ""
+
+
+def uses_kill_budget(task_state: KillInitiated | Finished) -> bool:
+    """Whether a kill of this task is the first that only we want; repeats of it are free."""
+    return isinstance(task_state, Finished) and task_state.kill_sent_at_ms is None
 
 
 def inferred_kill_refusal(state: State) -> str:
     """Why no inferred kill is allowed now, or empty: they share one budget over an hour."""
+    if inferred_kills_left(state) > 0:
+        return ""
+    most = state.policy.inferred_kills_per_hour
+    return f"the budget of {most} inferred kills an hour is used up"
+
+
+def inferred_kills_left(state: State) -> int:
+    """How many more tasks may be ended now that no user asked to end."""
     since_ms = state.clock.now_ms - INFERRED_KILL_WINDOW_MS
     used = sum(at_ms > since_ms for at_ms in state.clock.inferred_kills_at_ms)
-    if used < state.policy.inferred_kills_per_hour:
-        return ""
-    return f"{used} inferred kills in the last hour; the budget is used up"
+    return max(0, state.policy.inferred_kills_per_hour - used)
 
 
 def _used(fold: Fold, offer_ids: tuple[OfferId, ...]) -> tuple[HeldOffer, ...]:
@@ -203,7 +226,7 @@ def _kill_accepted(fold: Fold, proposal: KillTask) -> None:
         task, state=replace(task.state, kill_sent_at_ms=state.clock.now_ms)
     )
     fold.touch("task", proposal.task_id)
-    if isinstance(task.state, Finished):
+    if uses_kill_budget(task.state):
         since_ms = state.clock.now_ms - INFERRED_KILL_WINDOW_MS
         kept = [at_ms for at_ms in state.clock.inferred_kills_at_ms if at_ms > since_ms]
         state.clock.inferred_kills_at_ms = [*kept, state.clock.now_ms]

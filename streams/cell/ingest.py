@@ -13,7 +13,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from scheduler.inbound_runs import RunBuilder
+from scheduler.inbound_runs import InboundRuns
 from scheduler.model.address import Source
 from scheduler.model.codec import Undecodable, decode_mesos, digest_of
 from scheduler.model.events import CellEvent, Copied
@@ -43,6 +43,7 @@ class Ingest:
         self._place = TopicPartition(topic, follower.partition)
         self._copied_offset = -1
         self._generation = UNMARKED
+        self._runs: InboundRuns | None = None
         self.is_backlog_copied = asyncio.Event()
         """Set once everything that was there at the election has been copied and read back."""
 
@@ -109,6 +110,7 @@ class Ingest:
         mark = self._follower.machine.state.watermarks.get((self._kind, self._place.partition))
         self._copied_offset = -1 if mark is None else mark.offset
         self._generation = UNMARKED if mark is None else mark.generation
+        self._runs = None
         begin = (await consumer.beginning_offsets([self._place]))[self._place]
         end = (await consumer.end_offsets([self._place]))[self._place]
         if self._copied_offset >= end:
@@ -143,14 +145,13 @@ class Ingest:
         return events
 
     def _mesos_copies(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> list[CellEvent]:
-        known = self._follower.machine.state.hosts
-        runs = RunBuilder(
-            topic=self._kind,
-            partition=self._place.partition,
-            generation=self._generation,
-            previous_offset=self._copied_offset,
-            known_facts=dict(known),
-        )
+        """One batch of the stream; what a batch holds of a run of offers becomes one difference."""
+        state = self._follower.machine.state
+        runs = self._runs
+        if runs is None:
+            lane = (self._kind, self._place.partition)
+            runs = InboundRuns(self._place.partition, state.watermarks.get(lane), state.hosts)
+            self._runs = runs
         events: list[CellEvent] = []
         for record in records:
             value = record.value or b""
@@ -158,10 +159,8 @@ class Ingest:
                 body = decode_mesos(value)
             except Undecodable as error:
                 raise UnreadableInbound(self._kind, record.offset, value, error) from error
-            events += runs.add(record.offset, record.timestamp, body)
+            events += runs.add(record.offset, body, record.timestamp)
         events += runs.flush()
-        self._generation = runs.generation
-        self._copied_offset = runs.previous_offset
         return events
 
     def _began(

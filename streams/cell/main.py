@@ -113,6 +113,7 @@ class CellProcess:
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Follow, and lead while assigned; raises `LeadershipLost` when a term is over."""
         options = self.options
+        options.data_dir.mkdir(parents=True, exist_ok=True)
         producer = our_producer(options.bootstrap, f"flumina-{options.candidate}")
         await producer.start()
         publisher = Publisher(self.follower, producer, options.topic_prefix + "job-events")

@@ -64,18 +64,15 @@ def _entities(state: State) -> Iterable[tuple[str, Iterable[object]]]:
 
 
 def _containers(state: State) -> dict[str, Mapping[Any, object]]:
-    containers: dict[str, Mapping[Any, object]] = {}
-    for kind, container in (
-        ("decision", state.decisions),
-        ("host", state.hosts),
-        ("job", state.jobs),
-        ("offer", state.offers),
-        ("orphan", state.orphans),
-        ("task", state.tasks),
-        ("watermark", state.watermarks),
-    ):
-        containers[kind] = container
-    return containers
+    return {
+        "decision": state.decisions,
+        "host": state.hosts,
+        "job": state.jobs,
+        "offer": state.offers,
+        "orphan": state.orphans,
+        "task": state.tasks,
+        "watermark": state.watermarks,
+    }
 
 
 def _found(state: State, kind: str, key: object) -> object:
@@ -106,10 +103,13 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
                 (stream.is_suppressed, stream.idle_since_ms),
                 (stream.reconcile_asked_at_ms, stream.reconcile_attempts),
                 (stream.is_reconcile_sent, stream.reconcile_all_at_ms),
+                stream.call_failed_at_ms,
                 sorted(state.unanswered),
             )
+        case "kept":  # Oldest first: the order says what is forgotten next.
+            return (list(state.finished_tasks), list(state.finished_jobs))
         case _:
             return (state.placement_inputs, state.placement_seen)
 
 
-_CELL_PARTS: Final = ("clock", "epoch", "identity", "round", "stream")
+_CELL_PARTS: Final = ("clock", "epoch", "identity", "kept", "round", "stream")

@@ -94,7 +94,7 @@ class InboundRuns:
         facts: Mapping[HostId, HostFacts],
         topic: str = "mesos",
     ) -> None:
-        """``facts`` is what the fold knows of hosts now; it may be the fold's own, which changes."""
+        """``facts`` is what the fold knows of hosts; it may be the fold's own, and change."""
         self._topic = topic
         self._partition = partition
         self._generation: Generation | None = watermark.generation if watermark else None

@@ -67,6 +67,9 @@ def _check_offers(state: State) -> None:
         offer_id for offers in state.host_offers.values() for offer_id in offers
     }
     assert by_host == state.offers.keys()
+    for host_id, offers in state.host_offers.items():
+        assert offers, f"an empty list of offers of {host_id} is kept"
+        assert all(state.offers[offer_id].host_id == host_id for offer_id in offers)
     assert not state.offers or state.stream.stream_id is not None, "offers without a stream"
     used = [held.offer_id for each in state.decisions.values() for held in each.offers]
     assert len(used) == len(set(used)), "an offer is used by two decisions"
@@ -99,5 +102,11 @@ def _check_jobs(state: State) -> None:
         active += job.state != "Finished"
         assert job.state != "Finished" or live == 0, f"{job_id} ended with live tasks"
     assert active == state.active_jobs
+    named = {
+        job.spec.group_name: job_id
+        for job_id, job in state.jobs.items()
+        if job.spec.group_name and job.state != "Finished"
+    }
+    assert named == state.group_names, "names of active jobs"
     kept = sum(len(state.indexes[job_id]) for job_id in state.finished_jobs)
     assert kept == state.tasks_of_finished_jobs

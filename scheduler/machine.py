@@ -10,8 +10,8 @@ from scheduler.digest import Digest
 from scheduler.fold.context import Fold
 from scheduler.fold.decisions import cancel_decision, effect_ended, effect_started, proposed
 from scheduler.fold.inbound import copied
-from scheduler.fold.jobs import task_finished
-from scheduler.fold.time import clock_moved, leader_elected, ticked
+from scheduler.fold.jobs import forget_oldest, task_finished
+from scheduler.fold.time import change_policy, clock_moved, leader_elected, ticked
 from scheduler.model.changes import Change
 from scheduler.model.events import (
     CellContinued,
@@ -87,6 +87,7 @@ class Machine:
         for index, event in enumerate(record.events):
             fold.index = index
             self._apply_event(event)
+            forget_oldest(fold)
         return fold.changes
 
     def pass_over(self, offset: int) -> None:
@@ -95,13 +96,23 @@ class Machine:
         self.state.next_offset = offset + 1
 
     def _is_of_this_epoch(self, offset: int, record: CellRecord) -> bool:
-        if isinstance(record.events[0], LeaderElected | CellCreated | CellContinued):
-            return len(record.events) == 1 or offset == 0
-        if record.epoch > offset:
-            raise Refusal(f"record {offset} claims epoch {record.epoch}, which is yet to come")
+        """Whether the fold obeys this record's writer, here."""
+        first = record.events[0]
+        if offset == 0:
+            _check_beginning(first)
+            return True
+        if isinstance(first, CellCreated | CellContinued):
+            return False  # A second creator came late; the first record counts.
+        if isinstance(first, LeaderElected):
+            return len(record.events) == 1
+        if record.epoch > self.state.epoch:
+            raise Refusal(
+                f"record {offset} claims epoch {record.epoch}, but the last election folded is "
+                f"{self.state.epoch}: another log, or a writer that was never elected"
+            )
         return record.epoch == self.state.epoch and record.epoch != NO_OFFSET
 
-    def _apply_event(self, event: CellEvent) -> None:
+    def _apply_event(self, event: CellEvent) -> None:  # noqa: C901 - one arm a kind of event
         fold = self._fold
         match event:
             case Copied():
@@ -123,24 +134,27 @@ class Machine:
             case Tick():
                 ticked(fold, event)
             case RoundRecord():
-                self.state.placement_seen = event.inputs_seen
+                self._note_round(event)
             case LeaderElected():
-                leader_elected(fold, event)
+                if fold.index == 0:  # Behind another event it stands in a record of an old epoch.
+                    leader_elected(fold, event)
             case Mark():
                 self._keep_mark()
             case Checkpoint():
                 self._compare(event)
-            case CellCreated() | CellContinued() | FoldVersion() | PolicySet():
+            case CellContinued():
+                pass  # The first record counts, and it was looked at before.
+            case CellCreated() | FoldVersion() | PolicySet():
                 self._identify(event)
             case _:
                 assert_never(event)
 
-    def _identify(self, event: CellCreated | CellContinued | FoldVersion | PolicySet) -> None:
+    def _identify(self, event: CellCreated | FoldVersion | PolicySet) -> None:
         state, fold = self.state, self._fold
         match event:
-            case CellCreated() | CellContinued():
+            case CellCreated():
                 if fold.offset != 0 or fold.index != 0:
-                    return  # A second creator came late; the first record counts.
+                    return
                 state.cell = event.cell
                 state.cell_uuid = event.cell_uuid
                 state.generation = event.generation
@@ -152,9 +166,14 @@ class Machine:
                     )
                 state.fold_version = event.version
             case PolicySet():
-                state.policy = event.policy
-                state.policy_version = event.version
-                fold.wake_placement()
+                change_policy(fold, event.policy, event.version)
+
+    def _note_round(self, event: RoundRecord) -> None:
+        """Remember what the round saw; one that was cut short is followed by another."""
+        state = self.state
+        state.placement_seen = event.inputs_seen
+        if event.waiting > event.placed >= state.policy.launches_per_round_max:
+            self._fold.wake_placement()
 
     def _keep_mark(self) -> None:
         self.marks[self._fold.offset] = self.digest.value()
@@ -176,12 +195,15 @@ class Machine:
 
         Call again only when all of the last answer has been folded, or its epoch has ended.
         """
-        state = self.state
-        if state.stream.stream_id is None or not state.clock.is_judging:
+        state, stream = self.state, self.state.stream
+        if stream.stream_id is None or stream.is_fatal or not state.clock.is_judging:
             return ()
+        failed_ms = stream.call_failed_at_ms
+        if failed_ms and state.clock.now_ms < failed_ms + state.policy.call_retry_ms:
+            return ()  # The stream may be over and we not know it yet: say nothing more on it.
         answer: list[RoundRecord | Proposal] = [*questions(state), *kills(state)]
         used: frozenset[OfferId] = frozenset()
-        is_known = state.stream.is_reconcile_sent or not state.unanswered
+        is_known = stream.is_reconcile_sent or not state.unanswered
         if state.queue and is_known and state.placement_seen != state.placement_inputs:
             outcome = place(state)
             if outcome.record.waiting:
@@ -191,6 +213,21 @@ class Machine:
                 )
         answer += offer_care(state, used)
         return tuple(answer)
+
+
+def _check_beginning(first: CellEvent) -> None:
+    """Return if a log may begin with this event; raises `Refusal` else."""
+    if isinstance(first, CellContinued):
+        raise Refusal(
+            f"the log continues generation {first.previous_generation} after offset "
+            f"{first.previous_offset}; this build cannot take over a state from another Kafka, "
+            "and never begins an old cell empty. Run the build that moved the cell"
+        )
+    if not isinstance(first, CellCreated):
+        raise Refusal(
+            f"the log begins with {type(first).__name__} and not with CellCreated: its first "
+            "record is missing, or this is no cell's log. Restore it, or use an empty topic"
+        )
 
 
 def _finished(fold: Fold, before: Task, after: Task) -> None:

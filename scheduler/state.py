@@ -101,6 +101,8 @@ class Stream:
     is_reconcile_sent: bool = False
     """The first question of this stream has left: only then are launches decided."""
     reconcile_all_at_ms: int = 0
+    call_failed_at_ms: int = 0
+    """When a call on this stream last did not go through; 0 while all did."""
     mesos_offset: int = NO_OFFSET
 
 

@@ -60,14 +60,16 @@ class Input(StrEnum):
     UNKNOWN = "TASK_UNKNOWN"
 
 
-class Given(msgspec.Struct, frozen=True):
+class Given(msgspec.Struct, frozen=True, gc=False):
     """What an input brings along; each input reads only what it needs."""
 
     at_ms: int
     place: OnHost | None = None
     reason: FinishReason = "killed"
     message: str = ""
-    is_healthy: bool = True
+    is_healthy: bool | None = None
+    """None where the input says nothing of it."""
+    observed_at_ms: int = 0
 
 
 Step = Callable[[TaskState, Given], TaskState]
@@ -111,13 +113,15 @@ def _starting(state: TaskState, given: Given) -> TaskState:
 
 
 def _started(state: TaskState, given: Given) -> TaskState:
-    return Started(place=_where(state), since_ms=given.at_ms, is_healthy=given.is_healthy)
+    is_healthy = given.is_healthy is not False
+    return Started(place=_where(state), since_ms=given.at_ms, is_healthy=is_healthy)
 
 
 def _health(state: TaskState, given: Given) -> TaskState:
     assert isinstance(state, Started)
-    same = state.is_healthy == given.is_healthy
-    return state if same else replace(state, is_healthy=given.is_healthy)
+    if given.is_healthy is None or given.is_healthy == state.is_healthy:
+        return state
+    return replace(state, is_healthy=given.is_healthy)
 
 
 def _disconnect(state: TaskState, given: Given) -> TaskState:
@@ -142,7 +146,8 @@ def _back_starting(state: TaskState, given: Given) -> TaskState:
 def _back_running(state: TaskState, given: Given) -> TaskState:
     assert isinstance(state, Disconnected)
     since_ms = given.at_ms if state.started_at_ms is None else state.started_at_ms
-    return Started(place=state.place, since_ms=since_ms, is_healthy=given.is_healthy)
+    is_healthy = given.is_healthy is not False
+    return Started(place=state.place, since_ms=since_ms, is_healthy=is_healthy)
 
 
 def _kill(state: TaskState, given: Given) -> TaskState:

@@ -23,7 +23,6 @@ from scheduler.model.task import (
     StartInitiated,
     Task,
     TaskState,
-    is_on_host,
     place_of,
     titus_state,
 )
@@ -96,7 +95,7 @@ def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str
         return before
     after = replace(before, state=after_state)
     state.tasks[task_id] = after
-    fold.touch("task", task_id)
+    state.dirty.add(("task", task_id))
     _reindex(fold, before, after)
     place = place_of(after_state)
     name = titus_state(after_state)
@@ -110,6 +109,7 @@ def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str
             message=given.message,
             host_id=place.host_id if place else None,
             hostname=state.hostname(place.host_id) if place else "",
+            observed_at_ms=given.observed_at_ms,
         )
     )
     if isinstance(after_state, Finished) and not isinstance(before.state, Finished):
@@ -125,18 +125,25 @@ def _reason(state: TaskState) -> str:
 def _reindex(fold: Fold, before: Task, after: Task) -> None:
     """Keep queue, host index, kill list and deadlines in step with one changed task."""
     was, now = before.state, after.state
-    if isinstance(was, Queued) != isinstance(now, Queued):
-        _requeue(fold, after.job_id, after.task_id, is_queued=isinstance(now, Queued))
-    held, holds = is_on_host(was), is_on_host(now)
-    if held != holds:
-        place = place_of(now) if holds else place_of(was)
-        assert place is not None
-        _rehost(fold, place.host_id, after.task_id, is_there=holds)
+    was_kind, now_kind = type(was), type(now)
+    if was_kind is not now_kind:
+        if was_kind is Queued or now_kind is Queued:
+            _requeue(fold, after.job_id, after.task_id, is_queued=now_kind is Queued)
+        holds = now_kind in _ON_HOST
+        if (was_kind in _ON_HOST) != holds:
+            place = place_of(now) if holds else place_of(was)
+            assert place is not None
+            _rehost(fold, place.host_id, after.task_id, is_there=holds)
     if isinstance(now, KillInitiated) or (isinstance(now, Finished) and now.is_back):
         fold.state.killing[after.task_id] = None
-    else:
+    elif was_kind is KillInitiated or was_kind is Finished:
         fold.state.killing.pop(after.task_id, None)
-    watch(fold, after)
+    if now_kind in _TIMED:
+        watch(fold, after)
+
+
+_ON_HOST = frozenset((Placed, Launched, StartInitiated, Started, Disconnected, KillInitiated))
+_TIMED = frozenset((Launched, StartInitiated, Started, Disconnected, KillInitiated))
 
 
 def _requeue(fold: Fold, job_id: JobId, task_id: TaskId, *, is_queued: bool) -> None:

@@ -261,6 +261,11 @@ def effect_ended(fold: Fold, event: EffectEnded) -> None:
     del state.decisions[event.proposal_id]
     fold.touch("decision", event.proposal_id)
     proposal = decision.proposal
+    if event.fate != "sent":
+        state.stream.call_failed_at_ms = state.clock.now_ms
+    if event.fate == "refused":
+        for held in decision.offers:  # Nothing happened, so Mesos still holds them out to us.
+            put_offer(fold, held)
     if isinstance(proposal, LaunchTasks):
         message = "" if event.fate == "sent" else f"call {event.fate}: {event.detail}"
         given = Given(state.clock.now_ms, message=message)
@@ -306,7 +311,12 @@ def cancel_decision(fold: Fold, proposal_id: ProposalId, *, is_offer_kept: bool)
 def cancel_launch_on(fold: Fold, offer_id: OfferId) -> None:
     """An offer was taken back: undo the unstarted decision that would have used it."""
     for proposal_id, decision in list(fold.state.decisions.items()):
-        if decision.is_started or all(held.offer_id != offer_id for held in decision.offers):
+        if all(held.offer_id != offer_id for held in decision.offers):
+            continue
+        if decision.is_started:  # Its call may have left; but the offer never comes back to us.
+            left = tuple(held for held in decision.offers if held.offer_id != offer_id)
+            fold.state.decisions[proposal_id] = replace(decision, offers=left)
+            fold.touch("decision", proposal_id)
             continue
         cancel_decision(fold, proposal_id, is_offer_kept=True)
         drop_offer(fold, offer_id)

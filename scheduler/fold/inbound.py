@@ -11,12 +11,14 @@ from typing import assert_never
 from scheduler.fold.context import Fold
 from scheduler.fold.jobs import job_kill_asked, job_scale_asked, job_submitted, task_kill_asked
 from scheduler.fold.mesos import (
+    ask_again,
     offers_changed,
     orphan_forgotten,
     status_updated,
     stream_ended,
     subscribed,
 )
+from scheduler.fold.time import change_policy
 from scheduler.model.address import Source
 from scheduler.model.changes import CellPaged, JobRejected, RequestAccepted
 from scheduler.model.events import Copied
@@ -49,6 +51,8 @@ def copied(fold: Fold, event: Copied) -> None:
         generation=source.generation, offset=source.offset
     )
     fold.touch("watermark", source.lane)
+    if source.topic == "mesos":
+        fold.state.stream.mesos_offset = source.offset
     _taken(fold, source, event.body)
 
 
@@ -62,7 +66,9 @@ def _is_next(fold: Fold, source: Source, body: InboundBody) -> bool:
     return source.previous_offset == mark.offset and source.offset > mark.offset
 
 
-def _taken(fold: Fold, source: Source, body: InboundBody) -> None:
+def _taken(  # noqa: C901, PLR0912 - one arm for each kind of body, and mypy proves that none is missing
+    fold: Fold, source: Source, body: InboundBody
+) -> None:
     match body:
         case StatusUpdate():
             status_updated(fold, body)
@@ -90,20 +96,16 @@ def _taken(fold: Fold, source: Source, body: InboundBody) -> None:
         case InboundLost():
             why = f"records {body.first_offset} to {body.last_offset} of {source} were lost"
             fold.report(CellPaged(what="Kafka dropped records before they were copied", why=why))
+            if source.topic == "mesos" and fold.state.stream.stream_id is not None:
+                ask_again(fold)  # An ending may have been among them.
         case PartitionBegan():
-            _began(fold, source)
+            pass  # It set the watermark, which is all it says.
         case RecordSkipped():
             fold.report(RequestAccepted(source=source, what=f"skip record {body.offset}"))
         case HostFailed() | Unrecognised():
             pass  # Facts for people; the tasks' own updates say what they mean for us.
         case _:
             assert_never(body)
-
-
-def _began(fold: Fold, source: Source) -> None:
-    """Another generation of a partition: what it says of Mesos is a new conversation."""
-    if source.topic == "mesos":
-        fold.state.stream.mesos_offset = source.offset
 
 
 def _policy_asked(fold: Fold, source: Source, body: PolicyAsked) -> None:
@@ -114,9 +116,7 @@ def _policy_asked(fold: Fold, source: Source, body: PolicyAsked) -> None:
         fault = Fault(field="values", text=str(error), hint="see `flumina policy`")
         fold.report(JobRejected(source=source, faults=(fault,)))
         return
-    state.policy = policy
-    state.policy_version += 1
-    fold.wake_placement()
+    change_policy(fold, policy, state.policy_version + 1)
     fold.report(RequestAccepted(source=source, what="set policy"))
 
 

@@ -5,14 +5,22 @@ killed; placement and kills follow from the tasks' states.
 Rules are those of Titus S19 (job manager) unless a comment says otherwise.
 """
 
+from collections import deque
 from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
 
 from msgspec.structs import replace
 
 from scheduler.fold.context import Fold, moved_task, new_task
 from scheduler.model.address import Source
-from scheduler.model.changes import JobAccepted, JobChanged, JobRejected, RequestAccepted
-from scheduler.model.ids import JobId, TaskId, job_id_of, task_id_of
+from scheduler.model.changes import (
+    JobAccepted,
+    JobChanged,
+    JobRejected,
+    RequestAccepted,
+    TaskChanged,
+)
+from scheduler.model.ids import HostId, JobId, TaskId, job_id_of, task_id_of
 from scheduler.model.inbound import (
     Fault,
     JobKillAsked,
@@ -44,7 +52,7 @@ from scheduler.model.task import (
     Task,
     TaskState,
 )
-from scheduler.state import Job
+from scheduler.state import Job, State
 from scheduler.task_table import Given, Input
 
 
@@ -134,11 +142,12 @@ def _limit(field: str, what: str, wanted: int, most: int) -> Fault:
 def job_scale_asked(fold: Fold, source: Source, body: JobScaleAsked) -> None:
     """Change a service's bounds; a bound that is moved past ``desired`` drags it along."""
     job = fold.state.jobs.get(body.job_id)
-    fault = _scale_fault(body, job, fold.state.policy)
+    fault = _scale_fault(fold.state, body, job)
     if fault is not None:
         fold.report(JobRejected(source=source, faults=(fault,), job_id=body.job_id))
         return
-    assert job is not None and isinstance(job.spec.kind, Service)
+    assert job is not None
+    assert isinstance(job.spec.kind, Service)
     kind = _rescaled(job.spec.kind, body)
     fold.report(RequestAccepted(source=source, what="scale", job_id=body.job_id))
     if kind == job.spec.kind:
@@ -167,7 +176,7 @@ def _rescaled(kind: Service, body: JobScaleAsked) -> Service:
     return Service(minimum=minimum, desired=desired, maximum=maximum)
 
 
-def _scale_fault(body: JobScaleAsked, job: Job | None, policy: Policy) -> Fault | None:
+def _scale_fault(state: State, body: JobScaleAsked, job: Job | None) -> Fault | None:
     if job is None:
         return Fault(field="jobId", text=f"no job {body.job_id}", hint="see `flumina jobs`")
     if not isinstance(job.spec.kind, Service):
@@ -185,8 +194,12 @@ def _scale_fault(body: JobScaleAsked, job: Job | None, policy: Policy) -> Fault 
             text=f"min {kind.minimum}, desired {kind.desired}, max {kind.maximum} are out of order",
             hint="give 0 <= min <= desired <= max; bounds that are not given keep their value",
         )
-    if kind.maximum > policy.service_size_max:
+    policy, was = state.policy, job.spec.kind
+    if kind.maximum > max(policy.service_size_max, was.maximum):
         return _limit("capacity.max", "tasks", kind.maximum, policy.service_size_max)
+    wanted = state.queued_tasks + kind.desired - was.desired
+    if kind.desired > was.desired and wanted > policy.queued_tasks_max:
+        return _limit("capacity.desired", "waiting tasks", wanted, policy.queued_tasks_max)
     return None
 
 
@@ -220,21 +233,28 @@ def task_kill_asked(fold: Fold, source: Source, body: TaskKillAsked) -> None:
         return
     assert task is not None
     fold.report(RequestAccepted(source=source, what="kill task", job_id=task.job_id))
-    if isinstance(task.state, Finished | KillInitiated):
+    if isinstance(task.state, Finished):
         return
-    reason: FinishReason = "killed"
-    job = fold.state.jobs[task.job_id]  # There while a task of it lives.
-    if body.is_shrink and isinstance(job.spec.kind, Service):
-        reason = "scaledDown"
-        kind = job.spec.kind
-        desired = kind.desired - 1
-        kind = replace(kind, desired=desired, minimum=min(kind.minimum, desired))
-        _store(fold, replace(job, spec=replace(job.spec, kind=kind)))
-        fold.report(
-            JobChanged(job_id=job.job_id, state=job.state, reason="scaled", desired=desired)
-        )
+    is_shrunk = body.is_shrink and _shrunk_by_one(fold, task)
+    reason: FinishReason = "scaledDown" if is_shrunk else "killed"
     given = Given(fold.state.clock.now_ms, reason=reason, message=_because(body.actor, body.why))
-    moved_task(fold, body.task_id, Input.KILL_ASKED, given)
+    if not isinstance(task.state, KillInitiated):
+        moved_task(fold, body.task_id, Input.KILL_ASKED, given)
+    elif is_shrunk:
+        _rename_kill(fold, task, given.message)
+
+
+def _shrunk_by_one(fold: Fold, task: Task) -> bool:
+    """Whether the task's service wants one less now; not twice for the same task."""
+    job = fold.state.jobs[task.job_id]  # There while a task of it lives.
+    kind = job.spec.kind
+    if not isinstance(kind, Service) or job.state != "Accepted" or _is_scaled_down(task):
+        return False
+    desired = kind.desired - 1
+    kind = replace(kind, desired=desired, minimum=min(kind.minimum, desired))
+    _store(fold, replace(job, spec=replace(job.spec, kind=kind)))
+    fold.report(JobChanged(job_id=job.job_id, state=job.state, reason="scaled", desired=desired))
+    return True
 
 
 def _task_kill_fault(fold: Fold, body: TaskKillAsked, task: Task | None) -> Fault | None:
@@ -315,43 +335,70 @@ def _shrink(fold: Fold, job_id: JobId) -> None:
     surplus = _wanted_count(fold, job_id) - state.jobs[job_id].spec.desired
     if surplus <= 0:
         return
-    chosen = [
-        state.tasks[task_id]
-        for task_id in state.indexes[job_id].values()
-        if not _is_scaled_down(state.tasks[task_id])
-    ]
-    chosen.sort(key=lambda task: _shrink_order(fold, task))
+    there = [state.tasks[task_id] for task_id in state.indexes[job_id].values()]
     given = Given(state.clock.now_ms, reason="scaledDown", message="the job wants fewer tasks")
-    for task in chosen[:surplus]:
+    for task in _given_up(state, [task for task in there if not _is_scaled_down(task)], surplus):
         if isinstance(task.state, KillInitiated):
-            _rename_kill(fold, task)
+            _rename_kill(fold, task, given.message)
         else:
             moved_task(fold, task.task_id, Input.KILL_ASKED, given)
 
 
-def _rename_kill(fold: Fold, task: Task) -> None:
+def _rename_kill(fold: Fold, task: Task, message: str) -> None:
     """A task that is being killed anyway leaves its index for good."""
     assert isinstance(task.state, KillInitiated)
+    place = task.state.place
     fold.state.tasks[task.task_id] = replace(
         task, state=replace(task.state, reason="scaledDown")
     )
     fold.touch("task", task.task_id)
+    fold.report(
+        TaskChanged(
+            job_id=task.job_id,
+            task_id=task.task_id,
+            state="KillInitiated",
+            step="not to be replaced",
+            reason="scaledDown",
+            message=message,
+            host_id=place.host_id,
+            hostname=fold.state.hostname(place.host_id),
+        )
+    )
 
 
-def _shrink_order(fold: Fold, task: Task) -> tuple[int, int, int]:
-    state = task.state
-    crowd = 0
-    if isinstance(state, Launched | StartInitiated | Started | KillInitiated):
-        crowd = len(fold.state.host_tasks.get(state.place.host_id, ()))
-    if isinstance(state, KillInitiated):
-        rank = 0
-    elif isinstance(state, Started):
-        rank = 3
-    elif isinstance(state, Launched | StartInitiated):
-        rank = 2
-    else:
-        rank = 1
-    return (rank, -crowd, task.number)
+def _given_up(state: State, tasks: list[Task], count: int) -> list[Task]:
+    """The tasks that go first: by class, then one by one from what is the fullest host by then."""
+    crowds: dict[HostId | None, int] = {}
+    classes: dict[int, dict[HostId | None, deque[Task]]] = {}
+    for task in sorted(tasks, key=lambda each: each.number):
+        rank, host_id = _shrink_class(task.state)
+        crowds[host_id] = len(state.host_tasks.get(host_id, ())) if host_id else 0
+        classes.setdefault(rank, {}).setdefault(host_id, deque()).append(task)
+    chosen: list[Task] = []
+    for _, by_host in sorted(classes.items()):
+        heap = [(-crowds[host_id], there[0].number, host_id) for host_id, there in by_host.items()]
+        heapify(heap)
+        while heap and len(chosen) < count:
+            _, _, host_id = heappop(heap)
+            chosen.append(by_host[host_id].popleft())
+            crowds[host_id] -= host_id is not None
+            if by_host[host_id]:
+                oldest = by_host[host_id][0].number
+                heappush(heap, (-crowds[host_id], oldest, host_id))
+    return chosen
+
+
+def _shrink_class(state: TaskState) -> tuple[int, HostId | None]:
+    """The class in Titus' order, and the host that counts as crowded."""
+    match state:
+        case KillInitiated():
+            return 0, state.place.host_id
+        case Queued() | Placed() | Disconnected() | Finished():
+            return 1, None
+        case Launched() | StartInitiated():
+            return 2, state.place.host_id
+        case Started():
+            return 3, state.place.host_id
 
 
 def task_finished(fold: Fold, before: Task, task: Task) -> None:
@@ -371,7 +418,6 @@ def task_finished(fold: Fold, before: Task, task: Task) -> None:
             del state.indexes[job.job_id][task.index]
             fold.touch("index", (job.job_id, task.index))
         _finish_if_done(fold, job.job_id)
-    _forget_oldest(fold)
 
 
 def _is_restarted(job: Job, task: Task, ended: Finished) -> bool:
@@ -465,8 +511,11 @@ def _batch_reason(fold: Fold, job_id: JobId) -> str:
     return "normal"
 
 
-def _forget_oldest(fold: Fold) -> None:
-    """Drop the oldest ended tasks and jobs beyond the policy; the log still has them."""
+def forget_oldest(fold: Fold) -> None:
+    """Drop the oldest ended tasks and jobs beyond the policy; the log still has them.
+
+    Called between events: within one, who ended a task may still have to look at its job.
+    """
     state, policy = fold.state, fold.state.policy
     while len(state.finished_jobs) > policy.finished_jobs_max:
         _forget_job(fold, next(iter(state.finished_jobs)))

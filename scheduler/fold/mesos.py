@@ -1,9 +1,10 @@
 """What Mesos says: streams, offers, states of tasks.
 
 The one thing to know: offers are true on their own stream only, so a new stream voids all of
-them. An update with a uuid is true whichever stream brought it; an answer that the master makes
-itself (reconciliation) counts only on the stream that is open now, because it may be older than
-a launch that has left since.
+them. What the master says itself (an answer, no uuid) counts only on the stream that is open now,
+because it may be older than a launch that has left since. What a host said (with a uuid) counts
+from an earlier stream, too, until another is open; from then on only a task's end does: the end is
+said once and forgotten when acknowledged, all else is asked again on the new stream.
 """
 
 from scheduler.fold.context import Fold, moved_task
@@ -13,7 +14,7 @@ from scheduler.model.address import Source
 from scheduler.model.changes import CellPaged, OrphanGone, OrphanSeen
 from scheduler.model.inbound import OffersChanged, OrphanForgotten
 from scheduler.model.mesos import Offer, StatusUpdate, StreamEnded, Subscribed
-from scheduler.model.task import Finished, FinishReason, is_on_host
+from scheduler.model.task import Finished, is_on_host
 from scheduler.state import HeldOffer, Orphan
 from scheduler.task_table import Given, input_of
 
@@ -43,12 +44,20 @@ def subscribed(fold: Fold, body: Subscribed) -> None:
     stream.stream_id = body.stream_id
     stream.framework_id = body.framework_id
     stream.reconcile_all_at_ms = 0
+    ask_again(fold)
+    fold.wake_placement()
+
+
+def ask_again(fold: Fold) -> None:
+    """Let every task that may be on a host be asked for, as if nothing had been said of it."""
+    state = fold.state
+    state.stream.reconcile_asked_at_ms = 0
+    state.stream.reconcile_attempts = 0
     for task_id, task in sorted(state.tasks.items()):
         if is_on_host(task.state) or (
             isinstance(task.state, Finished) and task.state.is_abandoned
         ):
             state.unanswered[task_id] = None
-    fold.wake_placement()
 
 
 def close_stream(fold: Fold) -> None:
@@ -63,6 +72,7 @@ def close_stream(fold: Fold) -> None:
     stream.reconcile_asked_at_ms = 0
     stream.reconcile_attempts = 0
     stream.is_reconcile_sent = False
+    stream.call_failed_at_ms = 0
     state.unanswered.clear()
 
 
@@ -79,7 +89,6 @@ def stream_ended(fold: Fold, body: StreamEnded) -> None:
 def offers_changed(fold: Fold, source: Source, body: OffersChanged) -> None:
     """Hold what was added, drop what was taken back, on the open stream only."""
     state = fold.state
-    state.stream.mesos_offset = source.offset
     if body.stream_id != state.stream.stream_id:
         return
     for offer_id in body.removed:
@@ -112,22 +121,28 @@ def status_updated(fold: Fold, body: StatusUpdate) -> None:
     """Move the task that Mesos speaks of; a task without history is an orphan."""
     state = fold.state
     is_current = body.stream_id == state.stream.stream_id
-    if not body.uuid and not is_current:
-        return  # The master's own word, from a stream that is over.
+    if not is_current and not _is_heard_late(fold, body):
+        return
     if body.task_id not in state.tasks:
         _unknown_task(fold, body)
         return
     if is_current and body.task_id in state.unanswered:
         del state.unanswered[body.task_id]
     task = state.tasks[body.task_id]
-    reason: FinishReason = "stuckInState"
     given = Given(
         state.clock.now_ms,
-        reason=reason,
         message=body.message,
-        is_healthy=body.is_healthy is not False,
+        is_healthy=body.is_healthy,
+        observed_at_ms=body.observed_at_ms,
     )
     moved_task(fold, task.task_id, input_of(body.state), given, step=_step(body))
+
+
+def _is_heard_late(fold: Fold, body: StatusUpdate) -> bool:
+    """Whether the update counts although its stream is not the open one."""
+    if not body.uuid:
+        return False  # The master's own word.
+    return fold.state.stream.stream_id is None or body.state in _TERMINAL
 
 
 def _step(body: StatusUpdate) -> str:

@@ -11,6 +11,7 @@ from scheduler.fold.mesos import close_stream
 from scheduler.model.changes import TimeGapped
 from scheduler.model.events import LeaderElected, Tick
 from scheduler.model.ids import TaskId
+from scheduler.model.policy import Policy
 from scheduler.model.task import Finished, FinishReason, KillInitiated, Launched, Queued, Started
 from scheduler.task_table import Given, Input
 
@@ -27,6 +28,15 @@ def clock_moved(fold: Fold, at_ms: int) -> None:
         clock.is_judging = False
         fold.report(TimeGapped(from_ms=clock.now_ms, to_ms=at_ms))
     clock.now_ms = at_ms
+
+
+def change_policy(fold: Fold, policy: Policy, version: int) -> None:
+    """From here on decide by these numbers; time-outs under way are counted by them as well."""
+    state = fold.state
+    state.policy, state.policy_version = policy, version
+    for task in state.tasks.values():
+        watch(fold, task)
+    fold.wake_placement()
 
 
 def leader_elected(fold: Fold, event: LeaderElected) -> None:
@@ -50,11 +60,11 @@ def ticked(fold: Fold, event: Tick) -> None:
         return
     deadlines = fold.deadlines
     while deadlines and deadlines[0][0] <= clock.now_ms:
-        _, kind, task_id = heappop(deadlines)
+        noted_ms, kind, task_id = heappop(deadlines)
         if kind == "ready":
             _ready(fold, TaskId(task_id))
         else:
-            _due(fold, TaskId(task_id))
+            _due(fold, TaskId(task_id), noted_ms)
     _note_idleness(fold)
 
 
@@ -64,7 +74,7 @@ def _ready(fold: Fold, task_id: TaskId) -> None:
         fold.wake_placement()
 
 
-def _due(fold: Fold, task_id: TaskId) -> None:
+def _due(fold: Fold, task_id: TaskId, noted_ms: int) -> None:
     state = fold.state
     task = state.tasks.get(task_id)
     if task is None:
@@ -72,8 +82,8 @@ def _due(fold: Fold, task_id: TaskId) -> None:
     due_ms = due_at_ms(state, task)
     if due_ms is None:
         return
-    if due_ms > state.clock.now_ms:
-        watch(fold, task)  # An older, earlier entry: time-outs began anew meanwhile.
+    if due_ms > noted_ms:
+        watch(fold, task)  # Time-outs began anew meanwhile; it is looked at in its new turn.
         return
     is_limit = isinstance(task.state, Started)
     reason: FinishReason = "runtimeLimitExceeded" if is_limit else "stuckInState"

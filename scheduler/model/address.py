@@ -17,7 +17,7 @@ _ADDRESS: Final = re.compile(
 )
 
 
-class Address(msgspec.Struct, frozen=True, order=True, array_like=True):
+class Address(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
     """The place of one event in a cell's log; ``index`` counts the events of one record."""
 
     cell: CellName
@@ -49,7 +49,7 @@ def parse_address(text: str) -> Address:
     )
 
 
-class Source(msgspec.Struct, frozen=True, array_like=True):
+class Source(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Which inbound record a copy in the cell log was made from.
 
     ``previous_offset`` is the offset of the copy before it in the same topic and partition (-1

@@ -8,5 +8,12 @@ containers. Foreign records are decoded elsewhere, and refused one by one.
 import msgspec
 
 
-class Ours(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True, omit_defaults=True):
+class Ours(
+    msgspec.Struct,
+    frozen=True,
+    tag=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    gc=False,  # Values hold no cycles; a collector that walks them halves the fold.
+):
     """A frozen value, tagged with its class name, that refuses unknown fields."""

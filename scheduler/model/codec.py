@@ -56,7 +56,7 @@ def decode_record(
     try:
         record = _RECORD.decode(data)
         if record.version == version:
-            return record
+            return _with_events(record)
     except msgspec.DecodeError as error:
         failure: msgspec.DecodeError | None = error
     else:
@@ -92,9 +92,15 @@ def _lifted(
         found += 1
         raw["version"] = found
     try:
-        return msgspec.convert(raw, CellRecord)
+        return _with_events(msgspec.convert(raw, CellRecord))
     except msgspec.ValidationError as error:
         raise Undecodable(f"after its upcasters the record does not fit: {error}") from error
+
+
+def _with_events(record: CellRecord) -> CellRecord:
+    if not record.events:
+        raise Undecodable("the record holds no event; a writer of ours never writes one like it")
+    return record
 
 
 def encode_mesos(record: MesosRecord | PartitionBegan) -> bytes:

@@ -95,4 +95,4 @@ class JobSpec(Ours, frozen=True):
         """The name that must be unique among active jobs when a sequence is given, else empty."""
         if not self.sequence:
             return ""
-        return "-".join((self.application_name, self.stack, self.detail, self.sequence))
+        return f"{self.application_name}-{self.stack}-{self.detail}-{self.sequence}"

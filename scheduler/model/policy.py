@@ -5,14 +5,19 @@ replayed under another policy because the policy is an event like any other.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from scheduler.model.base import Ours
 
 
-class Policy(Ours, frozen=True):
-    """Limits and time-outs of a cell. Times in milliseconds of the log's clock."""
+class Policy(Ours, frozen=True, omit_defaults=False):
+    """Limits and time-outs of a cell. Times in milliseconds of the log's clock.
+
+    Every number is written out in the log: a default left out would be decided by the build that
+    reads it, not by the log.
+    """
 
     active_jobs_max: int = 20_000
     """Titus' limit of active jobs."""
@@ -42,6 +47,8 @@ class Policy(Ours, frozen=True):
     """How long a task on an unreachable host is waited for before it is replaced."""
     kill_retry_ms: int = 10_000
     """A kill is repeated until the task has ended."""
+    call_retry_ms: int = 1_000
+    """After a call that did not go through nothing is proposed for so long, on the same stream."""
     reconcile_retry_ms: int = 10_000
     """First wait before silent tasks are asked for again; doubles up to the next number."""
     reconcile_retry_ms_max: int = 300_000
@@ -60,6 +67,17 @@ class Policy(Ours, frozen=True):
     """A `Mark` is written after so many records, and every fold compares its digest there."""
 
 
+_LEAST: Final[Mapping[str, int]] = {
+    "kill_retry_ms": 100,
+    "call_retry_ms": 100,
+    "reconcile_retry_ms": 100,
+    "reconcile_retry_ms_max": 100,
+    "reconcile_all_ms": 1_000,
+    "mark_records": 1,
+}
+"""What is done again and again must have a pause; the others may be 0."""
+
+
 def changed_policy(policy: Policy, values: Mapping[str, int]) -> Policy:
     """``policy`` with some numbers changed.
 
@@ -73,4 +91,7 @@ def changed_policy(policy: Policy, values: Mapping[str, int]) -> Policy:
             raise ValueError(f"{name}: {value} is negative; give 0 or more")
         if name.endswith("_max") and value == 0:
             raise ValueError(f"{name}: a limit of 0 would stop the cell; give 1 or more")
+        least = _LEAST.get(name, 0)
+        if value < least:
+            raise ValueError(f"{name}: {value} would repeat without a pause; give {least} or more")
     return msgspec.structs.replace(policy, **dict(values))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 
-class PortRange(msgspec.Struct, frozen=True, order=True, array_like=True):
+class PortRange(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
     """Ports from ``begin`` to ``end``, both inside (as Mesos writes them)."""
 
     begin: int
@@ -21,7 +21,7 @@ class PortRange(msgspec.Struct, frozen=True, order=True, array_like=True):
         return self.end - self.begin + 1
 
 
-class Resources(msgspec.Struct, frozen=True):
+class Resources(msgspec.Struct, frozen=True, gc=False):
     """What a host offers: cpu in thousandths, memory and disk in MiB, and its free ports."""
 
     cpu_milli: int = 0
@@ -30,7 +30,7 @@ class Resources(msgspec.Struct, frozen=True):
     ports: tuple[PortRange, ...] = ()
 
 
-class Need(msgspec.Struct, frozen=True):
+class Need(msgspec.Struct, frozen=True, gc=False):
     """What one task asks for; ``ports`` is how many, the fold's decision says which."""
 
     cpu_milli: int

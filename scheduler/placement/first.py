@@ -44,12 +44,12 @@ class Round(msgspec.Struct):
 
 def place(state: State) -> Round:
     """Launches for the waiting tasks, oldest job first, and why the others wait on."""
-    candidates = _candidates(state)
+    queue = [(job, _ready_tasks(state, job.job_id)) for job in _jobs_in_order(state)]
+    candidates = _candidates(state) if any(ready for _, ready in queue) else []
     budget = state.policy.launches_per_round_max
     refusals: list[ClassRefusal] = []
     waiting = placed = unexplained = 0
-    for job in _jobs_in_order(state):
-        ready = _ready_tasks(state, job.job_id)
+    for job, ready in queue:
         waiting += len(ready)
         if not ready:
             continue

@@ -6,7 +6,7 @@ growing waits, for as long as it takes; nothing is concluded from an answer that
 
 from collections.abc import Iterator
 
-from scheduler.fold.decisions import inferred_kill_refusal
+from scheduler.fold.decisions import inferred_kills_left, uses_kill_budget
 from scheduler.model.ids import OfferId
 from scheduler.model.proposals import (
     DeclineOffers,
@@ -44,7 +44,7 @@ def questions(state: State) -> Iterator[ReconcileTasks | ReconcileAll]:
 
 def kills(state: State) -> Iterator[KillTask]:
     """End what must end, and say it again until it has."""
-    now_ms = state.clock.now_ms
+    now_ms, budget = state.clock.now_ms, inferred_kills_left(state)
     pending = {
         each.proposal.task_id
         for each in state.decisions.values()
@@ -56,13 +56,16 @@ def kills(state: State) -> Iterator[KillTask]:
         assert task_state.place is not None
         sent_ms = task_state.kill_sent_at_ms
         is_early = sent_ms is not None and now_ms < sent_ms + state.policy.kill_retry_ms
-        if is_early or task_id in pending:
-            continue
-        is_inferred = isinstance(task_state, Finished)
-        if is_inferred and inferred_kill_refusal(state):
-            continue
+        if is_early or task_id in pending or task_state.place.proposal_id in state.decisions:
+            continue  # The last: its ACCEPT is still being sent, and a KILL must not overtake it.
+        if uses_kill_budget(task_state):
+            if budget == 0:
+                continue
+            budget -= 1
         yield KillTask(
-            task_id=task_id, host_id=task_state.place.host_id, is_inferred=is_inferred
+            task_id=task_id,
+            host_id=task_state.place.host_id,
+            is_inferred=isinstance(task_state, Finished),
         )
 
 
@@ -84,18 +87,17 @@ def offer_care(
     )
     if is_long_idle and not stream.is_suppressed:
         yield SuppressOffers()
-    surplus = max(0, len(state.offers) - policy.offers_held_max)
     stale = [
-        offer_id
-        for position, (offer_id, held) in enumerate(state.offers.items())
-        if offer_id not in kept
-        and (
-            is_long_idle
-            or position < surplus
-            or now_ms >= held.since_ms + policy.offer_hold_ms
-        )
+        (held.since_ms, offer_id)
+        for offer_id, held in state.offers.items()
+        if is_long_idle or now_ms >= held.since_ms + policy.offer_hold_ms
     ]
-    for begin in range(0, len(stale), 500):
+    surplus = len(state.offers) - policy.offers_held_max
+    if surplus > len(stale):  # What is stale is older than all the others.
+        by_age = sorted((held.since_ms, offer_id) for offer_id, held in state.offers.items())
+        stale = by_age[:surplus]
+    returned = [offer_id for _, offer_id in sorted(stale) if offer_id not in kept]
+    for begin in range(0, len(returned), 500):
         yield DeclineOffers(
-            offer_ids=tuple(stale[begin : begin + 500]), refuse_ms=policy.offer_refuse_ms
+            offer_ids=tuple(returned[begin : begin + 500]), refuse_ms=policy.offer_refuse_ms
         )

@@ -104,7 +104,9 @@ class Follower:
         self._skips: dict[int, str] = {}
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
-        self._changed = asyncio.Event()
+        self.version = 0
+        """Counts the batches that were looked at."""
+        self._next_version: asyncio.Future[None] | None = None
 
     @property
     def machine(self) -> Machine:
@@ -204,7 +206,10 @@ class Follower:
             _, _, future = heapq.heappop(self._waiting)
             if not future.done():
                 future.set_result(None)
-        self._changed.set()
+        self.version += 1
+        if self._next_version is not None:
+            self._next_version.set_result(None)
+            self._next_version = None
 
     async def until(self, offset: int) -> None:
         """Return when this offset has been looked at."""
@@ -214,11 +219,10 @@ class Follower:
         heapq.heappush(self._waiting, (offset, next(self._numbers), future))
         await future
 
-    async def change(self, timeout_s: float) -> None:
-        """Return when something was folded since the last call, or after the time-out."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._changed.wait()
-        except TimeoutError:
-            return
-        self._changed.clear()
+    async def newer(self, than: int, timeout_s: float) -> int:
+        """The version, as soon as it is above ``than``, or after the time-out as it is."""
+        if self.version <= than:
+            if self._next_version is None:
+                self._next_version = asyncio.get_running_loop().create_future()
+            await asyncio.wait((self._next_version,), timeout=timeout_s)
+        return self.version

@@ -22,6 +22,7 @@ from scheduler.model.ids import Generation
 from scheduler.model.inbound import Fault, InboundBody, InboundLost, InboundRejected, PartitionBegan
 from streams.cell.follower import Follower
 from streams.cell.lead import Lead
+from streams.cell.points import reached
 
 logger = structlog.get_logger(__name__)
 
@@ -35,7 +36,9 @@ UNMARKED = Generation("00000000")
 class Ingest:
     """Copies one inbound partition of one cell, for one leadership."""
 
-    def __init__(self, lead: Lead, follower: Follower, bootstrap: str, kind: str, topic: str):
+    def __init__(
+        self, lead: Lead, follower: Follower, bootstrap: str, kind: str, topic: str
+    ) -> None:
         self._lead = lead
         self._follower = follower
         self._bootstrap = bootstrap
@@ -88,6 +91,7 @@ class Ingest:
         records: Sequence[ConsumerRecord[bytes, bytes]] = found.get(self._place, ())
         if not records:
             return
+        reached("inbound-read")
         events = self._copies(records)
         expected = records[-1].offset
         await self._lead.write_and_read_back(events)
@@ -194,8 +198,8 @@ class UnreadableInbound(Exception):
 
     def __init__(self, topic: str, offset: int, value: bytes, error: Exception) -> None:
         super().__init__(
-            f"record {offset} of topic {topic} (digest {digest_of(value)}) cannot be read: {error}. "
-            "It was written by another build or by a stranger; run the build that knows it"
+            f"record {offset} of topic {topic} (digest {digest_of(value)}) cannot be read: "
+            f"{error}. Another build or a stranger wrote it; run the build that knows it"
         )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from scheduler.model.events import CellEvent, CellRecord
 from streams.cell.follower import Changes, Follower
+from streams.cell.points import Point, reached
 from streams.cell.writer import CellLog
 from streams.clock import elapsed_s
 
@@ -17,7 +18,7 @@ SILENCE_S_MAX = 5.0
 
 
 class LeadershipLost(Exception):
-    """This process leads no longer: another was elected, or it cannot tell."""
+    """Another was elected, or this process cannot tell whether it leads."""
 
 
 class Lead:
@@ -29,7 +30,7 @@ class Lead:
         self._log = log
         self._heard_at_s = elapsed_s()
 
-    def heard(self, offset: int, record: CellRecord, changes: Changes) -> None:
+    def heard(self, _: int, record: CellRecord, __: Changes) -> None:
         """Note a record that was read back; a follower's listener."""
         if record.epoch == self.epoch:
             self._heard_at_s = elapsed_s()
@@ -57,9 +58,13 @@ class Lead:
         self.check()
         return await self._log.append(self.epoch, events)
 
-    async def write_and_read_back(self, events: Sequence[CellEvent]) -> int:
+    async def write_and_read_back(
+        self, events: Sequence[CellEvent], point: Point | None = None
+    ) -> int:
         """The offset of the last record, once the fold has passed it and we still lead."""
         offset = await self.write(events)
+        if point is not None:
+            reached(point)
         await self._follower.until(offset)
         self.check()
         return offset

@@ -122,18 +122,19 @@ class Leader:
     async def _decide(self, lead: Lead) -> None:
         """Write what the machine proposes, one round at a time, and read it back."""
         follower = self._cell.follower
+        version = -1
         while True:
-            await follower.change(timeout_s=TICK_S)
+            version = await follower.newer(version, timeout_s=TICK_S)
             while not lead.is_behind():
                 try:
                     events = follower.machine.decide()
-                except Exception as error:  # noqa: BLE001 - pauses this decider only, and pages
+                except Exception as error:  # pauses this decider only, and pages
                     logger.critical("decide failed; it pauses", page=True, exc_info=error)
                     await asyncio.sleep(DECIDE_PAUSE_S)
                     break
                 if not events:
                     break
-                await lead.write_and_read_back(events)
+                await lead.write_and_read_back(events, point="round-written")
 
     async def _watch(self, lead: Lead) -> None:
         """End the term when we lead no longer or cannot tell."""

@@ -7,9 +7,13 @@ old term can linger in memory.
 """
 
 import asyncio
+import os
 import signal
+import socket
+import sys
 import uuid
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +37,17 @@ from streams.cell.lead import LeadershipLost
 from streams.cell.leader import Leader
 from streams.cell.publisher import Publisher
 from streams.cell.writer import CellLog, our_producer
+from streams.errors import OperatorError
+from streams.kafka.generations import ensure_generations
+from streams.kafka.topic_admin import ensure_topics
+from streams.settings import Settings, settings_of
 
 logger = structlog.get_logger(__name__)
 
 SESSION_TIMEOUT_S = 6.0
 """The least that brokers allow by default; leadership moves this long after a leader dies."""
 HEARTBEAT_S = 1.0
+EXIT_LEADERSHIP_LOST = 3
 
 
 class CellOptions(msgspec.Struct, frozen=True):
@@ -76,6 +85,7 @@ class CellProcess:
         self._batches = self._app.channel()
         self.lane = Lane(self.follower, options.bootstrap, self._deliver)
         self._is_assigned = asyncio.Event()
+        self._is_unassigned = asyncio.Event()
         self._define_agents()
 
     def _define_agents(self) -> None:
@@ -96,13 +106,20 @@ class CellProcess:
                 logger.warning("topic leaders has a record; its assignment is what counts")
 
         @app.on_partitions_assigned.connect
-        async def assigned(_: object, /, *given: Any, **__: Any) -> None:
+        async def assigned(
+            _: object,
+            /,
+            *given: Any,  # noqa: ANN401 - Faust's signature
+            **__: Any,  # noqa: ANN401 - Faust's signature
+        ) -> None:
             # A revocation alone says nothing: every rebalance revokes first and assigns again.
             places: set[TopicPartition] = given[0]
             if any(each.partition == options.partition for each in places):
+                self._is_unassigned.clear()
                 self._is_assigned.set()
             else:
                 self._is_assigned.clear()
+                self._is_unassigned.set()
 
     async def _deliver(self, records: Sequence[LogRecord]) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -178,8 +195,8 @@ class CellProcess:
                 await asyncio.gather(term, unassigned, return_exceptions=True)
 
     async def _unassigned(self) -> None:
-        while self._is_assigned.is_set():
-            await asyncio.sleep(HEARTBEAT_S / 2)
+        """Return when the cell is no longer assigned to this process."""
+        await self._is_unassigned.wait()
 
     def _connect(self, framework_id: str) -> ClusterManager:
         options = self.options
@@ -235,4 +252,41 @@ async def run_until_signal(process: CellProcess, ready: Callable[[], None]) -> i
     return 0
 
 
-EXIT_LEADERSHIP_LOST = 3
+def options_of(settings: Settings) -> CellOptions:
+    """What the environment says of a cell process; `OperatorError` where it says too little."""
+    if settings.kafka_brokers is None or settings.mesos_masters is None:
+        raise OperatorError(
+            "A cell process needs a Kafka and a Mesos.",
+            "KAFKA_BROKERS or MESOS_MASTER is not set; `flumina up` starts both and sets them.",
+            "Set them to host:port, or use `flumina up`.",
+        )
+    return CellOptions(
+        bootstrap=settings.kafka_brokers,
+        candidate=settings.candidate or f"{socket.gethostname()}-cell",
+        masters=settings.mesos_masters,
+        data_dir=settings.data_dir,
+        topic_prefix=settings.topic_prefix,
+        cell=CellName(settings.cell),
+        failover_timeout_s=settings.failover_timeout_s,
+        build=version("flumina"),
+    )
+
+
+def run_cell(settings: Settings) -> int:
+    """Run a cell process until a signal; prints ``ready`` when it has caught up."""
+    options = options_of(settings)
+
+    async def run() -> int:
+        await ensure_topics(options.bootstrap, settings)
+        await ensure_generations(options.bootstrap, options.topic_prefix, settings.cells)
+        process = CellProcess(options)
+        return await run_until_signal(process, lambda: print("ready", flush=True))
+
+    return asyncio.run(run())
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(run_cell(settings_of(os.environ)))
+    except OperatorError as error:
+        sys.exit(str(error))

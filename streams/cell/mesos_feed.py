@@ -16,6 +16,7 @@ from connectors.ports import ClusterManager
 from scheduler.model.codec import encode_mesos
 from scheduler.model.mesos import MesosRecord, StatusUpdate, StreamEnded, Subscribed
 from streams.cell.lead import Lead
+from streams.cell.points import reached
 
 logger = structlog.get_logger(__name__)
 
@@ -63,7 +64,8 @@ class MesosFeed:
                 elif isinstance(record, StreamEnded):
                     ended = record
             if ended is not None and ended.is_fatal:
-                logger.critical("the framework id is burnt; the cell stops", page=True, why=ended.why)
+                why = ended.why
+                logger.critical("the framework id is burnt; the cell stops", page=True, why=why)
                 return
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, RETRY_S_MAX)
@@ -83,5 +85,6 @@ class MesosFeed:
             record, written = await self._written.get()
             await written
             if isinstance(record, StatusUpdate) and record.uuid:
+                reached("update-written")
                 self._lead.check()
                 await self._manager.acknowledge(record, record.stream_id)

@@ -18,6 +18,7 @@ from scheduler.model.ids import ProposalId, StreamId
 from scheduler.state import Decision
 from streams.cell.follower import Follower
 from streams.cell.lead import Lead
+from streams.cell.points import reached
 
 logger = structlog.get_logger(__name__)
 
@@ -42,8 +43,9 @@ class Outbox:
             group.create_task(self._write_outcomes())
 
     async def _carry_out_all(self) -> None:
+        version = -1
         while True:
-            await self._follower.change(timeout_s=1.0)
+            version = await self._follower.newer(version, timeout_s=1.0)
             while not self._lead.is_behind():
                 waiting = self._waiting()
                 if not waiting:
@@ -70,8 +72,10 @@ class Outbox:
             if ready is None:
                 continue  # Cancelled before it was started: nothing has left, nothing will.
             effect, stream_id = ready
+            reached("effect-started")
             self._lead.check()
             called = await self._manager.carry_out(effect, stream_id)
+            reached("call-sent")
             self._ended(each.proposal_id, called)
 
     def _accepted(self, proposal_id: ProposalId) -> tuple[Effect, StreamId] | None:

@@ -1,0 +1,27 @@
+"""Marked points at which a test may end this process, as a crash would.
+
+The one thing to know: nothing happens unless ``FLUMINA_CRASH_AT`` names a point. The process then
+kills itself with SIGKILL, so no clean-up of ours runs: what survives is what was durable.
+"""
+
+import os
+import signal
+from typing import Final, Literal
+
+Point = Literal["inbound-read", "round-written", "effect-started", "call-sent", "update-written"]
+
+POINTS: Final[dict[Point, str]] = {
+    "inbound-read": "an inbound record was read and not yet copied",
+    "round-written": "proposals are acknowledged by Kafka and not yet read back",
+    "effect-started": "EffectStarted was read back and accepted, the call has not left",
+    "call-sent": "the call was answered, its outcome is not written",
+    "update-written": "a status update is on all replicas, Mesos has no acknowledgement",
+}
+
+VARIABLE: Final = "FLUMINA_CRASH_AT"
+
+
+def reached(point: Point) -> None:
+    """Return; or never return, where a test has named this point."""
+    if os.environ.get(VARIABLE) == point:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -10,9 +10,11 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
+from connectors.mesos.settings import FAILOVER_TIMEOUT_S_MAX, WEEK_S, masters_of
 from streams.errors import OperatorError
 
 CELLS_MAX = 1_000
@@ -28,6 +30,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replication_factor: int | None
     data_dir: Path
     cache_dir: Path
+    mesos_masters: tuple[str, ...] | None
+    failover_timeout_s: int
+    cell: str
+    candidate: str | None
+    api_url: str | None
+    actor: str
 
 
 class Setting(NamedTuple):
@@ -61,6 +69,35 @@ def _topic_prefix(text: str) -> str:
     # Kafka's own rule for topic names, and its length with room for ours.
     if not re.fullmatch(r"[A-Za-z0-9._-]{0,200}", text):
         raise ValueError("only letters, digits, '.', '_' and '-' are allowed, at most 200")
+    return text
+
+
+def _cell_name(text: str) -> str:
+    # It stands in every address of the cell's log.
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", text):
+        raise ValueError("only a-z, 0-9 and '-' are allowed, at most 63, the first no '-'")
+    return text
+
+
+def _candidate(text: str) -> str:
+    # It is part of a Kafka client's id and of the group's static membership.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
+        raise ValueError("only letters, digits, '.', '_' and '-' are allowed, at most 100")
+    return text
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("an address such as http://127.0.0.1:7100 is wanted")
+    if parts.port == 0:
+        raise ValueError("port 0 is no port")
+    return text.rstrip("/")
+
+
+def _actor(text: str) -> str:
+    if len(text.encode()) > 255 or not text.isprintable() or not text.strip():
+        raise ValueError("printable characters are wanted, at most 255 bytes")
     return text
 
 
@@ -116,9 +153,54 @@ SETTINGS = (
         default_cache_dir,
         Path,
     ),
+    Setting(
+        "MESOS_MASTER",
+        "mesos_masters",
+        "Mesos masters to use, host:port with commas between; unset, a dev cluster is started",
+        lambda _: None,
+        masters_of,
+    ),
+    Setting(
+        "MESOS_FAILOVER_TIMEOUT_S",
+        "failover_timeout_s",
+        "seconds without a leader after which Mesos ends every task; default a week",
+        lambda _: WEEK_S,
+        # Never 0: Mesos would end every task as soon as a leader's connection breaks.
+        _whole_number(1, FAILOVER_TIMEOUT_S_MAX),
+    ),
+    Setting(
+        "FLUMINA_CELL",
+        "cell",
+        "name of a cell that begins; it stands in every address of its log",
+        lambda _: "main",
+        _cell_name,
+    ),
+    Setting(
+        "FLUMINA_CANDIDATE",
+        "candidate",
+        "name of a cell process, unique and the same at every start; unset, made of the host's",
+        lambda _: None,
+        _candidate,
+    ),
+    Setting(
+        "FLUMINA_API",
+        "api_url",
+        "address of the API for commands; unset, that of the `up` of the data directory",
+        lambda _: None,
+        _url,
+    ),
+    Setting(
+        "FLUMINA_ACTOR",
+        "actor",
+        "who asks, as it is written into the log; default the name of the user",
+        lambda environment: environment.get("USER") or environment.get("LOGNAME") or "unknown",
+        _actor,
+    ),
 )
 # Read by the launcher before there is a Python to read it with.
 LAUNCHER_VARIABLES = ("FLUMINA_PYTHON",)
+# Read by tests, and by the points at which a test ends a process (`streams/cell/points.py`).
+TEST_VARIABLES = ("FLUMINA_CRASH_AT", "FLUMINA_REAL_MESOS")
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:
@@ -145,7 +227,7 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
 
 
 def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    known = [setting.variable for setting in SETTINGS] + list(LAUNCHER_VARIABLES)
+    known = [setting.variable for setting in SETTINGS] + [*LAUNCHER_VARIABLES, *TEST_VARIABLES]
     unknown = [name for name in environment if name.startswith("FLUMINA_") and name not in known]
     mistakes = []
     for name in sorted(unknown):

@@ -91,7 +91,7 @@ class Ingest:
         records: Sequence[ConsumerRecord[bytes, bytes]] = found.get(self._place, ())
         if not records:
             return
-        reached("inbound-read")
+        reached("inbound-read", self._kind)
         events = self._copies(records)
         expected = records[-1].offset
         await self._lead.write_and_read_back(events)

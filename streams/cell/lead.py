@@ -64,7 +64,7 @@ class Lead:
         """The offset of the last record, once the fold has passed it and we still lead."""
         offset = await self.write(events)
         if point is not None:
-            reached(point)
+            reached(point, *events)
         await self._follower.until(offset)
         self.check()
         return offset

@@ -85,6 +85,6 @@ class MesosFeed:
             record, written = await self._written.get()
             await written
             if isinstance(record, StatusUpdate) and record.uuid:
-                reached("update-written")
+                reached("update-written", record)
                 self._lead.check()
                 await self._manager.acknowledge(record, record.stream_id)

@@ -72,10 +72,10 @@ class Outbox:
             if ready is None:
                 continue  # Cancelled before it was started: nothing has left, nothing will.
             effect, stream_id = ready
-            reached("effect-started")
+            reached("effect-started", effect)
             self._lead.check()
             called = await self._manager.carry_out(effect, stream_id)
-            reached("call-sent")
+            reached("call-sent", effect)
             self._ended(each.proposal_id, called)
 
     def _accepted(self, proposal_id: ProposalId) -> tuple[Effect, StreamId] | None:

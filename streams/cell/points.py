@@ -1,7 +1,8 @@
 """Marked points at which a test may end this process, as a crash would.
 
-The one thing to know: nothing happens unless ``FLUMINA_CRASH_AT`` names a point. The process then
-kills itself with SIGKILL, so no clean-up of ours runs: what survives is what was durable.
+The one thing to know: nothing happens unless ``FLUMINA_CRASH_AT`` names a point and what passes it,
+as in ``call-sent:AcceptOffers``. The process then kills itself with SIGKILL, so no clean-up of
+ours runs: what survives is what was durable.
 """
 
 import os
@@ -21,7 +22,12 @@ POINTS: Final[dict[Point, str]] = {
 VARIABLE: Final = "FLUMINA_CRASH_AT"
 
 
-def reached(point: Point) -> None:
-    """Return; or never return, where a test has named this point."""
-    if os.environ.get(VARIABLE) == point:
+def reached(point: Point, *passing: object) -> None:
+    """Return; or never return, where a test has named this point and the kind of what passes."""
+    wanted = os.environ.get(VARIABLE)
+    if wanted and wanted in {f"{point}:{_kind(each)}" for each in passing}:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _kind(passing: object) -> str:
+    return passing if isinstance(passing, str) else type(passing).__name__

@@ -2,8 +2,8 @@
 
 The one thing to know: leadership is an assignment. Whoever is assigned partition n of topic
 ``leaders`` may try to lead cell n; the election record in the cell's own log decides. A process
-that loses its leadership ends, and is started again by whoever keeps it running: nothing of an
-old term can linger in memory.
+that finds its leadership lost ends with code 3, and is started again by whoever keeps it running:
+nothing of an old term lingers in memory.
 """
 
 import asyncio
@@ -40,6 +40,7 @@ from streams.cell.writer import CellLog, our_producer
 from streams.errors import OperatorError
 from streams.kafka.generations import ensure_generations
 from streams.kafka.topic_admin import ensure_topics
+from streams.logs import configure_logging
 from streams.settings import Settings, settings_of
 
 logger = structlog.get_logger(__name__)
@@ -128,7 +129,10 @@ class CellProcess:
         await done
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Follow, and lead while assigned; raises `LeadershipLost` when a term is over."""
+        """Follow, and lead while assigned, until cancelled.
+
+        A term that ends because another leads, or because we cannot tell, ends the process.
+        """
         options = self.options
         options.data_dir.mkdir(parents=True, exist_ok=True)
         producer = our_producer(options.bootstrap, f"flumina-{options.candidate}")
@@ -145,6 +149,11 @@ class CellProcess:
             logger.info("caught up", offset=self.follower.seen_offset)
             ready()
             await self._lead_when_assigned(self._context(log, producer, publisher))
+        except LeadershipLost as lost:
+            logger.warning("leads no longer; the process ends and is started again", why=str(lost))
+            # At once and without farewell: a process that may have been away for minutes must not
+            # speak to the consumer group again before it has begun anew.
+            os._exit(EXIT_LEADERSHIP_LOST)
         finally:
             await self.lane.stop()
             await self._app.stop()
@@ -180,23 +189,20 @@ class CellProcess:
         await log.append(-1, [created, FoldVersion(version=FOLD_VERSION), policy])
 
     async def _lead_when_assigned(self, context: CellContext) -> None:
+        """Lead whenever the cell is assigned to us; a term that the group takes back ends here."""
         while True:
             await self._is_assigned.wait()
             term = asyncio.create_task(Leader(context, self._connect).run())
-            unassigned = asyncio.create_task(self._unassigned())
+            unassigned = asyncio.create_task(self._is_unassigned.wait())
             try:
                 await asyncio.wait((term, unassigned), return_when=asyncio.FIRST_COMPLETED)
                 if term.done():
                     term.result()
-                raise LeadershipLost("the cell was assigned to another process")
+                logger.info("the cell was assigned to another process; following on")
             finally:
                 for each in (term, unassigned):
                     each.cancel()
                 await asyncio.gather(term, unassigned, return_exceptions=True)
-
-    async def _unassigned(self) -> None:
-        """Return when the cell is no longer assigned to this process."""
-        await self._is_unassigned.wait()
 
     def _connect(self, framework_id: str) -> ClusterManager:
         options = self.options
@@ -231,7 +237,7 @@ def _faust_app(options: CellOptions) -> faust.App:
 
 
 async def run_until_signal(process: CellProcess, ready: Callable[[], None]) -> int:
-    """Run until SIGTERM or SIGINT (exit code 0), or until a term of leadership is over (3)."""
+    """Run until SIGTERM or SIGINT; the exit code. A lost leadership ends the process with 3."""
     loop = asyncio.get_running_loop()
     is_over = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
@@ -244,11 +250,7 @@ async def run_until_signal(process: CellProcess, ready: Callable[[], None]) -> i
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         return 0
-    try:
-        running.result()
-    except LeadershipLost as lost:
-        logger.warning("leads no longer; the process ends and is started again", why=str(lost))
-        return EXIT_LEADERSHIP_LOST
+    running.result()
     return 0
 
 
@@ -275,6 +277,7 @@ def options_of(settings: Settings) -> CellOptions:
 def run_cell(settings: Settings) -> int:
     """Run a cell process until a signal; prints ``ready`` when it has caught up."""
     options = options_of(settings)
+    configure_logging(options.candidate)
 
     async def run() -> int:
         await ensure_topics(options.bootstrap, settings)

@@ -101,6 +101,8 @@ class Follower:
         self.events_folded = 0
         self.listeners: list[Listener] = []
         """Called for each folded record, in order, before anybody who waits is told."""
+        self.hearers: list[Callable[[CellRecord], None]] = []
+        """Called for each record that can be decoded, folded or only scanned."""
         self._skips: dict[int, str] = {}
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
@@ -144,6 +146,7 @@ class Follower:
             self._halt(record, error)
             return
         self.events_folded += len(decoded.events)
+        self._hear(decoded)
         for listener in self.listeners:
             listener(record.offset, decoded, changes)
 
@@ -182,12 +185,17 @@ class Follower:
             decoded = decode_record(record.value)
         except Undecodable:
             return  # One halt at a time; this record is met again when the fold goes on.
+        self._hear(decoded)
         for event in decoded.events:
             if not (isinstance(event, Copied) and isinstance(event.body, RecordSkipped)):
                 continue
             if (event.body.offset, event.body.digest) == (halt.offset, halt.digest):
                 self._begin_anew(event.body)
                 return
+
+    def _hear(self, record: CellRecord) -> None:
+        for hearer in self.hearers:
+            hearer(record)
 
     def _begin_anew(self, skip: RecordSkipped) -> None:
         logger.warning(

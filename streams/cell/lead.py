@@ -5,10 +5,10 @@ obeys only the newest epoch; so a leader acts on what it has read back, and a le
 back nothing of its own for five seconds stops and ends its process.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from scheduler.model.events import CellEvent, CellRecord
-from streams.cell.follower import Changes, Follower
+from streams.cell.follower import Follower
 from streams.cell.points import Point, reached
 from streams.cell.writer import CellLog
 from streams.clock import elapsed_s
@@ -24,16 +24,23 @@ class LeadershipLost(Exception):
 class Lead:
     """The right to write with one epoch and to act on what was read back."""
 
-    def __init__(self, follower: Follower, log: CellLog, epoch: int) -> None:
+    def __init__(
+        self,
+        follower: Follower,
+        log: CellLog,
+        epoch: int,
+        clock: Callable[[], float] = elapsed_s,
+    ) -> None:
         self.epoch = epoch
         self._follower = follower
         self._log = log
-        self._heard_at_s = elapsed_s()
+        self._clock = clock
+        self._heard_at_s = clock()
 
-    def heard(self, _: int, record: CellRecord, __: Changes) -> None:
-        """Note a record that was read back; a follower's listener."""
+    def heard(self, record: CellRecord) -> None:
+        """Note a record that was read back, also while the fold is halted."""
         if record.epoch == self.epoch:
-            self._heard_at_s = elapsed_s()
+            self._heard_at_s = self._clock()
 
     def check(self) -> None:
         """Return if this process may act right now; raises `LeadershipLost` else.
@@ -42,7 +49,7 @@ class Lead:
         """
         if self._follower.halt is None and self._follower.machine.state.epoch > self.epoch:
             raise LeadershipLost("another leader was elected")
-        silent_s = elapsed_s() - self._heard_at_s
+        silent_s = self._clock() - self._heard_at_s
         if silent_s > SILENCE_S_MAX:
             raise LeadershipLost(
                 f"nothing of our own was read back for {silent_s:.1f} s: Kafka does not answer, or "

@@ -41,14 +41,14 @@ class Leader:
         """Lead until cancelled; raises `LeadershipLost` when another was elected."""
         cell = self._cell
         lead = await self._elected()
-        cell.follower.listeners.append(lead.heard)
+        cell.follower.hearers.append(lead.heard)
         manager = self._connect(f"flumina-{cell.follower.machine.state.cell_uuid}")
         try:
             await self._work(lead, manager)
         except* LeadershipLost as lost:
             raise LeadershipLost(str(lost.exceptions[0])) from lost
         finally:
-            cell.follower.listeners.remove(lead.heard)
+            cell.follower.hearers.remove(lead.heard)
             await manager.close()
 
     async def _elected(self) -> Lead:

@@ -138,9 +138,7 @@ class InboundRuns:
         self._check(offset)
         return tuple(self._copies(offset, record, observed_at_ms))
 
-    def lost(
-        self, first_offset: int, last_offset: int, observed_at_ms: int
-    ) -> tuple[Copied, ...]:
+    def lost(self, first_offset: int, last_offset: int, observed_at_ms: int) -> tuple[Copied, ...]:
         """The copies that say that Kafka dropped these records before anybody copied them."""
         self._check(first_offset)
         if last_offset < first_offset:
@@ -163,9 +161,7 @@ class InboundRuns:
         )
         return (self._copy(self._last_offset, body, run.observed_at_ms),)
 
-    def _begin(
-        self, offset: int, record: PartitionBegan, observed_at_ms: int
-    ) -> Iterator[Copied]:
+    def _begin(self, offset: int, record: PartitionBegan, observed_at_ms: int) -> Iterator[Copied]:
         """Another incarnation of the partition: its offsets have nothing to do with the old."""
         yield from self.flush()
         self._generation = Generation(record.generation)

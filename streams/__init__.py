@@ -1,1 +1,1 @@
-"""The wire: Kafka, Faust agents, tables, the one clock, settings and the command line. It carries; it holds no policy."""
+"""The wire: Kafka, Faust agents, tables, the one clock, settings and the command line; no policy."""

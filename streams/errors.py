@@ -9,6 +9,9 @@ own mistakes.
 class OperatorError(Exception):
     """Something outside the program stands in the way, and a person can clear it."""
 
+    # What the command line leaves with; a subclass may set another.
+    exit_code: int = 1
+
     def __init__(self, what: str, cause: str, remedy: str) -> None:
         super().__init__(what, cause, remedy)
         self.what = what

@@ -138,8 +138,8 @@ def _reindex(fold: Fold, before: Task, after: Task) -> None:
         fold.state.killing[after.task_id] = None
     elif was_kind is KillInitiated or was_kind is Finished:
         fold.state.killing.pop(after.task_id, None)
-    if now_kind in _TIMED:
-        watch(fold, after)
+    if now_kind in _TIMED and not (was_kind is Started and now_kind is Started):
+        watch(fold, after)  # Health that flaps for days changes no deadline and fills no heap.
 
 
 _ON_HOST = frozenset((Placed, Launched, StartInitiated, Started, Disconnected, KillInitiated))

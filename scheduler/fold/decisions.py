@@ -101,8 +101,8 @@ def _offers_refusal(state: State, offer_ids: tuple[OfferId, ...]) -> str:
 
 def _launch_refusal(state: State, proposal: LaunchTasks) -> str:
     why = _offers_refusal(state, proposal.offer_ids)
-    if why:
-        return why
+    if why or not proposal.offer_ids:
+        return why or "no offer is named"
     total = Resources()
     for offer_id in proposal.offer_ids:
         held = state.offers[offer_id]

@@ -14,7 +14,9 @@ from typing import IO
 
 from streams.errors import OperatorError
 
-PREDECESSOR_POLL_S = 0.05
+LOCK_POLL_S = 0.05
+# A process that was killed a moment ago holds its locks until the kernel has cleared it away.
+OWNER_GRACE_S = 1.0
 
 
 class DataDirLock:
@@ -44,18 +46,17 @@ class DataDirLock:
                 "It belongs to another user, or lies on a disk that is full or read-only.",
                 "Choose a directory that you can write to.",
             ) from error
-        deadline = time.monotonic() + predecessor_wait_s
-        is_owner = _try_lock(self._owner)
-        while not (is_owner and _try_lock(self._broker)):
-            if not is_owner or time.monotonic() > deadline:
-                holder = self._holder()
-                self.release()
-                raise OperatorError(
-                    f"The data under {self._data_dir} are in use by a running Kafka{holder}.",
-                    "Another flumina runs on the same directory.",
-                    "Stop it first, or choose another data directory.",
-                )
-            time.sleep(PREDECESSOR_POLL_S)
+        is_ours = _lock_within(self._owner, OWNER_GRACE_S) and _lock_within(
+            self._broker, predecessor_wait_s
+        )
+        if not is_ours:
+            holder = self._holder()
+            self.release()
+            raise OperatorError(
+                f"The data under {self._data_dir} are in use by a running Kafka{holder}.",
+                "Another flumina runs on the same directory.",
+                "Stop it first, or choose another data directory.",
+            )
         self._owner.truncate(0)
         self._owner.write(str(os.getpid()))
         self._owner.flush()
@@ -80,9 +81,14 @@ class DataDirLock:
             self._owner = None
 
 
-def _try_lock(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _lock_within(lock: IO[str], timeout_s: float) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOCK_POLL_S)
+        else:
+            return True

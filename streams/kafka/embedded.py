@@ -105,7 +105,7 @@ class EmbeddedKafka:
         """The bootstrap address of the broker, which has answered there."""
         assert not self.is_running, "start() was called twice"
         node = self._node()
-        self._lock.release()
+        self.stop()  # A broker that ended by itself leaves its guard's pipe and our lock.
         self._lock.acquire(PREDECESSOR_WAIT_S)
         try:
             self._ensure_formatted(node)
@@ -161,6 +161,7 @@ class EmbeddedKafka:
             process.stop()
             raise
         if view is not None and view.cluster_id == node.cluster_id():
+            process.confirm_ready()
             return process
         code = process.stop()
         if BIND_FAILURE in node.last_words() and self._wanted_port is None:

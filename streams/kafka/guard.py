@@ -2,9 +2,11 @@
 
 Runs as a program of its own, with nothing but the standard library:
 `python -I -S guard.py CONTROL_FD PARENT_PID STOP_TIMEOUT_S COMMAND...`. The parent holds the
-writing end of the pipe CONTROL_FD and never writes. When that end closes, because the parent
-closed it or died of anything, the guard ends the child: SIGTERM, and SIGKILL after the time-out.
-Should the guard itself be killed, the kernel kills the child (Linux).
+writing end of the pipe CONTROL_FD. It writes one byte when the child is ready. When that end
+closes, because the parent closed it or died of anything, the guard ends the child: one that is
+ready with SIGTERM, and SIGKILL after the time-out; one that is not ready with SIGKILL at once, for
+a program that is still starting is often deaf (Kafka is) and has nothing to lose. Should the guard
+itself be killed, the kernel kills the child (Linux).
 
 Standard output reports `pid N` once the child runs and `exit CODE` when it has ended.
 """
@@ -21,6 +23,7 @@ PR_SET_PDEATHSIG = 1
 # A process forked from the parent may hold the pipe open after the parent's death, so the parent
 # is looked for as well.
 PARENT_POLL_S = 0.5
+HEARD_SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
 
 
 def _exec_child(command: list[str], guard_pid: int) -> None:
@@ -29,7 +32,11 @@ def _exec_child(command: list[str], guard_pid: int) -> None:
         # Bound to the thread that forked, which is the guard's only one: it lives as long.
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        # The guard may have died between the fork and the line above.
+        # Until here the signals waited: our handlers would swallow what is meant for the command.
+        for heard in HEARD_SIGNALS:
+            signal.signal(heard, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD_SIGNALS)
+        # The guard may have died before it became the one whose death counts.
         if os.getppid() == guard_pid:
             os.dup2(2, 1)  # The guard's own output is the report to the parent, not a log.
             os.execv(command[0], command)  # noqa: S606 - running this program is what it is for
@@ -39,23 +46,34 @@ def _exec_child(command: list[str], guard_pid: int) -> None:
         os._exit(127)
 
 
-def _wait_until_stop_or_end(control: int, wakeup: int, parent_pid: int, child: int) -> int | None:
-    """The child's wait status if it ended by itself, or None once it should be stopped."""
+def _wait_until_stop_or_end(
+    control: int, wakeup: int, parent_pid: int, child: int
+) -> tuple[int | None, bool]:
+    """The child's wait status if it ended by itself, or None once it should be stopped.
+
+    With it, whether the parent had said that the child is ready.
+    """
+    is_ready = False
     while True:
         readable, _, _ = select.select([control, wakeup], [], [], PARENT_POLL_S)
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
-            return status
-        if control in readable or os.getppid() != parent_pid:
-            return None
+            return status, is_ready
+        if control in readable:
+            if not os.read(control, 64):
+                return None, is_ready
+            is_ready = True
+        if os.getppid() != parent_pid:
+            return None, is_ready
         if wakeup in readable and signal.SIGTERM in os.read(wakeup, 64):
-            return None
+            return None, is_ready
 
 
 def _stop(child: int, wakeup: int, timeout_s: float) -> int:
     """The child's wait status, after SIGTERM and, past the time-out, SIGKILL."""
-    os.kill(child, signal.SIGTERM)
-    os.kill(child, signal.SIGCONT)  # A stopped process hears SIGTERM only when it goes on.
+    if timeout_s > 0:
+        os.kill(child, signal.SIGTERM)
+        os.kill(child, signal.SIGCONT)  # A stopped process hears SIGTERM only when it goes on.
     deadline = time.monotonic() + timeout_s
     while (remaining := deadline - time.monotonic()) > 0:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -83,17 +101,19 @@ def main() -> None:
     wakeup, wakeup_writer = os.pipe()
     os.set_blocking(wakeup_writer, False)
     signal.set_wakeup_fd(wakeup_writer)
-    for heard in (signal.SIGCHLD, signal.SIGTERM):
+    for heard in HEARD_SIGNALS:
         signal.signal(heard, lambda *_: None)
     guard_pid = os.getpid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, HEARD_SIGNALS)
     child = os.fork()
     if child == 0:
         os.close(control)
         _exec_child(command, guard_pid)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD_SIGNALS)
     _report(f"pid {child}")
-    status = _wait_until_stop_or_end(control, wakeup, parent_pid, child)
+    status, is_ready = _wait_until_stop_or_end(control, wakeup, parent_pid, child)
     if status is None:
-        status = _stop(child, wakeup, timeout_s)
+        status = _stop(child, wakeup, timeout_s if is_ready else 0.0)
     code = os.waitstatus_to_exitcode(status)
     _report(f"exit {code}")
     sys.exit(code if code >= 0 else 128 - code)

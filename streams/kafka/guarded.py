@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 GUARD = Path(__file__).with_name("guard.py")
+# What `guard.py` reads on its pipe.
+READY = b"r"
 # A Python without site packages starts in 20 ms; this is for a computer that swaps.
 GUARD_START_TIMEOUT_S = 20.0
 # What the guard may need beyond its child's time to stop.
@@ -77,6 +79,10 @@ class GuardedProcess:
                 raise ChildProcessError(f"{GUARD} ended with code {self._guard.wait()}")
             report += byte
         return int(report.removeprefix(b"pid "))
+
+    def confirm_ready(self) -> None:
+        """From now on a stop is a clean one; before, there is nothing that is worth a wait."""
+        os.write(self._control, READY)
 
     def poll(self) -> int | None:
         """The exit code once the child has ended, 128 + N for signal N; None while it runs."""

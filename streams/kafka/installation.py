@@ -130,8 +130,10 @@ def _install(
         soft_wrap=True,
     )
     with _progress_bar(console, total) as advance:
-        for jar, path in _downloaded(downloads, jars, repositories, advance):
-            path.replace(collected / jar.file_name)
+        arrived = list(_downloaded(downloads, jars, repositories, advance))
+    # Only now: what an interrupted attempt has downloaded stays where the next one looks for it.
+    for jar, path in arrived:
+        path.replace(collected / jar.file_name)
     # What stands there, if anything, is damaged: `_looks_whole` said so under the lock.
     shutil.rmtree(jars_dir, ignore_errors=True)
     collected.rename(jars_dir)

@@ -69,6 +69,7 @@ def _train(installation: Installation, cache: Path) -> None:
                     has_ended=lambda: process.poll() is not None,
                 )
             )
+            process.confirm_ready()
             in_own_loop(_use(address.bootstrap))
         finally:
             process.stop()

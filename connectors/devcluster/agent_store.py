@@ -1,0 +1,173 @@
+"""What an agent keeps on disk: its id, frameworks, tasks and their updates, and the sandboxes.
+
+The one thing to know: only what belongs to frameworks with ``checkpoint: true`` is kept; tasks of
+the others end with the agent, so there is nothing to remember. Everything is written before the
+message that rests on it is sent.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from connectors.devcluster.agent_state import LocalTask, Phase
+from connectors.devcluster.exits import Exit
+from connectors.devcluster.node import log, write_atomically
+from connectors.devcluster.updates import UpdateStream
+
+Json = dict[str, Any]
+
+
+class AgentStore:
+    """The directory of one agent."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.work = home / "work"
+        self._meta = home / "meta"
+        for folder in (self.work, self._meta / "frameworks", self._meta / "containers"):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    # The agent itself
+
+    def agent_id(self, info: Json) -> str | None:
+        """The id this agent had, unless it is another agent by now (other resources, other name).
+
+        Mesos refuses to start then; here the agent becomes a new one.
+        """
+        path = self._meta / "agent.json"
+        if not path.exists():
+            return None
+        kept = json.loads(path.read_bytes())
+        if kept["info"] == info:
+            return str(kept["agent_id"])
+        log("resources, attributes or address changed: this is a new agent now")
+        shutil.rmtree(self._meta)
+        for folder in ("frameworks", "containers"):
+            (self._meta / folder).mkdir(parents=True)
+        return None
+
+    def keep_agent_id(self, agent_id: str, info: Json) -> None:
+        """Write down the id that the master gave."""
+        self._write(self._meta / "agent.json", {"agent_id": agent_id, "info": info})
+
+    # Frameworks and tasks
+
+    def keep_framework(self, framework_id: str, info: Json | None) -> None:
+        """Write down a checkpointing framework's information; forget one that is no more."""
+        path = self._meta / "frameworks" / f"{framework_id}.json"
+        if info is None:
+            path.unlink(missing_ok=True)
+        elif info.get("checkpoint"):
+            self._write(path, info)
+
+    def container(self, container_id: str) -> Path:
+        """The directory in which a container's facts are kept."""
+        return self._meta / "containers" / container_id
+
+    def keep_task(self, task: LocalTask) -> None:
+        """Write down a task that is about to be launched."""
+        facts = {
+            "framework_id": task.framework_id,
+            "info": task.info,
+            "role": task.role,
+            "container_id": task.container_id,
+        }
+        self._write(self.container(task.container_id) / "task.json", facts)
+
+    def keep(self, task: LocalTask, fact: Json) -> None:
+        """Append an update or an acknowledgement; one write, so a kill cannot tear it."""
+        folder = self.container(task.container_id)
+        if not (folder / "task.json").exists():
+            self.make_container(task)
+            self.keep_task(task)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        descriptor = os.open(folder / "updates.jsonl", flags, 0o600)
+        os.write(descriptor, json.dumps(fact).encode() + b"\n")
+        os.close(descriptor)
+
+    def make_container(self, task: LocalTask) -> None:
+        """Make the directory in which a container's facts are kept."""
+        self.container(task.container_id).mkdir(parents=True, exist_ok=True)
+
+    def forget(self, container_id: str) -> None:
+        """Remove what was kept about a container."""
+        shutil.rmtree(self.container(container_id), ignore_errors=True)
+
+    def frameworks(self) -> dict[str, Json]:
+        """The frameworks that were kept."""
+        paths = (self._meta / "frameworks").glob("*.json")
+        infos = [json.loads(path.read_bytes()) for path in paths]
+        return {info["id"]["value"]: info for info in infos}
+
+    def tasks(self, now: float) -> list[LocalTask]:
+        """The tasks that were kept, each with the updates that nobody acknowledged."""
+        found = []
+        for folder in sorted((self._meta / "containers").iterdir()):
+            if (folder / "task.json").exists():
+                found.append(_restored(folder, now))
+            else:
+                shutil.rmtree(folder)
+        return found
+
+    def last_end(self, container_id: str) -> Exit | None:
+        """How the container's command ended, if its executor wrote that down."""
+        path = self.container(container_id) / "executor.json"
+        if not path.exists():
+            return None
+        facts = json.loads(path.read_bytes())
+        return Exit.of(facts) if "wait_status" in facts else None
+
+    # Sandboxes
+
+    def sandbox(self, agent_id: str, task: LocalTask) -> Path:
+        """The sandbox of a task's container."""
+        runs = self.runs(agent_id, task.framework_id, task.task_id)
+        return runs / task.container_id
+
+    def runs(self, agent_id: str, framework_id: str, executor_id: str) -> Path:
+        """The directory of all runs of an executor; the path has the shape of a real agent's."""
+        frameworks = self.work / "slaves" / agent_id / "frameworks"
+        return frameworks / framework_id / "executors" / executor_id / "runs"
+
+    def make_sandbox(self, agent_id: str, task: LocalTask) -> Path:
+        """Make the sandbox with empty output files, and point ``latest`` at it."""
+        sandbox = self.sandbox(agent_id, task)
+        sandbox.mkdir(parents=True)
+        for name in ("stdout", "stderr"):
+            (sandbox / name).touch()
+        latest = sandbox.parent / "latest"
+        temporary = sandbox.parent / f".latest.{task.container_id}"
+        temporary.symlink_to(task.container_id)
+        temporary.replace(latest)
+        return sandbox
+
+    @staticmethod
+    def _write(path: Path, value: Json) -> None:
+        write_atomically(path, json.dumps(value).encode())
+
+
+def _restored(folder: Path, now: float) -> LocalTask:
+    facts = json.loads((folder / "task.json").read_bytes())
+    task = LocalTask(
+        facts["framework_id"],
+        facts["info"],
+        facts["role"],
+        facts["container_id"],
+        Phase.RECOVERING,
+        now,
+    )
+    stream = UpdateStream()
+    path = folder / "updates.jsonl"
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    for line in lines:
+        fact = json.loads(line)
+        if "update" in fact:
+            stream.add(fact["update"], now)
+            task.state = fact["update"]["state"]
+        else:
+            stream.acknowledge(fact["acknowledged"], now)
+    stream.pause()
+    task.updates = stream
+    return task

@@ -1,0 +1,77 @@
+"""An HTTP response that never ends by itself: RecordIO records, one to a chunk, while events last.
+
+The one thing to know: the reader's disconnection is noticed at once, not at the next write; Mesos
+takes back a framework's offers the moment its connection is gone.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from starlette.types import Receive, Scope, Send
+
+from connectors.devcluster.recordio import encode
+
+# A reader that lets this much pile up is as good as gone; its connection is ended.
+BACKLOG_BYTES_MAX = 64 * 1024 * 1024
+
+
+class EventStream:
+    """A queue of records for one connection, and the ASGI response that sends them."""
+
+    def __init__(self, headers: Mapping[str, str], on_closed: Callable[[], None]) -> None:
+        self._headers = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
+        self._on_closed = on_closed
+        self._records: deque[bytes] = deque()
+        self._backlog = 0
+        self._wake = asyncio.Event()
+        self._ended = False
+
+    def write(self, record: bytes) -> None:
+        """Queue a record; nothing once the stream has ended."""
+        if self._ended:
+            return
+        self._records.append(encode(record))
+        self._backlog += len(record)
+        if self._backlog > BACKLOG_BYTES_MAX:
+            self._records.clear()
+            self._ended = True
+        self._wake.set()
+
+    def end(self) -> None:
+        """End the response after what is queued."""
+        self._ended = True
+        self._wake.set()
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the stream ends or the reader goes."""
+        sender = asyncio.create_task(self._send_all(send))
+        listener = asyncio.create_task(_disconnected(receive))
+        try:
+            done, _ = await asyncio.wait((sender, listener), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for part in (sender, listener):
+                part.cancel()
+            await asyncio.gather(sender, listener, return_exceptions=True)
+            self._ended = True
+            self._on_closed()
+        if sender in done:
+            sender.result()
+
+    async def _send_all(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+        while True:
+            while self._records:
+                record = self._records.popleft()
+                self._backlog -= len(record)
+                await send({"type": "http.response.body", "body": record, "more_body": True})
+            if self._ended:
+                break
+            self._wake.clear()
+            await self._wake.wait()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

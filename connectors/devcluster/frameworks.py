@@ -1,0 +1,237 @@
+"""Frameworks: subscribing, failing over, losing the stream, timing out, being torn down.
+
+The one thing to know: a framework id that was torn down, or whose failover_timeout ran out, is
+burnt; its tasks are killed and it cannot come back. The default failover_timeout is 0.
+"""
+
+from ipaddress import IPv4Address
+
+from connectors.devcluster.allocator import allocate, forget_refusals, take_back
+from connectors.devcluster.framework_info import (
+    change_error,
+    framework_error,
+    merged,
+    update_error,
+)
+from connectors.devcluster.model import (
+    COMPLETED_FRAMEWORKS_MAX,
+    VERSION,
+    Cluster,
+    EndStream,
+    Framework,
+    Json,
+    Task,
+    ToStream,
+    release,
+)
+
+
+def subscribe(cluster: Cluster, body: Json, stream_id: str, now: float) -> None:
+    """Give the stream to the framework, or an ERROR and the stream's end."""
+    info = body["framework_info"]
+    framework_id = info.get("id", {}).get("value", "")
+    suppressed = set(body.get("suppressed_roles", []))
+    problem = _subscribe_error(cluster, info, framework_id, suppressed)
+    if problem is not None:
+        cluster.out.append(ToStream(stream_id, {"type": "ERROR", "error": {"message": problem}}))
+        cluster.out.append(EndStream(stream_id))
+        return
+    framework = cluster.frameworks.get(framework_id)
+    if framework is None:
+        framework = _new_framework(cluster, info, framework_id)
+        framework.registered_at = now
+    else:
+        _fail_over(cluster, framework, merged(framework.info, info))
+        framework.reregistered_at = now
+    framework.stream_id = stream_id
+    framework.is_recovered = False
+    framework.disconnected_at = None
+    framework.suppressed = suppressed
+    framework.next_heartbeat_at = now
+    cluster.record(
+        "SUBSCRIBE",
+        framework_id=framework.framework_id,
+        stream_id=stream_id,
+        name=info.get("name"),
+    )
+    _send_subscribed(cluster, framework)
+    beat(cluster, now)
+    # Agents re-send all pending updates, of all frameworks, when any framework subscribes.
+    for agent in cluster.agents.values():
+        cluster.tell(agent, "FRAMEWORK", framework=framework.info)
+    allocate(cluster, now)
+
+
+def _subscribe_error(
+    cluster: Cluster, info: Json, framework_id: str, suppressed: set[str]
+) -> str | None:
+    if problem := framework_error(info):
+        return problem
+    if framework_id in cluster.completed:
+        return "Framework has been removed"
+    known = cluster.frameworks.get(framework_id)
+    if known is not None and (problem := change_error(known.info, info)):
+        return problem
+    return _suppression_error(info, suppressed)
+
+
+def _suppression_error(info: Json, suppressed: set[str]) -> str | None:
+    unknown = sorted(suppressed - set(Framework("", info).roles))
+    if unknown:
+        names = ", ".join(unknown)
+        return f"Suppressed roles {{ {names} }} are not contained in the set of roles"
+    return None
+
+
+def _new_framework(cluster: Cluster, info: Json, framework_id: str) -> Framework:
+    if not framework_id:
+        framework_id = f"{cluster.master_id}-{cluster.next_framework:04d}"
+        cluster.next_framework += 1
+    framework = Framework(framework_id, {**info, "id": {"value": framework_id}})
+    cluster.frameworks[framework_id] = framework
+    return framework
+
+
+def _fail_over(cluster: Cluster, framework: Framework, info: Json) -> None:
+    """End the old stream, if there is one. Its offers become void without RESCIND on either."""
+    if framework.stream_id is not None:
+        cluster.send(framework, "ERROR", {"message": "Framework failed over"})
+        cluster.out.append(EndStream(framework.stream_id))
+    _drop_offers(cluster, framework)
+    framework.info = info
+
+
+def _drop_offers(cluster: Cluster, framework: Framework) -> None:
+    for offer in list(framework.offers.values()):
+        take_back(cluster, offer)
+    forget_refusals(cluster, framework.framework_id)
+
+
+def _send_subscribed(cluster: Cluster, framework: Framework) -> None:
+    cluster.send(
+        framework,
+        "SUBSCRIBED",
+        {
+            "framework_id": {"value": framework.framework_id},
+            "heartbeat_interval_seconds": cluster.settings.heartbeat_seconds,
+            "master_info": master_info(cluster),
+        },
+    )
+
+
+def master_info(cluster: Cluster) -> Json:
+    """The master as Mesos describes itself."""
+    settings = cluster.settings
+    return {
+        "id": cluster.master_id,
+        # Network byte order read as a little-endian number, which is what Mesos sends.
+        "ip": int.from_bytes(IPv4Address(settings.host).packed, "little"),
+        "port": settings.port,
+        "pid": f"master@{settings.host}:{settings.port}",
+        "hostname": "localhost",
+        "version": VERSION,
+        "address": {"hostname": "localhost", "ip": settings.host, "port": settings.port},
+        "capabilities": [],
+    }
+
+
+def beat(cluster: Cluster, now: float) -> None:
+    """Send a HEARTBEAT to each framework whose turn it is."""
+    for framework in cluster.frameworks.values():
+        if framework.is_connected and now >= framework.next_heartbeat_at:
+            cluster.send(framework, "HEARTBEAT")
+            framework.next_heartbeat_at = now + cluster.settings.heartbeat_seconds
+
+
+def stream_closed(cluster: Cluster, stream_id: str, now: float) -> None:
+    """The connection of a stream is gone: the framework is inactive, its time to return runs."""
+    framework = cluster.framework_of_stream(stream_id)
+    if framework is None:
+        return
+    framework.stream_id = None
+    framework.disconnected_at = now
+    _drop_offers(cluster, framework)
+    expire(cluster, now)
+
+
+def expire(cluster: Cluster, now: float) -> None:
+    """Remove the frameworks whose failover_timeout has run out."""
+    for framework in list(cluster.frameworks.values()):
+        away_since = framework.disconnected_at
+        if away_since is not None and now >= away_since + framework.failover_timeout:
+            remove(cluster, framework)
+
+
+def teardown(cluster: Cluster, framework: Framework) -> None:
+    """End the framework and its stream, kill its tasks, burn its id."""
+    cluster.record("TEARDOWN", framework_id=framework.framework_id, stream_id=framework.stream_id)
+    remove(cluster, framework)
+
+
+def remove(cluster: Cluster, framework: Framework) -> None:
+    """Kill all tasks of the framework and burn its id."""
+    _drop_offers(cluster, framework)
+    for task in list(framework.tasks.values()):
+        forget_task(cluster, framework, task)
+        if task.holds_resources:
+            task.state = "TASK_KILLED"
+    for agent in cluster.agents.values():
+        cluster.tell(agent, "SHUTDOWN_FRAMEWORK", framework_id=framework.framework_id)
+    if framework.stream_id is not None:
+        cluster.out.append(EndStream(framework.stream_id))
+    framework.stream_id = None
+    framework.disconnected_at = None
+    del cluster.frameworks[framework.framework_id]
+    cluster.completed[framework.framework_id] = framework
+    while len(cluster.completed) > COMPLETED_FRAMEWORKS_MAX:
+        del cluster.completed[next(iter(cluster.completed))]
+
+
+def forget_task(cluster: Cluster, framework: Framework, task: Task) -> None:
+    """Take a task out of the books and remember it as completed."""
+    agent = cluster.agents[task.agent_id]
+    del framework.tasks[task.task_id]
+    del agent.tasks[framework.framework_id, task.task_id]
+    agent.kills.pop((framework.framework_id, task.task_id), None)
+    if task.holds_resources:
+        agent.free = agent.free + task.resources
+        release(framework, task.resources)
+    framework.completed.append(task)
+
+
+def suppress(framework: Framework, roles: list[str]) -> None:
+    """No more offers for these roles, or for all; roles the framework lacks are ignored."""
+    own = set(framework.roles)
+    framework.suppressed |= (set(roles) & own) if roles else own
+
+
+def revive(cluster: Cluster, framework: Framework, roles: list[str], now: float) -> None:
+    """Offers again for these roles, or for all, and every refusal of theirs is forgotten."""
+    own = set(framework.roles)
+    wanted = (set(roles) & own) if roles else own
+    framework.suppressed -= wanted
+    forget_refusals(cluster, framework.framework_id, wanted)
+    allocate(cluster, now)
+
+
+def update_framework(cluster: Cluster, framework: Framework, body: Json, now: float) -> str | None:
+    """Change the FrameworkInfo; the answer is why not, or None."""
+    info = body["framework_info"]
+    suppressed = set(body.get("suppressed_roles", []))
+    problem = (
+        framework_error(info)
+        or update_error(framework.info, info)
+        or _suppression_error(info, suppressed)
+    )
+    if problem is not None:
+        return f"FrameworkInfo update is not valid: {problem}"
+    framework.info = merged(framework.info, info)
+    framework.suppressed = suppressed
+    kept = set(framework.roles)
+    for offer in [o for o in framework.offers.values() if o.role not in kept]:
+        take_back(cluster, offer)
+        cluster.send(framework, "RESCIND", {"offer_id": {"value": offer.offer_id}})
+    for agent in cluster.agents.values():
+        cluster.tell(agent, "FRAMEWORK", framework=framework.info)
+    allocate(cluster, now)
+    return None

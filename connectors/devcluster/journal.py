@@ -1,0 +1,38 @@
+"""The journal: what a master or an agent really did, one JSON line each, written before it is done.
+
+The one thing to know: it is the independent witness of the tests. A line is one ``write`` to a file
+opened with O_APPEND, so it survives kill -9 of the writer and several writers may share a file.
+Its lines are described in ``docs/dev-cluster.md``.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+
+class Journal:
+    """An append-only file of JSON lines."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def write(self, what: str, **facts: object) -> None:
+        """Append one line; when this returns the line outlives this process."""
+        line = {"at_ms": time.time_ns() // 1_000_000, "what": what, **facts}
+        os.write(self._fd, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """All lines of a journal; none when there is no file yet. A last line cut short is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    # What follows the last newline is empty, or a line whose writer is in the middle of it.
+    return [json.loads(line) for line in lines[:-1] if line]

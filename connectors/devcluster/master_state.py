@@ -1,0 +1,84 @@
+"""The master without input and output: streams, links and time in, a list of outputs out.
+
+The one thing to know: every method takes ``now`` and leaves what is to be done in ``cluster.out``;
+``take()`` hands it over. The master starts from the registry of agents and knows no framework.
+"""
+
+from collections.abc import Callable
+
+from connectors.devcluster import frameworks, membership, scheduler_calls
+from connectors.devcluster.allocator import allocate
+from connectors.devcluster.model import Cluster, Json, Output, Settings
+from connectors.devcluster.scheduler_calls import Answer
+
+
+class MasterState:
+    """One master, from its start to its end."""
+
+    def __init__(
+        self, settings: Settings, registry: Json, new_uuid: Callable[[], str], now: float
+    ) -> None:
+        self.cluster = Cluster(settings, new_uuid(), now, new_uuid, next_allocation_at=now)
+        self.cluster.recovered = {e["agent_id"]: e for e in registry.get("agents", [])}
+        self.cluster.unreachable = dict(registry.get("unreachable", {}))
+        self.cluster.gone = dict(registry.get("gone", {}))
+        self.cluster.record("MASTER_STARTED", master_id=self.cluster.master_id)
+
+    def take(self) -> list[Output]:
+        """The outputs since the last time, in the order in which they must be carried out."""
+        out, self.cluster.out = self.cluster.out, []
+        return out
+
+    def subscribe(self, call: Json, stream_id: str, now: float) -> None:
+        """Begin a framework's stream."""
+        frameworks.subscribe(self.cluster, call["subscribe"], stream_id, now)
+
+    def stream_closed(self, stream_id: str, now: float) -> None:
+        """A framework's connection is gone."""
+        frameworks.stream_closed(self.cluster, stream_id, now)
+
+    def call(self, call: Json, stream_id: str | None, now: float) -> Answer:
+        """Answer a call that is not SUBSCRIBE."""
+        return scheduler_calls.call(self.cluster, call, stream_id, now)
+
+    def register(self, link_id: str, message: Json, now: float) -> None:
+        """An agent has opened a link."""
+        membership.register(self.cluster, link_id, message, now)
+
+    def link_closed(self, link_id: str, now: float) -> None:
+        """An agent's link is gone."""
+        membership.link_closed(self.cluster, link_id, now)
+
+    def from_agent(self, link_id: str, messages: list[Json]) -> bool:
+        """Take an agent's messages; False when the link is not its newest any more."""
+        agent = self.cluster.agent_of_link(link_id)
+        if agent is None:
+            return False
+        for message in messages:
+            if message["type"] == "UPDATE":
+                membership.updated(self.cluster, agent, message["update"])
+        # Whatever it says, it lives.
+        membership.pong(agent)
+        return True
+
+    def mark_gone(self, agent_id: str, now: float) -> bool:
+        """Declare an agent gone by an operator's word; False when it was never here."""
+        cluster = self.cluster
+        if not any(
+            agent_id in known
+            for known in (cluster.agents, cluster.recovered, cluster.unreachable, cluster.gone)
+        ):
+            return False
+        membership.mark_gone(cluster, agent_id, now)
+        return True
+
+    def tick(self, now: float) -> None:
+        """Do what time alone brings about."""
+        cluster = self.cluster
+        frameworks.expire(cluster, now)
+        membership.ping(cluster, now)
+        membership.give_up_waiting(cluster, now)
+        frameworks.beat(cluster, now)
+        if now >= cluster.next_allocation_at:
+            cluster.next_allocation_at = now + cluster.settings.allocation_seconds
+            allocate(cluster, now)

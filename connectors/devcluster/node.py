@@ -1,0 +1,165 @@
+"""What the processes of a cluster share: their configuration, their lifeline, their HTTP server.
+
+The one thing to know: the lifeline is the reading end of a pipe whose writing end only the
+supervisor holds. However the supervisor ends, every process reads end-of-file and ends too, while
+kill -9 of a single master or agent leaves the others alone.
+"""
+
+import asyncio
+import ipaddress
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+LIFELINE_VARIABLE = "FLUMINA_DEV_CLUSTER_LIFELINE"
+CONFIG_FILE = "cluster.json"
+TOKEN_HEADER = "X-Flumina-Dev-Cluster-Token"  # noqa: S105 - the name of a header
+
+
+class ConfigError(ValueError):
+    """The cluster cannot be started like this; the text says what to change."""
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """How a cluster was asked for; written into its data directory, read by every process."""
+
+    data_dir: str
+    token: str
+    host: str = "127.0.0.1"
+    port: int = 5050
+    agents: int = 2
+    resources: str = "cpus:4;mem:8192;disk:10000;ports:[31000-31999]"
+    attributes: str = ""
+    ping_timeout_seconds: float = 15.0
+    missed_pings_max: int = 4
+    reregister_timeout_seconds: float = 600.0
+
+    @property
+    def root(self) -> Path:
+        """The data directory."""
+        return Path(self.data_dir)
+
+    @property
+    def master_url(self) -> str:
+        """Where the master serves."""
+        return f"http://{self.host}:{self.port}"
+
+    def node_names(self) -> list[str]:
+        """The master and the agents, by the names that the commands take."""
+        return ["master", *(f"agent{n}" for n in range(1, self.agents + 1))]
+
+    def port_of(self, node: str) -> int:
+        """The port a node listens on: agents follow the master's, as number N at port + N."""
+        return self.port if node == "master" else self.port + int(node.removeprefix("agent"))
+
+    def attributes_of(self, node: str) -> str:
+        """The attributes of an agent; ``zone:zN`` unless others were asked for."""
+        number = node.removeprefix("agent")
+        return (self.attributes or "zone:z{n}").replace("{n}", number)
+
+    def write(self) -> Path:
+        """Write the configuration, readable by its owner only, and give its path."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        path = self.root / CONFIG_FILE
+        write_atomically(path, json.dumps(asdict(self), indent=1).encode())
+        return path
+
+    @staticmethod
+    def read(data_dir: Path) -> "ClusterConfig":
+        """The configuration of the cluster in this data directory."""
+        return ClusterConfig(**json.loads((data_dir / CONFIG_FILE).read_bytes()))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file so that a reader, or a process killed here, sees the old or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    temporary.replace(path)
+
+
+class Clock:
+    """Seconds since 1970 that never jump: the wall clock at the start plus steady time."""
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        """The time now."""
+        return self._offset + time.monotonic()
+
+
+def lifeline() -> int | None:
+    """The descriptor of the lifeline that this process was started with, if any."""
+    text = os.environ.get(LIFELINE_VARIABLE)
+    return int(text) if text else None
+
+
+def end_with_supervisor() -> None:
+    """End this process at once when the supervisor is gone."""
+    descriptor = lifeline()
+    if descriptor is not None:
+        asyncio.get_running_loop().add_reader(descriptor, os._exit, 0)
+
+
+async def serve(app: ASGIApp, host: str, port: int, on_listening: Callable[[], None]) -> None:
+    """Serve HTTP until the process is ended."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="asyncio",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        if serving.done():
+            await serving
+            raise ConfigError(f"nothing could be served on {host}:{port}")
+        await asyncio.sleep(0.005)
+    on_listening()
+    await serving
+
+
+def main_arguments() -> tuple[ClusterConfig, str]:
+    """The configuration and the name of the node, from the command line of a node process."""
+    data_dir, node = sys.argv[1:3]
+    return ClusterConfig.read(Path(data_dir)), node
+
+
+def loopback_error(host: str) -> str | None:
+    """Why the cluster must not listen there, or None: it runs whatever it is sent, unasked."""
+    try:
+        address = ipaddress.IPv4Address(host)
+    except ValueError:
+        return f"{host!r} is not an IPv4 address; the development cluster listens on 127.0.0.1"
+    if address.is_loopback:
+        return None
+    return (
+        f"{host} can be reached by others, and the development cluster runs any command that it "
+        "is sent, without asking who sends it; use 127.0.0.1, or add --unsafe-listen"
+    )
+
+
+def log(text: str, **facts: object) -> None:
+    """Write a line to the node's log, which is its standard error."""
+    more = "".join(f" {k}={v}" for k, v in facts.items())
+    stamp = time.strftime("%H:%M:%S")
+    print(f"{stamp} {text}{more}", file=sys.stderr, flush=True)

@@ -1,0 +1,103 @@
+"""The Mesos cluster manager: subscribes, carries out effects, acknowledges; decides nothing.
+
+The one thing to know: at most one stream is current. A new ``subscribe`` ends the one before it,
+and a call that names any other stream is refused here without being sent. Nothing reconnects by
+itself; the leader of the cell subscribes again when it wants to.
+
+The leading master is remembered and tried first the next time.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
+
+from connectors.mesos.calls import acknowledge_call, call_of
+from connectors.mesos.session import NoStreamError, Session, open_session
+from connectors.mesos.settings import MesosSettings
+from scheduler.model.effects import AcceptOffers, Called, DeclineOffers, Effect
+from scheduler.model.ids import StreamId
+from scheduler.model.mesos import MesosRecord, StatusUpdate, StreamEnded
+
+_NO_STREAM: Final = StreamId("")
+
+
+class MesosClient:
+    """One framework on a Mesos cluster; a ``ClusterManager`` of ``connectors.ports``."""
+
+    def __init__(self, settings: MesosSettings) -> None:
+        self._settings = settings
+        self._leader = ""
+        self._session: Session | None = None
+        self._opening = asyncio.Lock()
+        self._is_closed = False
+
+    async def subscribe(self, epoch: int) -> AsyncGenerator[MesosRecord, None]:
+        """Open a new stream and give its records in order: ``Subscribed`` … ``StreamEnded``.
+
+        Where no stream comes about, ``StreamEnded`` is the only record and says why of each
+        master. The iterator never raises for a fault of the network or of the other side.
+        """
+        try:
+            session = await self._opened(epoch)
+        except NoStreamError as fault:
+            yield StreamEnded(_NO_STREAM, str(fault))
+            return
+        try:
+            async with aclosing(session.records()) as records:
+                async for record in records:
+                    yield record
+        finally:
+            await session.close()
+
+    async def carry_out(self, effect: Effect, stream_id: StreamId) -> Called:
+        """Send one effect on that stream, once, and tell what is known of its fate."""
+        session = self._session
+        if session is None or session.stream_id != stream_id:
+            return _not_current(stream_id)
+        if not isinstance(effect, AcceptOffers | DeclineOffers):
+            return await session.call(call_of(effect, self._settings))
+        reserved = session.reserved_parts(effect.offer_ids)
+        called = await session.call(call_of(effect, self._settings, reserved))
+        if called.fate != "refused":
+            session.forget_offers(effect.offer_ids)
+        return called
+
+    async def acknowledge(self, update: StatusUpdate, stream_id: StreamId) -> Called:
+        """Tell Mesos that this update (with a uuid) is durable with us."""
+        session = self._session
+        if session is None or session.stream_id != stream_id:
+            return _not_current(stream_id)
+        if update.host_id is None:
+            detail = f"not sent: the update of {update.task_id} names no host to acknowledge to"
+            return Called("refused", stream_id, detail)
+        return await session.call(acknowledge_call(update, update.host_id, self._settings))
+
+    async def close(self) -> None:
+        """End the stream and every connection; the framework and its tasks go on."""
+        self._is_closed = True
+        await self._end("closed by ourselves")
+
+    async def _opened(self, epoch: int) -> Session:
+        """The new current session; the one before it is over. Raises NoStreamError."""
+        async with self._opening:
+            await self._end("a newer subscription of this process takes its place")
+            if self._is_closed:
+                raise NoStreamError("the connector is closed; a new one is needed to subscribe")
+            session = await open_session(self._settings, epoch, self._leader)
+            self._session, self._leader = session, session.master
+            if self._is_closed:  # while the stream was being opened
+                session.end("closed by ourselves")
+            return session
+
+    async def _end(self, why: str) -> None:
+        """End the current session, if there is one."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.end(why)
+            await session.close()
+
+
+def _not_current(stream_id: StreamId) -> Called:
+    """The answer to a call for a stream that is not (or no longer) ours."""
+    return Called("refused", stream_id, f"not sent: stream {stream_id or '(none)'} is over")

@@ -1,0 +1,302 @@
+"""One stream to the leading master: opened once, read to its end, and the calls that belong to it.
+
+The one thing to know: a session never comes back. Whatever makes the fate of a call unknown ends
+the stream as well, because only a new stream keeps the old call from being carried out later:
+the master refuses calls that name an older stream.
+
+Calls go out one after the other, each after the answer to the one before it, so that a KILL
+cannot overtake the ACCEPT it follows.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
+
+import aiohttp
+import msgspec
+import orjson
+import structlog
+from yarl import URL
+
+from connectors.mesos.calls import Verdict, subscribe_call, verdict
+from connectors.mesos.recordio import RecordIoError, RecordReader
+from connectors.mesos.reserved import Json, Part
+from connectors.mesos.settings import MesosSettings
+from connectors.mesos.translate import MalformedRecordError, StreamIdentity, heard
+from scheduler.model.effects import Called
+from scheduler.model.ids import OfferId, StreamId
+from scheduler.model.mesos import MesosRecord, OfferRescinded, StreamEnded, Subscribed
+
+PATH: Final = "/api/v1/scheduler"
+STREAM_HEADER: Final = "Mesos-Stream-Id"
+REDIRECTS_MAX: Final = 3
+SAID_BYTES_MAX: Final = 4096
+"""Of what a master says with a refusal."""
+KEEP_ALIVE_S: Final = 2.0
+"""An idle connection is closed by us before any usual server closes it (uvicorn: 5 s): a call
+written into a closing connection has an unknown fate, and that would cost the stream."""
+
+_LOG: Final = structlog.get_logger("flumina.mesos")
+_NETWORK_FAULTS: Final = (aiohttp.ClientError, OSError, TimeoutError)
+
+
+class NoStreamError(Exception):
+    """No master gave us a stream; the text says what each of them answered."""
+
+
+class _NextMaster(msgspec.Struct, frozen=True):
+    """A master that does not lead names another one."""
+
+    address: str
+
+
+async def open_session(settings: MesosSettings, epoch: int, last_leader: str) -> "Session":
+    """A session with the leading master: the last known one is tried first, then each in turn.
+
+    Raises NoStreamError when none of them gives a stream.
+    """
+    faults: list[str] = []
+    candidates = [each for each in (last_leader, *settings.addresses) if each]
+    for address in dict.fromkeys(candidates):
+        at = address
+        for _ in range(REDIRECTS_MAX + 1):
+            try:
+                answer = await _subscribe(settings, epoch, at)
+            except NoStreamError as fault:
+                faults.append(f"{at} {fault}")
+                break
+            if isinstance(answer, Session):
+                _LOG.info("mesos_stream_opened", master=at, stream_id=answer.stream_id, epoch=epoch)
+                return answer
+            _LOG.info("mesos_redirected", master=at, leader=answer.address)
+            at = answer.address
+        else:
+            faults.append(f"{address} sent us on more than {REDIRECTS_MAX} times, last to {at}")
+    raise NoStreamError(f"no Mesos master gave a stream: {'; '.join(faults)}")
+
+
+async def _subscribe(settings: MesosSettings, epoch: int, address: str) -> "Session | _NextMaster":
+    """The session that ``address`` opens, or the master it names instead."""
+    http = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(keepalive_timeout=KEEP_ALIVE_S),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.timeouts.connect_s),
+        # A stream that is compressed would be held back until a block is full.
+        headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+    )
+    session: Session | None = None
+    try:
+        async with asyncio.timeout(settings.timeouts.connect_s + settings.timeouts.answer_s):
+            answer = await http.post(
+                f"http://{address}{PATH}",
+                data=orjson.dumps(subscribe_call(settings)),
+                headers={"Content-Type": "application/json"},
+                allow_redirects=False,
+            )
+            stream_id = answer.headers.get(STREAM_HEADER)
+            if answer.status != 200 or not stream_id:
+                return await _no_stream(answer)
+    except _NETWORK_FAULTS as fault:
+        raise NoStreamError(_reason(fault)) from fault
+    else:
+        identity = StreamIdentity(StreamId(stream_id), epoch, address)
+        session = Session(http, answer, settings, identity)
+        return session
+    finally:
+        if session is None:
+            await http.close()
+
+
+async def _no_stream(answer: aiohttp.ClientResponse) -> _NextMaster:
+    """The master that a redirect names; NoStreamError for any other answer."""
+    location = answer.headers.get("Location", "")
+    if answer.status in {301, 302, 307, 308} and location:
+        # Mesos writes "//host:port/path": the scheme is that of the question.
+        leader = answer.url.join(URL(location))
+        if leader.scheme != "http":
+            raise NoStreamError(f"sends us to {leader}; flumina speaks plain HTTP to Mesos as yet")
+        return _NextMaster(f"{leader.host_subcomponent}:{leader.port}")
+    if answer.status == 200:
+        raise NoStreamError(f"answered 200 without {STREAM_HEADER}; is it a Mesos master?")
+    said = (await answer.content.read(SAID_BYTES_MAX)).decode("utf-8", errors="replace").strip()
+    hint = {
+        401: " (it wants us to log in, which flumina does not do yet)",
+        403: " (it does not allow this principal or role)",
+        404: " (no Mesos master, or one that is just starting)",
+        503: " (no leader, or the leader is still recovering; try again)",
+    }.get(answer.status, "")
+    raise NoStreamError(f"answered {answer.status}: {said or 'nothing more'}{hint}")
+
+
+def _reason(fault: Exception) -> str:
+    """A network fault as words; time-outs have none of their own."""
+    if isinstance(fault, aiohttp.ClientConnectorError):
+        return f"cannot be reached: {fault.os_error.strerror or fault.os_error}"
+    if isinstance(fault, aiohttp.ConnectionTimeoutError):
+        return "cannot be reached: no connection in time"
+    if isinstance(fault, TimeoutError):
+        return "did not answer in time"
+    return f"broke off: {type(fault).__name__}: {fault}"
+
+
+class Session:
+    """One open stream; ``records`` reads it, ``call`` sends on it, ``end`` ends both."""
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        answer: aiohttp.ClientResponse,
+        settings: MesosSettings,
+        identity: StreamIdentity,
+    ) -> None:
+        self._http = http
+        self._answer = answer
+        self._settings = settings
+        self._identity = identity
+        self._turn = asyncio.Lock()
+        self._why: str | None = None
+        self._reserved: dict[OfferId, tuple[Part, ...]] = {}
+
+    @property
+    def stream_id(self) -> StreamId:
+        """The stream's id, as the master gave it."""
+        return self._identity.stream_id
+
+    @property
+    def master(self) -> str:
+        """``host:port`` of the leading master."""
+        return self._identity.master
+
+    def reserved_parts(self, offer_ids: tuple[OfferId, ...]) -> list[Part]:
+        """The reserved parts of these offers."""
+        return [part for each in offer_ids for part in self._reserved.get(each, ())]
+
+    def forget_offers(self, offer_ids: tuple[OfferId, ...]) -> None:
+        """Drop what is remembered of offers that are used or given back."""
+        for each in offer_ids:
+            self._reserved.pop(each, None)
+
+    def end(self, why: str) -> None:
+        """End the stream; whoever reads it gets ``StreamEnded(why)`` next."""
+        if self._why is None:
+            self._why = why
+            self._answer.close()
+
+    async def close(self) -> None:
+        """Give back every connection; the stream is over."""
+        self.end("closed by ourselves")
+        await self._http.close()
+
+    async def records(self) -> AsyncGenerator[MesosRecord, None]:
+        """What is heard on the stream, in order; the last is ``StreamEnded``, once."""
+        ended: StreamEnded | None = None
+        try:
+            async with aclosing(self._heard()) as records:
+                async for record in records:
+                    if isinstance(record, StreamEnded):
+                        ended = record
+                        break
+                    yield record
+                    if self._why is not None:
+                        break
+        except _StreamOverError as fault:
+            self.end(str(fault))
+        except (RecordIoError, MalformedRecordError) as fault:
+            self.end(f"the master sent what is no event stream: {fault}")
+        except _NETWORK_FAULTS as fault:
+            # Also how a read ends that waits while ``end`` closes the stream under it.
+            self.end(f"the stream to {self.master} {_reason(fault)}")
+        if ended is None:
+            ended = StreamEnded(self.stream_id, self._why or "closed by ourselves")
+        self.end(ended.why)
+        _LOG.warning(
+            "mesos_stream_ended",
+            master=self.master,
+            stream_id=self.stream_id,
+            why=ended.why,
+            is_fatal=ended.is_fatal,
+        )
+        yield ended
+
+    async def call(self, body: Json) -> Called:
+        """Send one call when its turn has come, once, and tell what is known of its fate."""
+        try:
+            payload = orjson.dumps(body)
+        except orjson.JSONEncodeError as fault:
+            return self._called(Verdict("refused", f"not sent: no valid text for JSON ({fault})"))
+        async with self._turn:
+            if self._why is not None:
+                return self._called(Verdict("refused", f"not sent: stream over ({self._why})"))
+            try:
+                found = await self._posted(payload)
+            except asyncio.CancelledError:
+                self.end("a call was given up before its answer came; only a new stream fences it")
+                raise
+            if found.is_stream_over:
+                self.end(f"a call of type {body['type']} ended it: {found.detail}")
+            return self._called(found)
+
+    async def _heard(self) -> AsyncGenerator[MesosRecord, None]:
+        """The records of each event; raises for whatever ends the stream but an ERROR event."""
+        reader = RecordReader()
+        silence_s = self._settings.timeouts.answer_s
+        is_open = False
+        while True:
+            for event in reader.feed(await self._piece(reader, silence_s)):
+                said = heard(event, self._identity)
+                self._reserved.update(said.reserved)
+                for record in said.records:
+                    if isinstance(record, Subscribed):
+                        is_open = True
+                        missed_max = self._settings.timeouts.heartbeats_missed_max
+                        silence_s = missed_max * record.heartbeat_interval_ms / 1000
+                    elif not is_open and not isinstance(record, StreamEnded):
+                        raise _StreamOverError(f"the first event is not SUBSCRIBED: {event[:80]!r}")
+                    elif isinstance(record, OfferRescinded):
+                        self._reserved.pop(record.offer_id, None)
+                    yield record
+
+    async def _piece(self, reader: RecordReader, silence_s: float) -> bytes:
+        """The next bytes of the stream, never none."""
+        try:
+            async with asyncio.timeout(silence_s):
+                piece = await self._answer.content.readany()
+        except TimeoutError:
+            raise _StreamOverError(
+                f"nothing was heard from {self.master} for {silence_s:g} s, not even heartbeats"
+            ) from None
+        if not piece:
+            where = "" if reader.is_between_records else " in the middle of a record"
+            raise _StreamOverError(f"{self.master} closed the stream{where}")
+        return piece
+
+    async def _posted(self, payload: bytes) -> Verdict:
+        """The answer to one call, or how the attempt failed."""
+        timeouts = self._settings.timeouts
+        status = 0
+        try:
+            async with asyncio.timeout(timeouts.connect_s + timeouts.answer_s):
+                async with self._http.post(
+                    f"http://{self.master}{PATH}",
+                    data=payload,
+                    headers={"Content-Type": "application/json", STREAM_HEADER: self.stream_id},
+                    allow_redirects=False,
+                ) as answer:
+                    status = answer.status
+                    said = await answer.content.read(SAID_BYTES_MAX)
+                    return verdict(status, said.decode("utf-8", errors="replace"))
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as fault:
+            # There was no connection to write into, so the call cannot have left.
+            return Verdict("refused", f"not sent: {self.master} {_reason(fault)}")
+        except _NETWORK_FAULTS as fault:
+            if status:
+                return verdict(status, f"(the rest of the answer {_reason(fault)})")
+            return Verdict("unknown", f"{self.master} {_reason(fault)}", is_stream_over=True)
+
+    def _called(self, found: Verdict) -> Called:
+        """The verdict as the port words it."""
+        return Called(found.fate, self.stream_id, found.detail)
+
+
+class _StreamOverError(Exception):
+    """The stream is over, for the reason that the text says."""

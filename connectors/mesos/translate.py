@@ -1,0 +1,248 @@
+"""From Mesos' events to our records: pure, one event at a time.
+
+The one thing to know: nothing foreign raises here except a record that is no JSON at all. What
+this build does not know (an event's type, a task's state, a field of the wrong kind) becomes
+``Unrecognised`` with its text, so that it stands in the log and harms nobody.
+"""
+
+from typing import Final, get_args
+
+import msgspec
+
+from connectors.mesos import wire
+from connectors.mesos.reserved import Part, usable
+from scheduler.model.ids import HostId, OfferId, StreamId, TaskId
+from scheduler.model.mesos import (
+    HostFacts,
+    HostFailed,
+    MesosRecord,
+    MesosTaskState,
+    Offer,
+    OfferRescinded,
+    OffersReceived,
+    StatusUpdate,
+    StreamEnded,
+    Subscribed,
+    Unrecognised,
+)
+
+RAW_BYTES_MAX: Final = 64 * 1024
+MESSAGE_CHARACTERS_MAX: Final = 4096
+OFFERS_JSON_BYTES_MAX: Final = 256 * 1024
+"""Of the offers of one ``OffersReceived``; Mesos' JSON is longer than ours, and a Kafka record
+may be 1 MiB. The offers of 7,000 hosts come in one event of about 9 MB."""
+
+HEARTBEAT_MS: Final = 15_000
+"""Mesos' own interval, where the master names none that makes sense."""
+HEARTBEAT_MS_MAX: Final = 300_000
+OBSERVED_S_MAX: Final = 1e11
+"""About the year 5138; a timestamp beyond is a mistake, and counts as absent."""
+
+BURNT_ID: Final = "Framework has been removed"
+"""What a master of 1.11.0 says to an id that was torn down or was away for longer than
+``failover_timeout``; it never takes that id again, until the master itself is replaced."""
+
+_TASK_STATES: Final[dict[str, MesosTaskState]] = {each: each for each in get_args(MesosTaskState)}
+
+
+class MalformedRecordError(ValueError):
+    """A record of the stream is no JSON object; the stream cannot be trusted any more."""
+
+
+class StreamIdentity(msgspec.Struct, frozen=True):
+    """Which stream events are heard on."""
+
+    stream_id: StreamId
+    epoch: int
+    master: str
+    """``host:port`` of the master at its other end."""
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What one event says: records in order, none for a heartbeat."""
+
+    records: tuple[MesosRecord, ...]
+    reserved: tuple[tuple[OfferId, tuple[Part, ...]], ...] = ()
+    """The offers that hold reserved resources, and which."""
+
+
+def heard(raw: bytes, stream: StreamIdentity) -> Heard:
+    """What the event ``raw`` says on ``stream``. Raises MalformedRecordError if it is no JSON."""
+    try:
+        event = _decoded(raw)
+    except (msgspec.ValidationError, RecursionError):
+        return Heard((_unrecognised(raw, stream),))
+    if event.type == "HEARTBEAT":
+        return Heard(())
+    if event.type == "OFFERS" and event.offers is not None:
+        return _offers(event.offers.offers, stream)
+    record = _single(event, stream)
+    return Heard((_unrecognised(raw, stream) if record is None else record,))
+
+
+def _decoded(raw: bytes) -> wire.Event:
+    """The event; ValidationError where it does not fit, MalformedRecordError if it is no JSON."""
+    try:
+        return wire.EVENTS.decode(raw)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        # Mesos copies a task's texts as they are, and a task may write what is no UTF-8.
+        mended = raw.decode("utf-8", errors="replace").encode()
+        if mended == raw:
+            raise MalformedRecordError(_malformed(raw, fault)) from fault
+        try:
+            return wire.EVENTS.decode(mended)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError as again:
+            raise MalformedRecordError(_malformed(raw, again)) from again
+
+
+def _malformed(raw: bytes, fault: Exception) -> str:
+    """The sentence for a record that is no JSON."""
+    return f"a record of {len(raw)} bytes is no JSON ({fault}); it begins with {raw[:80]!r}"
+
+
+def _single(event: wire.Event, stream: StreamIdentity) -> MesosRecord | None:
+    """The one record of any event but OFFERS, or None if we do not know the event."""
+    if event.type == "UPDATE" and event.update is not None:
+        return _status_update(event.update.status, stream)
+    if event.type == "RESCIND" and event.rescind is not None:
+        return OfferRescinded(stream.stream_id, OfferId(event.rescind.offer_id.value))
+    if event.type == "FAILURE" and event.failure is not None:
+        return _failure(event.failure, stream)
+    if event.type == "SUBSCRIBED" and event.subscribed is not None:
+        return _subscribed(event.subscribed, stream)
+    if event.type == "ERROR":
+        said = event.error.message if event.error is not None else ""
+        return StreamEnded(
+            stream.stream_id,
+            why=f"the master ended the stream: {_cut(said) or 'it gave no reason'}",
+            is_fatal=said.strip().startswith(BURNT_ID),
+        )
+    return None
+
+
+def _subscribed(event: wire.SubscribedEvent, stream: StreamIdentity) -> Subscribed:
+    """The record of an open stream."""
+    seconds = event.heartbeat_interval_seconds or 0.0
+    return Subscribed(
+        stream.stream_id,
+        event.framework_id.value,
+        stream.epoch,
+        round(seconds * 1000) if 0.001 <= seconds <= HEARTBEAT_MS_MAX / 1000 else HEARTBEAT_MS,
+        stream.master,
+    )
+
+
+def _status_update(status: wire.TaskStatus, stream: StreamIdentity) -> StatusUpdate | None:
+    """The record of a task's state, or None if the state is unknown to us."""
+    state = _TASK_STATES.get(status.state)
+    if state is None or not status.task_id.value:
+        return None
+    return StatusUpdate(
+        stream.stream_id,
+        TaskId(status.task_id.value),
+        state,
+        host_id=HostId(status.agent_id.value) if status.agent_id is not None else None,
+        source=status.source or "",
+        reason=status.reason or "",
+        message=_cut(status.message or ""),
+        uuid=status.uuid or "",
+        observed_at_ms=_milliseconds(status.timestamp),
+        is_healthy=status.healthy,
+        container_ip=_container_ip(status.container_status),
+    )
+
+
+def _milliseconds(seconds: float | None) -> int:
+    """Mesos' time in whole milliseconds; 0 where it is absent or absurd."""
+    if seconds is None or not 0 < seconds < OBSERVED_S_MAX:
+        return 0
+    return round(seconds * 1000)
+
+
+def _container_ip(status: wire.ContainerStatus | None) -> str:
+    """The first address of the container, or empty."""
+    networks = (status.network_infos if status is not None else None) or []
+    addresses = [each for network in networks for each in network.ip_addresses or []]
+    return addresses[0].ip_address if addresses else ""
+
+
+def _failure(event: wire.FailureEvent, stream: StreamIdentity) -> HostFailed:
+    """The record of a removed host or an ended executor."""
+    return HostFailed(
+        stream.stream_id,
+        host_id=HostId(event.agent_id.value) if event.agent_id is not None else None,
+        executor_id=event.executor_id.value if event.executor_id is not None else "",
+        status=event.status,
+    )
+
+
+def _offers(raws: list[msgspec.Raw], stream: StreamIdentity) -> Heard:
+    """The offers in bounded records; one that does not fit is told apart from the others."""
+    records: list[MesosRecord] = []
+    reserved: list[tuple[OfferId, tuple[Part, ...]]] = []
+    batch: list[Offer] = []
+    batch_bytes = 0
+    for raw in raws:
+        size = len(bytes(raw))
+        if batch and batch_bytes + size > OFFERS_JSON_BYTES_MAX:
+            records.append(OffersReceived(stream.stream_id, tuple(batch)))
+            batch, batch_bytes = [], 0
+        try:
+            offer, parts = _offer(wire.OFFERS.decode(raw))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            records.append(_unrecognised(bytes(raw), stream))
+            continue
+        batch.append(offer)
+        batch_bytes += size
+        if parts:
+            reserved.append((offer.offer_id, parts))
+    if batch:
+        records.append(OffersReceived(stream.stream_id, tuple(batch)))
+    return Heard(tuple(records), tuple(reserved))
+
+
+def _offer(offer: wire.WireOffer) -> tuple[Offer, tuple[Part, ...]]:
+    """The offer in our words, and its reserved parts."""
+    resources, parts = usable(offer.resources)
+    attributes = sorted((each.name, _attribute(each)) for each in offer.attributes or [])
+    facts = HostFacts(offer.hostname, _url(offer.url), tuple(attributes))
+    return Offer(OfferId(offer.id.value), HostId(offer.agent_id.value), resources, facts), parts
+
+
+def _url(url: wire.Url | None) -> str:
+    """The host's address for HTTP, or empty. The ip where there is one: it needs no resolver."""
+    if url is None or not 0 < url.address.port <= 65535:
+        return ""
+    address = url.address.ip if url.address.ip not in {"", "0.0.0.0", "::"} else ""  # noqa: S104 - compared, not bound
+    host = address or url.address.hostname
+    if not host:
+        return ""
+    return f"{url.scheme}://{f'[{host}]' if ':' in host else host}:{url.address.port}"
+
+
+def _attribute(attribute: wire.Attribute) -> str:
+    """The value as text, as Mesos' own agents take it on the command line."""
+    if attribute.scalar is not None:
+        # Mesos keeps three decimals; 7.0 is written 7.
+        return f"{attribute.scalar.value:.3f}".rstrip("0").rstrip(".")
+    if attribute.ranges is not None:
+        return f"[{','.join(f'{each.begin}-{each.end}' for each in attribute.ranges.range)}]"
+    if attribute.set is not None:
+        return f"{{{','.join(attribute.set.item)}}}"
+    return attribute.text.value if attribute.text is not None else ""
+
+
+def _unrecognised(raw: bytes, stream: StreamIdentity) -> Unrecognised:
+    """The record for what this build does not know."""
+    return Unrecognised(stream.stream_id, raw[:RAW_BYTES_MAX].decode("utf-8", errors="replace"))
+
+
+def _cut(text: str) -> str:
+    """``text``, or its beginning with a mark where it is longer than a record should carry."""
+    if len(text) <= MESSAGE_CHARACTERS_MAX:
+        return text
+    return f"{text[:MESSAGE_CHARACTERS_MAX]}… ({len(text)} characters in all)"

@@ -1,0 +1,23 @@
+"""What every handler is given: the cell, the tasks' files, and the metrics.
+
+The one thing to know: there is one of these for each application; nothing about a request is
+kept here.
+"""
+
+from dataclasses import dataclass
+
+from connectors.web.cell import Cell, TaskFiles
+from connectors.web.metrics import Metrics
+
+WAIT_S_MAX = 2.0
+"""How long a request waits for the fold before it is answered with a token (DESIGN, processes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The API of one cell."""
+
+    cell: Cell
+    files: TaskFiles
+    metrics: Metrics
+    wait_s: float = WAIT_S_MAX

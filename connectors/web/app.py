@@ -1,0 +1,62 @@
+"""The Starlette application: the table of routes, inside the edge.
+
+The one thing to know: `web_app` makes one application for one cell. It starts nothing and keeps
+nothing; whoever runs it feeds the cell.
+"""
+
+from collections.abc import Collection
+from http import HTTPStatus
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from connectors.web.api import WAIT_S_MAX, Api
+from connectors.web.cell import Cell, TaskFiles
+from connectors.web.edge import Edge
+from connectors.web.metrics import Metrics
+from connectors.web.problems import Problem
+from connectors.web.resource import Resource
+from connectors.web.routes import ROUTES
+from scheduler.model.reading.faults import nearest_name, shown_text
+
+LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+"""What a server that listens on loopback only is called by those who may call it."""
+
+
+def web_app(
+    cell: Cell, files: TaskFiles, *, hosts: Collection[str] = (), wait_s: float = WAIT_S_MAX
+) -> Starlette:
+    """The REST API of a cell, as an ASGI application.
+
+    ``hosts`` are the names by which it may be called; none given, it answers to any.
+    """
+    api = Api(cell, files, Metrics(cell), wait_s)
+    app = Starlette(
+        routes=[
+            Route(path, endpoint=Resource(api, path, operations))
+            for path, operations in ROUTES.items()
+        ],
+        middleware=[Middleware(Edge, api=api, hosts=hosts)],
+        exception_handlers={HTTPException: _no_such_path},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _no_such_path(request: Request, _: Exception) -> Response:
+    """The 404 of a path that the table does not have; Starlette raises nothing else here."""
+    path = request.url.path
+    if path.rstrip("/") != path:
+        hint = "leave out the slash at the end"
+    else:
+        hint = nearest_name(path, ROUTES)
+    return Problem(
+        HTTPStatus.NOT_FOUND,
+        f"There is no path {shown_text(path)}",
+        f"{hint[:1].upper()}{hint[1:]}.",
+    ).response()

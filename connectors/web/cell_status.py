@@ -1,0 +1,64 @@
+"""What the API says of the cell as a whole: its health, its state, its orphans, its metrics.
+
+The one thing to know: ``/health`` is about this process: can its answers be trusted? That nobody
+leads is told there too, but it is no reason to take reads away.
+"""
+
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from connectors.web import views
+from connectors.web.call import Call
+from connectors.web.metrics import CONTENT_TYPE
+from connectors.web.problems import json_response
+from connectors.web.standing import Standing, standing_of
+
+
+async def health(call: Call) -> Response:
+    """200 while the fold goes on and is as far as the log; 503 else."""
+    call.query.done()
+    standing = standing_of(call.api.cell)
+    status = HTTPStatus.OK if standing.is_healthy else HTTPStatus.SERVICE_UNAVAILABLE
+    return json_response(_standing(standing), status)
+
+
+async def status(call: Call) -> Response:
+    """The same as Titus' status: who serves, and who leads."""
+    call.query.done()
+    standing = standing_of(call.api.cell)
+    serving = "SERVING" if standing.is_healthy else "NOT_SERVING"
+    return json_response({"servingStatus": serving, **_standing(standing)})
+
+
+def _standing(standing: Standing) -> dict[str, object]:
+    return {
+        "isHealthy": standing.is_healthy,
+        "cell": standing.cell,
+        "generation": standing.generation,
+        "leader": standing.leader,
+        "epoch": standing.epoch,
+        "offset": standing.offset,
+        "lagRecords": standing.lag_records,
+        "leaderSilentMs": standing.leader_silent_ms,
+        "stale": standing.stale,
+        "halt": standing.halt,
+    }
+
+
+async def orphans(call: Call) -> Response:
+    """The tasks that run without history in the log."""
+    call.query.done()
+    return json_response({"items": views.orphans(call.api.cell.view)})
+
+
+async def state(call: Call) -> Response:
+    """The cell in numbers."""
+    call.query.done()
+    return json_response(views.state(call.api.cell.view))
+
+
+async def metrics(call: Call) -> Response:
+    """The metrics, for Prometheus."""
+    call.query.done()
+    return Response(call.api.metrics.text(), headers={"Content-Type": CONTENT_TYPE})

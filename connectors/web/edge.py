@@ -1,0 +1,114 @@
+"""The outermost layer: every answer's headers, every error's shape, limits of time, and counting.
+
+The one thing to know: nothing that a caller sends ends in a 500. A 500 is a mistake of ours; it is
+logged with its traceback, and the caller gets the same shape as for any other problem.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from connectors.web.api import Api
+from connectors.web.problems import Problem, unavailable
+from connectors.web.resource import PATH_IN_SCOPE
+from connectors.web.standing import standing_of
+
+logger = structlog.get_logger(__name__)
+
+REQUEST_S_MAX: Final = 30.0
+"""From a request's head to the end of its answer; nothing here needs more than half of it."""
+OFFSET: Final = "X-Flumina-Offset"
+STALE: Final = "X-Flumina-Stale"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+
+
+class Edge:
+    """Wraps the whole application."""
+
+    def __init__(self, app: ASGIApp, api: Api, hosts: Collection[str]) -> None:
+        self._app = app
+        self._api = api
+        self._hosts = frozenset(hosts)
+        """Names by which this server may be called; empty for any."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whatever happens inside."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(self._api, send)
+        begun_s = time.perf_counter()
+        try:
+            await self._answered(scope, receive, answer)
+        finally:
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            path = scope.get(PATH_IN_SCOPE, "other")
+            seconds = time.perf_counter() - begun_s
+            self._api.metrics.answered(method, path, answer.status, seconds)
+
+    async def _answered(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        try:
+            async with asyncio.timeout(REQUEST_S_MAX):
+                self._check_host(scope)
+                await self._app(scope, receive, answer.send)
+                return
+        except Problem as problem:
+            response = problem.response()
+        except TimeoutError:
+            response = unavailable(
+                f"The request was not answered within {REQUEST_S_MAX:.0f} s",
+                "Ask for less, or again when the cell is less busy.",
+            ).response()
+        except Exception:  # Whatever it is, it is logged and answered.
+            logger.exception("request failed", method=scope["method"], path=scope["path"])
+            response = Problem(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "The API failed to answer this request",
+                "This is a mistake of ours; the server's log has its cause.",
+            ).response()
+        if answer.is_begun:
+            raise ConnectionAbortedError("the answer broke off; the connection is closed")
+        await response(scope, receive, answer.send)
+
+    def _check_host(self, scope: Scope) -> None:
+        """Refuse names that are not ours, by which a web page could reach a loopback server."""
+        if not self._hosts:
+            return
+        given = Headers(scope=scope).get("host", "")
+        name = given.rpartition(":")[0] if given.rpartition(":")[2].isdecimal() else given
+        if name.lower() not in self._hosts:
+            raise Problem(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "This server is not called by that name",
+                f"Use one of {', '.join(sorted(self._hosts))}, or bind it to another address.",
+            )
+
+
+class _Answer:
+    """Sends an answer with the headers that each one has."""
+
+    def __init__(self, api: Api, send: Send) -> None:
+        self._api = api
+        self._send = send
+        self.is_begun = False
+        self.status = 500
+
+    async def send(self, message: Message) -> None:
+        """Pass an ASGI message on."""
+        if message["type"] == "http.response.start":
+            self.is_begun = True
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            standing = standing_of(self._api.cell)
+            headers[OFFSET] = str(standing.offset)
+            if standing.stale:
+                headers[STALE] = standing.header
+            headers["X-Content-Type-Options"] = "nosniff"
+            headers["Cache-Control"] = "no-store"
+        await self._send(message)

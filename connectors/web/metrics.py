@@ -1,0 +1,106 @@
+"""The API's metrics: every name in one place, listed in ``docs/metrics.md``.
+
+The one thing to know: names and labels are part of the interface. No label has a value that a
+caller chooses: paths are those of the table of routes, so nobody can fill a server's memory.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from connectors.web.cell import Cell
+from connectors.web.standing import standing_of
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class Metrics:
+    """The metrics of one API process."""
+
+    def __init__(self, cell: Cell) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "flumina_api_requests",
+            "Requests answered.",
+            ("method", "path", "status"),
+            registry=self._registry,
+        )
+        self._request_seconds = Histogram(
+            "flumina_api_request_seconds",
+            "From a request's head to the end of its answer.",
+            ("method", "path"),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._published = Counter(
+            "flumina_api_records_published",
+            "Requests that were written to their topic.",
+            ("topic",),
+            registry=self._registry,
+        )
+        self._wait_seconds = Histogram(
+            "flumina_api_fold_wait_seconds",
+            "From a record's acknowledgement to the fold's having passed it, or to giving up.",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._registry.register(_FoldMetrics(cell))
+
+    def answered(self, method: str, path: str, status: int, seconds: float) -> None:
+        """Count an answer; ``path`` is the route's template."""
+        self._requests.labels(method, path, str(status)).inc()
+        self._request_seconds.labels(method, path).observe(seconds)
+
+    def published(self, topic: str) -> None:
+        """Count a record that was written."""
+        self._published.labels(topic).inc()
+
+    def waiting(self) -> AbstractContextManager[object]:
+        """Measure the wait inside the ``with``."""
+        return self._wait_seconds.time()
+
+    def text(self) -> bytes:
+        """All of them, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def names(self) -> list[str]:
+        """Every name, sorted, without the suffixes that Prometheus adds."""
+        return sorted(each.name for each in self._registry.collect())
+
+
+class _FoldMetrics(Collector):
+    """What the fold says of its cell, asked when somebody scrapes."""
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+
+    def collect(self) -> list[Metric]:
+        """The gauges as they are now."""
+        standing, state = standing_of(self._cell), self._cell.view.machine.state
+        silent_ms = standing.leader_silent_ms
+        rows: list[tuple[str, str, float]] = [
+            ("flumina_api_fold_offset", "Last folded offset of the cell log.", standing.offset),
+            (
+                "flumina_api_fold_lag_records",
+                "Records of the cell log that were not looked at yet.",
+                standing.lag_records,
+            ),
+            ("flumina_api_fold_halted", "1 while the fold is halted.", bool(standing.halt)),
+            (
+                "flumina_api_leader_silent_seconds",
+                "Since the leader's last record; -1 where none was ever elected.",
+                -1 if silent_ms is None else silent_ms / 1_000,
+            ),
+            ("flumina_cell_epoch", "Offset of the leader's election.", standing.epoch),
+            ("flumina_cell_jobs_active", "Jobs that have not finished.", state.active_jobs),
+            ("flumina_cell_tasks_waiting", "Tasks without a host.", state.queued_tasks),
+            ("flumina_cell_tasks_known", "Tasks, ended ones included.", len(state.tasks)),
+            ("flumina_cell_hosts_busy", "Hosts with a task of ours.", len(state.host_tasks)),
+            ("flumina_cell_offers_held", "Offers that are ours to use.", len(state.offers)),
+            ("flumina_cell_orphans", "Tasks without history in the log.", len(state.orphans)),
+        ]
+        return [GaugeMetricFamily(name, help_text, value) for name, help_text, value in rows]

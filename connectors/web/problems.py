@@ -1,0 +1,113 @@
+"""What goes wrong with a request, in the shape that Titus' users know, and ours beside it.
+
+The one thing to know: a handler raises `Problem` and nothing else for what a caller can see. Every
+problem says what happened, and in ``errorDetails`` what to do.
+
+One table of statuses, tested (Titus has two that disagree):
+
+| status | when |
+| --- | --- |
+| 400 | the request cannot be understood, or the cell refused its content |
+| 404 | no such path, job, task or file |
+| 405, 413, 415, 421 | wrong method, too much, wrong kind of body, foreign ``Host`` |
+| 408 | the body did not arrive in time |
+| 409 | another job has this name; the job or task is in a state that does not allow it |
+| 429 | a limit of the whole cell: active jobs, waiting tasks |
+| 500 | our own mistake |
+| 502 | a host answered nonsense |
+| 503 | no leader, Kafka or a host does not answer, the fold is not as far as asked |
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+import orjson
+from starlette.responses import Response
+
+from scheduler.model.inbound import Fault
+
+JSON: Final = "application/json"
+RETRY_AFTER_S: Final = 1
+"""A leader is replaced within 15 s and most faults of Kafka pass sooner; asking is cheap."""
+WHOLE_REQUEST: Final = "request"
+"""The key of ``constraintViolations`` for what is wrong with no field in particular."""
+
+
+class Problem(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        message: str,
+        details: str = "",
+        *,
+        faults: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        also: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.details = details
+        self.faults = tuple(faults)
+        self.headers = dict(headers or {})
+        self.also = dict(also or {})
+        """Further fields of the answer, such as the id of a job whose fate is unknown."""
+
+    def body(self) -> dict[str, Any]:
+        """The answer's JSON value."""
+        return {
+            "statusCode": int(self.status),
+            "message": self.message,
+            "errorDetails": self.details,
+            "errorContext": {"constraintViolations": violations(self.faults)},
+            "faults": [
+                {"field": each.field, "text": each.text, "hint": each.hint} for each in self.faults
+            ],
+            **self.also,
+        }
+
+    def response(self) -> Response:
+        """The answer."""
+        return json_response(self.body(), self.status, self.headers)
+
+
+def violations(faults: Sequence[Fault]) -> dict[str, str]:
+    """The faults as Titus gives them: one text a field."""
+    texts: dict[str, list[str]] = {}
+    for each in faults:
+        texts.setdefault(each.field or WHOLE_REQUEST, []).append(each.text)
+    return {field: "; ".join(each) for field, each in texts.items()}
+
+
+def refused(faults: Sequence[Fault], status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> Problem:
+    """The problem of an input with these faults."""
+    first = faults[0]
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    what = f"{first.field} {first.text}" if first.field else first.text
+    details = f"{first.hint[:1].upper()}{first.hint[1:]}." if first.hint else ""
+    return Problem(status, f"Refused: {what}{more}", details, faults=faults)
+
+
+def unavailable(message: str, details: str, also: Mapping[str, object] | None = None) -> Problem:
+    """A 503 that says when to come again."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        message,
+        details,
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+        also=also,
+    )
+
+
+def json_response(
+    value: object,
+    status: HTTPStatus = HTTPStatus.OK,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """``value``, which may hold msgspec's structs, as a JSON answer."""
+    data = orjson.dumps(value, default=msgspec.to_builtins)
+    return Response(data, int(status), dict(headers or {}), JSON)

@@ -1,0 +1,121 @@
+"""One path of the API: its methods, what each takes, and what is common to all reads.
+
+The one thing to know: a method that a path does not have is answered with 405 and ``Allow``, a
+parameter that a method does not take with 400; both come from the tables in `routes`, so no
+handler can forget them.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from connectors.web.api import Api
+from connectors.web.call import Call, Handler
+from connectors.web.cell import Cell, Token
+from connectors.web.problems import Problem, refused, unavailable
+from connectors.web.requests import (
+    AT_LEAST,
+    AT_LEAST_PARAMETER,
+    Query,
+    header_text,
+    refuse_body,
+    token_or_fault,
+)
+from connectors.web.standing import standing_of
+from scheduler.model.inbound import Fault
+from scheduler.model.reading.faults import Faults
+
+PATH_IN_SCOPE: Final = "flumina.path"
+"""Where the edge finds the template of the path that answered, for the metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What one method of a path does, and the parameters that it takes."""
+
+    handler: Handler
+    parameters: tuple[str, ...] = ()
+    is_read: bool = False
+    """Whether it answers from the fold, and so takes "at least"."""
+
+    @property
+    def all_parameters(self) -> tuple[str, ...]:
+        """Its own parameters, and those of every read."""
+        return (*self.parameters, AT_LEAST_PARAMETER) if self.is_read else self.parameters
+
+
+class Resource:
+    """An ASGI application for one path."""
+
+    def __init__(self, api: Api, path: str, operations: dict[str, Operation]) -> None:
+        self._api = api
+        self._path = path
+        self._operations = operations
+        with_head = [*operations, *(["HEAD"] if "GET" in operations else [])]
+        self._allow = ", ".join(sorted(with_head))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; raises `Problem`, which the edge answers."""
+        scope[PATH_IN_SCOPE] = self._path
+        request = Request(scope, receive)
+        method = "GET" if request.method == "HEAD" else request.method
+        operation = self._operations.get(method)
+        if operation is None:
+            raise Problem(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                f"{self._path} does not take {request.method}",
+                f"It takes {self._allow}.",
+                headers={"Allow": self._allow},
+            )
+        query = Query(scope["query_string"], operation.all_parameters)
+        if operation.is_read:
+            refuse_body(request)
+            await _wait_at_least(self._api, request, query)
+            _mark(self._api.cell)
+        response = await operation.handler(Call(self._api, request, query))
+        await response(scope, receive, send)
+
+
+def _mark(cell: Cell) -> None:
+    """Tell the view how it stands, so that its sentences say so."""
+    stale = standing_of(cell).stale
+    if stale:
+        cell.view.mark_stale(stale)
+    else:
+        cell.view.mark_current()
+
+
+async def _wait_at_least(api: Api, request: Request, query: Query) -> None:
+    """Return once the fold is as far as the request demands; raises a 503 `Problem` else."""
+    faults = Faults()
+    text = header_text(request, AT_LEAST)
+    by_header = None if text is None else token_or_fault(AT_LEAST, text, faults)
+    if faults:
+        raise refused(faults.all())
+    by_query = query.token(AT_LEAST_PARAMETER)
+    for token in (by_header, by_query):
+        if token is not None:
+            _check_partition(api.cell, token)
+            await _wait(api, token)
+
+
+def _check_partition(cell: Cell, token: Token) -> None:
+    if token.partition == cell.partition:
+        return
+    text = f"is {token}, of partition {token.partition}; this API follows {cell.partition}"
+    hint = "ask the API that gave the token"
+    raise refused([Fault(field=AT_LEAST_PARAMETER, text=text, hint=hint)])
+
+
+async def _wait(api: Api, token: Token) -> None:
+    lane = (token.topic, token.partition)
+    if await api.cell.passing.until(lane, token.offset, api.wait_s):
+        return
+    halt = api.cell.progress().halt
+    raise unavailable(
+        f"The fold has not passed {token}" + (": it is halted" if halt else ""),
+        halt or "Ask again; without atLeast the answer is what is folded so far.",
+    )

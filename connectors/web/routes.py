@@ -1,0 +1,44 @@
+"""The table of paths: what there is, by which method, with which parameters.
+
+The one thing to know: this is the whole interface; ``docs/rest.md`` describes each row, and a test
+holds both against each other.
+"""
+
+from typing import Final
+
+from connectors.web import cell_status, changing, logs, reading, submitting
+from connectors.web.resource import Operation
+from connectors.web.views import CRITERIA
+
+ROUTES: Final[dict[str, dict[str, Operation]]] = {
+    "/api/v3/jobs": {
+        "GET": Operation(reading.list_jobs, CRITERIA, is_read=True),
+        "POST": Operation(submitting.submit_job, ("jobId", "dryRun")),
+    },
+    "/api/v3/jobs/{id}": {
+        "GET": Operation(reading.show_job, is_read=True),
+        "DELETE": Operation(changing.kill_job, ("why",)),
+    },
+    "/api/v3/jobs/{id}/instances": {"PUT": Operation(changing.set_capacity, ("why",))},
+    "/api/v3/jobs/{id}/capacityAttributes": {"PUT": Operation(changing.change_capacity, ("why",))},
+    "/api/v3/jobs/{id}/events": {"GET": Operation(reading.job_events, ("tasks",), is_read=True)},
+    "/api/v3/jobs/{id}/why": {"GET": Operation(reading.why_job, is_read=True)},
+    "/api/v3/tasks": {"GET": Operation(reading.list_tasks, CRITERIA, is_read=True)},
+    "/api/v3/tasks/{id}": {
+        "GET": Operation(reading.show_task, is_read=True),
+        "DELETE": Operation(changing.kill_task, ("shrink", "why")),
+    },
+    "/api/v3/tasks/{id}/events": {"GET": Operation(reading.task_events, is_read=True)},
+    "/api/v3/tasks/{id}/why": {"GET": Operation(reading.why_task, is_read=True)},
+    "/api/v3/tasks/{id}/log": {
+        "GET": Operation(logs.task_log, ("file", "offset", "length", "tail"), is_read=True)
+    },
+    "/api/v3/status": {"GET": Operation(cell_status.status, is_read=True)},
+    "/api/flumina/state": {"GET": Operation(cell_status.state, is_read=True)},
+    "/api/flumina/orphans": {"GET": Operation(cell_status.orphans, is_read=True)},
+    "/api/flumina/commands/policy": {"POST": Operation(changing.set_policy)},
+    "/api/flumina/commands/skip": {"POST": Operation(changing.skip_record)},
+    "/api/flumina/commands/forget-orphan": {"POST": Operation(changing.forget_orphan)},
+    "/health": {"GET": Operation(cell_status.health)},
+    "/metrics": {"GET": Operation(cell_status.metrics)},
+}

@@ -1,0 +1,100 @@
+"""How far the fold behind an answer is to be trusted: halted, behind, or without a leader.
+
+The one thing to know: reads are always answered, and say so when they are stale. Only writes need
+a leader, and it is looked for before anything is published: a record nobody copies is a promise
+that nobody keeps.
+"""
+
+from typing import Final
+
+import msgspec
+
+from connectors.web.cell import Cell
+from connectors.web.problems import unavailable
+
+LEADER_SILENT_MS_MAX: Final = 10_000
+"""A leader stamps the log every second, and another is elected within 15 s; by wall clock."""
+LAG_RECORDS_MAX: Final = 1_000
+"""A fold takes these in less than a second; one that is further behind is catching up."""
+KAFKA_SILENT_MS_MAX: Final = 15_000
+"""Three questions for the log's end without an answer."""
+NO_EPOCH: Final = -1
+_HEADER_CHARACTERS_MAX: Final = 300
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What this process knows of its cell, and how well."""
+
+    cell: str
+    generation: str
+    leader: str
+    epoch: int
+    offset: int
+    """The last offset of the cell log that was folded."""
+    lag_records: int
+    leader_silent_ms: int | None
+    """Wall time since the leader's last record; None where no leader was ever elected."""
+    halt: str
+    stale: str
+    """Why an answer from this fold may be old; empty where it is not."""
+    is_healthy: bool
+    """Whether the fold goes on and is as far as the log, be there a leader or not."""
+
+    @property
+    def header(self) -> str:
+        """``stale`` as a header's value."""
+        text = self.stale.encode("ascii", "replace").decode("ascii")
+        return "".join(each if each.isprintable() else " " for each in text)[
+            :_HEADER_CHARACTERS_MAX
+        ]
+
+
+def standing_of(cell: Cell) -> Standing:
+    """How the cell stands right now, as this process sees it."""
+    state, progress = cell.view.machine.state, cell.progress()
+    silent_ms = None
+    if state.epoch != NO_EPOCH:
+        silent_ms = max(0, cell.now_ms() - state.clock.now_ms)
+    unhealthy = ""
+    kafka_silent_ms = progress.kafka_silent_ms
+    if progress.halt:
+        unhealthy = f"halted: {progress.halt}"
+    elif state.next_offset == 0:
+        unhealthy = "the cell log has not been read yet, or is empty"
+    elif kafka_silent_ms is None or kafka_silent_ms > KAFKA_SILENT_MS_MAX:
+        unhealthy = "Kafka does not answer, so nobody knows whether the log has gone on"
+    elif progress.lag_records > LAG_RECORDS_MAX:
+        unhealthy = f"behind the cell log by {progress.lag_records} records"
+    return Standing(
+        cell=state.cell,
+        generation=state.generation,
+        leader=state.leader,
+        epoch=state.epoch,
+        offset=state.next_offset - 1,
+        lag_records=progress.lag_records,
+        leader_silent_ms=silent_ms,
+        halt=progress.halt,
+        stale=unhealthy or _leaderless(silent_ms),
+        is_healthy=not unhealthy,
+    )
+
+
+def _leaderless(silent_ms: int | None) -> str:
+    if silent_ms is None:
+        return "no leader was ever elected"
+    if silent_ms > LEADER_SILENT_MS_MAX:
+        return f"the leader was last heard {silent_ms // 1_000} s ago"
+    return ""
+
+
+def demand_leader(cell: Cell) -> None:
+    """Return if somebody is there to take a request; raises a 503 `Problem` else."""
+    standing = standing_of(cell)
+    without = _leaderless(standing.leader_silent_ms)
+    if not (standing.halt or without):
+        return
+    what = "its fold is halted" if standing.halt else without
+    raise unavailable(
+        f"The cell takes no requests now: {what}",
+        "Nothing was written. Send it again a little later; /health says how the cell stands.",
+    )

@@ -1,0 +1,106 @@
+"""POST of a job: who names it, what a repetition is, what a dry run says.
+
+The one thing to know: a job's id is its idempotency. The caller gives it, or gives a key from
+which it is derived, or else it is made here, at the edge, and told in every answer. The same id
+with the same content is the same submission, whoever sends it and however often.
+"""
+
+import uuid
+from hashlib import blake2b
+from http import HTTPStatus
+from typing import Final
+
+from starlette.responses import Response
+
+from connectors.web.admission import admission_faults
+from connectors.web.api import Api
+from connectors.web.call import Call
+from connectors.web.cell import Token
+from connectors.web.problems import json_response, refused
+from connectors.web.requests import (
+    IDEMPOTENCY_KEY,
+    actor_of,
+    descriptor_body,
+    idempotency_key,
+)
+from connectors.web.writing import TOKEN, check_readable, write, written_response
+from scheduler.model.changes import JobAccepted, JobRejected
+from scheduler.model.descriptor import decode_descriptor, descriptor_of, spec_digest
+from scheduler.model.foreign_records import encode_submit
+from scheduler.model.ids import JobId
+from scheduler.model.inbound import Fault
+from scheduler.model.job import JobSpec
+from scheduler.model.reading.checks import job_id_check
+
+REPEATED: Final = "X-Flumina-Repeated"
+"""``true`` on the answer to a submission that is known already."""
+
+
+async def submit_job(call: Call) -> Response:
+    """``201 {"id"}`` once the fold made the job, ``202 {"id", "token"}`` if it has not yet."""
+    is_dry = call.query.truth("dryRun")
+    named = call.query.text("jobId", job_id_check)
+    call.query.done()
+    key, actor = idempotency_key(call.request), actor_of(call.request)
+    if named is not None and key is not None:
+        text = f"is given beside {IDEMPOTENCY_KEY}"
+        hint = "keep one of them: a job's id is its idempotency key"
+        raise refused([Fault(field="jobId", text=text, hint=hint)])
+    spec = decode_descriptor(await descriptor_body(call.request))
+    if isinstance(spec, tuple):
+        raise refused(spec)
+    job_id = JobId(named or (derived_id(key) if key else f"job-{uuid.uuid4().hex}"))
+    if is_dry:
+        return _dry_run(call.api, job_id, spec, actor)
+    return await _submit(call.api, job_id, spec, actor)
+
+
+def derived_id(key: str) -> JobId:
+    """The job id that an idempotency key stands for, the same on every computer."""
+    return JobId(f"job-{blake2b(key.encode(), digest_size=16).hexdigest()}")
+
+
+async def _submit(api: Api, job_id: JobId, spec: JobSpec, actor: str) -> Response:
+    known = api.cell.view.machine.state.jobs.get(job_id)
+    if known is not None and known.digest == spec_digest(spec):
+        # Answered from the fold: a retry is most likely just when nobody leads.
+        there = Token("cell", api.cell.partition, known.accepted_offset)
+        headers = {**_location(job_id), TOKEN: str(there), REPEATED: "true"}
+        return json_response({"id": job_id}, HTTPStatus.CREATED, headers)
+    value = encode_submit(job_id, descriptor_of(spec), actor)
+    written = await write(api, "jobs", job_id, value, subject=job_id)
+    headers = _location(job_id)
+    match written.answer:
+        case JobRejected(faults=faults):
+            raise refused(faults, _status_of(faults))
+        case JobAccepted(is_repeated=True):
+            headers[REPEATED] = "true"
+        case _:
+            pass
+    return written_response(written, job_id, HTTPStatus.CREATED, headers)
+
+
+def _dry_run(api: Api, job_id: JobId, spec: JobSpec, actor: str) -> Response:
+    descriptor = descriptor_of(spec)
+    check_readable("jobs", job_id, encode_submit(job_id, descriptor, actor))
+    faults = admission_faults(api.cell.view, job_id, spec_digest(spec), spec)
+    if faults:
+        raise refused(faults, _status_of(faults))
+    made = {"dryRun": True, "id": job_id, "actor": actor, "jobDescriptor": descriptor}
+    return json_response(made)
+
+
+def _status_of(faults: tuple[Fault, ...] | list[Fault]) -> HTTPStatus:
+    """Conflicts before bad content before limits: what the caller has to mend first.
+
+    The form was checked before, so a fault of the id is a name that is taken, and a fault of no
+    field in particular is a limit of the whole cell.
+    """
+    fields = {each.field for each in faults}
+    if "jobId" in fields:
+        return HTTPStatus.CONFLICT
+    return HTTPStatus.BAD_REQUEST if fields - {""} else HTTPStatus.TOO_MANY_REQUESTS
+
+
+def _location(job_id: JobId) -> dict[str, str]:
+    return {"Location": f"/api/v3/jobs/{job_id}"}

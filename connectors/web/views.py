@@ -1,0 +1,159 @@
+"""Every call to the projections, in one place: what the API shows, from the fold as it is now.
+
+The one thing to know: nothing is computed here. Shapes and words are the projections'; this turns
+their "unknown" into 404 and their refused queries into 400.
+"""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from connectors.web.call import Call
+from connectors.web.problems import Problem, refused
+from projections.cell_view import CellView
+from projections.history import HistoryOf, history_of_job, history_of_task
+from projections.summary import Summary, summary
+from projections.v3 import job_json, task_json
+from projections.v3_query import Query, QueryRefusedError, jobs_page, parse_query, tasks_page
+from projections.why import Unknown, Why, why
+from scheduler.model.ids import JobId, TaskId
+from scheduler.model.task import Task
+
+Json = dict[str, Any]
+
+LIST_CRITERIA: Final = ("jobIds", "taskIds", "jobState", "taskStates", "attributes", "fields")
+"""Criteria that take several values: with commas between, or given several times."""
+CRITERIA: Final = (
+    *LIST_CRITERIA,
+    "owner",
+    "applicationName",
+    "capacityGroup",
+    "jobType",
+    "attributes.op",
+    "pageSize",
+    "cursor",
+)
+
+
+def jobs(call: Call) -> Json:
+    """The page of jobs that the request's query asks for."""
+    return jobs_page(call.api.cell.view, _criteria(call))
+
+
+def tasks(call: Call) -> Json:
+    """The page of tasks that the request's query asks for."""
+    criteria = _criteria(call)
+    page = tasks_page(call.api.cell.view, criteria)
+    if not criteria.fields or any(each.startswith("logLocation") for each in criteria.fields):
+        for item in page["items"]:
+            _locate_log(item)
+    return page
+
+
+def job(call: Call) -> Json:
+    """The job of the path; raises a 404 `Problem`."""
+    found = job_json(call.api.cell.view, JobId(call.path_id))
+    if found is None:
+        raise _unknown(call, "job")
+    return found
+
+
+def task(call: Call) -> Json:
+    """The task of the path; raises a 404 `Problem`."""
+    found = task_json(call.api.cell.view, TaskId(call.path_id))
+    if found is None:
+        raise _unknown(call, "task")
+    _locate_log(found)
+    return found
+
+
+def task_or_problem(call: Call) -> Task:
+    """The task of the path as the fold has it; raises a 404 `Problem`."""
+    found = call.api.cell.view.task(TaskId(call.path_id))
+    if found is None:
+        raise _unknown(call, "task")
+    return found
+
+
+def job_events(call: Call, *, is_with_tasks: bool) -> HistoryOf:
+    """What happened to the job of the path; raises a 404 `Problem`."""
+    view = call.api.cell.view
+    found = history_of_job(view, JobId(call.path_id), is_with_tasks=is_with_tasks)
+    if found is None:
+        raise _unknown(call, "job")
+    return found
+
+
+def task_events(call: Call) -> HistoryOf:
+    """What happened to the task of the path; raises a 404 `Problem`."""
+    found = history_of_task(call.api.cell.view, TaskId(call.path_id))
+    if found is None:
+        raise _unknown(call, "task")
+    return found
+
+
+def why_job(call: Call) -> Why:
+    """Why the job of the path is where it is; raises a 404 `Problem`."""
+    return _why(call, "job")
+
+
+def why_task(call: Call) -> Why:
+    """Why the task or orphan of the path is where it is; raises a 404 `Problem`."""
+    return _why(call, "task", "orphan")
+
+
+def state(view: CellView) -> Summary:
+    """The cell in numbers."""
+    return summary(view)
+
+
+def orphans(view: CellView) -> list[Json]:
+    """The tasks that run without history in the log."""
+    places = view.timeline.orphans
+    return [
+        {
+            "taskId": each.task_id,
+            "hostId": each.host_id,
+            "hostname": view.hostname(each.host_id),
+            "state": each.state,
+            "firstSeenAtMs": each.first_seen_at_ms,
+            "address": view.address(place.spot) if (place := places.get(each.task_id)) else "",
+        }
+        for each in view.state.orphans.values()
+    ]
+
+
+def _why(call: Call, *kinds: str) -> Why:
+    found = why(call.api.cell.view, call.path_id)
+    if isinstance(found, Why) and found.kind in kinds:
+        return found
+    raise _unknown(call, kinds[0])
+
+
+def _unknown(call: Call, kind: str) -> Problem:
+    known = why(call.api.cell.view, call.path_id)
+    if isinstance(known, Unknown):
+        near = f" Names like it: {', '.join(known.nearest)}." if known.nearest else ""
+        hint = f"It never was, is not folded yet (read with atLeast), or ended long ago.{near}"
+    else:
+        hint = f"There is a {known.kind} of that name: /api/v3/{known.kind}s/{call.path_id}."
+    return Problem(HTTPStatus.NOT_FOUND, f"There is no {kind} {call.path_id[:100]}", hint)
+
+
+def _locate_log(task_item: Json) -> None:
+    path = f"/api/v3/tasks/{task_item['id']}/log"
+    task_item["logLocation"] = {"liveStream": {"url": f"{path}?file=stdout"}}
+
+
+def _criteria(call: Call) -> Query:
+    given: dict[str, str] = {}
+    for name in CRITERIA:
+        values = call.query.given(name)
+        if len(values) > 1 and name not in LIST_CRITERIA:
+            call.query.faults.add(name, "is given twice", "keep one of them")
+        if values:
+            given[name] = ",".join(values)
+    call.query.done()
+    try:
+        return parse_query(given)
+    except QueryRefusedError as error:
+        raise refused(error.faults) from error

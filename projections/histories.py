@@ -1,0 +1,234 @@
+"""The histories of all jobs and tasks: made, written into, and forgotten in the end.
+
+The one thing to know: a history lasts at least as long as the fold knows its job or task, and a
+while longer. The fold's own limits are in its `Policy`; beyond those, `TASKS_BEYOND_FOLD_MAX` and
+`JOBS_BEYOND_FOLD_MAX` ended ones are kept, the oldest dropped first. The log still has them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+import msgspec
+
+from projections.entries import (
+    ENTRIES_OF_JOB_MAX,
+    ENTRIES_OF_TASK_MAX,
+    JOBS_BEYOND_FOLD_MAX,
+    REFUSAL_RUNS_OF_JOB_MAX,
+    TASKS_BEYOND_FOLD_MAX,
+    Entry,
+    JobHistory,
+    LaunchFacts,
+    RefusalRun,
+    Spot,
+    StatusFacts,
+    TaskHistory,
+    What,
+)
+from projections.obeyed import Place
+from scheduler.model.address import Source
+from scheduler.model.changes import TaskChanged
+from scheduler.model.events import ClassRefusal
+from scheduler.model.ids import JobId, ProposalId, TaskId
+from scheduler.model.task import Queued
+from scheduler.state import State
+
+_FORGET_STEPS_MAX: Final = 64
+"""How many histories one record may look at to find those to forget."""
+
+_Id = TypeVar("_Id", bound=str)
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """Where something comes from and what it says of itself, as its event tells it."""
+
+    source: Source | None = None
+    actor: str = ""
+    cause: Spot | None = None
+    proposal_id: ProposalId | None = None
+    fact: LaunchFacts | StatusFacts | None = None
+    reason: str = ""
+    message: str = ""
+
+
+def creation_place(offset: int, index: int, number: int = 0) -> int:
+    """One number that orders what was created: by offset, index, and number inside the event."""
+    return offset << 32 | index << 20 | number
+
+
+class Histories:
+    """Jobs and tasks in the order of their creation, each with its history."""
+
+    def __init__(self, state: State) -> None:
+        self.jobs: dict[JobId, JobHistory] = {}
+        self.tasks: dict[TaskId, TaskHistory] = {}
+        self.jobs_dropped = 0
+        self.tasks_dropped = 0
+        self._state = state
+        self._ended_jobs: dict[JobId, None] = {}
+        self._ended_tasks: dict[TaskId, None] = {}
+
+    def new_job(self, place: Place, job_id: JobId) -> None:
+        """Begin a job's history; an older job of that name, forgotten by the fold, goes."""
+        self._drop_job(job_id)
+        self.jobs[job_id] = JobHistory(
+            job_id=job_id,
+            created=creation_place(place.offset, place.index),
+            job=self._state.jobs.get(job_id),
+        )
+
+    def new_task(self, place: Place, change: TaskChanged, number: int) -> None:
+        """Begin a task's history; ``number`` orders the tasks that one event made."""
+        task_id = change.task_id
+        task = self._state.tasks.get(task_id)
+        waits = task.state if task and isinstance(task.state, Queued) else None
+        self._drop_task(task_id)
+        self.tasks[task_id] = TaskHistory(
+            task_id=task_id,
+            job_id=change.job_id,
+            created=creation_place(place.offset, place.index, number),
+            task=task,
+            ready_at_ms=waits.ready_at_ms if waits else 0,
+        )
+        job = self.jobs.get(change.job_id)
+        if job is not None:
+            job.task_ids[task_id] = None
+        before = self.tasks.get(task.resubmit_of) if task and task.resubmit_of else None
+        if before is not None:
+            before.replaced_by = task_id
+            self.note_task(place, before.task_id, "replaced", Origin(message=f"by {task_id}"))
+
+    def job_changed(self, job_id: JobId, state: str) -> None:
+        """Keep what the fold has of the job now, for the time when it has it no longer."""
+        history = self.jobs.get(job_id)
+        if history is None:
+            return
+        history.job = self._state.jobs.get(job_id, history.job)
+        if state == "Finished":
+            self._ended_jobs[job_id] = None
+
+    def task_ended(self, task_id: TaskId) -> None:
+        """Keep what the fold has of the ended task, for the time when it has it no longer."""
+        history = self.tasks.get(task_id)
+        if history is None:
+            return
+        history.task = self._state.tasks.get(task_id, history.task)
+        self._ended_tasks[task_id] = None
+
+    def note_job(
+        self, place: Place, job_id: JobId, what: What, origin: Origin, state: str = ""
+    ) -> None:
+        """Write an entry into the job's history, if there is one."""
+        history = self.jobs.get(job_id)
+        if history is None:
+            return
+        entry = Entry(
+            place.offset,
+            place.index,
+            place.at_ms,
+            what=what,
+            state=state,
+            reason=origin.reason,
+            message=origin.message,
+            actor=origin.actor,
+            source=origin.source,
+        )
+        history.add(entry, ENTRIES_OF_JOB_MAX)
+
+    def note_task(
+        self,
+        place: Place,
+        task_id: TaskId,
+        what: What,
+        origin: Origin,
+        change: TaskChanged | None = None,
+    ) -> None:
+        """Write an entry into the task's history, if there is one."""
+        history = self.tasks.get(task_id)
+        if history is None:
+            return
+        if change is not None:
+            history.state = change.state
+        entry = Entry(
+            place.offset,
+            place.index,
+            place.at_ms,
+            what=what,
+            state=change.state if change else "",
+            reason=(change.reason if change else "") or origin.reason,
+            message=(change.message if change else "") or origin.message,
+            host_id=change.host_id if change else None,
+            actor=origin.actor,
+            source=origin.source,
+            cause=origin.cause,
+            proposal_id=origin.proposal_id,
+            fact=origin.fact,
+        )
+        history.add(entry, ENTRIES_OF_TASK_MAX)
+
+    def note_refusal(self, place: Place, refusal: ClassRefusal) -> None:
+        """Take a round that refused a job's waiting tasks into the job's last run of such."""
+        history = self.jobs.get(refusal.job_id)
+        if history is None:
+            return
+        runs = history.refusals
+        if not runs or not runs[-1].continues_with(refusal):
+            runs.append(RefusalRun(refusal))
+        runs[-1].add(place, refusal)
+        if len(runs) > REFUSAL_RUNS_OF_JOB_MAX:
+            del runs[0]
+            history.refusals_dropped += 1
+
+    def forget(self) -> None:
+        """Drop the oldest histories that the fold no longer knows, where there are too many."""
+        jobs, tasks = self._state.jobs, self._state.tasks
+        surplus = len(self.jobs) - len(jobs) - JOBS_BEYOND_FOLD_MAX
+        if surplus > 0:
+            _drop_oldest(self._ended_jobs, jobs, surplus, self._drop_job)
+        surplus = len(self.tasks) - len(tasks) - TASKS_BEYOND_FOLD_MAX
+        if surplus > 0:
+            _drop_oldest(self._ended_tasks, tasks, surplus, self._drop_task)
+
+    def _drop_job(self, job_id: JobId) -> None:
+        history = self.jobs.pop(job_id, None)
+        self._ended_jobs.pop(job_id, None)
+        if history is None:
+            return
+        self.jobs_dropped += 1
+        for task_id in list(history.task_ids):
+            if task_id not in self._state.tasks:
+                self._drop_task(task_id)
+
+    def _drop_task(self, task_id: TaskId) -> None:
+        history = self.tasks.pop(task_id, None)
+        self._ended_tasks.pop(task_id, None)
+        if history is None:
+            return
+        self.tasks_dropped += 1
+        job = self.jobs.get(history.job_id)
+        if job is not None and task_id in job.task_ids:
+            del job.task_ids[task_id]
+            job.tasks_dropped += 1
+
+
+def _drop_oldest(
+    ended: dict[_Id, None],
+    known: Mapping[_Id, object],
+    surplus: int,
+    drop: Callable[[_Id], None],
+) -> None:
+    """Drop up to ``surplus`` of the ended that are not ``known`` to the fold, oldest first.
+
+    Those that the fold still knows go to the end of the line, so that the next record finds
+    others; a record looks at a few only, and a surplus that is left is dropped by the next.
+    """
+    for _ in range(min(_FORGET_STEPS_MAX, len(ended))):
+        oldest = next(iter(ended))
+        del ended[oldest]
+        if oldest in known:
+            ended[oldest] = None
+            continue
+        drop(oldest)
+        surplus -= 1
+        if surplus <= 0:
+            return

@@ -1,0 +1,144 @@
+"""Jobs and tasks in the JSON shapes of Titus' API v3.
+
+The one thing to know: states, reasons and names are Titus' (S19); times are milliseconds since
+1970 of the log's clock. What Titus has no word for stands under names that begin with
+``flumina.``, in a task's context and a job's attributes never: those are the user's.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from projections.cell_view import CellView
+from projections.entries import Entry, JobHistory, TaskHistory
+from projections.history import StateMark, state_marks
+from scheduler.model.descriptor import descriptor_of
+from scheduler.model.ids import JobId, TaskId
+from scheduler.model.task import Task, place_of, titus_state
+
+Json = dict[str, Any]
+
+_AGENT_ATTRIBUTES = ("region", "zone", "itype", "asg", "ami", "cluster", "stack")
+"""Attributes of a host that Titus' task context has keys for (``agent.NAME``)."""
+
+
+def job_json(view: CellView, job_id: JobId) -> Json | None:
+    """The job as Titus shows it, or None where it is unknown."""
+    job, history = view.job(job_id), view.job_history(job_id)
+    if job is None:
+        return None
+    marks = state_marks(history.entries) if history else []
+    since_ms = marks[-1].at_ms if marks else job.finished_at_ms or job.accepted_at_ms
+    status = _status(job.state, job.reason, marks[-1].message if marks else "", since_ms)
+    return {
+        "id": job.job_id,
+        "jobDescriptor": descriptor_of(job.spec),
+        "status": status,
+        "statusHistory": [_mark_status(mark) for mark in marks[:-1]],
+        "version": {"timestamp": _last_at_ms(history, since_ms)},
+    }
+
+
+def task_json(view: CellView, task_id: TaskId, log_url: str = "") -> Json | None:
+    """The task as Titus shows it, or None where it is unknown.
+
+    ``log_url`` is what the task's id is appended to, to read its output.
+    """
+    task, history = view.task(task_id), view.task_history(task_id)
+    if task is None:
+        return None
+    marks = state_marks(history.entries) if history else []
+    last = marks[-1] if marks else None
+    written: Json = {
+        "id": task.task_id,
+        "jobId": task.job_id,
+        "taskContext": _context(view, task, history),
+        "status": _task_status(task, last),
+        "statusHistory": [_mark_status(mark) for mark in marks[:-1]],
+        "attributes": {},
+        "version": {"timestamp": _last_at_ms(history, task.state.since_ms)},
+    }
+    if log_url:
+        written["logLocation"] = {"liveStream": {"url": f"{log_url}{task.task_id}"}}
+    return written
+
+
+def _status(state: str, reason: str, message: str, at_ms: int) -> Json:
+    return {
+        "state": state,
+        "reasonCode": reason or "normal",
+        "reasonMessage": message,
+        "timestamp": at_ms,
+    }
+
+
+def _mark_status(mark: StateMark) -> Json:
+    return _status(mark.state, mark.reason, mark.message, mark.at_ms)
+
+
+def _task_status(task: Task, last: StateMark | None) -> Json:
+    """The present state; a kill's reason may have changed without a new state."""
+    state = titus_state(task.state)
+    reason = getattr(task.state, "reason", "")
+    if last is not None and last.state == state:
+        return _status(state, reason, last.message, last.at_ms)
+    return _status(state, reason, getattr(task.state, "message", ""), task.state.since_ms)
+
+
+def _last_at_ms(history: JobHistory | TaskHistory | None, default_ms: int) -> int:
+    last = _last_entry(history)
+    return max(last.at_ms, last.last_at_ms) if last else default_ms
+
+
+def _last_entry(history: JobHistory | TaskHistory | None) -> Entry | None:
+    return history.entries[-1] if history and history.entries else None
+
+
+def _context(view: CellView, task: Task, history: TaskHistory | None) -> dict[str, str]:
+    """Titus' keys for what the log knows, and ours."""
+    context = {
+        "titus.cell": str(view.state.cell),
+        "task.index": str(task.index),
+        "task.originalId": str(task.original_id),
+        "task.resubmitNumber": str(task.resubmit_number),
+        "task.systemResubmitNumber": str(task.system_resubmit_number),
+        "task.evictionResubmitNumber": "0",
+        "flumina.startNumber": str(task.number),
+        "flumina.state": type(task.state).__name__,
+    }
+    if task.resubmit_of is not None:
+        context["task.resubmitOf"] = str(task.resubmit_of)
+    place = place_of(task.state)
+    if place is not None:
+        context |= _agent(view, task)
+        context["flumina.proposal"] = view.proposal_address(place.proposal_id)
+        if place.ports:
+            context["flumina.ports"] = ",".join(map(str, place.ports))
+    last = _last_entry(history)
+    if last is not None:
+        context["flumina.address"] = view.address(
+            (last.last_offset, last.last_index) if last.count > 1 else last.spot
+        )
+    if history is not None and history.container_ip:
+        context["task.containerIp"] = history.container_ip
+    if history is not None and history.replaced_by:
+        context["flumina.replacedBy"] = str(history.replaced_by)
+    return context
+
+
+def _agent(view: CellView, task: Task) -> dict[str, str]:
+    place = place_of(task.state)
+    assert place is not None
+    context = {
+        "agent.host": view.hostname(place.host_id),
+        "agent.instanceId": str(place.host_id),
+    }
+    facts = view.state.hosts.get(place.host_id)
+    if facts is None:
+        return context
+    if facts.url and (address := urlsplit(facts.url).hostname):
+        context["agent.hostIp"] = address
+    attributes = dict(facts.attributes)
+    for name in _AGENT_ATTRIBUTES:
+        if name in attributes:
+            context[f"agent.{name}"] = attributes[name]
+    return context

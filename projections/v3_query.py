@@ -1,0 +1,351 @@
+"""Queries over jobs and tasks with Titus' criteria, in pages that stay in step.
+
+The one thing to know: the order is that of creation in the log, and a cursor names a place in the
+log. So whatever is added or forgotten between two pages, nothing is shown twice and nothing that
+was there at the beginning is left out; what is new comes at the end.
+
+As in Titus, what has ended is shown only where it is asked for by its state.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from projections.cell_view import CellView
+from projections.entries import JobHistory, TaskHistory
+from projections.v3 import Json, job_json, task_json
+from scheduler.model.ids import JobId, TaskId
+from scheduler.model.inbound import Fault
+from scheduler.model.job import Batch
+from scheduler.model.reading.faults import nearest_name, shown_text
+from scheduler.state import Job
+
+PAGE_SIZE_DEFAULT: Final = 100
+PAGE_SIZE_MAX: Final = 1_000
+VALUES_MAX: Final = 1_000
+"""Values of one criterion: ids, states, attributes, fields."""
+
+JOB_STATES: Final = ("Accepted", "KillInitiated", "Finished")
+TASK_STATES: Final = (
+    "Accepted",
+    "Launched",
+    "StartInitiated",
+    "Started",
+    "Disconnected",
+    "KillInitiated",
+    "Finished",
+)
+ANY_STATE: Final = "Any"
+"""Instead of a state: all of them."""
+
+_CURSOR_PREFIX: Final = "c"
+_NO_PLACE: Final = -1
+
+
+class QueryRefusedError(ValueError):
+    """A query that cannot be answered, with everything that is wrong with it."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(f"{each.field} {each.text}" for each in self.faults))
+
+
+class Query(msgspec.Struct, frozen=True):
+    """What to show; a criterion that is empty lets everything through."""
+
+    job_ids: frozenset[str] = frozenset()
+    task_ids: frozenset[str] = frozenset()
+    owner: str = ""
+    application_name: str = ""
+    capacity_group: str = ""
+    job_type: str = ""
+    job_states: frozenset[str] = frozenset()
+    task_states: frozenset[str] = frozenset()
+    attributes: tuple[tuple[str, str | None], ...] = ()
+    """Names with a value, or with None for any; one of the values given for a name is enough."""
+    is_any_attribute_enough: bool = False
+    fields: tuple[str, ...] = ()
+    page_size: int = PAGE_SIZE_DEFAULT
+    after: int = _NO_PLACE
+    """The place of creation that the page begins behind."""
+
+
+def parse_query(parameters: Mapping[str, str]) -> Query:
+    """The query that URL parameters ask for; lists are separated by commas.
+
+    Raises `QueryRefusedError` with every parameter that is unknown or makes no sense.
+    """
+    faults = [
+        Fault(name, "is no parameter", nearest_name(name, _PARAMETERS))
+        for name in sorted(parameters.keys() - _PARAMETERS)
+    ]
+    given = {name: text.strip() for name, text in parameters.items()}
+    lists = {name: _words(given, name, faults) for name in _LISTS}
+    query = Query(
+        job_ids=frozenset(lists["jobIds"]),
+        task_ids=frozenset(lists["taskIds"]),
+        owner=given.get("owner", ""),
+        application_name=given.get("applicationName", ""),
+        capacity_group=given.get("capacityGroup", ""),
+        job_type=_choice(given, "jobType", ("batch", "service"), faults),
+        job_states=_states(lists["jobState"], "jobState", JOB_STATES, faults),
+        task_states=_states(lists["taskStates"], "taskStates", TASK_STATES, faults),
+        attributes=tuple(map(_attribute, lists["attributes"])),
+        is_any_attribute_enough=_choice(given, "attributes.op", ("and", "or"), faults) == "or",
+        fields=tuple(lists["fields"]),
+        page_size=_page_size(given, faults),
+        after=_place_of_cursor(given, faults),
+    )
+    if faults:
+        raise QueryRefusedError(faults)
+    return query
+
+
+_LISTS: Final = ("jobIds", "taskIds", "jobState", "taskStates", "attributes", "fields")
+_PARAMETERS: Final = frozenset(
+    (
+        *_LISTS,
+        "owner",
+        "applicationName",
+        "capacityGroup",
+        "jobType",
+        "attributes.op",
+        "pageSize",
+        "cursor",
+    )
+)
+
+
+def _words(given: Mapping[str, str], name: str, faults: list[Fault]) -> list[str]:
+    words = [word.strip() for word in given.get(name, "").split(",")]
+    found = [word for word in words if word]
+    if len(found) > VALUES_MAX:
+        faults.append(Fault(name, f"has {len(found)} values", f"give {VALUES_MAX} at most"))
+    return found
+
+
+def _attribute(text: str) -> tuple[str, str | None]:
+    name, colon, value = text.partition(":")
+    return (name, value if colon else None)
+
+
+def _choice(
+    given: Mapping[str, str], name: str, known: tuple[str, ...], faults: list[Fault]
+) -> str:
+    text = given.get(name, "").lower()
+    if text and text not in known:
+        faults.append(Fault(name, f"is {shown_text(text)}", f"give one of {', '.join(known)}"))
+    return text
+
+
+def _states(
+    words: list[str], name: str, known: tuple[str, ...], faults: list[Fault]
+) -> frozenset[str]:
+    by_lower = {state.lower(): state for state in (*known, ANY_STATE)}
+    chosen: set[str] = set()
+    for word in words:
+        state = by_lower.get(word.lower())
+        if state is None:
+            hint = nearest_name(word, by_lower.values())
+            faults.append(Fault(name, f"holds {shown_text(word)}, which is no state", hint))
+        else:
+            chosen.add(state)
+    return frozenset(known) if ANY_STATE in chosen else frozenset(chosen)
+
+
+def _page_size(given: Mapping[str, str], faults: list[Fault]) -> int:
+    text = given.get("pageSize", str(PAGE_SIZE_DEFAULT))
+    if text.isascii() and text.isdecimal() and len(text) < 10 and 0 < int(text) <= PAGE_SIZE_MAX:
+        return int(text)
+    faults.append(
+        Fault("pageSize", f"is {shown_text(text)}", f"give a number from 1 to {PAGE_SIZE_MAX}")
+    )
+    return PAGE_SIZE_DEFAULT
+
+
+def cursor_of(place: int) -> str:
+    """The text of a cursor that goes on behind this place of creation."""
+    return f"{_CURSOR_PREFIX}{place:x}"
+
+
+def _place_of_cursor(given: Mapping[str, str], faults: list[Fault]) -> int:
+    text = given.get("cursor", "")
+    if not text:
+        return _NO_PLACE
+    digits = text.removeprefix(_CURSOR_PREFIX)
+    if text[:1] == _CURSOR_PREFIX and 0 < len(digits) <= 32:
+        try:
+            return int(digits, 16)
+        except ValueError:
+            pass  # Told below, as any other text that is no cursor.
+    hint = "give the cursor of the page before, or none for the first page"
+    faults.append(Fault("cursor", f"is {shown_text(text)}, which is no cursor", hint))
+    return _NO_PLACE
+
+
+def jobs_page(view: CellView, query: Query) -> Json:
+    """One page of the jobs that the query lets through."""
+    states = query.job_states or frozenset(JOB_STATES[:-1])
+    found = [
+        (history.created, history.job_id)
+        for history in _job_histories(view, query)
+        if (job := view.job(history.job_id)) is not None
+        and job.state in states
+        and _is_wanted_job(query, job)
+        and (not query.task_ids or not query.task_ids.isdisjoint(history.task_ids))
+    ]
+    return _page(query, found, lambda job_id: job_json(view, job_id))
+
+
+def tasks_page(view: CellView, query: Query, log_url: str = "") -> Json:
+    """One page of the tasks that the query lets through."""
+    states = query.task_states or frozenset(TASK_STATES[:-1])
+    histories = _task_histories(view, query)
+    if _asks_about_jobs(query):
+        wanted = {
+            history.job_id
+            for history in _job_histories(view, query)
+            if (job := view.job(history.job_id)) is not None and _is_in_states(query, job)
+        }
+        histories = (each for each in histories if each.job_id in wanted)
+    found = [(each.created, each.task_id) for each in histories if each.state in states]
+    return _page(query, found, lambda task_id: task_json(view, task_id, log_url))
+
+
+def _asks_about_jobs(query: Query) -> bool:
+    """Whether a task is let through or not by what its job is."""
+    return bool(
+        query.job_states
+        or query.job_type
+        or query.owner
+        or query.application_name
+        or query.capacity_group
+        or query.attributes
+    )
+
+
+def _is_in_states(query: Query, job: Job) -> bool:
+    return _is_wanted_job(query, job) and (not query.job_states or job.state in query.job_states)
+
+
+def _job_histories(view: CellView, query: Query) -> Iterable[JobHistory]:
+    """Candidates in the order of creation; by id where ids are given, else all."""
+    jobs = view.timeline.histories.jobs
+    if not query.job_ids:
+        return jobs.values()
+    found = [jobs[JobId(job_id)] for job_id in query.job_ids if job_id in jobs]
+    return sorted(found, key=lambda history: history.created)
+
+
+def _task_histories(view: CellView, query: Query) -> Iterable[TaskHistory]:
+    """Candidates in the order of creation."""
+    histories = view.timeline.histories
+    if query.task_ids:
+        found = [
+            history
+            for task_id in query.task_ids
+            if (history := histories.tasks.get(TaskId(task_id))) is not None
+            and (not query.job_ids or history.job_id in query.job_ids)
+        ]
+    elif query.job_ids:
+        found = [
+            histories.tasks[task_id]
+            for job in _job_histories(view, query)
+            for task_id in job.task_ids
+        ]
+    else:
+        return histories.tasks.values()
+    return sorted(found, key=lambda history: history.created)
+
+
+def _is_wanted_job(query: Query, job: Job) -> bool:
+    spec = job.spec
+    kind = "batch" if isinstance(spec.kind, Batch) else "service"
+    return (
+        (not query.job_type or query.job_type == kind)
+        and (not query.owner or query.owner == spec.owner_email)
+        and (not query.application_name or query.application_name == spec.application_name)
+        and (not query.capacity_group or query.capacity_group == spec.capacity_group)
+        and (not query.attributes or _has_attributes(query, dict(spec.attributes)))
+    )
+
+
+def _has_attributes(query: Query, attributes: Mapping[str, str]) -> bool:
+    """Whether the names given are there, each with one of the values given for it."""
+    wanted: dict[str, set[str | None]] = {}
+    for name, value in query.attributes:
+        wanted.setdefault(name, set()).add(value)
+    matches = [
+        name in attributes and (None in values or attributes[name] in values)
+        for name, values in wanted.items()
+    ]
+    return any(matches) if query.is_any_attribute_enough else all(matches)
+
+
+_Id = TypeVar("_Id", bound=str)
+
+
+def _page(
+    query: Query,
+    found: Sequence[tuple[int, _Id]],
+    written: Callable[[_Id], Json | None],
+) -> Json:
+    """The page behind the query's cursor, with Titus' account of where it stands."""
+    begin = bisect_right(found, query.after, key=itemgetter(0))
+    chosen = found[begin : begin + query.page_size]
+    items = [item for _, name in chosen if (item := written(name)) is not None]
+    if query.fields:
+        items = [projected(item, query.fields) for item in items]
+    return {
+        "items": items,
+        "pagination": {
+            "currentPage": {"pageSize": query.page_size, "cursor": _cursor(query.after)},
+            "hasMore": len(found) > begin + len(chosen),
+            "totalItems": len(found),
+            "cursor": cursor_of(chosen[-1][0]) if chosen else _cursor(query.after),
+            "cursorPosition": begin + len(chosen) - 1,
+        },
+    }
+
+
+def _cursor(place: int) -> str:
+    return "" if place == _NO_PLACE else cursor_of(place)
+
+
+def projected(item: Json, fields: Iterable[str]) -> Json:
+    """The parts of ``item`` that the dotted paths name, and always its id.
+
+    Names may hold dots themselves, as in ``taskContext.agent.host``.
+    """
+    shown: Json = {"id": item["id"]} if "id" in item else {}
+    for path in fields:
+        _project(item, path, shown)
+    return shown
+
+
+def _project(value: Json, path: str, shown: Json) -> None:
+    if path in value:
+        shown[path] = value[path]
+        return
+    for at, sign in enumerate(path):
+        name, rest = path[:at], path[at + 1 :]
+        if sign != "." or name not in value:
+            continue
+        inner = value[name]
+        if isinstance(inner, dict):
+            target = shown.setdefault(name, {})
+            if target is inner:
+                return  # The whole of it was asked for as well.
+            _project(inner, rest, target)
+        elif isinstance(inner, list):
+            _project_each(inner, rest, shown, name)
+
+
+def _project_each(values: list[Any], path: str, shown: Json, name: str) -> None:
+    targets = shown.setdefault(name, [{} for _ in values])
+    for value, target in zip(values, targets, strict=True):
+        if isinstance(value, dict) and target is not value:
+            _project(value, path, target)

@@ -1,0 +1,162 @@
+"""One cell as the api process has it: its fold, fed from Kafka, and a way to publish requests.
+
+The one thing to know: this fold is the api's own. It decides nothing and writes nothing to the
+cell log, so any number of api processes may follow the same cell, and each may be killed.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from connectors.web.cell import NotWritten, Progress, Token, Topic
+from connectors.web.passing import Passing
+from projections.cell_view import CellView
+from scheduler.machine import Machine
+from scheduler.model.events import CellRecord
+from streams.api.log_end import LogEnd
+from streams.cell.follower import Changes, Follower, LogRecord
+from streams.cell.lane import Lane
+from streams.cell.writer import cloud_event_headers, our_producer
+from streams.clock import now_ms
+
+logger = structlog.get_logger(__name__)
+
+PUBLISH_S_MAX: Final = 5.0
+STOP_S_MAX: Final = 5.0
+FOLD_RECORDS_AT_ONCE: Final = 20
+"""Between so many records the loop serves requests: the fold of a long log must not deafen us."""
+CLIENT_ID: Final = "flumina-api"
+
+
+class ViewFold:
+    """A cell's view as a follower drives it."""
+
+    def __init__(self) -> None:
+        self.view = CellView()
+
+    @property
+    def machine(self) -> Machine:
+        """The machine that folds."""
+        return self.view.machine
+
+    def apply(self, offset: int, record: CellRecord) -> Changes:
+        """Fold one record; the changes it made."""
+        return list(self.view.apply(offset, record))
+
+    def pass_over(self, offset: int) -> None:
+        """Leave one record out."""
+        self.view.machine.pass_over(offset)
+
+
+class FollowedCell:
+    """Follows one partition of the cell log; what `connectors.web.cell.Cell` asks for."""
+
+    def __init__(self, bootstrap: str, topic_prefix: str, partition: int) -> None:
+        self.partition = partition
+        self.passing = Passing()
+        self._bootstrap = bootstrap
+        self._prefix = topic_prefix
+        self._follower = Follower(topic_prefix + "cell", partition, ViewFold)
+        self._follower.listeners.append(self._folded)
+        self._lane = Lane(self._follower, bootstrap, self._deliver)
+        self._log_end = LogEnd(bootstrap, self._follower.topic, partition)
+        self._producer: AIOKafkaProducer | None = None
+        self._renewing = asyncio.Lock()
+
+    @property
+    def view(self) -> CellView:
+        """The fold as it is now; another object after the log was folded anew."""
+        fold = self._follower.fold
+        assert isinstance(fold, ViewFold)
+        return fold.view
+
+    def progress(self) -> Progress:
+        """Whether the fold goes on, and how far behind it is."""
+        halt = self._follower.halt
+        end = max(self._lane.end_offset, self._log_end.offset)
+        return Progress(
+            halt=halt.sentence() if halt else "",
+            lag_records=max(0, end - self._follower.wanted_offset),
+            kafka_silent_ms=self._log_end.silent_ms(),
+        )
+
+    def now_ms(self) -> int:
+        """Wall time in milliseconds since 1970."""
+        return now_ms()
+
+    async def run(self) -> None:
+        """Follow the log until cancelled; raises when the lane ends for any other reason."""
+        await self._lane.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._log_end.run())
+                group.create_task(self._watch_lane())
+        finally:
+            await self._lane.stop()
+            await self._stop_producer()
+
+    async def _watch_lane(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            if self._lane.crashed:
+                raise RuntimeError(f"the lane ended: {self._lane.crash_reason!r}")
+
+    async def _deliver(self, records: Sequence[LogRecord]) -> None:
+        for first in range(0, len(records), FOLD_RECORDS_AT_ONCE):
+            some = records[first : first + FOLD_RECORDS_AT_ONCE]
+            if self._follower.wanted_offset != some[0].offset:
+                return  # Begun anew: the lane seeks to where the fold wants to go on.
+            self._follower.take(some)
+            await asyncio.sleep(0)
+
+    def _folded(self, offset: int, _: CellRecord, __: Changes) -> None:
+        marks = self._follower.machine.state.watermarks
+        inbound = {lane: mark.offset for lane, mark in marks.items()}
+        self.passing.folded(("cell", self.partition), offset, inbound)
+
+    async def publish(self, topic: Topic, key: str, value: bytes) -> Token:
+        """Where the record stands, once it is on all in-sync replicas; raises `NotWritten`."""
+        headers = cloud_event_headers(f"flumina.{topic}.request", "/flumina/api", uuid.uuid4().hex)
+        try:
+            async with asyncio.timeout(PUBLISH_S_MAX):
+                producer = await self._running_producer()
+                written = await producer.send_and_wait(
+                    self._prefix + topic,
+                    value,
+                    key=key.encode(),
+                    partition=self.partition,
+                    headers=headers,
+                )
+        except TimeoutError as error:
+            # The producer goes on trying: an idempotent one never gives a batch up.
+            raise NotWritten(f"no answer within {PUBLISH_S_MAX:.0f} s") from error
+        except (KafkaError, OSError) as error:
+            # A producer that has failed for good answers every later record with the same error.
+            await self._stop_producer()
+            raise NotWritten(repr(error)) from error
+        if written.offset < 0:
+            raise NotWritten("it has the record, and did not say where")
+        return Token(topic, self.partition, written.offset)
+
+    async def _running_producer(self) -> AIOKafkaProducer:
+        async with self._renewing:
+            if self._producer is None:
+                producer = our_producer(self._bootstrap, CLIENT_ID)
+                await producer.start()
+                self._producer = producer
+            return self._producer
+
+    async def _stop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            async with asyncio.timeout(STOP_S_MAX):
+                await producer.stop()
+        except (TimeoutError, KafkaError, OSError) as error:
+            logger.warning("the producer did not stop cleanly", why=repr(error))

@@ -1,0 +1,102 @@
+"""The api process: follows a cell's log and serves REST until a signal.
+
+The one thing to know: it can be killed at any moment and started again; everything it shows is
+folded from the log. It prints ``ready http://ADDRESS`` once it listens; ``/health`` says when the
+fold has caught up.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from typing import Annotated, Final
+
+import structlog
+import typer
+from starlette.applications import Starlette
+
+from connectors.mesos.sandbox import SandboxReader
+from connectors.web.app import LOOPBACK_NAMES, web_app
+from streams.api.followed_cell import FollowedCell
+from streams.api.sandbox_files import SandboxFiles
+from streams.api.server import Server, listening_socket, server_for, url_of
+from streams.errors import OperatorError
+from streams.kafka.topic_admin import ensure_topics
+from streams.settings import Settings, settings_of
+
+logger = structlog.get_logger(__name__)
+
+BIND: Final = "127.0.0.1"
+PORT: Final = 7100
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+CELL_PARTITION: Final = 0
+"""The one cell that this version serves; each further one is a `FollowedCell` of its own."""
+
+
+async def serve(settings: Settings, bind: str, port: int) -> None:
+    """Follow and serve until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
+    bootstrap = settings.kafka_brokers
+    if bootstrap is None:
+        raise OperatorError(
+            "The api process needs a Kafka.",
+            "KAFKA_BROKERS is not set; `flumina up` starts one and sets it.",
+            "Set it to host:port, or use `flumina up`.",
+        )
+    listener = listening_socket(bind, port)
+    try:
+        await ensure_topics(bootstrap, settings)
+        cell = FollowedCell(bootstrap, settings.topic_prefix, CELL_PARTITION)
+        files = SandboxFiles(SandboxReader())
+        hosts = LOOPBACK_NAMES if bind in LOOPBACK else frozenset[str]()
+        app: Starlette = web_app(cell, files, hosts=hosts)
+        url = url_of(listener)
+        server = server_for(app, lambda: print(f"ready {url}", flush=True))
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, _stop, server)
+        try:
+            await _serve_until_stopped(server, listener, cell)
+        finally:
+            await files.close()
+    finally:
+        listener.close()
+
+
+def _stop(server: Server) -> None:
+    server.should_exit = True
+
+
+async def _serve_until_stopped(server: Server, listener: socket.socket, cell: FollowedCell) -> None:
+    """Serve until told to stop, or until the fold's feed ends, which is an error."""
+    following = asyncio.create_task(cell.run())
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await asyncio.wait((following, serving), return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await asyncio.gather(serving, return_exceptions=True)
+    if following.done():
+        following.result()
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    serving.result()
+
+
+def run_api(settings: Settings, bind: str = BIND, port: int = PORT) -> int:
+    """Run the api process until a signal; its exit code."""
+    asyncio.run(serve(settings, bind, port))
+    return 0
+
+
+def _main(
+    bind: Annotated[str, typer.Option(help="Address to listen on.")] = BIND,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = PORT,
+) -> None:
+    """Follow a cell and serve its REST API. Settings: KAFKA_BROKERS, FLUMINA_TOPIC_PREFIX."""
+    try:
+        sys.exit(run_api(settings_of(os.environ), bind, port))
+    except OperatorError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    typer.run(_main)

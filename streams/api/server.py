@@ -1,0 +1,128 @@
+"""The HTTP server: uvicorn with limits that do not depend on a caller's good will.
+
+The one thing to know: what an application cannot see is limited here: the bytes and the time of a
+request's head, and the number of connections. Bodies and whole requests are limited in
+`connectors.web`.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import h11
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from streams.errors import OperatorError
+
+HEAD_BYTES_MAX: Final = 32 * 1024
+HEAD_S_MAX: Final = 10.0
+KEEP_ALIVE_S: Final = 15
+STOP_S_MAX: Final = 5
+CONNECTIONS_MAX: Final = 1_000
+BACKLOG: Final = 512
+
+
+class ImpatientProtocol(H11Protocol):
+    """HTTP/1.1 that closes a connection whose request's head does not arrive in time."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's signature
+        super().__init__(*args, **kwargs)
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take some bytes; wait on where they were a part of a head."""
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:
+            self._wait_for_head()
+        else:
+            self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer with the connection."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_S_MAX, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self) -> None:
+        self._head_timer = None
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """Serves until told to stop; signals are the business of whoever runs it."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone: uvicorn would raise them again after a clean stop."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        self._on_started()
+
+
+def listening_socket(bind: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one. Raises `OperatorError`."""
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((bind, port))
+    except OSError as error:
+        listener.close()
+        raise OperatorError(
+            f"The API cannot listen on {bind} port {port}: {error.strerror or error}.",
+            "Another process has the port, or the address is not of this computer.",
+            "Choose another with --port or --bind; port 0 takes a free one.",
+        ) from error
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address by which the socket is reached from this computer."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - a name, no bind
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def server_for(app: Starlette, on_started: Callable[[], None]) -> Server:
+    """The server for ``app``, with every limit set."""
+    config = uvicorn.Config(
+        app,
+        http=ImpatientProtocol,
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=STOP_S_MAX,
+        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+    )
+    return Server(config, on_started)

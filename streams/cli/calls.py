@@ -1,0 +1,183 @@
+"""The API's calls as commands use them: typed, and complete where the API answers in pages.
+
+The one thing to know: a request that changes something returns when the cell has answered it. Where
+the API gives a token instead, because the cell was slow, the call waits for the token and asks
+again; the cell takes the same request twice as one.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from scheduler.model.ids import TaskId, job_id_of
+from streams.cli.client import Answer, ApiConnection, ApiError, decoded, segment
+from streams.cli.shapes import (
+    History,
+    Job,
+    JobPage,
+    OrphanList,
+    Page,
+    Standing,
+    Taken,
+    Task,
+    TaskPage,
+    Why,
+)
+
+PAGE_SIZE: Final = 1_000
+LOG_PIECE_BYTES: Final = 64 * 1024
+JOBS: Final = "/api/v3/jobs"
+TASKS: Final = "/api/v3/tasks"
+ANY: Final = "Any"
+
+Query = Mapping[str, str | int | None]
+
+
+class LogPiece(msgspec.Struct, frozen=True):
+    """Some bytes of a task's output, and where to read on."""
+
+    data: bytes
+    next_offset: int
+    size: int
+
+
+def path_of(name: str) -> str:
+    """The path of the job or task of this name: a task's says of which job it is."""
+    kind = JOBS if job_id_of(TaskId(name)) is None else TASKS
+    return f"{kind}/{segment(name)}"
+
+
+class Api:
+    """One API."""
+
+    def __init__(self, connection: ApiConnection) -> None:
+        self.connection = connection
+
+    # Reads
+
+    def standing(self) -> Standing:
+        """How the cell stands; answered by a halted or leaderless cell as well."""
+        return decoded(self.connection.get("/api/v3/status"), Standing)
+
+    def state(self) -> bytes:
+        """The cell in numbers, as JSON."""
+        return self.connection.get("/api/flumina/state")
+
+    def job(self, job_id: str) -> Job:
+        """The job."""
+        return decoded(self.connection.get(f"{JOBS}/{segment(job_id)}"), Job)
+
+    def task(self, task_id: str) -> Task:
+        """The task."""
+        return decoded(self.connection.get(f"{TASKS}/{segment(task_id)}"), Task)
+
+    def jobs(self, query: Query) -> list[Job]:
+        """All jobs that the query lets through."""
+        return [job for body in self.pages(JOBS, query) for job in decoded(body, JobPage).items]
+
+    def tasks(self, query: Query) -> list[Task]:
+        """All tasks that the query lets through."""
+        return [task for body in self.pages(TASKS, query) for task in decoded(body, TaskPage).items]
+
+    def pages(self, path: str, query: Query) -> Iterator[bytes]:
+        """Every page, as JSON."""
+        cursor: str | None = None
+        while True:
+            body = self.connection.get(path, {**query, "pageSize": PAGE_SIZE, "cursor": cursor})
+            yield body
+            where = decoded(body, Page).pagination
+            if not where.has_more:
+                return
+            cursor = where.cursor
+
+    def why(self, name: str) -> Why:
+        """Why the job, task or orphan is where it is."""
+        return decoded(self.raw_of(name, "why"), Why)
+
+    def events(self, name: str, query: Query | None = None) -> History:
+        """What happened to the job or task."""
+        return decoded(self.raw_of(name, "events", query), History)
+
+    def raw_of(self, name: str, what: str, query: Query | None = None) -> bytes:
+        """``why`` or ``events`` of a name, as JSON; what is no job may be an orphan."""
+        path = path_of(name)
+        try:
+            return self.connection.get(f"{path}/{what}", query)
+        except ApiError as error:
+            if error.status != 404 or what != "why" or path.startswith(TASKS):
+                raise
+            try:
+                return self.connection.get(f"{TASKS}/{segment(name)}/{what}")
+            except ApiError:
+                raise error from None
+
+    def orphans(self) -> OrphanList:
+        """The tasks that run without history in the log."""
+        return decoded(self.connection.get("/api/flumina/orphans"), OrphanList)
+
+    def log(self, task_id: str, name: str, offset: int | None) -> LogPiece:
+        """A piece of the task's output from ``offset``, or the last one where that is None."""
+        where: Query = {"tail": "true"} if offset is None else {"offset": offset}
+        answer = self.connection.ask(
+            "GET", f"{TASKS}/{segment(task_id)}/log", {"file": name, **where}
+        )
+        headers = {key.lower(): value for key, value in answer.headers.items()}
+        begins = int(headers.get("x-flumina-log-offset", offset or 0))
+        ends = begins + len(answer.body)
+        return LogPiece(answer.body, ends, int(headers.get("x-flumina-log-size", ends)))
+
+    # Requests
+
+    def submit(self, descriptor: bytes, job_id: str | None, key: str) -> Taken:
+        """The job that the descriptor became."""
+        query: Query = {"jobId": job_id} if job_id else {}
+        return self._taken("POST", JOBS, query, descriptor, None if job_id else key)
+
+    def dry_run(self, descriptor: bytes, job_id: str | None) -> bytes:
+        """What the cell would make of the descriptor, as JSON; nothing is written."""
+        query: Query = {"dryRun": "true", "jobId": job_id}
+        return self.connection.send("POST", JOBS, query, descriptor).body
+
+    def scale(self, job_id: str, sizes: Mapping[str, int], why: str) -> Taken:
+        """The service whose bounds were changed."""
+        path = f"{JOBS}/{segment(job_id)}/capacityAttributes"
+        return self._taken("PUT", path, {"why": why or None}, msgspec.json.encode(sizes))
+
+    def kill(self, name: str, why: str, *, is_shrink: bool = False) -> Taken:
+        """The job or task whose end was taken."""
+        query: Query = {"why": why or None, "shrink": "true" if is_shrink else None}
+        return self._taken("DELETE", path_of(name), query)
+
+    def command(self, name: str, body: Mapping[str, object]) -> Taken:
+        """An operator's command that the cell has taken."""
+        return self._taken(
+            "POST", f"/api/flumina/commands/{name}", {}, msgspec.json.encode(dict(body))
+        )
+
+    def _taken(
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        raw: bytes | None = None,
+        key: str | None = None,
+    ) -> Taken:
+        answer = self.connection.send(method, path, query, raw, key)
+        if answer.status == 202:
+            self._until_passed(answer)
+            answer = self.connection.send(method, path, query, raw, key)
+        return decoded(answer.body, Taken)
+
+    def _until_passed(self, answer: Answer) -> None:
+        """Return when the cell has passed the request; `ApiError` if that takes too long."""
+        taken = decoded(answer.body, Taken)
+        try:
+            self.connection.get("/api/v3/status", {"atLeast": taken.token})
+        except ApiError as error:
+            raise ApiError(
+                f"The request about {taken.id} is written, but the cell has not answered yet.",
+                f"It is record {taken.token}. {error.what}",
+                "It will be taken; look later, for example with `flumina events`.",
+                exit_code=error.exit_code,
+            ) from error

@@ -1,0 +1,49 @@
+"""`flumina cell`: one process of the cell, as `up` and production start it.
+
+The one thing to know: it ends with code 3 when its leadership is over, and whoever keeps it running
+starts it again at once; nothing of an old leadership can linger in memory.
+"""
+
+import asyncio
+import sys
+
+import msgspec
+
+from scheduler.model.policy import Policy, changed_policy
+from streams.cell.main import CellOptions, CellProcess, options_of, run_until_signal
+from streams.cli.common import (
+    DataDirOption,
+    PolicyOption,
+    data_dir_of,
+    policy_numbers,
+    refuse_many_cells,
+    settings_here,
+)
+from streams.kafka.generations import ensure_generations
+from streams.kafka.topic_admin import ensure_topics
+from streams.settings import Settings
+
+
+def cell(data_dir: DataDirOption = None, policy: PolicyOption = None) -> None:
+    """Run one process of the cell in the foreground: it leads, or stands by to lead.
+
+    Wants KAFKA_BROKERS and MESOS_MASTER. Ends with code 3 when it leads no longer; whoever keeps
+    it running starts it again at once.
+
+    Example: KAFKA_BROKERS=kafka:9092 MESOS_MASTER=mesos:5050 flumina cell
+    """
+    settings = settings_here()
+    refuse_many_cells(settings)
+    options = msgspec.structs.replace(
+        options_of(settings),
+        data_dir=data_dir_of(settings, data_dir),
+        policy=changed_policy(Policy(), policy_numbers(policy)),
+    )
+    sys.exit(asyncio.run(_run(options, settings)))
+
+
+async def _run(options: CellOptions, settings: Settings) -> int:
+    await ensure_topics(options.bootstrap, settings)
+    await ensure_generations(options.bootstrap, options.topic_prefix, settings.cells)
+    process = CellProcess(options)
+    return await run_until_signal(process, lambda: print(f"ready {options.candidate}", flush=True))

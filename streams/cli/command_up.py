@@ -1,0 +1,84 @@
+"""`flumina up`: everything on this computer, kept running until Ctrl-C.
+
+The one thing to know: `up` is for one computer. Elsewhere `flumina cell` and `flumina api` are run
+by whatever keeps services running there, with a Kafka and a Mesos named by the environment.
+"""
+
+from typing import Annotated, Final
+
+import typer
+
+from streams.cli.common import (
+    DataDirOption,
+    PolicyOption,
+    data_dir_of,
+    policy_numbers,
+    refuse_many_cells,
+    settings_here,
+)
+from streams.cli.interrupts import interruptible
+from streams.cli.render import errors, out, plain
+from streams.supervise.up import Up, UpOptions
+
+CHANGES_POLL_S: Final = 0.5
+
+
+def up(  # noqa: PLR0917 - typer gives every option by its name
+    data_dir: DataDirOption = None,
+    cells: Annotated[
+        int, typer.Option("--cell-processes", min=1, max=9, help="One leads, the others stand by.")
+    ] = 1,
+    agents: Annotated[int, typer.Option(min=1, max=64, help="Agents of the dev cluster.")] = 2,
+    ping_timeout: Annotated[
+        str, typer.Option(metavar="TIME", help="Ping time-out of the dev cluster's agents.")
+    ] = "15s",
+    policy: PolicyOption = None,
+    api_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the API; default 7100 if free.")
+    ] = None,
+) -> None:
+    """Bring everything up on this computer, and keep it running until Ctrl-C.
+
+    Starts Kafka (unless KAFKA_BROKERS is set), a dev cluster (unless MESOS_MASTER is set), the
+    cell's processes and the API. What ends is started again.
+
+    Example: flumina up --agents 3
+    """
+    settings = settings_here()
+    refuse_many_cells(settings)
+    options = UpOptions(
+        settings=settings,
+        data_dir=data_dir_of(settings, data_dir),
+        cell_processes=cells,
+        agents=agents,
+        ping_timeout=ping_timeout,
+        policy=policy_numbers(policy),
+        api_port=api_port,
+    )
+    with interruptible():
+        running = Up(options, errors())
+        try:
+            _run(running)
+        except KeyboardInterrupt:
+            errors().print("Stopping …")
+        finally:
+            running.stop()
+
+
+def _run(running: Up) -> None:
+    """Start, tell what is where, and tell what happens to the parts."""
+    console = out()
+
+    def ready(part: str, address: str, seconds: float) -> None:
+        console.print(f"{seconds:6.1f} s  {part:<12} {plain(address)}", markup=False)
+
+    view = running.start(ready)
+    console.print(
+        f"\nflumina is up: {view.api}, data and logs under {view.data_dir}\n"
+        "Try: flumina submit docs/examples/service-5.json, flumina tasks, flumina doctor\n"
+        "Ctrl-C stops everything.",
+        markup=False,
+    )
+    while True:
+        for event in running.changed(CHANGES_POLL_S):
+            console.print(f"{event.part} {event.what}: {plain(event.text)}", markup=False)

@@ -1,0 +1,183 @@
+"""`why`, `events`, `state`, `orphans`: what happened, and what led to it.
+
+The one thing to know: every line has the address of an event in the cell log. Whoever doubts a
+sentence reads the event.
+"""
+
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+
+from streams.cli.calls import Api
+from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
+from streams.cli.render import cell_text, clock, out, plain, print_json, state_text, table
+from streams.cli.shapes import Line, Why
+from streams.errors import OperatorError
+
+NameArgument = Annotated[str, typer.Argument(metavar="TASK|JOB", help="The id of a task or job.")]
+
+
+def why(
+    name: NameArgument,
+    as_json: JsonOption = False,
+    api: ApiOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Say why a task or job is where it is, with the chain of causes.
+
+    Example: flumina why hello-worker-3-4
+    """
+    there = Api(api_here(api, data_dir))
+    if as_json:
+        print_json(orjson.loads(there.raw_of(name, "why")))
+    else:
+        print_why(there.why(name), out())
+
+
+def print_why(found: Why, console: Console) -> None:
+    """Print the answer: sentences, then the chain."""
+    heading = cell_text(f"{found.kind} {found.id}: ", "bold")
+    heading.append_text(state_text(found.state, found.reason))
+    if found.hostname:
+        heading.append(plain(f" on {found.hostname}"))
+    console.print(heading)
+    if found.stale:
+        console.print(cell_text(f"This may be old: {found.stale}.", "yellow"))
+    for sentence in found.sentences:
+        console.print(cell_text(f"  {sentence}"))
+    if found.predecessors:
+        console.print(cell_text(f"  In place of: {', '.join(found.predecessors)}."))
+    if found.replaced_by:
+        console.print(cell_text(f"  In its place: {found.replaced_by}."))
+    if found.chain_dropped:
+        console.print(cell_text(f"  {found.chain_dropped} links of the chain are only in the log."))
+    rows = [
+        (clock(each.at_ms), each.address, each.task_id, each.text, each.cause)
+        for each in found.chain
+    ]
+    console.print()
+    console.print(table("", ("time", "address", "task", "what", "because of"), rows))
+
+
+def events(
+    name: NameArgument,
+    with_tasks: Annotated[
+        bool, typer.Option("--tasks", help="Of a job: with what happened to its tasks.")
+    ] = False,
+    as_json: JsonOption = False,
+    api: ApiOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """List what happened to a task or job, oldest first.
+
+    Example: flumina events hello-worker-3-4
+    """
+    there = Api(api_here(api, data_dir))
+    query = {"tasks": "true"} if with_tasks else None
+    if as_json:
+        print_json(orjson.loads(there.raw_of(name, "events", query)))
+        return
+    found = there.events(name, query)
+    rows = [_event_row(each, with_tasks=with_tasks) for each in found.lines]
+    task = ("task",) if with_tasks else ()
+    columns = ("time", "address", *task, "what", "state", "host", "by", "because of")
+    out().print(table("", columns, rows))
+    if found.dropped:
+        out().print(cell_text(f"{found.dropped} further lines are only in the log."))
+
+
+def _event_row(line: Line, *, with_tasks: bool) -> tuple[object, ...]:
+    what = f"{line.mesos_state} " if line.mesos_state else ""
+    what += line.what if not what else ""
+    details = [each for each in (line.mesos_reason, line.message, line.wake) if each]
+    text = f"{what.strip()}: {'; '.join(details)}" if details else what.strip()
+    if line.count > 1:
+        text += f" ({line.count} times, last at {line.last_address})"
+    task = (line.task_id,) if with_tasks else ()
+    return (
+        clock(line.at_ms),
+        line.address,
+        *task,
+        text,
+        state_text(line.state, line.reason),
+        line.hostname or line.host_id,
+        line.actor,
+        line.cause or line.source,
+    )
+
+
+def state(
+    as_json: JsonOption = False, api: ApiOption = None, data_dir: DataDirOption = None
+) -> None:
+    """Show how the cell stands: its leader, its numbers, and whether what is shown is current.
+
+    Example: flumina state
+    """
+    there = Api(api_here(api, data_dir))
+    standing, numbers = there.standing(), orjson.loads(there.state())
+    if as_json:
+        print_json({"standing": orjson.loads(there.connection.get("/api/v3/status")), **numbers})
+        return
+    console = out()
+    silent = standing.leader_silent_ms
+    heard = "never heard" if silent is None else f"heard {silent} ms ago"
+    place = f"{standing.cell}/{standing.generation}:{standing.offset}"
+    console.print(cell_text(f"cell {place}, leader {standing.leader or '-'} ({heard})"))
+    if standing.halt:
+        console.print(cell_text(standing.halt, "bold red"))
+    elif standing.stale:
+        console.print(cell_text(f"This may be old: {standing.stale}.", "yellow"))
+    console.print(table("", ("what", "value"), _flat(numbers)))
+
+
+def _flat(value: object, path: str = "") -> list[tuple[str, object]]:
+    """The leaves of nested JSON, each with its path."""
+    if isinstance(value, dict):
+        return [
+            leaf
+            for name, each in value.items()
+            for leaf in _flat(each, f"{path}.{name}" if path else str(name))
+        ]
+    if isinstance(value, list):
+        return [(path, ", ".join(map(str, value)) or "-")]
+    return [(path, "-" if value is None or value == "" else value)]
+
+
+def orphans(
+    forget: Annotated[
+        str | None, typer.Option(metavar="TASK", help="It was dealt with; show it no longer.")
+    ] = None,
+    why: WhyOption = "",
+    as_json: JsonOption = False,
+    api: ApiOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """List tasks that run without history in the log; flumina never ends one by itself.
+
+    Example: flumina orphans --forget job-x-worker-0-1 --why "ended by hand"
+    """
+    there = Api(api_here(api, data_dir))
+    if forget is not None:
+        there.command("forget-orphan", {"taskId": forget, "why": needed_why(why)})
+    if as_json:
+        print_json(orjson.loads(there.connection.get("/api/flumina/orphans")))
+        return
+    rows = [
+        (each.task_id, each.state, each.hostname or each.host_id, clock(each.first_seen_at_ms))
+        for each in there.orphans().items
+    ]
+    found = table("", ("task", "state", "host", "first seen"), rows)
+    out().print(found if rows else "There are no orphans.")
+
+
+def needed_why(why: str) -> str:
+    """The reason, if one was given; raises `OperatorError` else."""
+    if not why.strip():
+        raise OperatorError(
+            "No reason was given.",
+            "What an operator orders is written into the log, with who and why.",
+            "Add --why REASON.",
+        )
+    return why

@@ -1,0 +1,124 @@
+"""What commands share: their options, the settings, and the way to the API.
+
+The one thing to know: the API is found in this order: `--api`, `FLUMINA_API`, the `up` that runs on
+the data directory, and last the only one that runs on a directory below it (a demo).
+"""
+
+import os
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scheduler.model.policy import Policy, changed_policy
+from streams.cli.client import EXIT_UNAVAILABLE, ApiConnection, ApiError
+from streams.errors import OperatorError
+from streams.settings import Settings, settings_of
+from streams.supervise.up_file import UpView, running_ups
+
+ApiOption = Annotated[
+    str | None,
+    typer.Option("--api", metavar="URL", help="The API to ask; default FLUMINA_API, or what runs."),
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="DIR", help="Data directory; default FLUMINA_DATA."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+PolicyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--policy",
+        metavar="NAME=VALUE",
+        help="A number that a new cell decides by; may be repeated. `flumina policy` lists them.",
+    ),
+]
+WhyOption = Annotated[
+    str, typer.Option("--why", metavar="REASON", help="The reason, as it is written into the log.")
+]
+
+
+def settings_here() -> Settings:
+    """The settings of this process' environment."""
+    return settings_of(os.environ)
+
+
+def data_dir_of(settings: Settings, data_dir: Path | None) -> Path:
+    """The data directory that a command means."""
+    return (data_dir or settings.data_dir).absolute()
+
+
+def running_here(settings: Settings, data_dir: Path | None) -> UpView | None:
+    """The `up` that a command means when it names none; raises `ApiError` if several could be."""
+    directory = data_dir_of(settings, data_dir)
+    running = [each for each in running_ups(directory) if each.api]
+    own = [each for each in running if Path(each.data_dir) == directory]
+    if not running:
+        return None
+    if own or len(running) == 1:
+        return (own or running)[0]
+    places = ", ".join(f"{each.data_dir} ({each.api})" for each in running)
+    raise ApiError(
+        f"Several of them run: {places}.",
+        "It is not clear which one is meant.",
+        "Name one with --data-dir or --api.",
+    )
+
+
+def api_here(api: str | None, data_dir: Path | None = None) -> ApiConnection:
+    """A connection to the API that a command means."""
+    settings = settings_here()
+    url = api or settings.api_url
+    if url is None:
+        found = running_here(settings, data_dir)
+        if found is None:
+            raise ApiError(
+                f"Nothing runs on {data_dir_of(settings, data_dir)}.",
+                "`flumina up` was not started there, or has ended.",
+                "Start it, or name an API with --api or FLUMINA_API.",
+                exit_code=EXIT_UNAVAILABLE,
+            )
+        url = found.api
+    return ApiConnection(url, settings.actor)
+
+
+def refuse_many_cells(settings: Settings) -> None:
+    """Return if there is one cell; raises `OperatorError` for more, which are not there yet."""
+    if settings.cells != 1:
+        raise OperatorError(
+            f"FLUMINA_CELLS is {settings.cells}.",
+            "This release runs one cell; topics for more can be made, but nobody would lead them.",
+            "Unset FLUMINA_CELLS.",
+        )
+
+
+def policy_numbers(texts: list[str] | None) -> dict[str, int]:
+    """The names and numbers of ``NAME=VALUE`` texts, checked against the known policies."""
+    numbers: dict[str, int] = {}
+    for text in texts or ():
+        name, _, value = text.partition("=")
+        if not value.strip().removeprefix("-").isdecimal():
+            raise OperatorError(
+                f"{text!r} sets no policy.",
+                "A policy is a name and a whole number.",
+                "Write for example unreachable_timeout_ms=3000; `flumina policy` lists them.",
+            )
+        numbers[name.strip()] = int(value)
+    try:
+        changed_policy(Policy(), numbers)
+    except ValueError as error:
+        raise OperatorError(
+            f"This policy cannot be set: {error}.",
+            "A name is misspelt, or a number is out of range.",
+            "`flumina policy` lists the names with their present numbers.",
+        ) from error
+    return numbers
+
+
+def version() -> str:
+    """The version of this flumina, or where it runs from if it is not installed."""
+    try:
+        return metadata.version("flumina")
+    except metadata.PackageNotFoundError:
+        return "not installed"

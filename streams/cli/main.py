@@ -1,0 +1,179 @@
+"""The command `flumina`: which commands there are, and where each one lives.
+
+The one thing to know: a command's module is imported only when that command runs, so that
+`flumina --help` does not wait for Kafka's client or NumPy. A new command is a row of `COMMANDS`.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module, metadata
+from typing import Annotated, NamedTuple
+
+import typer
+from rich.console import Console
+
+from streams.errors import OperatorError
+
+
+class Command(NamedTuple):
+    """One row: the word, the line of help, and `module:name` of a function or a `typer.Typer`."""
+
+    name: str
+    target: str
+    help: str
+    # For a command that hands its words on: also `--help` and what else looks like an option.
+    takes_all_words: bool = False
+
+
+COMMANDS = (
+    Command(
+        "up",
+        "streams.cli.command_up:up",
+        "Bring everything up on this computer, and keep it running until Ctrl-C.",
+    ),
+    Command(
+        "demo",
+        "streams.cli.command_demo:demo",
+        "Bring everything up, run some jobs, kill a host, and show what happened and why.",
+    ),
+    Command(
+        "submit",
+        "streams.cli.commands_jobs:submit",
+        "Submit a job from a file.",
+    ),
+    Command("jobs", "streams.cli.commands_jobs:jobs", "List the jobs."),
+    Command("tasks", "streams.cli.commands_jobs:tasks", "List the tasks."),
+    Command("logs", "streams.cli.command_logs:logs", "Print what a task has written."),
+    Command("scale", "streams.cli.commands_jobs:scale", "Change the size of a service."),
+    Command("kill", "streams.cli.commands_jobs:kill", "End a job or a task."),
+    Command(
+        "why",
+        "streams.cli.commands_explain:why",
+        "Say why a task or job is where it is, with the chain of causes.",
+    ),
+    Command(
+        "events",
+        "streams.cli.commands_explain:events",
+        "List what happened to a task or job.",
+    ),
+    Command("state", "streams.cli.commands_explain:state", "Show how the cell stands."),
+    Command(
+        "orphans",
+        "streams.cli.commands_explain:orphans",
+        "List tasks that run without history in the log.",
+    ),
+    Command(
+        "skip",
+        "streams.cli.commands_operate:skip",
+        "Let a halted fold pass one record that it cannot apply.",
+    ),
+    Command(
+        "policy",
+        "streams.cli.commands_operate:policy",
+        "Show the numbers that the cell decides by, or change some.",
+    ),
+    Command(
+        "doctor",
+        "streams.cli.command_doctor:doctor",
+        "Check this computer, Kafka, the cell and Mesos, and say what to do.",
+    ),
+    Command(
+        "cell",
+        "streams.cli.command_cell:cell",
+        "Run one process of the cell in the foreground.",
+    ),
+    Command("api", "streams.cli.command_api:api", "Serve the REST API in the foreground."),
+    Command(
+        "dev-cluster",
+        "streams.cli.dev_cluster:app",
+        "A Mesos-compatible master and agents that really run tasks, for development.",
+    ),
+    Command(
+        "test",
+        "streams.cli.run_tests:run_tests",
+        "Run the tests of this checkout; all arguments go to pytest.",
+        takes_all_words=True,
+    ),
+)
+
+ALL_WORDS = {
+    "allow_extra_args": True,
+    "ignore_unknown_options": True,
+    "help_option_names": [],
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that the arguments name, and leave with its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app_for(words)(args=words, prog_name="flumina")
+    except OperatorError as error:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"[bold red]flumina:[/] {_escaped(error.what)}")
+        console.print(_escaped(f"{error.cause} {error.remedy}"))
+        sys.exit(error.exit_code)
+
+
+def _escaped(text: str) -> str:
+    # What an error quotes may contain what rich would take for its own markup.
+    return text.replace("[", "\\[")
+
+
+def app_for(words: Sequence[str]) -> typer.Typer:
+    """The command line, with the one command imported that these words name."""
+    app = typer.Typer(
+        help="An event-sourced control plane for containers.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+    )
+    app.callback()(_root)
+    named = next((word for word in words if not word.startswith("-")), None)
+    for command in COMMANDS:
+        if command.name == named:
+            _add(app, command)
+        else:
+            app.command(command.name, help=command.help)(_not_imported)
+    return app
+
+
+def _add(app: typer.Typer, command: Command) -> None:
+    target = load(command)
+    if isinstance(target, typer.Typer):
+        app.add_typer(target, name=command.name)
+    elif command.takes_all_words:
+        app.command(command.name, context_settings=ALL_WORDS)(target)
+    else:
+        app.command(command.name)(target)
+
+
+def load(command: Command) -> typer.Typer | Callable[..., None]:
+    """The function or the `typer.Typer` that a row names."""
+    module, _, name = command.target.partition(":")
+    target: typer.Typer | Callable[..., None] = getattr(import_module(module), name)
+    return target
+
+
+def _not_imported() -> None:
+    raise AssertionError("the help of a command that was not asked for is all there is of it")
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"flumina {metadata.version('flumina')}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_print_version),
+    ] = False,
+) -> None:
+    """Every submission, offer, state change and decision is a Kafka event."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""What commands read of the API's answers: the fields that they show, and no more.
+
+The one thing to know: a field that is missing has a default and one that is new is left out, so a
+command of this release reads the answers of the next. `--json` prints answers as they came.
+"""
+
+import msgspec
+
+
+class Shape(msgspec.Struct, frozen=True, rename="camel"):
+    """The base of all shapes: names as the API writes them."""
+
+
+class Status(Shape, frozen=True):
+    """A state that a job or task has or had."""
+
+    state: str = ""
+    reason_code: str = ""
+    reason_message: str = ""
+    timestamp: int = 0
+
+
+class Capacity(Shape, frozen=True):
+    """The bounds of a service."""
+
+    min: int = 0
+    desired: int = 0
+    max: int = 0
+
+
+class Batch(Shape, frozen=True):
+    """What makes a job a batch job."""
+
+    size: int = 0
+
+
+class Service(Shape, frozen=True):
+    """What makes a job a service."""
+
+    capacity: Capacity = Capacity()
+
+
+class Owner(Shape, frozen=True):
+    """Whose job it is."""
+
+    team_email: str = ""
+
+
+class Descriptor(Shape, frozen=True):
+    """What was submitted, as far as it is shown."""
+
+    owner: Owner = Owner()
+    application_name: str = ""
+    batch: Batch | None = None
+    service: Service | None = None
+
+    @property
+    def kind(self) -> str:
+        """``batch`` or ``service``."""
+        return "service" if self.service else "batch"
+
+    @property
+    def desired(self) -> int:
+        """How many tasks are wanted."""
+        if self.service:
+            return self.service.capacity.desired
+        return self.batch.size if self.batch else 0
+
+
+class Job(Shape, frozen=True):
+    """A job."""
+
+    id: str
+    job_descriptor: Descriptor = Descriptor()
+    status: Status = Status()
+    status_history: tuple[Status, ...] = ()
+
+
+class Task(Shape, frozen=True):
+    """A task."""
+
+    id: str
+    job_id: str = ""
+    task_context: dict[str, str] = {}
+    status: Status = Status()
+    status_history: tuple[Status, ...] = ()
+
+    @property
+    def host(self) -> str:
+        """Its host's name, or empty."""
+        return self.task_context.get("agent.host", "")
+
+    @property
+    def host_id(self) -> str:
+        """Its host's id, or empty."""
+        return self.task_context.get("agent.instanceId", "")
+
+    @property
+    def index(self) -> int:
+        """Its place in its job."""
+        return int(self.task_context.get("task.index", "-1"))
+
+    @property
+    def resubmit_of(self) -> str:
+        """The task in whose place it stands, or empty."""
+        return self.task_context.get("task.resubmitOf", "")
+
+    @property
+    def address(self) -> str:
+        """Where in the log its last change stands."""
+        return self.task_context.get("flumina.address", "")
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it ended."""
+        return self.status.state == "Finished"
+
+
+class Pagination(Shape, frozen=True):
+    """Where a page stands."""
+
+    has_more: bool = False
+    total_items: int = 0
+    cursor: str = ""
+
+
+class Page(Shape, frozen=True):
+    """A page of anything."""
+
+    pagination: Pagination = Pagination()
+
+
+class JobPage(Shape, frozen=True):
+    """A page of jobs."""
+
+    items: tuple[Job, ...] = ()
+
+
+class TaskPage(Shape, frozen=True):
+    """A page of tasks."""
+
+    items: tuple[Task, ...] = ()
+
+
+class Taken(Shape, frozen=True):
+    """The answer to a request: what it was about, and a token where it is not passed yet."""
+
+    id: str
+    token: str = ""
+
+
+class Standing(Shape, frozen=True):
+    """How the cell stands, and how well the API knows it."""
+
+    is_healthy: bool = False
+    cell: str = ""
+    generation: str = ""
+    leader: str = ""
+    epoch: int = -1
+    offset: int = -1
+    lag_records: int = 0
+    leader_silent_ms: int | None = None
+    stale: str = ""
+    halt: str = ""
+
+
+class Line(Shape, frozen=True):
+    """A line of a history."""
+
+    address: str
+    at_ms: int = 0
+    what: str = ""
+    task_id: str = ""
+    state: str = ""
+    reason: str = ""
+    message: str = ""
+    host_id: str = ""
+    hostname: str = ""
+    actor: str = ""
+    source: str = ""
+    cause: str = ""
+    proposal: str = ""
+    mesos_state: str = ""
+    mesos_reason: str = ""
+    wake: str = ""
+    count: int = 1
+    last_address: str = ""
+
+
+class History(Shape, frozen=True):
+    """A history, oldest line first."""
+
+    id: str
+    lines: tuple[Line, ...] = ()
+    dropped: int = 0
+
+
+class Link(Shape, frozen=True):
+    """A link of a chain of causes."""
+
+    address: str
+    at_ms: int = 0
+    text: str = ""
+    task_id: str = ""
+    cause: str = ""
+
+
+class Why(Shape, frozen=True):
+    """Why a job or task is where it is."""
+
+    kind: str
+    id: str
+    state: str = ""
+    reason: str = ""
+    hostname: str = ""
+    sentences: tuple[str, ...] = ()
+    chain: tuple[Link, ...] = ()
+    chain_dropped: int = 0
+    predecessors: tuple[str, ...] = ()
+    replaced_by: str = ""
+    stale: str = ""
+
+
+class Orphan(Shape, frozen=True):
+    """A task that runs without history in the log."""
+
+    task_id: str
+    host_id: str | None = None
+    hostname: str = ""
+    state: str = ""
+    first_seen_at_ms: int = 0
+    address: str = ""
+
+
+class OrphanList(Shape, frozen=True):
+    """All orphans."""
+
+    items: tuple[Orphan, ...] = ()

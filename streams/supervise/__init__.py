@@ -1,0 +1,1 @@
+"""Starts and keeps the processes of one installation: Kafka, dev cluster, cells, API."""

@@ -1,0 +1,47 @@
+"""Which ports an `up` uses: the same as last time where that is possible.
+
+The one thing to know: these ports lie below those that the system hands out by itself (32768 and
+up on Linux), so that a connection of another program does not take one while nobody listens.
+"""
+
+import secrets
+
+from streams.errors import OperatorError
+from streams.kafka.ports import free_ports, is_free
+
+API_PORT = 7100
+"""Where the API of the first `up` of a computer is found; the next one takes any free port."""
+BLOCKS_FROM, BLOCKS_TO = 20_000, 30_000
+"""Below the ports that the dev cluster's agents offer to tasks (31000 and up)."""
+BLOCK_ATTEMPTS = 200
+
+
+def api_port(wanted: int | None) -> int:
+    """The port for the API: the one asked for, or else the usual one, or else any free one."""
+    if wanted is not None:
+        if not is_free(wanted):
+            raise OperatorError(
+                f"Port {wanted} of 127.0.0.1 is in use.",
+                "Another program listens there, perhaps another `up`.",
+                "End that program or choose another --api-port.",
+            )
+        return wanted
+    return API_PORT if is_free(API_PORT) else free_ports(1)[0]
+
+
+def block_is_free(first: int, count: int) -> bool:
+    """Whether a server could listen on each of these neighbouring ports."""
+    return all(is_free(port) for port in range(first, first + count))
+
+
+def free_block(count: int) -> int:
+    """The first of so many neighbouring ports that nobody listens on at this moment."""
+    for _ in range(BLOCK_ATTEMPTS):
+        first = BLOCKS_FROM + secrets.randbelow(BLOCKS_TO - BLOCKS_FROM - count)
+        if block_is_free(first, count):
+            return first
+    raise OperatorError(
+        f"No {count} neighbouring free ports were found from {BLOCKS_FROM} to {BLOCKS_TO}.",
+        "Other programs use nearly all of them.",
+        "End some, or start a dev cluster yourself and name it with MESOS_MASTER.",
+    )

@@ -1,0 +1,262 @@
+"""`Up`: everything that one installation on one computer needs, started in order and kept.
+
+The one thing to know: all parts are guarded children. However this process ends, they end too;
+when it is asked to end, they end in order: first who speaks to others (API, cells), then the dev
+cluster and Kafka.
+"""
+
+import asyncio
+import os
+import queue
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from connectors.devcluster.node import ClusterConfig
+from streams.clock import now_ms
+from streams.kafka.embedded import EmbeddedKafka
+from streams.kafka.generations import ensure_generations
+from streams.kafka.installation import ensure_installed
+from streams.kafka.start_cache import ensure_start_cache
+from streams.kafka.topic_admin import ensure_topics
+from streams.settings import Settings
+from streams.supervise.keeper import Event, Keeper
+from streams.supervise.log_file import LogFile
+from streams.supervise.parts import (
+    KafkaPart,
+    Part,
+    Program,
+    ReadyLine,
+    after_ready_word,
+    child_environment,
+)
+from streams.supervise.ports import api_port, block_is_free, free_block
+from streams.supervise.up_file import (
+    DevClusterView,
+    UpLock,
+    UpView,
+    forget_up_file,
+    write_up_file,
+)
+
+FIRST_START_TIMEOUT_S = 150.0
+# What the guards allow a part between SIGTERM and SIGKILL. The dev cluster gives its tasks a
+# second and itself four.
+STOP_TIMEOUT_S = 10.0
+UP_VERSION = 1
+DEV_CLUSTER_READY = "dev cluster ready: master http://"
+
+
+class UpOptions(msgspec.Struct, frozen=True):
+    """What to bring up."""
+
+    settings: Settings
+    data_dir: Path
+    cell_processes: int = 1
+    agents: int = 2
+    ping_timeout: str = "15s"
+    policy: Mapping[str, int] = {}
+    """Numbers that a cell which begins here decides by, instead of the usual ones."""
+    api_port: int | None = None
+
+
+Notice = Callable[[str, str, float], None]
+"""Told of each part that became ready: its name, its address, and how long that took."""
+
+
+def no_notice(part: str, address: str, seconds: float) -> None:
+    """Tells nobody."""
+
+
+class Up:
+    """All parts of one installation: `start`, then `changed` while it runs, `stop` in any case."""
+
+    def __init__(self, options: UpOptions, console: Console) -> None:
+        self.options = options
+        self.data_dir = options.data_dir.absolute()
+        self._events: queue.Queue[Event] = queue.Queue()
+        self._console = console
+        self._lock = UpLock(self.data_dir)
+        self._keepers: dict[str, Keeper] = {}
+        self._started_at_ms = 0
+        self._kafka = options.settings.kafka_brokers or ""
+        self._masters = options.settings.mesos_masters or ()
+        self._dev_cluster: DevClusterView | None = None
+        self._api = ""
+
+    @property
+    def view(self) -> UpView:
+        """What runs now, and where."""
+        return UpView(
+            version=UP_VERSION,
+            pid=os.getpid(),
+            started_at_ms=self._started_at_ms,
+            data_dir=str(self.data_dir),
+            api=self._api,
+            kafka=self._kafka,
+            topic_prefix=self.options.settings.topic_prefix,
+            mesos=self._masters,
+            dev_cluster=self._dev_cluster,
+            parts=tuple(each.view for each in self._keepers.values()),
+        )
+
+    def start(self, notice: Notice = no_notice) -> UpView:
+        """Everything, ready; raises `OperatorError` when something cannot be started.
+
+        The caller calls `stop` in either case.
+        """
+        self._started_at_ms = now_ms()
+        self._lock.acquire()
+        first = []
+        if not self.options.settings.kafka_brokers:
+            self._prepare_kafka()
+            first.append(self._keep(self._kafka_part()))
+        if not self.options.settings.mesos_masters:
+            first.append(self._keep(self._dev_cluster_part()))
+        addresses = self._until_ready(first, notice)
+        self._kafka = addresses.get("kafka", self._kafka)
+        if "dev-cluster" in addresses:
+            self._masters = (addresses["dev-cluster"],)
+        began_s = time.monotonic()
+        asyncio.run(self._ensure_topics())
+        notice("topics", "created or as they have to be", time.monotonic() - began_s)
+        second = [self._keep(self._cell_part(number + 1)) for number in self._cell_numbers()]
+        second.append(self._keep(self._api_part()))
+        self._api = self._until_ready(second, notice)["api"]
+        write_up_file(self.view)
+        return self.view
+
+    def changed(self, timeout_s: float) -> list[Event]:
+        """What has happened to parts since the last call, waiting a while for the first of it."""
+        try:
+            events = [self._events.get(timeout=timeout_s)]
+        except queue.Empty:
+            return []
+        while not self._events.empty():
+            events.append(self._events.get_nowait())
+        write_up_file(self.view)
+        return events
+
+    def stop(self) -> None:
+        """End every part, in order, and return when all have ended; twice is once."""
+        names = list(self._keepers)
+        speakers = [name for name in names if name == "api" or name.startswith("cell-")]
+        for group in (speakers, [name for name in names if name not in speakers]):
+            for name in group:
+                self._keepers[name].ask_to_end()
+            for name in group:
+                self._keepers[name].end()
+        if self._started_at_ms:
+            forget_up_file(self.data_dir)
+        self._lock.release()
+
+    def _cell_numbers(self) -> range:
+        return range(self.options.cell_processes)
+
+    def _keep(self, part: Part) -> Keeper:
+        keeper = Keeper(part, self._events.put)
+        self._keepers[part.name] = keeper
+        keeper.begin()
+        return keeper
+
+    def _until_ready(self, keepers: list[Keeper], notice: Notice) -> dict[str, str]:
+        """The addresses by name; the first one that fails ends the wait."""
+        began_s = time.monotonic()
+        waiting = list(keepers)
+        addresses: dict[str, str] = {}
+        while waiting:
+            spent_s = time.monotonic() - began_s
+            is_late = spent_s > FIRST_START_TIMEOUT_S
+            for keeper in [each for each in waiting if each.is_settled or is_late]:
+                addresses[keeper.part.name] = keeper.address(timeout_s=0)
+                notice(keeper.part.name, addresses[keeper.part.name], spent_s)
+                waiting.remove(keeper)
+            time.sleep(0.02)
+        return addresses
+
+    def _prepare_kafka(self) -> None:
+        """Download and warm up in this thread, where Ctrl-C is heard."""
+        installation = ensure_installed(self.options.settings.cache_dir, self._console)
+        ensure_start_cache(installation, self._console)
+
+    def _kafka_part(self) -> Part:
+        settings = self.options.settings
+        return KafkaPart(
+            EmbeddedKafka(
+                self.data_dir / "kafka", cache_dir=settings.cache_dir, console=self._console
+            )
+        )
+
+    def _dev_cluster_part(self) -> Part:
+        options = self.options
+        directory = self.data_dir / "dev-cluster"
+        port = _dev_cluster_port(directory, options.agents + 1)
+        self._dev_cluster = DevClusterView(port, str(directory), options.agents)
+        command = [
+            *("-m", "streams.cli.dev_cluster", "--port", str(port)),
+            *("--agents", str(options.agents), "--data-dir", str(directory)),
+            *("--ping-timeout", options.ping_timeout),
+        ]
+        return self._program("dev-cluster", command, {}, _dev_cluster_address)
+
+    def _cell_part(self, number: int) -> Part:
+        policy = [f"--policy={name}={value}" for name, value in self.options.policy.items()]
+        name = f"cell-{number}"
+        command = ["-m", "streams.cli.main", "cell", *policy]
+        # Each has a directory of its own, for the tables that Faust keeps.
+        own = {"FLUMINA_CANDIDATE": name, "FLUMINA_DATA": str(self.data_dir / name)}
+        return self._program(name, command, own)
+
+    def _api_part(self) -> Part:
+        port = api_port(self.options.api_port)
+        return self._program("api", ["-m", "streams.cli.main", "api", "--port", str(port)], {})
+
+    def _program(
+        self,
+        name: str,
+        arguments: list[str],
+        environment: dict[str, str],
+        ready_line: ReadyLine = after_ready_word,
+    ) -> Part:
+        settings = self.options.settings
+        common = {
+            "KAFKA_BROKERS": self._kafka,
+            "MESOS_MASTER": ",".join(self._masters),
+            "FLUMINA_DATA": str(self.data_dir),
+            "FLUMINA_TOPIC_PREFIX": settings.topic_prefix,
+            "FLUMINA_CACHE": str(settings.cache_dir),
+        }
+        return Program(
+            name,
+            # -P: the working directory is no place to import from.
+            [sys.executable, "-P", *arguments],
+            child_environment(common | environment),
+            LogFile(self.data_dir / "logs" / f"{name}.log"),
+            stop_timeout_s=STOP_TIMEOUT_S,
+            ready_line=ready_line,
+        )
+
+    async def _ensure_topics(self) -> None:
+        settings = self.options.settings
+        await ensure_topics(self._kafka, settings)
+        await ensure_generations(self._kafka, settings.topic_prefix, settings.cells)
+
+
+def _dev_cluster_address(line: str) -> str | None:
+    """The master's host and port, from the line by which the dev cluster says that it is ready."""
+    if not line.startswith(DEV_CLUSTER_READY):
+        return None
+    return line.removeprefix(DEV_CLUSTER_READY).partition(",")[0]
+
+
+def _dev_cluster_port(directory: Path, count: int) -> int:
+    """The master's port: that of the last time if it and its neighbours are free."""
+    try:
+        port = ClusterConfig.read(directory).port
+    except (FileNotFoundError, ValueError, TypeError):
+        return free_block(count)  # None before, or of another release: any ports will do.
+    return port if block_is_free(port, count) else free_block(count)

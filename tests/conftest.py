@@ -1,0 +1,49 @@
+"""What tests share: one Kafka for the whole session, and names that no other test uses.
+
+A test that stops or kills its broker takes `own_kafka` instead of `kafka`.
+"""
+
+import itertools
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.kafka.embedded import EmbeddedKafka
+
+_numbers = itertools.count(1)
+_session = uuid.uuid4().hex[:8]
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The bootstrap address of the session's broker, or of `KAFKA_BROKERS` if that is set."""
+    if others := os.environ.get("KAFKA_BROKERS"):
+        yield others
+    else:
+        with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as broker:
+            yield broker.bootstrap
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[EmbeddedKafka]:
+    """A broker for this test alone, not started yet; stopped whatever the test did to it."""
+    broker = EmbeddedKafka(tmp_path / "kafka")
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
+def unique_name() -> str:
+    """A name for this test's cell, group or job, unlike any before on the same broker."""
+    return f"t{_session}-{next(_numbers)}"
+
+
+@pytest.fixture
+def topic_prefix(unique_name: str) -> str:
+    """A prefix for this test's topics, so that one broker serves all tests apart."""
+    return f"{unique_name}."

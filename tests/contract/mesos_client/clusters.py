@@ -1,0 +1,257 @@
+"""Two Mesos clusters that tests can start, hurt and mend: the real one, and the dev cluster.
+
+The one thing to know: both have a master on ``port`` and two agents on the ports after it, lose
+an agent after four missed pings of a second each, and are ended whatever the test did to them.
+"""
+
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+CHECKOUT: Final = Path(__file__).parents[3]
+AGENTS: Final = ("agent1", "agent2")
+UP_S: Final = 30.0
+
+
+class Cluster(ABC):
+    """A running master and two agents."""
+
+    name: str
+    writes_sandbox: bool
+    """Whether what a task prints reaches the sandbox; the real one's stand-in helpers do not."""
+
+    def __init__(self, port: int, home: Path) -> None:
+        self.port = port
+        self.home = home
+
+    @property
+    def address(self) -> str:
+        """``host:port`` of the master."""
+        return f"127.0.0.1:{self.port}"
+
+    @abstractmethod
+    def start(self, node: str) -> None:
+        """Start ``master`` or ``agentN``."""
+
+    @abstractmethod
+    def kill(self, node: str) -> None:
+        """End it with SIGKILL."""
+
+    @abstractmethod
+    def down(self) -> None:
+        """End everything."""
+
+    @abstractmethod
+    def log(self, node: str) -> str:
+        """The last lines that a node wrote."""
+
+    def await_master(self) -> None:
+        """Return when the master answers."""
+        self._await("master", self.port, "/master/state")
+
+    def await_agent(self, node: str) -> None:
+        """Return when the agent answers."""
+        self._await(node, self.port + int(node.removeprefix("agent")), "/state")
+
+    def _await(self, node: str, port: int, path: str) -> None:
+        deadline = time.monotonic() + UP_S
+        while not _answers(f"http://127.0.0.1:{port}{path}"):
+            if time.monotonic() > deadline:
+                raise ClusterDownError(f"{node} of {self.name} is not up: {self.log(node)}")
+            time.sleep(0.05)
+
+
+class ClusterDownError(Exception):
+    """A part of the cluster did not come up; the text holds its last words."""
+
+
+class RealMesos(Cluster):
+    """Apache Mesos 1.11.0, run by the script ``mesosctl`` in a home of its own."""
+
+    name = "real Mesos"
+    writes_sandbox = False
+
+    def __init__(self, port: int, home: Path, control: Path) -> None:
+        super().__init__(port, home)
+        self._control = control
+
+    def start(self, node: str) -> None:
+        self._run("start", node)
+
+    def kill(self, node: str) -> None:
+        self._run("kill", node)
+
+    def down(self) -> None:
+        self._run("down")
+
+    def log(self, node: str) -> str:
+        return _tail(self.home / f"{node}.log")
+
+    def start_reserving(self, node: str, resources: str) -> None:
+        """Start an agent with these resources, some of which may be reserved."""
+        self._run("start", node, RESOURCES=resources)
+
+    def _run(self, *words: str, **environment: str) -> None:
+        subprocess.run(
+            [str(self._control), *words],
+            env={
+                **os.environ,
+                "REAL_MESOS_HOME": str(self.home),
+                "REAL_MESOS_PORT": str(self.port),
+                **environment,
+            },
+            check=True,
+            timeout=60,
+            capture_output=True,
+        )
+
+
+class DevCluster(Cluster):
+    """The project's own master and agents, started as a user starts them."""
+
+    name = "dev cluster"
+    writes_sandbox = True
+
+    def __init__(self, port: int, home: Path) -> None:
+        super().__init__(port, home)
+        with (home / "supervisor.log").open("wb") as log:
+            self._supervisor = subprocess.Popen(
+                [
+                    *self._command(),
+                    "--agents",
+                    str(len(AGENTS)),
+                    "--ping-timeout",
+                    "1s",
+                ],
+                cwd=CHECKOUT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def start(self, node: str) -> None:
+        self._ask("start", node)
+
+    def kill(self, node: str) -> None:
+        self._ask("kill", node)
+
+    def down(self) -> None:
+        self._supervisor.terminate()
+        try:
+            self._supervisor.wait(20)
+        except subprocess.TimeoutExpired:
+            self._supervisor.kill()
+            self._supervisor.wait(20)
+
+    def log(self, node: str) -> str:
+        del node
+        return _tail(self.home / "supervisor.log")
+
+    def _command(self, *words: str) -> list[str]:
+        module = [sys.executable, "-m", "streams.cli.dev_cluster", *words]
+        return [*module, "--port", str(self.port), "--data-dir", str(self.home / "data")]
+
+    def _ask(self, *words: str) -> None:
+        subprocess.run(
+            self._command(*words), cwd=CHECKOUT, check=True, timeout=60, capture_output=True
+        )
+
+
+@contextmanager
+def real_mesos(home: Path) -> Iterator[RealMesos]:
+    """A real Mesos with two agents; skips with the reason where there is none."""
+    asked_for = os.environ.get("FLUMINA_REAL_MESOS")
+    folder = Path(asked_for) if asked_for else CHECKOUT.parent / "shared" / "real-mesos"
+    # Who names a real Mesos wants these tests to run: then what is missing is a failure.
+    missing: Callable[[str], object] = pytest.fail if asked_for else pytest.skip
+    control = folder / "mesosctl"
+    if not control.is_file():
+        missing(
+            f"no real Mesos: there is no mesosctl in {folder}; set FLUMINA_REAL_MESOS to its folder"
+        )
+    prepared = Path(os.environ.get("REAL_MESOS_HOME", Path.home() / ".cache" / "real-mesos"))
+    if not (prepared / "ready").is_file():
+        missing(f"no real Mesos: {prepared} is not set up; run '{control} setup' once")
+    home.mkdir(parents=True)
+    for part in ("bin", "shim"):
+        shutil.copytree(prepared / part, home / part, symlinks=True)
+    for part in ("module.so", "host", "ready"):
+        (home / part).symlink_to(prepared / part)
+    (home / "tmp").mkdir()
+    cluster = RealMesos(free_ports(8), home, control)
+    try:
+        cluster.start("master")
+        try:
+            cluster.await_master()
+        except ClusterDownError as fault:
+            missing(f"no real Mesos: {fault}")
+        for agent in AGENTS:
+            cluster.start(agent)
+        for agent in AGENTS:
+            cluster.await_agent(agent)
+        yield cluster
+    finally:
+        cluster.down()
+
+
+@contextmanager
+def dev_cluster(home: Path) -> Iterator[DevCluster]:
+    """The dev cluster with two agents; skips where this checkout has none yet."""
+    if not (CHECKOUT / "streams" / "cli" / "dev_cluster.py").is_file():
+        pytest.skip("no dev cluster: streams/cli/dev_cluster.py is not in this checkout")
+    home.mkdir(parents=True)
+    cluster = DevCluster(free_ports(8), home)
+    try:
+        cluster.await_master()
+        for agent in AGENTS:
+            cluster.await_agent(agent)
+        yield cluster
+    finally:
+        cluster.down()
+
+
+def free_ports(count: int) -> int:
+    """The first of ``count`` ports in a row that are free now, below the ephemeral range."""
+    # Different processes begin at different places, so that two test runs rarely meet.
+    begin = 21000 + os.getpid() * 16 % 10000
+    for first in itertools.chain(range(begin, 31000, 16), range(21000, begin, 16)):
+        if all(_is_free(port) for port in range(first, first + count)):
+            return first
+    raise ClusterDownError("no ports are free between 21000 and 31000")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return True
+    return False
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - an http URL of ours
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def _tail(path: Path) -> str:
+    if not path.is_file():
+        return "it wrote nothing"
+    lines = path.read_text("utf-8", errors="replace").strip().splitlines()
+    return " | ".join(lines[-3:]) or "it wrote nothing"

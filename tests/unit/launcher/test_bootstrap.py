@@ -1,0 +1,46 @@
+"""What pip's failures mean for a person. The texts are pip's own, shortened."""
+
+from pathlib import Path
+
+import pytest
+
+from streams.bootstrap import explained
+
+NO_NETWORK = """\
+WARNING: Retrying (Retry(total=1, connect=None)) after connection broken by 'NewConnectionError(
+'<pip._vendor.urllib3.connection.HTTPSConnection object>: Failed to establish a new connection:
+[Errno -3] Temporary failure in name resolution')': /simple/aiohttp/
+ERROR: Could not find a version that satisfies the requirement aiohttp==3.14.5 (from versions: none)
+ERROR: No matching distribution found for aiohttp==3.14.5
+"""
+NO_BUILD = """\
+ERROR: Could not find a version that satisfies the requirement rocksdict==0.3.29 (from versions: 1)
+ERROR: No matching distribution found for rocksdict==0.3.29
+"""
+NO_DISK = (
+    "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n"
+)
+READ_ONLY = (
+    "ERROR: Could not install packages due to an OSError: [Errno 30] Read-only file system\n"
+)
+CHANGED = """\
+ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated the
+package versions, please update the hashes. Otherwise, examine the package contents carefully.
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "what", "remedy"),
+    [
+        (NO_NETWORK, "The package index cannot be reached.", "HTTPS_PROXY"),
+        (NO_BUILD, "no build of a package for this computer", "FLUMINA_PYTHON"),
+        (NO_DISK, "The disk is full.", "make room"),
+        (READ_ONLY, "A file could not be written.", "that you can write to"),
+        (CHANGED, "other bytes than requirements.lock demands", "PIP_INDEX_URL"),
+        ("some\nnews\n", "does not know. Its last words:\nsome\nnews", "setup.log"),
+    ],
+)
+def test_each_failure_has_its_sentence_and_its_way_out(output: str, what: str, remedy: str) -> None:
+    error = explained(output, Path("setup.log"))
+    assert what in error.what
+    assert remedy in error.remedy

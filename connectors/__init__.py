@@ -1,1 +1,1 @@
-"""The outside: Mesos, cloud groups, logs, snapshot stores, the web. It translates, and decides nothing."""
+"""The outside: Mesos, cloud groups, logs, snapshot stores, the web; it decides nothing."""

@@ -1,1 +1,1 @@
-"""The wire: Kafka, Faust agents, tables, the one clock, settings and the command line; no policy."""
+"""The wire: Kafka, Faust agents, tables, the one clock, settings, command line; no policy."""

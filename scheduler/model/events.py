@@ -87,7 +87,9 @@ class Copied(Ours, frozen=True):
     """The inbound record's own timestamp."""
 
 
-class RuleRefusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class RuleRefusal(
+    msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True
+):
     """How many hosts one rule refused, and the host that came nearest to passing it."""
 
     rule: str
@@ -97,7 +99,9 @@ class RuleRefusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the nearest host lacked, in words with units."""
 
 
-class ClassRefusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class ClassRefusal(
+    msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True
+):
     """Why the waiting tasks of one job were not placed in a round, and what could change it."""
 
     job_id: JobId

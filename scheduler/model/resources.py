@@ -9,7 +9,9 @@ from collections.abc import Iterable
 import msgspec
 
 
-class PortRange(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
+class PortRange(
+    msgspec.Struct, frozen=True, order=True, array_like=True, gc=False, forbid_unknown_fields=True
+):
     """Ports from ``begin`` to ``end``, both inside (as Mesos writes them)."""
 
     begin: int
@@ -21,7 +23,9 @@ class PortRange(msgspec.Struct, frozen=True, order=True, array_like=True, gc=Fal
         return self.end - self.begin + 1
 
 
-class Resources(msgspec.Struct, frozen=True, gc=False):
+class Resources(
+    msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True
+):
     """What a host offers: cpu in thousandths, memory and disk in MiB, and its free ports."""
 
     cpu_milli: int = 0
@@ -30,7 +34,9 @@ class Resources(msgspec.Struct, frozen=True, gc=False):
     ports: tuple[PortRange, ...] = ()
 
 
-class Need(msgspec.Struct, frozen=True, gc=False):
+class Need(
+    msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True
+):
     """What one task asks for; ``ports`` is how many, the fold's decision says which."""
 
     cpu_milli: int

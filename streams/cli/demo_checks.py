@@ -52,7 +52,7 @@ def service_faults(job: Job, tasks: Sequence[Task], size: int) -> list[str]:
     faults = []
     if len(running) != size or len(indexes) != size:
         faults.append(
-            f"{job.id} has {len(running)} tasks Started on {len(indexes)} indexes, instead of {size}"
+            f"{job.id} has {len(running)} tasks Started, on {len(indexes)} of {size} indexes"
         )
     if job.status.state != "Accepted":
         faults.append(f"{job.id} is {job.status.state} and not Accepted")
@@ -73,21 +73,26 @@ def replacement_faults(dead: Sequence[Task], tasks: Sequence[Task], host: str) -
     successors = {task.resubmit_of: task for task in tasks if task.resubmit_of}
     faults = []
     for task in dead:
-        last = by_id[task.id]
-        if (last.is_finished and last.status.reason_code == "normal") or not last.is_finished:
-            if not last.is_finished:
-                faults.append(f"{task.id} was on {host} and is still {last.status.state}")
-            continue
+        first = last = by_id[task.id]
         while last.id in successors:
             last = successors[last.id]
-        has_run = last.status.state == "Started" or (
-            last.is_finished and last.status.reason_code == "normal"
-        )
-        if last.id == task.id:
-            faults.append(f"{task.id} was on {host} and nothing took its place")
-        elif last.host == host or not has_run:
-            faults.append(f"{last.id} stands in place of {task.id} and is {last.status.state}")
+        if last is first and last.is_finished and last.status.reason_code == "normal":
+            continue  # It had ended well just before its host died.
+        if last is not first and last.host != host and _has_run(last):
+            continue
+        if last is first:
+            faults.append(f"{first.id} was on {host}, and nothing took its place")
+        else:
+            faults.append(
+                f"{last.id} stands in place of {first.id}, and is {last.status.state} on {last.host}"
+            )
     return faults
+
+
+def _has_run(task: Task) -> bool:
+    return task.status.state == "Started" or (
+        task.is_finished and task.status.reason_code == "normal"
+    )
 
 
 def why_faults(found: Sequence[Why]) -> list[str]:

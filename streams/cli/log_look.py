@@ -4,6 +4,7 @@ The one thing to know: nothing here folds. It says what stands in the log, not w
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -114,3 +115,19 @@ def _identity(record: CellRecord) -> Identity | None:
     if isinstance(first, CellCreated | CellContinued):
         return Identity(first.cell, first.cell_uuid, first.generation)
     return None
+
+
+async def ends_of_topics(
+    bootstrap: str, prefix: str, topics: Sequence[str], partition: int = 0
+) -> dict[str, tuple[str, int]]:
+    """The generation and the end of each inbound topic's partition, by the topic's name."""
+    found = {}
+    async with _consumer(bootstrap) as consumer:
+        for topic in topics:
+            place = TopicPartition(prefix + topic, partition)
+            consumer.assign([place])
+            end = (await consumer.end_offsets([place]))[place]
+            await consumer.seek_to_beginning(place)
+            first = (await consumer.getone(place)).value or b"{}"
+            found[topic] = (str(msgspec.json.decode(first).get("generation", "")), end)
+    return found

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message
 
 JSON = {"Content-Type": "application/json"}
 Body = bytes | str | list[Any] | dict[str, Any] | None
+Headers = Mapping[str, str | bytes]
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Answer:
     body: bytes
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - a test looks at any JSON
+    def json(self) -> Any:
         """The body's JSON value."""
         return json.loads(self.body)
 
@@ -32,7 +33,7 @@ async def answer(
     method: str,
     target: str,
     body: Body = None,
-    headers: Mapping[str, str | bytes] | None = None,
+    headers: Headers | None = None,
     *,
     pieces: int = 1,
 ) -> Answer:
@@ -81,7 +82,7 @@ def call(
     method: str,
     target: str,
     body: Body = None,
-    headers: Mapping[str, str | bytes] | None = None,
+    headers: Headers | None = None,
 ) -> Answer:
     """The same, for a test without other coroutines."""
     return asyncio.run(answer(app, method, target, body, headers))

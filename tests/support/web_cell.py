@@ -106,7 +106,7 @@ class FilesInMemory:
         return Piece(data[begin : begin + length], begin, len(data))
 
 
-def descriptor(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+def descriptor(**changes: Any) -> dict[str, Any]:
     """A small batch job; ``changes`` replace whole fields, None takes one away."""
     made: dict[str, Any] = {
         "owner": {"teamEmail": "ada@example.org"},

@@ -58,8 +58,11 @@ class WatchedCell(CellInMemory):
         return decode_record(self.log[found.offset]).events[found.index]
 
 
-def watched_cell(hosts: int = 2, policy: Policy | None = None) -> WatchedCell:
-    """A watched cell with a leader, an open stream, and an offer of each of some hosts."""
+def watched_cell(hosts: int = 1, policy: Policy | None = None) -> WatchedCell:
+    """A watched cell with a leader, an open stream, and an offer of each of some hosts.
+
+    With one host there is no question which is chosen.
+    """
     cell = WatchedCell(policy)
     cell.elect()
     cell.subscribe()

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from scheduler.model.v3.limits import DESCRIPTOR_BYTES_MAX
-from tests.support.asgi import Body, answer, call
+from tests.support.asgi import Body, Headers, answer, call
 from tests.support.web_cell import WebCell, descriptor, service_descriptor
 
 JOBS = "/api/v3/jobs"
 POLICY = "/api/flumina/commands/policy"
 SKIP = "/api/flumina/commands/skip"
 ORPHAN = "/api/flumina/commands/forget-orphan"
-ACTOR = {"X-Flumina-Actor": "ada"}
+ACTOR: Headers = {"X-Flumina-Actor": "ada"}
 
 
-def _text(**changes: Any) -> str:  # noqa: ANN401 - any JSON
+def _text(**changes: Any) -> str:
     return json.dumps(descriptor(**changes))
 
 
@@ -40,7 +40,10 @@ BODIES: dict[str, tuple[Body, str]] = {
     "null": ("null", "request"),
     "a text": ('"job"', "request"),
     "invalid UTF-8": (b'{"applicationName": "\xff"}', "request"),
-    "half a surrogate pair": (_text(applicationName="MARK").replace("MARK", "\\ud800"), "applicationName"),
+    "half a surrogate pair": (
+        _text(applicationName="MARK").replace("MARK", "\\ud800"),
+        "applicationName",
+    ),
     "NUL": (_text(applicationName="a\0b"), "applicationName"),
     "deep lists": ("[" * 100_000, "request"),
     "deep objects": ('{"a":' * 60_000, "request"),
@@ -61,7 +64,10 @@ BODIES: dict[str, tuple[Body, str]] = {
     "size is 0": (_text(batch={"size": 0}), "batch.size"),
     "size is negative": (_text(batch={"size": -1}), "batch.size"),
     "size is huge": (_text(batch={"size": 10**30}), "batch.size"),
-    "size has a thousand digits": (_text(batch={"size": "M"}).replace('"M"', "9" * 1_000), "batch.size"),
+    "size has a thousand digits": (
+        _text(batch={"size": "M"}).replace('"M"', "9" * 1_000),
+        "batch.size",
+    ),
     "cpu is NaN": (_with("cpu", "NaN"), "container.resources.cpu"),
     "cpu is infinite": (_with("cpu", "Infinity"), "container.resources.cpu"),
     "cpu is 1e400": (_with("cpu", "1e400"), "container.resources.cpu"),
@@ -124,8 +130,7 @@ def test_a_dry_run_refuses_the_same(case: str) -> None:
     assert dry.json == call(web.app, "POST", JOBS, body).json
 
 
-JSON_TYPE = {"Content-Type": "application/json"}
-REQUESTS: dict[str, tuple[str, str, Body, dict[str, str | bytes], int, str]] = {
+REQUESTS: dict[str, tuple[str, str, Body, Headers, int, str]] = {
     # what: method, target, body, headers, status, a part of the answer
     "unknown path": ("GET", "/api/v3/job", None, {}, 404, "/api/v3/jobs"),
     "root": ("GET", "/", None, {}, 404, "There is no path"),
@@ -184,7 +189,14 @@ REQUESTS: dict[str, tuple[str, str, Body, dict[str, str | bytes], int, str]] = {
     "token huge": ("GET", f"{JOBS}?atLeast=jobs:0:{10**18 * 99}", None, {}, 400, "no place"),
     "token in other digits": ("GET", f"{JOBS}?atLeast=jobs:0:%D9%A3", None, {}, 400, "no place"),
     "token of another cell": ("GET", f"{JOBS}?atLeast=jobs:7:1", None, {}, 400, "partition 7"),
-    "token of the future": ("GET", f"{JOBS}?atLeast=jobs:0:999999", None, {}, 503, "has not passed"),
+    "token of the future": (
+        "GET",
+        f"{JOBS}?atLeast=jobs:0:999999",
+        None,
+        {},
+        503,
+        "has not passed",
+    ),
     "token in the header": ("GET", JOBS, None, {"X-Flumina-At-Least": "x"}, 400, "At-Least"),
     "no content type": ("POST", JOBS, _text(), {"Content-Type": ""}, 415, "application/json"),
     "form": (
@@ -301,7 +313,14 @@ REQUESTS: dict[str, tuple[str, str, Body, dict[str, str | bytes], int, str]] = {
         413,
         "at most 65536",
     ),
-    "command without actor": ("POST", POLICY, {"values": {}, "why": "x"}, {}, 400, "X-Flumina-Actor"),
+    "command without actor": (
+        "POST",
+        POLICY,
+        {"values": {}, "why": "x"},
+        {},
+        400,
+        "X-Flumina-Actor",
+    ),
     "command without why": (
         "POST",
         POLICY,
@@ -413,7 +432,7 @@ def test_a_long_body_is_not_read_to_its_end() -> None:
             taken += len(piece)
             return {"type": "http.request", "body": piece, "more_body": True}
 
-        async def send(message: Any) -> None:  # noqa: ANN401 - any message
+        async def send(message: Any) -> None:
             sent.append(message)
 
         scope = {

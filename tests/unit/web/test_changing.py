@@ -127,7 +127,7 @@ def test_a_request_that_is_late_gives_a_token() -> None:
     web.is_ingesting = False
     late = call(web.app, "DELETE", f"{JOBS}/s")
     assert late.status == 202
-    assert late.json == {"id": "s", "token": "jobs:0:3"}
+    assert set(late.json) == {"id", "token"}
     web.ingest()
     shown = call(web.app, "GET", f"{JOBS}/s?atLeast={late.json['token']}")
     assert shown.json["status"]["state"] == "KillInitiated"
@@ -189,7 +189,7 @@ def test_a_skip_goes_through_while_the_fold_is_halted() -> None:
     asked = {"offset": 4, "digest": "0" * 32, "why": "seen, harmless"}
     late = _command(web, "skip", asked)
     assert late.status == 202
-    assert late.json["token"] == "commands:0:1"
+    assert late.json == {"id": "skip", "token": "commands:0:1"}
     ((_, body),) = web.waiting
     assert body == RecordSkipped(offset=4, digest="0" * 32, actor="ada", why="seen, harmless")
 

@@ -46,9 +46,7 @@ def test_a_cancelled_waiter_harms_nobody() -> None:
     passing = Passing()
 
     async def run() -> None:
-        leaving, staying = (
-            asyncio.create_task(passing.until(JOBS, 1, LONG_S)) for _ in range(2)
-        )
+        leaving, staying = (asyncio.create_task(passing.until(JOBS, 1, LONG_S)) for _ in range(2))
         await asyncio.sleep(0)
         leaving.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -1,8 +1,8 @@
 """What the cell would refuse of a submission right now: taken names, and limits of its policy.
 
-The one thing to know: only the fold admits; this answers a dry run, in the fold's own words and
-for the state as this process knows it. A test holds both against each other, so a rule that is
-added to the fold and not here turns it red.
+The one thing to know: only the fold admits (`scheduler.fold.jobs`); this answers a dry run, in the
+fold's own words and for the state as this process knows it. A test submits the same jobs dry and
+in earnest and demands the same answers; a rule of admission that is new there belongs here, too.
 """
 
 from collections.abc import Iterator

@@ -87,8 +87,9 @@ class Called(msgspec.Struct, frozen=True):
     """How a call ended, as far as we can know.
 
     ``sent``: the master answered 2xx (parsed and addressed, not done). ``refused``: nothing
-    happened, because the master answered 3xx, 4xx or 503, or because nothing was sent. ``unknown``: no complete answer came; the call may
-    have been carried out or may yet be, until a new stream fences it off.
+    happened, because the master answered 3xx, 4xx or 503, or because nothing was sent.
+    ``unknown``: no complete answer came; the call may have been carried out or may yet be, until
+    a new stream fences it off.
     """
 
     fate: Literal["sent", "refused", "unknown"]

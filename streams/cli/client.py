@@ -7,7 +7,7 @@ broken connection is tried again, until the patience given to the connection is 
 
 import http.client
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -160,9 +160,11 @@ def refusal_of(answer: Answer) -> ApiError:
         said = {}
     what = str(said.get("message") or f"The API answered {answer.status}")
     faults = [each for each in said.get("faults", ()) if isinstance(each, dict)]
-    lines = [_fault_line(each) for each in faults]
-    cause = "\n".join(lines) if lines else _CAUSES.get(answer.status, "")
     remedy = str(said.get("errorDetails") or "")
+    cause = "" if remedy else _CAUSES.get(answer.status, "")
+    if len(faults) > 1:
+        # The message names the first one only, and the details are its hint.
+        what, cause, remedy = f"Refused, for {len(faults)} reasons", _fault_lines(faults), ""
     exit_code = {404: EXIT_NOT_FOUND, 503: EXIT_UNAVAILABLE}.get(answer.status, EXIT_FAILED)
     what = what if what.endswith((".", "?", "!")) else f"{what}."
     return ApiError(what, cause, remedy, exit_code=exit_code, status=answer.status)
@@ -174,10 +176,13 @@ _CAUSES: Final = {
 }
 
 
-def _fault_line(fault: Mapping[str, object]) -> str:
-    field, text, hint = (str(fault.get(name) or "") for name in ("field", "text", "hint"))
-    line = f"  {field + ' ' if field else ''}{text}"
-    return f"{line}: {hint}" if hint else line
+def _fault_lines(faults: Sequence[Mapping[str, object]]) -> str:
+    lines = []
+    for fault in faults:
+        field, text, hint = (str(fault.get(name) or "") for name in ("field", "text", "hint"))
+        line = f"  {field + ' ' if field else ''}{text}"
+        lines.append(f"{line}: {hint}" if hint else line)
+    return "\n".join(lines)
 
 
 def segment(text: str) -> str:

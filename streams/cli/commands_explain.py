@@ -11,9 +11,10 @@ import typer
 from rich.console import Console
 
 from streams.cli.calls import Api
+from streams.cli.client import decoded
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
-from streams.cli.render import cell_text, clock, out, plain, print_json, state_text, table
-from streams.cli.shapes import Line, Why
+from streams.cli.render import cell_text, clock, out, plain, print_json, show, state_text, table
+from streams.cli.shapes import Line, Standing, State, Why
 from streams.errors import OperatorError
 
 NameArgument = Annotated[str, typer.Argument(metavar="TASK|JOB", help="The id of a task or job.")]
@@ -58,7 +59,7 @@ def print_why(found: Why, console: Console) -> None:
         for each in found.chain
     ]
     console.print()
-    console.print(table("", ("time", "address", "task", "what", "because of"), rows))
+    show(console, table("", ("time", "address", "task", "what", "because of"), rows))
 
 
 def events(
@@ -83,7 +84,7 @@ def events(
     rows = [_event_row(each, with_tasks=with_tasks) for each in found.lines]
     task = ("task",) if with_tasks else ()
     columns = ("time", "address", *task, "what", "state", "host", "by", "because of")
-    out().print(table("", columns, rows))
+    show(out(), table("", columns, rows))
     if found.dropped:
         out().print(cell_text(f"{found.dropped} further lines are only in the log."))
 
@@ -116,33 +117,57 @@ def state(
     Example: flumina state
     """
     there = Api(api_here(api, data_dir))
-    standing, numbers = there.standing(), orjson.loads(there.state())
     if as_json:
-        print_json({"standing": orjson.loads(there.connection.get("/api/v3/status")), **numbers})
+        standing = orjson.loads(there.connection.get("/api/v3/status"))
+        print_json({"standing": standing, **orjson.loads(there.state())})
         return
-    console = out()
+    print_state(there.standing(), decoded(there.state(), State), out())
+
+
+def print_state(standing: Standing, numbers: State, console: Console) -> None:
+    """Print the cell as a few lines and its hosts as a table."""
     silent = standing.leader_silent_ms
     heard = "never heard" if silent is None else f"heard {silent} ms ago"
     place = f"{standing.cell}/{standing.generation}:{standing.offset}"
-    console.print(cell_text(f"cell {place}, leader {standing.leader or '-'} ({heard})"))
+    rows: list[tuple[str, object]] = [
+        ("cell", f"{place} ({numbers.cell_uuid})"),
+        ("leader", f"{standing.leader or '-'}, {heard}, elected at {numbers.elected_at or '-'}"),
+        ("Mesos", numbers.fatal or numbers.stream_id or "no stream is open"),
+        ("jobs", _counted(numbers.jobs)),
+        ("tasks", _counted(numbers.tasks)),
+        ("waiting", f"{numbers.queue_length} for a host, {numbers.retries_waiting} for a retry"),
+        ("orphans", numbers.orphans_total),
+        ("decisions under way", numbers.decisions_total),
+        ("policy", f"version {numbers.policy_version}"),
+        ("digest", f"{numbers.digest} (fold version {numbers.fold_version})"),
+    ]
     if standing.halt:
         console.print(cell_text(standing.halt, "bold red"))
     elif standing.stale:
         console.print(cell_text(f"This may be old: {standing.stale}.", "yellow"))
-    console.print(table("", ("what", "value"), _flat(numbers)))
+    show(console, table("", ("", ""), rows))
+    columns = ("host", "zone", "tasks #", "cpus used #", "offered #", "MiB used #", "offered #")
+    hosts = [
+        (
+            each.hostname,
+            each.zone,
+            each.tasks,
+            f"{each.used_cpu_milli / 1000:g}",
+            f"{each.offered_cpu_milli / 1000:g}",
+            each.used_memory_mib,
+            each.offered_memory_mib,
+        )
+        for each in numbers.hosts
+    ]
+    if hosts:
+        console.print()
+        show(console, table("", columns, hosts))
+    if numbers.hosts_total > len(hosts):
+        console.print(f"{numbers.hosts_total - len(hosts)} further hosts", markup=False)
 
 
-def _flat(value: object, path: str = "") -> list[tuple[str, object]]:
-    """The leaves of nested JSON, each with its path."""
-    if isinstance(value, dict):
-        return [
-            leaf
-            for name, each in value.items()
-            for leaf in _flat(each, f"{path}.{name}" if path else str(name))
-        ]
-    if isinstance(value, list):
-        return [(path, ", ".join(map(str, value)) or "-")]
-    return [(path, "-" if value is None or value == "" else value)]
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
 
 
 def orphans(
@@ -168,8 +193,10 @@ def orphans(
         (each.task_id, each.state, each.hostname or each.host_id, clock(each.first_seen_at_ms))
         for each in there.orphans().items
     ]
-    found = table("", ("task", "state", "host", "first seen"), rows)
-    out().print(found if rows else "There are no orphans.")
+    if rows:
+        show(out(), table("", ("task", "state", "host", "first seen"), rows))
+    else:
+        out().print("There are no orphans.")
 
 
 def needed_why(why: str) -> str:

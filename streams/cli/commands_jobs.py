@@ -7,16 +7,16 @@ without us; `docs/rest.md` has them.
 import sys
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
-from rich.text import Text
 
 from streams.cli.calls import ANY, JOBS, TASKS, Api, Query, path_of
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
-from streams.cli.render import clock, errors, out, print_json, state_text, table
+from streams.cli.render import clock, errors, out, print_json, show, state_text, table
 from streams.cli.shapes import Job, Task
 from streams.cli.waiting import wait_for_job
 from streams.errors import OperatorError
@@ -97,7 +97,7 @@ def jobs(
     counted = _counts(there, with_ended)
     columns = ("job", "kind", "state", "wanted #", "running #", "waiting #", "owner", "since")
     rows = [_job_row(each, counted[each.id]) for each in found]
-    out().print(table("", columns, rows) if rows else _none("jobs", with_ended))
+    _show_list("jobs", columns, rows, with_ended=with_ended)
 
 
 def _counts(there: Api, with_ended: bool) -> dict[str, Counter[str]]:
@@ -150,7 +150,7 @@ def tasks(
         there.job(job)  # Says so if there is no such job.
     columns = ("task", "state", "host", "since", "address")
     rows = [_task_row(each) for each in found]
-    out().print(table("", columns, rows) if rows else _none("tasks", with_ended))
+    _show_list("tasks", columns, rows, with_ended=with_ended)
 
 
 def _task_row(task: Task) -> tuple[object, ...]:
@@ -163,9 +163,14 @@ def _task_row(task: Task) -> tuple[object, ...]:
     )
 
 
-def _none(what: str, with_ended: bool) -> Text:
+def _show_list(
+    what: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, with_ended: bool
+) -> None:
+    if rows:
+        show(out(), table("", columns, rows))
+        return
     more = "" if with_ended else f" (--all shows {what} that have ended)"
-    return Text(f"There are no {what}{more}.")
+    out().print(f"There are no {what}{more}.", markup=False)
 
 
 def _merged(there: Api, path: str, query: Query) -> dict[str, list[object]]:

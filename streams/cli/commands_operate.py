@@ -6,10 +6,10 @@ every replay does the same.
 
 from typing import Annotated
 
-import orjson
 import typer
 
 from streams.cli.calls import Api
+from streams.cli.client import decoded
 from streams.cli.commands_explain import needed_why
 from streams.cli.common import (
     ApiOption,
@@ -19,7 +19,8 @@ from streams.cli.common import (
     api_here,
     policy_numbers,
 )
-from streams.cli.render import out, print_json, table
+from streams.cli.render import out, print_json, show, table
+from streams.cli.shapes import State
 
 
 def skip(  # noqa: PLR0917 - typer gives every option by its name
@@ -63,10 +64,9 @@ def policy(
     if values:
         numbers = policy_numbers(values)
         there.command("policy", {"values": numbers, "why": needed_why(why)})
-    shown = orjson.loads(there.state())
-    found = {"version": shown.get("policyVersion"), "policy": shown.get("policy", {})}
+    shown = decoded(there.state(), State)
     if as_json:
-        print_json(found)
+        print_json({"version": shown.policy_version, "policy": shown.policy})
         return
-    out().print(f"Policy version {found['version']}", markup=False)
-    out().print(table("", ("name", "value #"), sorted(found["policy"].items())))
+    out().print(f"Policy version {shown.policy_version}", markup=False)
+    show(out(), table("", ("name", "value #"), sorted(shown.policy.items())))

@@ -84,7 +84,7 @@ def replacement_faults(dead: Sequence[Task], tasks: Sequence[Task], host: str) -
             faults.append(f"{first.id} was on {host}, and nothing took its place")
         else:
             faults.append(
-                f"{last.id} stands in place of {first.id}, and is {last.status.state} on {last.host}"
+                f"{last.id}, in place of {first.id}, is {last.status.state} on {last.host}"
             )
     return faults
 

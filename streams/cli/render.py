@@ -89,6 +89,17 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     return made
 
 
+def show(console: Console, made: Table) -> None:
+    """Print a table; without a terminal, lines end where their text ends."""
+    if console.is_terminal:
+        console.print(made)
+        return
+    with console.capture() as captured:
+        console.print(made)
+    lines = captured.get().rstrip("\n").split("\n")
+    console.print(Text("\n".join(line.rstrip() for line in lines)), soft_wrap=True)
+
+
 def clock(at_ms: int) -> str:
     """A moment of the log as the clock on this computer's wall shows it, in milliseconds."""
     if at_ms <= 0:

@@ -164,6 +164,41 @@ class Standing(Shape, frozen=True):
     halt: str = ""
 
 
+class Host(Shape, frozen=True):
+    """A host and what is left of it."""
+
+    host_id: str
+    hostname: str = ""
+    zone: str = ""
+    tasks: int = 0
+    used_cpu_milli: int = 0
+    used_memory_mib: int = 0
+    offered_cpu_milli: int = 0
+    offered_memory_mib: int = 0
+
+
+class State(Shape, frozen=True):
+    """The cell in numbers."""
+
+    cell_uuid: str = ""
+    elected_at: str = ""
+    stream_id: str | None = None
+    framework_id: str = ""
+    fatal: str = ""
+    jobs: dict[str, int] = {}
+    tasks: dict[str, int] = {}
+    queue_length: int = 0
+    retries_waiting: int = 0
+    hosts: tuple[Host, ...] = ()
+    hosts_total: int = 0
+    orphans_total: int = 0
+    decisions_total: int = 0
+    policy_version: int = 0
+    policy: dict[str, int] = {}
+    fold_version: int = 0
+    digest: str = ""
+
+
 class Line(Shape, frozen=True):
     """A line of a history."""
 

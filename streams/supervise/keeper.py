@@ -14,6 +14,7 @@ import msgspec
 
 from streams.errors import OperatorError
 from streams.supervise.parts import Part
+from streams.supervise.up_file import KeeperState, PartView
 
 POLL_S = 0.1
 TEND_EVERY_S = 5.0
@@ -26,19 +27,6 @@ EXIT_AT_ONCE = 3
 # Even so, one that loses it over and over must not take the computer for itself.
 AT_ONCE_MIN_RUN_S = 2.0
 STOP_JOIN_TIMEOUT_S = 60.0
-
-KeeperState = Literal["starting", "ready", "waiting", "failed", "stopped"]
-
-
-class PartView(msgspec.Struct, frozen=True):
-    """A part as it is now."""
-
-    name: str
-    state: KeeperState
-    address: str
-    pid: int | None
-    starts: int
-    log_file: str
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -227,6 +227,7 @@ class Up:
             "KAFKA_BROKERS": self._kafka,
             "MESOS_MASTER": ",".join(self._masters),
             "FLUMINA_DATA": str(self.data_dir),
+            "MESOS_FAILOVER_TIMEOUT_S": str(settings.failover_timeout_s),
             "FLUMINA_TOPIC_PREFIX": settings.topic_prefix,
             "FLUMINA_CACHE": str(settings.cache_dir),
         }

@@ -8,18 +8,31 @@ import fcntl
 import os
 import time
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Literal
 
 import msgspec
 
 from streams.errors import OperatorError
-from streams.supervise.keeper import PartView
 
 UP_FILE: Final = "up.json"
 LOCK_FILE: Final = "up.lock"
 LOCK_POLL_S: Final = 0.05
 # Commands that look whether somebody runs hold the lock for a moment.
 LOCK_GRACE_S: Final = 1.0
+
+
+KeeperState = Literal["starting", "ready", "waiting", "failed", "stopped"]
+
+
+class PartView(msgspec.Struct, frozen=True):
+    """A part as it is now."""
+
+    name: str
+    state: KeeperState
+    address: str
+    pid: int | None
+    starts: int
+    log_file: str
 
 
 class DevClusterView(msgspec.Struct, frozen=True):

@@ -187,7 +187,7 @@ async def a_kill_waits_for_its_grace(cluster: Cluster) -> None:
         await it.update(task.task_id, "TASK_RUNNING")
         async with asyncio.timeout(10):
             # RUNNING is told before the shell has set its trap.
-            while not ready.exists():  # noqa: ASYNC110 - another process makes the file
+            while not ready.exists():
                 await asyncio.sleep(0.02)
         began = time.monotonic()
         await it.call(KillOnHost(P, task.task_id, offer.host_id, 2000))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.mesos_client.clusters import Cluster, dev_cluster, real_mesos
-from tests.contract.mesos_master.master_client import open_streams
+from tests.contract.mesos_master.master_client import await_agents, open_streams
 
 
 @pytest.fixture(
@@ -18,6 +18,7 @@ def cluster(
     """A master with two agents: the dev cluster's, then the real one's (skips without it)."""
     start = dev_cluster if request.param == "dev" else real_mesos
     with start(tmp_path_factory.mktemp(request.param) / "home") as running:
+        await_agents(running.port, {"z1", "z2"})
         yield running
 
 

@@ -248,10 +248,10 @@ class Framework:
         reply = self.call("ACCEPT", body)
         assert (reply.status, reply.text) == (202, "")
 
-    def run(self, task_id: str, command: str = "exec sleep 600", **more: Any) -> Json:  # noqa: ANN401
+    def run(self, task_id: str, script: str = "exec sleep 600", /, **more: Any) -> Json:  # noqa: ANN401
         """Launch a task on any offer, and give its RUNNING status, acknowledged."""
         offer = self.offers()[0]
-        self.launch([offer], [task(task_id, offer, command, **more)])
+        self.launch([offer], [task(task_id, offer, script, **more)])
         status = self.await_state(task_id, "TASK_RUNNING")
         self.acknowledge(status)
         return status
@@ -289,14 +289,14 @@ def ports(begin: int, end: int) -> Json:
     return {"name": "ports", "type": "RANGES", "ranges": ranges}
 
 
-def task(task_id: str, offer: Json, command: str = "exec sleep 600", **more: Any) -> Json:  # noqa: ANN401
+def task(name: str, offer: Json, script: str = "exec sleep 600", /, **more: Any) -> Json:  # noqa: ANN401
     """A TaskInfo for the offer's agent; ``more`` replaces or, as None, removes fields."""
     info: Json = {
         "name": "contract",
-        "task_id": {"value": task_id},
+        "task_id": {"value": name},
         "agent_id": offer["agent_id"],
         "resources": scalars(),
-        "command": {"value": command},
+        "command": {"value": script},
         **more,
     }
     return {k: v for k, v in info.items() if v is not None}
@@ -305,3 +305,18 @@ def task(task_id: str, offer: Json, command: str = "exec sleep 600", **more: Any
 def fresh_uuid() -> str:
     """A uuid nobody gave, as the API writes it."""
     return base64.b64encode(uuid.uuid4().bytes).decode()
+
+
+def agents(port: int) -> dict[str, str]:
+    """The ids of the agents that are connected now, by their zone."""
+    slaves = request(port, "GET", "/slaves").json["slaves"]
+    return {s["attributes"]["zone"]: s["id"] for s in slaves if s["active"]}
+
+
+def await_agents(port: int, zones: set[str]) -> dict[str, str]:
+    """The ids of exactly these zones' agents, once they are connected and no others are."""
+    deadline = time.monotonic() + 2 * PATIENCE_S
+    while agents(port).keys() != zones:
+        assert time.monotonic() < deadline, f"the agents are {agents(port)}"
+        time.sleep(0.05)
+    return agents(port)

@@ -160,7 +160,7 @@ class Fold:
                 if body.subscription == self.subscription or not self.rules.stale_streams_ignored:
                     self.offers[body.offer] = body.host
             case Rescinded():
-                self.offers.pop(body.offer, None)
+                self._rescinded(body.offer)
             case Status():
                 self._status(body)
 
@@ -170,7 +170,17 @@ class Fold:
         if index.task is None:
             index.is_done = True
         elif self.tasks[index.task].phase is Phase.ACCEPTED:
-            self._leave(self.tasks[index.task], Phase.ENDED, "revoked")
+            task = self.tasks[index.task]
+            self._leave(task, Phase.ENDED, "revoked")
+            if task.subscription == self.subscription and self.rules.offer_comes_back:
+                # Mesos still counts the offer as ours: nobody else would ever use or decline it.
+                self.offers[task.offer] = task.host
+
+    def _rescinded(self, offer: int) -> None:
+        self.offers.pop(offer, None)
+        for task in self.tasks.values():
+            if task.offer == offer and task.phase is Phase.ACCEPTED:
+                self._leave(task, Phase.ENDED, "revoked")
 
     def _status(self, status: Status) -> None:
         task = self.tasks.get(status.task)

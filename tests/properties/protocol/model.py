@@ -15,6 +15,7 @@ from .process import Notice, Post, Process, Write
 from .records import (
     FINAL_STATES,
     CellRecord,
+    EffectStarted,
     Inbound,
     JudgeLost,
     KillIndex,
@@ -52,7 +53,7 @@ class World:
     traps: dict[tuple[str, str], str] = field(default_factory=dict)
     number: int = 0
     accepts: Counter[int] = field(default_factory=Counter)
-    uses_of_offers: Counter[int] = field(default_factory=Counter)
+    uses_of_offers: dict[int, int] = field(default_factory=dict)
     acknowledged: dict[int, str] = field(default_factory=dict)
     story: list[str] = field(default_factory=list)
 
@@ -136,9 +137,10 @@ class World:
         self.story.append(f"    [{len(self.cell) - 1}] {'ok' if accepted else 'NO'} {record}")
         if accepted and not isinstance(record, LeaderElected):
             demand(record.epoch == epoch, "two can write, one is obeyed", record, epoch)
-        if accepted and isinstance(record, LaunchTask):
-            self.uses_of_offers[record.offer] += 1
-            demand(self.uses_of_offers[record.offer] == 1, "an offer is used once", record)
+        if accepted and isinstance(record, EffectStarted) and record.proposal in self.truth.tasks:
+            offer = self.truth.tasks[record.proposal].offer
+            other = self.uses_of_offers.setdefault(offer, record.proposal)
+            demand(other == record.proposal, "an offer is used once", offer, other, record)
         if accepted and judged is not None:
             self._check_judgement(judged.id, judged.host)
 

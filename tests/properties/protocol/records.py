@@ -24,6 +24,7 @@ class Rules:
     preconditions_checked: bool = True
     start_needs_standing_proposal: bool = True
     unstarted_requeued: bool = True
+    offer_comes_back: bool = True
     fate_needs_fence: bool = True
     stale_streams_ignored: bool = True
     stale_endings_kept: bool = True

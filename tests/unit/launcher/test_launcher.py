@@ -125,7 +125,7 @@ def test_flumina_python_is_taken_or_refused_but_never_passed_over(checkout: Chec
     assert "FLUMINA_PYTHON is set to no-python, and there is no such program." in missing.stderr
     old = checkout.run("demo", FLUMINA_PYTHON="my-python")
     assert old.returncode == 1
-    assert "FLUMINA_PYTHON is set to my-python, which is 3.8.10." in old.stderr
+    assert "FLUMINA_PYTHON=my-python is 3.8.10." in old.stderr
     checkout.setting_up_python("my-python")
     assert checkout.run("demo", FLUMINA_PYTHON="my-python").returncode == 0
     assert checkout.set_up_call()[0] == "my-python"

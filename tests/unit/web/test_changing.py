@@ -127,7 +127,7 @@ def test_a_request_that_is_late_gives_a_token() -> None:
     web.is_ingesting = False
     late = call(web.app, "DELETE", f"{JOBS}/s")
     assert late.status == 202
-    assert set(late.json) == {"id", "token"}
+    assert late.json == {"id": "s", "token": "jobs:0:3"}
     web.ingest()
     shown = call(web.app, "GET", f"{JOBS}/s?atLeast={late.json['token']}")
     assert shown.json["status"]["state"] == "KillInitiated"

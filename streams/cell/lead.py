@@ -6,15 +6,23 @@ back nothing of its own for five seconds stops and ends its process.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from scheduler.model.events import CellEvent, CellRecord
 from streams.cell.follower import Follower
 from streams.cell.points import Point, reached
-from streams.cell.writer import CellLog
 from streams.clock import elapsed_s
 
 SILENCE_S_MAX = 5.0
 """Without its own tick read back for so long, a leader no longer knows whether it leads."""
+
+
+class Appendable(Protocol):
+    """What a leader writes to: `streams.cell.writer.CellLog`, or a log in memory."""
+
+    async def append(self, epoch: int, events: Sequence[CellEvent]) -> int:
+        """The offset of the last record that holds these events, once it is durable."""
+        ...
 
 
 class LeadershipLost(Exception):
@@ -27,7 +35,7 @@ class Lead:
     def __init__(
         self,
         follower: Follower,
-        log: CellLog,
+        log: Appendable,
         epoch: int,
         clock: Callable[[], float] = elapsed_s,
     ) -> None:

@@ -1,0 +1,233 @@
+"""One value of each type that flumina writes to a log, with every field set.
+
+They are what the golden records hold; a golden record's bytes must decode to exactly these.
+"""
+
+from typing import Final
+
+from scheduler.model import changes, events, inbound, mesos, proposals
+from scheduler.model.address import Source
+from scheduler.model.changes import Change
+from scheduler.model.events import CellEvent, CellRecord, ClassRefusal, Copied, RuleRefusal
+from scheduler.model.ids import (
+    CellName,
+    CellUuid,
+    Generation,
+    HostId,
+    JobId,
+    OfferId,
+    ProposalId,
+    StreamId,
+    TaskId,
+)
+from scheduler.model.inbound import Fault, InboundBody, PartitionBegan
+from scheduler.model.job import Batch, Container, JobSpec, RetryPolicy, Service
+from scheduler.model.mesos import HostFacts, MesosRecord, Offer
+from scheduler.model.policy import Policy
+from scheduler.model.resources import Need, PortRange, Resources
+
+CELL: Final = CellName("main")
+CELL_UUID: Final = CellUuid("0b87e1a2-4c6d-4a54-9d35-1f64a2f0c001")
+GENERATION: Final = Generation("0b87e1a2")
+JOB: Final = JobId("titus-12345")
+TASK: Final = TaskId("titus-12345-worker-1-5")
+HOST: Final = HostId("7c29f2a1-9f0e-4b3a-8d4f-55c0e1d20a11-S3")
+OFFER: Final = OfferId("7c29f2a1-9f0e-4b3a-8d4f-55c0e1d20a11-O17")
+OTHER_OFFER: Final = OfferId("7c29f2a1-9f0e-4b3a-8d4f-55c0e1d20a11-O18")
+STREAM: Final = StreamId("d2a3b8f4-8f25-4a5b-8ac1-55ad41c0a111")
+PROPOSAL: Final = ProposalId("1042.3")
+DIGEST: Final = "00112233445566778899aabbccddeeff"
+AT_MS: Final = 1_700_000_000_123
+SOURCE: Final = Source("jobs", GENERATION, 0, 17, 16)
+FAULT: Final = Fault(
+    field="container.resources.cpu", text="is -1; it must be from 0.01 to 1024", hint="give more"
+)
+FACTS: Final = HostFacts(
+    hostname="host-3.example.org",
+    url="http://10.0.0.3:5051",
+    attributes=(("rack", "r2"), ("zone", "z1")),
+)
+RESOURCES: Final = Resources(
+    4_000, 8_192, 10_000, (PortRange(31_000, 31_999), PortRange(33_000, 33_000))
+)
+OFFERED: Final = Offer(offer_id=OFFER, host_id=HOST, resources=RESOURCES, facts=FACTS)
+CONTAINER: Final = Container(
+    need=Need(cpu_milli=1_500, memory_mib=2_048, disk_mib=500, ports=2, network_mbps=128),
+    command=("/bin/sh", "-c", "echo „grüß dich“"),
+    entry_point_words=1,
+    environment=(("EMPTY", ""), ("LEVEL", "debug")),
+    image="team/worker",
+    image_tag="1.4.2",
+    image_digest="sha256:" + "ab" * 32,
+    security_groups=("sg-12345",),
+    iam_role="arn:aws:iam::1234:role/worker",
+    attributes=(("a", "b"),),
+    hard_constraints=("uniqueHost",),
+    soft_constraints=("uniqueHost",),
+    kill_grace_ms=30_000,
+    security_attributes=(("c", "d"),),
+)
+SPEC: Final = JobSpec(
+    owner_email="owner@example.org",
+    application_name="encoder",
+    container=CONTAINER,
+    kind=Batch(size=20, runtime_limit_ms=3_600_000, is_retried_on_runtime_limit=True),
+    retry=RetryPolicy(kind="exponentialBackOff", retries=3, delay_ms=2_000, delay_ms_max=60_000),
+    capacity_group="encoders",
+    stack="prod",
+    detail="eu",
+    sequence="001",
+    attributes=(("team", "media"),),
+)
+OTHER_SPEC: Final = JobSpec(
+    owner_email="owner@example.org",
+    application_name="api",
+    container=Container(need=Need(cpu_milli=100, memory_mib=64), command=("serve",)),
+    kind=Service(minimum=1, desired=2, maximum=5),
+    retry=RetryPolicy(kind="immediate", retries=0),
+)
+OTHER_POLICY: Final = Policy(
+    **{name: at + 1_001 for at, name in enumerate(Policy.__struct_fields__)}
+)
+REFUSALS: Final = (
+    ClassRefusal(
+        job_id=JOB,
+        waiting=7,
+        refusals=(
+            RuleRefusal("resources", 3, HOST, "500 thousandths of a cpu missing"),
+            RuleRefusal("uniqueHost", 1),
+        ),
+        wake="an offer with more resources, or the end of a task",
+    ),
+)
+
+MESOS: Final[tuple[MesosRecord | PartitionBegan, ...]] = (
+    PartitionBegan(generation=GENERATION),
+    mesos.Subscribed(
+        stream_id=STREAM,
+        framework_id=f"flumina-{CELL_UUID}",
+        epoch=1_040,
+        heartbeat_interval_ms=15_000,
+        master="10.0.0.1:5050",
+    ),
+    mesos.OffersReceived(stream_id=STREAM, offers=(OFFERED,)),
+    mesos.OfferRescinded(stream_id=STREAM, offer_id=OFFER),
+    mesos.StatusUpdate(
+        stream_id=STREAM,
+        task_id=TASK,
+        state="TASK_FAILED",
+        host_id=HOST,
+        source="SOURCE_EXECUTOR",
+        reason="REASON_COMMAND_EXECUTOR_FAILED",
+        message="Command exited with status 7",
+        uuid="dGhlIHV1aWQgaXMgaGVyZQ==",
+        observed_at_ms=AT_MS,
+        is_healthy=False,
+        container_ip="10.1.2.3",
+    ),
+    mesos.HostFailed(stream_id=STREAM, host_id=HOST, executor_id="e", status=1_792),
+    mesos.StreamEnded(stream_id=STREAM, why="Framework failed over", is_fatal=True),
+    mesos.Unrecognised(stream_id=STREAM, raw='{"type":"NEW"}'),
+)
+
+INBOUND: Final[tuple[InboundBody, ...]] = (
+    *(
+        each
+        for each in MESOS
+        if not isinstance(each, mesos.OffersReceived | mesos.OfferRescinded)
+    ),
+    inbound.JobSubmitted(job_id=JOB, spec=SPEC, actor="ada", digest=DIGEST),
+    inbound.JobKillAsked(job_id=JOB, actor="ada", why="wrong input"),
+    inbound.JobScaleAsked(
+        job_id=JOB, desired=5, minimum=1, maximum=9, actor="ada", why="more load"
+    ),
+    inbound.TaskKillAsked(task_id=TASK, actor="ada", why="hangs", is_shrink=True),
+    inbound.InboundRejected(faults=(FAULT,), digest=DIGEST, job_id=JOB, bytes_total=1_234),
+    inbound.InboundLost(first_offset=3, last_offset=17),
+    inbound.OffersChanged(
+        stream_id=STREAM, first_offset=12, added=(OFFERED,), removed=(OTHER_OFFER,)
+    ),
+    inbound.PolicyAsked(values={"batch_size_max": 500}, actor="op", why="quiet hours"),
+    inbound.RecordSkipped(offset=99, digest=DIGEST, actor="op", why="broken build of May 3rd"),
+    inbound.OrphanForgotten(task_id=TASK, actor="op", why="stopped by hand", host_id=HOST),
+)
+
+EVENTS: Final[tuple[CellEvent, ...]] = (
+    events.CellCreated(cell=CELL, cell_uuid=CELL_UUID, generation=GENERATION),
+    events.CellContinued(
+        cell=CELL,
+        cell_uuid=CELL_UUID,
+        generation=Generation("1c98f2b3"),
+        previous_generation=GENERATION,
+        previous_offset=123_456,
+        digest_version=1,
+        digest=DIGEST,
+    ),
+    events.FoldVersion(version=1),
+    events.PolicySet(version=2, policy=OTHER_POLICY),
+    events.LeaderElected(candidate="cell-0", incarnation="8f2c", build="0.1.0"),
+    events.Tick(published_offset=1_030),
+    events.Mark(),
+    events.Checkpoint(mark_offset=1_000, digest_version=1, digest=DIGEST),
+    events.RoundRecord(
+        policy_version=2,
+        inputs_seen=88,
+        mesos_offset=402,
+        waiting=9,
+        placed=2,
+        hosts=4,
+        refusals=REFUSALS,
+        unexplained=1,
+    ),
+    events.EffectStarted(proposal_id=PROPOSAL),
+    events.EffectEnded(proposal_id=PROPOSAL, fate="unknown", detail="no answer within 10 s"),
+    proposals.LaunchTasks(
+        host_id=HOST,
+        offer_ids=(OFFER, OTHER_OFFER),
+        launches=(
+            proposals.Launch(TASK, (31_000, 31_001)),
+            proposals.Launch(TaskId("titus-12345-worker-2-6")),
+        ),
+    ),
+    proposals.DeclineOffers(offer_ids=(OFFER,), refuse_ms=5_000),
+    proposals.KillTask(task_id=TASK, host_id=HOST, is_inferred=True),
+    proposals.ReconcileTasks(task_ids=(TASK,)),
+    proposals.ReconcileAll(),
+    proposals.SuppressOffers(),
+    proposals.ReviveOffers(),
+)
+
+CHANGES: Final[tuple[Change, ...]] = (
+    changes.JobAccepted(job_id=JOB, source=SOURCE, is_repeated=True),
+    changes.JobRejected(source=SOURCE, faults=(FAULT,), job_id=JOB),
+    changes.RequestAccepted(source=SOURCE, what="scale", job_id=JOB),
+    changes.JobChanged(
+        job_id=JOB, state="Accepted", reason="scaled", message="more load", desired=5
+    ),
+    changes.TaskChanged(
+        job_id=JOB,
+        task_id=TASK,
+        state="Finished",
+        step="TASK_FAILED COMMAND_EXECUTOR_FAILED",
+        reason="failed",
+        message="Command exited with status 7",
+        host_id=HOST,
+        hostname="host-3.example.org",
+        observed_at_ms=AT_MS,
+    ),
+    changes.ProposalRefused(proposal_id=PROPOSAL, kind="LaunchTasks", why="offer x is not held"),
+    changes.OrphanSeen(task_id=TASK, host_id=HOST, state="TASK_RUNNING"),
+    changes.OrphanGone(task_id=TASK, why="TASK_FINISHED"),
+    changes.TimeGapped(from_ms=AT_MS, to_ms=AT_MS + 600_000),
+    changes.CellPaged(what="the framework id is burnt", why="Framework has been removed"),
+)
+
+
+def copy_of(body: InboundBody) -> Copied:
+    """The copy of an inbound record."""
+    return Copied(source=SOURCE, body=body, observed_at_ms=AT_MS)
+
+
+def record_of(event: CellEvent) -> CellRecord:
+    """A record of the cell log with one event."""
+    return CellRecord(version=1, epoch=1_040, at_ms=AT_MS, events=(event,))

@@ -107,7 +107,8 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
                 sorted(state.unanswered),
             )
         case "kept":  # Oldest first: the order says what is forgotten next.
-            return (list(state.finished_tasks), list(state.finished_jobs))
+            floors = sorted(state.number_floors.items())
+            return (list(state.finished_tasks), list(state.finished_jobs), floors)
         case _:
             return (state.placement_inputs, state.placement_seen)
 

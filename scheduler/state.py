@@ -155,6 +155,9 @@ class State:
     """Ended tasks that were replaced, kept for a while, oldest first."""
     finished_jobs: dict[JobId, None] = field(default_factory=dict)
     """Ended jobs, kept for a while with their last tasks, oldest first."""
+    number_floors: dict[int, int] = field(default_factory=dict)
+    """Where the numbers of a new job begin, by a digest of its name: above all that forgotten jobs
+    of such names used. So no task id is ever used twice, and little has to be remembered."""
 
     # Derived: follows from the above.
     queue: dict[JobId, dict[TaskId, None]] = field(default_factory=dict)

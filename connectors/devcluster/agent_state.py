@@ -120,6 +120,7 @@ class AgentState:
         self.info = info
         self.agent_id: str | None = None
         self.frameworks: dict[str, Json] = {}
+        self.past_frameworks: dict[str, Json] = {}
         self.tasks: dict[Key, LocalTask] = {}
         self.completed: deque[LocalTask] = deque(maxlen=COMPLETED_MAX)
         self.is_linked = False
@@ -198,10 +199,11 @@ class AgentState:
 
     def _framework_changed(self, framework: Json, now: float) -> None:
         framework_id = framework["id"]["value"]
-        if framework_id in self.frameworks:
-            self.frameworks[framework_id] = framework
-            self.out.append(KeepFramework(framework_id))
-        # Whichever framework it was: the pending updates of all are sent again.
+        if framework_id not in self.frameworks:
+            return
+        self.frameworks[framework_id] = framework
+        self.out.append(KeepFramework(framework_id))
+        # The pending updates of all frameworks are sent again, not only of this one (observed).
         self._resume(now)
 
     def _shut_framework(self, framework_id: str) -> None:
@@ -210,8 +212,6 @@ class AgentState:
             if task.state not in TERMINAL:
                 task.state = "TASK_KILLED"
             self._complete(task)
-        self.frameworks.pop(framework_id, None)
-        self.out.append(KeepFramework(framework_id))
 
     # Tasks
 
@@ -219,6 +219,7 @@ class AgentState:
         framework = message["framework"]
         framework_id = framework["id"]["value"]
         if framework_id not in self.frameworks:
+            self.past_frameworks.pop(framework_id, None)
             self.frameworks[framework_id] = framework
             self.out.append(KeepFramework(framework_id))
         info = message.get("task") or message["info"]
@@ -290,6 +291,10 @@ class AgentState:
         del self.tasks[task.key]
         self.completed.append(task)
         self.out.append(Forget(task.container_id))
+        if not any(t.framework_id == task.framework_id for t in self.tasks.values()):
+            # A framework that has nothing here is unknown to the agent.
+            self.past_frameworks[task.framework_id] = self.frameworks.pop(task.framework_id)
+            self.out.append(KeepFramework(task.framework_id))
 
     # Recovery
 

@@ -31,7 +31,7 @@ def agent_state_view(state: AgentState, store: AgentStore) -> Json:
 
 
 def _framework(state: AgentState, store: AgentStore, framework_id: str) -> Json:
-    info = state.frameworks.get(framework_id, {})
+    info = state.frameworks.get(framework_id) or state.past_frameworks.get(framework_id, {})
     return {
         "id": framework_id,
         "name": info.get("name", ""),

@@ -37,6 +37,7 @@ def subscribe(cluster: Cluster, body: Json, stream_id: str, now: float) -> None:
         cluster.out.append(EndStream(stream_id))
         return
     framework = cluster.frameworks.get(framework_id)
+    is_known = framework is not None
     if framework is None:
         framework = _new_framework(cluster, info, framework_id)
         framework.registered_at = now
@@ -56,10 +57,15 @@ def subscribe(cluster: Cluster, body: Json, stream_id: str, now: float) -> None:
     )
     _send_subscribed(cluster, framework)
     beat(cluster, now)
-    # Agents re-send all pending updates, of all frameworks, when any framework subscribes.
+    if is_known:
+        _tell_agents(cluster, framework)
+    allocate(cluster, now)
+
+
+def _tell_agents(cluster: Cluster, framework: Framework) -> None:
+    """Whenever a framework returns or changes, agents send all pending updates of all again."""
     for agent in cluster.agents.values():
         cluster.tell(agent, "FRAMEWORK", framework=framework.info)
-    allocate(cluster, now)
 
 
 def _subscribe_error(
@@ -231,7 +237,6 @@ def update_framework(cluster: Cluster, framework: Framework, body: Json, now: fl
     for offer in [o for o in framework.offers.values() if o.role not in kept]:
         take_back(cluster, offer)
         cluster.send(framework, "RESCIND", {"offer_id": {"value": offer.offer_id}})
-    for agent in cluster.agents.values():
-        cluster.tell(agent, "FRAMEWORK", framework=framework.info)
+    _tell_agents(cluster, framework)
     allocate(cluster, now)
     return None

@@ -16,6 +16,7 @@ from projections.v3 import job_json, task_json
 from projections.v3_query import Query, QueryRefusedError, jobs_page, parse_query, tasks_page
 from projections.why import Unknown, Why, why
 from scheduler.model.ids import JobId, TaskId
+from scheduler.model.reading.faults import shown_text
 from scheduler.model.task import Task
 
 Json = dict[str, Any]
@@ -135,8 +136,9 @@ def _unknown(call: Call, kind: str) -> Problem:
         near = f" Names like it: {', '.join(known.nearest)}." if known.nearest else ""
         hint = f"It never was, is not folded yet (read with atLeast), or ended long ago.{near}"
     else:
-        hint = f"There is a {known.kind} of that name: /api/v3/{known.kind}s/{call.path_id}."
-    return Problem(HTTPStatus.NOT_FOUND, f"There is no {kind} {call.path_id[:100]}", hint)
+        place = f"jobs/{known.id}" if known.kind == "job" else f"tasks/{known.id}/why"
+        hint = f"There is a {known.kind} of that name: /api/v3/{place}."
+    return Problem(HTTPStatus.NOT_FOUND, f"There is no {kind} {shown_text(call.path_id)}", hint)
 
 
 def _locate_log(task_item: Json) -> None:

@@ -7,6 +7,7 @@ Rules are those of Titus S19 (job manager) unless a comment says otherwise.
 
 from collections import deque
 from collections.abc import Iterable
+from hashlib import blake2b
 from heapq import heapify, heappop, heappush
 
 from msgspec.structs import replace
@@ -74,7 +75,7 @@ def job_submitted(fold: Fold, source: Source, body: JobSubmitted) -> None:
         accepted_at_ms=fold.state.clock.now_ms,
         accepted_offset=fold.offset,
         accepted_index=fold.index,
-        next_number=1,
+        next_number=fold.state.number_floors.get(_name_class(body.job_id), 1),
         open_indexes=0,
         actor=body.actor,
     )
@@ -531,12 +532,19 @@ def forget_oldest(fold: Fold) -> None:
 def _forget_job(fold: Fold, job_id: JobId) -> None:
     state = fold.state
     del state.finished_jobs[job_id]
-    del state.jobs[job_id]
+    floor = state.jobs.pop(job_id).next_number
+    name_class = _name_class(job_id)
+    state.number_floors[name_class] = max(floor, state.number_floors.get(name_class, 1))
     fold.touch("job", job_id)
     for index, task_id in state.indexes.pop(job_id).items():
         fold.touch("index", (job_id, index))
         _forget_task(fold, task_id)
         state.tasks_of_finished_jobs -= 1
+
+
+def _name_class(job_id: JobId) -> int:
+    """One of 1,024 classes of names; the same name is always in the same."""
+    return int.from_bytes(blake2b(job_id.encode(), digest_size=2).digest()) % 1_024
 
 
 def _forget_task(fold: Fold, task_id: TaskId) -> None:

@@ -44,6 +44,8 @@ def subscribed(fold: Fold, body: Subscribed) -> None:
     stream.stream_id = body.stream_id
     stream.framework_id = body.framework_id
     stream.reconcile_all_at_ms = 0
+    # What was unreachable or late on the old stream is judged by what is said on this one.
+    state.clock.judging_since_ms = state.clock.now_ms
     ask_again(fold)
     fold.wake_placement()
 

@@ -4,7 +4,7 @@ The one thing to know: nothing times out between an election (or a jump of the c
 tick, and then every time-out that judges starts anew. Ten minutes away must not end a task.
 """
 
-from heapq import heappop
+from heapq import heappop, heappush
 
 from scheduler.fold.context import Fold, due_at_ms, moved_task, watch
 from scheduler.fold.mesos import close_stream
@@ -12,11 +12,22 @@ from scheduler.model.changes import TimeGapped
 from scheduler.model.events import LeaderElected, Tick
 from scheduler.model.ids import TaskId
 from scheduler.model.policy import Policy
-from scheduler.model.task import Finished, FinishReason, KillInitiated, Launched, Queued, Started
+from scheduler.model.task import (
+    Disconnected,
+    Finished,
+    FinishReason,
+    KillInitiated,
+    Launched,
+    Queued,
+    Started,
+)
+from scheduler.state import State
 from scheduler.task_table import Given, Input
 
 TIME_GAP_MS = 60_000
 """A larger jump of the leader's clock is a gap in which nobody looked."""
+UNHEARD_MS = 1_000
+"""A task whose time is over while Mesos is silent about it is looked at again after this."""
 
 
 def clock_moved(fold: Fold, at_ms: int) -> None:
@@ -86,11 +97,23 @@ def _due(fold: Fold, task_id: TaskId, noted_ms: int) -> None:
         watch(fold, task)  # Time-outs began anew meanwhile; it is looked at in its new turn.
         return
     is_limit = isinstance(task.state, Started)
+    if isinstance(task.state, Disconnected | KillInitiated) and not _is_heard(state, task_id):
+        heappush(fold.deadlines, (state.clock.now_ms + UNHEARD_MS, "task", task_id))
+        return
     reason: FinishReason = "runtimeLimitExceeded" if is_limit else "stuckInState"
     given = Given(state.clock.now_ms, reason=reason, message=_message(fold, task.state))
     after = moved_task(fold, task_id, Input.DEADLINE, given, step="deadline")
     if isinstance(after.state, Finished) and after.state.is_abandoned:
         state.unanswered.setdefault(task_id)
+
+
+def _is_heard(state: State, task_id: TaskId) -> bool:
+    """Whether Mesos has spoken of the task on the stream that is open.
+
+    A task is given up because Mesos says that its host is unreachable, never because nobody
+    says anything. (One that does not start is only asked to end, which Mesos answers.)
+    """
+    return state.stream.stream_id is not None and task_id not in state.unanswered
 
 
 def _message(fold: Fold, task_state: object) -> str:

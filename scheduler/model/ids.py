@@ -48,7 +48,8 @@ def task_id_of(job_id: JobId, index: int, number: int) -> TaskId:
     """The stable name of a task: ``JOB-worker-INDEX-NUMBER``.
 
     ``index`` is the task's place in its job (from 0); ``number`` counts the starts of the whole
-    job (from 1), so a replacement keeps the index and gets a new number.
+    job, so a replacement keeps the index and gets a new number. It begins at 1, except where jobs
+    were forgotten since: then above what they used, so that a task id is never used twice.
     """
     return TaskId(f"{job_id}{_WORKER}{index}-{number}")
 

@@ -23,6 +23,7 @@ from streams.api.sandbox_files import SandboxFiles
 from streams.api.server import Server, listening_socket, server_for, url_of
 from streams.errors import OperatorError
 from streams.kafka.topic_admin import ensure_topics
+from streams.logs import configure_logging
 from streams.settings import Settings, settings_of
 
 logger = structlog.get_logger(__name__)
@@ -83,6 +84,7 @@ async def _serve_until_stopped(server: Server, listener: socket.socket, cell: Fo
 
 def run_api(settings: Settings, bind: str = BIND, port: int = PORT) -> int:
     """Run the api process until a signal; its exit code."""
+    configure_logging("api")
     asyncio.run(serve(settings, bind, port))
     return 0
 

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from scheduler.model.ids import TaskId, job_id_of
-from streams.cli.client import Answer, ApiConnection, ApiError, decoded, segment
+from streams.cli.client import ApiConnection, ApiError, decoded, segment
 from streams.cli.shapes import (
     History,
     Job,
@@ -150,10 +150,26 @@ class Api:
         return self._taken("DELETE", path_of(name), query)
 
     def command(self, name: str, body: Mapping[str, object]) -> Taken:
-        """An operator's command that the cell has taken."""
-        return self._taken(
-            "POST", f"/api/flumina/commands/{name}", {}, msgspec.json.encode(dict(body))
-        )
+        """An operator's command; with a token where the cell has not passed it yet.
+
+        It is not asked again: some orders, such as that to skip, are refused the second time.
+        """
+        path = f"/api/flumina/commands/{name}"
+        return decoded(self.connection.ask("POST", path, body=dict(body)).body, Taken)
+
+    def wait_for(self, taken: Taken) -> None:
+        """Return when the cell has passed the request; raises `ApiError` if that takes too long."""
+        if not taken.token:
+            return
+        try:
+            self.connection.get("/api/v3/status", {"atLeast": taken.token})
+        except ApiError as error:
+            raise ApiError(
+                f"The request about {taken.id} is written, but the cell has not passed it yet.",
+                f"It is record {taken.token}. {error.what}",
+                "It will be taken; `flumina state` shows how the cell stands.",
+                exit_code=error.exit_code,
+            ) from error
 
     def _taken(
         self,
@@ -165,19 +181,6 @@ class Api:
     ) -> Taken:
         answer = self.connection.send(method, path, query, raw, key)
         if answer.status == 202:
-            self._until_passed(answer)
+            self.wait_for(decoded(answer.body, Taken))
             answer = self.connection.send(method, path, query, raw, key)
         return decoded(answer.body, Taken)
-
-    def _until_passed(self, answer: Answer) -> None:
-        """Return when the cell has passed the request; `ApiError` if that takes too long."""
-        taken = decoded(answer.body, Taken)
-        try:
-            self.connection.get("/api/v3/status", {"atLeast": taken.token})
-        except ApiError as error:
-            raise ApiError(
-                f"The request about {taken.id} is written, but the cell has not answered yet.",
-                f"It is record {taken.token}. {error.what}",
-                "It will be taken; look later, for example with `flumina events`.",
-                exit_code=error.exit_code,
-            ) from error

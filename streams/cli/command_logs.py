@@ -40,20 +40,20 @@ def logs(  # noqa: PLR0917 - typer gives every option by its name
             "A task writes stdout and stderr.",
             "Use --file stdout or --file stderr.",
         )
-    there = Api(api_here(api, data_dir))
-    offset = None if tail else 0
-    while True:
-        # Asked before the file is read, so that what it wrote at last is not missed.
-        is_finished = there.task(task).is_finished
-        try:
-            offset = _print_from(there, task, file, offset)
-        except ApiError as error:
-            # Before the task has started there is no file to read.
-            if not follow or is_finished or error.status not in {404, 503}:
-                raise
-        if is_finished or not follow:
-            return
-        time.sleep(POLL_S)
+    with api_here(api, data_dir) as there:
+        offset = None if tail else 0
+        while True:
+            # Asked before the file is read, so that what it wrote at last is not missed.
+            is_finished = there.task(task).is_finished
+            try:
+                offset = _print_from(there, task, file, offset)
+            except ApiError as error:
+                # Before the task has started there is no file to read.
+                if not follow or is_finished or error.status not in {404, 503}:
+                    raise
+            if is_finished or not follow:
+                return
+            time.sleep(POLL_S)
 
 
 def _print_from(there: Api, task: str, file: str, offset: int | None) -> int:

@@ -10,7 +10,6 @@ import orjson
 import typer
 from rich.console import Console
 
-from streams.cli.calls import Api
 from streams.cli.client import decoded
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
 from streams.cli.render import cell_text, clock, out, plain, print_json, show, state_text, table
@@ -30,11 +29,11 @@ def why(
 
     Example: flumina why hello-worker-3-4
     """
-    there = Api(api_here(api, data_dir))
-    if as_json:
-        print_json(orjson.loads(there.raw_of(name, "why")))
-    else:
-        print_why(there.why(name), out())
+    with api_here(api, data_dir) as there:
+        if as_json:
+            print_json(orjson.loads(there.raw_of(name, "why")))
+        else:
+            print_why(there.why(name), out())
 
 
 def print_why(found: Why, console: Console) -> None:
@@ -75,18 +74,18 @@ def events(
 
     Example: flumina events hello-worker-3-4
     """
-    there = Api(api_here(api, data_dir))
-    query = {"tasks": "true"} if with_tasks else None
-    if as_json:
-        print_json(orjson.loads(there.raw_of(name, "events", query)))
-        return
-    found = there.events(name, query)
-    rows = [_event_row(each, with_tasks=with_tasks) for each in found.lines]
-    task = ("task",) if with_tasks else ()
-    columns = ("time", "address", *task, "what", "state", "host", "by", "because of")
-    show(out(), table("", columns, rows))
-    if found.dropped:
-        out().print(cell_text(f"{found.dropped} further lines are only in the log."))
+    with api_here(api, data_dir) as there:
+        query = {"tasks": "true"} if with_tasks else None
+        if as_json:
+            print_json(orjson.loads(there.raw_of(name, "events", query)))
+            return
+        found = there.events(name, query)
+        rows = [_event_row(each, with_tasks=with_tasks) for each in found.lines]
+        task = ("task",) if with_tasks else ()
+        columns = ("time", "address", *task, "what", "state", "host", "by", "because of")
+        show(out(), table("", columns, rows))
+        if found.dropped:
+            out().print(cell_text(f"{found.dropped} further lines are only in the log."))
 
 
 def _event_row(line: Line, *, with_tasks: bool) -> tuple[object, ...]:
@@ -116,12 +115,12 @@ def state(
 
     Example: flumina state
     """
-    there = Api(api_here(api, data_dir))
-    if as_json:
-        standing = orjson.loads(there.connection.get("/api/v3/status"))
-        print_json({"standing": standing, **orjson.loads(there.state())})
-        return
-    print_state(there.standing(), decoded(there.state(), State), out())
+    with api_here(api, data_dir) as there:
+        if as_json:
+            standing = orjson.loads(there.connection.get("/api/v3/status"))
+            print_json({"standing": standing, **orjson.loads(there.state())})
+            return
+        print_state(there.standing(), decoded(there.state(), State), out())
 
 
 def print_state(standing: Standing, numbers: State, console: Console) -> None:
@@ -183,20 +182,22 @@ def orphans(
 
     Example: flumina orphans --forget job-x-worker-0-1 --why "ended by hand"
     """
-    there = Api(api_here(api, data_dir))
-    if forget is not None:
-        there.command("forget-orphan", {"taskId": forget, "why": needed_why(why)})
-    if as_json:
-        print_json(orjson.loads(there.connection.get("/api/flumina/orphans")))
-        return
-    rows = [
-        (each.task_id, each.state, each.hostname or each.host_id, clock(each.first_seen_at_ms))
-        for each in there.orphans().items
-    ]
-    if rows:
-        show(out(), table("", ("task", "state", "host", "first seen"), rows))
-    else:
-        out().print("There are no orphans.")
+    with api_here(api, data_dir) as there:
+        if forget is not None:
+            there.wait_for(
+                there.command("forget-orphan", {"taskId": forget, "why": needed_why(why)})
+            )
+        if as_json:
+            print_json(orjson.loads(there.connection.get("/api/flumina/orphans")))
+            return
+        rows = [
+            (each.task_id, each.state, each.hostname or each.host_id, clock(each.first_seen_at_ms))
+            for each in there.orphans().items
+        ]
+        if rows:
+            show(out(), table("", ("task", "state", "host", "first seen"), rows))
+        else:
+            out().print("There are no orphans.")
 
 
 def needed_why(why: str) -> str:

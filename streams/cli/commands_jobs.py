@@ -48,21 +48,21 @@ def submit(  # noqa: PLR0917 - typer gives every option by its name
     Example: flumina submit docs/examples/batch-20.json --id hello --wait
     """
     descriptor = _read(file)
-    there = Api(api_here(api, data_dir))
-    if dry_run:
-        answer = orjson.loads(there.dry_run(descriptor, job_id))
+    with api_here(api, data_dir) as there:
+        if dry_run:
+            answer = orjson.loads(there.dry_run(descriptor, job_id))
+            if as_json:
+                print_json(answer)
+            else:
+                out().print("The cell would take this job; nothing was submitted.", markup=False)
+            return
+        taken = there.submit(descriptor, job_id, uuid.uuid4().hex)
+        if not as_json:
+            out().print(taken.id, markup=False)
+        if wait:
+            wait_for_job(there, taken.id, errors())
         if as_json:
-            print_json(answer)
-        else:
-            out().print("The cell would take this job; nothing was submitted.", markup=False)
-        return
-    taken = there.submit(descriptor, job_id, uuid.uuid4().hex)
-    if not as_json:
-        out().print(taken.id, markup=False)
-    if wait:
-        wait_for_job(there, taken.id, errors())
-    if as_json:
-        print_json({"id": taken.id})
+            print_json({"id": taken.id})
 
 
 def _read(file: str) -> bytes:
@@ -88,16 +88,16 @@ def jobs(
 
     Example: flumina jobs --all
     """
-    there = Api(api_here(api, data_dir))
-    query = {"jobState": ANY} if with_ended else {}
-    if as_json:
-        print_json(_merged(there, JOBS, query))
-        return
-    found = there.jobs(query)
-    counted = _counts(there, with_ended)
-    columns = ("job", "kind", "state", "wanted #", "running #", "waiting #", "owner", "since")
-    rows = [_job_row(each, counted[each.id]) for each in found]
-    _show_list("jobs", columns, rows, with_ended=with_ended)
+    with api_here(api, data_dir) as there:
+        query = {"jobState": ANY} if with_ended else {}
+        if as_json:
+            print_json(_merged(there, JOBS, query))
+            return
+        found = there.jobs(query)
+        counted = _counts(there, with_ended)
+        columns = ("job", "kind", "state", "wanted #", "running #", "waiting #", "owner", "since")
+        rows = [_job_row(each, counted[each.id]) for each in found]
+        _show_list("jobs", columns, rows, with_ended=with_ended)
 
 
 def _counts(there: Api, with_ended: bool) -> dict[str, Counter[str]]:
@@ -140,17 +140,17 @@ def tasks(
 
     Example: flumina tasks --job hello --all
     """
-    there = Api(api_here(api, data_dir))
-    query = {"jobIds": job, "taskStates": ANY if with_ended else None}
-    if as_json:
-        print_json(_merged(there, TASKS, query))
-        return
-    found = there.tasks(query)
-    if job and not found:
-        there.job(job)  # Says so if there is no such job.
-    columns = ("task", "state", "host", "since", "address")
-    rows = [_task_row(each) for each in found]
-    _show_list("tasks", columns, rows, with_ended=with_ended)
+    with api_here(api, data_dir) as there:
+        query = {"jobIds": job, "taskStates": ANY if with_ended else None}
+        if as_json:
+            print_json(_merged(there, TASKS, query))
+            return
+        found = there.tasks(query)
+        if job and not found:
+            there.job(job)  # Says so if there is no such job.
+        columns = ("task", "state", "host", "since", "address")
+        rows = [_task_row(each) for each in found]
+        _show_list("tasks", columns, rows, with_ended=with_ended)
 
 
 def _task_row(task: Task) -> tuple[object, ...]:
@@ -203,16 +203,16 @@ def scale(  # noqa: PLR0917 - typer gives every option by its name
             "A service is scaled to a number of tasks, or gets new bounds.",
             f"Write for example: flumina scale {job} 8",
         )
-    there = Api(api_here(api, data_dir))
-    taken = there.scale(job, sizes, why)
-    if as_json:
-        print_json({"id": taken.id})
-        return
-    capacity = there.job(taken.id).job_descriptor.service
-    if capacity is not None:
-        now = capacity.capacity
-        text = f"{taken.id} wants {now.desired} tasks (from {now.min} to {now.max})."
-        out().print(text, markup=False)
+    with api_here(api, data_dir) as there:
+        taken = there.scale(job, sizes, why)
+        if as_json:
+            print_json({"id": taken.id})
+            return
+        capacity = there.job(taken.id).job_descriptor.service
+        if capacity is not None:
+            now = capacity.capacity
+            text = f"{taken.id} wants {now.desired} tasks (from {now.min} to {now.max})."
+            out().print(text, markup=False)
 
 
 def kill(  # noqa: PLR0917 - typer gives every option by its name
@@ -235,9 +235,9 @@ def kill(  # noqa: PLR0917 - typer gives every option by its name
             "A job that ends as a whole does not become smaller.",
             "Name a task (JOB-worker-INDEX-NUMBER), or leave --shrink out.",
         )
-    there = Api(api_here(api, data_dir))
-    taken = there.kill(name, why, is_shrink=shrink)
-    if as_json:
-        print_json({"id": taken.id})
-    else:
-        out().print(f"The end of {taken.id} is under way.", markup=False)
+    with api_here(api, data_dir) as there:
+        taken = there.kill(name, why, is_shrink=shrink)
+        if as_json:
+            print_json({"id": taken.id})
+        else:
+            out().print(f"The end of {taken.id} is under way.", markup=False)

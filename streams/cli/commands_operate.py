@@ -4,7 +4,8 @@ The one thing to know: an order is a record like any other. The cell folds it at
 every replay does the same.
 """
 
-from typing import Annotated
+import time
+from typing import Annotated, Final
 
 import typer
 
@@ -21,6 +22,12 @@ from streams.cli.common import (
 )
 from streams.cli.render import out, print_json, show, table
 from streams.cli.shapes import State
+from streams.clock import elapsed_s
+from streams.errors import OperatorError
+
+SKIP_TIMEOUT_S: Final = 30.0
+"""The log is folded anew from its beginning, by the leader and by the API."""
+POLL_S: Final = 0.3
 
 
 def skip(  # noqa: PLR0917 - typer gives every option by its name
@@ -38,13 +45,28 @@ def skip(  # noqa: PLR0917 - typer gives every option by its name
 
     Example: flumina skip 1042 --digest 00112233445566778899aabbccddeeff --why "test record"
     """
-    there = Api(api_here(api, data_dir))
-    reason = needed_why(why)
-    taken = there.command("skip", {"offset": offset, "digest": digest, "why": reason})
-    if as_json:
-        print_json({"id": taken.id})
-    else:
-        out().print(f"The fold goes on behind offset {offset}.", markup=False)
+    with api_here(api, data_dir) as there:
+        reason = needed_why(why)
+        taken = there.command("skip", {"offset": offset, "digest": digest, "why": reason})
+        _until_it_goes_on(there, offset)
+        if as_json:
+            print_json({"id": taken.id})
+        else:
+            out().print(f"The fold goes on behind offset {offset}.", markup=False)
+
+
+def _until_it_goes_on(there: Api, offset: int) -> None:
+    """Return when the fold is halted no longer, or halted at another offset, which is shown."""
+    deadline = elapsed_s() + SKIP_TIMEOUT_S
+    while f" at offset {offset}:" in (halt := there.standing().halt):
+        if elapsed_s() > deadline:
+            raise OperatorError(
+                f"The fold is still halted at offset {offset}.",
+                "The digest is not that of the halt report, or nobody copies the command because "
+                "no cell's process runs.",
+                f"Compare with the report and start a cell's process. {halt}",
+            )
+        time.sleep(POLL_S)
 
 
 def policy(
@@ -60,13 +82,20 @@ def policy(
 
     Example: flumina policy unreachable_timeout_ms=30000 --why "hosts come back quickly here"
     """
-    there = Api(api_here(api, data_dir))
-    if values:
-        numbers = policy_numbers(values)
-        there.command("policy", {"values": numbers, "why": needed_why(why)})
-    shown = decoded(there.state(), State)
-    if as_json:
-        print_json({"version": shown.policy_version, "policy": shown.policy})
-        return
-    out().print(f"Policy version {shown.policy_version}", markup=False)
-    show(out(), table("", ("name", "value #"), sorted(shown.policy.items())))
+    numbers = policy_numbers(values)
+    with api_here(api, data_dir) as there:
+        if numbers:
+            order = {"values": numbers, "why": needed_why(why)}
+            there.wait_for(there.command("policy", order))
+        shown = decoded(there.state(), State)
+        if any(shown.policy.get(name) != value for name, value in numbers.items()):
+            raise OperatorError(
+                "The cell has passed the command, and decides by other numbers.",
+                "It was refused, or somebody else has changed them since.",
+                "Look with `flumina policy`, and order it again.",
+            )
+        if as_json:
+            print_json({"version": shown.policy_version, "policy": shown.policy})
+            return
+        out().print(f"Policy version {shown.policy_version}", markup=False)
+        show(out(), table("", ("name", "value #"), sorted(shown.policy.items())))

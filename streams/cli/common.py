@@ -5,6 +5,8 @@ the data directory, and last the only one that runs on a directory below it (a d
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +14,7 @@ from typing import Annotated
 import typer
 
 from scheduler.model.policy import Policy, changed_policy
+from streams.cli.calls import Api
 from streams.cli.client import EXIT_UNAVAILABLE, ApiConnection, ApiError
 from streams.errors import OperatorError
 from streams.settings import Settings, settings_of
@@ -66,8 +69,9 @@ def running_here(settings: Settings, data_dir: Path | None) -> UpView | None:
     )
 
 
-def api_here(api: str | None, data_dir: Path | None = None) -> ApiConnection:
-    """A connection to the API that a command means."""
+@contextmanager
+def api_here(api: str | None, data_dir: Path | None = None) -> Iterator[Api]:
+    """The API that a command means."""
     settings = settings_here()
     url = api or settings.api_url
     if url is None:
@@ -80,7 +84,8 @@ def api_here(api: str | None, data_dir: Path | None = None) -> ApiConnection:
                 exit_code=EXIT_UNAVAILABLE,
             )
         url = found.api
-    return ApiConnection(url, settings.actor)
+    with closing(ApiConnection(url, settings.actor)) as connection:
+        yield Api(connection)
 
 
 def refuse_many_cells(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from scheduler.model.address import Address
 from scheduler.model.codec import decode_record
-from scheduler.model.events import CellContinued, CellCreated, CellRecord
+from scheduler.model.events import CellContinued, CellCreated, CellRecord, Tick
 from streams.clock import now_ms
 
 REQUEST_TIMEOUT_MS: Final = 5_000
@@ -47,7 +47,7 @@ class LogMap(msgspec.Struct, frozen=True):
 
 
 class Newest(msgspec.Struct, frozen=True):
-    """A record that came while we looked, and when it came by our own clock."""
+    """A tick that came while we looked, and when it came by our own clock."""
 
     record: CellRecord
     offset: int
@@ -94,20 +94,24 @@ async def identity_of_log(bootstrap: str, topic: str, partition: int = 0) -> Ide
         return _identity(decode_record((await consumer.getone(place)).value or b""))
 
 
-async def next_record(
+async def next_tick(
     bootstrap: str, topic: str, timeout_s: float, partition: int = 0
 ) -> Newest | None:
-    """The next record that is written from now on; None if none is within the time-out."""
+    """The next tick of a leader that is written from now on; None if none is within the time."""
     place = TopicPartition(topic, partition)
     async with _consumer(bootstrap) as consumer:
         consumer.assign([place])
         await consumer.seek_to_end(place)
         try:
             async with asyncio.timeout(timeout_s):
-                found = await consumer.getone(place)
+                while True:
+                    found = await consumer.getone(place)
+                    arrived_at_ms = now_ms()
+                    record = decode_record(found.value or b"")
+                    if any(isinstance(each, Tick) for each in record.events):
+                        return Newest(record, found.offset, arrived_at_ms)
         except TimeoutError:
             return None
-        return Newest(decode_record(found.value or b""), found.offset, now_ms())
 
 
 def _identity(record: CellRecord) -> Identity | None:

@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from streams.errors import OperatorError
 
@@ -110,14 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app_for(words)(args=words, prog_name="flumina")
     except OperatorError as error:
         console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(f"[bold red]flumina:[/] {_escaped(error.what)}")
-        console.print(_escaped(f"{error.cause} {error.remedy}"))
+        console.print(Text.assemble(("flumina: ", "bold red"), error.what))
+        console.print(Text(f"{error.cause} {error.remedy}"))
         sys.exit(error.exit_code)
-
-
-def _escaped(text: str) -> str:
-    # What an error quotes may contain what rich would take for its own markup.
-    return text.replace("[", "\\[")
 
 
 def app_for(words: Sequence[str]) -> typer.Typer:

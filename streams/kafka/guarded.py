@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -82,7 +83,8 @@ class GuardedProcess:
 
     def confirm_ready(self) -> None:
         """From now on a stop is a clean one; before, there is nothing that is worth a wait."""
-        os.write(self._control, READY)
+        with suppress(BrokenPipeError):  # It has ended this moment, which `poll` tells.
+            os.write(self._control, READY)
 
     def poll(self) -> int | None:
         """The exit code once the child has ended, 128 + N for signal N; None while it runs."""

@@ -7,6 +7,7 @@ not fit, brokers start without it.
 """
 
 import platform
+import shutil
 import tempfile
 from importlib import metadata
 from pathlib import Path
@@ -27,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 TRAINING_CLUSTER_ID = "Zmx1bWluYS10cmFpbmluZw"
 TRAINING_TOPIC = "training"
+SCRATCH_PREFIX = "training-"
 READY_TIMEOUT_S = 60.0
 # The cache is written while Java ends: 8 s on two cores, more where others work too.
 WRITE_TIMEOUT_S = 120.0
@@ -51,7 +53,10 @@ def ensure_start_cache(installation: Installation, console: Console) -> Path | N
 
 
 def _train(installation: Installation, cache: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=installation.home, prefix="training-") as scratch:
+    # Left by a training that was killed; nobody else trains, for we hold the lock.
+    for leftover in installation.home.glob(f"{SCRATCH_PREFIX}*"):
+        shutil.rmtree(leftover)
+    with tempfile.TemporaryDirectory(dir=installation.home, prefix=SCRATCH_PREFIX) as scratch:
         written = Path(scratch) / cache.name
         files = NodeFiles(Path(scratch) / "broker")
         port, controller_port = free_ports(2)
@@ -61,7 +66,7 @@ def _train(installation: Installation, cache: Path) -> None:
         Node(installation, files).format(TRAINING_CLUSTER_ID)
         process = node.spawn(stop_timeout_s=WRITE_TIMEOUT_S)
         try:
-            in_own_loop(
+            view = in_own_loop(
                 wait_until_ready(
                     address.bootstrap,
                     brokers=1,
@@ -69,6 +74,8 @@ def _train(installation: Installation, cache: Path) -> None:
                     has_ended=lambda: process.poll() is not None,
                 )
             )
+            if view is None:
+                raise OSError(f"Kafka ended: {node.last_words()}")
             process.confirm_ready()
             in_own_loop(_use(address.bootstrap))
         finally:

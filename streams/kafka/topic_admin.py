@@ -6,7 +6,8 @@ retention, would change what old records mean, so that is an operator's act; we 
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -16,6 +17,8 @@ from streams.errors import OperatorError
 from streams.kafka.topics import TopicPlan, planned_topics, replication_factor_for
 from streams.settings import Settings
 
+Result = TypeVar("Result")
+
 REQUEST_TIMEOUT_MS = 15_000
 SETTLE_TIMEOUT_S = 15.0
 SETTLE_POLL_S = 0.02
@@ -23,6 +26,18 @@ SETTLE_POLL_S = 0.02
 
 async def ensure_topics(bootstrap: str, settings: Settings) -> list[TopicPlan]:
     """The topics of the table, all of them there and as planned; raises `OperatorError` else."""
+    return await _asking(bootstrap, lambda client: _ensure(client, settings))
+
+
+async def differences_of_topics(bootstrap: str, settings: Settings) -> list[str]:
+    """Where the topics are not as planned, as sentences; changes nothing and makes none."""
+    return await _asking(bootstrap, lambda client: _differences(client, settings))
+
+
+async def _asking(
+    bootstrap: str, work: Callable[[AIOKafkaAdminClient], Awaitable[Result]]
+) -> Result:
+    """What comes of this work with a client; Kafka's faults become an `OperatorError`."""
     client = AIOKafkaAdminClient(
         bootstrap_servers=bootstrap,
         client_id="flumina-topics",
@@ -30,7 +45,7 @@ async def ensure_topics(bootstrap: str, settings: Settings) -> list[TopicPlan]:
     )
     try:
         await client.start()
-        return await _ensure(client, settings)
+        return await work(client)
     except KafkaError as error:
         raise OperatorError(
             f"Kafka at {bootstrap} could not be asked for its topics: {error}.",
@@ -39,6 +54,20 @@ async def ensure_topics(bootstrap: str, settings: Settings) -> list[TopicPlan]:
         ) from error
     finally:
         await client.close()
+
+
+async def _differences(client: AIOKafkaAdminClient, settings: Settings) -> list[str]:
+    brokers = len((await client.describe_cluster())["brokers"])
+    replication_factor = replication_factor_for(brokers, settings.replication_factor)
+    plans = planned_topics(settings.cells, settings.topic_prefix, replication_factor)
+    existing = await _existing(client)
+    there = [plan for plan in plans if plan.name in existing]
+    missing = [f"{plan.name} is missing" for plan in plans if plan.name not in existing]
+    return [
+        *missing,
+        *_wrong_partitions(there, existing),
+        *(await _wrong_configs(client, there) if there else []),
+    ]
 
 
 async def _ensure(client: AIOKafkaAdminClient, settings: Settings) -> list[TopicPlan]:

@@ -126,10 +126,7 @@ class Program:
             if is_over.wait(READY_POLL_S):
                 self.stop()
                 raise self._failed("was stopped before it was ready", begins)
-        try:
-            process.confirm_ready()
-        except BrokenPipeError:
-            raise self._failed(f"ended with code {process.wait()} at once", begins) from None
+        process.confirm_ready()
         return found
 
     def _ready_since(self, begins: int) -> str | None:

@@ -127,6 +127,9 @@ class Up:
         second = [self._keep(self._cell_part(number + 1)) for number in self._cell_numbers()]
         second.append(self._keep(self._api_part()))
         self._api = self._until_ready(second, notice)["api"]
+        # What was told by `notice` needs no second word.
+        while not self._events.empty():
+            self._events.get_nowait()
         write_up_file(self.view)
         return self.view
 
@@ -150,7 +153,7 @@ class Up:
                 self._keepers[name].ask_to_end()
             for name in group:
                 self._keepers[name].end()
-        if self._started_at_ms:
+        if self._lock.is_held:  # Else the file is another one's.
             forget_up_file(self.data_dir)
         self._lock.release()
 

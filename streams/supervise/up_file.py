@@ -91,6 +91,11 @@ class UpLock:
         lock.flush()
         self._lock = lock
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this process has the right."""
+        return self._lock is not None
+
     def release(self) -> None:
         """Let go of the lock; twice is once."""
         if self._lock is not None:

@@ -22,7 +22,8 @@ from connectors.web.cell import (
 from connectors.web.passing import Passing
 from projections.cell_view import CellView
 from scheduler.model.codec import decode_record
-from scheduler.model.foreign import ForeignBody, decode_commands_record, decode_jobs_record
+from scheduler.model.foreign import decode_commands_record, decode_jobs_record
+from scheduler.model.inbound import InboundBody
 from tests.support.cell import CellInMemory, running_cell
 
 WAIT_S = 0.05
@@ -44,7 +45,7 @@ class WebCell:
         self.silent_ms = 0
         """How long ago the last record was, by wall clock."""
         self.published: list[tuple[str, str, bytes]] = []
-        self.waiting: list[tuple[Topic, ForeignBody]] = []
+        self.waiting: list[tuple[Topic, InboundBody]] = []
         self._view = CellView()
         self.files = FilesInMemory()
         self.app: Starlette = web_app(self, self.files, wait_s=WAIT_S)

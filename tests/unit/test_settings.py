@@ -18,27 +18,32 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     assert settings.cache_dir.name == "flumina"
 
 
-def test_every_setting_is_read() -> None:
-    settings = settings_of(
-        {
-            "KAFKA_BROKERS": "one:9092, two:9093",
-            "FLUMINA_TOPIC_PREFIX": "test.",
-            "FLUMINA_CELLS": "12",
-            "FLUMINA_REPLICATION_FACTOR": "3",
-            "FLUMINA_DATA": "/data",
-            "FLUMINA_CACHE": "/cache",
-            "FLUMINA_PYTHON": "python3.12",
-            "UNRELATED": "x",
-        }
-    )
-    assert settings == Settings(
-        kafka_brokers="one:9092,two:9093",
-        topic_prefix="test.",
-        cells=12,
-        replication_factor=3,
-        data_dir=Path("/data"),
-        cache_dir=Path("/cache"),
-    )
+# A text for each variable, and what it is read as.
+EXAMPLES = {
+    "KAFKA_BROKERS": ("one:9092, two:9093", "one:9092,two:9093"),
+    "FLUMINA_TOPIC_PREFIX": ("test.", "test."),
+    "FLUMINA_CELLS": ("12", 12),
+    "FLUMINA_REPLICATION_FACTOR": ("3", 3),
+    "FLUMINA_DATA": ("/data", Path("/data")),
+    "FLUMINA_CACHE": ("/cache", Path("/cache")),
+    "MESOS_MASTER": ("one:5050, two:5050", ("one:5050", "two:5050")),
+    "MESOS_FAILOVER_TIMEOUT_S": ("3600", 3600),
+    "FLUMINA_CELL": ("west-1", "west-1"),
+    "FLUMINA_CANDIDATE": ("host.1", "host.1"),
+    "FLUMINA_API": ("http://127.0.0.1:7100/", "http://127.0.0.1:7100"),
+    "FLUMINA_ACTOR": ("Ada Lovelace", "Ada Lovelace"),
+}
+
+
+def test_every_setting_has_an_example_and_is_read() -> None:
+    assert set(EXAMPLES) == {setting.variable for setting in SETTINGS}
+    settings = settings_of({variable: text for variable, (text, _) in EXAMPLES.items()})
+    for setting in SETTINGS:
+        assert getattr(settings, setting.field) == EXAMPLES[setting.variable][1], setting.variable
+
+
+def test_other_variables_do_not_matter() -> None:
+    assert settings_of({"FLUMINA_PYTHON": "python3.12", "UNRELATED": "x"}) == settings_of({})
 
 
 def test_every_field_has_its_variable_and_an_empty_one_is_unset() -> None:
@@ -62,6 +67,11 @@ def test_every_field_has_its_variable_and_an_empty_one_is_unset() -> None:
         ("FLUMINA_CELLS", "1001"),
         ("FLUMINA_CELLS", "many"),
         ("FLUMINA_REPLICATION_FACTOR", "1.5"),
+        ("MESOS_FAILOVER_TIMEOUT_S", "0"),
+        ("FLUMINA_CELL", "West"),
+        ("FLUMINA_CANDIDATE", "a b"),
+        ("FLUMINA_API", "127.0.0.1:7100"),
+        ("FLUMINA_ACTOR", "x" * 256),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(variable: str, text: str) -> None:

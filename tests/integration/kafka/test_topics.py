@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -12,23 +10,20 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from streams.errors import OperatorError
 from streams.kafka.topic_admin import ensure_topics
 from streams.kafka.topics import TOPICS
-from streams.settings import Settings
+from streams.settings import Settings, settings_of
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def settings(kafka: str, topic_prefix: str, tmp_path: Path) -> Callable[..., Settings]:
-    def with_changes(**changes: Any) -> Settings:
-        values: dict[str, Any] = {
-            "kafka_brokers": kafka,
-            "topic_prefix": topic_prefix,
-            "cells": 2,
-            "replication_factor": None,
-            "data_dir": tmp_path,
-            "cache_dir": tmp_path,
+def settings(kafka: str, topic_prefix: str) -> Callable[..., Settings]:
+    def with_changes(**changes: str) -> Settings:
+        environment = {
+            "KAFKA_BROKERS": kafka,
+            "FLUMINA_TOPIC_PREFIX": topic_prefix,
+            "FLUMINA_CELLS": "2",
         }
-        return Settings(**(values | changes))
+        return settings_of(environment | changes)
 
     return with_changes
 
@@ -87,7 +82,7 @@ def test_another_number_of_cells_is_refused_and_nothing_changes(
         await ensure_topics(kafka, settings())
         before = await _partitions(kafka, topic_prefix)
         with pytest.raises(OperatorError, match=r"cell has 2 partition\(s\) where 3 are wanted"):
-            await ensure_topics(kafka, settings(cells=3))
+            await ensure_topics(kafka, settings(FLUMINA_CELLS="3"))
         assert await _partitions(kafka, topic_prefix) == before
 
     asyncio.run(scenario())
@@ -109,7 +104,7 @@ def test_more_copies_than_brokers_are_refused(
     kafka: str, settings: Callable[..., Settings]
 ) -> None:
     with pytest.raises(OperatorError, match="FLUMINA_REPLICATION_FACTOR"):
-        asyncio.run(ensure_topics(kafka, settings(replication_factor=9)))
+        asyncio.run(ensure_topics(kafka, settings(FLUMINA_REPLICATION_FACTOR="9")))
 
 
 def test_no_kafka_is_a_sentence(settings: Callable[..., Settings]) -> None:

@@ -193,7 +193,8 @@ class Fold:
         if self.rules.stale_streams_ignored and status.subscription != self.subscription:
             # An ending by the agent is said once and forgotten when acknowledged: it counts from
             # any stream. All else is asked again on the new stream, and may be stale here.
-            if not (is_final and self.rules.stale_endings_kept):
+            is_kept = is_final and self.rules.stale_endings_kept
+            if not is_kept:
                 return
         task.heard_on = max(task.heard_on, status.subscription)
         if is_final:
@@ -201,13 +202,16 @@ class Fold:
         elif status.state in INFERRED_ENDINGS:
             self._inferred(task, status)
         elif status.state == "UNREACHABLE":
-            if task.phase is not Phase.WRITTEN_OFF:
-                if task.unreachable_on != status.subscription or task.phase is not Phase.UNREACHABLE:
-                    task.ticks = 0
-                task.unreachable_on = status.subscription
-                task.phase = Phase.UNREACHABLE
+            self._unreachable(task, status.subscription)
         else:
             self._lives(task, Phase[status.state])
+
+    def _unreachable(self, task: Task, subscription: Subscription) -> None:
+        if task.phase is Phase.WRITTEN_OFF:
+            return
+        if task.phase is not Phase.UNREACHABLE or task.unreachable_on != subscription:
+            task.ticks = 0  # The time that judges counts from what this stream has said.
+        task.phase, task.unreachable_on = Phase.UNREACHABLE, subscription
 
     def _inferred(self, task: Task, status: Status) -> None:
         """The master does not know the task: the end only if no ACCEPT can still arrive."""
@@ -220,8 +224,8 @@ class Fold:
     def _lives(self, task: Task, phase: Phase) -> None:
         index = self.indexes[task.index]
         if task.phase is Phase.WRITTEN_OFF and index.task is None and not index.is_done:
-            index.task = task.id
-        if task.phase is Phase.WRITTEN_OFF and not self.rules.returned_are_killed:
+            index.task, task.cause = task.id, ""
+        elif task.phase is Phase.WRITTEN_OFF and not self.rules.returned_are_killed:
             return
         task.phase = phase
 
@@ -253,23 +257,28 @@ class Fold:
     # Proposals and effects.
 
     def _propose(self, offset: int, proposal: Proposal) -> bool:
-        match proposal:
-            case LaunchTask():
-                accepted = self._accepts_launch(offset, proposal)
-            case KillTask():
-                accepted = self._may_kill(self.tasks[proposal.task])
-                self.tasks[proposal.task].kill_open |= accepted
-            case Reconcile():
-                accepted = not any(self._blocks_calls(self.tasks[t]) for t in proposal.tasks)
-            case JudgeLost():
-                task = self.tasks[proposal.task]
-                if self._is_lost(task):
-                    self._leave(task, Phase.WRITTEN_OFF, "judged")
-                    return True
-                return False
-        if accepted:
+        accepted = self._accepts(offset, proposal)
+        if accepted and not isinstance(proposal, JudgeLost):
             self.proposals[offset] = (proposal, "accepted")
         return accepted
+
+    def _accepts(self, offset: int, proposal: Proposal) -> bool:
+        match proposal:
+            case LaunchTask():
+                return self._accepts_launch(offset, proposal)
+            case Reconcile():
+                return not any(self._blocks_calls(self.tasks[t]) for t in proposal.tasks)
+            case KillTask():
+                task = self.tasks[proposal.task]
+                may_kill = self._may_kill(task)
+                task.kill_open |= may_kill
+                return may_kill
+            case JudgeLost():
+                task = self.tasks[proposal.task]
+                is_lost = self._is_lost(task)
+                if is_lost:
+                    self._leave(task, Phase.WRITTEN_OFF, "judged")
+                return is_lost
 
     def _accepts_launch(self, offset: int, launch: LaunchTask) -> bool:
         index = self.indexes[launch.index]
@@ -358,7 +367,7 @@ class Fold:
     def _to_ask(self) -> Iterator[int]:
         for task in self.tasks.values():
             is_older = task.subscription != self.subscription or task.asked_on != NEVER
-            is_due = task.asked_on != self.subscription and task.heard_on != self.subscription
+            is_due = self.subscription not in (task.asked_on, task.heard_on)
             concerns = task.phase is Phase.STARTED or (
                 task.phase in ON_MESOS and self.rules.reconciles_all
             )

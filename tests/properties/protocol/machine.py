@@ -16,7 +16,8 @@ from .mesos import Link
 from .model import World
 from .records import Rules
 
-RECORDS = ("LeaderElected", "LaunchTask", "EffectStarted", "EffectEnded", "Copy", "Reconcile", "KillTask", "Tick")
+PROPOSALS = ("LaunchTask", "KillTask", "Reconcile")
+RECORDS = ("LeaderElected", "Copy", *PROPOSALS, "EffectStarted", "EffectEnded", "Tick")
 SPEECH = ("Subscribed", "Offered", "Status", "Rescinded")
 CALLS = ("SUBSCRIBE", "ACCEPT", "KILL", "RECONCILE", "ACKNOWLEDGE")
 FAULTS = ("hold", "ghost", "lose", "deaf", "twice", "pause", "crash")
@@ -34,8 +35,12 @@ class Season:
     sequels: tuple[str, ...] = SEQUELS
     mishaps: tuple[str, ...] = MISHAPS
     users: tuple[str, ...] = ("submits", "submits", "kills", "nothing")
+    befores: tuple[int, ...] = COUNTS
     afters: tuple[int, ...] = COUNTS
     lates: tuple[bool, ...] = (False, True)
+    orders: tuple[bool, ...] = (False, True)
+    moments: tuple[str, ...] = ("first", "before", "after", "late")
+    ticks: tuple[int, ...] = (0, 1, 2, 3, 4)
 
 
 def _drawn(name: str) -> st.SearchStrategy[Any]:
@@ -48,7 +53,6 @@ PARTIES = st.sampled_from(["wAMB", "wBMA", "wAM", "wBM", "AB", "A", "B", "w", "M
 INDEXES_MAX = 6
 CHOICE = st.integers(0, 7)
 FEW = st.sampled_from(COUNTS)
-TICKS = st.integers(0, 4)
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,13 @@ STRIKES = st.builds(
     sequel=_drawn("sequels"),
     mishap=st.one_of(st.just("nothing"), _drawn("mishaps")),
     user=_drawn("users"),
-    before=FEW,
+    before=_drawn("befores"),
     after=_drawn("afters"),
     is_late=_drawn("lates"),
-    reads_last=st.booleans(),
+    reads_last=_drawn("orders"),
     meets_successor=st.booleans(),
-    mishap_at=st.sampled_from(["first", "before", "after", "late"]),
-    ticks=TICKS,
+    mishap_at=_drawn("moments"),
+    ticks=_drawn("ticks"),
 )
 
 
@@ -225,7 +229,9 @@ class ProtocolMachine(RuleBasedStateMachine):
         else:
             self.world.kill(choice)
 
-    @rule(mishap=_drawn("mishaps"), choice=CHOICE, runs_arrive=st.booleans(), ticks=TICKS)
+    @rule(
+        mishap=_drawn("mishaps"), choice=CHOICE, runs_arrive=st.booleans(), ticks=st.integers(0, 4)
+    )
     def mishap(self, mishap: str, choice: int, runs_arrive: bool, ticks: int) -> None:
         """Something changes at Mesos, and time passes."""
         self._mishap(mishap, choice, runs_arrive)

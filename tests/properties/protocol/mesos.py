@@ -61,9 +61,7 @@ class Event:
 class Mesos:
     """Master and agents."""
 
-    agents: dict[str, Agent] = field(
-        default_factory=lambda: {"h0": Agent("h0"), "h1": Agent("h1")}
-    )
+    agents: dict[str, Agent] = field(default_factory=lambda: {"h0": Agent("h0"), "h1": Agent("h1")})
     stream: int | None = None
     streams: dict[int, list[Event]] = field(default_factory=dict)
     pending: list[int] = field(default_factory=list)
@@ -113,6 +111,8 @@ class Mesos:
                     self._answer(task, self.known[task][0])
             case "ACKNOWLEDGE":
                 self._acknowledge(call.tasks[0][0], call.uuid)
+            case _:
+                raise ValueError(f"no such call: {call}")
         return "accepted"
 
     def _accept(self, call: Call) -> None:

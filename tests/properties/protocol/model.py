@@ -55,7 +55,7 @@ class World:
     accepts: Counter[int] = field(default_factory=Counter)
     uses_of_offers: dict[int, int] = field(default_factory=dict)
     acknowledged: dict[int, str] = field(default_factory=dict)
-    story: list[str] = field(default_factory=list)
+    story: list[tuple[str, object]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.truth = Fold(self.rules)
@@ -75,13 +75,13 @@ class World:
     def send(self, item: Write | Post) -> None:
         """Put an item on the wire; a trap set for its kind decides what becomes of it."""
         self.wire.append(item)
-        self.story.append(f"{item.owner} sends {getattr(item, 'record', None) or item}")
+        self.story.append((f"{item.owner} sends", item))
         if isinstance(item, Write) and isinstance(item.record, LaunchTask):
             self._check_round(item, item.record)
         trap = self.traps.pop((item.owner, item.kind), None)
         if trap is None:
             return
-        self.story.append(f"    and it is trapped: {trap}")
+        self.story.append(("    and it is trapped:", trap))
         match trap:
             case "hold":
                 item.is_held = True
@@ -101,6 +101,8 @@ class World:
             case "crash":
                 item.is_held = True
                 self.crash(item.owner)
+            case _:
+                raise ValueError(f"no such trap: {trap}")
 
     # The wire.
 
@@ -121,7 +123,7 @@ class World:
             answer = "landed"
         else:
             answer = self._handle(item.call)
-            self.story.append(f"    Mesos answers {item.call}: {answer}")
+            self.story.append((f"    Mesos answers {answer} to", item.call))
         self._tell(item, "" if item.answer_is_lost else answer)
 
     def _land(self, record: CellRecord | Speech) -> None:
@@ -134,7 +136,8 @@ class World:
         epoch = self.truth.epoch
         accepted = self.truth.apply(record)
         self.cell.append(record)
-        self.story.append(f"    [{len(self.cell) - 1}] {'ok' if accepted else 'NO'} {record}")
+        verdict = "accepted" if accepted else "rejected"
+        self.story.append((f"    [{len(self.cell) - 1}] {verdict}", record))
         if accepted and not isinstance(record, LeaderElected):
             demand(record.epoch == epoch, "two can write, one is obeyed", record, epoch)
         if accepted and isinstance(record, EffectStarted) and record.proposal in self.truth.tasks:
@@ -171,17 +174,13 @@ class World:
             self.accepts[call.proposal] += 1
             demand(self.accepts[call.proposal] == 1, "one ACCEPT per proposal", call)
         if len(self.mesos.launches) > before:
-            task = self.truth.tasks[call.proposal]
-            present = self.truth.indexes[task.index].task
-            demand(present == task.id, "only an index' present task is launched", task, present)
+            launched = self.truth.tasks[call.proposal]
+            present = self.truth.indexes[launched.index].task
+            demand(present == launched.id, "only an index' present task is launched", launched)
         if len(self.mesos.launches) > before or (call.kind in ("KILL", "RECONCILE") and is_live):
             _, state = self.truth.proposals.get(call.proposal, (None, "none"))
             demand(state in ("started", "ended"), "no effect without its record", call, state)
         return answer
-
-    def pick(self, index: int) -> Write | Post | None:
-        """One of the items on the wire, or nothing."""
-        return self.wire[index % len(self.wire)] if self.wire else None
 
     def give_up(self, item: Write | Post) -> None:
         """The sender is told that it failed, while the item stays on its way, held."""
@@ -337,10 +336,11 @@ class World:
                 if task.phase is not Phase.RUNNING or task.id not in running:
                     return f"{task} is not what runs"
                 running.discard(task.id)
+        if self.mesos.offers != self.truth.offers:
+            return f"offers {self.mesos.offers} are out, the log holds {self.truth.offers}"
         if running:
             return f"{running} run and nobody wants them"
         for number, state in self.acknowledged.items():
             if self.truth.tasks[number].cause != state and state in FINAL_STATES:
                 return f"the ending {state} of {self.truth.tasks[number]} was lost"
         return ""
-

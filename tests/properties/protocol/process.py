@@ -276,7 +276,8 @@ class Process:
             if accepted and self.rules.read_back_before_act:
                 leading.to_act.append(record.proposal)
         elif isinstance(record, Copy) and not accepted:
-            if record.previous_offset > self.fold.watermarks[record.topic]:
+            is_gap = record.previous_offset > self.fold.watermarks[record.topic]
+            if is_gap:
                 self._seek_back(leading, record.topic)
 
     def _seek_back(self, leading: Leading, topic: str) -> None:
@@ -360,9 +361,7 @@ class Process:
             # Never sent, so surely not done; the fold puts it back.
             self._end(leading, number, "refused")
         else:
-            sent = Call(
-                call.kind, stream, number, call.offer, call.tasks, call.implicit, call.uuid
-            )
+            sent = Call(call.kind, stream, number, call.offer, call.tasks, call.implicit, call.uuid)
             self._post(sent, number)
         return True
 

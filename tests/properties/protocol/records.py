@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 Subscription = tuple[int, int]
-"""Epoch of the leader that subscribed and its count within the epoch: ordered, unlike stream ids."""
+"""Epoch of the leader and its count of streams within it: ordered, as stream ids are not."""
 
 NEVER: Subscription = (-1, -1)
 

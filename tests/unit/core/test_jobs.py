@@ -377,6 +377,24 @@ def test_replaced_tasks_are_forgotten_before_jobs_are() -> None:
     assert list(cell.state.finished_jobs) == ["done", "done too"]
 
 
+def test_a_name_that_was_forgotten_can_be_used_again_and_no_task_id_is() -> None:
+    cell = running_cell(policy=Policy(finished_jobs_max=1))
+    used = cell.run(batch(2, retries=5))
+    cell.status(used[0], "TASK_FAILED")
+    used.append(cell.task().task_id)
+    cell.kill_job()
+    cell.status(used[1], "TASK_KILLED")
+    cell.submit(batch(1), "another")
+    cell.kill_job("another")
+    assert JobId("job") not in cell.state.jobs
+    assert used[0] in cell.state.tasks, "a replaced task is remembered longer than its job"
+    cell.submit(batch(2, retries=5))
+    assert isinstance(cell.said_last()[0], JobAccepted)
+    assert [task.task_id for task in cell.tasks()] == ["job-worker-0-4", "job-worker-1-5"]
+    cell.status(used[0], "TASK_RUNNING")
+    assert all(isinstance(task.state, Queued) for task in cell.tasks())
+
+
 def test_a_submission_names_who_sent_it() -> None:
     cell = running_cell(hosts=0)
     cell.copy("jobs", replace(submission(batch(1), "job"), actor="ada"))

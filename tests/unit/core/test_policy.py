@@ -55,7 +55,7 @@ def test_what_would_stop_the_cell_or_never_stop_is_refused(
     assert (cell.state.policy, cell.state.policy_version) == (Policy(), 1)
 
 
-@pytest.mark.parametrize("name", ["inferred_kills_per_hour", "offer_refuse_ms", "launch_timeout_ms"])
+@pytest.mark.parametrize("name", ["inferred_kills_per_hour", "offer_refuse_ms", "offer_hold_ms"])
 def test_none_at_all_and_at_once_are_numbers_as_well(name: str) -> None:
     assert getattr(changed_policy(Policy(), {name: 0}), name) == 0
 

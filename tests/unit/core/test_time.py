@@ -96,10 +96,27 @@ def test_an_election_starts_the_time_out_anew(
     cell.now_ms += 50_000
     cell.write(Tick())
     assert type(cell.task_state(task_id)) is before
+    cell.subscribe()
+    if before in {Disconnected, KillInitiated}:
+        cell.answer(task_id, "TASK_UNREACHABLE")
     cell.pass_ms(after_ms - 1)
     assert type(cell.task_state(task_id)) is before
     cell.tick(1)
     assert type(cell.task_state(task_id)) is after
+
+
+def test_a_task_on_an_unreachable_host_is_not_given_up_while_mesos_is_silent() -> None:
+    cell, task_id = disconnected()
+    cell.epoch = cell.write(LeaderElected(candidate="new", incarnation="j"))
+    cell.write(Tick())
+    cell.pass_ms(600_000)
+    assert type(cell.task_state(task_id)) is Disconnected, "no stream: nobody could be heard"
+    cell.subscribe()
+    cell.pass_ms(600_000)
+    assert type(cell.task_state(task_id)) is Disconnected, "asked for, and not answered"
+    cell.answer(task_id, "TASK_UNREACHABLE")
+    cell.tick(2_000)
+    assert type(cell.task_state(task_id)) is Finished
 
 
 @pytest.mark.parametrize(("prepare", "after_ms", "before", "after"), JUDGED)
@@ -220,7 +237,9 @@ def test_of_two_that_are_due_the_earlier_goes_first() -> None:
     cell.tick(20_000)
     cell.status(second, "TASK_UNREACHABLE", uuid="")
     cell.tick(5_000)
-    cell.elect("new")  # Now both begin anew: the first has 30 s, the second 60 s ...
+    cell.elect("new")
+    cell.subscribe()  # Now both begin anew: the first has 30 s, the second 60 s ...
+    cell.answer(second, "TASK_UNREACHABLE")
     cell.set_policy(unreachable_timeout_ms=20_000)  # ... and now 20 s.
     cell.tick(45_000)
     ended = [change for change in cell.said_last() if hasattr(change, "task_id")]

@@ -162,6 +162,33 @@ def test_a_round_before_a_retry_is_ready_did_not_refuse_it() -> None:
     assert whats(cell, retry).count("round refused") == 1
 
 
+def test_rounds_before_a_task_was_there_did_not_refuse_it() -> None:
+    cell = watched_cell(hosts=0)
+    cell.submit(service(1))
+    for number in range(3):
+        cell.offer("host1", cpus=0, name=f"empty-{number}")
+        cell.decide_and_carry_out()
+    cell.scale(desired=2)
+    cell.decide_and_carry_out()
+    old, new = (cell.history(task.task_id)[-1] for task in cell.tasks())
+    assert (old.what, old.count) == ("round refused", 4)
+    assert (new.what, new.count) == ("round refused", 1)
+    assert new.address == old.last_address
+
+
+def test_a_launch_without_a_round_in_its_record_names_none() -> None:
+    cell = watched_cell()
+    cell.submit(batch(2))
+    cell.write(_round())
+    (offer_id,) = cell.state.host_offers[HostId("host1")]
+    task_id = cell.task(0).task_id
+    at = cell.write(LaunchTasks(HostId("host1"), (offer_id,), (Launch(task_id),)))
+    line = cell.history(task_id)[-1]
+    assert (line.what, line.cause) == ("launch proposed", "")
+    assert line.proposal == f"test/0a0b0c0d:{at}[0]"
+    assert "by no round that is recorded" in cell.says(task_id)
+
+
 def test_a_refused_launch_says_why_and_the_task_waits_on() -> None:
     cell = watched_cell()
     cell.submit(batch())
@@ -204,6 +231,15 @@ def test_a_task_that_is_killed_before_its_launch_left_takes_the_launch_with_it()
     killed, other = cell.task(0).task_id, cell.task(1).task_id
     assert whats(cell, killed)[-1] == "kill asked"
     assert whats(cell, other)[-1] == "requeued"
+
+
+def test_a_launch_of_a_killed_task_alone_is_over_as_well() -> None:
+    cell = watched_cell()
+    cell.submit(batch())
+    ((launch_id, _), *_) = [each for each in cell.decide() if isinstance(each[1], LaunchTasks)]
+    cell.kill_job()  # check_view compares what is open
+    assert launch_id not in cell.view.timeline.open_proposals
+    assert whats(cell, cell.task().task_id) == ["queued", "launch proposed", "kill asked"]
 
 
 def test_kills_are_told_with_who_asked_and_repeats_are_counted() -> None:

@@ -136,6 +136,13 @@ def test_a_name_that_is_nearly_right_is_told(web: WebCell) -> None:
     assert "/api/v3/tasks/s-worker-0-1" in kind["errorDetails"]
 
 
+def test_a_name_from_outside_is_shown_so_that_no_terminal_obeys_it(web: WebCell) -> None:
+    missing = call(web.app, "GET", f"{JOBS}/%1b[31mred")
+    assert missing.status == 404
+    assert "\x1b" not in missing.json["message"]
+    assert "red" in missing.json["message"]
+
+
 def test_every_answer_says_at_which_offset_it_is_true(web: WebCell) -> None:
     for target in (JOBS, f"{JOBS}/s", "/health", "/nowhere", f"{JOBS}/nobody"):
         answer = call(web.app, "GET", target)

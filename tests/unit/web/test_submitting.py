@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from connectors.web.cell import Token, Topic
 from connectors.web.submitting import derived_id
 from scheduler.model.ids import JobId, job_id_fault
+from scheduler.model.inbound import InboundLost
 from scheduler.model.policy import Policy
 from tests.support.asgi import answer, call
 from tests.support.cell import CellInMemory, running_cell
@@ -173,6 +175,39 @@ def test_when_kafka_does_not_acknowledge_the_id_is_told() -> None:
     assert refused.headers["retry-after"] == "1"
     assert refused.json["id"].startswith("job-")
     assert "may have been written" in refused.json["errorDetails"]
+
+
+class LosingCell(WebCell):
+    """Kafka drops every record before it is copied; ingest names what is lost."""
+
+    def ingest(self) -> None:
+        self.waiting = [
+            (topic, InboundLost(first_offset=1, last_offset=1)) for topic, _ in self.waiting
+        ]
+        super().ingest()
+
+
+class AnewCell(WebCell):
+    """Topic ``jobs`` was made anew: its offsets begin again, below those that were folded."""
+
+    async def publish(self, topic: Topic, key: str, value: bytes) -> Token:
+        await super().publish(topic, key, value)
+        return Token(topic, 0, 1)
+
+
+def test_a_record_that_was_lost_is_no_success() -> None:
+    web = LosingCell()
+    refused = call(web.app, "POST", f"{JOBS}?jobId=a", descriptor())
+    assert refused.status == 503
+    assert (refused.json["id"], refused.json["token"]) == ("a", "jobs:0:1")
+    assert "without an answer" in refused.json["message"]
+
+
+def test_the_answer_to_an_older_record_of_the_same_number_is_not_ours() -> None:
+    web = AnewCell()
+    assert call(web.app, "POST", f"{JOBS}?jobId=a", descriptor()).status == 201
+    refused = call(web.app, "POST", f"{JOBS}?jobId=b", descriptor(batch={"size": 7}))
+    assert refused.status == 503
 
 
 def test_what_the_cell_refuses_has_the_shape_that_titus_users_know() -> None:

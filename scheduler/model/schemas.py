@@ -1,0 +1,193 @@
+"""The published schemas: of everything that flumina writes to a log, name, version and hash.
+
+The one thing to know: what stands in `PUBLISHED` is in logs that somebody keeps. An entry is never
+changed and never removed. A new meaning is a new name; a changed shape is a new version (a higher
+`RECORD_VERSION`, an upcaster in `codec`, a golden record) that is added beside the old one.
+
+The hash is of a description of our own (`described`), not of any library's: field names in order,
+types, tags, whether unknown fields are refused, and each default that a record leaves out, for that
+is decided by whoever reads it. So it is the same for every version of Python and msgspec.
+"""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, Final, get_args
+
+import msgspec
+from msgspec import inspect
+
+from scheduler.model.changes import Change
+from scheduler.model.codec import RECORD_VERSION
+from scheduler.model.events import CellEvent, CellRecord
+from scheduler.model.inbound import InboundBody
+from scheduler.model.mesos import MesosRecord
+
+PUBLISHED: Final[Mapping[str, Mapping[int, str]]] = {
+    "CellContinued": {1: "d14750a03efd3daee50d848b9bc61508"},
+    "CellCreated": {1: "8c798d8a25f291eb9e749af5f109856b"},
+    "CellPaged": {1: "fe70526f0ee09329c6fc30f8ac03ed13"},
+    "CellRecord": {1: "4adbf24b07b334bf83d291dad9d719bf"},
+    "Checkpoint": {1: "a309a34ce5f7d8f671cbf8a3d09cfe67"},
+    "Copied": {1: "450a25bfe487677a5448956f07e3dd4f"},
+    "DeclineOffers": {1: "de6a006b01389345aec9256c373c3935"},
+    "EffectEnded": {1: "ed45ff1cd1d444883e490566a11b1507"},
+    "EffectStarted": {1: "efb241cb0b5d255999152c0f75771528"},
+    "FoldVersion": {1: "82a2827afff55064a4f329893224a81c"},
+    "HostFailed": {1: "cd9f7d53f1ae6d48ece52f4b10daf575"},
+    "InboundLost": {1: "3ae6e0973a69b6bb118c58f0becf6357"},
+    "InboundRejected": {1: "adf41b01165b9153ee14cf0dd5e72139"},
+    "JobAccepted": {1: "3a104adac943f96fe7b057a46c3e4074"},
+    "JobChanged": {1: "ea9b7e5a973204a08ddb84dd462c8233"},
+    "JobKillAsked": {1: "e8166b7fb17033da2225288450d6b8e6"},
+    "JobRejected": {1: "e0ec37675c08e1179c8c5a1a0f59f726"},
+    "JobScaleAsked": {1: "635d6c066557b645ac1f089277c931c4"},
+    "JobSubmitted": {1: "a7c239c954a384403d34be148be66300"},
+    "KillTask": {1: "a5e2320de0abce646885e7d19260769f"},
+    "LaunchTasks": {1: "f1936a79e59c47b861e049108941e44a"},
+    "LeaderElected": {1: "15b524536a67a13d6c0e68b2a1cca49a"},
+    "Mark": {1: "1d001a04adba4883507b979ef2155f79"},
+    "OfferRescinded": {1: "745f2ddaa22a8ade3f0936f94cdf6b5b"},
+    "OffersChanged": {1: "b3d4cbb3509a46680592835f7068d4b3"},
+    "OffersReceived": {1: "a7314174f7e0fe626f1ff5aac1a0e0df"},
+    "OrphanForgotten": {1: "3b75915d5f48d0ad4a61f492217bc6fe"},
+    "OrphanGone": {1: "a2d27f48cbe0b64b41f5f0f97a0c1357"},
+    "OrphanSeen": {1: "bae57c8dcc3db1510e4b746b59b56300"},
+    "PartitionBegan": {1: "2b2f2f85c42c6972a39c5cd664789fa6"},
+    "PolicyAsked": {1: "84f73fdf51ee99bcb9062db5e3dbeb0f"},
+    "PolicySet": {1: "134015ba64f944f715fd43dbe21e31cf"},
+    "ProposalRefused": {1: "9a18b16de64e38853873bf78bc31c9b8"},
+    "ReconcileAll": {1: "65fe472ff20d2896859f4725e4857554"},
+    "ReconcileTasks": {1: "a8f7a984c5c64d6fa37dc280faa1cf4f"},
+    "RecordSkipped": {1: "14e3eda463a7f7c96eec57fffd89133a"},
+    "RequestAccepted": {1: "c996485de272c17b6a60f82a3f5607fd"},
+    "ReviveOffers": {1: "a8883f7ec72d00f51319570879394ef0"},
+    "RoundRecord": {1: "c2dd5c51400572d937c4e125b9154f6a"},
+    "StatusUpdate": {1: "b52e6c722e1ea2de0e15833fae16daa3"},
+    "StreamEnded": {1: "0f6ca6989851ff4523b29f2925b8f5d2"},
+    "Subscribed": {1: "8f4cf1ae7d16643cd029bb52c81a25bc"},
+    "SuppressOffers": {1: "babfb0a4cd3f85b327c80fc2f5c657c0"},
+    "TaskChanged": {1: "64b55643442a3350698640f214ce611f"},
+    "TaskKillAsked": {1: "10f3d34d22a20c661a8778eb46ec33bc"},
+    "Tick": {1: "d8b4159c2f8f7597ec1a76d1e4c79f6f"},
+    "TimeGapped": {1: "55592a837d06ab7726e81d8aafb77255"},
+    "Unrecognised": {1: "62485fd3278e08135e283fd7f93c444b"},
+}
+"""Name, version, hash."""
+
+_UNIONS: Final[Mapping[str, Any]] = {
+    "cell event": CellEvent,
+    "inbound body": InboundBody,
+    "mesos record": MesosRecord,
+    "change": Change,
+}
+"""These grow by new names, which is no change of whatever holds them."""
+
+_MEMBERS: Final[Mapping[frozenset[type], str]] = {
+    frozenset(get_args(union)): name for name, union in _UNIONS.items()
+}
+
+
+def published_types() -> dict[str, type[msgspec.Struct]]:
+    """All types that this build writes to a log, by their names there, sorted."""
+    found: dict[str, type[msgspec.Struct]] = {CellRecord.__name__: CellRecord}
+    for union in _UNIONS.values():
+        for kind in get_args(union):
+            assert found.setdefault(kind.__name__, kind) is kind, f"two types {kind.__name__}"
+    return dict(sorted(found.items()))
+
+
+def schema_hash(kind: type[msgspec.Struct]) -> str:
+    """The name of a type's shape: 16 bytes of BLAKE2b over its description, in hex."""
+    return blake2b(described(kind).encode(), digest_size=16).hexdigest()
+
+
+def described(kind: type[msgspec.Struct]) -> str:
+    """A type's shape as one line of text, its inner types written out."""
+    return _type(inspect.type_info(kind))
+
+
+def faults(
+    published: Mapping[str, Mapping[int, str]] = PUBLISHED, version: int = RECORD_VERSION
+) -> list[str]:
+    """What is wrong between this build and what was published, and what to do; empty if nothing."""
+    types = published_types()
+    found = [
+        f"{name} is published and gone; old logs hold it, so put it back"
+        for name in sorted(published.keys() - types.keys())
+    ]
+    for name, kind in types.items():
+        known, now = published.get(name, {}), schema_hash(kind)
+        if not known:
+            found.append(f'{name} is new; publish it: "{name}": {{{version}: "{now}"}}')
+        elif max(known) > version:
+            found.append(f"{name} has version {max(known)}, above RECORD_VERSION {version}")
+        elif known[max(known)] != now:
+            found.append(
+                f"{name} differs from its published version {max(known)}. A published schema may "
+                "not change: undo it, or give the new meaning a new event name, or raise "
+                "RECORD_VERSION with an upcaster and a golden record, and add "
+                f'{version + (max(known) == version)}: "{now}" beside the old. It is now: '
+                f"{described(kind)}"
+            )
+    return found
+
+
+def _type(info: inspect.Type) -> str:
+    match info:
+        case inspect.StructType():
+            return _struct(info)
+        case inspect.UnionType():
+            return _union(info)
+        case inspect.LiteralType():
+            return "|".join(sorted(map(_value, info.values)))
+        case inspect.VarTupleType():
+            return f"[{_type(info.item_type)}...]"
+        case inspect.TupleType():
+            return f"[{','.join(map(_type, info.item_types))}]"
+        case inspect.DictType():
+            return f"{{{_type(info.key_type)}:{_type(info.value_type)}}}"
+        case _:
+            return _SIMPLE[type(info)]
+
+
+_SIMPLE: Final[Mapping[type[inspect.Type], str]] = {
+    inspect.IntType: "int",
+    inspect.StrType: "str",
+    inspect.BoolType: "bool",
+    inspect.NoneType: "null",
+}
+"""Nothing else may stand in a record: a float, for one, has no place in a digest."""
+
+
+def _struct(info: inspect.StructType) -> str:
+    is_left_out = info.cls.__struct_config__.omit_defaults and not info.array_like
+    fields = ";".join(
+        f"{each.encode_name}:{_type(each.type)}{_default(each, is_left_out=is_left_out)}"
+        for each in info.fields
+    )
+    tag = "" if info.tag is None else f"{info.tag_field}={info.tag!s} "
+    shape = "array" if info.array_like else "object"
+    manner = "closed" if info.forbid_unknown_fields else "open"
+    return f"{manner} {shape} {tag}({fields})"
+
+
+def _union(info: inspect.UnionType) -> str:
+    members = {each.cls for each in info.types if isinstance(each, inspect.StructType)}
+    name = _MEMBERS.get(frozenset(members))
+    if name is not None and len(members) == len(info.types):
+        return f"<{name}>"
+    return "|".join(sorted(map(_type, info.types)))
+
+
+def _default(field: inspect.Field, *, is_left_out: bool) -> str:
+    if field.required:
+        return ""
+    return f"={_value(field.default)}" if is_left_out else "?"
+
+
+def _value(value: object) -> str:
+    """A default or a literal as text; only what a record can hold."""
+    if value == ():
+        return "[]"
+    assert value is None or isinstance(value, str | int), f"{value!r} cannot be a default here"
+    return msgspec.json.encode(value).decode()

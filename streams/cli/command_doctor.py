@@ -1,0 +1,85 @@
+"""`flumina doctor`: is everything as it must be, and if not, what to do.
+
+The one thing to know: it changes nothing, and it goes on after a check that fails.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.text import Text
+
+from streams.cli.common import ApiOption, DataDirOption, JsonOption, data_dir_of, running_here
+from streams.cli.doctor_checks import Finding, Status, local_findings, of_error, python, versions
+from streams.cli.doctor_network import Places, network_findings
+from streams.cli.render import out, plain, print_json
+from streams.errors import OperatorError
+from streams.settings import Settings, settings_of
+from streams.supervise.up_file import UpView
+
+MARKS: Final[dict[Status, tuple[str, str]]] = {
+    "ok": ("✓", "green"),
+    "warning": ("!", "yellow"),
+    "failed": ("✗", "bold red"),
+    "skipped": ("-", "dim"),
+}
+
+
+def doctor(
+    as_json: JsonOption = False, api: ApiOption = None, data_dir: DataDirOption = None
+) -> None:
+    """Check this computer, Kafka, the cell and Mesos, and say what to do.
+
+    Ends with 1 if a check failed; warnings do not count.
+
+    Example: flumina doctor --json
+    """
+    findings = _findings(api, data_dir)
+    is_well = not any(each.status == "failed" for each in findings)
+    if as_json:
+        print_json({"isWell": is_well, "checks": msgspec.to_builtins(findings)})
+    else:
+        _print(findings)
+    sys.exit(0 if is_well else 1)
+
+
+def _findings(api: str | None, data_dir: Path | None) -> list[Finding]:
+    try:
+        settings = settings_of(os.environ)
+        running = running_here(settings, data_dir)
+    except OperatorError as error:
+        # Without settings nobody knows whom to ask.
+        return [of_error("settings", error), python(), *versions()]
+    directory = Path(running.data_dir) if running else data_dir_of(settings, data_dir)
+    places = _places(settings, running, api)
+    return [*local_findings(settings, directory, running), *network_findings(places)]
+
+
+def _places(settings: Settings, running: UpView | None, api: str | None) -> Places:
+    """What runs here says where everything is; where nothing runs, the environment does."""
+    if running is None:
+        kafka, mesos = settings.kafka_brokers or "", settings.mesos_masters or ()
+        return Places(settings, kafka, mesos, api or settings.api_url or "", settings.actor)
+    own = msgspec.structs.replace(settings, topic_prefix=running.topic_prefix)
+    return Places(own, running.kafka, running.mesos, api or running.api, settings.actor)
+
+
+def _print(findings: list[Finding]) -> None:
+    console = out()
+    width = max(len(each.check) for each in findings)
+    for each in findings:
+        mark, style = MARKS[each.status]
+        line = Text(f"{mark} ", style=style)
+        line.append(f"{each.check:<{width}}  ", style="")
+        line.append(plain(each.text))
+        console.print(line, soft_wrap=True)
+        if each.remedy:
+            remedy = f"  {'':<{width}}  → {plain(each.remedy)}"
+            console.print(Text(remedy, style=style), soft_wrap=True)
+    failed = sum(each.status == "failed" for each in findings)
+    warned = sum(each.status == "warning" for each in findings)
+    console.print(
+        Text(f"\n{failed} failed, {warned} warnings" if failed or warned else "\nAll is well.")
+    )

@@ -1,0 +1,49 @@
+"""Every `flumina` command that a document shows exists, with the options it is shown with.
+
+The arguments are parsed for real, by the command line itself; only the last step, to run the
+command, is left out.
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+from streams.cli.main import app_for
+from tests.architecture.tree import ROOT, files, place
+
+FENCED = re.compile(r"^```(?:sh|shell|bash|console|text)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+CALL = re.compile(
+    r"^\s*(?:\$ )?(?:[A-Z_]+=\S* )*(?:\./)?flumina(?: (?P<words>[^|#&>\n]*))?", re.MULTILINE
+)
+
+
+def _calls() -> list[tuple[Path, str]]:
+    return [
+        (path, (call["words"] or "").strip())
+        for path in files(".md")
+        for block in FENCED.findall(path.read_text("utf-8"))
+        for call in CALL.finditer(block.replace("\\\n", " "))
+    ]
+
+
+def test_the_readme_shows_how_to_begin() -> None:
+    assert any(path.name == "README.md" and words for path, words in _calls())
+
+
+@pytest.mark.parametrize(
+    ("path", "words"), _calls(), ids=[f"{place(path)}: {words}" for path, words in _calls()]
+)
+def test_the_command_exists(path: Path, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    arguments = shlex.split(words)
+    command = typer.main.get_command(app_for(arguments))
+    context = command.make_context("flumina", arguments)
+    rest = [*context._protected_args, *context.args]
+    while rest and hasattr(command, "get_command"):
+        subcommand = command.get_command(context, rest[0])
+        assert subcommand is not None, f"{path}: there is no command {rest[0]!r}"
+        context = subcommand.make_context(rest[0], rest[1:], parent=context)
+        command, rest = subcommand, [*context._protected_args, *context.args]

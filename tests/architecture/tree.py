@@ -1,0 +1,67 @@
+"""The project's own files, as the architecture tests look at them."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("streams", "connectors", "projections", "scheduler")
+PURE = ("scheduler", "projections")
+# Made by tools or by running; never written by us.
+NOT_OURS = {".git", ".venv", ".flumina", "__pycache__", ".hypothesis", "dist"}
+
+
+def files(*suffixes: str, under: str = ".") -> Iterator[Path]:
+    """All files of ours with one of these suffixes, caches and environments left out."""
+    for path in sorted((ROOT / under).rglob("*")):
+        parts = path.relative_to(ROOT).parts
+        is_ours = not any(part in NOT_OURS or part.endswith("_cache") for part in parts)
+        if is_ours and path.is_file() and path.suffix in suffixes:
+            yield path
+
+
+def python_files(*folders: str) -> list[Path]:
+    """The Python files under these folders, or of the whole project."""
+    return [
+        path for folder in folders or (*PACKAGES, "tests") for path in files(".py", under=folder)
+    ]
+
+
+def demand_none(found: list[str]) -> None:
+    """Fail with the whole list, a line each, unless it is empty."""
+    assert not found, "\n" + "\n".join(found)
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text("utf-8"), str(path))
+
+
+def module_name(path: Path) -> str:
+    """The name by which a file is imported."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def place(path: Path, line: int | None = None) -> str:
+    """A file, and a line if given, as a person finds it."""
+    return f"{path.relative_to(ROOT)}" + (f":{line}" if line else "")
+
+
+def imported_names(path: Path) -> Iterator[tuple[str, int]]:
+    """Everything that a file imports, anywhere in it, by full name, with its line.
+
+    `from a import b` gives `a` and `a.b`, for `b` may be a module.
+    """
+    own = module_name(path).split(".")
+    package = own if path.name == "__init__.py" else own[:-1]
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield base, node.lineno
+            yield from ((f"{base}.{alias.name}", node.lineno) for alias in node.names)

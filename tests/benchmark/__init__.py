@@ -1,0 +1,1 @@
+"""Benchmarks: programs that measure real parts and print one JSON line for each figure."""

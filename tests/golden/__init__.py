@@ -1,0 +1,1 @@
+"""Recorded bytes that every later build must still read to the same meaning."""

@@ -1,0 +1,462 @@
+"""A day on which anything may happen to a cell: in any order, late, doubled, lost, or nonsense.
+
+`AnyDay` is a state machine of hypothesis, which chooses the deeds and makes a failure small; long
+days with a seed call the same deeds. The `CellInMemory` in it checks after each record: every
+invariant over the whole state, derived indexes against the tasks, each accepted launch against the
+offers it uses, and that `decide` is pure. At the end (`teardown`): the log folded from zero, and
+folded with every record given twice, leads to the same state byte by byte; what was reported never
+had two live tasks of one index; no offer was used twice; and the cell comes to rest.
+"""
+
+from collections import defaultdict
+from typing import Any, Final, get_args
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
+
+from scheduler.digest import canonical_bytes
+from scheduler.machine import Machine
+from scheduler.model.changes import TaskChanged
+from scheduler.model.codec import decode_record
+from scheduler.model.events import (
+    CellEvent,
+    Checkpoint,
+    Copied,
+    EffectEnded,
+    EffectStarted,
+    LeaderElected,
+    Mark,
+    Tick,
+)
+from scheduler.model.ids import HostId, OfferId, ProposalId, StreamId, TaskId
+from scheduler.model.inbound import InboundLost, OrphanForgotten
+from scheduler.model.job import Batch, JobSpec, RetryPolicy, Service
+from scheduler.model.mesos import MesosTaskState, StreamEnded
+from scheduler.model.policy import Policy
+from scheduler.model.proposals import (
+    DeclineOffers,
+    KillTask,
+    Launch,
+    LaunchTasks,
+    Proposal,
+    ReconcileAll,
+    ReconcileTasks,
+    ReviveOffers,
+    SuppressOffers,
+)
+from scheduler.model.resources import Need, PortRange, Resources
+from scheduler.model.task import (
+    Disconnected,
+    Finished,
+    KillInitiated,
+    Launched,
+    Started,
+    StartInitiated,
+)
+from scheduler.state import Decision
+from tests.support.cell import CellInMemory, copied, offer_of, spec_of, subscription
+from tests.support.derived import check_digest
+
+HOSTS: Final = ("host1", "host2", "host3")
+JOBS: Final = ("alpha", "beta", "gamma", "delta")
+POLICY: Final = Policy(
+    launches_per_round_max=3,
+    queued_tasks_max=12,
+    finished_tasks_max=6,
+    finished_jobs_max=2,
+    orphans_max=2,
+    offers_held_max=4,
+    offer_hold_ms=20_000,
+    inferred_kills_per_hour=2,
+    reconcile_tasks_max=2,
+    refusals_per_round_max=2,
+    suppress_after_ms=30_000,
+    launch_timeout_ms=25_000,
+    start_timeout_ms=35_000,
+    unreachable_timeout_ms=15_000,
+)
+
+CHOICE = st.integers(0, 11)
+NEEDS = st.builds(
+    Need,
+    cpu_milli=st.sampled_from([100, 700, 1_500]),
+    memory_mib=st.sampled_from([32, 512]),
+    disk_mib=st.sampled_from([0, 50]),
+    ports=st.sampled_from([0, 0, 1, 3]),
+)
+CONSTRAINTS = st.sampled_from([(), (), ("uniqueHost",)])
+SPECS = st.builds(
+    lambda kind, retries, need, hard, soft, sequence, delay_ms: replace(
+        spec_of(
+            kind, retries, {"need": need, "hard_constraints": hard, "soft_constraints": soft}
+        ),
+        retry=RetryPolicy("exponentialBackOff", retries, delay_ms, 4 * delay_ms),
+        sequence=sequence,
+    ),
+    kind=st.one_of(
+        st.builds(
+            Batch,
+            size=st.integers(1, 4),
+            runtime_limit_ms=st.sampled_from([10_000, 10**9]),
+            is_retried_on_runtime_limit=st.booleans(),
+        ),
+        st.builds(
+            Service, minimum=st.just(0), desired=st.integers(0, 4), maximum=st.just(6)
+        ),
+    ),
+    retries=st.integers(0, 2),
+    need=NEEDS,
+    hard=CONSTRAINTS,
+    soft=CONSTRAINTS,
+    sequence=st.sampled_from(["", "", "001"]),
+    delay_ms=st.sampled_from([0, 3_000]),
+)
+RESOURCES = st.builds(
+    lambda cpu, memory, low, count: Resources(
+        cpu, memory, 100, (PortRange(low, low + count),) if count else ()
+    ),
+    cpu=st.sampled_from([0, 800, 4_000]),
+    memory=st.sampled_from([0, 600, 4_000]),
+    low=st.sampled_from([31_000, 31_002]),
+    count=st.integers(0, 4),
+)
+TASK_STATES = st.sampled_from(get_args(MesosTaskState))
+FATES: Any = st.sampled_from(["sent", "sent", "refused", "unknown"])
+NEXT: Final[dict[type, tuple[MesosTaskState, ...]]] = {
+    Launched: ("TASK_RUNNING", "TASK_STARTING", "TASK_RUNNING", "TASK_DROPPED", "TASK_ERROR"),
+    StartInitiated: ("TASK_RUNNING", "TASK_FAILED"),
+    Started: ("TASK_FINISHED", "TASK_UNREACHABLE", "TASK_FAILED", "TASK_RUNNING"),
+    Disconnected: ("TASK_RUNNING", "TASK_GONE", "TASK_UNREACHABLE"),
+    KillInitiated: ("TASK_KILLED", "TASK_UNREACHABLE", "TASK_FINISHED", "TASK_KILLING"),
+    Finished: ("TASK_RUNNING", "TASK_FINISHED", "TASK_UNREACHABLE"),
+}
+SPANS_MS = st.sampled_from([0, 500, 1_000, 5_000, 20_000, 59_000, 60_000, 61_000, 600_000])
+
+
+class Watched(CellInMemory):
+    """A cell whose ingest goes back to the watermark, and whose uses of offers are counted."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.proposal_ids: list[ProposalId] = [ProposalId("0.0")]
+        self.copied: list[Copied] = []
+        self.uses: dict[OfferId, set[ProposalId]] = defaultdict(set)
+        super().__init__(policy)
+
+    def write(self, *events: CellEvent, epoch: int | None = None) -> int:
+        """Append one record and fold it; its offset."""
+        before = dict(self.state.decisions)
+        offset = super().write(*events, epoch=epoch)
+        self.copied += [each for each in events if isinstance(each, Copied)]
+        self.proposal_ids += [each for each in self.state.decisions if each not in before]
+        self._count_uses(events, before)
+        for topic in list(self.inbound):
+            mark = self.state.watermarks.get((topic, 0))
+            if mark is None:
+                del self.inbound[topic]
+            else:
+                self.inbound[topic] = mark.offset
+        return offset
+
+    def _count_uses(
+        self, events: tuple[CellEvent, ...], before: dict[ProposalId, Decision]
+    ) -> None:
+        for event in events:
+            if not isinstance(event, EffectStarted | EffectEnded):
+                continue
+            decision = before.get(event.proposal_id)
+            after = self.state.decisions.get(event.proposal_id)
+            for held in decision.offers if decision else ():
+                if isinstance(event, EffectStarted) and after is not None and after.is_started:
+                    self.uses[held.offer_id].add(event.proposal_id)
+                elif isinstance(event, EffectEnded) and event.fate == "refused" and after is None:
+                    self.uses[held.offer_id].discard(event.proposal_id)
+
+
+class AnyDay(RuleBasedStateMachine):
+    """Whatever can be written to a cell's log, and much that never should be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = Watched(POLICY)
+        self.streams: list[StreamId] = [StreamId("never-open")]
+        self.offer_ids: list[OfferId] = [OfferId("never-offered")]
+        self.epochs: list[int] = []
+        self.mark: tuple[int, str] | None = None
+
+    @initialize(is_running=st.sampled_from([True, True, True, False]), spec=SPECS)
+    def begin(self, is_running: bool, spec: JobSpec) -> None:
+        """Most days begin with a leader, a stream, and a job that runs."""
+        if is_running:
+            self.elect()
+            self.subscribe()
+            self.cell.submit(spec, "alpha")
+            self.work(["sent"], [0, 0, 0])
+
+    def task_id(self, choice: int) -> TaskId:
+        """A task that the cell knows, or a stranger."""
+        known = sorted(self.cell.state.tasks)
+        return known[choice % len(known)] if known and choice < 11 else TaskId(f"x{choice}")
+
+    def elect(self, candidate: str = "cell-0", *, has_tick: bool = True) -> None:
+        """Another leads; its first tick comes, or not yet."""
+        self.cell.epoch = self.cell.write(LeaderElected(candidate=candidate, incarnation="i"))
+        self.epochs.append(self.cell.epoch)
+        if has_tick:
+            self.cell.write(Tick())
+
+    def subscribe(self, *, is_stale: bool = False) -> None:
+        """A stream is opened, by this leader or late by an earlier one."""
+        stream_id = StreamId(f"stream-{len(self.cell.log)}")
+        epoch = self.epochs[0] if is_stale and self.epochs else self.cell.epoch
+        self.cell.copy("mesos", subscription(stream_id, epoch))
+        if epoch == self.cell.epoch:
+            self.streams.append(stream_id)
+
+    def offered(self, host: str, resources: Resources) -> None:
+        """A host is offered."""
+        self.offer_ids.append(OfferId(f"offer-{len(self.cell.log)}"))
+        self.cell.offers(offer_of(self.offer_ids[-1], host, resources))
+
+    # The good days.
+
+    @rule(fates=st.lists(FATES, min_size=1, max_size=3), whats=st.lists(CHOICE, max_size=4))
+    def work(self, fates: list[Any], whats: list[int]) -> None:
+        """Offers come, rounds are carried out, tasks are heard of."""
+        self.cell.stream_id = self.streams[-1]
+        if self.cell.state.queue:
+            for host in HOSTS:
+                self.offered(host, Resources(4_000, 4_000, 500, (PortRange(31_000, 31_009),)))
+        for count in range(4):
+            for at, (proposal_id, _) in enumerate(self.cell.decide()):
+                self.cell.carry_out(proposal_id, fates[(count + at) % len(fates)])
+        for what in whats:
+            self.go_on(what)
+
+    @rule(choice=CHOICE)
+    def go_on(self, choice: int) -> None:
+        """What could be heard of a task next is heard."""
+        self.cell.stream_id = self.streams[-1]
+        there = [(key, each) for key, each in sorted(self.cell.state.tasks.items())]
+        likely = [(key, NEXT[type(each.state)]) for key, each in there if type(each.state) in NEXT]
+        if likely:
+            task_id, states = likely[choice % len(likely)]
+            self.cell.status(task_id, states[choice % len(states)])
+
+    @rule(after_ms=SPANS_MS, is_tick=st.sampled_from([True, True, False]))
+    def time_passes(self, after_ms: int, is_tick: bool) -> None:
+        """Time passes, with or without a tick."""
+        self.cell.now_ms += after_ms
+        self.cell.write(Tick() if is_tick else Mark())
+
+    # Users and operators.
+
+    @rule(name=st.sampled_from(JOBS), spec=SPECS)
+    def submit(self, name: str, spec: JobSpec) -> None:
+        """A job, perhaps under a name that is taken."""
+        self.cell.submit(spec, name)
+
+    @rule(
+        name=st.sampled_from(JOBS),
+        sizes=st.tuples(*[st.one_of(st.none(), st.integers(0, 7))] * 3),
+    )
+    def scale(self, name: str, sizes: tuple[int | None, int | None, int | None]) -> None:
+        """Another size is asked for."""
+        self.cell.scale(*sizes, job_id=name)
+
+    @rule(choice=CHOICE, is_shrink=st.booleans())
+    def kill_task(self, choice: int, is_shrink: bool) -> None:
+        """A task's end is asked for."""
+        self.cell.kill_task(self.task_id(choice), is_shrink=is_shrink)
+
+    @rule(
+        name=st.sampled_from(JOBS),
+        policy=st.sampled_from(["launch_timeout_ms", "orphans_max", "queued_tasks_max", "nothing"]),
+        value=st.sampled_from([0, 1, 15_000]),
+        deed=CHOICE,
+    )
+    def order(self, name: str, policy: str, value: int, deed: int) -> None:
+        """A job is ended, a number changed, an orphan dealt with."""
+        if deed < 4:
+            self.cell.kill_job(name)
+        elif deed < 8:
+            self.cell.set_policy(**{policy: value})
+        else:
+            known = [*sorted(self.cell.state.orphans), TaskId("x")]
+            forgotten = OrphanForgotten(task_id=known[deed % len(known)], actor="op", why="done")
+            self.cell.copy("commands", forgotten)
+
+    # Mesos, at its worst.
+
+    @rule(
+        choice=CHOICE,
+        state=TASK_STATES,
+        has_uuid=st.booleans(),
+        late=CHOICE,
+        is_healthy=st.sampled_from([None, True, False]),
+    )
+    def status(
+        self, choice: int, state: Any, has_uuid: bool, late: int, is_healthy: bool | None
+    ) -> None:
+        """Anything is said of any task, on any stream."""
+        is_late = late >= 9
+        self.cell.stream_id = self.streams[late % len(self.streams) if is_late else -1]
+        uuid = "dXVpZA==" if has_uuid else ""
+        self.cell.status(self.task_id(choice), state, uuid=uuid, is_healthy=is_healthy)
+
+    @rule(host=st.sampled_from(HOSTS), resources=RESOURCES, late=CHOICE, gone=st.integers(0, 30))
+    def offers(self, host: str, resources: Resources, late: int, gone: int) -> None:
+        """Odd resources are offered, others taken back, sometimes on a stream that is over."""
+        self.cell.stream_id = self.streams[late % len(self.streams) if late >= 9 else -1]
+        self.offered(host, resources)
+        self.cell.rescind(self.offer_ids[gone % len(self.offer_ids)])
+
+    @rule(choice=CHOICE, late=CHOICE)
+    def streams_change(self, choice: int, late: int) -> None:
+        """A stream is over, or another is opened, or an old leader opens one too late."""
+        if choice < 3:
+            stream_id = self.streams[-1] if late < 8 else self.streams[late % len(self.streams)]
+            self.cell.copy("mesos", StreamEnded(stream_id=stream_id, why="test"))
+        self.subscribe(is_stale=choice > 9)
+
+    # The log: elections, copies that repeat or are missing, effects out of order, nonsense.
+
+    @rule(choice=CHOICE)
+    def leaders_change(self, choice: int) -> None:
+        """Another leads; it may be slow to tick and to subscribe."""
+        self.elect(f"cell-{choice % 3}", has_tick=choice != 5)
+        if choice < 8:
+            self.subscribe()
+
+    @precondition(lambda self: self.cell.copied)
+    @rule(choice=st.integers(0, 40), count=st.integers(1, 3), skipped=st.integers(1, 3))
+    def ingest_is_confused(self, choice: int, count: int, skipped: int) -> None:
+        """It writes copies once more, and forgets others: none of them is taken."""
+        begin = choice % len(self.cell.copied)
+        marks = dict(self.cell.state.watermarks)
+        again = [
+            each
+            for each in self.cell.copied[begin : begin + count]
+            if each.source.lane in marks and each.source.offset <= marks[each.source.lane].offset
+        ]
+        too_far = self.cell.inbound.get("mesos", -1) + skipped
+        gap = copied("mesos", too_far + 1, too_far, subscription(StreamId("gap"), self.cell.epoch))
+        self.cell.write(*again, gap)
+        assert self.cell.state.watermarks == marks
+
+    @precondition(lambda self: self.epochs and "mesos" in self.cell.inbound)
+    @rule(count=st.integers(1, 3))
+    def kafka_loses(self, count: int) -> None:
+        """Records were dropped before they were copied."""
+        last = self.cell.inbound["mesos"]
+        self.cell.write(copied("mesos", last + count, last, InboundLost(last + 1, last + count)))
+
+    @precondition(lambda self: len(self.epochs) > 1)
+    @rule(choice=CHOICE)
+    def an_old_leader_writes(self, choice: int) -> None:
+        """Nothing that a leader writes whose epoch is over changes anything."""
+        before = self.cell.machine.digest.value()
+        self.cell.now_ms += 70_000
+        events = (Tick(), ReconcileAll(), EffectStarted(self.cell.proposal_ids[-1]))
+        self.cell.write(events[choice % 3], epoch=self.epochs[choice % (len(self.epochs) - 1)])
+        self.cell.now_ms -= 70_000
+        assert self.cell.machine.digest.value() == before
+
+    @rule()
+    def marked(self) -> None:
+        """The leader marks a place, and later says what its digest was there."""
+        if self.mark is not None and self.mark[0] in self.cell.machine.marks:
+            self.cell.write(Checkpoint(self.mark[0], 1, self.mark[1]))
+        offset = self.cell.write(Mark())
+        digest = self.cell.machine.marks.get(offset)
+        self.mark = (offset, digest) if digest else None
+
+    @rule()
+    def decide(self) -> None:
+        """A round is written, and nobody carries it out yet."""
+        self.cell.decide()
+
+    @rule(choice=st.integers(0, 30), ended=st.integers(0, 30), fate=FATES)
+    def effects(self, choice: int, ended: int, fate: Any) -> None:
+        """An effect is started and another ended, or is said to be."""
+        proposal_ids = self.cell.proposal_ids
+        self.cell.start(proposal_ids[-1 - choice % len(proposal_ids)])
+        self.cell.end(proposal_ids[-1 - ended % len(proposal_ids)], fate=fate)
+
+    @rule(
+        kind=st.integers(0, 7),
+        choice=st.integers(0, 30),
+        host=st.sampled_from(HOSTS),
+        tasks=st.lists(CHOICE, max_size=3),
+        ports=st.lists(st.integers(31_000, 31_004), max_size=3),
+    )
+    def propose_nonsense(
+        self, kind: int, choice: int, host: str, tasks: list[int], ports: list[int]
+    ) -> None:
+        """A wrong `decide` proposes anything: the fold accepts only what is safe."""
+        offer_id = self.offer_ids[-1 - choice % len(self.offer_ids)]
+        offers = (offer_id, *self.cell.state.host_offers.get(HostId(host), {}))
+        queued = [each for there in self.cell.state.queue.values() for each in there]
+        task_ids = [
+            queued[each % len(queued)] if queued and each < 9 else self.task_id(each)
+            for each in tasks
+        ]
+        launches = tuple(Launch(each, tuple(ports)) for each in task_ids)
+        proposals: tuple[Proposal, ...] = (
+            LaunchTasks(HostId(host), offers, launches),
+            LaunchTasks(HostId(host), offers[1:], launches),
+            DeclineOffers(offers[:2], refuse_ms=1),
+            KillTask(self.task_id(choice % 12), HostId(host), is_inferred=True),
+            ReconcileTasks(tuple(task_ids)),
+            ReconcileAll(),
+            SuppressOffers(),
+            ReviveOffers(),
+        )
+        self.cell.write(proposals[kind], proposals[kind])
+
+    # What is promised.
+
+    @invariant()
+    def an_offer_is_used_once(self) -> None:
+        """No two launches that may have left use the same offer."""
+        for offer_id, by in self.cell.uses.items():
+            assert len(by) <= 1, f"{offer_id} used by {by}"
+
+    def teardown(self) -> None:
+        """At the end of the day."""
+        check_digest(self.cell.machine)
+        self._folded_again_it_is_the_same()
+        self._no_index_had_two_live_tasks()
+        self._the_cell_comes_to_rest()
+
+    def _folded_again_it_is_the_same(self) -> None:
+        wanted = canonical_bytes(self.cell.state)
+        again = self.cell.refolded()
+        assert again.digest.value() == self.cell.machine.digest.value()
+        assert canonical_bytes(again.state) == wanted
+        assert again.decide() == self.cell.machine.decide()
+        twice = Machine()
+        for offset, data in enumerate(self.cell.log):
+            for _ in range(2):
+                twice.apply(offset, decode_record(data))
+        assert canonical_bytes(twice.state) == wanted
+
+    def _no_index_had_two_live_tasks(self) -> None:
+        live: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for change in self.cell.said(TaskChanged):
+            index = change.task_id.rpartition("-worker-")[2].partition("-")[0]
+            there = live[change.job_id, index]
+            if change.state == "Finished":
+                there.discard(change.task_id)
+            else:
+                there.add(change.task_id)
+            assert len(there) <= 1, f"index {index} of {change.job_id} has {there}"
+
+    def _the_cell_comes_to_rest(self) -> None:
+        """With a leader, a stream and answers, `decide` falls silent, and says why it waits."""
+        self.elect()
+        self.subscribe()
+        for fate in ("sent", "unknown", "sent"):
+            self.cell.tick(1_000)
+            self.cell.decide_and_carry_out(fate)
+            assert self.cell.machine.decide() == ()

@@ -6,9 +6,10 @@ while longer. The fold's own limits are in its `Policy`; beyond those, `TASKS_BE
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from projections.entries import (
     ENTRIES_OF_JOB_MAX,
@@ -27,10 +28,10 @@ from projections.entries import (
 )
 from projections.obeyed import Place
 from scheduler.model.address import Source
-from scheduler.model.changes import TaskChanged
+from scheduler.model.changes import JobChanged, TaskChanged
 from scheduler.model.events import ClassRefusal
 from scheduler.model.ids import JobId, ProposalId, TaskId
-from scheduler.model.task import Queued
+from scheduler.model.task import Finished, FinishReason, Queued, place_of
 from scheduler.state import State
 
 _FORGET_STEPS_MAX: Final = 64
@@ -98,22 +99,39 @@ class Histories:
             before.replaced_by = task_id
             self.note_task(place, before.task_id, "replaced", Origin(message=f"by {task_id}"))
 
-    def job_changed(self, job_id: JobId, state: str) -> None:
+    def job_changed(self, place: Place, change: JobChanged) -> None:
         """Keep what the fold has of the job now, for the time when it has it no longer."""
-        history = self.jobs.get(job_id)
+        history = self.jobs.get(change.job_id)
         if history is None:
             return
-        history.job = self._state.jobs.get(job_id, history.job)
-        if state == "Finished":
-            self._ended_jobs[job_id] = None
+        known = self._state.jobs.get(change.job_id)
+        if known is None and history.job is not None:
+            # Ended and forgotten within one record: what it was, with what is said of its end.
+            state = "KillInitiated" if change.state == "KillInitiated" else "Finished"
+            known = replace(
+                history.job, state=state, reason=change.reason, finished_at_ms=place.at_ms
+            )
+        history.job = known
+        if change.state == "Finished":
+            self._ended_jobs[change.job_id] = None
 
-    def task_ended(self, task_id: TaskId) -> None:
+    def task_ended(self, place: Place, change: TaskChanged) -> None:
         """Keep what the fold has of the ended task, for the time when it has it no longer."""
-        history = self.tasks.get(task_id)
+        history = self.tasks.get(change.task_id)
         if history is None:
             return
-        history.task = self._state.tasks.get(task_id, history.task)
-        self._ended_tasks[task_id] = None
+        known = self._state.tasks.get(change.task_id)
+        if known is None and history.task is not None:
+            # Ended and forgotten within one record: what it was, with what is said of its end.
+            ended = Finished(
+                since_ms=place.at_ms,
+                reason=cast("FinishReason", change.reason),
+                message=change.message,
+                place=place_of(history.task.state),
+            )
+            known = replace(history.task, state=ended)
+        history.task = known
+        self._ended_tasks[change.task_id] = None
 
     def note_job(
         self, place: Place, job_id: JobId, what: What, origin: Origin, state: str = ""

@@ -204,7 +204,7 @@ class Timeline:
         return changes
 
     def _note_state(self, place: Place, change: JobChanged, what: What, origin: Origin) -> None:
-        self.histories.job_changed(change.job_id, change.state)
+        self.histories.job_changed(place, change)
         parts = dict.fromkeys((origin.message, change.message, _wanted(change)))
         message = "; ".join(part for part in parts if part)
         told = msgspec.structs.replace(origin, reason=change.reason, message=message)
@@ -354,9 +354,13 @@ class Timeline:
             self._cancelled(change.task_id)
         if what not in _WITH_DETAILS:
             origin = Origin(source=origin.source, actor=origin.actor)
+        if what == "kill asked" and origin.actor:
+            # Who asked stands beside the message, so that it need not begin with the name.
+            _, _, why = change.message.partition(f"{origin.actor}: ")
+            change = msgspec.structs.replace(change, message=why)
         self.histories.note_task(place, change.task_id, what, origin, change)
         if change.state == "Finished":
-            self.histories.task_ended(change.task_id)
+            self.histories.task_ended(place, change)
 
     def _cancelled(self, task_id: TaskId) -> None:
         """A task that goes back or ends before its launch was started undoes the whole launch."""

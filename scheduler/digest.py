@@ -13,6 +13,7 @@ from scheduler.model.codec import encode_value
 from scheduler.state import State
 
 _MODULUS: Final = 1 << 128
+_Containers = Mapping[str, Mapping[Any, object]]
 
 
 class Digest:
@@ -27,19 +28,20 @@ class Digest:
 
     def value(self) -> str:
         """The digest of the state as it is now, 32 hexadecimal digits."""
-        state = self._state
-        for kind, key in (*state.dirty, *(("cell", part) for part in _CELL_PARTS)):
-            part = _hashed(state, kind, key)
-            self._sum += part - self._parts.pop((kind, key), 0)
+        state, parts = self._state, self._parts
+        containers = _containers(state)
+        for entity in (*state.dirty, *(("cell", part) for part in _CELL_PARTS)):
+            part = _hashed(state, containers, *entity)
+            self._sum += part - parts.pop(entity, 0)
             if part:
-                self._parts[kind, key] = part
+                parts[entity] = part
         state.dirty.clear()
         self._sum %= _MODULUS
         return f"{self._sum:032x}"
 
 
-def _hashed(state: State, kind: str, key: object) -> int:
-    found = _found(state, kind, key)
+def _hashed(state: State, containers: _Containers, kind: str, key: object) -> int:
+    found = _found(state, containers, kind, key)
     if found is None:
         return 0
     body = encode_value((kind, key, found))
@@ -48,8 +50,9 @@ def _hashed(state: State, kind: str, key: object) -> int:
 
 def canonical_bytes(state: State) -> bytes:
     """The whole state, sorted, as bytes: what two folds of one log must agree on to the byte."""
+    containers = _containers(state)
     lines = [
-        encode_value((kind, key, _found(state, kind, key)))
+        encode_value((kind, key, _found(state, containers, kind, key)))
         for kind, keys in _entities(state)
         for key in keys
     ]
@@ -63,7 +66,7 @@ def _entities(state: State) -> Iterable[tuple[str, Iterable[object]]]:
         yield kind, sorted(container)
 
 
-def _containers(state: State) -> dict[str, Mapping[Any, object]]:
+def _containers(state: State) -> _Containers:
     return {
         "decision": state.decisions,
         "host": state.hosts,
@@ -75,13 +78,13 @@ def _containers(state: State) -> dict[str, Mapping[Any, object]]:
     }
 
 
-def _found(state: State, kind: str, key: object) -> object:
+def _found(state: State, containers: _Containers, kind: str, key: object) -> object:
     if kind == "cell":
         return _cell(state, key)
     if kind == "index":
         assert isinstance(key, tuple)
         return state.indexes.get(key[0], {}).get(key[1])
-    return _containers(state)[kind].get(key)
+    return containers[kind].get(key)
 
 
 def _cell(state: State, part: object) -> tuple[object, ...]:

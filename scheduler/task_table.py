@@ -30,6 +30,7 @@ from scheduler.model.task import (
     Started,
     StartInitiated,
     TaskState,
+    place_of,
 )
 
 
@@ -240,9 +241,9 @@ def _deadline_killing(state: TaskState, given: Given) -> TaskState:
 
 
 def _where(state: TaskState) -> OnHost:
-    assert not isinstance(state, Queued)
-    assert state.place is not None
-    return state.place
+    place = place_of(state)
+    assert place is not None
+    return place
 
 
 _normal, _failed, _killed = _end("normal"), _end("failed"), _end("killed")

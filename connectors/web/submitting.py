@@ -12,7 +12,6 @@ from typing import Final
 
 from starlette.responses import Response
 
-from connectors.web.admission import admission_faults
 from connectors.web.api import Api
 from connectors.web.call import Call
 from connectors.web.cell import Token
@@ -24,6 +23,7 @@ from connectors.web.requests import (
     idempotency_key,
 )
 from connectors.web.writing import TOKEN, check_readable, write, written_response
+from projections.dry_run import would_be_refused
 from scheduler.model.changes import JobAccepted, JobRejected
 from scheduler.model.descriptor import decode_descriptor, descriptor_of, spec_digest
 from scheduler.model.foreign_records import encode_submit
@@ -83,7 +83,7 @@ async def _submit(api: Api, job_id: JobId, spec: JobSpec, actor: str) -> Respons
 def _dry_run(api: Api, job_id: JobId, spec: JobSpec, actor: str) -> Response:
     descriptor = descriptor_of(spec)
     check_readable("jobs", job_id, encode_submit(job_id, descriptor, actor))
-    faults = admission_faults(api.cell.view, job_id, spec_digest(spec), spec)
+    faults = would_be_refused(api.cell.view, job_id, spec_digest(spec), spec)
     if faults:
         raise refused(faults, _status_of(faults))
     made = {"dryRun": True, "id": job_id, "actor": actor, "jobDescriptor": descriptor}

@@ -44,20 +44,18 @@ from scheduler.state import NO_OFFSET, Watermark
 
 def copied(fold: Fold, event: Copied) -> None:
     """Take the copy if it is the next of its partition."""
-    source = event.source
-    if not _is_next(fold, source, event.body):
+    state, source = fold.state, event.source
+    lane = source.lane
+    if not _is_next(state.watermarks.get(lane), source, event.body):
         return
-    fold.state.watermarks[source.lane] = Watermark(
-        generation=source.generation, offset=source.offset
-    )
-    fold.touch("watermark", source.lane)
+    state.watermarks[lane] = Watermark(generation=source.generation, offset=source.offset)
+    state.dirty.add(("watermark", lane))
     if source.topic == "mesos":
-        fold.state.stream.mesos_offset = source.offset
+        state.stream.mesos_offset = source.offset
     _taken(fold, source, event.body)
 
 
-def _is_next(fold: Fold, source: Source, body: InboundBody) -> bool:
-    mark = fold.state.watermarks.get(source.lane)
+def _is_next(mark: Watermark | None, source: Source, body: InboundBody) -> bool:
     if mark is None:
         return source.previous_offset == NO_OFFSET
     if mark.generation != source.generation:

@@ -6,12 +6,12 @@ Rules are those of Titus S19 (job manager) unless a comment says otherwise.
 """
 
 from collections import deque
-from collections.abc import Iterable
 from hashlib import blake2b
 from heapq import heapify, heappop, heappush
 
 from msgspec.structs import replace
 
+from scheduler.fold.admission import admission_faults, limit_fault
 from scheduler.fold.context import Fold, moved_task, new_task
 from scheduler.model.address import Source
 from scheduler.model.changes import (
@@ -34,11 +34,9 @@ from scheduler.model.job import (
     RETRY_RESET_MS,
     SYSTEM_RETRY_DELAY_MS_MAX,
     Batch,
-    JobSpec,
     RetryPolicy,
     Service,
 )
-from scheduler.model.policy import Policy
 from scheduler.model.task import (
     SYSTEM_REASONS,
     Disconnected,
@@ -63,7 +61,7 @@ def job_submitted(fold: Fold, source: Source, body: JobSubmitted) -> None:
     if known is not None and known.digest == body.digest:
         fold.report(JobAccepted(job_id=body.job_id, source=source, is_repeated=True))
         return
-    faults = tuple(_admission_faults(fold, body, known))
+    faults = admission_faults(fold.state, body.job_id, body.digest, body.spec)
     if faults:
         fold.report(JobRejected(source=source, faults=faults, job_id=body.job_id))
         return
@@ -86,58 +84,6 @@ def job_submitted(fold: Fold, source: Source, body: JobSubmitted) -> None:
     fold.report(JobAccepted(job_id=job.job_id, source=source))
     fold.report(JobChanged(job_id=job.job_id, state="Accepted", desired=spec.desired))
     _fill(fold, job.job_id)
-
-
-def _admission_faults(fold: Fold, body: JobSubmitted, known: Job | None) -> Iterable[Fault]:
-    """What only the cell can know: names that are taken, and limits of its policy."""
-    state, policy, spec = fold.state, fold.state.policy, body.spec
-    if known is not None:
-        yield Fault(
-            field="jobId",
-            text=f"duplicate id: job {body.job_id} exists with other content",
-            hint="submit under a new id; the same id with the same content is one submission",
-        )
-    owner = state.group_names.get(spec.group_name) if spec.group_name else None
-    if owner is not None and owner != body.job_id:
-        yield Fault(
-            field="jobGroupInfo.sequence",
-            text=f"active job {owner} already has the name {spec.group_name}",
-            hint="use another sequence, or kill that job first",
-        )
-    if state.active_jobs >= policy.active_jobs_max:
-        yield _limit("", "active jobs", state.active_jobs + 1, policy.active_jobs_max)
-    if state.queued_tasks + spec.desired > policy.queued_tasks_max:
-        wanted = state.queued_tasks + spec.desired
-        yield _limit("", "waiting tasks", wanted, policy.queued_tasks_max)
-    yield from _size_faults(policy, spec)
-
-
-def _size_faults(policy: Policy, spec: JobSpec) -> Iterable[Fault]:
-    if isinstance(spec.kind, Batch):
-        field, size, size_max = "batch.size", spec.kind.size, policy.batch_size_max
-    else:
-        field = "service.capacity.max"
-        size, size_max = spec.kind.maximum, policy.service_size_max
-    if size > size_max:
-        yield _limit(field, "tasks", size, size_max)
-    need = spec.container.need
-    for name, value, most in (
-        ("cpu", need.cpu_milli, policy.task_cpu_milli_max),
-        ("memoryMB", need.memory_mib, policy.task_memory_mib_max),
-        ("diskMB", need.disk_mib, policy.task_disk_mib_max),
-        ("ports", need.ports, policy.task_ports_max),
-    ):
-        if value > most:
-            unit = "thousandths of a cpu" if name == "cpu" else name
-            yield _limit(f"container.resources.{name}", unit, value, most)
-
-
-def _limit(field: str, what: str, wanted: int, most: int) -> Fault:
-    return Fault(
-        field=field,
-        text=f"{wanted} {what} exceed the cell's limit of {most}",
-        hint="ask for less, or have an operator raise the policy",
-    )
 
 
 def job_scale_asked(fold: Fold, source: Source, body: JobScaleAsked) -> None:
@@ -197,10 +143,10 @@ def _scale_fault(state: State, body: JobScaleAsked, job: Job | None) -> Fault | 
         )
     policy, was = state.policy, job.spec.kind
     if kind.maximum > max(policy.service_size_max, was.maximum):
-        return _limit("capacity.max", "tasks", kind.maximum, policy.service_size_max)
+        return limit_fault("capacity.max", "tasks", kind.maximum, policy.service_size_max)
     wanted = state.queued_tasks + kind.desired - was.desired
     if kind.desired > was.desired and wanted > policy.queued_tasks_max:
-        return _limit("capacity.desired", "waiting tasks", wanted, policy.queued_tasks_max)
+        return limit_fault("capacity.desired", "waiting tasks", wanted, policy.queued_tasks_max)
     return None
 
 

@@ -148,10 +148,9 @@ def _is_heard_late(fold: Fold, body: StatusUpdate) -> bool:
 
 
 def _step(body: StatusUpdate) -> str:
-    words = [str(body.state)]
-    if body.reason:
-        words.append(body.reason.removeprefix("REASON_"))
-    return " ".join(words)
+    if not body.reason:
+        return body.state
+    return f"{body.state} {body.reason.removeprefix('REASON_')}"
 
 
 def _unknown_task(fold: Fold, body: StatusUpdate) -> None:

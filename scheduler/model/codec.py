@@ -10,6 +10,8 @@ from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
+import msgspec.inspect
+import msgspec.structs
 
 from scheduler.model.changes import Change
 from scheduler.model.events import CellRecord
@@ -139,14 +141,54 @@ def encode_value(value: object) -> bytes:
 
 
 def _plain(value: object) -> object:
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
     if isinstance(value, msgspec.Struct):
-        fields = [_plain(getattr(value, name)) for name in value.__struct_fields__]
-        return (type(value).__name__, *fields)
+        deep = _DEEP.get(kind)
+        if deep is None:
+            _DEEP[kind] = deep = _deep_fields(type(value))
+        plain = [kind.__name__, *msgspec.structs.astuple(value)]
+        for index in deep:
+            plain[index] = _plain(plain[index])
+        return plain
     if isinstance(value, tuple | list):
         return [_plain(each) for each in value]
     if isinstance(value, dict):
         return [[_plain(key), _plain(each)] for key, each in sorted(value.items())]
     return value
+
+
+_ATOMS: Final = frozenset((str, int, bool, type(None)))
+_FLAT: Final = (
+    msgspec.inspect.StrType,
+    msgspec.inspect.IntType,
+    msgspec.inspect.BoolType,
+    msgspec.inspect.NoneType,
+    msgspec.inspect.LiteralType,
+)
+_DEEP: Final[dict[type, tuple[int, ...]]] = {}
+"""Of each class met so far: which of its fields may hold more than texts and numbers."""
+
+
+def _deep_fields(kind: type[msgspec.Struct]) -> tuple[int, ...]:
+    """The places of the fields that `_plain` has to look into, behind the class's name."""
+    return tuple(
+        index
+        for index, each in enumerate(msgspec.structs.fields(kind), start=1)
+        if not _is_flat(msgspec.inspect.type_info(each.type))
+    )
+
+
+def _is_flat(kind: msgspec.inspect.Type) -> bool:
+    """Whether values of this type are written alike by both encodings: texts, numbers, tuples."""
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return all(_is_flat(each) for each in kind.types)
+    if isinstance(kind, msgspec.inspect.VarTupleType):
+        return _is_flat(kind.item_type)
+    if isinstance(kind, msgspec.inspect.TupleType):
+        return all(_is_flat(each) for each in kind.item_types)
+    return isinstance(kind, _FLAT)
 
 
 def digest_of(data: bytes) -> str:

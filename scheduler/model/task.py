@@ -148,16 +148,19 @@ class Task(Ours, frozen=True):
 
 def titus_state(state: TaskState) -> str:
     """The name that Titus' API gives to the state."""
-    if isinstance(state, Queued | Placed):
-        return "Accepted"
-    return type(state).__name__
+    return "Accepted" if type(state) in _ACCEPTED else type(state).__name__
 
 
 def place_of(state: TaskState) -> OnHost | None:
     """Where the task is, if it is anywhere."""
-    return None if isinstance(state, Queued) else state.place
+    place: OnHost | None = getattr(state, "place", None)  # Only a queued task has no such field.
+    return place
 
 
 def is_on_host(state: TaskState) -> bool:
     """Whether the task holds resources of a host, as far as the log knows."""
-    return not isinstance(state, Queued | Finished)
+    return type(state) not in _OFF_HOST
+
+
+_ACCEPTED = frozenset((Queued, Placed))
+_OFF_HOST = frozenset((Queued, Finished))

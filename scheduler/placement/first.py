@@ -53,12 +53,12 @@ def place(state: State) -> Round:
         waiting += len(ready)
         if not ready:
             continue
-        done = _place_job(state, job, ready[: budget - placed], candidates)
+        done = _place_job(job, ready[: budget - placed], candidates)
         placed += done
         if done < len(ready):
             if len(refusals) < state.policy.refusals_per_round_max:
                 is_cut = placed >= budget
-                refusals.append(_explain(state, job, len(ready) - done, candidates, is_cut))
+                refusals.append(_explain(job, len(ready) - done, candidates, is_cut))
             else:
                 unexplained += 1
     record = RoundRecord(
@@ -119,7 +119,7 @@ def _candidates(state: State) -> list[Candidate]:
     return candidates
 
 
-def _place_job(state: State, job: Job, ready: list[TaskId], candidates: list[Candidate]) -> int:
+def _place_job(job: Job, ready: list[TaskId], candidates: list[Candidate]) -> int:
     """Place as many of the job's tasks as fit; how many that were."""
     need = job.spec.container.need
     placed = 0
@@ -184,7 +184,7 @@ def _put(job: Job, need: Need, task_id: TaskId, host: Candidate) -> None:
 
 
 def _explain(
-    state: State, job: Job, waiting: int, candidates: list[Candidate], is_cut: bool
+    job: Job, waiting: int, candidates: list[Candidate], is_cut: bool
 ) -> ClassRefusal:
     """Why the rest of the job's tasks waits: each rule with its count and its nearest miss."""
     if is_cut:

@@ -119,6 +119,7 @@ class Program:
         while (found := self._ready_since(begins)) is None:
             code = process.poll()
             if code is not None:
+                self.stop()
                 raise self._failed(f"ended with code {code} before it was ready", begins)
             if time.monotonic() > deadline:
                 self.stop()

@@ -204,7 +204,7 @@ class Up:
             *("--agents", str(options.agents), "--data-dir", str(directory)),
             *("--ping-timeout", options.ping_timeout),
         ]
-        return self._program("dev-cluster", command, {}, _dev_cluster_address)
+        return self._program("dev-cluster", command, {}, dev_cluster_address)
 
     def _cell_part(self, number: int) -> Part:
         policy = [f"--policy={name}={value}" for name, value in self.options.policy.items()]
@@ -250,7 +250,7 @@ class Up:
         await ensure_generations(self._kafka, settings.topic_prefix, settings.cells)
 
 
-def _dev_cluster_address(line: str) -> str | None:
+def dev_cluster_address(line: str) -> str | None:
     """The master's host and port, from the line by which the dev cluster says that it is ready."""
     if not line.startswith(DEV_CLUSTER_READY):
         return None

@@ -168,7 +168,18 @@ def whole(offers: Offers) -> dict[OfferId, Offer]:
 def test_both_sources_give_the_same_offers_at_every_copy(data: st.DataObject) -> None:
     copying = Copying(data)
     steps = st.sampled_from(
-        ("happen", "happen", "happen", "ingest", "ingest", "write", "flush", "fold", "crash", "elect")
+        (
+            "happen",
+            "happen",
+            "happen",
+            "ingest",
+            "ingest",
+            "write",
+            "flush",
+            "fold",
+            "crash",
+            "elect",
+        )
     )
     for step in data.draw(st.lists(steps, min_size=10, max_size=60)):
         if step == "ingest":
@@ -215,4 +226,3 @@ def test_flush_points_change_the_number_of_copies_and_nothing_else(data: st.Data
         assert again.mesos_offset == len(copying.topic) - 1
         ends.append(dict(again.offers))
     assert ends[0] == ends[1] == ends[2]
-

@@ -5,6 +5,8 @@ way, updates from open and dead streams, elections, gaps and records of old lead
 record `check_view` compares the view with the fold; at the end everything is asked for once.
 """
 
+from typing import Any
+
 import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -85,7 +87,7 @@ class RandomCell:
 
     def mesos(self) -> None:
         """Mesos says something of a task."""
-        fields = {}
+        fields: dict[str, Any] = {}
         if self.draw(st.booleans()):
             fields = self.draw(
                 st.sampled_from(
@@ -198,10 +200,9 @@ def test_views_agree_with_the_fold_whatever_happens(data: st.DataObject) -> None
         answer = cell.why(task_id)
         assert answer.sentences
         for link in answer.chain:
-            assert cell.event(link.address)
+            assert cell.has_event(link.address)
     found = summary(cell.view)
     assert sum(found.tasks.values()) == len(cell.state.tasks)
     assert found.digest == cell.machine.digest.value()
     page = tasks_page(cell.view, parse_query({"taskStates": "Any", "pageSize": "1000"}))
     assert {item["id"] for item in page["items"]} >= set(cell.state.tasks)
-

@@ -24,7 +24,7 @@ FOREIGN = ("KAFKA_BROKERS", "MESOS_MASTER", "FLUMINA_API", "FLUMINA_TOPIC_PREFIX
 
 
 def environment(data_dir: Path, **more: str) -> dict[str, str]:
-    """This process' environment with a data directory of its own and an actor."""
+    """The environment of this process with a data directory of its own and an actor."""
     kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     own = {"FLUMINA_DATA": str(data_dir), "FLUMINA_ACTOR": "tester", "PYTHONPATH": str(ROOT)}
     return {**kept, **own, **more}
@@ -54,7 +54,7 @@ def flumina(data_dir: Path, *words: str, text: str = "", **more: str) -> Done:
         pytest.raises(SystemExit) as left,
     ):
         main(words)
-    out, errors = (each.buffer.getvalue().decode() for each in streams)  # type: ignore[attr-defined]
+    out, errors = (each.buffer.getvalue().decode() for each in streams)
     return Done(int(left.value.code or 0), out, errors)
 
 

@@ -89,9 +89,7 @@ def test_logs_follow_a_task_to_its_end(here: Path) -> None:
     done(here, "submit", "-", "--id", "talks", text=json.dumps(descriptor))
     assert done(here, "logs", "-f", "talks-worker-0-1") == "line 1\nline 2\nline 3\n"
     assert "oops 3" in done(here, "logs", "talks-worker-0-1", "--file", "stderr")
-    assert "no output of a task" in refused(
-        here, 1, "logs", "talks-worker-0-1", "--file", "core"
-    )
+    assert "no output of a task" in refused(here, 1, "logs", "talks-worker-0-1", "--file", "core")
 
 
 def test_a_submission_is_refused_with_every_reason(here: Path) -> None:
@@ -206,7 +204,9 @@ def test_nothing_runs_there(tmp_path: Path) -> None:
     assert "does not answer" in refused(tmp_path, 5, "jobs", "--api", "http://127.0.0.1:1")
 
 
-def test_a_command_finds_the_api_below_its_directory_and_by_name(here: Path, tmp_path: Path) -> None:
+def test_a_command_finds_the_api_below_its_directory_and_by_name(
+    here: Path, tmp_path: Path
+) -> None:
     api = told(here, "doctor")
     url = next(each["text"] for each in api["checks"] if each["check"] == "api").partition(",")[0]
     assert "leader" in done(here.parent, "state")

@@ -81,9 +81,7 @@ def test_a_kafka_that_was_killed_is_started_again_and_the_cell_goes_on(up: UpPro
         lambda: up.pid_of("kafka") not in {None, killed}, "another broker runs", LEADER_TIMEOUT_S
     )
     assert up.view.kafka == address
-    wait_until(
-        lambda: _takes_a_job(up.data_dir, "after-kafka"), "a job is taken", LEADER_TIMEOUT_S
-    )
+    wait_until(lambda: _takes_a_job(up.data_dir, "after-kafka"), "a job is taken", LEADER_TIMEOUT_S)
 
 
 def test_kill_9_leaves_nothing_behind_and_the_next_one_goes_on(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""A small model of the cell's protocol: log, two leaders, ingest, outbox and a Mesos with streams."""
+"""A small model of the cell's protocol: log, two leaders, ingest, outbox, Mesos with streams."""

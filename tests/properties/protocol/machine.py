@@ -22,6 +22,7 @@ SPEECH = ("Subscribed", "Offered", "Status", "Rescinded")
 CALLS = ("SUBSCRIBE", "ACCEPT", "KILL", "RECONCILE", "ACKNOWLEDGE")
 FAULTS = ("hold", "ghost", "lose", "deaf", "twice", "pause", "crash")
 SEQUELS = ("takeover", "restart", "reboot", "resume", "wait")
+NOTHING = ("nothing",) * 8
 MISHAPS = ("lose", "return", "die", "forget", "fail over", "rescind", "finish", "fail", "resend")
 COUNTS = (0, 1, 2, 3, 4, 6, 9, 14, 25, 50)
 
@@ -33,12 +34,13 @@ class Season:
     points: tuple[str, ...] = (*RECORDS, *SPEECH, *CALLS)
     faults: tuple[str, ...] = FAULTS
     sequels: tuple[str, ...] = SEQUELS
-    mishaps: tuple[str, ...] = MISHAPS
+    mishaps: tuple[str, ...] = (*NOTHING, *MISHAPS)
     users: tuple[str, ...] = ("submits", "submits", "kills", "nothing")
     befores: tuple[int, ...] = COUNTS
     afters: tuple[int, ...] = COUNTS
     lates: tuple[bool, ...] = (False, True)
     orders: tuple[bool, ...] = (False, True)
+    successors: tuple[bool, ...] = (False, False, True)
     moments: tuple[str, ...] = ("first", "before", "after", "late")
     ticks: tuple[int, ...] = (0, 1, 2, 3, 4)
 
@@ -76,13 +78,13 @@ STRIKES = st.builds(
     Strike,
     fault=_drawn("faults"),
     sequel=_drawn("sequels"),
-    mishap=st.one_of(st.just("nothing"), _drawn("mishaps")),
+    mishap=_drawn("mishaps"),
     user=_drawn("users"),
     before=_drawn("befores"),
     after=_drawn("afters"),
     is_late=_drawn("lates"),
     reads_last=_drawn("orders"),
-    meets_successor=st.booleans(),
+    meets_successor=_drawn("successors"),
     mishap_at=_drawn("moments"),
     ticks=_drawn("ticks"),
 )
@@ -111,7 +113,11 @@ class ProtocolMachine(RuleBasedStateMachine):
         self.world.processes[name].is_paused = False
         self.world.processes[name].stand_for_election()
 
-    @initialize(count=st.integers(0, 2), settled=st.integers(0, 80), hosts_return=st.booleans())
+    @initialize(
+        count=st.integers(0, 2),
+        settled=st.sampled_from([0, 10, 30, 80, 80]),
+        hosts_return=st.booleans(),
+    )
     def begin(self, count: int, settled: int, hosts_return: bool) -> None:
         """A leads, and some indexes are wanted."""
         self.hosts_return = hosts_return
@@ -140,7 +146,7 @@ class ProtocolMachine(RuleBasedStateMachine):
             self._user("submits", 0)
         if strike.mishap_at == "first":
             self._mishap(strike.mishap, strike.before, strike.reads_last)
-        if strike.meets_successor and strike.sequel == "takeover":
+        if strike.meets_successor:
             self.world.traps[other, point] = strike.fault
         else:
             self.world.traps[name, point] = strike.fault
@@ -156,6 +162,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         self._sequel(strike.sequel, name, other, strike.after, reads_last=strike.reads_last)
         if strike.mishap_at == "after":
             self._mishap(strike.mishap, strike.before, strike.reads_last)
+        self.world.traps.clear()
         self._tick(strike.ticks)
         if strike.is_late:
             self._late(name, strike)

@@ -327,6 +327,14 @@ class World:
                 return f"topic {topic} is not wholly folded"
         if self.mesos.unacknowledged():
             return f"updates of {self.mesos.unacknowledged()} are not acknowledged"
+        if self.mesos.offers != self.truth.offers:
+            return f"offers {self.mesos.offers} are out, the log holds {self.truth.offers}"
+        for number, state in self.acknowledged.items():
+            if self.truth.tasks[number].cause != state and state in FINAL_STATES:
+                return f"the ending {state} of {self.truth.tasks[number]} was lost"
+        return self._unrest_of_tasks()
+
+    def _unrest_of_tasks(self) -> str:
         running = {t for a in self.mesos.agents.values() if a.link is Link.UP for t in a.running}
         for index in self.truth.indexes.values():
             if index.is_done != (index.task is None):
@@ -336,11 +344,4 @@ class World:
                 if task.phase is not Phase.RUNNING or task.id not in running:
                     return f"{task} is not what runs"
                 running.discard(task.id)
-        if self.mesos.offers != self.truth.offers:
-            return f"offers {self.mesos.offers} are out, the log holds {self.truth.offers}"
-        if running:
-            return f"{running} run and nobody wants them"
-        for number, state in self.acknowledged.items():
-            if self.truth.tasks[number].cause != state and state in FINAL_STATES:
-                return f"the ending {state} of {self.truth.tasks[number]} was lost"
-        return ""
+        return f"{running} run and nobody wants them" if running else ""

@@ -67,15 +67,16 @@ SEASONS: dict[tuple[str, ...], Season] = {
     ("silence_waits",): Season(points=("ACCEPT",), faults=HELD, sequels=WAIT, lates=NEVER),
     ("judged_on_current_stream",): Season(
         points=("Status",),
-        faults=("hold", "twice"),
+        faults=("hold",),
         sequels=("wait", "takeover"),
+        successors=ALWAYS,
         mishaps=("lose", "return"),
         moments=("first", "before"),
         users=("nothing",),
         befores=(0,),
         afters=(25, 50),
         lates=NEVER,
-        ticks=(1, 2),
+        ticks=(2,),
     ),
     ("returned_are_killed",): Season(
         sequels=WAIT, mishaps=("lose", "return"), moments=("first", "after"), ticks=(4,)
@@ -110,11 +111,18 @@ SEASONS: dict[tuple[str, ...], Season] = {
         sequels=("wait", "restart"),
         mishaps=("lose", "return"),
         moments=("first", "before"),
+        befores=(0,),
         afters=(25, 50),
         ticks=(4,),
     ),
     ("silent_asked_again",): Season(
-        faults=("twice",), sequels=WAIT, mishaps=("fail over", "forget"), lates=NEVER, ticks=(1, 2)
+        faults=("twice",),
+        sequels=WAIT,
+        mishaps=("fail over", "forget"),
+        moments=("after",),
+        befores=(0,),
+        lates=NEVER,
+        ticks=(1, 2),
     ),
 }
 

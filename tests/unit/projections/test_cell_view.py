@@ -5,7 +5,7 @@ import pytest
 from projections.answers import ANSWERS_MAX
 from projections.cell_view import CellView
 from projections.summary import summary
-from projections.why import why
+from projections.why import Why, why
 from scheduler.digest import canonical_bytes
 from scheduler.machine import Refusal
 from scheduler.model.changes import JobAccepted, JobRejected, RequestAccepted
@@ -51,7 +51,7 @@ def test_producers_find_the_answer_to_their_record() -> None:
         answer = cell.view.answer_to("jobs", 0, offset)
         assert answer is not None
         assert answer.source.offset == offset
-        assert cell.event(cell.view.address(answer.place.spot))
+        assert cell.has_event(cell.view.address(answer.place.spot))
         kinds.append(type(answer.change))
     assert kinds == [JobAccepted, JobRejected, JobRejected, RequestAccepted]
     assert cell.view.answer_to("jobs", 0, 5) is None
@@ -89,7 +89,7 @@ def test_a_halted_fold_is_stale_and_goes_on_answering() -> None:
     with pytest.raises(Refusal):
         cell.view.apply(at, record)
     assert f"the fold halted at offset {at}" in cell.view.stale
-    assert why(cell.view, task_id)
+    assert isinstance(why(cell.view, task_id), Why)
     assert summary(cell.view).stale == cell.view.stale
 
 
@@ -107,11 +107,12 @@ def test_a_job_of_a_name_that_was_forgotten_begins_a_new_history(
     monkeypatch.setattr("projections.histories.JOBS_BEYOND_FOLD_MAX", 10)
     cell = watched_cell()
     cell.set_policy(finished_jobs_max=1)
+    task_ids = []
     for job_id in ("first", "second", "first"):
-        (task_id,) = cell.run(batch(), job_id)
-        cell.status(task_id, "TASK_FINISHED")
+        task_ids += cell.run(batch(), job_id)
+        cell.status(task_ids[-1], "TASK_FINISHED")
         cell.offer("host1")
     jobs = cell.view.timeline.histories.jobs
     assert list(jobs) == ["second", "first"]
     assert [line.what for line in cell.job_history("first")] == ["submitted", "job state"]
-    assert list(jobs[JobId("first")].task_ids) == [task_id]
+    assert list(jobs[JobId("first")].task_ids) == task_ids[-1:]

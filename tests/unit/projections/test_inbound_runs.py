@@ -120,9 +120,7 @@ def test_the_number_of_offers_closes_the_run_before_it_is_too_large() -> None:
 def test_the_bytes_of_a_run_close_it_too_and_no_difference_exceeds_them() -> None:
     wide = HostFacts(hostname="h", attributes=(("about", "x" * 10_000),))
     records = [
-        OffersReceived(
-            S, (Offer(OfferId(f"o{number}"), HostId(f"h{number}"), Resources(), wide),)
-        )
+        OffersReceived(S, (Offer(OfferId(f"o{number}"), HostId(f"h{number}"), Resources(), wide),))
         for number in range(60)
     ]
     copies = given(runs(), *records)
@@ -191,7 +189,7 @@ def test_another_generation_begins_the_chain_anew() -> None:
 def test_what_kafka_lost_is_named_and_the_chain_goes_on_behind_it() -> None:
     ours = runs()
     ours.add(10, offers("a"), 0)
-    with pytest.raises(ValueError, match="records 11 to 14 .* are missing"):
+    with pytest.raises(ValueError, match=r"records 11 to 14 .* are missing"):
         ours.add(15, offers("b"), 0)
     closed, lost = ours.lost(11, 14, 7)
     assert isinstance(closed.body, OffersChanged)

@@ -52,7 +52,7 @@ def test_open_decisions_orphans_and_retries_are_counted() -> None:
     assert found.retries_waiting == 1
     (orphan,) = found.orphans
     assert (orphan.task_id, orphan.hostname) == ("stranger", "name-of-host1")
-    assert cell.event(orphan.address)
+    assert cell.has_event(orphan.address)
     (decision,) = found.decisions
     assert (decision.kind, decision.is_started) == ("LaunchTasks", False)
     assert isinstance(cell.event(decision.proposal), LaunchTasks)

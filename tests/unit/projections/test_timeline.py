@@ -397,6 +397,22 @@ def test_ended_histories_outlive_the_fold_for_a_while_and_are_counted_when_they_
     assert remembered.is_forgotten
 
 
+def test_an_ended_task_that_the_fold_still_knows_keeps_its_history(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("projections.histories.TASKS_BEYOND_FOLD_MAX", 1)
+    cell = watched_cell(policy=Policy(finished_jobs_max=1))
+    ended, _ = cell.run(batch(2), "long")
+    cell.status(ended, "TASK_FINISHED")
+    for number in range(5):
+        cell.offer("host1")
+        (task_id,) = cell.run(batch(), f"job{number}")
+        cell.status(task_id, "TASK_FINISHED")
+    assert list(cell.view.timeline.histories.jobs) == ["long", *(f"job{n}" for n in range(5))]
+    assert cell.history(ended)[-1].state == "Finished"
+    assert len(cell.view.timeline.histories.tasks) == len(cell.state.tasks) + 1
+
+
 def _round(*refusals: ClassRefusal) -> RoundRecord:
     return RoundRecord(
         policy_version=1,

@@ -6,6 +6,7 @@ import pytest
 from projections.v3 import job_json, task_json
 from scheduler.model.descriptor import descriptor_of
 from scheduler.model.ids import HostId, JobId, OfferId, TaskId
+from scheduler.model.inbound import JobKillAsked
 from scheduler.model.mesos import HostFacts, Offer
 from scheduler.model.policy import Policy
 from scheduler.model.resources import Need, PortRange, Resources
@@ -64,8 +65,8 @@ def test_a_task_has_a_context_with_titus_keys_and_ours() -> None:
     cell.status(second, "TASK_RUNNING", container_ip="172.17.0.2")
     context = task_of(cell, second)["taskContext"]
     address = context.pop("flumina.address")
-    assert cell.event(address) == cell.event(cell.history(second)[-1].address)
-    assert cell.event(context.pop("flumina.proposal"))
+    assert address == cell.history(second)[-1].address
+    assert cell.has_event(context.pop("flumina.proposal"))
     assert context == {
         "agent.host": "h1.example",
         "agent.hostIp": "10.0.0.7",
@@ -148,6 +149,21 @@ def test_what_the_fold_forgot_is_shown_as_it_ended(limit: dict[str, int]) -> Non
     assert job_of(cell, "first")["status"]["state"] == "Finished"
     task = task_of(cell, TaskId("first-worker-0-1"))
     assert (task["status"]["state"], task["status"]["reasonMessage"]) == ("Finished", "done")
+
+
+def test_what_ended_and_was_forgotten_in_one_record_is_shown_as_ended() -> None:
+    cell = watched_cell(policy=Policy(finished_jobs_max=1))
+    for job_id in ("first", "second"):
+        cell.submit(batch(), job_id)
+    kills = [JobKillAsked(JobId(job_id), "ada", "enough") for job_id in ("first", "second")]
+    cell.write(*cell.copies("jobs", *kills))
+    assert JobId("first") not in cell.state.jobs
+    job, task = job_of(cell, "first"), task_of(cell, TaskId("first-worker-0-1"))
+    for shown in (job, task):
+        assert (shown["status"]["state"], shown["status"]["reasonCode"]) == ("Finished", "killed")
+    assert task["taskContext"]["flumina.state"] == "Finished"
+    assert "first-worker-0-1 ended at" in cell.says("first-worker-0-1")
+    assert "asked for by ada with record jobs/0a0b0c0d:0:3" in cell.says("first")
 
 
 def test_unknown_ids_have_no_json() -> None:

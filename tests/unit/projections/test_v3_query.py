@@ -46,7 +46,9 @@ def cell() -> WatchedCell:
         "batch",
     )
     found.run(
-        replace(service(2), application_name="web", capacity_group="G", attributes=(("team", "b"),)),
+        replace(
+            service(2), application_name="web", capacity_group="G", attributes=(("team", "b"),)
+        ),
         "svc",
     )
     found.kill_task(found.task(1, "svc").task_id)
@@ -83,9 +85,7 @@ def test_what_has_ended_is_shown_only_when_asked_for(cell: WatchedCell) -> None:
         ({"attributes": "none"}, []),
     ],
 )
-def test_criteria_of_jobs(
-    cell: WatchedCell, parameters: dict[str, str], shown: list[str]
-) -> None:
+def test_criteria_of_jobs(cell: WatchedCell, parameters: dict[str, str], shown: list[str]) -> None:
     assert jobs(cell, **parameters) == shown
     if "taskIds" not in parameters:
         assert {task.split("-worker-")[0] for task in tasks(cell, **parameters)} == set(shown)

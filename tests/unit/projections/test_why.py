@@ -21,11 +21,11 @@ def check_said(cell: WatchedCell, name: str) -> str:
     answer = cell.why(name)
     text = " ".join(answer.sentences)
     for address in ADDRESS.findall(text):
-        assert cell.event(address)
+        assert cell.has_event(address)
     for link in answer.chain:
-        assert cell.event(link.address)
+        assert cell.has_event(link.address)
         assert link.text
-        assert not link.cause or cell.event(link.cause)
+        assert not link.cause or cell.has_event(link.cause)
     return text
 
 
@@ -106,7 +106,7 @@ def test_why_on_that_host_is_the_record_of_the_round() -> None:
     assert placement.policy_version == 1
     (offer,) = placement.offers
     assert offer.source == "mesos/0a0b0c0d:0:2"
-    assert cell.event(placement.round)
+    assert cell.has_event(placement.round)
     assert f"The round at {placement.round} (policy 1) had 3 tasks to place" in text
     assert "4 cpus, 8192 MiB of memory, 10000 MiB of disk (record mesos/0a0b0c0d:0:2)" in text
 

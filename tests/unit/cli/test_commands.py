@@ -1,0 +1,75 @@
+"""The command line as documented: every command, its example, its exit codes."""
+
+import io
+import re
+from contextlib import redirect_stdout
+
+import pytest
+
+from streams.cli import client, interrupts
+from streams.cli.main import COMMANDS, Command, main
+from streams.cli.shapes import Batch, Capacity, Descriptor, Job, Service, Status, Task
+from streams.cli.waiting import counts_text, is_reached
+from streams.supervise.keeper import EXIT_AT_ONCE
+from tests.architecture.tree import ROOT
+
+OURS = [each for each in COMMANDS if not each.takes_all_words]
+
+
+@pytest.mark.parametrize("command", OURS, ids=[each.name for each in OURS])
+def test_every_command_has_help_and_stands_in_the_documentation(command: Command) -> None:
+    shown = io.StringIO()
+    with redirect_stdout(shown), pytest.raises(SystemExit) as left:
+        main([command.name, "--help"])
+    assert left.value.code == 0
+    assert f"flumina {command.name}" in shown.getvalue()
+    # The dev cluster's commands have examples of their own.
+    assert "Example: " in shown.getvalue() or command.name == "dev-cluster"
+    assert f"flumina {command.name}" in (ROOT / "docs" / "cli.md").read_text()
+
+
+def test_every_exit_code_is_documented() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text()
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    used = {
+        client.EXIT_FAILED,
+        client.EXIT_NOT_FOUND,
+        client.EXIT_UNAVAILABLE,
+        EXIT_AT_ONCE,
+        interrupts.EXIT_INTERRUPTED,
+    }
+    assert documented == used | {0, 2}
+
+
+def _tasks(*states: str) -> list[Task]:
+    return [
+        Task(str(number), status=Status(state, "normal")) for number, state in enumerate(states)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("job", "states", "reached"),
+    [
+        ("service", ("Started", "Started"), True),
+        ("service", ("Started", "Launched"), False),
+        ("service", (), False),
+        ("batch", ("Started", "Started"), False),
+        ("ended", ("Finished", "Finished"), True),
+        ("failed", ("Finished", "Finished"), False),
+    ],
+)
+def test_what_is_waited_for(job: str, states: tuple[str, ...], reached: bool) -> None:
+    service = Descriptor(service=Service(Capacity(1, 2, 3)))
+    batch = Descriptor(batch=Batch(2))
+    jobs = {
+        "service": Job("a", service, Status("Accepted", "normal")),
+        "batch": Job("a", batch, Status("Accepted", "normal")),
+        "ended": Job("a", batch, Status("Finished", "normal")),
+        "failed": Job("a", batch, Status("Finished", "failed")),
+    }
+    assert is_reached(jobs[job], _tasks(*states)) is reached
+
+
+def test_counts_of_states() -> None:
+    assert counts_text(_tasks("Started", "Finished", "Started")) == "1 Finished normal, 2 Started"
+    assert counts_text([]) == "no tasks"

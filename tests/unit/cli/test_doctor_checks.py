@@ -1,0 +1,93 @@
+"""The doctor's judgement of numbers and of this computer."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from streams.cli.doctor_checks import disk, failover_timeout, java, parts, python, versions
+from streams.cli.doctor_network import Places, api_findings, mesos_findings, skew
+from streams.settings import settings_of
+from streams.supervise.up_file import PartView, UpView
+
+DAY_S = 86_400
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status"),
+    [(0, "failed"), (60, "warning"), (DAY_S - 1, "warning"), (DAY_S, "ok"), (7 * DAY_S, "ok")],
+)
+def test_a_failover_timeout_of_0_is_refused_and_a_small_one_warned_of(
+    seconds: float, status: str
+) -> None:
+    found = failover_timeout("failover_timeout", seconds)
+    assert found.status == status
+    assert bool(found.remedy) == (status != "ok")
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "status"),
+    [(0, "ok"), (-900, "ok"), (1_500, "warning"), (-1_500, "warning"), (-60_000, "failed")],
+)
+def test_clocks_may_differ_by_a_second(milliseconds: int, status: str) -> None:
+    assert skew(milliseconds).status == status
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "status"), [(100, "failed"), (1_000, "warning"), (50_000, "ok")]
+)
+def test_room_on_the_disk(
+    mebibytes: int, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory need not be there yet: the nearest one that is counts."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, mebibytes << 20))
+    assert disk("disk", tmp_path / "not" / "there" / "yet").status == status
+
+
+def test_a_directory_that_cannot_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert disk("disk", tmp_path).status == "failed"
+
+
+def test_this_environment_is_what_was_locked() -> None:
+    assert python().status == "ok"
+    found = {each.check: each for each in versions()}
+    assert found["flumina"].status == "ok"
+    assert found["faust-streaming"].status == "ok"
+
+
+def test_java_is_looked_at_only_where_it_is_needed() -> None:
+    assert java(settings_of({})).status == "ok"
+    assert java(settings_of({"KAFKA_BROKERS": "kafka:9092"})).status == "skipped"
+
+
+def test_each_process_of_an_up_is_told() -> None:
+    def part(name: str, state: str, starts: int) -> PartView:
+        return PartView(name, state, "", 1, starts, "log")  # type: ignore[arg-type] # any state
+
+    view = UpView(
+        *(1, 1, 0, "", "", "", "", (), None),
+        parts=(part("a", "ready", 1), part("b", "ready", 3), part("c", "waiting", 2)),
+    )
+    assert [each.status for each in parts(view)] == ["ok", "warning", "failed"]
+
+
+def test_what_is_nowhere_is_skipped_and_what_does_not_answer_failed() -> None:
+    nowhere = Places(settings_of({}), "", (), "", "ada")
+    assert [each.status for each in api_findings(nowhere)] == ["skipped"]
+    assert [each.status for each in mesos_findings(nowhere, None)] == ["skipped"]
+    dead = Places(settings_of({}), "", ("127.0.0.1:1",), "http://127.0.0.1:1", "ada")
+    for found in (*api_findings(dead), *mesos_findings(dead, None)):
+        assert found.status == "failed"
+        assert "127.0.0.1:1" in found.text
+        assert found.remedy

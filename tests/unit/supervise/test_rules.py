@@ -1,0 +1,57 @@
+"""Pauses between starts, ports, and ready lines: the rules of keeping parts running."""
+
+import socket
+
+import pytest
+
+from streams.errors import OperatorError
+from streams.supervise.keeper import PAUSE_S_MAX, PAUSE_S_MIN, pause_after
+from streams.supervise.parts import after_ready_word
+from streams.supervise.ports import api_port, block_is_free, free_block
+from streams.supervise.up import dev_cluster_address
+
+
+def test_pauses_double_up_to_a_bound() -> None:
+    pauses = [pause_after(number) for number in range(1, 9)]
+    assert pauses[:5] == [0.5, 1.0, 2.0, 4.0, 8.0]
+    assert pauses[5:] == [PAUSE_S_MAX] * 3
+    assert pause_after(10_000) == PAUSE_S_MAX
+    assert pause_after(0) == PAUSE_S_MIN
+
+
+@pytest.mark.parametrize(
+    ("line", "address"),
+    [
+        ("ready http://127.0.0.1:7100\n", "http://127.0.0.1:7100"),
+        ("ready", ""),
+        ("already there", None),
+        ('{"event": "ready"}', None),
+        ("", None),
+    ],
+)
+def test_a_program_is_ready_when_it_says_so(line: str, address: str | None) -> None:
+    assert after_ready_word(line) == address
+
+
+def test_the_dev_cluster_says_it_in_its_own_words() -> None:
+    line = "dev cluster ready: master http://127.0.0.1:5050, 2 agents, state in /x (Ctrl-C ends it)"
+    assert dev_cluster_address(line) == "127.0.0.1:5050"
+    assert dev_cluster_address("dev cluster: agent1 runs") is None
+
+
+def test_a_port_that_was_asked_for_has_to_be_free() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OperatorError, match=f"Port {port} of 127.0.0.1 is in use"):
+            api_port(port)
+        assert not block_is_free(port - 1, 3)
+    assert api_port(port) == port
+    assert api_port(None) > 0
+
+
+def test_a_block_of_ports_is_free_and_below_those_of_tasks() -> None:
+    first = free_block(4)
+    assert block_is_free(first, 4)
+    assert first + 4 <= 31_000

@@ -80,7 +80,7 @@ class Machine:
                 "is never folded over a hole. Restore the log, or move the cell to a new one"
             )
         state.next_offset = offset + 1
-        fold.offset = offset
+        fold.offset, fold.index = offset, 0
         fold.changes = []
         if not self._is_of_this_epoch(offset, record):
             return []

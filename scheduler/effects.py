@@ -102,8 +102,8 @@ def _environment(
 
 
 def _kill_grace_ms(state: State, task_id: TaskId) -> int:
-    task = state.tasks[task_id]
-    job = state.jobs.get(task.job_id)
+    task = state.tasks.get(task_id)  # It may have ended and been forgotten just now.
+    job = state.jobs.get(task.job_id) if task else None
     return job.spec.container.kill_grace_ms if job else 0
 
 

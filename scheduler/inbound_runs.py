@@ -103,11 +103,12 @@ class InboundRuns:
         self._last_offset = self._previous_offset
         """Of the last record that was taken in."""
         self._facts = facts
-        self._told: dict[HostId, HostFacts] = {}
-        """Facts handed out on this stream, which the fold may not have read back yet."""
-        self._unsure: set[HostId] = set()
-        """Hosts of which facts were handed out on an earlier stream. The fold keeps them only if
-        that stream was the one it listened to, so they are told again."""
+        self._subscriptions = 0
+        self._told: dict[HostId, tuple[StreamId, int, HostFacts]] = {}
+        """Facts handed out, on which stream and after how many subscriptions. The fold may not have
+        read them back yet, and it keeps only those of the stream that it listens to. So they count
+        as known on their own stream and until the next one begins; elsewhere they are told again,
+        since two leaders' streams may stand in each other's way here."""
         self._run: _Run | None = None
 
     @property
@@ -156,7 +157,9 @@ class InboundRuns:
         body = OffersChanged(
             stream_id=run.stream_id,
             first_offset=run.first_offset,
-            added=tuple(self._without_known_facts(offer) for offer in run.added.values()),
+            added=tuple(
+                self._without_known_facts(run.stream_id, offer) for offer in run.added.values()
+            ),
             removed=tuple(run.removed),
         )
         return (self._copy(self._last_offset, body, run.observed_at_ms),)
@@ -167,7 +170,7 @@ class InboundRuns:
         self._generation = Generation(record.generation)
         self._previous_offset = NO_OFFSET
         self._last_offset = offset
-        self._doubt_what_was_told()
+        self._subscriptions += 1
         yield self._copy(offset, record, observed_at_ms)
 
     def _check(self, offset: int) -> None:
@@ -210,8 +213,7 @@ class InboundRuns:
             ):
                 yield from self.flush()
                 self._last_offset = offset
-                if isinstance(record, Subscribed):
-                    self._doubt_what_was_told()
+                self._subscriptions += isinstance(record, Subscribed)
                 yield self._copy(offset, record, observed_at_ms)
             case _:
                 assert_never(record)
@@ -224,19 +226,14 @@ class InboundRuns:
         self._previous_offset = offset
         return Copied(source=source, body=body, observed_at_ms=observed_at_ms)
 
-    def _without_known_facts(self, offer: Offer) -> Offer:
+    def _without_known_facts(self, stream_id: StreamId, offer: Offer) -> Offer:
         """The offer, with its host's facts only where they are new, changed or in doubt."""
         host_id, facts = offer.host_id, offer.facts
         if facts is None:
             return offer
-        known = self._told.get(host_id)
-        if known is None and host_id not in self._unsure:
-            known = self._facts.get(host_id)
-        if known == facts:
+        told = self._told.get(host_id)
+        now_told = (stream_id, self._subscriptions, facts)
+        if told == now_told or (told is None and self._facts.get(host_id) == facts):
             return replace(offer, facts=None)
-        self._told[host_id] = facts
+        self._told[host_id] = now_told
         return offer
-
-    def _doubt_what_was_told(self) -> None:
-        self._unsure |= self._told.keys()
-        self._told.clear()

@@ -97,7 +97,7 @@ def _adopt(
             framework = Framework(framework_id, infos[framework_id], is_recovered=True)
             cluster.frameworks[framework_id] = framework
         task = _adopt_task(framework, agent, entry)
-        if was_unreachable and task is not None and task.holds_resources:
+        if was_unreachable and task is not None:
             _say_returned(cluster, framework, task, now)
 
 
@@ -124,9 +124,10 @@ def _adopt_task(framework: Framework, agent: Agent, entry: Json) -> Task | None:
 
 
 def _say_returned(cluster: Cluster, framework: Framework, task: Task, now: float) -> None:
+    # Its latest state, an end included whose own update (with a uuid) comes after this (observed).
     status = task_status(
         task.task_id,
-        task.acknowledged_path,
+        task.state,
         source="SOURCE_MASTER",
         at=now,
         agent_id=task.agent_id,

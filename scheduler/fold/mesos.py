@@ -7,7 +7,7 @@ from an earlier stream, too, until another is open; from then on only a task's e
 said once and forgotten when acknowledged, all else is asked again on the new stream.
 """
 
-from scheduler.fold.context import Fold, moved_task
+from scheduler.fold.context import Fold, moved_task, watch
 from scheduler.fold.decisions import cancel_launch_on, cancel_launches
 from scheduler.fold.offers import drop_offer, put_offer
 from scheduler.model.address import Source
@@ -128,9 +128,10 @@ def status_updated(fold: Fold, body: StatusUpdate) -> None:
     if body.task_id not in state.tasks:
         _unknown_task(fold, body)
         return
+    task = state.tasks[body.task_id]
     if is_current and body.task_id in state.unanswered:
         del state.unanswered[body.task_id]
-    task = state.tasks[body.task_id]
+        watch(fold, task)  # Its time may be over already, and waited only for this word.
     given = Given(
         state.clock.now_ms,
         message=body.message,

@@ -4,7 +4,7 @@ The one thing to know: nothing times out between an election (or a jump of the c
 tick, and then every time-out that judges starts anew. Ten minutes away must not end a task.
 """
 
-from heapq import heappop, heappush
+from heapq import heappop
 
 from scheduler.fold.context import Fold, due_at_ms, moved_task, watch
 from scheduler.fold.mesos import close_stream
@@ -26,8 +26,6 @@ from scheduler.task_table import Given, Input
 
 TIME_GAP_MS = 60_000
 """A larger jump of the leader's clock is a gap in which nobody looked."""
-UNHEARD_MS = 1_000
-"""A task whose time is over while Mesos is silent about it is looked at again after this."""
 
 
 def clock_moved(fold: Fold, at_ms: int) -> None:
@@ -98,8 +96,7 @@ def _due(fold: Fold, task_id: TaskId, noted_ms: int) -> None:
         return
     is_limit = isinstance(task.state, Started)
     if isinstance(task.state, Disconnected | KillInitiated) and not _is_heard(state, task_id):
-        heappush(fold.deadlines, (state.clock.now_ms + UNHEARD_MS, "task", task_id))
-        return
+        return  # Its next turn comes when Mesos speaks of it: see `status_updated`.
     reason: FinishReason = "runtimeLimitExceeded" if is_limit else "stuckInState"
     given = Given(state.clock.now_ms, reason=reason, message=_message(fold, task.state))
     after = moved_task(fold, task_id, Input.DEADLINE, given, step="deadline")

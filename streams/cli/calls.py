@@ -39,7 +39,6 @@ class LogPiece(msgspec.Struct, frozen=True):
 
     data: bytes
     next_offset: int
-    size: int
 
 
 def path_of(name: str) -> str:
@@ -124,8 +123,7 @@ class Api:
         )
         headers = {key.lower(): value for key, value in answer.headers.items()}
         begins = int(headers.get("x-flumina-log-offset", offset or 0))
-        ends = begins + len(answer.body)
-        return LogPiece(answer.body, ends, int(headers.get("x-flumina-log-size", ends)))
+        return LogPiece(answer.body, begins + len(answer.body))
 
     # Requests
 

@@ -21,6 +21,7 @@ from streams.cli.common import (
 )
 from streams.kafka.generations import ensure_generations
 from streams.kafka.topic_admin import ensure_topics
+from streams.logs import configure_logging
 from streams.settings import Settings
 
 
@@ -39,6 +40,7 @@ def cell(data_dir: DataDirOption = None, policy: PolicyOption = None) -> None:
         data_dir=data_dir_of(settings, data_dir),
         policy=changed_policy(Policy(), policy_numbers(policy)),
     )
+    configure_logging(options.candidate)
     sys.exit(asyncio.run(_run(options, settings)))
 
 

@@ -22,11 +22,17 @@ from rich.text import Text
 from streams.cli.calls import Api
 from streams.cli.client import ApiConnection, ApiError
 from streams.cli.commands_explain import print_why
-from streams.cli.common import DataDirOption, data_dir_of, refuse_many_cells, settings_here
+from streams.cli.common import (
+    DataDirOption,
+    data_dir_of,
+    refuse_many_cells,
+    settings_here,
+)
 from streams.cli.demo_run import SERVICE, Outcome, Story, examples_dir
 from streams.cli.demo_screen import Screen
 from streams.cli.demo_topics import PREFIX, delete_topics
 from streams.cli.interrupts import EXIT_INTERRUPTED, interruptible
+from streams.cli.quiet import speak_by_errors
 from streams.cli.render import errors, out, plain, show, state_text, table
 from streams.cli.shapes import History, Task
 from streams.clock import elapsed_s
@@ -62,6 +68,7 @@ def demo(
 
     Example: flumina demo --keep
     """
+    speak_by_errors()
     settings = settings_here()
     refuse_many_cells(settings)
     examples_dir()

@@ -11,9 +11,16 @@ from typing import Final
 import msgspec
 from rich.text import Text
 
-from streams.cli.common import ApiOption, DataDirOption, JsonOption, data_dir_of, running_here
+from streams.cli.common import (
+    ApiOption,
+    DataDirOption,
+    JsonOption,
+    data_dir_of,
+    running_here,
+)
 from streams.cli.doctor_checks import Finding, Status, local_findings, of_error, python, versions
 from streams.cli.doctor_network import Places, network_findings
+from streams.cli.quiet import speak_by_errors
 from streams.cli.render import out, plain, print_json
 from streams.errors import OperatorError
 from streams.settings import Settings, settings_of
@@ -36,6 +43,7 @@ def doctor(
 
     Example: flumina doctor --json
     """
+    speak_by_errors()
     findings = _findings(api, data_dir)
     is_well = not any(each.status == "failed" for each in findings)
     if as_json:

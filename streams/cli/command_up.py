@@ -17,6 +17,7 @@ from streams.cli.common import (
     settings_here,
 )
 from streams.cli.interrupts import interruptible
+from streams.cli.quiet import speak_by_errors
 from streams.cli.render import errors, out, plain
 from streams.supervise.up import Up, UpOptions
 
@@ -44,6 +45,7 @@ def up(  # noqa: PLR0917 - typer gives every option by its name
 
     Example: flumina up --agents 3
     """
+    speak_by_errors()
     settings = settings_here()
     refuse_many_cells(settings)
     options = UpOptions(

@@ -146,7 +146,7 @@ class Story:
 
     def _lose_host(self, cluster_dir: Path) -> None:
         """End the host with most of the service while the batch job is under way."""
-        tasks = self._until(f"{BATCH} to be under way", lambda tasks: _started(tasks, BATCH) > 0)
+        tasks = self._until(f"{BATCH} to be under way", _is_under_way)
         on_hosts = Counter(task.host for task in tasks if _is_there(task))
         of_service = Counter(
             task.host for task in tasks if _is_there(task) and task.job_id == SERVICE
@@ -218,6 +218,14 @@ class Story:
 
 def _started(tasks: Sequence[Task], job: str) -> int:
     return sum(task.job_id == job and task.status.state == "Started" for task in tasks)
+
+
+def _is_under_way(tasks: list[Task]) -> bool:
+    """Whether a task of the batch job runs, on a host of the service if it has any there."""
+    hosts = {task.host for task in tasks if task.job_id == SERVICE}
+    batch = [task for task in tasks if task.job_id == BATCH]
+    beside = [task for task in batch if task.host in hosts]
+    return any(_is_there(task) for task in beside or batch)
 
 
 def _has_failed(tasks: Sequence[Task]) -> bool:

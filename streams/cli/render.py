@@ -108,17 +108,3 @@ def clock(at_ms: int) -> str:
     is_recent = abs(now_ms() - at_ms) < RECENT_MS
     text = moment.strftime("%H:%M:%S" if is_recent else "%Y-%m-%d %H:%M:%S")
     return f"{text}.{at_ms % 1000:03d}"
-
-
-def span(milliseconds: int) -> str:
-    """A length of time in the two units that matter."""
-    seconds = milliseconds / 1000
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min"
-    return f"{hours // 24} d {hours % 24} h"

@@ -16,7 +16,6 @@ class Status(Shape, frozen=True):
 
     state: str = ""
     reason_code: str = ""
-    reason_message: str = ""
     timestamp: int = 0
 
 
@@ -50,7 +49,6 @@ class Descriptor(Shape, frozen=True):
     """What was submitted, as far as it is shown."""
 
     owner: Owner = Owner()
-    application_name: str = ""
     batch: Batch | None = None
     service: Service | None = None
 
@@ -91,11 +89,6 @@ class Task(Shape, frozen=True):
         return self.task_context.get("agent.host", "")
 
     @property
-    def host_id(self) -> str:
-        """Its host's id, or empty."""
-        return self.task_context.get("agent.instanceId", "")
-
-    @property
     def index(self) -> int:
         """Its place in its job."""
         return int(self.task_context.get("task.index", "-1"))
@@ -120,7 +113,6 @@ class Pagination(Shape, frozen=True):
     """Where a page stands."""
 
     has_more: bool = False
-    total_items: int = 0
     cursor: str = ""
 
 
@@ -152,7 +144,6 @@ class Taken(Shape, frozen=True):
 class Standing(Shape, frozen=True):
     """How the cell stands, and how well the API knows it."""
 
-    is_healthy: bool = False
     cell: str = ""
     generation: str = ""
     leader: str = ""
@@ -183,7 +174,6 @@ class State(Shape, frozen=True):
     cell_uuid: str = ""
     elected_at: str = ""
     stream_id: str | None = None
-    framework_id: str = ""
     fatal: str = ""
     jobs: dict[str, int] = {}
     tasks: dict[str, int] = {}

@@ -12,8 +12,7 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,7 +28,7 @@ from streams.kafka.node import Node, NodeAddress, NodeFiles
 from streams.kafka.ports import free_ports, is_free
 from streams.kafka.probe import in_own_loop, wait_until_ready
 from streams.kafka.start_cache import ensure_start_cache
-from streams.settings import Settings, default_cache_dir
+from streams.settings import default_cache_dir
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
@@ -258,16 +257,6 @@ def new_cluster_id() -> str:
         text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         if not text.startswith("-"):  # Kafka's tool would take it for an option.
             return text
-
-
-@contextmanager
-def kafka_of(settings: Settings, data_dir: Path) -> Iterator[str]:
-    """The bootstrap address: of `KAFKA_BROKERS` if that is set, or else of an embedded Kafka."""
-    if settings.kafka_brokers:
-        yield settings.kafka_brokers
-    else:
-        with EmbeddedKafka(data_dir, cache_dir=settings.cache_dir) as kafka:
-            yield kafka.bootstrap
 
 
 def main() -> int:

@@ -117,9 +117,7 @@ def paths_of_objects(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, 
         inner = [paths_of_objects(each, (*path, name)) for name, each in value.items()]
         return [path, *(each for there in inner for each in there)]
     if isinstance(value, list):
-        return [
-            each for at, one in enumerate(value) for each in paths_of_objects(one, (*path, at))
-        ]
+        return [each for at, one in enumerate(value) for each in paths_of_objects(one, (*path, at))]
     return []
 
 

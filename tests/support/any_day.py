@@ -88,9 +88,7 @@ NEEDS = st.builds(
 CONSTRAINTS = st.sampled_from([(), (), ("uniqueHost",)])
 SPECS = st.builds(
     lambda kind, retries, need, hard, soft, sequence, delay_ms: replace(
-        spec_of(
-            kind, retries, {"need": need, "hard_constraints": hard, "soft_constraints": soft}
-        ),
+        spec_of(kind, retries, {"need": need, "hard_constraints": hard, "soft_constraints": soft}),
         retry=RetryPolicy("exponentialBackOff", retries, delay_ms, 4 * delay_ms),
         sequence=sequence,
     ),
@@ -101,9 +99,7 @@ SPECS = st.builds(
             runtime_limit_ms=st.sampled_from([10_000, 10**9]),
             is_retried_on_runtime_limit=st.booleans(),
         ),
-        st.builds(
-            Service, minimum=st.just(0), desired=st.integers(0, 4), maximum=st.just(6)
-        ),
+        st.builds(Service, minimum=st.just(0), desired=st.integers(0, 4), maximum=st.just(6)),
     ),
     retries=st.integers(0, 2),
     need=NEEDS,

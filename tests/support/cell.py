@@ -192,9 +192,7 @@ class CellInMemory:
         """A user changes a service's size."""
         self.copy(
             "jobs",
-            JobScaleAsked(
-                job_id=JobId(job_id), desired=desired, minimum=minimum, maximum=maximum
-            ),
+            JobScaleAsked(job_id=JobId(job_id), desired=desired, minimum=minimum, maximum=maximum),
         )
 
     def set_policy(self, **values: int) -> None:

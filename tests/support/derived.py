@@ -43,8 +43,7 @@ def check_launch(state: State, decision: Decision) -> None:
     assert {held.offer_id for held in offers} == set(launch.offer_ids)
     assert {held.host_id for held in offers} == {launch.host_id}
     needs = [
-        state.jobs[state.tasks[each.task_id].job_id].spec.container.need
-        for each in launch.launches
+        state.jobs[state.tasks[each.task_id].job_id].spec.container.need for each in launch.launches
     ]
     given = [held.resources for held in offers]
     for name in ("cpu_milli", "memory_mib", "disk_mib"):

@@ -131,11 +131,7 @@ MESOS: Final[tuple[MesosRecord | PartitionBegan, ...]] = (
 )
 
 INBOUND: Final[tuple[InboundBody, ...]] = (
-    *(
-        each
-        for each in MESOS
-        if not isinstance(each, mesos.OffersReceived | mesos.OfferRescinded)
-    ),
+    *(each for each in MESOS if not isinstance(each, mesos.OffersReceived | mesos.OfferRescinded)),
     inbound.JobSubmitted(job_id=JOB, spec=SPEC, actor="ada", digest=DIGEST),
     inbound.JobKillAsked(job_id=JOB, actor="ada", why="wrong input"),
     inbound.JobScaleAsked(

@@ -208,11 +208,16 @@ class Framework:
 
     def offer_of(self, agent_id: str) -> Json:
         """An offer of this agent; others are declined for a moment."""
-        while True:
-            for offer in self.await_event("OFFERS")["offers"]["offers"]:
-                if offer["agent_id"]["value"] == agent_id:
-                    return dict(offer)
-                self.decline([offer], 0.1)
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            offers = self.await_event("OFFERS")["offers"]["offers"]
+            wanted = [o for o in offers if o["agent_id"]["value"] == agent_id]
+            others = [o for o in offers if o not in wanted]
+            if others:
+                self.decline(others, 0.1)
+            if wanted:
+                return dict(wanted[0])
+        raise AssertionError(f"no offer of {agent_id} within {PATIENCE_S} s")
 
     # Calls
 

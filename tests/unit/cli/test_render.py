@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from streams.cli.render import clock, plain, show, span, state_text, table
+from streams.cli.render import clock, plain, show, state_text, table
 from streams.clock import now_ms
 
 
@@ -54,11 +54,3 @@ def test_times() -> None:
     assert len(clock(now_ms())) == len("12:00:00.000")
     assert len(clock(1_000_000_000_123)) == len("2001-09-09 01:46:40.123")
     assert clock(1_000_000_000_123).endswith(".123")
-
-
-@pytest.mark.parametrize(
-    ("milliseconds", "shown"),
-    [(1_250, "1.2 s"), (61_000, "1 min 1 s"), (3_660_000, "1 h 1 min"), (200_000_000, "2 d 7 h")],
-)
-def test_lengths_of_time(milliseconds: int, shown: str) -> None:
-    assert span(milliseconds) == shown

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from scheduler.effects import effect_of
 from scheduler.model.changes import Change
+from scheduler.model.effects import KillOnHost
 from scheduler.model.events import EffectEnded, EffectStarted, LeaderElected
 from scheduler.model.ids import ProposalId
 from scheduler.model.job import JobSpec
@@ -225,6 +227,19 @@ def test_the_pause_ends_with_the_stream() -> None:
     cell.carry_out(proposal_id, "unknown")
     cell.subscribe()
     assert len(cell.proposed(ReconcileAll)) == 1
+
+
+def test_a_kill_of_what_has_ended_and_is_forgotten_can_still_be_sent() -> None:
+    cell, proposal_id = decided(KillTask)
+    cell.set_policy(finished_jobs_max=1)
+    task_id, place = cell.task().task_id, cell.place(cell.task().task_id)
+    cell.start(proposal_id)
+    cell.status(task_id, "TASK_KILLED")
+    cell.submit(batch(1), "other")
+    cell.kill_job("other")
+    assert task_id not in cell.state.tasks
+    effect = effect_of(cell.state, cell.state.decisions[proposal_id])
+    assert effect == KillOnHost(proposal_id, task_id, place.host_id, 0)
 
 
 def spread(size: int) -> JobSpec:

@@ -100,6 +100,20 @@ def test_the_first_record_of_a_partition_has_none_before_it() -> None:
     assert jobs(cell) == ["second"]
 
 
+def test_a_partition_whose_beginning_was_lost_begins_with_the_loss() -> None:
+    cell = running_cell(hosts=0)
+    cell.write(copied("jobs", 4, -1, InboundLost(first_offset=0, last_offset=4)))
+    assert [type(change) for change in cell.said_last()] == [CellPaged]
+    cell.write(copied("jobs", 5, 4, job("second")))
+    assert jobs(cell) == ["second"]
+
+
+def test_another_generation_does_not_begin_with_a_loss() -> None:
+    cell = begun()
+    cell.write(copied("jobs", 4, -1, InboundLost(first_offset=0, last_offset=4), OTHER))
+    assert cell.state.watermarks[JOBS].generation == GENERATION
+
+
 def test_another_generation_begins_only_with_its_first_record() -> None:
     cell = begun()
     for offset, previous in ((2, 1), (1, 0), (5, -1)):

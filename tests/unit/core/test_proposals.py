@@ -279,9 +279,7 @@ def test_a_kill_goes_to_the_host_of_the_task() -> None:
 
 def test_a_kill_does_not_overtake_its_launch() -> None:
     cell = cell_with(size=1)
-    ((proposal_id, _),) = [
-        each for each in cell.decide() if isinstance(each[1], LaunchTasks)
-    ]
+    ((proposal_id, _),) = [each for each in cell.decide() if isinstance(each[1], LaunchTasks)]
     cell.start(proposal_id)
     task_id = cell.task().task_id
     cell.kill_task(task_id)

@@ -11,9 +11,7 @@ from scheduler.model.task import Finished, KillInitiated, Queued, Task
 from tests.support.cell import CellInMemory, batch, running_cell, service
 
 DELAYED = RetryPolicy(kind="delayed", retries=100, delay_ms=7_000, delay_ms_max=7_000)
-DOUBLING = RetryPolicy(
-    kind="exponentialBackOff", retries=100, delay_ms=2_000, delay_ms_max=15_000
-)
+DOUBLING = RetryPolicy(kind="exponentialBackOff", retries=100, delay_ms=2_000, delay_ms_max=15_000)
 
 
 def delay_of(task: Task) -> int:

@@ -49,9 +49,7 @@ def going(cell: CellInMemory) -> list[int]:
         ({"desired": 2, "minimum": 1, "maximum": 3}, (1, 2, 3)),
     ],
 )
-def test_a_bound_drags_the_size_along(
-    asked: dict[str, Any], becomes: tuple[int, int, int]
-) -> None:
+def test_a_bound_drags_the_size_along(asked: dict[str, Any], becomes: tuple[int, int, int]) -> None:
     cell = running_cell()
     cell.submit(service(4, maximum=8, minimum=2))
     cell.scale(**asked)

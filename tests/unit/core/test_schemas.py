@@ -127,15 +127,13 @@ class Documented(Ours, frozen=True, tag="Thing"):
 def test_a_description_is_ours_to_the_letter() -> None:
     """The text is the contract: no version of Python or msgspec may word it differently."""
     assert described(Base) == (
-        'closed object type=Thing (name:str;size:int=5;'
+        "closed object type=Thing (name:str;size:int=5;"
         'inner:[open array (begin:int;end:int?)...]=[];kind:"a"|"b"="a";maybe:null|str=null)'
     )
     assert schema_hash(Base) == "31de5a26e3ff6782f18033a04a0e4c75"
 
 
-@pytest.mark.parametrize(
-    "other", [Renamed, OtherDefault, OneMore, OtherOrder, OneWordMore, Open]
-)
+@pytest.mark.parametrize("other", [Renamed, OtherDefault, OneMore, OtherOrder, OneWordMore, Open])
 def test_what_changes_the_meaning_of_records_changes_the_hash(other: type[msgspec.Struct]) -> None:
     assert schema_hash(other) != schema_hash(Base)
 

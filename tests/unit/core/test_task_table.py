@@ -49,9 +49,7 @@ STATES: Final[dict[str, TaskState]] = {
         place=HERE, since_ms=THEN, reason="scaledDown", message="less", is_unreachable=True
     ),
     "KillInitiated, without words": KillInitiated(place=HERE, since_ms=THEN, reason="killed"),
-    "Finished, abandoned": Finished(
-        since_ms=THEN, reason="lost", place=HERE, is_abandoned=True
-    ),
+    "Finished, abandoned": Finished(since_ms=THEN, reason="lost", place=HERE, is_abandoned=True),
     "Finished, back": Finished(
         since_ms=THEN, reason="lost", place=HERE, is_abandoned=True, is_back=True
     ),

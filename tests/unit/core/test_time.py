@@ -273,3 +273,15 @@ def test_how_far_changes_are_published_is_remembered_and_never_goes_back() -> No
     cell.write(Tick(published_offset=3))
     cell.write(Tick(published_offset=1))
     assert cell.state.published_offset == 3
+
+
+def test_a_gap_is_reported_at_the_first_event_of_its_record() -> None:
+    # Its address must exist: the record before had three events, this one has one.
+    cell = running_cell()
+    cell.write(Tick(), Tick(), Tick())
+    cell.now_ms += 120_000
+    offset = cell.write(Tick())
+    places = [
+        (at, index) for at, index, change in cell.changes if isinstance(change, TimeGapped)
+    ]
+    assert places == [(offset, 0)]

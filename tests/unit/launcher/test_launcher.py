@@ -65,10 +65,10 @@ END
         )
 
     def run(
-        self, *arguments: str, launcher: Path | None = None, **environment: str
+        self, *arguments: str, launcher: str = "", **environment: str
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(launcher or self.root / "flumina"), *arguments],
+            [launcher or str(self.root / "flumina"), *arguments],
             capture_output=True,
             text=True,
             check=False,
@@ -191,7 +191,7 @@ def test_it_works_through_links_and_from_anywhere(checkout: Checkout, tmp_path: 
     (tmp_path / "bin").mkdir()
     (tmp_path / "direct").symlink_to(checkout.root / "flumina")
     (tmp_path / "bin" / "flumina").symlink_to("../direct")
-    done = checkout.run("demo", launcher=tmp_path / "bin" / "flumina")
+    done = checkout.run("demo", launcher=str(tmp_path / "bin" / "flumina"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("|demo|")
 

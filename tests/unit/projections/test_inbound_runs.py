@@ -168,6 +168,26 @@ def test_facts_are_in_doubt_after_another_stream_began(zone: str) -> None:
         assert copy.body.added[0].facts is not None
 
 
+def test_facts_told_on_one_stream_are_not_known_on_another_that_is_open_as_well() -> None:
+    """An old leader's stream stands between records of the new one's; the fold ignores it."""
+    ours = runs()
+    copies = given(
+        ours,
+        SUBSCRIBED,
+        Subscribed(stream_id=T, framework_id="f", epoch=0, heartbeat_interval_ms=1),
+        OffersReceived(T, (offer("a"),)),
+        OffersReceived(S, (offer("b"),)),
+        OffersReceived(T, (offer("c"),)),
+        OffersReceived(T, (offer("d"),)),
+    )
+    told = [
+        [each.facts is not None for each in copy.body.added]
+        for copy in copies
+        if isinstance(copy.body, OffersChanged)
+    ]
+    assert told == [[True], [True], [True, False]]
+
+
 def test_a_partition_begins_with_its_generation() -> None:
     ours = InboundRuns(3, None, {})
     (began,) = ours.add(0, PartitionBegan(generation="11111111"), 5)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.kafka.ports import free_ports, is_free
 from tests.support.api_process import ApiProcess
+from tests.support.free_ports import free_block
 from tests.support.world import World
 
 StartApi = Callable[[], ApiProcess]
@@ -24,12 +24,8 @@ def world(kafka: str, topic_prefix: str, tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def cluster_port() -> int:
-    """The first of three free ports in a row: agents listen right behind their master."""
-    for _ in range(100):
-        (first,) = free_ports(1)
-        if first + 3 < 65_536 and is_free(first + 1) and is_free(first + 2):
-            return first
-    raise AssertionError("no three free ports in a row")
+    """The first of three free ports in a row."""
+    return free_block(3)
 
 
 @pytest.fixture

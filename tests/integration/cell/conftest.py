@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.kafka.ports import free_ports, is_free
+from tests.support.free_ports import free_block
 from tests.support.world import World
 
 
@@ -18,13 +18,3 @@ def world(kafka: str, topic_prefix: str, tmp_path: Path) -> Iterator[World]:
         yield there
     finally:
         there.close()
-
-
-def free_block(count: int) -> int:
-    """The first of ``count`` free ports in a row: agents listen right behind their master."""
-    for _ in range(100):
-        (first,) = free_ports(1)
-        if first + count < 65_536 and all(is_free(first + more) for more in range(1, count)):
-            return first
-    raise AssertionError("no free ports in a row")
-

@@ -4,32 +4,55 @@ The demo judges itself, with functions that `tests/unit/cli/test_demo_checks.py`
 one; here it runs as a person runs it.
 """
 
+import json
+import urllib.request
 from pathlib import Path
 
 import pytest
 
+from tests.contract.mesos_client.clusters import real_mesos
 from tests.support.command_line import process, processes_naming
 
 pytestmark = pytest.mark.integration
+
+ALWAYS = (
+    "leads the cell, elected at main/",
+    "POST batch-20.json",
+    "POST service-5.json",
+    "POST fails-and-retries.json",
+    "each of them exists in the log",
+    "$ flumina why ",
+    "All happened as it should.",
+)
 
 
 def test_once(tmp_path: Path) -> None:
     done = process(tmp_path / "data", "demo", "--once")
     assert done.returncode == 0, done.stdout + done.stderr
-    for text in (
-        "leads the cell, elected at main/",
-        "POST batch-20.json",
-        "POST service-5.json",
-        "POST fails-and-retries.json",
-        "is dead: its agent and",
-        "run on other hosts",
-        "each of them exists in the log",
-        "$ flumina why ",
-        "All happened as it should.",
-    ):
+    for text in (*ALWAYS, "is dead: its agent and", "run on other hosts"):
         assert text in done.stdout
     table = [line for line in done.stdout.splitlines() if "-worker-" in line]
     assert sum("Finished lost" in line and "service-5" in line for line in table) >= 1
     assert any("in place of service-5-worker-" in line for line in table)
     assert not processes_naming(str(tmp_path))
     assert list((tmp_path / "data").iterdir()) == []
+
+
+@pytest.mark.real_mesos
+def test_once_on_somebody_elses_kafka_and_a_real_mesos(tmp_path: Path, kafka: str) -> None:
+    """No host of it is killed, and nothing of the demo stays in either."""
+    with real_mesos(tmp_path / "mesos") as mesos:
+        master = f"127.0.0.1:{mesos.port}"
+        done = process(
+            tmp_path / "data", "demo", "--once", KAFKA_BROKERS=kafka, MESOS_MASTER=master
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        for text in (*ALWAYS, "No host is ended: the hosts of Mesos at", "service-5 was ended"):
+            assert text in done.stdout
+        with urllib.request.urlopen(f"http://{master}/frameworks", timeout=10) as answer:
+            (framework,) = json.load(answer)["frameworks"]
+        assert framework["tasks"] == []
+        assert len(framework["completed_tasks"]) == 27
+        looked = process(tmp_path, "doctor", KAFKA_BROKERS=kafka, FLUMINA_TOPIC_PREFIX="demo-x.")
+        assert "demo-x.cell is missing" in looked.stdout
+    assert not processes_naming(str(tmp_path / "data"))

@@ -63,9 +63,7 @@ def _check_indexes(state: State) -> None:
 
 
 def _check_offers(state: State) -> None:
-    by_host = {
-        offer_id for offers in state.host_offers.values() for offer_id in offers
-    }
+    by_host = {offer_id for offers in state.host_offers.values() for offer_id in offers}
     assert by_host == state.offers.keys()
     for host_id, offers in state.host_offers.items():
         assert offers, f"an empty list of offers of {host_id} is kept"

@@ -209,9 +209,7 @@ class Machine:
             outcome = place(state)
             if outcome.record.waiting:
                 answer += [outcome.record, *outcome.launches]
-                used = frozenset(
-                    offer for each in outcome.launches for offer in each.offer_ids
-                )
+                used = frozenset(offer for each in outcome.launches for offer in each.offer_ids)
         answer += offer_care(state, used)
         return tuple(answer)
 
@@ -238,5 +236,3 @@ def _finished(fold: Fold, before: Task, after: Task) -> None:
         if proposal_id in fold.state.decisions:
             cancel_decision(fold, proposal_id, is_offer_kept=True)
     task_finished(fold, before, after)
-
-

@@ -194,9 +194,7 @@ def _end_killed(state: TaskState, given: Given) -> TaskState:
     """However it ended, it ended because it was asked to: the reason of the kill stands."""
     assert isinstance(state, KillInitiated)
     message = state.message or given.message
-    return Finished(
-        since_ms=given.at_ms, reason=state.reason, message=message, place=state.place
-    )
+    return Finished(since_ms=given.at_ms, reason=state.reason, message=message, place=state.place)
 
 
 def _give_up(state: TaskState, given: Given) -> TaskState:

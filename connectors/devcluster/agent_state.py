@@ -294,6 +294,8 @@ class AgentState:
         if not any(t.framework_id == task.framework_id for t in self.tasks.values()):
             # A framework that has nothing here is unknown to the agent.
             self.past_frameworks[task.framework_id] = self.frameworks.pop(task.framework_id)
+            while len(self.past_frameworks) > COMPLETED_MAX:
+                del self.past_frameworks[next(iter(self.past_frameworks))]
             self.out.append(KeepFramework(task.framework_id))
 
     # Recovery

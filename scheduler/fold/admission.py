@@ -13,9 +13,7 @@ from scheduler.model.policy import Policy
 from scheduler.state import State
 
 
-def admission_faults(
-    state: State, job_id: JobId, digest: str, spec: JobSpec
-) -> tuple[Fault, ...]:
+def admission_faults(state: State, job_id: JobId, digest: str, spec: JobSpec) -> tuple[Fault, ...]:
     """Everything for which the cell refuses this job; none where it takes it or has taken it."""
     known = state.jobs.get(job_id)
     if known is not None and known.digest == digest:

@@ -36,9 +36,7 @@ def proposed(fold: Fold, proposal: Proposal) -> None:
     proposal_id = proposal_id_of(fold.offset, fold.index)
     why = refusal(fold.state, proposal)
     if why:
-        fold.report(
-            ProposalRefused(proposal_id=proposal_id, kind=type(proposal).__name__, why=why)
-        )
+        fold.report(ProposalRefused(proposal_id=proposal_id, kind=type(proposal).__name__, why=why))
         fold.wake_placement()
         return
     offers: tuple[HeldOffer, ...] = ()
@@ -123,9 +121,7 @@ def _launch_refusal(state: State, proposal: LaunchTasks) -> str:
     return "" if seen else "nothing to launch"
 
 
-def _task_refusal(
-    state: State, proposal: LaunchTasks, task_id: TaskId, seen: set[TaskId]
-) -> str:
+def _task_refusal(state: State, proposal: LaunchTasks, task_id: TaskId, seen: set[TaskId]) -> str:
     task = state.tasks.get(task_id)
     if task is None or not isinstance(task.state, Queued):
         return f"task {task_id} does not wait for a host"
@@ -211,9 +207,7 @@ def _used(fold: Fold, offer_ids: tuple[OfferId, ...]) -> tuple[HeldOffer, ...]:
 
 def _place(fold: Fold, proposal_id: ProposalId, proposal: LaunchTasks) -> None:
     for launch in proposal.launches:
-        place = OnHost(
-            host_id=proposal.host_id, ports=launch.ports, proposal_id=proposal_id
-        )
+        place = OnHost(host_id=proposal.host_id, ports=launch.ports, proposal_id=proposal_id)
         given = Given(fold.state.clock.now_ms, place=place)
         moved_task(fold, launch.task_id, Input.LAUNCH_ACCEPTED, given)
 

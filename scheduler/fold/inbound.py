@@ -116,5 +116,3 @@ def _policy_asked(fold: Fold, source: Source, body: PolicyAsked) -> None:
         return
     change_policy(fold, policy, state.policy_version + 1)
     fold.report(RequestAccepted(source=source, what="set policy"))
-
-

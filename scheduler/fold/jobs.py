@@ -243,9 +243,7 @@ def _fill(fold: Fold, job_id: JobId) -> None:
 def _start(fold: Fold, job_id: JobId, index: int) -> None:
     job = fold.state.jobs[job_id]
     task_id = task_id_of(job_id, index, job.next_number)
-    _store(
-        fold, replace(job, next_number=job.next_number + 1, open_indexes=job.open_indexes + 1)
-    )
+    _store(fold, replace(job, next_number=job.next_number + 1, open_indexes=job.open_indexes + 1))
     new_task(
         fold,
         Task(
@@ -295,9 +293,7 @@ def _rename_kill(fold: Fold, task: Task, message: str) -> None:
     """A task that is being killed anyway leaves its index for good."""
     assert isinstance(task.state, KillInitiated)
     place = task.state.place
-    fold.state.tasks[task.task_id] = replace(
-        task, state=replace(task.state, reason="scaledDown")
-    )
+    fold.state.tasks[task.task_id] = replace(task, state=replace(task.state, reason="scaledDown"))
     fold.touch("task", task.task_id)
     fold.report(
         TaskChanged(

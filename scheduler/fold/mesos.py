@@ -56,9 +56,7 @@ def ask_again(fold: Fold) -> None:
     state.stream.reconcile_asked_at_ms = 0
     state.stream.reconcile_attempts = 0
     for task_id, task in sorted(state.tasks.items()):
-        if is_on_host(task.state) or (
-            isinstance(task.state, Finished) and task.state.is_abandoned
-        ):
+        if is_on_host(task.state) or (isinstance(task.state, Finished) and task.state.is_abandoned):
             state.unanswered[task_id] = None
 
 
@@ -165,9 +163,7 @@ def _unknown_task(fold: Fold, body: StatusUpdate) -> None:
         return
     if known is not None and known.state == body.state:
         return
-    if known is None and (
-        body.state in _SILENT or len(state.orphans) >= state.policy.orphans_max
-    ):
+    if known is None and (body.state in _SILENT or len(state.orphans) >= state.policy.orphans_max):
         return
     state.orphans[body.task_id] = Orphan(
         task_id=body.task_id,
@@ -177,9 +173,7 @@ def _unknown_task(fold: Fold, body: StatusUpdate) -> None:
     )
     fold.touch("orphan", body.task_id)
     if known is None:
-        fold.report(
-            OrphanSeen(task_id=body.task_id, host_id=body.host_id, state=str(body.state))
-        )
+        fold.report(OrphanSeen(task_id=body.task_id, host_id=body.host_id, state=str(body.state)))
 
 
 def orphan_forgotten(fold: Fold, body: OrphanForgotten) -> None:

@@ -131,5 +131,3 @@ def _note_idleness(fold: Fold) -> None:
         stream.idle_since_ms = fold.state.clock.now_ms
     elif not is_idle and stream.idle_since_ms:
         stream.idle_since_ms = 0
-
-

@@ -49,9 +49,7 @@ def parse_address(text: str) -> Address:
     )
 
 
-class Source(
-    msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True
-):
+class Source(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
     """Which inbound record a copy in the cell log was made from.
 
     ``previous_offset`` is the offset of the copy before it in the same topic and partition (-1

@@ -10,9 +10,7 @@ from scheduler.model.base import Ours
 from scheduler.model.ids import HostId, OfferId, TaskId
 
 
-class Launch(
-    msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True
-):
+class Launch(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
     """One task to start and the ports it gets."""
 
     task_id: TaskId

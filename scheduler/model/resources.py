@@ -23,9 +23,7 @@ class PortRange(
         return self.end - self.begin + 1
 
 
-class Resources(
-    msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True
-):
+class Resources(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """What a host offers: cpu in thousandths, memory and disk in MiB, and its free ports."""
 
     cpu_milli: int = 0
@@ -34,9 +32,7 @@ class Resources(
     ports: tuple[PortRange, ...] = ()
 
 
-class Need(
-    msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True
-):
+class Need(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """What one task asks for; ``ports`` is how many, the fold's decision says which."""
 
     cpu_milli: int

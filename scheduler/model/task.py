@@ -118,14 +118,7 @@ class Finished(Ours, frozen=True):
 
 
 TaskState = (
-    Queued
-    | Placed
-    | Launched
-    | StartInitiated
-    | Started
-    | Disconnected
-    | KillInitiated
-    | Finished
+    Queued | Placed | Launched | StartInitiated | Started | Disconnected | KillInitiated | Finished
 )
 """The states of a task, complete."""
 

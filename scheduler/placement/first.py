@@ -72,9 +72,7 @@ def place(state: State) -> Round:
         unexplained=unexplained,
     )
     launches = tuple(
-        LaunchTasks(
-            host_id=each.host_id, offer_ids=each.offer_ids, launches=tuple(each.launches)
-        )
+        LaunchTasks(host_id=each.host_id, offer_ids=each.offer_ids, launches=tuple(each.launches))
         for each in candidates
         if each.launches
     )
@@ -113,9 +111,7 @@ def _candidates(state: State) -> list[Candidate]:
             cpu_milli += need.cpu_milli
             memory_mib += need.memory_mib
             of_job[job_id] = of_job.get(job_id, 0) + 1
-        candidates.append(
-            Candidate(host_id, free, cpu_milli, memory_mib, of_job, offer_ids, [])
-        )
+        candidates.append(Candidate(host_id, free, cpu_milli, memory_mib, of_job, offer_ids, []))
     return candidates
 
 
@@ -183,9 +179,7 @@ def _put(job: Job, need: Need, task_id: TaskId, host: Candidate) -> None:
     host.tasks_of_job[job.job_id] = host.tasks_of_job.get(job.job_id, 0) + 1
 
 
-def _explain(
-    job: Job, waiting: int, candidates: list[Candidate], is_cut: bool
-) -> ClassRefusal:
+def _explain(job: Job, waiting: int, candidates: list[Candidate], is_cut: bool) -> ClassRefusal:
     """Why the rest of the job's tasks waits: each rule with its count and its nearest miss."""
     if is_cut:
         rule = RuleRefusal("round limit", 0, None, "the round has placed all that one round may")

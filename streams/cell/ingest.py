@@ -181,9 +181,7 @@ class Ingest:
             hint="publish SubmitJob, KillJob, ScaleJob or KillTask",
         )
         value = record.value or b""
-        return InboundRejected(
-            faults=(fault,), digest=digest_of(value), bytes_total=len(value)
-        )
+        return InboundRejected(faults=(fault,), digest=digest_of(value), bytes_total=len(value))
 
     def _copy(self, offset: int, observed_at_ms: int, body: InboundBody) -> Copied:
         source = Source(
@@ -201,5 +199,3 @@ class UnreadableInbound(Exception):
             f"record {offset} of topic {topic} (digest {digest_of(value)}) cannot be read: "
             f"{error}. Another build or a stranger wrote it; run the build that knows it"
         )
-
-

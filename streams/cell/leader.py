@@ -54,9 +54,7 @@ class Leader:
     async def _elected(self) -> Lead:
         cell = self._cell
         incarnation = uuid.uuid4().hex
-        event = LeaderElected(
-            candidate=cell.candidate, incarnation=incarnation, build=cell.build
-        )
+        event = LeaderElected(candidate=cell.candidate, incarnation=incarnation, build=cell.build)
         async with asyncio.timeout(ELECTION_TIMEOUT_S):
             epoch = await cell.log.append(-1, [event])
             await cell.follower.until(epoch)
@@ -71,9 +69,7 @@ class Leader:
             Ingest(lead, cell.follower, cell.bootstrap, kind, cell.topic(kind))
             for kind in ("jobs", "commands", "mesos")
         ]
-        feed = MesosFeed(
-            lead, manager, cell.producer, cell.topic("mesos"), cell.follower.partition
-        )
+        feed = MesosFeed(lead, manager, cell.producer, cell.topic("mesos"), cell.follower.partition)
         async with asyncio.TaskGroup() as group:
             for ingest in ingests:
                 group.create_task(ingest.run())

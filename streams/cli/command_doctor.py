@@ -88,6 +88,5 @@ def _print(findings: list[Finding]) -> None:
             console.print(Text(remedy, style=style), soft_wrap=True)
     failed = sum(each.status == "failed" for each in findings)
     warned = sum(each.status == "warning" for each in findings)
-    console.print(
-        Text(f"\n{failed} failed, {warned} warnings" if failed or warned else "\nAll is well.")
-    )
+    verdict = f"{failed} failed, {warned} warned of" if failed or warned else "All is well"
+    console.print(Text(f"\n{verdict}."))

@@ -149,8 +149,8 @@ class _Writer:
     def _append(self, data: bytes) -> None:
         record = decode_record(data)
         for _, change in self.machine.apply(len(self.log), record):
-            is_step = isinstance(change, TaskChanged)
-            self.changes[change.step if is_step else type(change).__name__] += 1
+            what = change.step if isinstance(change, TaskChanged) else type(change).__name__
+            self.changes[what] += 1
         self.log.append(data)
         self.events += len(record.events)
 

@@ -201,7 +201,9 @@ class Framework:
     def offers(self, count: int = 1) -> list[Json]:
         """At least so many offers, of agents that differ."""
         found: dict[str, Json] = {}
+        deadline = time.monotonic() + PATIENCE_S
         while len(found) < count:
+            assert time.monotonic() < deadline, f"offers of {len(found)} agents, not of {count}"
             for offer in self.await_event("OFFERS")["offers"]["offers"]:
                 found[offer["agent_id"]["value"]] = offer
         return list(found.values())

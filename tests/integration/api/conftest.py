@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from streams.supervise.ports import free_block
 from tests.support.api_process import ApiProcess
-from tests.support.free_ports import free_block
 from tests.support.world import World
 
 StartApi = Callable[[], ApiProcess]

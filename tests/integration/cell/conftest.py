@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.free_ports import free_block
+from streams.supervise.ports import free_block
 from tests.support.world import World
 
 

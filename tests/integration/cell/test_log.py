@@ -22,7 +22,7 @@ from scheduler.model.codec import decode_change, decode_mesos, decode_record
 from scheduler.model.events import Checkpoint, Copied
 from scheduler.model.inbound import OffersChanged
 from scheduler.model.task import Started
-from tests.support.free_ports import free_block
+from streams.supervise.ports import free_block
 from tests.support.world import World, batch_of, service_of
 
 pytestmark = pytest.mark.integration

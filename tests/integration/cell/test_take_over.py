@@ -60,9 +60,7 @@ def test_a_leader_stopped_for_long_acts_no_more_when_it_goes_on(world: World) ->
     other = {"cell-0": "cell-1", "cell-1": "cell-0"}[leader]
     world.signal_cell(leader, signal.SIGSTOP)
     stopped_at_s = time.monotonic()
-    world.until(
-        lambda: len(world.epochs()) > epochs, "another leader", LEADERSHIP_MOVES_WITHIN_S
-    )
+    world.until(lambda: len(world.epochs()) > epochs, "another leader", LEADERSHIP_MOVES_WITHIN_S)
     assert world.machine.state.leader == other
     world.submit("meanwhile", batch_of(4, "sleep 0.2"))
     world.until(lambda: world.is_normal("meanwhile"), "a job of the new leader")

@@ -199,6 +199,16 @@ def test_the_doctor_says_what_does_not_answer(tmp_path: Path) -> None:
         assert f"✗ {check}" in found.stdout
 
 
+def test_the_doctor_names_topics_that_are_missing_and_makes_none(
+    tmp_path: Path, kafka: str, topic_prefix: str
+) -> None:
+    for _ in range(2):
+        found = flumina(tmp_path, "doctor", KAFKA_BROKERS=kafka, FLUMINA_TOPIC_PREFIX=topic_prefix)
+        assert found.returncode == 1
+        assert "✗ topics " in found.stdout
+        assert f"{topic_prefix}cell is missing; {topic_prefix}jobs is missing" in found.stdout
+
+
 def test_nothing_runs_there(tmp_path: Path) -> None:
     assert "Nothing runs on" in refused(tmp_path, 5, "jobs")
     assert "does not answer" in refused(tmp_path, 5, "jobs", "--api", "http://127.0.0.1:1")

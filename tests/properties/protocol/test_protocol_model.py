@@ -55,7 +55,7 @@ def test_the_protocol_keeps_its_promises_in_all_weathers() -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("names", SEASONS, ids="+".join)
 def test_the_protocol_keeps_its_promises_in_each_season(names: tuple[str, ...]) -> None:
-    _play(Rules(), SEASONS[names], max(EXAMPLES, 1000), Phase.generate, Phase.shrink)
+    _play(Rules(), SEASONS[names], max(EXAMPLES, 500), Phase.generate, Phase.shrink)
 
 
 @pytest.mark.parametrize("names", SEASONS, ids="+".join)
@@ -67,7 +67,7 @@ def test_without_a_rule_a_promise_is_broken(names: tuple[str, ...]) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("names", BACKED, ids="+".join)
 def test_a_rule_that_another_stands_behind_can_fail_alone(names: tuple[str, ...]) -> None:
-    _play(_without(names), BACKED[names], max(EXAMPLES, 1000), Phase.generate, Phase.shrink)
+    _play(_without(names), BACKED[names], max(EXAMPLES, 500), Phase.generate, Phase.shrink)
 
 
 def test_every_rule_has_its_season() -> None:

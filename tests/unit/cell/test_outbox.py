@@ -29,9 +29,7 @@ def with_an_accepted_launch(scenario: Scenario) -> None:
         ((proposal_id, _),) = cell.decide()
         assert proposal_id in cell.state.decisions
         log, manager = HeldLog(cell), WitnessManager()
-        outbox = asyncio.create_task(
-            Outbox(log.lead(cell.epoch), log.follower, manager).run()
-        )
+        outbox = asyncio.create_task(Outbox(log.lead(cell.epoch), log.follower, manager).run())
         await turns()
         try:
             await scenario(cell, log, manager, outbox)

@@ -281,7 +281,5 @@ def test_a_gap_is_reported_at_the_first_event_of_its_record() -> None:
     cell.write(Tick(), Tick(), Tick())
     cell.now_ms += 120_000
     offset = cell.write(Tick())
-    places = [
-        (at, index) for at, index, change in cell.changes if isinstance(change, TimeGapped)
-    ]
+    places = [(at, index) for at, index, change in cell.changes if isinstance(change, TimeGapped)]
     assert places == [(offset, 0)]

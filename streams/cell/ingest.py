@@ -29,6 +29,7 @@ logger = structlog.get_logger(__name__)
 BATCH_RECORDS_MAX = 1_000
 POLL_MS = 1_000
 RETRY_S = 0.5
+TRUNCATED_RETRY_S = 10.0
 UNMARKED = Generation("00000000")
 """The generation of a partition whose first record does not name one (made by hand)."""
 
@@ -55,6 +56,10 @@ class Ingest:
         while True:
             try:
                 await self._run_until_fault()
+            except InboundTruncated as error:
+                self.is_backlog_copied.set()  # There is nothing to wait for.
+                logger.critical("inbound topic lost records", page=True, why=str(error))
+                await asyncio.sleep(TRUNCATED_RETRY_S)
             except (KafkaError, OSError) as error:
                 logger.warning("inbound topic cannot be read", topic=self._kind, why=repr(error))
                 await asyncio.sleep(RETRY_S)
@@ -117,13 +122,27 @@ class Ingest:
         self._runs = None
         begin = (await consumer.beginning_offsets([self._place]))[self._place]
         end = (await consumer.end_offsets([self._place]))[self._place]
-        if self._copied_offset >= end:
-            # The topic is younger than what was folded of it: another Kafka. Its first record
-            # names another generation, and the fold begins it anew.
+        if mark is not None and begin == 0 and end > 0:
+            self._generation = await self._generation_of(consumer)
+        if mark is not None and self._generation != mark.generation:
+            # Another incarnation of the partition: its first record names it, and the fold
+            # begins it anew.
             self._copied_offset = -1
+        elif self._copied_offset >= end:
+            raise InboundTruncated(self._kind, self._copied_offset, end)
         elif begin > self._copied_offset + 1:
             await self._name_the_lost(begin)
         consumer.seek(self._place, self._copied_offset + 1)
+
+    async def _generation_of(self, consumer: AIOKafkaConsumer) -> Generation:
+        """What record 0 says of the partition's generation."""
+        consumer.seek(self._place, 0)
+        first = await consumer.getone(self._place)
+        try:
+            body = decode_mesos(first.value or b"")
+        except Undecodable:
+            return UNMARKED
+        return Generation(body.generation) if isinstance(body, PartitionBegan) else UNMARKED
 
     async def _name_the_lost(self, begin: int) -> None:
         lost = InboundLost(first_offset=self._copied_offset + 1, last_offset=begin - 1)
@@ -189,6 +208,17 @@ class Ingest:
         )
         self._copied_offset = offset
         return Copied(source=source, body=body, observed_at_ms=observed_at_ms)
+
+
+class InboundTruncated(OSError):
+    """Kafka has less of a partition than was copied from it: acknowledged records are gone."""
+
+    def __init__(self, topic: str, copied_offset: int, end: int) -> None:
+        super().__init__(
+            f"topic {topic} ends at {end}, but records up to {copied_offset} were copied from it: "
+            "Kafka lost acknowledged records. New ones are not copied until it has grown past "
+            "that offset; restore the topic, or begin it anew"
+        )
 
 
 class UnreadableInbound(Exception):

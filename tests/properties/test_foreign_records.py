@@ -12,7 +12,7 @@ import msgspec
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from scheduler.model.codec import RECORD_BYTES_MAX, encode_value
+from scheduler.model.codec import RECORD_BYTES_MAX
 from scheduler.model.foreign import (
     ForeignBody,
     decode_commands_record,

@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from connectors.devcluster.embedded import DevCluster
 from connectors.devcluster.journal import read_journal
 from scheduler.invariants import check_everything
 from scheduler.machine import Machine
@@ -30,6 +29,7 @@ from scheduler.model.ids import JobId, TaskId, job_id_of, proposal_id_of
 from scheduler.model.proposals import KillTask, LaunchTasks, Proposal, ReconcileTasks
 from scheduler.model.task import Finished, Launched, Task
 from streams.cell.writer import our_producer
+from tests.support.dev_cluster import DevCluster
 
 Result = TypeVar("Result")
 POLL_S = 0.05

@@ -18,7 +18,7 @@ from connectors.devcluster.node import ClusterConfig, ConfigError
 class DevCluster:
     """A cluster with its supervisor in a process of its own."""
 
-    def __init__(self, data_dir: Path, **options: Any) -> None:  # noqa: ANN401 - see ClusterConfig
+    def __init__(self, data_dir: Path, **options: Any) -> None:
         """Options are the fields of ``ClusterConfig``: port, agents, ping_timeout_seconds, ..."""
         root = str(data_dir.resolve())
         self.config = ClusterConfig(data_dir=root, token=secrets.token_hex(16), **options)

@@ -6,6 +6,7 @@ The one thing to know: they touch only the edges. What the fold decides by is in
 
 import difflib
 import os
+import pwd
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -101,6 +102,13 @@ def _actor(text: str) -> str:
     return text
 
 
+def _account() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"  # As in a container that was given any number.
+
+
 def _whole_number(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not text.isdecimal() or not least <= int(text) <= most:
@@ -193,7 +201,7 @@ SETTINGS = (
         "FLUMINA_ACTOR",
         "actor",
         "who asks, as it is written into the log; default the name of the user",
-        lambda environment: environment.get("USER") or environment.get("LOGNAME") or "unknown",
+        lambda environment: environment.get("USER") or environment.get("LOGNAME") or _account(),
         _actor,
     ),
 )

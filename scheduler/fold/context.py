@@ -43,6 +43,9 @@ class Fold:
     changes: list[tuple[int, Change]] = field(default_factory=list)
     deadlines: list[Deadline] = field(default_factory=list)
     """A heap of times to look again; entries that no longer hold are dropped when due."""
+    looked_at_ms: dict[TaskId, int] = field(default_factory=dict)
+    """When each task is looked at next. A later deadline needs no entry of its own in the heap:
+    it is found when the task is looked at. So a short task has one entry, and not three."""
     on_finished: Callable[["Fold", Task, Task], None] | None = None
     """What follows from an ended task (before, after); set by the machine: jobs know tasks, tasks
     do not know jobs."""
@@ -180,7 +183,11 @@ def _rehost(fold: Fold, host_id: HostId, task_id: TaskId, *, is_there: bool) -> 
 def watch(fold: Fold, task: Task) -> None:
     """Note when this task must be looked at again, if ever."""
     due_ms = due_at_ms(fold.state, task)
-    if due_ms is not None:
+    if due_ms is None:
+        return
+    next_ms = fold.looked_at_ms.get(task.task_id)
+    if next_ms is None or due_ms < next_ms:
+        fold.looked_at_ms[task.task_id] = due_ms
         heappush(fold.deadlines, (due_ms, "task", task.task_id))
 
 

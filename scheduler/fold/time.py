@@ -69,11 +69,13 @@ def ticked(fold: Fold, event: Tick) -> None:
         return
     deadlines = fold.deadlines
     while deadlines and deadlines[0][0] <= clock.now_ms:
-        noted_ms, kind, task_id = heappop(deadlines)
+        noted_ms, kind, name = heappop(deadlines)
+        task_id = TaskId(name)
         if kind == "ready":
-            _ready(fold, TaskId(task_id))
-        else:
-            _due(fold, TaskId(task_id), noted_ms)
+            _ready(fold, task_id)
+        elif fold.looked_at_ms.get(task_id) == noted_ms:  # Else an earlier entry came before it.
+            del fold.looked_at_ms[task_id]
+            _due(fold, task_id, noted_ms)
     _note_idleness(fold)
 
 

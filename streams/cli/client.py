@@ -198,5 +198,5 @@ def decoded(body: bytes, shape: type[T]) -> T:
         raise ApiError(
             f"The API's answer cannot be read: {error}.",
             "The API is of another release than this command, or another server listens there.",
-            "Use the commands of the API's release; `flumina doctor` shows both versions.",
+            "Use the commands of the API's release, or name another API with --api.",
         ) from error

@@ -119,10 +119,15 @@ def _own(settings: Settings) -> Settings:
 
 
 def _fresh(parent: Path) -> Path:
-    """A directory ``demo-N`` that is not there yet."""
+    """A new directory ``demo-N``."""
+    parent.mkdir(parents=True, exist_ok=True)
     for number in range(1, NUMBERS_MAX):
-        if not (parent / f"demo-{number}").exists():
-            return (parent / f"demo-{number}").absolute()
+        directory = (parent / f"demo-{number}").absolute()
+        try:
+            directory.mkdir()
+        except FileExistsError:
+            continue
+        return directory
     raise OperatorError(
         f"{parent} holds {NUMBERS_MAX} demos.",
         "Each that failed or was kept leaves its directory.",

@@ -33,8 +33,7 @@ def batch_faults(job: Job, tasks: Sequence[Task], size: int) -> list[str]:
     """What is missing for a batch job of so many tasks to have gone well."""
     current = current_tasks(tasks)
     faults = [
-        f"index {task.index} of {job.id} is {task.status.state} {task.status.reason_code}, "
-        "and not Finished normal"
+        f"index {task.index} of {job.id} is {_standing(task)} and not Finished normal"
         for task in current
         if not (task.is_finished and task.status.reason_code == "normal")
     ]
@@ -43,6 +42,10 @@ def batch_faults(job: Job, tasks: Sequence[Task], size: int) -> list[str]:
     if (job.status.state, job.status.reason_code) != ("Finished", "normal"):
         faults.append(f"{job.id} is {job.status.state} and not Finished normal")
     return faults
+
+
+def _standing(task: Task) -> str:
+    return f"Finished {task.status.reason_code}" if task.is_finished else task.status.state
 
 
 def service_faults(job: Job, tasks: Sequence[Task], size: int) -> list[str]:

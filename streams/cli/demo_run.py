@@ -35,6 +35,7 @@ POLL_S: Final = 0.15
 WAIT_TIMEOUT_S: Final = 90.0
 OFFER_WAIT_S: Final = 5.0
 """Mesos offers again what is left within a second; without it the demo is only less telling."""
+FAULTS_SHOWN: Final = 8
 INBOUND_TOPICS: Final = ("jobs", "commands", "mesos")
 
 
@@ -130,7 +131,7 @@ class Story:
                 time.sleep(POLL_S)
         raise DemoFailed(
             f"Waited {WAIT_TIMEOUT_S:.0f} s in vain for {waiting_for}.",
-            "; ".join(self._faults(tasks)) or "The tasks are as they should, but came too late.",
+            _few(self._faults(tasks)) or "The tasks are as they should, but came too late.",
             f"Read the logs under {self._up.data_dir}/logs.",
         )
 
@@ -214,6 +215,14 @@ class Story:
             return ["the cell log is empty"]
         ends = await ends_of_topics(self._up.kafka, prefix, INBOUND_TOPICS)
         return checks.address_faults(texts, log, ends)
+
+
+def _few(faults: Sequence[str]) -> str:
+    """The first of them, a line each, and how many more there are."""
+    lines = [f"  ✗ {fault}" for fault in faults[:FAULTS_SHOWN]]
+    if len(faults) > FAULTS_SHOWN:
+        lines.append(f"  ✗ and {len(faults) - FAULTS_SHOWN} more")
+    return "\n".join(lines) + ("\n" if lines else "")
 
 
 def _started(tasks: Sequence[Task], job: str) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
-from scheduler.model.codec import encode_value
+from scheduler.model.codec import encode_entity
 from scheduler.state import State
 
 _MODULUS: Final = 1 << 128
@@ -28,31 +28,29 @@ class Digest:
 
     def value(self) -> str:
         """The digest of the state as it is now, 32 hexadecimal digits."""
-        state, parts = self._state, self._parts
+        state, parts, total = self._state, self._parts, self._sum
         containers = _containers(state)
         for entity in (*state.dirty, *(("cell", part) for part in _CELL_PARTS)):
-            part = _hashed(state, containers, *entity)
-            self._sum += part - parts.pop(entity, 0)
-            if part:
-                parts[entity] = part
+            kind, key = entity
+            found = _found(state, containers, kind, key)
+            total -= parts.pop(entity, 0)
+            if found is not None:
+                body = encode_entity(kind, key, found)
+                parts[entity] = part = _number(blake2b(body, digest_size=16).digest())
+                total += part
         state.dirty.clear()
-        self._sum %= _MODULUS
+        self._sum = total % _MODULUS
         return f"{self._sum:032x}"
 
 
-def _hashed(state: State, containers: _Containers, kind: str, key: object) -> int:
-    found = _found(state, containers, kind, key)
-    if found is None:
-        return 0
-    body = encode_value((kind, key, found))
-    return int.from_bytes(blake2b(body, digest_size=16).digest())
+_number = int.from_bytes
 
 
 def canonical_bytes(state: State) -> bytes:
     """The whole state, sorted, as bytes: what two folds of one log must agree on to the byte."""
     containers = _containers(state)
     lines = [
-        encode_value((kind, key, _found(state, containers, kind, key)))
+        encode_entity(kind, key, _found(state, containers, kind, key))
         for kind, keys in _entities(state)
         for key in keys
     ]
@@ -79,12 +77,14 @@ def _containers(state: State) -> _Containers:
 
 
 def _found(state: State, containers: _Containers, kind: str, key: object) -> object:
+    container = containers.get(kind)
+    if container is not None:
+        return container.get(key)
     if kind == "cell":
         return _cell(state, key)
-    if kind == "index":
-        assert isinstance(key, tuple)
-        return state.indexes.get(key[0], {}).get(key[1])
-    return containers[kind].get(key)
+    assert kind == "index"
+    assert isinstance(key, tuple)
+    return state.indexes.get(key[0], {}).get(key[1])
 
 
 def _cell(state: State, part: object) -> tuple[object, ...]:

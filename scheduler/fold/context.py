@@ -93,46 +93,37 @@ def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str
     """The task after ``what`` happened to it, with everything that follows from it done."""
     state = fold.state
     before = state.tasks[task_id]
-    after_state = moved(before.state, what, given)
-    if after_state is before.state:
+    was = before.state
+    now = moved(was, what, given)
+    if now is was:
         return before
-    after = replace(before, state=after_state)
+    after = replace(before, state=now)
     state.tasks[task_id] = after
     state.dirty.add(("task", task_id))
-    _reindex(fold, before, after)
-    place = place_of(after_state)
-    # By position: one is made for every step of every task, and names take half as long again.
+    _reindex(fold, was, now, after)
+    place = place_of(now)
+    # One is made for every step of every task: by position, because names take half as long again,
+    # and past the property `value`, which takes longer than all the rest of this line.
     change = TaskChanged(
         after.job_id,
         task_id,
-        titus_state(after_state),
-        step or what.value,
-        _reason(after_state),
+        titus_state(now),
+        step or what._value_,
+        now.reason if type(now) is Finished or type(now) is KillInitiated else "",
         given.message,
         place.host_id if place else None,
         state.hostname(place.host_id) if place else "",
         given.observed_at_ms,
     )
     fold.changes.append((fold.index, change))
-    if type(after_state) is Finished and type(before.state) is not Finished:
+    if type(now) is Finished and type(was) is not Finished:
         assert fold.on_finished is not None
         fold.on_finished(fold, before, after)
     return after
 
 
-def _reason(state: TaskState) -> str:
-    if type(state) not in _WITH_REASON:
-        return ""
-    assert isinstance(state, KillInitiated | Finished)
-    return state.reason
-
-
-_WITH_REASON = frozenset((KillInitiated, Finished))
-
-
-def _reindex(fold: Fold, before: Task, after: Task) -> None:
+def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
     """Keep queue, host index, kill list and deadlines in step with one changed task."""
-    was, now = before.state, after.state
     was_kind, now_kind = type(was), type(now)
     if was_kind is not now_kind:
         if was_kind is Queued or now_kind is Queued:

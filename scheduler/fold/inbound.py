@@ -45,10 +45,10 @@ from scheduler.state import NO_OFFSET, Watermark
 def copied(fold: Fold, event: Copied) -> None:
     """Take the copy if it is the next of its partition."""
     state, source = fold.state, event.source
-    lane = source.lane
+    lane = (source.topic, source.partition)
     if not _is_next(state.watermarks.get(lane), source, event.body):
         return
-    state.watermarks[lane] = Watermark(generation=source.generation, offset=source.offset)
+    state.watermarks[lane] = Watermark(source.generation, source.offset)
     state.dirty.add(("watermark", lane))
     if source.topic == "mesos":
         state.stream.mesos_offset = source.offset

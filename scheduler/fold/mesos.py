@@ -123,10 +123,10 @@ def status_updated(fold: Fold, body: StatusUpdate) -> None:
     is_current = body.stream_id == state.stream.stream_id
     if not is_current and not _is_heard_late(fold, body):
         return
-    if body.task_id not in state.tasks:
+    task = state.tasks.get(body.task_id)
+    if task is None:
         _unknown_task(fold, body)
         return
-    task = state.tasks[body.task_id]
     if is_current and body.task_id in state.unanswered:
         del state.unanswered[body.task_id]
         watch(fold, task)  # Its time may be over already, and waited only for this word.

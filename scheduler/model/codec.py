@@ -140,6 +140,11 @@ def encode_value(value: object) -> bytes:
     return _ENCODER.encode(_plain(value))
 
 
+def encode_entity(kind: str, key: object, value: object) -> bytes:
+    """The same bytes as ``encode_value((kind, key, value))``, for a key of texts and numbers."""
+    return _ENCODER.encode((kind, key, _plain(value)))
+
+
 def _plain(value: object) -> object:
     kind = type(value)
     if kind in _ATOMS:

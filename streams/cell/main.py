@@ -10,7 +10,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 import uuid
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -38,10 +37,7 @@ from streams.cell.leader import Leader
 from streams.cell.publisher import Publisher
 from streams.cell.writer import CellLog, our_producer
 from streams.errors import OperatorError
-from streams.kafka.generations import ensure_generations
-from streams.kafka.topic_admin import ensure_topics
-from streams.logs import configure_logging
-from streams.settings import Settings, settings_of
+from streams.settings import Settings
 
 logger = structlog.get_logger(__name__)
 
@@ -272,24 +268,3 @@ def options_of(settings: Settings) -> CellOptions:
         failover_timeout_s=settings.failover_timeout_s,
         build=version("flumina"),
     )
-
-
-def run_cell(settings: Settings) -> int:
-    """Run a cell process until a signal; prints ``ready`` when it has caught up."""
-    options = options_of(settings)
-    configure_logging(options.candidate)
-
-    async def run() -> int:
-        await ensure_topics(options.bootstrap, settings)
-        await ensure_generations(options.bootstrap, options.topic_prefix, settings.cells)
-        process = CellProcess(options)
-        return await run_until_signal(process, lambda: print("ready", flush=True))
-
-    return asyncio.run(run())
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(run_cell(settings_of(os.environ)))
-    except OperatorError as error:
-        sys.exit(str(error))

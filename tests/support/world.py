@@ -79,7 +79,7 @@ class World:
             environment["FLUMINA_CRASH_AT"] = crash_at
         log = (self.home / f"{name}-{len(self.cells)}.log").open("w")
         process = subprocess.Popen(
-            [sys.executable, "-m", "streams.cell.main"],
+            [sys.executable, "-m", "streams.cli.main", "cell"],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -89,7 +89,7 @@ class World:
         self.cells[name] = process
         assert process.stdout is not None
         for line in process.stdout:
-            if line.strip() == "ready":
+            if line.split()[:1] == ["ready"]:
                 return process
         raise AssertionError(f"{name} ended before it was ready; see {log.name}")
 

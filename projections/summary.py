@@ -166,7 +166,7 @@ def summary(view: CellView) -> Summary:
 
 
 def _digest(view: CellView) -> str:
-    if len(view.state.dirty) > DIGESTED_MAX:
+    if sum(map(len, view.state.dirty.values())) > DIGESTED_MAX:
         return ""
     return view.machine.digest.value()
 

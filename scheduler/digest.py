@@ -5,15 +5,14 @@ so its order does not matter and a change costs only what it touches. Two folds 
 have the same digest at the same offset; a difference halts.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
 from scheduler.model.codec import encode_entity
-from scheduler.state import State
+from scheduler.state import ENTITY_KINDS, State
 
 _MODULUS: Final = 1 << 128
-_Containers = Mapping[str, Mapping[Any, object]]
 
 
 class Digest:
@@ -24,21 +23,23 @@ class Digest:
     def __init__(self, state: State) -> None:
         self._state = state
         self._sum = 0
-        self._parts: dict[tuple[str, object], int] = {}
+        self._parts: dict[str, dict[object, int]] = {kind: {} for kind in (*ENTITY_KINDS, "cell")}
 
     def value(self) -> str:
         """The digest of the state as it is now, 32 hexadecimal digits."""
-        state, parts, total = self._state, self._parts, self._sum
-        containers = _containers(state)
-        for entity in (*state.dirty, *(("cell", part) for part in _CELL_PARTS)):
-            kind, key = entity
-            found = _found(state, containers, kind, key)
-            total -= parts.pop(entity, 0)
-            if found is not None:
-                body = encode_entity(kind, key, found)
-                parts[entity] = part = _number(blake2b(body, digest_size=16).digest())
-                total += part
-        state.dirty.clear()
+        state, total = self._state, self._sum
+        look_up = _look_ups(state)
+        for kind, keys in (*state.dirty.items(), ("cell", _CELL_PARTS)):
+            find, parts = look_up[kind], self._parts[kind]
+            for key in keys:
+                total -= parts.pop(key, 0)
+                found = find(key)
+                if found is not None:
+                    body = encode_entity(kind, key, found)
+                    parts[key] = part = _number(blake2b(body, digest_size=16).digest())
+                    total += part
+        for stale in state.dirty.values():
+            stale.clear()
         self._sum = total % _MODULUS
         return f"{self._sum:032x}"
 
@@ -48,9 +49,9 @@ _number = int.from_bytes
 
 def canonical_bytes(state: State) -> bytes:
     """The whole state, sorted, as bytes: what two folds of one log must agree on to the byte."""
-    containers = _containers(state)
+    look_up = _look_ups(state)
     lines = [
-        encode_entity(kind, key, _found(state, containers, kind, key))
+        encode_entity(kind, key, look_up[kind](key))
         for kind, keys in _entities(state)
         for key in keys
     ]
@@ -64,7 +65,7 @@ def _entities(state: State) -> Iterable[tuple[str, Iterable[object]]]:
         yield kind, sorted(container)
 
 
-def _containers(state: State) -> _Containers:
+def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
     return {
         "decision": state.decisions,
         "host": state.hosts,
@@ -76,15 +77,14 @@ def _containers(state: State) -> _Containers:
     }
 
 
-def _found(state: State, containers: _Containers, kind: str, key: object) -> object:
-    container = containers.get(kind)
-    if container is not None:
-        return container.get(key)
-    if kind == "cell":
-        return _cell(state, key)
-    assert kind == "index"
-    assert isinstance(key, tuple)
-    return state.indexes.get(key[0], {}).get(key[1])
+def _look_ups(state: State) -> Mapping[str, Callable[[Any], object]]:
+    """What an entity is now, by its kind and its key; None where it is no more."""
+    finds: dict[str, Callable[[Any], object]] = {
+        kind: container.get for kind, container in _containers(state).items()
+    }
+    finds["index"] = lambda key: state.indexes.get(key[0], {}).get(key[1])
+    finds["cell"] = lambda part: _cell(state, part)
+    return finds
 
 
 def _cell(state: State, part: object) -> tuple[object, ...]:

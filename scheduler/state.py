@@ -27,6 +27,8 @@ from scheduler.model.resources import Resources
 from scheduler.model.task import Task
 
 NO_OFFSET: Final = -1
+ENTITY_KINDS: Final = ("decision", "host", "index", "job", "offer", "orphan", "task", "watermark")
+"""What the digest is made of, besides the cell itself."""
 
 
 class Watermark(Ours, frozen=True):
@@ -170,8 +172,10 @@ class State:
     active_jobs: int = 0
     queued_tasks: int = 0
     tasks_of_finished_jobs: int = 0
-    dirty: set[tuple[str, object]] = field(default_factory=set)
-    """Entities whose part of the digest is stale."""
+    dirty: dict[str, set[object]] = field(
+        default_factory=lambda: {kind: set() for kind in ENTITY_KINDS}
+    )
+    """Entities whose part of the digest is stale, by their kind."""
 
     def hostname(self, host_id: HostId) -> str:
         """The host's name, or its id where the log has not seen its facts."""

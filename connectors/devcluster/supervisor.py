@@ -58,6 +58,7 @@ class Supervisor:
         root = self._config.root
         root.mkdir(parents=True, exist_ok=True)
         self._lock = self._take_lock(root / "supervisor.lock")
+        self._check_ports()
         self._config.write()
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._lifeline, self._lifeline_end = os.pipe()
@@ -86,9 +87,8 @@ class Supervisor:
         while not self._is_stopping:
             for node, code in self._last_exits.items():
                 raise ConfigError(
-                    f"{node} ended with {code} while starting; the likely cause is a port in use "
-                    f"(this cluster wants {self._config.port} to "
-                    f"{self._config.port + self._config.agents}):\n{self._log_tail(node)}"
+                    f"{node} ended with {code} while starting; its last words were:\n"
+                    f"{self._log_tail(node)}"
                 )
             if registered_agents(self._config) == self._config.agents:
                 return True
@@ -116,6 +116,21 @@ class Supervisor:
                 "--data-dir"
             ) from error
         return descriptor
+
+    def _check_ports(self) -> None:
+        """Every port must be free now: another cluster's master would look like our own."""
+        for node in self._config.node_names():
+            port = self._config.port_of(node)
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((self._config.host, port))
+                except OSError as error:
+                    raise ConfigError(
+                        f"{node} cannot listen on port {port} ({error.strerror}): the likely "
+                        "cause is another cluster or program there; stop it, or choose a --port "
+                        f"that is free together with the {self._config.agents} after it"
+                    ) from error
 
     def _watch_signals(self) -> None:
         self._wake, end = os.pipe()

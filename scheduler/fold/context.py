@@ -56,7 +56,7 @@ class Fold:
 
     def touch(self, kind: str, key: object) -> None:
         """Mark an entity whose part of the digest is stale."""
-        self.state.dirty.add((kind, key))
+        self.state.dirty[kind].add(key)
 
     def wake_placement(self) -> None:
         """Say that a round of placement could answer differently from now on."""
@@ -99,7 +99,7 @@ def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str
         return before
     after = replace(before, state=now)
     state.tasks[task_id] = after
-    state.dirty.add(("task", task_id))
+    state.dirty["task"].add(task_id)
     _reindex(fold, was, now, after)
     place = place_of(now)
     # One is made for every step of every task: by position, because names take half as long again,

@@ -159,6 +159,8 @@ def less(free: Resources, need: Need, ports: tuple[int, ...]) -> Resources:
 
 
 def _port_refusal(free: Resources, need: Need, ports: tuple[int, ...]) -> str:
+    if not need.ports and not ports:
+        return ""
     if len(ports) != need.ports:
         return f"{need.ports} ports wanted, {len(ports)} given"
     if len(set(ports)) != len(ports):
@@ -206,9 +208,13 @@ def _used(fold: Fold, offer_ids: tuple[OfferId, ...]) -> tuple[HeldOffer, ...]:
 
 
 def _place(fold: Fold, proposal_id: ProposalId, proposal: LaunchTasks) -> None:
+    by_ports: dict[tuple[int, ...], Given] = {}
+    """Tasks without ports, which are most, share one value: the place is the same."""
     for launch in proposal.launches:
-        place = OnHost(host_id=proposal.host_id, ports=launch.ports, proposal_id=proposal_id)
-        given = Given(fold.state.clock.now_ms, place=place)
+        given = by_ports.get(launch.ports)
+        if given is None:
+            place = OnHost(host_id=proposal.host_id, ports=launch.ports, proposal_id=proposal_id)
+            by_ports[launch.ports] = given = Given(fold.state.clock.now_ms, place=place)
         moved_task(fold, launch.task_id, Input.LAUNCH_ACCEPTED, given)
 
 

@@ -49,7 +49,7 @@ def copied(fold: Fold, event: Copied) -> None:
     if not _is_next(state.watermarks.get(lane), source, event.body):
         return
     state.watermarks[lane] = Watermark(source.generation, source.offset)
-    state.dirty.add(("watermark", lane))
+    state.dirty["watermark"].add(lane)
     if source.topic == "mesos":
         state.stream.mesos_offset = source.offset
     _taken(fold, source, event.body)

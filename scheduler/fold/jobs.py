@@ -232,25 +232,27 @@ def _fill(fold: Fold, job_id: JobId) -> None:
     job = state.jobs[job_id]
     taken = state.indexes.setdefault(job_id, {})
     missing = job.spec.desired - _wanted_count(fold, job_id)
-    index = 0
+    index, number = 0, job.next_number
     while missing > 0:
         if index not in taken:
-            _start(fold, job_id, index)
+            _start(fold, job_id, index, number)
+            number += 1
             missing -= 1
         index += 1
+    started = number - job.next_number
+    if started:
+        _store(fold, replace(job, next_number=number, open_indexes=job.open_indexes + started))
 
 
-def _start(fold: Fold, job_id: JobId, index: int) -> None:
-    job = fold.state.jobs[job_id]
-    task_id = task_id_of(job_id, index, job.next_number)
-    _store(fold, replace(job, next_number=job.next_number + 1, open_indexes=job.open_indexes + 1))
+def _start(fold: Fold, job_id: JobId, index: int, number: int) -> None:
+    task_id = task_id_of(job_id, index, number)
     new_task(
         fold,
         Task(
             task_id=task_id,
             job_id=job_id,
             index=index,
-            number=job.next_number,
+            number=number,
             original_id=task_id,
             state=Queued(since_ms=fold.state.clock.now_ms),
         ),

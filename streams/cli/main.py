@@ -89,6 +89,7 @@ COMMANDS = (
         "streams.cli.dev_cluster:app",
         "A Mesos-compatible master and agents that really run tasks, for development.",
     ),
+    Command("bench", "streams.cli.command_bench:bench", "Run the benchmarks of this checkout."),
     Command(
         "test",
         "streams.cli.run_tests:run_tests",

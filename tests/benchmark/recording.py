@@ -95,6 +95,4 @@ def _runs(world: World) -> bool:
 
 def _has_failed(world: World) -> bool:
     tasks = world.machine.state.tasks.values()
-    return any(
-        each.job_id == JobId(RETRY) and isinstance(each.state, Finished) for each in tasks
-    )
+    return any(each.job_id == JobId(RETRY) and isinstance(each.state, Finished) for each in tasks)

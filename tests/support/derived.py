@@ -60,15 +60,18 @@ def check_digest(machine: Machine) -> None:
     kept = machine.digest.value()
     whole = Digest(machine.state)
     state = machine.state
-    state.dirty |= {("job", key) for key in state.jobs}
-    state.dirty |= {("task", key) for key in state.tasks}
-    state.dirty |= {("host", key) for key in state.hosts}
-    state.dirty |= {("offer", key) for key in state.offers}
-    state.dirty |= {("orphan", key) for key in state.orphans}
-    state.dirty |= {("decision", key) for key in state.decisions}
-    state.dirty |= {("watermark", key) for key in state.watermarks}
-    state.dirty |= {
-        ("index", (job_id, index)) for job_id, there in state.indexes.items() for index in there
-    }
+    for kind, container in (
+        ("job", state.jobs),
+        ("task", state.tasks),
+        ("host", state.hosts),
+        ("offer", state.offers),
+        ("orphan", state.orphans),
+        ("decision", state.decisions),
+        ("watermark", state.watermarks),
+    ):
+        state.dirty[kind].update(container)
+    state.dirty["index"].update(
+        (job_id, index) for job_id, there in state.indexes.items() for index in there
+    )
     assert whole.value() == kept, "an entity changed and was not touched"
     assert canonical_bytes(state)

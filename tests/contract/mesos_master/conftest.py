@@ -9,9 +9,7 @@ from tests.contract.mesos_client.clusters import Cluster, dev_cluster, real_meso
 from tests.contract.mesos_master.master_client import await_agents, open_streams
 
 
-@pytest.fixture(
-    scope="session", params=["dev", pytest.param("real", marks=pytest.mark.real_mesos)]
-)
+@pytest.fixture(scope="session", params=["dev", pytest.param("real", marks=pytest.mark.real_mesos)])
 def cluster(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:

@@ -35,7 +35,7 @@ class Reply:
     headers: Mapping[str, str]
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - whatever the server says
+    def json(self) -> Any:
         return json.loads(self.text)
 
 
@@ -64,12 +64,12 @@ open_streams: list["Stream"] = []
 class Stream:
     """One subscription: its answer's head, and its events as they come."""
 
-    def __init__(self, port: int, call: Json) -> None:
+    def __init__(self, port: int, call: Json, headers: Mapping[str, str] = JSON_HEADERS) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         self._connection.connect()
         # http.client forgets the socket when the answer says that the connection will close.
         self._socket = self._connection.sock
-        self._connection.request("POST", SCHEDULER, json.dumps(call), JSON_HEADERS)
+        self._connection.request("POST", SCHEDULER, json.dumps(call), dict(headers))
         self._answer = self._connection.getresponse()
         self.status = self._answer.status
         self.headers = {k.lower(): v for k, v in self._answer.getheaders()}
@@ -110,7 +110,7 @@ class Stream:
 class Framework:
     """A framework with one stream at a time."""
 
-    def __init__(self, port: int, **info: Any) -> None:  # noqa: ANN401 - a FrameworkInfo
+    def __init__(self, port: int, **info: Any) -> None:
         self.port = port
         self.info: Json = {
             "user": "root",
@@ -160,7 +160,7 @@ class Framework:
         patience_s: float = PATIENCE_S,
     ) -> Json:
         """The next event of this kind for which ``where`` holds; others are passed over."""
-        passed = []
+        passed: list[Json] = []
         deadline = time.monotonic() + patience_s
         while True:
             try:
@@ -255,7 +255,7 @@ class Framework:
         reply = self.call("ACCEPT", body)
         assert (reply.status, reply.text) == (202, "")
 
-    def run(self, task_id: str, script: str = "exec sleep 600", /, **more: Any) -> Json:  # noqa: ANN401
+    def run(self, task_id: str, script: str = "exec sleep 600", /, **more: Any) -> Json:
         """Launch a task on any offer, and give its RUNNING status, acknowledged."""
         offer = self.offers()[0]
         self.launch([offer], [task(task_id, offer, script, **more)])
@@ -269,7 +269,7 @@ class Framework:
             body = {k: status[k] for k in ("agent_id", "task_id", "uuid")}
             assert self.call("ACKNOWLEDGE", body).status == 202
 
-    def kill(self, task_id: str, **more: Any) -> None:  # noqa: ANN401 - fields of Kill
+    def kill(self, task_id: str, **more: Any) -> None:
         """Ask for the task's end."""
         assert self.call("KILL", {"task_id": {"value": task_id}, **more}).status == 202
 
@@ -296,7 +296,7 @@ def ports(begin: int, end: int) -> Json:
     return {"name": "ports", "type": "RANGES", "ranges": ranges}
 
 
-def task(name: str, offer: Json, script: str = "exec sleep 600", /, **more: Any) -> Json:  # noqa: ANN401
+def task(name: str, offer: Json, script: str = "exec sleep 600", /, **more: Any) -> Json:
     """A TaskInfo for the offer's agent; ``more`` replaces or, as None, removes fields."""
     info: Json = {
         "name": "contract",

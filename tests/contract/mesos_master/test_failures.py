@@ -220,7 +220,7 @@ def test_a_task_that_ends_while_its_agent_is_away_is_told_later(
         framework.launch([offer], [task("brief", offer, f'sleep 3; touch "{over}"; exit 3')])
         framework.acknowledge(framework.await_state("brief", "TASK_RUNNING"))
         cluster.kill("agent1")
-        wait_until(lambda: over.exists(), "the task has come to its end")
+        wait_until(over.exists, "the task has come to its end")
         cluster.start("agent1")
         failed = framework.await_state("brief", "TASK_FAILED", 2 * PATIENCE_S)
         if "uuid" not in failed:
@@ -253,9 +253,7 @@ def test_a_master_failover_and_its_silence(cluster: Cluster) -> None:
         framework.kill("on-2", agent_id={"value": found["z2"]})
         framework.reconcile()
         answers = updates_of(framework, QUIET_S)
-        assert {(s["task_id"]["value"], s["state"]) for s in answers} == {
-            ("on-1", "TASK_RUNNING")
-        }
+        assert {(s["task_id"]["value"], s["state"]) for s in answers} == {("on-1", "TASK_RUNNING")}
         framework.reconcile(("ghost-1", found["z1"]), ("ghost-x", "nobody"))
         assert framework.await_update("ghost-1")["state"] == "TASK_GONE"
         assert framework.await_update("ghost-x")["state"] == "TASK_UNKNOWN"

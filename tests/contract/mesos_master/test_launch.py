@@ -60,18 +60,21 @@ REFUSED: dict[str, tuple[Json, str]] = {
     ),
     "variable without value": (
         {"command": {"value": "true", "environment": VARIABLE}},
-        "Task's `CommandInfo` is invalid: "
-        "Environment variable 'A' of type 'VALUE' must have a value set",
+        (
+            "Task's `CommandInfo` is invalid: "
+            "Environment variable 'A' of type 'VALUE' must have a value set"
+        ),
     ),
     "docker without docker": (
         {"container": {"type": "DOCKER"}},
-        "Task's `ContainerInfo` is invalid: "
-        "DockerInfo 'docker' is not set for DOCKER typed ContainerInfo",
+        (
+            "Task's `ContainerInfo` is invalid: "
+            "DockerInfo 'docker' is not set for DOCKER typed ContainerInfo"
+        ),
     ),
     "check without command": (
         {"health_check": {"type": "COMMAND"}},
-        "Task uses invalid health check: "
-        "Expecting 'command' to be set for COMMAND health check",
+        "Task uses invalid health check: Expecting 'command' to be set for COMMAND health check",
     ),
     "limit below request": (
         {"limits": {"cpus": {"value": 0.01}}},
@@ -165,7 +168,10 @@ def test_malformed_resources_void_the_whole_operation(port: int) -> None:
     ("change", "text"),
     [
         ({"name": None}, "Missing required fields: accept.operations[0].launch.task_infos[0].name"),
-        ({"task_id": None}, "Missing required fields: accept.operations[0].launch.task_infos[0].ta"),
+        (
+            {"task_id": None},
+            "Missing required fields: accept.operations[0].launch.task_infos[0].ta",
+        ),
         (
             {"resources": [{"name": "cpus", "scalar": {"value": 1}}]},
             "Missing required fields: accept.operations[0].launch.task_infos[0].resources[0].type",

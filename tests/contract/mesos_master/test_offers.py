@@ -19,9 +19,7 @@ MULTI_ROLE = [{"type": "MULTI_ROLE"}, {"type": "PARTITION_AWARE"}]
 
 def amount(offer: Json, name: str) -> float:
     """How much of a scalar an offer holds."""
-    return float(
-        next(r["scalar"]["value"] for r in offer["resources"] if r["name"] == name)
-    )
+    return float(next(r["scalar"]["value"] for r in offer["resources"] if r["name"] == name))
 
 
 def held(events: list[Json], kind: str) -> list[Json]:
@@ -148,9 +146,7 @@ def test_what_a_launch_leaves_is_refused_and_then_offered(port: int) -> None:
 def test_scalars_are_counted_in_thousandths(port: int) -> None:
     with Framework(port) as framework:
         offer = framework.offers(2)[0]
-        many = [
-            task(f"tenth-{n}", offer, resources=scalars(0.1004, 32.0)) for n in range(3)
-        ]
+        many = [task(f"tenth-{n}", offer, resources=scalars(0.1004, 32.0)) for n in range(3)]
         framework.launch([offer], many)
         rest = framework.offer_of(offer["agent_id"]["value"])
         assert amount(rest, "cpus") == 3.7

@@ -1,6 +1,6 @@
 """The HTTP face of the scheduler API: statuses, headers, framing.
 
-Each row was observed on Apache Mesos 1.11.0; the same assertions run against it and the dev cluster.
+Each row was observed on Apache Mesos 1.11.0; the same assertions run on it and the dev cluster.
 """
 
 import json
@@ -13,6 +13,7 @@ from tests.contract.mesos_master.master_client import (
     JSON_HEADERS,
     SCHEDULER,
     Framework,
+    Json,
     Stream,
     fresh_uuid,
     request,
@@ -20,8 +21,8 @@ from tests.contract.mesos_master.master_client import (
 
 pytestmark = pytest.mark.integration
 
-INFO = {"user": "root", "name": "transport"}
-SUBSCRIBE = {"type": "SUBSCRIBE", "subscribe": {"framework_info": INFO}}
+INFO: Json = {"user": "root", "name": "transport"}
+SUBSCRIBE: Json = {"type": "SUBSCRIBE", "subscribe": {"framework_info": INFO}}
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD"])
@@ -56,13 +57,12 @@ def test_subscribe_that_accepts_no_json_is_406_and_any_other_call_is_not(port: i
 
 @pytest.mark.parametrize("accept", ["application/json", "*/*", "application/*", None])
 def test_what_accepts_json_can_subscribe(port: int, accept: str | None) -> None:
-    framework = Framework(port)
-    stream = framework.open()
-    try:
-        assert stream.status == 200
-        assert stream.headers["content-type"] == "application/json"
-    finally:
-        stream.close()
+    headers = {"Content-Type": "application/json"}
+    if accept is not None:
+        headers["Accept"] = accept
+    stream = Stream(port, SUBSCRIBE, headers)
+    assert stream.status == 200
+    assert stream.headers["content-type"] == "application/json"
 
 
 MISSING = "Failed to convert JSON into Call protobuf: Missing required fields: "
@@ -80,8 +80,10 @@ INVALID = "Failed to validate scheduler::Call: "
         ('{"type":null}', INVALID + "Expecting 'type' to be present"),
         (
             '{"type":1}',
-            "Failed to convert JSON into Call protobuf: "
-            "Not expecting a JSON number for field 'type'",
+            (
+                "Failed to convert JSON into Call protobuf: "
+                "Not expecting a JSON number for field 'type'"
+            ),
         ),
         ('{"type":"SUBSCRIBE"}', INVALID + "Expecting 'subscribe' to be present"),
         ('{"type":"SUBSCRIBE","subscribe":{}}', MISSING + "subscribe.framework_info"),
@@ -95,28 +97,39 @@ INVALID = "Failed to validate scheduler::Call: "
         ),
         (
             '{"type":"SUBSCRIBE","subscribe":{"framework_info":{"user":3,"name":"x"}}}',
-            "Failed to convert JSON into Call protobuf: "
-            "Not expecting a JSON number for field 'user'",
+            (
+                "Failed to convert JSON into Call protobuf: "
+                "Not expecting a JSON number for field 'user'"
+            ),
         ),
         (
-            '{"type":"SUBSCRIBE","framework_id":{"value":"x"},'
-            '"subscribe":{"framework_info":{"user":"u","name":"n"}}}',
+            (
+                '{"type":"SUBSCRIBE","framework_id":{"value":"x"},'
+                '"subscribe":{"framework_info":{"user":"u","name":"n"}}}'
+            ),
             INVALID + "'framework_id' differs from 'subscribe.framework_info.id'",
         ),
         (
-            '{"type":"SUBSCRIBE",'
-            '"subscribe":{"framework_info":{"user":"u","name":"n","id":{"value":"x"}}}}',
+            (
+                '{"type":"SUBSCRIBE",'
+                '"subscribe":{"framework_info":{"user":"u","name":"n","id":{"value":"x"}}}}'
+            ),
             INVALID + "'framework_id' differs from 'subscribe.framework_info.id'",
         ),
         ('{"type":"TEARDOWN"}', INVALID + "Expecting 'framework_id' to be present"),
         ('{"type":"TEARDOWN","framework_id":{"value":"nobody"}}', "Framework cannot be found"),
         (
             '{"type":"TEARDOWN","framework_id":"nobody"}',
-            "Failed to convert JSON into Call protobuf: "
-            "Not expecting a JSON string for field 'framework_id'",
+            (
+                "Failed to convert JSON into Call protobuf: "
+                "Not expecting a JSON string for field 'framework_id'"
+            ),
         ),
         ('{"type":"TEARDOWN","framework_id":{}}', MISSING + "framework_id.value"),
-        ('{"type":"KILL","framework_id":{"value":"x"}}', INVALID + "Expecting 'kill' to be present"),
+        (
+            '{"type":"KILL","framework_id":{"value":"x"}}',
+            INVALID + "Expecting 'kill' to be present",
+        ),
     ],
 )
 def test_a_malformed_call_is_400_with_the_reason(port: int, body: str, text: str) -> None:
@@ -277,9 +290,9 @@ def test_an_acknowledgement_needs_a_uuid(port: int, text: str) -> None:
 
 
 def test_calls_that_are_ignored_are_202(port: int) -> None:
-    nobody = {"value": "nobody"}
+    nobody: Json = {"value": "nobody"}
     with Framework(port) as framework:
-        for kind, body in {
+        calls: dict[str, Json] = {
             "SHUTDOWN": {"executor_id": nobody, "agent_id": nobody},
             "MESSAGE": {"executor_id": nobody, "agent_id": nobody, "data": "aGk="},
             "REQUEST": {"requests": []},
@@ -288,7 +301,8 @@ def test_calls_that_are_ignored_are_202(port: int) -> None:
             "DECLINE": {"offer_ids": [nobody]},
             "REVIVE": {"roles": ["not-mine"]},
             "SUPPRESS": {"roles": ["not-mine"]},
-        }.items():
+        }
+        for kind, body in calls.items():
             reply = framework.call(kind, body)
             assert (reply.status, reply.text) == (202, ""), kind
 

@@ -1,6 +1,7 @@
 """Updates and acknowledgements, kills, and reconciliation while every agent is there."""
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.contract.mesos_master.master_client import (
     fresh_uuid,
     task,
 )
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -133,40 +135,45 @@ def test_a_kill_ends_a_task(port: int, is_real: bool) -> None:
             assert status["message"] == "Command terminated with signal Terminated"
 
 
-def test_a_kill_is_announced_to_who_wants_to_know(port: int, is_real: bool) -> None:
+def deaf(framework: Framework, task_id: str, ready: Path, trap: str = "", **more: object) -> None:
+    """Run a task that heeds SIGTERM as ``trap`` says, and wait until it does."""
+    script = f"trap '{trap}' TERM; : > '{ready}'; while :; do sleep 0.1; done"
+    framework.run(task_id, script, **more)
+    wait_until(ready.exists, "the task has set its trap")
+
+
+def test_a_kill_is_announced_to_who_wants_to_know(port: int, is_real: bool, tmp_path: Path) -> None:
     if is_real:
         pytest.skip("the stand-in executor of the real Mesos does not announce kills")
     with Framework(port, capabilities=KILLING) as framework:
-        framework.run("announced", "trap '' TERM; sleep 0.5 & wait; sleep 600")
+        deaf(framework, "announced", tmp_path / "ready")
         framework.kill("announced", kill_policy={"grace_period": {"nanoseconds": 500_000_000}})
         assert framework.await_update("announced")["state"] == "TASK_KILLING"
 
 
-def test_a_task_that_ignores_the_signal_dies_after_the_grace(port: int) -> None:
+def test_a_task_that_ignores_the_signal_dies_after_the_grace(port: int, tmp_path: Path) -> None:
     with Framework(port) as framework:
-        script = "trap '' TERM; while :; do sleep 0.1; done"
         policy = {"grace_period": {"nanoseconds": 1_500_000_000}}
-        framework.run("stubborn", script, kill_policy=policy)
+        deaf(framework, "stubborn", tmp_path / "ready", kill_policy=policy)
         asked_at = time.monotonic()
         framework.kill("stubborn")
         framework.await_state("stubborn", "TASK_KILLED")
         assert 1.3 < time.monotonic() - asked_at < 6.0
 
 
-def test_the_grace_of_the_kill_goes_before_that_of_the_task(port: int) -> None:
+def test_the_grace_of_the_kill_goes_before_that_of_the_task(port: int, tmp_path: Path) -> None:
     with Framework(port) as framework:
-        script = "trap '' TERM; while :; do sleep 0.1; done"
         policy = {"grace_period": {"nanoseconds": 3600 * 10**9}}
-        framework.run("patient", script, kill_policy=policy)
+        deaf(framework, "patient", tmp_path / "ready", kill_policy=policy)
         asked_at = time.monotonic()
         framework.kill("patient", kill_policy={"grace_period": {"nanoseconds": 200_000_000}})
         framework.await_state("patient", "TASK_KILLED")
         assert time.monotonic() - asked_at < 6.0
 
 
-def test_a_task_that_ends_well_on_a_kill_is_killed_all_the_same(port: int) -> None:
+def test_a_task_that_ends_well_on_a_kill_is_killed_all_the_same(port: int, tmp_path: Path) -> None:
     with Framework(port) as framework:
-        framework.run("polite", "trap 'exit 0' TERM; while :; do sleep 0.1; done")
+        deaf(framework, "polite", tmp_path / "ready", trap="exit 0")
         framework.kill("polite")
         framework.await_state("polite", "TASK_KILLED")
 

@@ -26,7 +26,6 @@ from connectors.devcluster.resources import parse_attributes, parse_resources
 Json = dict[str, Any]
 
 
-
 RESOURCES = "cpus:4;mem:8192;disk:10000;ports:[31000-31999]"
 AWARE = [{"type": "PARTITION_AWARE"}]
 

@@ -221,8 +221,7 @@ def test_the_grace_is_that_of_the_kill_then_of_the_task_then_three_seconds(
         return None if grace is None else {"grace_period": {"nanoseconds": grace}}
 
     rig = AgentRig()
-    more = {} if of_task is None else {"kill_policy": policy(of_task)}
-    container = rig.run(**more)
+    container = rig.run("t", kill_policy=policy(of_task) or {})
     rig.master("KILL_TASK", framework_id="f", task_id="t", kill_policy=policy(of_kill))
     assert rig.commands[-1] == (container, {"type": "KILL", "grace_seconds": seconds})
 
@@ -259,7 +258,11 @@ def test_kills_of_the_ended_and_the_unknown_are_silent() -> None:
         ),
         (
             Exit(signal.SIGSEGV | 0x80),
-            ("TASK_FAILED", None, "Command terminated with signal Segmentation fault (core dumped)"),
+            (
+                "TASK_FAILED",
+                None,
+                "Command terminated with signal Segmentation fault (core dumped)",
+            ),
         ),
         (Exit(0, is_killed=True), ("TASK_KILLED", None, "Command exited with status 0")),
         (
@@ -435,5 +438,3 @@ def test_an_agent_with_other_resources_is_another_agent(tmp_path: Path) -> None:
     assert store.agent_id({**INFO, "resources": [1]}) is None
     assert store.tasks(0.0) == []
     assert store.agent_id(INFO) is None
-
-

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -51,9 +50,14 @@ def get(store: AgentStore) -> Get:
 async def _ask(app: Any, path: str, query: bytes) -> tuple[int, bytes]:
     scope = {"type": "http", "method": "GET", "path": path, "query_string": query, "headers": []}
     parts: list[dict[str, Any]] = []
+    requests = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        if requests:
+            return requests.pop()
+        # The reader stays until it has its answer.
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets that event")
 
     async def send(message: dict[str, Any]) -> None:
         parts.append(message)
@@ -155,4 +159,4 @@ def test_the_path_must_be_there(get: Get) -> None:
 def test_latest_follows_the_newest_run(store: AgentStore) -> None:
     again = LocalTask("f", {"task_id": {"value": "t"}}, "*", "c-2", Phase.RUNNING, 0.0)
     store.make_sandbox("a", again)
-    assert os.readlink(store.runs("a", "f", "t") / "latest") == "c-2"
+    assert (store.runs("a", "f", "t") / "latest").readlink() == Path("c-2")

@@ -1,6 +1,7 @@
 """RecordIO at every cut, and the conversion of calls."""
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,9 @@ def test_records_survive_any_cut(records: list[bytes], size: int) -> None:
     assert found == records
 
 
-@pytest.mark.parametrize("data", [b"abc\n", b"-1\n", b"12345678901234", b"99999999999\n", b" 3\nabc"])
+@pytest.mark.parametrize(
+    "data", [b"abc\n", b"-1\n", b"12345678901234", b"99999999999\n", b" 3\nabc"]
+)
 def test_what_is_no_record_is_refused(data: bytes) -> None:
     with pytest.raises(FramingError):
         Decoder().feed(data)
@@ -99,10 +102,8 @@ json_values = st.recursive(
 )
 def test_nonsense_is_refused_and_nothing_else_happens(kind: str, body: object) -> None:
     text = json.dumps({"type": kind, "framework_id": {"value": "f"}, kind.lower(): body})
-    try:
-        parse_call(text.encode())
-    except CallError as error:
-        assert str(error).startswith("Failed to ")
+    with suppress(CallError):
+        assert parse_call(text.encode())["type"] == kind
 
 
 @given(st.binary(max_size=60))

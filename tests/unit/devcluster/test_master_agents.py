@@ -9,9 +9,9 @@ from connectors.devcluster.reconcile import Verdict, verdict_on_unknown
 from tests.unit.devcluster.master_rig import AWARE, AgentLink, Json, Rig, Scheduler, task_info
 
 
-def launched(framework: Scheduler, task_id: str = "t", **more: object) -> Json:
+def launched(framework: Scheduler, task_id: str = "t") -> Json:
     (offer,) = framework.offers()
-    info = task_info(task_id, offer, **more)
+    info = task_info(task_id, offer)
     framework.launch([offer], info)
     return info
 

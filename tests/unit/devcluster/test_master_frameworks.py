@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.unit.devcluster.master_rig import Rig, Scheduler, task_info
+from tests.unit.devcluster.master_rig import Json, Rig, Scheduler, task_info
 
 
-def running(rig: Rig, framework: Scheduler, task_id: str = "t") -> None:
+def running(framework: Scheduler, task_id: str = "t") -> None:
     (offer,) = framework.offers()
     framework.launch([offer], task_info(task_id, offer))
 
@@ -14,7 +14,7 @@ def test_a_framework_without_failover_timeout_is_removed_when_its_stream_ends() 
     rig = Rig()
     agent = rig.agent()
     framework = rig.subscribe(failover_timeout=None)
-    running(rig, framework)
+    running(framework)
     agent.fresh()
     framework.close()
     assert [m["type"] for m in agent.fresh()] == ["SHUTDOWN_FRAMEWORK"]
@@ -28,7 +28,7 @@ def test_a_framework_has_its_failover_timeout_to_return() -> None:
     rig = Rig()
     rig.agent()
     framework = rig.subscribe(failover_timeout=10.0)
-    running(rig, framework)
+    running(framework)
     framework.close()
     rig.pass_time(9.9)
     back = rig.subscribe(framework.framework_id, failover_timeout=10.0)
@@ -53,7 +53,7 @@ def test_teardown_is_in_the_journal_before_it_happens() -> None:
     rig = Rig()
     rig.agent()
     framework = rig.subscribe()
-    running(rig, framework)
+    running(framework)
     rig.order.clear()
     assert framework.call("TEARDOWN") == 202
     assert rig.order == ["record TEARDOWN", "message SHUTDOWN_FRAMEWORK", "end"]
@@ -100,7 +100,7 @@ def test_another_principal_is_refused_and_the_old_stream_lives() -> None:
         ({"suppressed_roles": ["x"]}, "not contained in the set of roles"),
     ],
 )
-def test_an_invalid_framework_hears_why(info: dict[str, object], part: str) -> None:
+def test_an_invalid_framework_hears_why(info: Json, part: str) -> None:
     framework = Rig().subscribe(**info)
     assert framework.kinds() == ["ERROR"]
     assert part in framework.events[0]["error"]["message"]

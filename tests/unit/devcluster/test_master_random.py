@@ -121,16 +121,13 @@ class MasterMachine(RuleBasedStateMachine):
         self.rig.pass_time(seconds, step=0.25)
 
 
-MasterMachine.TestCase.settings = settings(
+TestMaster = MasterMachine.TestCase
+TestMaster.settings = settings(
     max_examples=40,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-
-
-class TestMaster(MasterMachine.TestCase):  # type: ignore[name-defined,misc]
-    pass
 
 
 def test_the_books_are_really_checked() -> None:

@@ -90,13 +90,14 @@ def test_the_text_is_that_of_mesos() -> None:
 def test_what_this_cluster_lacks_is_never_contained() -> None:
     everything = parse_resources("cpus:100;mem:100000")
     cpus = {"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}
-    for special in (
+    specials: list[dict[str, object]] = [
         {"role": "prod"},
         {"reservations": [{"type": "DYNAMIC", "role": "prod"}]},
         {"revocable": {}},
         {"disk": {"persistence": {"id": "x"}}},
         {"shared": {}},
-    ):
+    ]
+    for special in specials:
         assert not everything.contains(from_json([{**cpus, **special}]))
 
 

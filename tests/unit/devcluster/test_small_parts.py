@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def test_two_writers_of_one_journal_do_not_mix_lines(tmp_path: Path) -> None:
 
 
 def test_the_configuration_is_for_its_owner_only_and_comes_back(tmp_path: Path) -> None:
-    config = ClusterConfig(data_dir=str(tmp_path), token="secret", agents=3, port=7000)
+    config = ClusterConfig(data_dir=str(tmp_path), token=secrets.token_hex(4), agents=3, port=7000)
     path = config.write()
     assert path.stat().st_mode & 0o777 == 0o600
     assert ClusterConfig.read(tmp_path) == config

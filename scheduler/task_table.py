@@ -30,7 +30,6 @@ from scheduler.model.task import (
     Started,
     StartInitiated,
     TaskState,
-    place_of,
 )
 
 
@@ -239,7 +238,7 @@ def _deadline_killing(state: TaskState, given: Given) -> TaskState:
 
 
 def _where(state: TaskState) -> OnHost:
-    place = place_of(state)
+    place: OnHost | None = getattr(state, "place", None)
     assert place is not None
     return place
 

@@ -46,6 +46,7 @@ from connectors.devcluster.node import (
     TOKEN_HEADER,
     Clock,
     ClusterConfig,
+    end_if_failed,
     end_with_supervisor,
     lifeline,
     log,
@@ -115,6 +116,7 @@ class Agent:
             f"/proc/self/fd/{home}/{executor_program.SOCKET_NAME}",
             limit=1 << 20,
         )
+        path.chmod(0o600)
         await self._start_launcher()
         self._begin(self._tick())
         self._begin(self._keep_link())
@@ -127,7 +129,7 @@ class Agent:
         task = asyncio.create_task(work)
         self._work.add(task)
         task.add_done_callback(self._work.discard)
-        task.add_done_callback(_die_of)
+        task.add_done_callback(end_if_failed)
 
     async def _show_state(self, _request: Request) -> Response:
         body = agent_state_view(self.state, self._store)
@@ -374,12 +376,6 @@ def _status_uuid() -> str:
 
 async def _healthy(_request: Request) -> Response:
     return Response()
-
-
-def _die_of(task: "asyncio.Task[None]") -> None:
-    """An agent without its clock or its link loop would look alive and be dead: end it."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        raise SystemExit(f"a part of the agent ended: {error!r}") from error
 
 
 def main() -> None:

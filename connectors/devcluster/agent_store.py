@@ -19,6 +19,12 @@ from connectors.devcluster.updates import UpdateStream
 Json = dict[str, Any]
 
 
+def kept_agent_id(home: Path) -> str | None:
+    """The id of the agent in this directory, if a master ever gave it one."""
+    path = home / "meta" / "agent.json"
+    return str(json.loads(path.read_bytes())["agent_id"]) if path.exists() else None
+
+
 class AgentStore:
     """The directory of one agent."""
 

@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from connectors.devcluster import views
+from connectors.devcluster import operator_calls, views
 from connectors.devcluster.calls import CallError, parse_call
 from connectors.devcluster.event_stream import EventStream
 from connectors.devcluster.journal import Journal
@@ -39,12 +39,14 @@ from connectors.devcluster.node import (
     TOKEN_HEADER,
     Clock,
     ClusterConfig,
+    end_if_failed,
     end_with_supervisor,
     log,
     main_arguments,
     serve,
     write_atomically,
 )
+from connectors.devcluster.scheduler_calls import Answer
 
 View = Callable[[Request], Json | None]
 
@@ -84,6 +86,8 @@ class Master:
         """The HTTP application."""
         scheduler = ["/api/v1/scheduler", "/master/api/v1/scheduler"]
         routes = [Route(path, self._scheduler, methods=["POST"]) for path in scheduler]
+        operator = ["/api/v1", "/master/api/v1"]
+        routes += [Route(path, self._operator, methods=["POST"]) for path in operator]
         for name, view in self._views().items():
             handler = functools.partial(_show, view)
             routes += [Route(f"/{name}", handler), Route(f"/master/{name}", handler)]
@@ -92,7 +96,6 @@ class Master:
             Route("/master/redirect", self._redirect),
             Route("/inner/agents", self._agent_link, methods=["POST"]),
             Route("/inner/links/{link_id}", self._agent_messages, methods=["POST"]),
-            Route("/inner/agents/{agent_id}/gone", self._agent_gone, methods=["POST"]),
         ]
         return Starlette(routes=routes)
 
@@ -113,7 +116,7 @@ class Master:
         """Serve until the process is ended."""
         end_with_supervisor()
         ticking = asyncio.create_task(self._tick())
-        ticking.add_done_callback(_die_of)
+        ticking.add_done_callback(end_if_failed)
         await serve(
             self.app(),
             self._config.host,
@@ -151,20 +154,9 @@ class Master:
                 write_atomically(self._registry_path, orjson.dumps(output.registry))
 
     async def _scheduler(self, request: Request) -> Response | EventStream:
-        content_type = request.headers.get("content-type")
-        if content_type is None:
-            return _text(400, "Expecting 'Content-Type' to be present")
-        if content_type == "application/x-protobuf":
-            return _text(
-                415, "This development cluster speaks application/json; it has no protobuf yet"
-            )
-        if content_type != "application/json":
-            return _text(
-                415, "Expecting 'Content-Type' of application/json or application/x-protobuf"
-            )
         body = await _body(request)
-        if body is None:
-            return _text(413, f"The call is larger than {BODY_BYTES_MAX} bytes")
+        if isinstance(body, Response):
+            return body
         try:
             call = parse_call(body)
         except CallError as error:
@@ -172,13 +164,22 @@ class Master:
         stream_id = request.headers.get("mesos-stream-id")
         if call["type"] == "SUBSCRIBE":
             return self._subscribe(request, call, stream_id)
-        answer = self.state.call(call, stream_id, self._clock.now())
+        return self._answered(self.state.call(call, stream_id, self._clock.now()))
+
+    async def _operator(self, request: Request) -> Response:
+        body = await _body(request)
+        if isinstance(body, Response):
+            return body
+        return self._answered(operator_calls.answer(self.state, body, self._clock.now()))
+
+    def _answered(self, answer: Answer) -> Response:
+        """Carry out what the call led to, and only then answer it."""
         self._carry_out()
-        return (
-            _text(answer.status, answer.text)
-            if answer.text
-            else Response(status_code=answer.status)
-        )
+        if answer.text.startswith("{"):
+            return Response(answer.text, answer.status, media_type="application/json")
+        if answer.text:
+            return _text(answer.status, answer.text)
+        return Response(status_code=answer.status)
 
     def _subscribe(
         self, request: Request, call: Json, sent_stream_id: str | None
@@ -233,15 +234,6 @@ class Master:
         self._carry_out()
         return Response(status_code=202 if is_current else 410)
 
-    async def _agent_gone(self, request: Request) -> Response:
-        if not self._is_ours(request):
-            return _text(403, "Only the commands of this cluster may do that")
-        agent_id = request.path_params["agent_id"]
-        if not self.state.mark_gone(agent_id, self._clock.now()):
-            return _text(404, f"No agent {agent_id} was ever here; see /slaves")
-        self._carry_out()
-        return Response(status_code=202)
-
     def _is_ours(self, request: Request) -> bool:
         return request.headers.get(TOKEN_HEADER) == self._config.token
 
@@ -259,13 +251,22 @@ def _text(status: int, text: str) -> Response:
     return PlainTextResponse(text, status)
 
 
-async def _body(request: Request) -> bytes | None:
-    """The body, or None when it is larger than allowed; the rest is then not read."""
+async def _body(request: Request) -> bytes | Response:
+    """The JSON body of a call, or the refusal of what is none or is too large."""
+    content_type = request.headers.get("content-type")
+    if content_type is None:
+        return _text(400, "Expecting 'Content-Type' to be present")
+    if content_type == "application/x-protobuf":
+        return _text(
+            415, "This development cluster speaks application/json; it has no protobuf yet"
+        )
+    if content_type != "application/json":
+        return _text(415, "Expecting 'Content-Type' of application/json or application/x-protobuf")
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
         if size > BODY_BYTES_MAX:
-            return None
+            return _text(413, f"The call is larger than {BODY_BYTES_MAX} bytes")
         parts.append(part)
     return b"".join(parts)
 
@@ -291,12 +292,6 @@ async def _show(view: View, request: Request) -> Response:
     if body is None:
         return Response()
     return Response(orjson.dumps(body), media_type="application/json")
-
-
-def _die_of(task: "asyncio.Task[None]") -> None:
-    """A master whose clock stopped would look alive and be dead: end it, with the reason."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        raise SystemExit(f"the master's clock stopped: {error!r}") from error
 
 
 def main() -> None:

@@ -192,17 +192,24 @@ class _Loss:
     at: float
     is_unreachable: bool = False
 
+    @property
+    def lost_reason(self) -> str:
+        """What a framework is told that does not know of agents being gone."""
+        by_operator = self.reason == "REASON_AGENT_REMOVED_BY_OPERATOR"
+        return "REASON_AGENT_REMOVED" if by_operator else self.reason
+
 
 def _say_lost(cluster: Cluster, framework: Framework, task: Task, loss: _Loss) -> str:
     """Tell the framework, in the words it understands; the answer is the state it was told."""
-    state = loss.state if framework.is_partition_aware else "TASK_LOST"
+    aware = framework.is_partition_aware
+    state, reason = (loss.state, loss.reason) if aware else ("TASK_LOST", loss.lost_reason)
     status = task_status(
         task.task_id,
         state,
         source="SOURCE_MASTER",
         at=loss.at,
         agent_id=task.agent_id,
-        reason=loss.reason,
+        reason=reason,
         message=loss.message,
         unreachable_time=unreachable_time(loss.at) if loss.is_unreachable else None,
     )

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -109,6 +110,13 @@ def end_with_supervisor() -> None:
     descriptor = lifeline()
     if descriptor is not None:
         asyncio.get_running_loop().add_reader(descriptor, os._exit, 0)
+
+
+def end_if_failed(task: "asyncio.Task[None]") -> None:
+    """A node without its clock or links would look alive and be dead: end it, with the cause."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        traceback.print_exception(error)
+        raise SystemExit("a part of this node failed, and so the node ends") from error
 
 
 async def serve(app: ASGIApp, host: str, port: int, on_listening: Callable[[], None]) -> None:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from connectors.devcluster.agent_store import kept_agent_id
 from connectors.devcluster.executor import descendants
 from connectors.devcluster.node import (
     LIFELINE_VARIABLE,
@@ -37,6 +38,7 @@ READY_SECONDS = 30.0
 # Executors give their tasks one second after SIGTERM when the cluster stops.
 STOP_SECONDS = 4.0
 _PR_SET_CHILD_SUBREAPER = 36
+_VERBS = frozenset({"start", "kill", "pause", "resume"})
 _MODULES = {"master": "connectors.devcluster.master", "agent": "connectors.devcluster.agent"}
 
 
@@ -226,7 +228,11 @@ class Supervisor:
 
     def _read(self, descriptor: int) -> None:
         client, buffer = self._clients[descriptor]
-        data = client.recv(4096)
+        try:
+            data = client.recv(4096)
+        except OSError:
+            # Who asked has gone before the question was here.
+            data = b""
         buffer += data
         if data and b"\n" not in buffer and len(buffer) < 4096:
             self._clients[descriptor] = (client, buffer)
@@ -236,7 +242,7 @@ class Supervisor:
         if b"\n" not in buffer:
             client.close()
             return
-        request = json.loads(buffer.partition(b"\n")[0])
+        request = _question(buffer.partition(b"\n")[0])
         if request["verb"] == "stop":
             # Answered when everything has ended.
             self._stop_clients.append(client)
@@ -248,6 +254,8 @@ class Supervisor:
     def _obey(self, verb: str, node: str | None) -> Json:
         if verb == "status":
             return {"ok": True, **self.status()}
+        if verb not in _VERBS:
+            return {"ok": False, "error": f"there is no command {verb!r}"}
         if node not in self._config.node_names():
             names = ", ".join(self._config.node_names())
             return {"ok": False, "error": f"there is no {node!r} here; there are {names}"}
@@ -269,7 +277,7 @@ class Supervisor:
                 os.kill(self._pids[node], signal.SIGCONT)
                 self._paused.discard(node)
             case _:
-                return {"ok": False, "error": f"there is no command {verb!r}"}
+                raise AssertionError(f"{verb} is in the list of commands and is not obeyed")
         return {"ok": True, **self.status()}
 
     def status(self) -> Json:
@@ -292,6 +300,17 @@ def _kill_quietly(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def _question(line: bytes) -> Json:
+    """What is asked; nonsense is a command that does not exist."""
+    try:
+        request = json.loads(line)
+    except ValueError:
+        request = None
+    if isinstance(request, dict) and isinstance(request.get("verb"), str):
+        return request
+    return {"verb": repr(line)}
 
 
 def _answer(client: socket.socket, answer: Json) -> None:
@@ -368,6 +387,23 @@ def is_back(config: ClusterConfig, node: str) -> bool:
     if node == "master" or slaves is None:
         return True
     return any(a["active"] and a["port"] == config.port_of(node) for a in slaves)
+
+
+def mark_gone(config: ClusterConfig, node: str) -> None:
+    """Tell the master that an agent will never come back."""
+    agent_id = kept_agent_id(config.root / node)
+    if agent_id is None:
+        raise ConfigError(f"no agent {node!r} was ever registered here")
+    call = {"type": "MARK_AGENT_GONE", "mark_agent_gone": {"agent_id": {"value": agent_id}}}
+    request = urllib.request.Request(  # noqa: S310 - loopback http
+        f"{config.master_url}/api/v1",
+        json.dumps(call).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        urllib.request.urlopen(request, timeout=5.0).close()  # noqa: S310 - loopback http
+    except OSError as error:
+        raise ConfigError(f"the master did not take that {node} is gone: {error}") from error
 
 
 # Where each running cluster's data directory is, by port, so that commands need the port only.

@@ -129,7 +129,7 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
         if was_kind is Queued or now_kind is Queued:
             _requeue(fold, after.job_id, after.task_id, is_queued=now_kind is Queued)
         holds = now_kind in _ON_HOST
-        if (was_kind in _ON_HOST) != holds:
+        if (was_kind in _ON_HOST) is not holds:
             place = place_of(now) if holds else place_of(was)
             assert place is not None
             _rehost(fold, place.host_id, after.task_id, is_there=holds)

@@ -123,13 +123,13 @@ class Follower:
     def take(self, records: Sequence[LogRecord]) -> None:
         """Fold these records, in order; never raises for what they hold."""
         for record in records:
-            if record.offset != self.wanted_offset and self.halt is None:
+            if record.offset != self.seen_offset + 1 and self.halt is None:
                 self._halt(record, Refusal(f"offset {self.wanted_offset} is missing in the log"))
             if self.halt is not None:
                 self._scan(record)
             else:
                 self._fold_one(record)
-            if self.wanted_offset != record.offset + 1:
+            if self.seen_offset != record.offset:
                 break  # Begun anew: the lane seeks back before it hands over more.
         self._tell()
 

@@ -165,6 +165,17 @@ def resume(node: NodeArgument, port: PortOption = 5050, data_dir: DirOption = No
 
 
 @app.command()
+def gone(node: NodeArgument, port: PortOption = 5050, data_dir: DirOption = None) -> None:
+    """Give an agent up for good, as an operator does; it may never come back."""
+    answer = _ask("status", None, port, data_dir)
+    try:
+        supervisor.mark_gone(ClusterConfig.read(Path(answer["data_dir"])), node)
+    except ConfigError as error:
+        _fail(str(error))
+    _out.print(f"{node} is gone for good")
+
+
+@app.command()
 def stop(port: PortOption = 5050, data_dir: DirOption = None) -> None:
     """End the whole cluster and every task."""
     _ask("stop", None, port, data_dir)

@@ -12,43 +12,50 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 IS_QUICK = "--quick" in sys.argv
 """Tiny sizes, to see that a benchmark runs; its figures mean nothing."""
 
 
-def print_figure(  # noqa: PLR0917 - read as a sentence: what, how much, beside what, at least
+class Peer(NamedTuple):
+    """What the figure stands beside: the same unit, measured in the same run."""
+
+    name: str
+    value: float
+
+
+def print_figure(
     benchmark: str,
     figure: str,
     value: float,
     unit: str,
-    peer: tuple[str, float] | None = None,
+    *,
+    samples: int,
+    peer: Peer | None = None,
     target: float | None = None,
-    samples: int = 1,
     **more: object,
 ) -> None:
     """Print one figure; ``target`` is what it must reach (below for times, above for rates)."""
-    line: dict[str, Any] = {
+    met = None
+    if target is not None:
+        met = value >= target if unit.endswith("/s") else value <= target
+    line = {
         "benchmark": benchmark,
         "figure": figure,
         "value": round(value, 3),
         "unit": unit,
+        "peer": peer.name if peer else None,
+        "peer_value": round(peer.value, 3) if peer else None,
+        "ratio": round(value / peer.value, 3) if peer and peer.value else None,
         "samples": samples,
-    }
-    if peer is not None:
-        name, peer_value = peer
-        line |= {"peer": name, "peer_value": round(peer_value, 3)}
-        line["ratio"] = round(value / peer_value, 3) if peer_value else None
-    if target is not None:
-        is_rate = unit.endswith("/s")
-        line |= {"target": target, "met": value >= target if is_rate else value <= target}
-    line |= more
-    line |= {
+        "target": target,
+        "met": met,
+        **more,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {sys.version.split()[0]}",
+        "machine": machine(),
         "is_quick": IS_QUICK,
     }
     print(json.dumps(line), flush=True)
@@ -64,6 +71,15 @@ def commit() -> str:
         check=False,
     )
     return found.stdout.strip()
+
+
+def machine() -> str:
+    """What was measured on, and how busy it was: a load above its cores makes figures worse."""
+    load = os.getloadavg()[0]
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, "
+        f"Python {sys.version.split()[0]}"
+    )
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -62,12 +62,18 @@ def record_demo(kafka: str, prefix: str, home: Path) -> Recording:
 
 
 def record_service(kafka: str, prefix: str, home: Path) -> Recording:
-    """What a cell wrote until the service of five ran, and nothing else happened any more."""
+    """What a cell wrote until the service of five ran, and a tick later."""
     world = World(kafka, prefix, home)
     try:
         begins = _cell_at_rest(world)
         _submit(world, SERVICE)
         world.until(lambda: _runs(world) and _rests(world), "the service runs, the cell rests", 60)
+        # As in a cell that works for long, a tick says that all of this was published.
+        changed_offset = world.changes[-1][0]
+        world.until(
+            lambda: world.machine.state.published_offset >= changed_offset,
+            "a tick says that the changes are published",
+        )
         return Recording(tuple(world.log), begins)
     finally:
         world.close()

@@ -6,6 +6,7 @@ The one thing to know: these tests look at processes and files, not only at what
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.devcluster import supervisor
 from connectors.devcluster.journal import read_journal
 from connectors.devcluster.node import ClusterConfig
 from tests.contract.mesos_client.clusters import CHECKOUT, free_ports
@@ -21,7 +23,6 @@ from tests.contract.mesos_master.master_client import (
     Json,
     agents,
     await_agents,
-    fresh_uuid,
     request,
     task,
 )
@@ -251,7 +252,7 @@ def test_what_the_agents_cannot_do_is_said(dev: DevCluster) -> None:
 
 def test_only_the_clusters_own_agents_are_let_in(dev: DevCluster) -> None:
     port = dev.config.port
-    for path in ("/inner/agents", "/inner/links/x", f"/inner/agents/{fresh_uuid()}/gone"):
+    for path in ("/inner/agents", "/inner/links/x"):
         for token in ("", "wrong"):
             headers = {"X-Flumina-Dev-Cluster-Token": token}
             assert request(port, path=path, body="{}", headers=headers).status == 403
@@ -286,6 +287,16 @@ def test_the_commands_of_a_person(dev: DevCluster) -> None:
     assert (unknown.returncode, "there is no 'agent9' here" in unknown.stderr) == (2, True)
     nowhere = say("status", "--port", "1")
     assert (nowhere.returncode, "no development cluster answers" in nowhere.stderr) == (2, True)
+
+
+def test_nonsense_on_the_control_socket_harms_nobody(dev: DevCluster) -> None:
+    for line in (b"{\n", b"[]\n", b"\xff\n", b'{"verb": []}\n', b'{"verb": "kill"}\n', b""):
+        with supervisor.control_socket(dev.config.root, listen=False) as control:
+            control.sendall(line)
+            control.shutdown(socket.SHUT_WR)
+            answer = control.recv(4096)
+        assert answer == b"" if not line else not json.loads(answer)["ok"]
+    assert dev.status()["ok"]
 
 
 @pytest.mark.parametrize(
@@ -396,6 +407,27 @@ def test_two_clusters_cannot_share_a_folder_or_a_port(tmp_path: Path) -> None:
         answer = say("--data-dir", str(tmp_path / "other"), "--port", str(port))
         assert (answer.returncode, f"cannot listen on port {port}" in answer.stderr) == (2, True)
         assert await_agents(port, AGENTS)
+
+
+def test_an_agent_that_was_marked_gone_may_not_come_back(tmp_path: Path) -> None:
+    with new_cluster(tmp_path / "data") as cluster:
+        port = cluster.config.port
+        with Framework(port) as framework:
+            status = framework.run("taken-along")
+            agent = home_of(cluster, status)
+            pid = started_pid(cluster, agent, "taken-along")
+            answer = say("gone", agent, "--data-dir", str(cluster.config.root))
+            assert (answer.returncode, answer.stdout) == (0, f"{agent} is gone for good\n")
+            framework.await_state("taken-along", "TASK_GONE_BY_OPERATOR")
+            wait_until(lambda: is_gone(pid), "the task has ended")
+            cluster.kill(agent)
+            cluster.start_node(agent)
+            log = cluster.config.root / f"{agent}.log"
+            refusal = "why=Agent has been marked gone"
+            wait_until(lambda: log.read_text().count(refusal) == 2, "it was refused again")
+            assert len(agents(port)) == 1
+        answer = say("gone", "agent7", "--data-dir", str(cluster.config.root))
+        assert (answer.returncode, "was ever registered" in answer.stderr) == (2, True)
 
 
 def test_the_window_after_a_masters_death_can_be_short(tmp_path: Path) -> None:

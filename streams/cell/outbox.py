@@ -68,6 +68,7 @@ class Outbox:
             [EffectStarted(proposal_id=each.proposal_id) for each in waiting]
         )
         for each in waiting:
+            await self._until_folded()
             ready = self._accepted(each.proposal_id)
             if ready is None:
                 continue  # Cancelled before it was started: nothing has left, nothing will.
@@ -77,6 +78,13 @@ class Outbox:
             called = await self._manager.carry_out(effect, stream_id)
             reached("call-sent", effect)
             self._ended(each.proposal_id, called)
+
+    async def _until_folded(self) -> None:
+        """Wait while the fold is halted or begun anew: what we started is still ours to send."""
+        version = -1
+        while self._lead.is_behind():
+            self._lead.check()
+            version = await self._follower.newer(version, timeout_s=1.0)
 
     def _accepted(self, proposal_id: ProposalId) -> tuple[Effect, StreamId] | None:
         """The effect and its stream, if the fold took our `EffectStarted` and nothing undid it."""

@@ -8,9 +8,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from scheduler.model.codec import decode_record
+from scheduler.model.address import Source
+from scheduler.model.codec import decode_record, digest_of
 from scheduler.model.effects import AcceptOffers
-from scheduler.model.events import EffectEnded, EffectStarted, LeaderElected
+from scheduler.model.events import Copied, EffectEnded, EffectStarted, LeaderElected
+from scheduler.model.ids import Generation
+from scheduler.model.inbound import PartitionBegan, RecordSkipped
+from streams.cell.follower import LogRecord
 from streams.cell.lead import LeadershipLost
 from streams.cell.outbox import Outbox
 from tests.support.cell import CellInMemory, batch, running_cell
@@ -68,6 +72,37 @@ def test_a_launch_that_another_leader_overtook_never_leaves() -> None:
             outbox.result()
         assert raised.group_contains(LeadershipLost)
         assert cell.epoch < log.follower.machine.state.epoch
+
+    with_an_accepted_launch(scenario)
+
+
+def test_what_was_started_before_a_halt_leaves_when_the_fold_goes_on() -> None:
+    # Between our EffectStarted and its read-back stands a record that nobody can read. While the
+    # fold is halted nothing leaves; when an operator has skipped it, the launch does.
+    async def scenario(
+        cell: CellInMemory, log: HeldLog, manager: WitnessManager, __: "asyncio.Task[None]"
+    ) -> None:
+        poison = len(log.records)
+        log.records.append(LogRecord(poison, b"poison"))
+        log.read_back()
+        await turns()
+        assert log.follower.halt is not None
+        assert not manager.calls
+        skip = RecordSkipped(offset=poison, digest=digest_of(b"poison"), actor="ann", why="a test")
+        generation = Generation("0a0b0c0d")
+        began = Copied(
+            source=Source("commands", generation, 0, 0, -1),
+            body=PartitionBegan(generation=generation),
+        )
+        log.add(
+            cell.epoch, began, Copied(source=Source("commands", generation, 0, 1, 0), body=skip)
+        )
+        for _ in range(3):
+            log.read_back()
+            await turns()
+        assert log.follower.halt is None
+        (call,) = manager.calls
+        assert isinstance(call[0], AcceptOffers)
 
     with_an_accepted_launch(scenario)
 

@@ -10,8 +10,8 @@ import typer
 import streams
 from streams.errors import OperatorError
 
-# They run for minutes, so only somebody who asks for them gets them.
-UNLESS_ASKED = ["-m", "not soak"]
+# They run for many minutes, so only somebody who names them gets them.
+UNLESS_ASKED = "not soak"
 
 
 def run_tests(
@@ -21,7 +21,7 @@ def run_tests(
 ) -> None:
     """Run the tests of this checkout; all arguments go to pytest.
 
-    Without `-m`, everything runs but what is marked `soak`.
+    What is marked `soak` runs only where `-m` names it.
 
     Example: flumina test -m "not integration" -x
     """
@@ -34,7 +34,19 @@ def run_tests(
             "Clone the repository and run ./flumina test there.",
         )
     os.chdir(root)
-    has_markers = any(word.startswith("-m") for word in words)
-    command = [sys.executable, "-m", "pytest", *([] if has_markers else UNLESS_ASKED), *words]
+    command = [sys.executable, "-m", "pytest", *_without_soak(words)]
     sys.stdout.flush()
     os.execv(sys.executable, command)  # noqa: S606 - pytest is what was asked for
+
+
+def _without_soak(words: list[str]) -> list[str]:
+    """The words for pytest, less what is marked `soak` unless they speak of it."""
+    for at, word in enumerate(words):
+        if word.startswith("-m"):
+            is_apart = word == "-m" and at + 1 < len(words)
+            asked = words[at + 1] if is_apart else word.removeprefix("-m").removeprefix("=")
+            if "soak" in asked or not asked:
+                return words
+            rest = words[at + 2 :] if is_apart else words[at + 1 :]
+            return [*words[:at], "-m", f"({asked}) and {UNLESS_ASKED}", *rest]
+    return ["-m", UNLESS_ASKED, *words]

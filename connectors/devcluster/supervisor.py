@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from connectors.devcluster.agent_store import kept_agent_id
-from connectors.devcluster.executor import descendants
+from connectors.devcluster.agent.executor import descendants
+from connectors.devcluster.agent.store import kept_agent_id
 from connectors.devcluster.node import (
     LIFELINE_VARIABLE,
     ClusterConfig,
@@ -39,7 +39,10 @@ READY_SECONDS = 30.0
 STOP_SECONDS = 4.0
 _PR_SET_CHILD_SUBREAPER = 36
 _VERBS = frozenset({"start", "kill", "pause", "resume"})
-_MODULES = {"master": "connectors.devcluster.master", "agent": "connectors.devcluster.agent"}
+_MODULES = {
+    "master": "connectors.devcluster.master.process",
+    "agent": "connectors.devcluster.agent.process",
+}
 
 
 class Supervisor:

@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 from typing import Final
 
-from connectors.devcluster.executor import descendants
+from connectors.devcluster.agent.executor import descendants
 from connectors.devcluster.node import ConfigError
 from connectors.devcluster.supervisor import ask
 from streams.errors import OperatorError

@@ -9,9 +9,7 @@ import itertools
 import json
 from typing import Any
 
-from connectors.devcluster.calls import parse_call
-from connectors.devcluster.master_state import MasterState
-from connectors.devcluster.model import (
+from connectors.devcluster.master.model import (
     EndLink,
     EndStream,
     Record,
@@ -21,7 +19,9 @@ from connectors.devcluster.model import (
     ToStream,
     invariant_errors,
 )
+from connectors.devcluster.master.state import MasterState
 from connectors.devcluster.resources import parse_attributes, parse_resources
+from connectors.devcluster.wire.calls import parse_call
 
 Json = dict[str, Any]
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.devcluster.agent_state import (
+from connectors.devcluster.agent.exits import Exit
+from connectors.devcluster.agent.state import (
     AgentState,
     Keep,
     KeepFramework,
@@ -20,9 +21,8 @@ from connectors.devcluster.agent_state import (
     ToExecutor,
     ToMaster,
 )
-from connectors.devcluster.agent_store import AgentStore
-from connectors.devcluster.exits import Exit
-from connectors.devcluster.updates import UpdateStream
+from connectors.devcluster.agent.store import AgentStore
+from connectors.devcluster.agent.updates import UpdateStream
 from tests.unit.devcluster.master_rig import uuid_of
 
 Json = dict[str, Any]

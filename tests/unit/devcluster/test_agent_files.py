@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
-from connectors.devcluster.agent_files import SandboxFiles
-from connectors.devcluster.agent_state import LocalTask, Phase
-from connectors.devcluster.agent_store import AgentStore
+from connectors.devcluster.agent.files import SandboxFiles
+from connectors.devcluster.agent.state import LocalTask, Phase
+from connectors.devcluster.agent.store import AgentStore
 
 Get = Callable[..., tuple[int, bytes]]
 

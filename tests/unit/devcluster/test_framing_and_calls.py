@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.devcluster.calls import CallError, parse_call
-from connectors.devcluster.recordio import Decoder, FramingError, encode
+from connectors.devcluster.wire.calls import CallError, parse_call
+from connectors.devcluster.wire.recordio import Decoder, FramingError, encode
 
 
 @given(st.lists(st.binary(max_size=50), max_size=6), st.integers(1, 7))

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from connectors.devcluster.model import Cluster, Settings
-from connectors.devcluster.reconcile import Verdict, verdict_on_unknown
+from connectors.devcluster.master.model import Cluster, Settings
+from connectors.devcluster.master.reconcile import Verdict, verdict_on_unknown
 from tests.unit.devcluster.master_rig import AWARE, AgentLink, Json, Rig, Scheduler, task_info
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import typer
 
-from connectors.devcluster.event_stream import BACKLOG_BYTES_MAX, EventStream
 from connectors.devcluster.journal import Journal, read_journal
 from connectors.devcluster.node import ClusterConfig, loopback_error
+from connectors.devcluster.wire.event_stream import BACKLOG_BYTES_MAX, EventStream
 from streams.cli.dev_cluster import parse_duration
 
 

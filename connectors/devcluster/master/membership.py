@@ -6,23 +6,21 @@ only the tasks of frameworks without checkpoint; everything else waits until the
 
 from dataclasses import dataclass
 
-from connectors.devcluster.allocator import allocate, rescind
-from connectors.devcluster.frameworks import forget_task
-from connectors.devcluster.model import (
+from connectors.devcluster.master.allocator import allocate, rescind
+from connectors.devcluster.master.frameworks import forget_task
+from connectors.devcluster.master.model import (
     UNREACHABLE_TASKS_MAX,
     Agent,
     Cluster,
     EndLink,
     Framework,
-    Json,
     Task,
     ToAgent,
     hold,
     release,
-    task_status,
-    unreachable_time,
 )
 from connectors.devcluster.resources import from_json, total
+from connectors.devcluster.words import Json, task_status, unreachable_time
 
 
 def register(cluster: Cluster, link_id: str, message: Json, now: float) -> None:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from connectors.devcluster.agent_state import AgentState, LocalTask, Phase
-from connectors.devcluster.agent_store import AgentStore
-from connectors.devcluster.model import VERSION
+from connectors.devcluster.agent.state import AgentState, LocalTask, Phase
+from connectors.devcluster.agent.store import AgentStore
+from connectors.devcluster.master.views import attributes_view
 from connectors.devcluster.resources import from_json
-from connectors.devcluster.views import attributes_view
+from connectors.devcluster.words import VERSION
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from starlette.types import Receive, Scope, Send
 
-from connectors.devcluster.recordio import encode
+from connectors.devcluster.wire.recordio import encode
 
 # A reader that lets this much pile up is as good as gone; its connection is ended.
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024

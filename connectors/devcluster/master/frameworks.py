@@ -6,24 +6,23 @@ burnt; its tasks are killed and it cannot come back. The default failover_timeou
 
 from ipaddress import IPv4Address
 
-from connectors.devcluster.allocator import allocate, forget_refusals, take_back
-from connectors.devcluster.framework_info import (
+from connectors.devcluster.master.allocator import allocate, forget_refusals, take_back
+from connectors.devcluster.master.framework_info import (
     change_error,
     framework_error,
     merged,
     update_error,
 )
-from connectors.devcluster.model import (
+from connectors.devcluster.master.model import (
     COMPLETED_FRAMEWORKS_MAX,
-    VERSION,
     Cluster,
     EndStream,
     Framework,
-    Json,
     Task,
     ToStream,
     release,
 )
+from connectors.devcluster.words import VERSION, Json
 
 
 def subscribe(cluster: Cluster, body: Json, stream_id: str, now: float) -> None:

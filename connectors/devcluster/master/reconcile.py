@@ -6,7 +6,8 @@ back to a new master, nobody can know, and so nothing is said.
 
 from dataclasses import dataclass
 
-from connectors.devcluster.model import Cluster, Framework, Json, task_status, unreachable_time
+from connectors.devcluster.master.model import Cluster, Framework
+from connectors.devcluster.words import Json, task_status, unreachable_time
 
 
 @dataclass(frozen=True)

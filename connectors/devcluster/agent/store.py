@@ -11,10 +11,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from connectors.devcluster.agent_state import LocalTask, Phase
-from connectors.devcluster.exits import Exit
+from connectors.devcluster.agent.exits import Exit
+from connectors.devcluster.agent.state import LocalTask, Phase
+from connectors.devcluster.agent.updates import UpdateStream
 from connectors.devcluster.node import log, write_atomically
-from connectors.devcluster.updates import UpdateStream
 
 Json = dict[str, Any]
 

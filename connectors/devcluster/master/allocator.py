@@ -6,19 +6,19 @@ and a refusal holds only while the agent has no more free than what was refused.
 
 from collections.abc import Iterable
 
-from connectors.devcluster.model import (
+from connectors.devcluster.master.model import (
     REFUSE_SECONDS_DEFAULT,
     REFUSE_SECONDS_MAX,
     Agent,
     Cluster,
     Framework,
-    Json,
     Offer,
     OfferFilter,
     hold,
     release,
 )
 from connectors.devcluster.resources import Resources, total
+from connectors.devcluster.words import Json
 
 
 def allocate(cluster: Cluster, now: float) -> None:

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from connectors.devcluster.agent_store import AgentStore
+from connectors.devcluster.agent.store import AgentStore
 
 # What Mesos reads at once when no length is given: 16 pages.
 READ_BYTES_MAX = 16 * 4096

@@ -6,9 +6,10 @@ The one thing to know: 202 means "addressed", never "done". Effects and refusals
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from connectors.devcluster import frameworks, offers
-from connectors.devcluster.model import TERMINAL, Cluster, Framework, Json
-from connectors.devcluster.reconcile import reconcile
+from connectors.devcluster.master import frameworks, offers
+from connectors.devcluster.master.model import Cluster, Framework
+from connectors.devcluster.master.reconcile import reconcile
+from connectors.devcluster.words import TERMINAL, Json
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ The one thing to know: every method takes ``now`` and leaves what is to be done 
 
 from collections.abc import Callable
 
-from connectors.devcluster import frameworks, membership, scheduler_calls
-from connectors.devcluster.allocator import allocate
-from connectors.devcluster.model import Cluster, Json, Output, Settings
-from connectors.devcluster.scheduler_calls import Answer
+from connectors.devcluster.master import frameworks, membership, scheduler_calls
+from connectors.devcluster.master.allocator import allocate
+from connectors.devcluster.master.model import Cluster, Output, Settings
+from connectors.devcluster.master.scheduler_calls import Answer
+from connectors.devcluster.words import Json
 
 
 class MasterState:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from connectors.devcluster.schema import ENUMS, MESSAGES
+from connectors.devcluster.wire.schema import ENUMS, MESSAGES
 
 Json = dict[str, Any]
 

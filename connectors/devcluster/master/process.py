@@ -18,16 +18,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from connectors.devcluster import operator_calls, views
-from connectors.devcluster.calls import CallError, parse_call
-from connectors.devcluster.event_stream import EventStream
 from connectors.devcluster.journal import Journal
-from connectors.devcluster.master_state import MasterState
-from connectors.devcluster.model import (
-    VERSION,
+from connectors.devcluster.master import operator_calls, views
+from connectors.devcluster.master.model import (
     EndLink,
     EndStream,
-    Json,
     Output,
     Record,
     SaveRegistry,
@@ -35,6 +30,8 @@ from connectors.devcluster.model import (
     ToAgent,
     ToStream,
 )
+from connectors.devcluster.master.scheduler_calls import Answer
+from connectors.devcluster.master.state import MasterState
 from connectors.devcluster.node import (
     TOKEN_HEADER,
     Clock,
@@ -46,7 +43,9 @@ from connectors.devcluster.node import (
     serve,
     write_atomically,
 )
-from connectors.devcluster.scheduler_calls import Answer
+from connectors.devcluster.wire.calls import CallError, parse_call
+from connectors.devcluster.wire.event_stream import EventStream
+from connectors.devcluster.words import VERSION, Json
 
 View = Callable[[Request], Json | None]
 

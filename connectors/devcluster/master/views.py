@@ -4,9 +4,15 @@ The one thing to know: names and shapes are Mesos', also where they are odd, bec
 them; what this cluster does not have is left out.
 """
 
-from connectors.devcluster.membership import allocated_of
-from connectors.devcluster.model import VERSION, Agent, Cluster, Framework, Json, Task
+from connectors.devcluster.master.membership import allocated_of
+from connectors.devcluster.master.model import (
+    Agent,
+    Cluster,
+    Framework,
+    Task,
+)
 from connectors.devcluster.resources import Resources, total
+from connectors.devcluster.words import VERSION, Json
 
 
 def task_view(task: Task) -> Json:

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from connectors.devcluster.master_state import MasterState
-from connectors.devcluster.model import VERSION
-from connectors.devcluster.scheduler_calls import Answer
+from connectors.devcluster.master.scheduler_calls import Answer
+from connectors.devcluster.master.state import MasterState
+from connectors.devcluster.words import VERSION
 
 Json = dict[str, Any]
 

@@ -4,19 +4,18 @@ The one thing to know: every offer named in an ACCEPT is used up by it, also whe
 invalid or launches nothing. What is not used is free again at once, and refused for a while.
 """
 
-from connectors.devcluster.allocator import refuse, take_back
-from connectors.devcluster.model import (
+from connectors.devcluster.master.allocator import refuse, take_back
+from connectors.devcluster.master.model import (
     TASKS_MAX,
     Cluster,
     Framework,
-    Json,
     Offer,
     Task,
     hold,
-    task_status,
 )
+from connectors.devcluster.master.validation import resources_error, task_error
 from connectors.devcluster.resources import NOTHING, from_json
-from connectors.devcluster.validation import resources_error, task_error
+from connectors.devcluster.words import Json, task_status
 
 
 def decline(cluster: Cluster, framework: Framework, body: Json, now: float) -> None:

@@ -8,13 +8,10 @@ change a ``Cluster`` and append to ``Cluster.out``; ``master.py`` carries the ou
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from connectors.devcluster.resources import NOTHING, Resources
+from connectors.devcluster.words import TERMINAL, Json
 
-Json = dict[str, Any]
-
-VERSION = "1.11.0"
 # The same numbers as Mesos' defaults.
 HEARTBEAT_SECONDS = 15.0
 ALLOCATION_SECONDS = 1.0
@@ -25,19 +22,6 @@ COMPLETED_TASKS_MAX = 1000
 UNREACHABLE_TASKS_MAX = 1000
 # Mesos has no such limit; this one keeps a run-away framework from filling the machine's memory.
 TASKS_MAX = 20_000
-
-TERMINAL = frozenset(
-    {
-        "TASK_DROPPED",
-        "TASK_ERROR",
-        "TASK_FAILED",
-        "TASK_FINISHED",
-        "TASK_GONE",
-        "TASK_GONE_BY_OPERATOR",
-        "TASK_KILLED",
-        "TASK_LOST",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -321,23 +305,6 @@ def release(framework: Framework | None, resources: Resources) -> None:
     if framework is not None:
         for name, amount in resources.scalars.items():
             framework.allocated[name] = framework.allocated.get(name, 0) - amount
-
-
-def task_status(
-    task_id: str, state: str, *, source: str, at: float, agent_id: str | None = None, **more: object
-) -> Json:
-    """A Mesos ``TaskStatus``; fields that are None are left out."""
-    status: Json = {"task_id": {"value": task_id}, "state": state, "source": source}
-    if agent_id is not None:
-        status["agent_id"] = {"value": agent_id}
-    status["timestamp"] = at
-    status.update((k, v) for k, v in more.items() if v is not None)
-    return status
-
-
-def unreachable_time(at: float) -> Json:
-    """The moment an agent was given up, as Mesos writes it."""
-    return {"nanoseconds": int(at * 1000) * 1_000_000}
 
 
 def invariant_errors(cluster: Cluster) -> list[str]:

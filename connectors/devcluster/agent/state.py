@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from connectors.devcluster.exits import Exit
-from connectors.devcluster.model import TERMINAL, task_status
-from connectors.devcluster.updates import UpdateStream
+from connectors.devcluster.agent.exits import Exit
+from connectors.devcluster.agent.updates import UpdateStream
+from connectors.devcluster.words import TERMINAL, task_status
 
 Json = dict[str, Any]
 Key = tuple[str, str]

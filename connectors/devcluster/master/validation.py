@@ -7,7 +7,7 @@ The one thing to know: a task that fails here was never started, and is answered
 from collections.abc import Container
 from typing import Any
 
-from connectors.devcluster.framework_info import id_error
+from connectors.devcluster.master.framework_info import id_error
 from connectors.devcluster.resources import ResourceError, Resources, from_json, to_milli
 
 Json = dict[str, Any]

@@ -23,9 +23,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from connectors.devcluster import executor as executor_program
-from connectors.devcluster.agent_files import SandboxFiles
-from connectors.devcluster.agent_state import (
+from connectors.devcluster.agent import executor as executor_program
+from connectors.devcluster.agent.files import SandboxFiles
+from connectors.devcluster.agent.state import (
     EXECUTOR_REREGISTRATION_SECONDS,
     AgentOutput,
     AgentState,
@@ -38,8 +38,8 @@ from connectors.devcluster.agent_state import (
     ToExecutor,
     ToMaster,
 )
-from connectors.devcluster.agent_store import AgentStore
-from connectors.devcluster.agent_view import agent_state_view
+from connectors.devcluster.agent.store import AgentStore
+from connectors.devcluster.agent.view import agent_state_view
 from connectors.devcluster.journal import Journal
 from connectors.devcluster.node import (
     LIFELINE_VARIABLE,
@@ -53,8 +53,8 @@ from connectors.devcluster.node import (
     main_arguments,
     serve,
 )
-from connectors.devcluster.recordio import Decoder, FramingError
 from connectors.devcluster.resources import parse_attributes, parse_resources
+from connectors.devcluster.wire.recordio import Decoder, FramingError
 
 Json = dict[str, Any]
 

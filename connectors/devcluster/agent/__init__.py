@@ -1,0 +1,1 @@
+"""The agent and its executors: the pure state, the process around it, and what outlives it."""

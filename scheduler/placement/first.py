@@ -2,10 +2,11 @@
 
 The one thing to know: a hard rule refuses a host and says what was missing; fitness, a whole
 number from 0 to 1,000, prefers the fullest host. Equal hosts are told apart by how full they are
-already, and only then by a digest of task and host, because random ties cost capacity.
+already, and only then by a digest of job and host, because random ties cost capacity.
 """
 
 from hashlib import blake2b
+from heapq import heapify, heappop, heapreplace
 from typing import Final
 
 import msgspec
@@ -116,23 +117,37 @@ def _candidates(state: State) -> list[Candidate]:
 
 
 def _place_job(job: Job, ready: list[TaskId], candidates: list[Candidate]) -> int:
-    """Place as many of the job's tasks as fit; how many that were."""
+    """Place as many of the job's tasks as fit; how many that were.
+
+    The job's tasks are alike, and a task changes only the host that it goes to: every host is
+    looked at once, and after each task the chosen one alone takes its new place among the others.
+    """
+    if not ready:
+        return 0
     need = job.spec.container.need
+    best_first = [
+        _standing(job, need, host, number)
+        for number, host in enumerate(candidates)
+        if not refused_by(job, need, host)
+    ]
+    heapify(best_first)
     placed = 0
-    for task_id in ready:
-        best: Candidate | None = None
-        best_key: tuple[int, int, bytes] = (-1, -1, b"")
-        for each in candidates:
-            if refused_by(job, need, each):
-                continue
-            key = (fitness(job, need, each), each.used_cpu_milli, _tie(task_id, each.host_id))
-            if key > best_key:
-                best, best_key = each, key
-        if best is None:
-            break  # The job's tasks are alike: where one does not fit, no other does.
-        _put(job, need, task_id, best)
+    while best_first and placed < len(ready):
+        *_, number = best_first[0]
+        host = candidates[number]
+        _put(job, need, ready[placed], host)
         placed += 1
+        if refused_by(job, need, host):
+            heappop(best_first)
+        else:
+            heapreplace(best_first, _standing(job, need, host, number))
     return placed
+
+
+def _standing(job: Job, need: Need, host: Candidate, number: int) -> tuple[int, int, bytes, int]:
+    """Where a host stands among the others for a task of this job; the least is the best."""
+    tie = _tie(job.job_id, host.host_id)
+    return (-fitness(job, need, host), -host.used_cpu_milli, tie, number)
 
 
 def refused_by(job: Job, need: Need, host: Candidate) -> tuple[str, str] | None:
@@ -166,8 +181,8 @@ def fitness(job: Job, need: Need, host: Candidate) -> int:
     return packed // 2 if is_taken else _SPREAD // 2 + packed // 2
 
 
-def _tie(task_id: TaskId, host_id: HostId) -> bytes:
-    return blake2b(f"{task_id}\0{host_id}".encode(), digest_size=8).digest()
+def _tie(job_id: JobId, host_id: HostId) -> bytes:
+    return blake2b(f"{job_id}\0{host_id}".encode(), digest_size=8).digest()
 
 
 def _put(job: Job, need: Need, task_id: TaskId, host: Candidate) -> None:

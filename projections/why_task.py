@@ -198,7 +198,7 @@ def _ended(view: CellView, history: TaskHistory, task: Task, state: Finished) ->
             if state.is_back
             else ("so it might still run; if it is heard of again, it is ended")
         )
-        yield f"It was given up without a word of Mesos, {heard}."
+        yield f"It was given up without a word of its end, {heard}."
     yield _afterwards(view, history, task, state)
 
 

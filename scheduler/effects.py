@@ -67,7 +67,8 @@ def effect_of(state: State, decision: Decision) -> Effect:
 
 def _task_to_run(state: State, launch: Launch) -> TaskToRun:
     task = state.tasks[launch.task_id]
-    container = state.jobs[task.job_id].spec.container
+    spec = state.jobs[task.job_id].spec
+    container = spec.container
     return TaskToRun(
         task_id=task.task_id,
         job_id=task.job_id,
@@ -83,8 +84,11 @@ def _task_to_run(state: State, launch: Launch) -> TaskToRun:
             ("flumina.cell", state.cell),
             ("flumina.job", task.job_id),
             ("flumina.index", str(task.index)),
+            *((("flumina.image", image),) if (image := container.full_image) else ()),
         ),
         kill_grace_ms=container.kill_grace_ms,
+        container=container,
+        application=spec.application_name,
     )
 
 

@@ -208,6 +208,14 @@ def _give_up(state: TaskState, given: Given) -> TaskState:
     )
 
 
+def _lose(state: TaskState, given: Given) -> TaskState:
+    """Lost by Mesos' word, which is not final: the host may come back with the task running."""
+    is_killed = isinstance(state, KillInitiated)
+    ended = _end_killed(state, given) if is_killed else _lost(state, given)
+    assert isinstance(ended, Finished)
+    return replace(ended, is_abandoned=True)
+
+
 def _alive_again(state: TaskState, given: Given) -> TaskState:
     assert isinstance(state, Finished)
     if not state.is_abandoned or state.is_back:
@@ -276,7 +284,7 @@ TABLE: Final[Mapping[Input, tuple[Step, Step, Step, Step, Step, Step, Step, Step
     Input.FAILED:           (keep,          keep,          _failed,        _failed,        _failed,        _failed,        _end_killed,       _settled),  # noqa: E501
     Input.KILLED:           (keep,          keep,          _killed,        _killed,        _killed,        _killed,        _end_killed,       _settled),  # noqa: E501
     Input.ERROR:            (keep,          keep,          _invalid,       _invalid,       _invalid,       _invalid,       _end_killed,       _settled),  # noqa: E501
-    Input.LOST:             (keep,          keep,          _lost,          _lost,          _lost,          _lost,          _end_killed,       _settled),  # noqa: E501
+    Input.LOST:             (keep,          keep,          _lose,          _lose,          _lose,          _lose,          _lose,             _away_again),  # noqa: E501
     Input.DROPPED:          (keep,          keep,          _lost,          _lost,          _lost,          _lost,          _end_killed,       _settled),  # noqa: E501
     Input.UNREACHABLE:      (keep,          keep,          _disconnect,    _disconnect,    _disconnect,    keep,           _kill_unreachable, _away_again),  # noqa: E501
     Input.GONE:             (keep,          keep,          _lost,          _lost,          _lost,          _lost,          _end_killed,       _settled),  # noqa: E501

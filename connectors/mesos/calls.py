@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from connectors.mesos.containers import described
 from connectors.mesos.reserved import Json, Part, Purse
 from connectors.mesos.settings import MesosSettings
 from scheduler.model.effects import (
@@ -23,8 +24,7 @@ from scheduler.model.effects import (
     Suppress,
     TaskToRun,
 )
-from scheduler.model.ids import HostId, OfferId
-from scheduler.model.mesos import StatusUpdate
+from scheduler.model.ids import HostId, OfferId, TaskId
 
 CAPABILITIES: Final = ("PARTITION_AWARE", "MULTI_ROLE", "TASK_KILLING_STATE")
 """PARTITION_AWARE: an unreachable host's tasks are not given up as lost. MULTI_ROLE: the way to
@@ -71,7 +71,7 @@ def call_of(effect: Effect, settings: MesosSettings, reserved: Iterable[Part] = 
     call: Json
     match effect:
         case AcceptOffers():
-            call = {"type": "ACCEPT", "accept": _accept(effect, settings.role, reserved)}
+            call = {"type": "ACCEPT", "accept": _accept(effect, settings, reserved)}
         case DeclineOffers():
             call = {
                 "type": "DECLINE",
@@ -102,16 +102,16 @@ def call_of(effect: Effect, settings: MesosSettings, reserved: Iterable[Part] = 
     return {**call, "framework_id": {"value": settings.framework_id}}
 
 
-def acknowledge_call(update: StatusUpdate, host_id: HostId, settings: MesosSettings) -> Json:
-    """The ACKNOWLEDGE of ``update``, which came from ``host_id``."""
-    assert update.uuid, "an update without uuid was made by the master and is not acknowledged"
+def acknowledge_call(task_id: TaskId, host_id: HostId, uuid: str, settings: MesosSettings) -> Json:
+    """The ACKNOWLEDGE of the update ``uuid`` of a task, which came from ``host_id``."""
+    assert uuid, "an update without uuid was made by the master and is not acknowledged"
     return {
         "type": "ACKNOWLEDGE",
         "framework_id": {"value": settings.framework_id},
         "acknowledge": {
             "agent_id": {"value": host_id},
-            "task_id": {"value": update.task_id},
-            "uuid": update.uuid,
+            "task_id": {"value": task_id},
+            "uuid": uuid,
         },
     }
 
@@ -134,12 +134,12 @@ def verdict(status: int, said: str) -> Verdict:
     return Verdict("unknown", detail, is_stream_over=True)
 
 
-def _accept(effect: AcceptOffers, role: str, reserved: Iterable[Part]) -> Json:
+def _accept(effect: AcceptOffers, settings: MesosSettings, reserved: Iterable[Part]) -> Json:
     """The body of an ACCEPT that launches the tasks."""
     assert effect.offer_ids, "an ACCEPT uses at least one offer"
     assert effect.tasks, "an ACCEPT without tasks declines; say so with DeclineOffers"
     purse = Purse(reserved)
-    infos = [_task_info(each, effect.host_id, role, purse) for each in effect.tasks]
+    infos = [_task_info(each, effect.host_id, settings, purse) for each in effect.tasks]
     return {
         "offer_ids": _offer_ids(effect.offer_ids),
         "operations": [{"type": "LAUNCH", "launch": {"task_infos": infos}}],
@@ -147,23 +147,15 @@ def _accept(effect: AcceptOffers, role: str, reserved: Iterable[Part]) -> Json:
     }
 
 
-def _task_info(task: TaskToRun, host_id: HostId, role: str, purse: Purse) -> Json:
+def _task_info(task: TaskToRun, host_id: HostId, settings: MesosSettings, purse: Purse) -> Json:
     """The TaskInfo of one task, run by Mesos' own command executor."""
     assert task.command, "a task without a command cannot be launched"
-    need = task.need
+    need, role = task.need, settings.role
     return {
         "name": task.task_id,
         "task_id": {"value": task.task_id},
         "agent_id": {"value": host_id},
-        "command": {
-            "shell": False,
-            "value": task.command[0],
-            # The whole argv: without a shell Mesos does not put the program in front.
-            "arguments": list(task.command),
-            "environment": {
-                "variables": [{"name": name, "value": value} for name, value in task.environment]
-            },
-        },
+        **described(task, settings.containerizer),
         "resources": [
             *purse.asked("cpus", need.cpu_milli, role),
             *purse.asked("mem", need.memory_mib, role),

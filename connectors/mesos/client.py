@@ -17,7 +17,7 @@ from connectors.mesos.session import NoStreamError, Session, open_session
 from connectors.mesos.settings import MesosSettings
 from scheduler.model.effects import AcceptOffers, Called, DeclineOffers, Effect
 from scheduler.model.ids import StreamId
-from scheduler.model.mesos import MesosRecord, StatusUpdate, StreamEnded
+from scheduler.model.mesos import MesosRecord, StatusUpdate, StreamEnded, Unrecognised
 
 _NO_STREAM: Final = StreamId("")
 
@@ -63,15 +63,16 @@ class MesosClient:
             session.forget_offers(effect.offer_ids)
         return called
 
-    async def acknowledge(self, update: StatusUpdate, stream_id: StreamId) -> Called:
+    async def acknowledge(self, update: StatusUpdate | Unrecognised, stream_id: StreamId) -> Called:
         """Tell Mesos that this update (with a uuid) is durable with us."""
         session = self._session
         if session is None or session.stream_id != stream_id:
             return _not_current(stream_id)
-        if update.host_id is None:
+        if update.host_id is None or update.task_id is None:
             detail = f"not sent: the update of {update.task_id} names no host to acknowledge to"
             return Called("refused", stream_id, detail)
-        return await session.call(acknowledge_call(update, update.host_id, self._settings))
+        call = acknowledge_call(update.task_id, update.host_id, update.uuid, self._settings)
+        return await session.acknowledge(call)
 
     async def close(self) -> None:
         """End the stream and every connection; the framework and its tasks go on."""

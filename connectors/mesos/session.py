@@ -5,10 +5,12 @@ the stream as well, because only a new stream keeps the old call from being carr
 the master refuses calls that name an older stream.
 
 Calls go out one after the other, each after the answer to the one before it, so that a KILL
-cannot overtake the ACCEPT it follows.
+cannot overtake the ACCEPT it follows. Acknowledgements have a connection of their own, where none
+waits for another: they are many, and the same however often they are sent.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
@@ -20,6 +22,7 @@ import structlog
 from yarl import URL
 
 from connectors.mesos.calls import Verdict, subscribe_call, verdict
+from connectors.mesos.pipeline import LaneBrokenError, Pipeline, open_pipeline
 from connectors.mesos.recordio import RecordIoError, RecordReader
 from connectors.mesos.reserved import Json, Part
 from connectors.mesos.settings import MesosSettings
@@ -37,6 +40,11 @@ KEEP_ALIVE_S: Final = 2.0
 """An idle connection is closed by us before any usual server closes it (uvicorn: 5 s): a call
 written into a closing connection has an unknown fate, and that would cost the stream."""
 
+FAULT_CHARACTERS_MAX: Final = 500
+"""Of what a network fault says of itself; it may quote the other side at length."""
+
+_STREAM_ID: Final = re.compile(r"[!-~]{1,256}")
+"""Mesos' own are uuids. Ours to echo in a header and to write into the log, so nothing odd."""
 _LOG: Final = structlog.get_logger("flumina.mesos")
 _NETWORK_FAULTS: Final = (aiohttp.ClientError, OSError, TimeoutError)
 
@@ -85,6 +93,7 @@ async def _subscribe(settings: MesosSettings, epoch: int, address: str) -> "Sess
         headers={"Accept": "application/json", "Accept-Encoding": "identity"},
     )
     session: Session | None = None
+    answer: aiohttp.ClientResponse | None = None
     try:
         async with asyncio.timeout(settings.timeouts.connect_s + settings.timeouts.answer_s):
             answer = await http.post(
@@ -93,8 +102,8 @@ async def _subscribe(settings: MesosSettings, epoch: int, address: str) -> "Sess
                 headers={"Content-Type": "application/json"},
                 allow_redirects=False,
             )
-            stream_id = answer.headers.get(STREAM_HEADER)
-            if answer.status != 200 or not stream_id:
+            stream_id = answer.headers.get(STREAM_HEADER, "")
+            if answer.status != 200 or not _STREAM_ID.fullmatch(stream_id):
                 return await _no_stream(answer)
     except _NETWORK_FAULTS as fault:
         raise NoStreamError(_reason(fault)) from fault
@@ -104,6 +113,8 @@ async def _subscribe(settings: MesosSettings, epoch: int, address: str) -> "Sess
         return session
     finally:
         if session is None:
+            if answer is not None:
+                answer.close()  # Its text may not have come to its end.
             await http.close()
 
 
@@ -111,11 +122,7 @@ async def _no_stream(answer: aiohttp.ClientResponse) -> _NextMaster:
     """The master that a redirect names; NoStreamError for any other answer."""
     location = answer.headers.get("Location", "")
     if answer.status in {301, 302, 307, 308} and location:
-        # Mesos writes "//host:port/path": the scheme is that of the question.
-        leader = answer.url.join(URL(location))
-        if leader.scheme != "http":
-            raise NoStreamError(f"sends us to {leader}; flumina speaks plain HTTP to Mesos as yet")
-        return _NextMaster(f"{leader.host_subcomponent}:{leader.port}")
+        return _leader(answer.url, location)
     if answer.status == 200:
         raise NoStreamError(f"answered 200 without {STREAM_HEADER}; is it a Mesos master?")
     said = (await answer.content.read(SAID_BYTES_MAX)).decode("utf-8", errors="replace").strip()
@@ -128,6 +135,21 @@ async def _no_stream(answer: aiohttp.ClientResponse) -> _NextMaster:
     raise NoStreamError(f"answered {answer.status}: {said or 'nothing more'}{hint}")
 
 
+def _leader(asked: URL, location: str) -> _NextMaster:
+    """The master that ``Location`` names; NoStreamError where it names none that we can ask."""
+    try:
+        # Mesos writes "//host:port/path": the scheme is that of the question.
+        leader = asked.join(URL(location))
+        host, port = leader.host_subcomponent, leader.port
+    except ValueError as fault:
+        raise NoStreamError(f"sends us to {location[:200]!a}, which is no address") from fault
+    if leader.scheme != "http":
+        raise NoStreamError(f"sends us to {leader}; flumina speaks plain HTTP to Mesos as yet")
+    if not host or not port:
+        raise NoStreamError(f"sends us to {location[:200]!a}, which is no address")
+    return _NextMaster(f"{host}:{port}")
+
+
 def _reason(fault: Exception) -> str:
     """A network fault as words; time-outs have none of their own."""
     if isinstance(fault, aiohttp.ClientConnectorError):
@@ -136,7 +158,9 @@ def _reason(fault: Exception) -> str:
         return "cannot be reached: no connection in time"
     if isinstance(fault, TimeoutError):
         return "did not answer in time"
-    return f"broke off: {type(fault).__name__}: {fault}"
+    # It may quote bytes that are no text, and the log takes nothing but text.
+    said = str(fault).encode("utf-8", errors="replace").decode()
+    return f"broke off: {type(fault).__name__}: {said[:FAULT_CHARACTERS_MAX]}"
 
 
 class Session:
@@ -154,6 +178,8 @@ class Session:
         self._settings = settings
         self._identity = identity
         self._turn = asyncio.Lock()
+        self._lane: Pipeline | None = None
+        self._lane_turn = asyncio.Lock()
         self._why: str | None = None
         self._reserved: dict[OfferId, tuple[Part, ...]] = {}
 
@@ -185,6 +211,8 @@ class Session:
     async def close(self) -> None:
         """Give back every connection; the stream is over."""
         self.end("closed by ourselves")
+        if self._lane is not None:
+            self._lane.close()
         await self._http.close()
 
     async def records(self) -> AsyncGenerator[MesosRecord, None]:
@@ -236,34 +264,95 @@ class Session:
                 self.end(f"a call of type {body['type']} ended it: {found.detail}")
             return self._called(found)
 
+    async def acknowledge(self, body: Json) -> Called:
+        """Send one acknowledgement, beside whatever else is under way.
+
+        It is sent a second time where the connection failed under it. One of unknown fate does not
+        end the stream: Mesos repeats the update, and that is acknowledged again.
+        """
+        payload = orjson.dumps(body)
+        said = Verdict("unknown", "")
+        for _ in range(2):
+            if self._why is not None:
+                return self._called(Verdict("refused", f"not sent: stream over ({self._why})"))
+            try:
+                lane = await self._open_lane()
+                answer = await lane.post(payload, self._settings.timeouts.answer_s)
+            except LaneBrokenError as fault:
+                said = Verdict("unknown", f"{self.master} {fault}")
+                continue
+            said = verdict(answer.status, answer.body.decode("utf-8", errors="replace"))
+            break
+        if said.is_stream_over:
+            self.end(f"an acknowledgement ended it: {said.detail}")
+        return self._called(said)
+
+    async def _open_lane(self) -> Pipeline:
+        """The connection of the acknowledgements, opened anew where it was closed."""
+        async with self._lane_turn:
+            if self._lane is None or not self._lane.is_open:
+                at = URL(f"http://{self.master}")
+                headers = {
+                    "Content-Type": "application/json",
+                    "Accept": "application/json",
+                    STREAM_HEADER: self.stream_id,
+                }
+                connect_s = self._settings.timeouts.connect_s
+                self._lane = await open_pipeline(
+                    at.host or "", at.port or 80, PATH, headers, connect_s
+                )
+            return self._lane
+
     async def _heard(self) -> AsyncGenerator[MesosRecord, None]:
         """The records of each event; raises for whatever ends the stream but an ERROR event."""
         reader = RecordReader()
         silence_s = self._settings.timeouts.answer_s
         is_open = False
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + silence_s
         while True:
-            for event in reader.feed(await self._piece(reader, silence_s)):
+            piece = await self._piece(reader, deadline_s, silence_s)
+            is_whole = False
+            for event in reader.feed(piece):
+                is_whole = True
                 said = heard(event, self._identity)
+                if not is_open:
+                    silence_s = self._opening_silence_s(said.records, event)
+                    is_open = True
+                elif any(isinstance(each, Subscribed) for each in said.records):
+                    # Nobody could tell which offers are still good.
+                    raise _StreamOverError("SUBSCRIBED came a second time on the same stream")
                 self._reserved.update(said.reserved)
                 for record in said.records:
-                    if isinstance(record, Subscribed):
-                        is_open = True
-                        missed_max = self._settings.timeouts.heartbeats_missed_max
-                        silence_s = missed_max * record.heartbeat_interval_ms / 1000
-                    elif not is_open and not isinstance(record, StreamEnded):
-                        raise _StreamOverError(f"the first event is not SUBSCRIBED: {event[:80]!r}")
-                    elif isinstance(record, OfferRescinded):
+                    if isinstance(record, OfferRescinded):
                         self._reserved.pop(record.offer_id, None)
                     yield record
+            if is_whole:  # Bytes alone are no sign of life: they may be dripping for ever.
+                deadline_s = loop.time() + silence_s
 
-    async def _piece(self, reader: RecordReader, silence_s: float) -> bytes:
+    def _opening_silence_s(self, records: tuple[MesosRecord, ...], event: bytes) -> float:
+        """How much silence the stream may hold that begins so; raises if it is not our stream."""
+        first = records[0] if records else None
+        if isinstance(first, StreamEnded):
+            return self._settings.timeouts.answer_s
+        if not isinstance(first, Subscribed):
+            raise _StreamOverError(f"the first event is not SUBSCRIBED: {event[:80]!r}")
+        if first.framework_id != self._settings.framework_id:
+            raise _StreamOverError(
+                f"the master calls us {first.framework_id[:128]!r}, but we are "
+                f"{self._settings.framework_id!r}: our calls would be another framework's"
+            )
+        return self._settings.timeouts.heartbeats_missed_max * first.heartbeat_interval_ms / 1000
+
+    async def _piece(self, reader: RecordReader, deadline_s: float, silence_s: float) -> bytes:
         """The next bytes of the stream, never none."""
         try:
-            async with asyncio.timeout(silence_s):
+            async with asyncio.timeout_at(deadline_s):
                 piece = await self._answer.content.readany()
         except TimeoutError:
+            what = "nothing" if reader.is_between_records else "no record to its end"
             raise _StreamOverError(
-                f"nothing was heard from {self.master} for {silence_s:g} s, not even heartbeats"
+                f"{what} was heard from {self.master} for {silence_s:g} s, not even heartbeats"
             ) from None
         if not piece:
             where = "" if reader.is_between_records else " in the middle of a record"

@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from connectors.mesos.containers import Containerizer
+
 DEFAULT_MASTER_PORT: Final = 5050
 WEEK_S: Final = 7 * 24 * 3600
 FAILOVER_TIMEOUT_S_MAX: Final = 10 * 365 * 24 * 3600
@@ -51,6 +53,8 @@ class MesosSettings(msgspec.Struct, frozen=True, kw_only=True):
     failover_timeout_s: float = WEEK_S
     user: str = "root"
     """The account that tasks run as, where the agents switch users."""
+    containerizer: Containerizer = "none"
+    """What runs images; `none` runs a job's command on the host, whatever image it names."""
     principal: str = ""
     hostname: str = ""
     webui_url: str = ""

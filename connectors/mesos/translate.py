@@ -5,6 +5,9 @@ this build does not know (an event's type, a task's state, a field of the wrong 
 ``Unrecognised`` with its text, so that it stands in the log and harms nobody.
 """
 
+import json
+import math
+from collections.abc import Iterator
 from typing import Final, get_args
 
 import msgspec
@@ -28,6 +31,11 @@ from scheduler.model.mesos import (
 
 RAW_BYTES_MAX: Final = 64 * 1024
 MESSAGE_CHARACTERS_MAX: Final = 4096
+WORD_CHARACTERS_MAX: Final = 8192
+"""Of any id or word of Mesos'. Together they stay below what a Kafka record may hold (1 MiB)."""
+NANOSECONDS_IN_MS: Final = 1_000_000
+OFFER_JSON_BYTES_MAX: Final = 512 * 1024
+"""Of one offer; attributes and port ranges of a real host come to some kilobytes."""
 OFFERS_JSON_BYTES_MAX: Final = 256 * 1024
 """Of the offers of one ``OffersReceived``; Mesos' JSON is longer than ours, and a Kafka record
 may be 1 MiB. The offers of 7,000 hosts come in one event of about 9 MB."""
@@ -77,7 +85,9 @@ def heard(raw: bytes, stream: StreamIdentity) -> Heard:
     if event.type == "OFFERS" and event.offers is not None:
         return _offers(event.offers.offers, stream)
     record = _single(event, stream)
-    return Heard((_unrecognised(raw, stream) if record is None else record,))
+    if record is None or not _is_bounded(record):
+        record = _unrecognised(raw, stream)
+    return Heard((record,))
 
 
 def _decoded(raw: bytes) -> wire.Event:
@@ -88,15 +98,37 @@ def _decoded(raw: bytes) -> wire.Event:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
         # Mesos copies a task's texts as they are, and a task may write what is no UTF-8.
-        mended = raw.decode("utf-8", errors="replace").encode()
-        if mended == raw:
-            raise MalformedRecordError(_malformed(raw, fault)) from fault
         try:
-            return wire.EVENTS.decode(mended)
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError as again:
-            raise MalformedRecordError(_malformed(raw, again)) from again
+            return wire.EVENTS.decode(_mended(raw))
+        except ValueError as again:
+            if isinstance(again, msgspec.ValidationError):
+                raise
+            raise MalformedRecordError(_malformed(raw, fault)) from again
+
+
+def _mended(raw: bytes) -> bytes:
+    """The record as strict JSON, where it is JSON by looser rules; ValueError where it is none.
+
+    What is no text becomes "?" or U+FFFD, NaN and Infinity become null: one strange value must not
+    cost the stream, for it would come again on the next one.
+    """
+    loose = json.loads(
+        raw.decode("utf-8", errors="replace"), parse_constant=_finite, parse_float=_finite
+    )
+    text = json.dumps(loose, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", errors="replace")
+
+
+def _finite(text: str) -> float | None:
+    """The number, or None where it is none or beyond what a float holds."""
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _is_bounded(record: MesosRecord) -> bool:
+    """Whether no word of the record is longer than a record should carry."""
+    words = (each for each in msgspec.structs.astuple(record) if isinstance(each, str))
+    return all(len(each) <= WORD_CHARACTERS_MAX for each in words)
 
 
 def _malformed(raw: bytes, fault: Exception) -> str:
@@ -188,12 +220,15 @@ def _offers(raws: list[msgspec.Raw], stream: StreamIdentity) -> Heard:
     batch_bytes = 0
     for raw in raws:
         size = len(bytes(raw))
+        if size > OFFER_JSON_BYTES_MAX:
+            records.append(_unrecognised(bytes(raw), stream))
+            continue
         if batch and batch_bytes + size > OFFERS_JSON_BYTES_MAX:
             records.append(OffersReceived(stream.stream_id, tuple(batch)))
             batch, batch_bytes = [], 0
         try:
-            offer, parts = _offer(wire.OFFERS.decode(raw))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            offer, parts = _offer(_decoded_offer(bytes(raw)))
+        except (ValueError, RecursionError):
             records.append(_unrecognised(bytes(raw), stream))
             continue
         batch.append(offer)
@@ -205,12 +240,37 @@ def _offers(raws: list[msgspec.Raw], stream: StreamIdentity) -> Heard:
     return Heard(tuple(records), tuple(reserved))
 
 
+def _decoded_offer(raw: bytes) -> wire.WireOffer:
+    """The offer; ValueError where it does not fit."""
+    try:
+        return wire.OFFERS.decode(raw)
+    except msgspec.ValidationError:
+        raise
+    except ValueError:
+        return wire.OFFERS.decode(_mended(raw))
+
+
 def _offer(offer: wire.WireOffer) -> tuple[Offer, tuple[Part, ...]]:
     """The offer in our words, and its reserved parts."""
     resources, parts = usable(offer.resources)
-    attributes = sorted((each.name, _attribute(each)) for each in offer.attributes or [])
+    named = [(each.name, _attribute(each)) for each in offer.attributes or []]
+    attributes = sorted([*named, *_told_by_master(offer)])
     facts = HostFacts(offer.hostname, _url(offer.url), tuple(attributes))
     return Offer(OfferId(offer.id.value), HostId(offer.agent_id.value), resources, facts), parts
+
+
+def _told_by_master(offer: wire.WireOffer) -> Iterator[tuple[str, str]]:
+    """What Mesos says of the host beside its attributes, named so that none of theirs is hidden."""
+    domain = offer.domain.fault_domain if offer.domain is not None else None
+    if domain is not None and domain.region is not None:
+        yield "mesos.region", domain.region.name
+    if domain is not None and domain.zone is not None:
+        yield "mesos.zone", domain.zone.name
+    if offer.unavailability is not None:
+        start, duration = offer.unavailability.start, offer.unavailability.duration
+        yield "mesos.unavailable_from_ms", str(start.nanoseconds // NANOSECONDS_IN_MS)
+        if duration is not None:
+            yield "mesos.unavailable_for_ms", str(duration.nanoseconds // NANOSECONDS_IN_MS)
 
 
 def _url(url: wire.Url | None) -> str:
@@ -237,8 +297,43 @@ def _attribute(attribute: wire.Attribute) -> str:
 
 
 def _unrecognised(raw: bytes, stream: StreamIdentity) -> Unrecognised:
-    """The record for what this build does not know."""
-    return Unrecognised(stream.stream_id, raw[:RAW_BYTES_MAX].decode("utf-8", errors="replace"))
+    """The record for what this build does not know; it names the task where it is an update."""
+    text = raw[:RAW_BYTES_MAX].decode("utf-8", errors="replace")
+    status = _status_within(raw)
+    task_id = _word(status, "task_id", "value")
+    if not task_id:
+        return Unrecognised(stream.stream_id, text)
+    host_id = _word(status, "agent_id", "value")
+    return Unrecognised(
+        stream.stream_id,
+        text,
+        TaskId(task_id),
+        HostId(host_id) if host_id else None,
+        state=_word(status, "state"),
+        uuid=_word(status, "uuid"),
+    )
+
+
+def _status_within(raw: bytes) -> object:
+    """The status in an UPDATE of any shape, or None."""
+    try:
+        event = json.loads(_mended(raw))
+    except (ValueError, RecursionError):
+        return None
+    return _at(event, "update", "status") if _at(event, "type") == "UPDATE" else None
+
+
+def _at(value: object, *path: str) -> object:
+    """What stands at a path of names, or None."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _word(value: object, *path: str) -> str:
+    """The text at a path of names, or empty where there is none of bearable length."""
+    found = _at(value, *path)
+    return found if isinstance(found, str) and len(found) <= WORD_CHARACTERS_MAX else ""
 
 
 def _cut(text: str) -> str:

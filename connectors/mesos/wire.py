@@ -97,6 +97,38 @@ class Resource(msgspec.Struct, frozen=True):
     provider_id: object = None
 
 
+class Nanoseconds(msgspec.Struct, frozen=True):
+    """A time or a duration."""
+
+    nanoseconds: Annotated[int, msgspec.Meta(ge=-_INT64_MAX, le=_INT64_MAX)] = 0
+
+
+class Unavailability(msgspec.Struct, frozen=True):
+    """When an operator will take the host away, and for how long (absent: for good)."""
+
+    start: Nanoseconds
+    duration: Nanoseconds | None = None
+
+
+class Named(msgspec.Struct, frozen=True):
+    """A region or a zone."""
+
+    name: str = ""
+
+
+class FaultDomain(msgspec.Struct, frozen=True):
+    """Where the host stands."""
+
+    region: Named | None = None
+    zone: Named | None = None
+
+
+class Domain(msgspec.Struct, frozen=True):
+    """What the host's agent was told of its place."""
+
+    fault_domain: FaultDomain | None = None
+
+
 class WireOffer(msgspec.Struct, frozen=True):
     """Resources of one host on offer."""
 
@@ -106,6 +138,8 @@ class WireOffer(msgspec.Struct, frozen=True):
     url: Url | None = None
     resources: list[Resource] = []
     attributes: list[Attribute] | None = None
+    unavailability: Unavailability | None = None
+    domain: Domain | None = None
 
 
 class IpAddress(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from scheduler.fold.mesos import (
     status_updated,
     stream_ended,
     subscribed,
+    unrecognised,
 )
 from scheduler.fold.time import change_policy
 from scheduler.model.address import Source
@@ -100,8 +101,10 @@ def _taken(  # noqa: C901, PLR0912 - one arm for each kind of body, and mypy pro
             pass  # It set the watermark, which is all it says.
         case RecordSkipped():
             fold.report(RequestAccepted(source=source, what=f"skip record {body.offset}"))
-        case HostFailed() | Unrecognised():
-            pass  # Facts for people; the tasks' own updates say what they mean for us.
+        case Unrecognised():
+            unrecognised(fold, body)
+        case HostFailed():
+            pass  # A fact for people; the tasks' own updates say what it means for us.
         case _:
             assert_never(body)
 

@@ -13,8 +13,8 @@ from scheduler.fold.offers import drop_offer, put_offer
 from scheduler.model.address import Source
 from scheduler.model.changes import CellPaged, OrphanGone, OrphanSeen
 from scheduler.model.inbound import OffersChanged, OrphanForgotten
-from scheduler.model.mesos import Offer, StatusUpdate, StreamEnded, Subscribed
-from scheduler.model.task import Finished, is_on_host
+from scheduler.model.mesos import Offer, StatusUpdate, StreamEnded, Subscribed, Unrecognised
+from scheduler.model.task import Finished, Task, is_on_host
 from scheduler.state import HeldOffer, Orphan
 from scheduler.task_table import Given, input_of
 
@@ -56,7 +56,7 @@ def ask_again(fold: Fold) -> None:
     state.stream.reconcile_asked_at_ms = 0
     state.stream.reconcile_attempts = 0
     for task_id, task in sorted(state.tasks.items()):
-        if is_on_host(task.state) or (isinstance(task.state, Finished) and task.state.is_abandoned):
+        if _is_asked_for(task):
             state.unanswered[task_id] = None
 
 
@@ -137,6 +137,29 @@ def status_updated(fold: Fold, body: StatusUpdate) -> None:
         observed_at_ms=body.observed_at_ms,
     )
     moved_task(fold, task.task_id, input_of(body.state), given, step=_step(body))
+
+
+def unrecognised(fold: Fold, body: Unrecognised) -> None:
+    """Page for a task's update that this build cannot read, and ask for the task again.
+
+    What it said may have been the task's end, and it is not said twice. Nothing is concluded from
+    it; an event that is no update is only kept.
+    """
+    if body.task_id is None:
+        return
+    state = fold.state
+    why = f"task {body.task_id}: {body.state or 'no state'} (see the record in topic mesos)"
+    fold.report(CellPaged(what="an update that this build cannot read", why=why))
+    task = state.tasks.get(body.task_id)
+    if task is not None and state.stream.stream_id is not None and _is_asked_for(task):
+        state.unanswered[body.task_id] = None
+
+
+def _is_asked_for(task: Task) -> bool:
+    """Whether the task may be on a host, so that Mesos has something to say of it."""
+    if isinstance(task.state, Finished):
+        return task.state.is_abandoned
+    return is_on_host(task.state)
 
 
 def _is_heard_late(fold: Fold, body: StatusUpdate) -> bool:

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from scheduler.model.ids import HostId, JobId, OfferId, ProposalId, StreamId, TaskId
+from scheduler.model.job import Container
 from scheduler.model.resources import Need
 
 
@@ -25,6 +26,10 @@ class TaskToRun(msgspec.Struct, frozen=True):
     environment: tuple[tuple[str, str], ...]
     labels: tuple[tuple[str, str], ...]
     kill_grace_ms: int
+    container: Container | None = None
+    """All that the job says of it, for connectors that run more than a command."""
+    application: str = ""
+    """The name under which others look for it."""
 
 
 class AcceptOffers(msgspec.Struct, frozen=True, tag=True):

@@ -59,7 +59,7 @@ class Container(Ours, frozen=True):
     """How many words of ``command`` came from the entry point."""
     environment: tuple[tuple[str, str], ...] = ()
     image: str = ""
-    """Recorded and shown; the hosts of this version run commands without an image."""
+    """Recorded and shown; whether hosts run it is a setting of the connector."""
     image_tag: str = ""
     image_digest: str = ""
     security_groups: tuple[str, ...] = ()
@@ -69,6 +69,13 @@ class Container(Ours, frozen=True):
     soft_constraints: tuple[Constraint, ...] = ()
     kill_grace_ms: int = 10_000
     security_attributes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def full_image(self) -> str:
+        """The image as a registry knows it: by digest where there is one, else by tag."""
+        if self.image_digest:
+            return f"{self.image}@{self.image_digest}"
+        return f"{self.image}:{self.image_tag}" if self.image else ""
 
 
 class JobSpec(Ours, frozen=True):

@@ -121,11 +121,19 @@ class StreamEnded(Ours, frozen=True):
 
 
 class Unrecognised(Ours, frozen=True):
-    """An event or an enum value that this build does not know, kept as it came."""
+    """An event or an enum value that this build does not know, kept as it came.
+
+    Where it is a task's update (of an unknown state, or with a field of another kind), the task is
+    named: the cell asks for it again, and Mesos holds back its later updates until we acknowledge.
+    """
 
     stream_id: StreamId
     raw: str
     """The event's JSON, cut at 64 KiB."""
+    task_id: TaskId | None = None
+    host_id: HostId | None = None
+    state: str = ""
+    uuid: str = ""
 
 
 MesosRecord = (

@@ -70,7 +70,7 @@ PUBLISHED: Final[Mapping[str, Mapping[int, str]]] = {
     "TaskKillAsked": {1: "10f3d34d22a20c661a8778eb46ec33bc"},
     "Tick": {1: "d8b4159c2f8f7597ec1a76d1e4c79f6f"},
     "TimeGapped": {1: "55592a837d06ab7726e81d8aafb77255"},
-    "Unrecognised": {1: "62485fd3278e08135e283fd7f93c444b"},
+    "Unrecognised": {1: "3d34f8c13af2eb8d1d5d7a38ef09f89d"},
 }
 """Name, version, hash."""
 

@@ -23,6 +23,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from connectors.mesos.client import MesosClient
+from connectors.mesos.containers import Containerizer
 from connectors.mesos.settings import MesosSettings
 from connectors.ports import ClusterManager
 from scheduler.machine import FOLD_VERSION
@@ -61,6 +62,7 @@ class CellOptions(msgspec.Struct, frozen=True):
     policy: Policy = Policy()
     """What a new cell begins with; a cell that exists has its own in its log."""
     failover_timeout_s: float = 604_800
+    containerizer: Containerizer = "none"
     build: str = ""
 
 
@@ -208,6 +210,7 @@ class CellProcess:
                 framework_id=framework_id,
                 framework_name=f"flumina-{options.cell}",
                 failover_timeout_s=options.failover_timeout_s,
+                containerizer=options.containerizer,
             )
         )
 
@@ -266,5 +269,6 @@ def options_of(settings: Settings) -> CellOptions:
         topic_prefix=settings.topic_prefix,
         cell=CellName(settings.cell),
         failover_timeout_s=settings.failover_timeout_s,
+        containerizer=settings.containerizer,
         build=version("flumina"),
     )

@@ -14,16 +14,23 @@ from aiokafka.structs import RecordMetadata
 
 from connectors.ports import ClusterManager
 from scheduler.model.codec import encode_mesos
-from scheduler.model.mesos import MesosRecord, StatusUpdate, StreamEnded, Subscribed
+from scheduler.model.mesos import (
+    MesosRecord,
+    StatusUpdate,
+    StreamEnded,
+    Subscribed,
+    Unrecognised,
+)
+from streams.cell.backoff import Backoff
 from streams.cell.lead import Lead
 from streams.cell.points import reached
+from streams.clock import elapsed_s
 
 logger = structlog.get_logger(__name__)
 
 IN_FLIGHT_MAX = 1_000
-RETRY_S_MIN = 0.2
-RETRY_S_MAX = 15.0
-"""Mesos' own documentation caps the back-off of a re-subscription at about 15 s."""
+TOGETHER_MAX = 64
+"""Acknowledgements of one round trip; more would only fill the master's buffers."""
 
 
 class MesosFeed:
@@ -53,22 +60,22 @@ class MesosFeed:
             group.create_task(self._keep_subscribed())
 
     async def _keep_subscribed(self) -> None:
-        wait_s = RETRY_S_MIN
+        backoff = Backoff()
         while True:
             self._lead.check()
-            ended = None
+            ended, opened_at_s = None, None
             async for record in self._records():
                 await self._write(record)
                 if isinstance(record, Subscribed):
-                    wait_s = RETRY_S_MIN
+                    opened_at_s = elapsed_s()
                 elif isinstance(record, StreamEnded):
                     ended = record
             if ended is not None and ended.is_fatal:
                 why = ended.why
                 logger.critical("the framework id is burnt; the cell stops", page=True, why=why)
                 return
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, RETRY_S_MAX)
+            held_s = 0.0 if opened_at_s is None else elapsed_s() - opened_at_s
+            await asyncio.sleep(backoff.wait_s(held_s))
 
     def _records(self) -> AsyncIterator[MesosRecord]:
         return self._manager.subscribe(self._lead.epoch)
@@ -82,9 +89,25 @@ class MesosFeed:
     async def _acknowledge_written(self) -> None:
         """Wait for each record in order; a record that could not be written ends the leader."""
         while True:
-            record, written = await self._written.get()
-            await written
-            if isinstance(record, StatusUpdate) and record.uuid:
-                reached("update-written", record)
-                self._lead.check()
-                await self._manager.acknowledge(record, record.stream_id)
+            durable = [await self._durable()]
+            # What became durable meanwhile is acknowledged with it, in one round trip.
+            while len(durable) < TOGETHER_MAX and not self._written.empty():
+                durable.append(await self._durable())
+            # An update that we cannot read as well: Mesos holds back all that follows it.
+            updates = [
+                each
+                for each in durable
+                if isinstance(each, StatusUpdate | Unrecognised) and each.uuid
+            ]
+            for each in updates:
+                reached("update-written", each)
+            self._lead.check()
+            await asyncio.gather(
+                *(self._manager.acknowledge(each, each.stream_id) for each in updates)
+            )
+
+    async def _durable(self) -> MesosRecord:
+        """The next record, once it is on all in-sync replicas."""
+        record, written = await self._written.get()
+        await written
+        return record

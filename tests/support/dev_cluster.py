@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from connectors.devcluster import supervisor
+from connectors.devcluster import control, supervisor
 from connectors.devcluster.node import ClusterConfig, ConfigError
 
 
@@ -64,9 +64,9 @@ class DevCluster:
         self._process.stdout.close()
         self._process = None
 
-    def kill(self, node: str) -> None:
-        """End a node with kill -9."""
-        self._ask("kill", node)
+    def kill(self, node: str, *, host: bool = False) -> None:
+        """End a node with kill -9; with ``host`` everything that an agent runs, too."""
+        self._ask("kill", node, host=host)
 
     def start_node(self, node: str) -> None:
         """Start a node that was killed; it is not ready yet when this returns."""
@@ -80,12 +80,20 @@ class DevCluster:
         """Let a paused node go on."""
         self._ask("resume", node)
 
+    def partition(self, a: str, b: str, *, one_way: bool = False) -> None:
+        """Cut the network between two parts, or only from the first to the second."""
+        self._ask("partition", a=a, b=b, one_way=one_way)
+
+    def heal(self, a: str | None = None, b: str | None = None) -> None:
+        """End the cut between two parts, or every cut."""
+        self._ask("heal", a=a, b=b)
+
     def status(self) -> dict[str, Any]:
         """Which nodes run."""
-        return self._ask("status", None)
+        return self._ask("status")
 
-    def _ask(self, verb: str, node: str | None) -> dict[str, Any]:
-        answer = supervisor.ask(self.config.root, verb, node)
+    def _ask(self, verb: str, node: str | None = None, **options: object) -> dict[str, Any]:
+        answer = control.ask(self.config.root, verb, node, **options)
         if not answer["ok"]:
             raise ConfigError(answer["error"])
         return answer

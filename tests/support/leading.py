@@ -11,7 +11,7 @@ from scheduler.model.codec import RECORD_VERSION, encode_record
 from scheduler.model.effects import Called, Effect
 from scheduler.model.events import CellEvent, CellRecord
 from scheduler.model.ids import StreamId
-from scheduler.model.mesos import MesosRecord, StatusUpdate
+from scheduler.model.mesos import MesosRecord, StatusUpdate, Unrecognised
 from streams.cell.follower import BareFold, Follower, LogRecord
 from streams.cell.lead import Lead
 from tests.support.cell import CellInMemory
@@ -55,7 +55,7 @@ class WitnessManager:
 
     def __init__(self) -> None:
         self.calls: list[tuple[Effect, StreamId]] = []
-        self.acknowledged: list[StatusUpdate] = []
+        self.acknowledged: list[StatusUpdate | Unrecognised] = []
 
     async def subscribe(self, epoch: int) -> AsyncIterator[MesosRecord]:
         """No records: the test writes them into the log itself."""
@@ -69,7 +69,7 @@ class WitnessManager:
         self.calls.append((effect, stream_id))
         return Called("sent", stream_id)
 
-    async def acknowledge(self, update: StatusUpdate, stream_id: StreamId) -> Called:
+    async def acknowledge(self, update: StatusUpdate | Unrecognised, stream_id: StreamId) -> Called:
         """Note the acknowledgement."""
         self.acknowledged.append(update)
         return Called("sent", stream_id)

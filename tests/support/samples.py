@@ -127,7 +127,14 @@ MESOS: Final[tuple[MesosRecord | PartitionBegan, ...]] = (
     ),
     mesos.HostFailed(stream_id=STREAM, host_id=HOST, executor_id="e", status=1_792),
     mesos.StreamEnded(stream_id=STREAM, why="Framework failed over", is_fatal=True),
-    mesos.Unrecognised(stream_id=STREAM, raw='{"type":"NEW"}'),
+    mesos.Unrecognised(
+        stream_id=STREAM,
+        raw='{"type":"NEW"}',
+        task_id=TASK,
+        host_id=HOST,
+        state="TASK_NEW",
+        uuid="dGhlIHV1aWQgaXMgaGVyZQ==",
+    ),
 )
 
 INBOUND: Final[tuple[InboundBody, ...]] = (

@@ -1,13 +1,19 @@
 """The ``container`` of a descriptor: resources, command, environment, image, constraints.
 
-The one thing to know: a task here is a command on a host. The image is recorded and shown, so at
-least one word of entry point or command must say what to run.
+The one thing to know: whether hosts run images is a setting of the connector, and without it a
+task is a command on a host. So at least one word of entry point or command must say what to run.
 """
 
 import re
 from typing import Final
 
 from scheduler.model.job import Constraint, Container
+from scheduler.model.profile import (
+    SHM_ATTRIBUTE,
+    SHM_MIB_DEFAULT,
+    ProfileError,
+    profile_of,
+)
 from scheduler.model.reading.checks import name_check, pattern_check, process_check, words_check
 from scheduler.model.reading.faults import nearest_name, shown
 from scheduler.model.reading.fields import Fields
@@ -43,7 +49,11 @@ _SECONDS: Final = re.compile("[0-9]{1,5}")
 
 def read_container(fields: Fields) -> Container:
     """The container that ``fields`` describe."""
-    need = _need(fields.inner("resources"))
+    resources = fields.inner("resources")
+    shm_mib = resources.whole(
+        "shmSizeMB", 1, limits.MEMORY_MIB_MAX, default=SHM_MIB_DEFAULT, unit=" MiB"
+    )
+    need = _need(resources)
     entry_point = fields.texts("entryPoint", _WORD, limits.WORDS_MAX, limits.ENTRY_POINT_BYTES_MAX)
     words = fields.texts("command", _WORD, limits.WORDS_MAX, limits.COMMAND_BYTES_MAX)
     command = (*entry_point, *words)
@@ -72,6 +82,7 @@ def read_container(fields: Fields) -> Container:
         text = f"names {name}, which hardConstraints name too"
         fields.fault("softConstraints", text, "keep it in one of them")
     attributes, kill_grace_ms = _kill_grace(fields, read_attributes(fields))
+    attributes = _profile(fields, attributes, shm_mib, need)
     fields.refuse_known(names.CONTAINER_FIELDS_OF_TITUS_ONLY)
     fields.close()
     return Container(
@@ -102,6 +113,29 @@ def read_attributes(fields: Fields) -> Pairs:
         bytes_max=limits.ATTRIBUTES_BYTES_MAX,
     )
     return tuple(pair for pair in found if not pair[0].startswith(names.STRIPPED_ATTRIBUTES))
+
+
+def _profile(fields: Fields, attributes: Pairs, shm_mib: int, need: Need) -> Pairs:
+    """The attributes with the size of ``/dev/shm`` among them where it is not the usual one.
+
+    Each attribute by which a profile is made must be readable; nobody looks again before a launch.
+    """
+    try:
+        profile = profile_of(attributes)
+    except ProfileError as error:
+        hint = f"{str(error)[:1].lower()}{str(error)[1:]}"
+        fields.fault_below("attributes", error.name, "cannot be read", hint)
+        return attributes
+    given = dict(attributes)
+    if SHM_ATTRIBUTE in given:
+        shm_mib = profile.shm_mib
+    if need.memory_mib < shm_mib != SHM_MIB_DEFAULT:
+        text = f"is {shm_mib} MiB, more than the memory of {need.memory_mib} MiB"
+        fields.fault_below("resources", "shmSizeMB", text, "it is part of the memory")
+    given.pop(SHM_ATTRIBUTE, None)
+    if shm_mib != SHM_MIB_DEFAULT:
+        given[SHM_ATTRIBUTE] = str(shm_mib)
+    return tuple(sorted(given.items()))
 
 
 def _need(fields: Fields) -> Need:

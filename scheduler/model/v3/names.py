@@ -33,7 +33,7 @@ JOB_FIELDS_OF_TITUS_ONLY: Final = (
     "platformSidecars",
 )
 CONTAINER_FIELDS_OF_TITUS_ONLY: Final = ("volumeMounts",)
-RESOURCES_OF_TITUS_ONLY: Final = ("gpu", "shmSizeMB", "efsMounts", "signedAddressAllocations")
+RESOURCES_OF_TITUS_ONLY: Final = ("gpu", "efsMounts", "signedAddressAllocations")
 SERVICE_FIELDS_OF_TITUS_ONLY: Final = ("migrationPolicy", "serviceJobProcesses")
 
 STRIPPED_ATTRIBUTES: Final = ("titus.sanitization.", "titus.runtimePrediction.")

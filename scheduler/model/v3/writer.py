@@ -9,6 +9,7 @@ given, or the same submission sent again after an upgrade is taken for another o
 from typing import Any
 
 from scheduler.model.job import Batch, Container, JobSpec, RetryPolicy
+from scheduler.model.profile import SHM_ATTRIBUTE
 from scheduler.model.v3 import limits, names
 
 Json = dict[str, Any]
@@ -53,6 +54,7 @@ def _container(container: Container) -> Json:
     attributes = dict(container.attributes)
     if container.kill_grace_ms != limits.KILL_GRACE_SECONDS_DEFAULT * 1000:
         attributes[names.KILL_GRACE_ATTRIBUTE] = str(container.kill_grace_ms // 1000)
+    shm = attributes.pop(SHM_ATTRIBUTE, None)
     whole, rest = divmod(need.cpu_milli, 1000)
     written: Json = {
         "resources": {
@@ -69,6 +71,8 @@ def _container(container: Container) -> Json:
         "softConstraints": {"constraints": dict.fromkeys(container.soft_constraints, "true")},
         "hardConstraints": {"constraints": dict.fromkeys(container.hard_constraints, "true")},
     }
+    if shm is not None:
+        written["resources"]["shmSizeMB"] = int(shm)
     if container.image:
         given = {"tag": container.image_tag, "digest": container.image_digest}
         written["image"] = {"name": container.image, **{k: v for k, v in given.items() if v}}

@@ -111,6 +111,7 @@ OUTCOMES: Final[dict[str, TaskState]] = {
     "ended as asked, in Mesos' words": ended("killed", "word"),
     "given up: lost": ended("lost", is_abandoned=True),
     "given up: as asked": ended("scaledDown", is_abandoned=True),
+    "lost as asked": ended("scaledDown", "less", is_abandoned=True),
     "settled": Finished(since_ms=THEN, reason="lost", place=HERE),
     "back": Finished(since_ms=THEN, reason="lost", place=HERE, is_abandoned=True, is_back=True),
     "away": Finished(since_ms=THEN, reason="lost", place=HERE, is_abandoned=True),
@@ -179,7 +180,7 @@ Launched       | TASK_FINISHED         | ended: normal
 Launched       | TASK_FAILED           | ended: failed
 Launched       | TASK_KILLED           | ended: killed
 Launched       | TASK_ERROR            | ended: invalid
-Launched       | TASK_LOST             | ended: lost
+Launched       | TASK_LOST             | given up: lost
 Launched       | TASK_DROPPED          | ended: lost
 Launched       | TASK_UNREACHABLE      | disconnected
 Launched       | TASK_GONE             | ended: lost
@@ -202,7 +203,7 @@ StartInitiated | TASK_FINISHED         | ended: normal
 StartInitiated | TASK_FAILED           | ended: failed
 StartInitiated | TASK_KILLED           | ended: killed
 StartInitiated | TASK_ERROR            | ended: invalid
-StartInitiated | TASK_LOST             | ended: lost
+StartInitiated | TASK_LOST             | given up: lost
 StartInitiated | TASK_DROPPED          | ended: lost
 StartInitiated | TASK_UNREACHABLE      | disconnected
 StartInitiated | TASK_GONE             | ended: lost
@@ -225,7 +226,7 @@ Started        | TASK_FINISHED         | ended: normal
 Started        | TASK_FAILED           | ended: failed
 Started        | TASK_KILLED           | ended: killed
 Started        | TASK_ERROR            | ended: invalid
-Started        | TASK_LOST             | ended: lost
+Started        | TASK_LOST             | given up: lost
 Started        | TASK_DROPPED          | ended: lost
 Started        | TASK_UNREACHABLE      | disconnected, was started
 Started        | TASK_GONE             | ended: lost
@@ -248,7 +249,7 @@ Disconnected   | TASK_FINISHED         | ended: normal
 Disconnected   | TASK_FAILED           | ended: failed
 Disconnected   | TASK_KILLED           | ended: killed
 Disconnected   | TASK_ERROR            | ended: invalid
-Disconnected   | TASK_LOST             | ended: lost
+Disconnected   | TASK_LOST             | given up: lost
 Disconnected   | TASK_DROPPED          | ended: lost
 Disconnected   | TASK_UNREACHABLE      | same
 Disconnected   | TASK_GONE             | ended: lost
@@ -271,7 +272,7 @@ KillInitiated  | TASK_FINISHED         | ended as asked
 KillInitiated  | TASK_FAILED           | ended as asked
 KillInitiated  | TASK_KILLED           | ended as asked
 KillInitiated  | TASK_ERROR            | ended as asked
-KillInitiated  | TASK_LOST             | ended as asked
+KillInitiated  | TASK_LOST             | lost as asked
 KillInitiated  | TASK_DROPPED          | ended as asked
 KillInitiated  | TASK_UNREACHABLE      | killing, out of reach from now
 KillInitiated  | TASK_GONE             | ended as asked
@@ -338,13 +339,14 @@ Finished, abandoned          | TASK_FINISHED         | settled
 Finished, abandoned          | TASK_FAILED           | settled
 Finished, abandoned          | TASK_KILLED           | settled
 Finished, abandoned          | TASK_ERROR            | settled
-Finished, abandoned          | TASK_LOST             | settled
+Finished, abandoned          | TASK_LOST             | same
 Finished, abandoned          | TASK_DROPPED          | settled
 Finished, abandoned          | TASK_GONE             | settled
 Finished, abandoned          | TASK_GONE_BY_OPERATOR | settled
 Finished, back               | TASK_RUNNING          | same
 Finished, back               | TASK_UNREACHABLE      | away
 Finished, back               | TASK_UNKNOWN          | away
+Finished, back               | TASK_LOST             | away
 Finished, back               | TASK_KILLED           | settled
 Finished, back               | TASK_GONE             | settled
 """

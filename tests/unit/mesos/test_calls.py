@@ -30,8 +30,7 @@ from scheduler.model.effects import (
     Suppress,
     TaskToRun,
 )
-from scheduler.model.ids import HostId, JobId, OfferId, ProposalId, StreamId, TaskId
-from scheduler.model.mesos import StatusUpdate
+from scheduler.model.ids import HostId, JobId, OfferId, ProposalId, TaskId
 from scheduler.model.resources import Need, PortRange
 
 SETTINGS = MesosSettings(masters=("m:5050",), framework_id="cell-1", role="flumina")
@@ -178,8 +177,7 @@ def test_an_effect_becomes_a_call(effect: Effect, call: dict[str, object]) -> No
 
 
 def test_an_acknowledgement() -> None:
-    update = StatusUpdate(StreamId("s"), T, "TASK_RUNNING", H, uuid="AAAA")
-    assert acknowledge_call(update, H, SETTINGS) == {
+    assert acknowledge_call(T, H, "AAAA", SETTINGS) == {
         "type": "ACKNOWLEDGE",
         "framework_id": {"value": "cell-1"},
         "acknowledge": {"agent_id": {"value": H}, "task_id": {"value": T}, "uuid": "AAAA"},

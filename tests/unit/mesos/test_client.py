@@ -20,7 +20,16 @@ from scheduler.model.mesos import (
     StreamEnded,
     Subscribed,
 )
-from tests.unit.mesos.open_client import (
+from tests.support.mesos_endpoint import (
+    Exchange,
+    Handler,
+    ScriptedMaster,
+    accepted,
+    framed,
+    scripted_master,
+    subscribed,
+)
+from tests.support.mesos_stream import (
     FAILED_OVER,
     REMOVED,
     RESCIND,
@@ -34,15 +43,6 @@ from tests.unit.mesos.open_client import (
     everything,
     mute,
     run,
-)
-from tests.unit.mesos.scripted import (
-    Exchange,
-    Handler,
-    ScriptedMaster,
-    accepted,
-    framed,
-    scripted_master,
-    subscribed,
 )
 
 

@@ -23,7 +23,13 @@ from scheduler.model.mesos import (
     StatusUpdate,
 )
 from scheduler.model.resources import Need
-from tests.unit.mesos.open_client import (
+from tests.support.mesos_endpoint import (
+    Exchange,
+    Handler,
+    opened,
+    scripted_master,
+)
+from tests.support.mesos_stream import (
     S1,
     H,
     Opened,
@@ -33,12 +39,6 @@ from tests.unit.mesos.open_client import (
     eventually,
     mute,
     run,
-)
-from tests.unit.mesos.scripted import (
-    Exchange,
-    Handler,
-    opened,
-    scripted_master,
 )
 
 

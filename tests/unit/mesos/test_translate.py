@@ -224,6 +224,44 @@ def test_reserved_resources_are_summed_and_attributes_of_each_type_are_texts() -
     ]
 
 
+@pytest.mark.parametrize(
+    ("told", "attributes"),
+    [
+        ({}, ()),
+        ({"domain": {}, "unavailability": None}, ()),
+        (
+            {"domain": {"fault_domain": {"region": {"name": "eu"}, "zone": {"name": "a"}}}},
+            (("mesos.region", "eu"), ("mesos.zone", "a")),
+        ),
+        (
+            {"unavailability": {"start": {"nanoseconds": 1_700_000_000_000_000_000}}},
+            (("mesos.unavailable_from_ms", "1700000000000"),),
+        ),
+        (
+            {
+                "unavailability": {
+                    "start": {"nanoseconds": 5_999_999},
+                    "duration": {"nanoseconds": 3_600_000_000_000},
+                },
+                "attributes": [{"name": "mesos.zone", "text": {"value": "their own"}}],
+            },
+            (
+                ("mesos.unavailable_for_ms", "3600000"),
+                ("mesos.unavailable_from_ms", "5"),
+                ("mesos.zone", "their own"),
+            ),
+        ),
+    ],
+)
+def test_what_the_master_tells_of_a_host_stands_beside_its_attributes(
+    told: dict[str, object], attributes: tuple[tuple[str, str], ...]
+) -> None:
+    offer = {"id": {"value": "o"}, "agent_id": {"value": "h"}, "hostname": "n"} | told
+    record = the_record({"type": "OFFERS", "offers": {"offers": [offer]}})
+    assert isinstance(record, OffersReceived)
+    assert record.offers[0].facts == HostFacts("n", "", attributes)
+
+
 def test_persistent_volumes_are_no_free_disk() -> None:
     said = heard(json.dumps(recorded("offers_reserved_dynamic")).encode(), STREAM)
     (record,) = said.records
@@ -262,7 +300,6 @@ def test_only_a_removed_framework_is_fatal() -> None:
         {},
         {"type": 7},
         {"type": "UPDATE"},
-        {"type": "UPDATE", "update": {"status": {"task_id": {"value": "t"}, "state": "TASK_NEW"}}},
         {"type": "UPDATE", "update": {"status": {"state": "TASK_RUNNING"}}},
         {"type": "UPDATE", "update": {"status": {"task_id": {"value": 5}, "state": "TASK_LOST"}}},
         {"type": "UPDATE", "update": {"status": {"task_id": {}, "state": "TASK_LOST"}}},

@@ -12,7 +12,7 @@ from scheduler.model.mesos import (
     StreamEnded,
     Subscribed,
 )
-from tests.unit.mesos.scripted import (
+from tests.support.mesos_endpoint import (
     Exchange,
     Handler,
     ScriptedMaster,

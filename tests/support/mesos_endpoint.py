@@ -2,10 +2,15 @@
 
 The one thing to know: it knows nothing of Mesos. Each test gives it the answers; whether a real
 master answers so is shown by the contract tests, which run the same client against one.
+
+`scripted_master` reads requests and hands each to a handler; `raw_endpoint` does not even speak
+HTTP. Nothing here sleeps: handlers wait for events, and the time of each request is the server's.
 """
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +29,8 @@ class Request:
     path: str
     headers: dict[str, str]
     body: Any
+    at_s: float
+    """When it had come, by the endpoint's clock."""
 
 
 @dataclass
@@ -31,6 +38,7 @@ class Exchange:
     """One request and the way to answer it."""
 
     request: Request
+    reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
     async def answer(self, status: int, said: str = "", **headers: str) -> None:
@@ -59,13 +67,27 @@ class Exchange:
         self.writer.write(b"0\r\n\r\n")
         await self.writer.drain()
 
+    async def raw(self, data: bytes) -> None:
+        """Send bytes as they are, outside of any chunk."""
+        self.writer.write(data)
+        await self.writer.drain()
+
     def drop(self) -> None:
         """Break the connection off."""
         self.writer.close()
 
+    def reset(self) -> None:
+        """Break the connection off with a reset, so that what was not read yet is lost."""
+        reset(self.writer)
+
+    def half_close(self) -> None:
+        """Say that nothing more comes, and go on listening."""
+        self.writer.write_eof()
+
     async def gone(self) -> None:
         """Wait until the other side has closed the connection."""
-        await self.writer.wait_closed()
+        while await self.reader.read(65_536):
+            pass
 
 
 Handler = Callable[[Exchange], Awaitable[None]]
@@ -102,7 +124,8 @@ class ScriptedMaster:
                 while head := await _head(reader):
                     path, headers = head
                     body = json.loads(await reader.readexactly(int(headers["content-length"])))
-                    exchange = Exchange(Request(path, headers, body), writer)
+                    at_s = asyncio.get_running_loop().time()
+                    exchange = Exchange(Request(path, headers, body, at_s), reader, writer)
                     self.heard.append(exchange.request)
                     was_stream = body["type"] == "SUBSCRIBE"
                     await (self.on_subscribe if was_stream else self.on_call)(exchange)
@@ -128,6 +151,18 @@ async def scripted_master(
 ) -> AsyncIterator[ScriptedMaster]:
     """A master on a free port of loopback."""
     master = ScriptedMaster(on_subscribe, on_call)
+    async with raw_endpoint(master.serve) as server:
+        master.server = server
+        master.address = address_of(server)
+        yield master
+
+
+RawHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def raw_endpoint(handler: RawHandler) -> AsyncIterator[asyncio.Server]:
+    """A server on a free port of loopback that hands every connection to ``handler``."""
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -135,18 +170,33 @@ async def scripted_master(
         assert task is not None
         connections.add(task)
         task.add_done_callback(connections.discard)
-        with suppress(asyncio.CancelledError):  # the test is over
-            await master.serve(reader, writer)
+        try:
+            # The test is over, or the client went away: what some tests are about.
+            with suppress(asyncio.CancelledError, ConnectionError):
+                await handler(reader, writer)
+        finally:
+            writer.close()
 
-    master.server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    master.address = f"127.0.0.1:{master.server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
-        yield master
+        yield server
     finally:
-        master.server.close()
+        server.close()
         for each in list(connections):
             each.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
+
+
+def address_of(server: asyncio.Server) -> str:
+    """``host:port`` of a listening server."""
+    return f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection with a TCP reset."""
+    connection: socket.socket = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 def framed(event: object) -> bytes:

@@ -1,0 +1,255 @@
+"""What tasks and hosts use, as records for the topic ``metrics``: pure.
+
+The one thing to know: Mesos' agents tell totals since a container began; a rate needs two samples.
+The agents' ``/containers`` and ``/metrics/snapshot`` are read, so a real Mesos is measured like the
+dev cluster. What an agent does not tell is absent in the record, never 0.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+Json = Mapping[str, Any]
+
+USAGE_VERSION: Final = 1
+"""Of both records; it is raised when a field changes its meaning, not when one is added."""
+
+
+class TaskUsage(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """What one task used, up to one moment."""
+
+    version: int
+    at_ms: int
+    """When the agent looked, by its clock."""
+    cell: str
+    job_id: str
+    task_id: str
+    host_id: str
+    host: str
+    index: int | None = None
+    image: str = ""
+    container_id: str = ""
+    interval_ms: int | None = None
+    """Since the sample before it, over which ``cpu_milli`` is the mean."""
+    cpu_milli: int | None = None
+    cpu_user_ms_total: int | None = None
+    cpu_system_ms_total: int | None = None
+    cpu_limit_milli: int | None = None
+    cpu_periods_total: int | None = None
+    cpu_throttled_periods_total: int | None = None
+    cpu_throttled_ms_total: int | None = None
+    memory_rss_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    """With the pages of files, which the kernel takes back when it needs them."""
+    memory_limit_bytes: int | None = None
+    disk_used_bytes: int | None = None
+    disk_limit_bytes: int | None = None
+    processes: int | None = None
+    threads: int | None = None
+    network_received_bytes_total: int | None = None
+    network_sent_bytes_total: int | None = None
+    """Only where the container has a network of its own; else nobody can tell whose bytes."""
+
+
+class HostUsage(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """How one host stands."""
+
+    version: int
+    at_ms: int
+    cell: str
+    host_id: str
+    host: str
+    load_1min_milli: int | None = None
+    cpus_milli: int | None = None
+    memory_total_bytes: int | None = None
+    memory_free_bytes: int | None = None
+    allocated_cpus_milli: int | None = None
+    allocatable_cpus_milli: int | None = None
+    allocated_memory_mib: int | None = None
+    allocatable_memory_mib: int | None = None
+    tasks_running: int | None = None
+    uptime_s: int | None = None
+
+
+Usage = TaskUsage | HostUsage
+
+
+class Host(msgspec.Struct, frozen=True):
+    """An agent, from the master's own list."""
+
+    host_id: str
+    name: str
+    url: str
+
+
+class Tags(msgspec.Struct, frozen=True):
+    """What a sample of a container is marked with."""
+
+    cell: str
+    job_id: str
+    task_id: str
+    index: int | None
+    image: str
+    disk_limit_bytes: int | None
+
+
+class Before(msgspec.Struct, frozen=True):
+    """The cpu time of a container at its last sample."""
+
+    at_s: float
+    cpu_s: float
+
+
+def hosts_of(slaves: Json) -> list[Host]:
+    """The agents that are connected, of the master's ``/slaves``; by its word only."""
+    found = []
+    for each in slaves.get("slaves", []):
+        # "slave(1)@10.0.0.5:5051": the address that the agent itself registered from.
+        address = str(each.get("pid", "")).rpartition("@")[2]
+        if each.get("active") and _is_address(address):
+            host = str(each.get("hostname", ""))
+            found.append(Host(str(each.get("id", "")), host, f"http://{address}"))
+    return found
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(f"http://{text}")
+        return bool(parts.hostname and parts.port) and parts.netloc == text and "@" not in text
+    except ValueError:
+        return False
+
+
+def tags_of(state: Json) -> dict[tuple[str, str], Tags]:
+    """Of an agent's ``/state``: framework and executor, to what its task is called. Ours only."""
+    found: dict[tuple[str, str], Tags] = {}
+    for framework in state.get("frameworks", []):
+        for executor in framework.get("executors", []):
+            for task in (*executor.get("tasks", []), *executor.get("queued_tasks", [])):
+                labels = {x.get("key"): x.get("value", "") for x in task.get("labels") or []}
+                if not labels.get("flumina.job"):
+                    continue
+                index = str(labels.get("flumina.index", ""))
+                disk_mib = (task.get("resources") or {}).get("disk", 0)
+                key = (str(framework.get("id", "")), str(executor.get("id", "")))
+                found[key] = Tags(
+                    cell=str(labels.get("flumina.cell", "")),
+                    job_id=str(labels["flumina.job"]),
+                    task_id=str(task.get("id", "")),
+                    index=int(index) if index.isdecimal() else None,
+                    image=str(labels.get("flumina.image", "")),
+                    disk_limit_bytes=int(disk_mib * 1024 * 1024) or None,
+                )
+    return found
+
+
+def keys_of(containers: Iterable[Json]) -> set[tuple[str, str]]:
+    """Framework and executor of each container."""
+    return {(str(c.get("framework_id", "")), str(c.get("executor_id", ""))) for c in containers}
+
+
+def task_usages(
+    host: Host,
+    containers: Iterable[Json],
+    tags: Mapping[tuple[str, str], Tags],
+    before: Mapping[str, Before],
+) -> Iterator[TaskUsage]:
+    """The records of one host's containers; those that are not ours are passed over."""
+    for container in containers:
+        (key,) = keys_of([container])
+        mark, said = tags.get(key), container.get("statistics")
+        if mark is None or not isinstance(said, dict) or "timestamp" not in said:
+            continue
+        container_id = str(container.get("container_id", ""))
+        yield _task_usage(host, container_id, mark, said, before.get(container_id))
+
+
+def sample_of(container: Json) -> tuple[str, Before] | None:
+    """A container's id with its cpu time, for the rate of the next sample."""
+    said = container.get("statistics")
+    if not isinstance(said, dict) or "timestamp" not in said:
+        return None
+    cpu_s = _cpu_s(said)
+    if cpu_s is None:
+        return None
+    return str(container.get("container_id", "")), Before(float(said["timestamp"]), cpu_s)
+
+
+def _task_usage(
+    host: Host, container_id: str, mark: Tags, said: Json, before: Before | None
+) -> TaskUsage:
+    at_s, cpu_s = float(said["timestamp"]), _cpu_s(said)
+    interval_ms = cpu_milli = None
+    if before is not None and cpu_s is not None and at_s > before.at_s:
+        interval_ms = round((at_s - before.at_s) * 1000)
+        # Without cgroups a process that ended unseen takes its time with it.
+        cpu_milli = max(0, round((cpu_s - before.cpu_s) / (at_s - before.at_s) * 1000))
+    return TaskUsage(
+        version=USAGE_VERSION,
+        at_ms=round(at_s * 1000),
+        cell=mark.cell,
+        job_id=mark.job_id,
+        task_id=mark.task_id,
+        host_id=host.host_id,
+        host=host.name,
+        index=mark.index,
+        image=mark.image,
+        container_id=container_id,
+        interval_ms=interval_ms,
+        cpu_milli=cpu_milli,
+        cpu_user_ms_total=_thousandths(said, "cpus_user_time_secs"),
+        cpu_system_ms_total=_thousandths(said, "cpus_system_time_secs"),
+        cpu_limit_milli=_thousandths(said, "cpus_limit") or _thousandths(said, "cpus_soft_limit"),
+        cpu_periods_total=_whole(said, "cpus_nr_periods"),
+        cpu_throttled_periods_total=_whole(said, "cpus_nr_throttled"),
+        cpu_throttled_ms_total=_thousandths(said, "cpus_throttled_time_secs"),
+        memory_rss_bytes=_whole(said, "mem_rss_bytes"),
+        memory_total_bytes=_whole(said, "mem_total_bytes"),
+        memory_limit_bytes=_whole(said, "mem_limit_bytes"),
+        disk_used_bytes=_whole(said, "disk_used_bytes"),
+        disk_limit_bytes=_whole(said, "disk_limit_bytes") or mark.disk_limit_bytes,
+        processes=_whole(said, "processes"),
+        threads=_whole(said, "threads"),
+        network_received_bytes_total=_whole(said, "net_rx_bytes"),
+        network_sent_bytes_total=_whole(said, "net_tx_bytes"),
+    )
+
+
+def host_usage(host: Host, cell: str, metrics: Json, at_ms: int) -> HostUsage:
+    """The record of an agent's ``/metrics/snapshot``."""
+    return HostUsage(
+        version=USAGE_VERSION,
+        at_ms=at_ms,
+        cell=cell,
+        host_id=host.host_id,
+        host=host.name,
+        load_1min_milli=_thousandths(metrics, "system/load_1min"),
+        cpus_milli=_thousandths(metrics, "system/cpus_total"),
+        memory_total_bytes=_whole(metrics, "system/mem_total_bytes"),
+        memory_free_bytes=_whole(metrics, "system/mem_free_bytes"),
+        allocated_cpus_milli=_thousandths(metrics, "slave/cpus_used"),
+        allocatable_cpus_milli=_thousandths(metrics, "slave/cpus_total"),
+        allocated_memory_mib=_whole(metrics, "slave/mem_used"),
+        allocatable_memory_mib=_whole(metrics, "slave/mem_total"),
+        tasks_running=_whole(metrics, "slave/tasks_running"),
+        uptime_s=_whole(metrics, "slave/uptime_secs"),
+    )
+
+
+def _cpu_s(said: Json) -> float | None:
+    user, system = said.get("cpus_user_time_secs"), said.get("cpus_system_time_secs")
+    if not isinstance(user, int | float) or not isinstance(system, int | float):
+        return None
+    return float(user + system)
+
+
+def _whole(said: Json, name: str) -> int | None:
+    value = said.get(name)
+    return round(value) if isinstance(value, int | float) else None
+
+
+def _thousandths(said: Json, name: str) -> int | None:
+    value = said.get(name)
+    return round(value * 1000) if isinstance(value, int | float) else None

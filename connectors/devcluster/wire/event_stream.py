@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 
 from starlette.types import Receive, Scope, Send
 
-from connectors.devcluster.wire.recordio import encode
+from connectors.devcluster.wire import codec, recordio
+from connectors.devcluster.wire.codec import ContentType, Json
 
 # A reader that lets this much pile up is as good as gone; its connection is ended.
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
@@ -19,21 +20,40 @@ BACKLOG_BYTES_MAX = 64 * 1024 * 1024
 class EventStream:
     """A queue of records for one connection, and the ASGI response that sends them."""
 
-    def __init__(self, headers: Mapping[str, str], on_closed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        headers: Mapping[str, str],
+        on_closed: Callable[[], None],
+        message: str = "",
+        content_type: ContentType = codec.JSON,
+    ) -> None:
+        """With the name of a message of the table, ``send`` writes such messages."""
+        self._message = message
+        self._content_type = content_type
+        headers = {"Content-Type": content_type, **headers}
         self._headers = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
         self._on_closed = on_closed
         self._records: deque[bytes] = deque()
         self._backlog = 0
+        self._backlog_max: int | None = None
         self._wake = asyncio.Event()
         self._ended = False
+
+    def send(self, event: Json) -> None:
+        """Queue an event as the reader asked for it; nothing once the stream has ended."""
+        if not self._ended:
+            self.write(codec.encode(self._message, self._content_type, event))
 
     def write(self, record: bytes) -> None:
         """Queue a record; nothing once the stream has ended."""
         if self._ended:
             return
-        self._records.append(encode(record))
+        self._records.append(recordio.encode(record))
         self._backlog += len(record)
-        if self._backlog > BACKLOG_BYTES_MAX:
+        if self._backlog_max is None:
+            # An operator's first event holds the whole state, however large that is.
+            self._backlog_max = BACKLOG_BYTES_MAX + len(record)
+        if self._backlog > self._backlog_max:
             self._records.clear()
             self._ended = True
         self._wake.set()

@@ -1,198 +1,78 @@
-"""The shape of the v1 scheduler calls, as one table: which fields there are and of which kind.
+"""The shape of every v1 message and enum of Mesos 1.11.0, read from the table beside this module.
 
-The one thing to know: an unknown field is no error and passes through untouched, as a newer
-Mesos would have it. The protobuf codec can be built on the same table.
-A field's kind is a scalar (``string``, ``bool``, ``int``, ``double``, ``bytes``), an enum, or a
-message; a trailing ``!`` means required, ``*`` repeated, ``%`` a map from string to that kind.
+The one thing to know: names are those of Mesos without ``mesos.v1.``, so ``scheduler.Call``,
+``TaskInfo``, ``master.Response.GetTasks``. How the table was made is said in its first lines.
 """
 
-# Enums whose unknown values are an error in Mesos 1.11 (no UNKNOWN among their values) begin with
-# "enum!"; with the others an unknown value counts as absent.
-ENUMS: dict[str, frozenset[str]] = {
-    "enum:Call": frozenset(
-        {
-            "ACCEPT",
-            "ACCEPT_INVERSE_OFFERS",
-            "ACKNOWLEDGE",
-            "ACKNOWLEDGE_OPERATION_STATUS",
-            "DECLINE",
-            "DECLINE_INVERSE_OFFERS",
-            "KILL",
-            "MESSAGE",
-            "RECONCILE",
-            "RECONCILE_OPERATIONS",
-            "REQUEST",
-            "REVIVE",
-            "SHUTDOWN",
-            "SUBSCRIBE",
-            "SUPPRESS",
-            "TEARDOWN",
-            "UNKNOWN",
-            "UPDATE_FRAMEWORK",
-        }
-    ),
-    "enum:Capability": frozenset(
-        {
-            "GPU_RESOURCES",
-            "MULTI_ROLE",
-            "PARTITION_AWARE",
-            "QUOTA_V2",
-            "REGION_AWARE",
-            "RESERVATION_REFINEMENT",
-            "REVOCABLE_RESOURCES",
-            "SHARED_RESOURCES",
-            "TASK_KILLING_STATE",
-            "UNKNOWN",
-        }
-    ),
-    "enum:Operation": frozenset(
-        {
-            "CREATE",
-            "CREATE_DISK",
-            "DESTROY",
-            "DESTROY_DISK",
-            "GROW_VOLUME",
-            "LAUNCH",
-            "LAUNCH_GROUP",
-            "RESERVE",
-            "SHRINK_VOLUME",
-            "UNKNOWN",
-            "UNRESERVE",
-        }
-    ),
-    "enum!Value": frozenset({"SCALAR", "RANGES", "SET", "TEXT"}),
-    "enum:Variable": frozenset({"UNKNOWN", "VALUE", "SECRET"}),
-    "enum!Container": frozenset({"DOCKER", "MESOS"}),
-    "enum:Check": frozenset({"UNKNOWN", "COMMAND", "HTTP", "TCP"}),
-}
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
 
-MESSAGES: dict[str, dict[str, str]] = {
-    "Call": {
-        "framework_id": "ID",
-        "type": "enum:Call",
-        "subscribe": "Subscribe",
-        "accept": "Accept",
-        "decline": "Decline",
-        "accept_inverse_offers": "InverseOffers",
-        "decline_inverse_offers": "InverseOffers",
-        "revive": "Roles",
-        "suppress": "Roles",
-        "kill": "Kill",
-        "shutdown": "Shutdown",
-        "acknowledge": "Acknowledge",
-        "acknowledge_operation_status": "AcknowledgeOperation",
-        "reconcile": "Reconcile",
-        "reconcile_operations": "ReconcileOperations",
-        "message": "Message",
-        "request": "Request",
-        "update_framework": "UpdateFramework",
-    },
-    "ID": {"value": "string!"},
-    "Subscribe": {"framework_info": "FrameworkInfo!", "suppressed_roles": "string*"},
-    "UpdateFramework": {"framework_info": "FrameworkInfo!", "suppressed_roles": "string*"},
-    "FrameworkInfo": {
-        "user": "string!",
-        "name": "string!",
-        "id": "ID",
-        "failover_timeout": "double",
-        "checkpoint": "bool",
-        "role": "string",
-        "roles": "string*",
-        "hostname": "string",
-        "principal": "string",
-        "webui_url": "string",
-        "capabilities": "Capability*",
-        "labels": "Labels",
-    },
-    "Capability": {"type": "enum:Capability"},
-    "Labels": {"labels": "Label*"},
-    "Label": {"key": "string!", "value": "string"},
-    "Accept": {"offer_ids": "ID*", "operations": "Operation*", "filters": "Filters"},
-    "Decline": {"offer_ids": "ID*", "filters": "Filters"},
-    "InverseOffers": {"inverse_offer_ids": "ID*", "filters": "Filters"},
-    "Filters": {"refuse_seconds": "double"},
-    "Roles": {"roles": "string*"},
-    "Operation": {
-        "type": "enum:Operation",
-        "id": "ID",
-        "launch": "Launch",
-        "launch_group": "LaunchGroup",
-    },
-    "Launch": {"task_infos": "TaskInfo*"},
-    "LaunchGroup": {"executor": "ExecutorInfo!", "task_group": "TaskGroup!"},
-    "TaskGroup": {"tasks": "TaskInfo*"},
-    "TaskInfo": {
-        "name": "string!",
-        "task_id": "ID!",
-        "agent_id": "ID!",
-        "resources": "Resource*",
-        "limits": "Scalar%",
-        "executor": "ExecutorInfo",
-        "command": "CommandInfo",
-        "container": "ContainerInfo",
-        "health_check": "HealthCheck",
-        "kill_policy": "KillPolicy",
-        "data": "bytes",
-        "labels": "Labels",
-        "max_completion_time": "Duration",
-    },
-    "ExecutorInfo": {
-        "executor_id": "ID!",
-        "resources": "Resource*",
-        "command": "CommandInfo",
-        "container": "ContainerInfo",
-    },
-    "Resource": {
-        "name": "string!",
-        "type": "enum!Value!",
-        "scalar": "Scalar",
-        "ranges": "Ranges",
-        "set": "Set",
-        "role": "string",
-        "allocation_info": "AllocationInfo",
-    },
-    "AllocationInfo": {"role": "string"},
-    "Scalar": {"value": "double!"},
-    "Ranges": {"range": "Range*"},
-    "Range": {"begin": "int!", "end": "int!"},
-    "Set": {"item": "string*"},
-    "CommandInfo": {
-        "uris": "URI*",
-        "environment": "Environment",
-        "shell": "bool",
-        "value": "string",
-        "arguments": "string*",
-        "user": "string",
-    },
-    "URI": {"value": "string!", "executable": "bool", "extract": "bool", "cache": "bool"},
-    "Environment": {"variables": "Variable*"},
-    "Variable": {"name": "string!", "type": "enum:Variable", "value": "string"},
-    "ContainerInfo": {"type": "enum!Container!", "docker": "DockerInfo", "mesos": "MesosInfo"},
-    "DockerInfo": {"image": "string!"},
-    "MesosInfo": {"image": "any"},
-    "HealthCheck": {
-        "type": "enum:Check",
-        "delay_seconds": "double",
-        "interval_seconds": "double",
-        "timeout_seconds": "double",
-        "consecutive_failures": "int",
-        "grace_period_seconds": "double",
-        "command": "CommandInfo",
-        "http": "HTTPCheckInfo",
-        "tcp": "TCPCheckInfo",
-    },
-    "HTTPCheckInfo": {"port": "int!", "path": "string", "scheme": "string"},
-    "TCPCheckInfo": {"port": "int!"},
-    "KillPolicy": {"grace_period": "Duration"},
-    "Duration": {"nanoseconds": "int!"},
-    "Kill": {"task_id": "ID!", "agent_id": "ID", "kill_policy": "KillPolicy"},
-    "Shutdown": {"executor_id": "ID!", "agent_id": "ID!"},
-    "Acknowledge": {"agent_id": "ID!", "task_id": "ID!", "uuid": "bytes!"},
-    "AcknowledgeOperation": {"agent_id": "ID", "uuid": "bytes!", "operation_id": "ID!"},
-    "Reconcile": {"tasks": "ReconcileTask*"},
-    "ReconcileTask": {"task_id": "ID!", "agent_id": "ID"},
-    "ReconcileOperations": {"operations": "ReconcileOperation*"},
-    "ReconcileOperation": {"operation_id": "ID!", "agent_id": "ID"},
-    "Message": {"agent_id": "ID!", "executor_id": "ID!", "data": "bytes!"},
-    "Request": {"requests": "any*"},
-}
+LABELS = frozenset({"optional", "required", "repeated", "map"})
+SCALARS = frozenset({"string", "bytes", "bool", "double", "int32", "int64", "uint32", "uint64"})
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a message; of a map, ``kind`` is that of its values (its keys are strings).
+
+    Of the fields with the same ``oneof`` a message has at most one.
+    """
+
+    name: str
+    number: int
+    label: str
+    kind: str
+    default: str | None
+    oneof: str | None
+    is_deprecated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """All messages with their fields, in Mesos' order, and all enums with their numbers."""
+
+    messages: Mapping[str, Mapping[str, Field]]
+    enums: Mapping[str, Mapping[str, int]]
+
+
+@functools.cache
+def schema() -> Schema:
+    """The whole table; read once, which takes about 4 ms."""
+    messages: dict[str, dict[str, Field]] = {}
+    enums: dict[str, dict[str, int]] = {}
+    fields: dict[str, Field] = {}
+    text = files(__package__).joinpath("mesos_v1.txt").read_text("ascii")
+    for line in text.splitlines():
+        match line.split():
+            case ["#", *_] | ["#"]:
+                continue
+            case ["enum", name, *values]:
+                pairs = (value.split("=") for value in values)
+                enums[name] = {word: int(number) for word, number in pairs}
+            case ["message", name]:
+                fields = messages[name] = {}
+            case words:
+                field = _field(words)
+                fields[field.name] = field
+    return Schema(messages, enums)
+
+
+def _field(words: list[str]) -> Field:
+    number, label, name, kind, *more = words
+    assert label in LABELS, words
+    said = dict(word.split("=", 1) for word in more if "=" in word)
+    is_deprecated = "deprecated" in more
+    return Field(
+        name, int(number), label, kind, said.get("default"), said.get("oneof"), is_deprecated
+    )
+
+
+def oneofs(fields: Mapping[str, Field]) -> dict[str, list[str]]:
+    """The names of the fields that exclude each other, by the name of what they are one of."""
+    groups: dict[str, list[str]] = {}
+    for field in fields.values():
+        if field.oneof is not None:
+            groups.setdefault(field.oneof, []).append(field.name)
+    return groups

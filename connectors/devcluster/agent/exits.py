@@ -17,15 +17,26 @@ class Exit:
     wait_status: int
     is_killed: bool = False
     is_over_time: bool = False
+    limitation: dict[str, Any] | None = None
+    """The limit that it went beyond: `reason`, `message` and `resources`, as Mesos tells it."""
+    is_unhealthy: bool = False
 
     @staticmethod
     def of(report: dict[str, Any]) -> "Exit":
         """The end that an executor reports."""
-        return Exit(report["wait_status"], report["is_killed"], report["is_over_time"])
+        return Exit(
+            report["wait_status"],
+            report["is_killed"],
+            report["is_over_time"],
+            report.get("limitation"),
+            report.get("is_unhealthy", False),
+        )
 
     def verdict(self) -> tuple[str, str | None, str]:
         """The task's last state, its reason if there is one, and Mesos' sentence."""
         text = f"Command {self._words()}"
+        if self.limitation is not None:
+            return "TASK_FAILED", self.limitation["reason"], self.limitation["message"]
         if self.is_over_time:
             return "TASK_FAILED", "REASON_MAX_COMPLETION_TIME_REACHED", text
         if self.is_killed:

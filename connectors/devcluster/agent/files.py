@@ -7,25 +7,29 @@ and nothing outside that sandbox can be reached through it, by dots or by links.
 
 import grp
 import json
+import mimetypes
 import os
 import pwd
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from connectors.devcluster.agent.store import AgentStore
+from connectors.devcluster.words import Json
 
 # What Mesos reads at once when no length is given: 16 pages.
 READ_BYTES_MAX = 16 * 4096
 _VIRTUAL_PARTS = 6
 
 
-class _Refused(Exception):
+class FileError(Exception):
+    """The path names no file that may be read; ``response`` is what the asker is told."""
+
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.response = PlainTextResponse(text, status)
@@ -40,23 +44,58 @@ class SandboxFiles:
 
     def routes(self) -> list[Route]:
         """The HTTP routes."""
-        handlers = {"browse": self._browse, "read": self._read, "download": self._download}
+        handlers = {
+            "browse": self._browse,
+            "read": self._read,
+            "download": self._download,
+            "debug": self._debug,
+        }
         return [Route(f"/files/{name}", _guarded(handler)) for name, handler in handlers.items()]
+
+    def listed(self, asked: str) -> list[Json]:
+        """What a directory holds, as v1 ``FileInfo``; nothing for a file."""
+        path = self._find(asked)
+        if not path.is_dir():
+            return []
+        return [_file_info(asked.rstrip("/"), entry) for entry in sorted(path.iterdir())]
+
+    def read(self, asked: str, offset: int, length: int | None) -> tuple[int, bytes]:
+        """The size of a file, and bytes of it from the offset; of all sizes, within a limit."""
+        path = self._find(asked)
+        if path.is_dir():
+            raise FileError(400, "Cannot read a directory.\n")
+        with path.open("rb") as file:
+            file.seek(offset)
+            most = READ_BYTES_MAX if length is None else min(length, READ_BYTES_MAX)
+            return os.fstat(file.fileno()).st_size, file.read(most)
+
+    def _debug(self, _request: Request) -> Response:
+        """Which virtual paths there are, and where they lead."""
+        agent_id = self._agent_id()
+        if agent_id is None:
+            return JSONResponse({})
+        root = self._store.work / "slaves" / agent_id
+        runs = sorted(root.glob("frameworks/*/executors/*/runs/latest"))
+        return JSONResponse({f"/{p.relative_to(root)}": str(p.resolve()) for p in runs})
 
     def _locate(self, request: Request) -> tuple[str, Path]:
         """The path as it was asked for, and the existing file or directory it means."""
-        asked = request.query_params.get("path", "")
+        # Whatever follows a NUL is not part of a file's name, to Mesos as to the system.
+        asked = request.query_params.get("path", "").partition("\0")[0]
         if not asked:
-            raise _Refused(400, "Expecting 'path=value' in query.\n")
+            raise FileError(400, "Expecting 'path=value' in query.\n")
+        return asked, self._find(asked)
+
+    def _find(self, asked: str) -> Path:
         try:
             root, rest = self._sandbox_of(asked)
             sandbox = root.resolve(strict=True)
             path = sandbox.joinpath(*rest).resolve(strict=True)
         except (OSError, ValueError) as error:
-            raise _Refused(404, _NOT_FOUND) from error
-        if not path.is_relative_to(sandbox) or ".." in rest:
-            raise _Refused(400, f"'{asked}' is inaccessible.\n")
-        return asked, path
+            raise FileError(404, _NOT_FOUND) from error
+        if not path.is_relative_to(sandbox):
+            raise FileError(400, f"'{asked}' is inaccessible.\n")
+        return path
 
     def _sandbox_of(self, asked: str) -> tuple[Path, list[str]]:
         parts = [p for p in asked.split("/") if p]
@@ -87,12 +126,12 @@ class SandboxFiles:
         offset = _whole_number(request, "offset", -1)
         length = _whole_number(request, "length", -1)
         if offset < -1:
-            raise _Refused(400, f"Negative offset provided: {offset}.\n")
+            raise FileError(400, f"Negative offset provided: {offset}.\n")
         if length < -1:
-            raise _Refused(400, f"Negative length provided: {length}.\n")
+            raise FileError(400, f"Negative length provided: {length}.\n")
         _, path = self._locate(request)
         if path.is_dir():
-            raise _Refused(400, "Cannot read a directory.\n")
+            raise FileError(400, "Cannot read a directory.\n")
         size = path.stat().st_size
         if offset == -1:
             return JSONResponse({"data": "", "offset": size})
@@ -106,8 +145,10 @@ class SandboxFiles:
     def _download(self, request: Request) -> Response:
         _, path = self._locate(request)
         if path.is_dir():
-            raise _Refused(400, "Cannot download a directory.\n")
-        return FileResponse(path, media_type="application/octet-stream", filename=path.name)
+            raise FileError(400, "Cannot download a directory.\n")
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        headers = {"Content-Disposition": f"attachment; filename={quote(path.name)}"}
+        return FileResponse(path, media_type=kind, headers=headers)
 
 
 _NOT_FOUND = (
@@ -120,7 +161,7 @@ def _guarded(handler: Callable[[Request], Response]) -> Callable[[Request], Resp
     def answer(request: Request) -> Response:
         try:
             return handler(request)
-        except _Refused as refusal:
+        except FileError as refusal:
             return refusal.response
 
     return answer
@@ -139,11 +180,17 @@ def _whole_number(request: Request, name: str, default: int) -> int:
         return default
     digits = text.removeprefix("-")
     if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
-        raise _Refused(400, f"Failed to parse {name}: '{text}' is not a whole number.\n")
+        raise FileError(400, f"Failed to parse {name}: Failed to convert '{text}' to number.\n")
     return int(text)
 
 
-def _entry(folder: str, path: Path) -> dict[str, Any]:
+def _file_info(folder: str, path: Path) -> Json:
+    entry = _entry(folder, path)
+    info = os.lstat(path)
+    return {**entry, "mtime": {"nanoseconds": int(info.st_mtime) * 10**9}, "mode": info.st_mode}
+
+
+def _entry(folder: str, path: Path) -> Json:
     info = os.lstat(path)
     return {
         "gid": _name(lambda: grp.getgrgid(info.st_gid).gr_name, info.st_gid),

@@ -7,40 +7,59 @@ It may be killed at any instant; its executors live on and come back to the next
 
 import asyncio
 import base64
+import functools
 import os
 import sys
 import uuid
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import orjson
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from connectors.devcluster.agent import executor as executor_program
+from connectors.devcluster.agent.executor_api import ExecutorApi
 from connectors.devcluster.agent.files import SandboxFiles
-from connectors.devcluster.agent.state import (
+from connectors.devcluster.agent.isolation import probe
+from connectors.devcluster.agent.launching import (
+    Place,
+    command_error,
+    executor_spec,
+    task_spec,
+)
+from connectors.devcluster.agent.model import (
     EXECUTOR_REREGISTRATION_SECONDS,
     AgentOutput,
-    AgentState,
+    EndStream,
     Forget,
     Keep,
     KeepAgentId,
+    KeepDrain,
+    KeepExecutor,
     KeepFramework,
+    KeepOperations,
+    KeepTask,
     Launch,
+    LaunchExecutor,
+    LocalExecutor,
     LocalTask,
-    ToExecutor,
+    ToKeeper,
     ToMaster,
+    ToStream,
 )
+from connectors.devcluster.agent.operator_http import AgentOperatorHttp
+from connectors.devcluster.agent.state import AgentState
 from connectors.devcluster.agent.store import AgentStore
+from connectors.devcluster.agent.usage import Sampler
 from connectors.devcluster.agent.view import agent_state_view
+from connectors.devcluster.agent.volumes import Volumes
+from connectors.devcluster.cuts import told_by_supervisor
 from connectors.devcluster.journal import Journal
+from connectors.devcluster.leadership import leader_of
 from connectors.devcluster.node import (
     LIFELINE_VARIABLE,
     TOKEN_HEADER,
@@ -54,17 +73,16 @@ from connectors.devcluster.node import (
     serve,
 )
 from connectors.devcluster.resources import parse_attributes, parse_resources
+from connectors.devcluster.wire.negotiation import HTTP_ERRORS
 from connectors.devcluster.wire.recordio import Decoder, FramingError
 
 Json = dict[str, Any]
 
 TICK_SECONDS = 0.05
 RELINK_SECONDS = 0.1
-# The master pings; a link on which nothing comes for this long is dead, whatever TCP believes.
-_PINGS_OF_SILENCE = 6
-# The fixed search path that Mesos gives to executors; nothing of the agent's own environment
-# reaches a task.
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# An agent of Mesos ends when its machine is taken down, and whatever started it starts it again;
+# this one goes on asking instead.
+RELINK_WHEN_DOWN_SECONDS = 1.0
 
 
 class Agent:
@@ -86,33 +104,59 @@ class Agent:
             "attributes": parse_attributes(config.attributes_of(node)),
         }
         self.state = AgentState(info, lambda: str(uuid.uuid4()), _status_uuid)
+        self.isolation = probe(config.cgroup_prefix(node), config.isolation)
+        self.isolation.disk_seconds = config.disk_watch_seconds
+        self.isolation.cgroups.remove_left(config.cgroup_prefix(node))
         agent_id = self._store.agent_id(info)
         now = self._clock.now()
-        self.state.restore(agent_id, self._store.frameworks(), self._store.tasks(now))
+        self._volumes = Volumes(home)
+        self._volumes.restore(self.state.operations)
+        self.state.restore(
+            agent_id,
+            self._store.frameworks(),
+            self._store.tasks(now),
+            self._store.executors(now),
+            self._store.drain(),
+        )
         self._journal.write("AGENT_STARTED", agent_id=agent_id, pid=os.getpid())
-        self._executors: dict[str, asyncio.StreamWriter] = {}
+        self._keepers: dict[str, asyncio.StreamWriter] = {}
+        self._executor_api = ExecutorApi(self.state, self._clock.now, self._carry_out)
         self._launcher: asyncio.subprocess.Process | None = None
         self._is_gone = False
+        self._relink_seconds = RELINK_SECONDS
         self._work: set[asyncio.Task[None]] = set()
         self._to_master: deque[Json] = deque()
         self._master_wake = asyncio.Event()
 
     def app(self) -> ASGIApp:
         """The HTTP application."""
-        routes = [Route(path, self._show_state) for path in ("/state", "/slave(1)/state")]
-        routes += [Route("/health", _healthy), Route("/slave(1)/health", _healthy)]
-        files = SandboxFiles(self._store, lambda: self.state.agent_id)
-        return Starlette(routes=routes + files.routes())
+        sampler = Sampler(self.state, self._sandbox_of, self.isolation, self._clock.now)
+        operators = AgentOperatorHttp(
+            self.state,
+            SandboxFiles(self._store, lambda: self.state.agent_id),
+            self._show_state,
+            sampler.statistics,
+            self._clock.now,
+        )
+        routes = operators.routes() + self._executor_api.routes()
+        return Starlette(routes=routes, exception_handlers=HTTP_ERRORS)
+
+    def _sandbox_of(self, item: LocalTask | LocalExecutor) -> Path:
+        agent_id = self.state.agent_id or ""
+        if isinstance(item, LocalExecutor):
+            return self._store.executor_sandbox(agent_id, item)
+        return self._store.sandbox(agent_id, item)
 
     async def run(self) -> None:
         """Serve until the process is ended."""
         end_with_supervisor()
+        gate = told_by_supervisor(self._node)
         # By way of the open directory: a path of its own may be too long for a socket.
         home = os.open(self._store.home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         path = self._store.home / executor_program.SOCKET_NAME
         path.unlink(missing_ok=True)
         await asyncio.start_unix_server(
-            self._executor_came,
+            self._keeper_came,
             f"/proc/self/fd/{home}/{executor_program.SOCKET_NAME}",
             limit=1 << 20,
         )
@@ -121,9 +165,8 @@ class Agent:
         self._begin(self._tick())
         self._begin(self._keep_link())
         port = self._config.port_of(self._node)
-        await serve(
-            self.app(), self._config.host, port, lambda: log("agent is listening", port=port)
-        )
+        listening = functools.partial(log, "agent is listening", port=port)
+        await serve(self.app(), self._config.host, port, gate, listening)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -131,9 +174,8 @@ class Agent:
         task.add_done_callback(self._work.discard)
         task.add_done_callback(end_if_failed)
 
-    async def _show_state(self, _request: Request) -> Response:
-        body = agent_state_view(self.state, self._store)
-        return Response(orjson.dumps(body), media_type="application/json")
+    def _show_state(self) -> Json:
+        return agent_state_view(self.state, self._store, self.isolation)
 
     async def _tick(self) -> None:
         while True:
@@ -151,91 +193,111 @@ class Agent:
             case ToMaster():
                 self._to_master.append(output.message)
                 self._master_wake.set()
-            case ToExecutor():
-                if writer := self._executors.get(output.container_id):
+            case ToKeeper():
+                if writer := self._keepers.get(output.container_id):
                     writer.write(orjson.dumps(output.message) + b"\n")
+            case ToStream():
+                self._executor_api.write(output.stream_id, output.event)
+            case EndStream():
+                self._executor_api.end(output.stream_id)
             case Launch():
-                self._launch(output.task)
+                self._launch(output.task.container_id, functools.partial(self._spec, output.task))
+            case LaunchExecutor():
+                spec = functools.partial(self._executor_spec, output.executor)
+                self._launch(output.executor.container_id, spec)
+            case _:
+                self._keep(output)
+
+    def _keep(self, output: AgentOutput) -> None:
+        """Carry out what only touches the disk."""
+        match output:
+            case KeepTask():
+                if self._is_kept(output.task.framework_id):
+                    self._store.make_container(output.task)
+                    self._store.keep_task(output.task)
+            case KeepExecutor():
+                if self._is_kept(output.executor.framework_id):
+                    self._store.keep_executor(output.executor)
             case Keep():
-                if self._is_kept(output.task):
+                if self._is_kept(output.task.framework_id) and not output.task.is_stranger:
                     self._store.keep(output.task, output.fact)
+            case Forget():
+                self._store.forget(output.container_id)
+                self.isolation.forget(output.container_id)
+            case _:
+                self._keep_own(output)
+
+    def _keep_own(self, output: AgentOutput) -> None:
+        """Write down what concerns no task in particular."""
+        match output:
             case KeepFramework():
                 info = self.state.frameworks.get(output.framework_id)
                 self._store.keep_framework(output.framework_id, info)
             case KeepAgentId():
                 if self.state.agent_id is not None:
                     self._store.keep_agent_id(self.state.agent_id, self.state.info)
-            case Forget():
-                self._store.forget(output.container_id)
+            case KeepOperations():
+                self._volumes.keep(self.state.operations)
+            case KeepDrain():
+                self._store.keep_drain(self.state.drain)
+            case _:
+                raise AssertionError(f"nobody carries out {output}")
 
-    def _is_kept(self, task: LocalTask) -> bool:
-        return bool(self.state.frameworks.get(task.framework_id, {}).get("checkpoint"))
+    def _is_kept(self, framework_id: str) -> bool:
+        return bool(self.state.frameworks.get(framework_id, {}).get("checkpoint"))
 
-    # Executors
+    # Keepers
 
-    def _launch(self, task: LocalTask) -> None:
-        now = self._clock.now()
-        command = task.info["command"]
-        launcher = self._launcher
-        if launcher is None or launcher.stdin is None or self.state.agent_id is None:
-            self.state.launch_failed(task.key, "the agent has no launcher", now)
-            return
-        problem = _launch_error(command)
-        if problem is not None:
-            self.state.launch_failed(task.key, problem, now)
-            return
+    def _launch(self, container_id: str, make_spec: Callable[[str], Json]) -> None:
+        """Write the line for a container to the launcher, or say why it cannot be."""
+        launcher, agent_id = self._launcher, self.state.agent_id
         try:
-            self._store.make_container(task)
-            if self._is_kept(task):
-                self._store.keep_task(task)
-            sandbox = self._store.make_sandbox(self.state.agent_id, task)
+            if launcher is None or launcher.stdin is None or agent_id is None:
+                raise OSError("the agent has no launcher")
+            launcher.stdin.write(orjson.dumps(make_spec(agent_id)) + b"\n")
         except OSError as error:
-            text = f"cannot make the sandbox: {error.strerror}"
-            self.state.launch_failed(task.key, text, now)
-            return
-        launcher.stdin.write(orjson.dumps(self._spec(task, sandbox)) + b"\n")
+            self.state.launch_failed(container_id, str(error), self._clock.now())
 
-    def _spec(self, task: LocalTask, sandbox: Path) -> Json:
-        command = task.info["command"]
-        if command.get("shell", True):
-            argv = ["sh", "-c", command["value"]]
-        else:
-            argv = command.get("arguments") or [command["value"]]
-        limit = task.info.get("max_completion_time", {}).get("nanoseconds", 0)
-        return {
-            "container_id": task.container_id,
-            "framework_id": task.framework_id,
-            "task_id": task.task_id,
-            "program": "/bin/sh" if command.get("shell", True) else command["value"],
-            "argv": argv,
-            "env": self._environment(task, sandbox),
-            "sandbox": str(sandbox),
-            "state_file": str(self._store.container(task.container_id) / "executor.json"),
-            "journal": str(self._store.home / "journal.jsonl"),
-            "checkpoint": self._is_kept(task),
-            "time_limit_seconds": limit / 1e9 if limit else None,
-        }
+    def _spec(self, task: LocalTask, agent_id: str) -> Json:
+        if problem := command_error(task.info.get("command", {})):
+            raise OSError(problem)
+        self._store.make_container(task)
+        if self._is_kept(task.framework_id):
+            self._store.keep_task(task)
+        executor = self.state.executors.get((task.framework_id, task.executor_id or ""))
+        parent_id = None if executor is None else executor.container_id
+        sandbox = self._store.make_sandbox(agent_id, task, parent_id)
+        self._volumes.link(sandbox, task.info)
+        place = self._place(agent_id, task.framework_id, task.container_id, sandbox)
+        plan = self.isolation.plan(task.container_id, sandbox, task.info)
+        return task_spec(task, place) | {"confinement": plan}
 
-    def _environment(self, task: LocalTask, sandbox: Path) -> dict[str, str]:
-        agent_id = self.state.agent_id or ""
-        endpoint = f"{self._config.host}:{self._config.port_of(self._node)}"
-        environment = {
-            "PATH": DEFAULT_PATH,
-            "MESOS_SANDBOX": str(sandbox),
-            "MESOS_DIRECTORY": str(sandbox),
-            "MESOS_FRAMEWORK_ID": task.framework_id,
-            "MESOS_EXECUTOR_ID": task.task_id,
-            "MESOS_TASK_ID": task.task_id,
-            "MESOS_SLAVE_ID": agent_id,
-            "MESOS_AGENT_ID": agent_id,
-            "MESOS_AGENT_ENDPOINT": endpoint,
-            "MESOS_CONTAINER_IP": self._config.host,
-            "MESOS_CHECKPOINT": "1" if self._is_kept(task) else "0",
-            "MESOS_ALLOCATION_ROLE": task.role,
-        }
-        given = task.info["command"].get("environment", {}).get("variables", [])
-        environment.update({v["name"]: v["value"] for v in given if "value" in v})
-        return environment
+    def _executor_spec(self, executor: LocalExecutor, agent_id: str) -> Json:
+        if problem := command_error(executor.info.get("command", {})):
+            raise OSError(problem)
+        container = self._store.container(executor.container_id)
+        container.mkdir(parents=True, exist_ok=True)
+        if self._is_kept(executor.framework_id):
+            self._store.keep_executor(executor)
+        sandbox = self._store.make_executor_sandbox(agent_id, executor)
+        self._volumes.link(sandbox, executor.info)
+        place = self._place(agent_id, executor.framework_id, executor.container_id, sandbox)
+        # Its tasks run in its container, as many as it is given: only what does not depend on
+        # their number can confine it.
+        info = {k: executor.info[k] for k in ("container",) if k in executor.info}
+        plan = self.isolation.plan(executor.container_id, sandbox, {"resources": [], **info})
+        return executor_spec(executor, place) | {"confinement": plan}
+
+    def _place(self, agent_id: str, framework_id: str, container_id: str, sandbox: Path) -> Place:
+        return Place(
+            agent_id,
+            self._config.host,
+            self._config.port_of(self._node),
+            self._store.home / "journal.jsonl",
+            self._store.container(container_id) / "executor.json",
+            sandbox,
+            self._is_kept(framework_id),
+        )
 
     async def _start_launcher(self) -> None:
         """Start the warm process that executors are forked from, with the cluster's lifeline."""
@@ -260,14 +322,13 @@ class Agent:
         assert launcher.stdout is not None
         while line := await launcher.stdout.readline():
             report = orjson.loads(line)
-            for task in list(self.state.tasks.values()):
-                if task.container_id == report["container_id"]:
-                    self.state.launch_failed(task.key, report["error"], self._clock.now())
+            container_id, error = report["container_id"], report["error"]
+            self.state.launch_failed(container_id, error, self._clock.now())
             self._carry_out()
         log("the launcher of executors ended; starting another")
         await self._start_launcher()
 
-    async def _executor_came(
+    async def _keeper_came(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         container_id = None
@@ -275,17 +336,17 @@ class Agent:
             while line := await reader.readline():
                 message = orjson.loads(line)
                 container_id = message["container_id"]
-                self._executors[container_id] = writer
-                self.state.from_executor(message, self._clock.now())
+                self._keepers[container_id] = writer
+                self.state.from_keeper(message, self._clock.now())
                 self._carry_out()
         except ConnectionError as error:
-            log("connection of an executor broke", container=container_id, error=error)
+            log("connection of a keeper broke", container=container_id, error=error)
         finally:
             writer.close()
-        if container_id is not None and self._executors.get(container_id) is writer:
-            del self._executors[container_id]
+        if container_id is not None and self._keepers.get(container_id) is writer:
+            del self._keepers[container_id]
             end = self._store.last_end(container_id)
-            self.state.executor_gone(container_id, end, self._clock.now())
+            self.state.keeper_gone(container_id, end, self._clock.now())
             self._carry_out()
 
     async def _recover(self) -> None:
@@ -293,9 +354,10 @@ class Agent:
         deadline = self._clock.now() + EXECUTOR_REREGISTRATION_SECONDS
         while self.state.recovering() and self._clock.now() < deadline:  # noqa: ASYNC110 - 2 s
             await asyncio.sleep(TICK_SECONDS)
-        ids = [t.container_id for t in self.state.recovering()]
+        ids = self.state.recovering()
         ends = {i: end for i in ids if (end := self._store.last_end(i)) is not None}
-        self.state.end_recovery(ends, self._clock.now())
+        dead = frozenset(i for i in ids if self._store.has_lost_keeper(i))
+        self.state.end_recovery(ends, self._clock.now(), dead)
         self._carry_out()
 
     # The master
@@ -304,9 +366,16 @@ class Agent:
         """Recover, then stay registered with whichever master is there."""
         await self._recover()
         headers = {TOKEN_HEADER: self._config.token}
-        silence = _PINGS_OF_SILENCE * self._config.ping_timeout_seconds
+        # The master pings; a link on which nothing comes for as long as the master would wait is
+        # dead, whatever TCP believes.
+        pings = self._config.missed_pings_max + 1
+        silence = pings * self._config.ping_timeout_seconds
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=silence)
-        async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        # The address tells the master who speaks, so that links can be cut by name.
+        connector = aiohttp.TCPConnector(local_addr=self._config.source_of(self._node))
+        async with aiohttp.ClientSession(
+            headers=headers, timeout=timeout, connector=connector
+        ) as session:
             while not self._is_gone:
                 try:
                     await self._link(session)
@@ -315,17 +384,22 @@ class Agent:
                 finally:
                     self.state.unlinked()
                     self._to_master.clear()
-                await asyncio.sleep(RELINK_SECONDS)
+                await asyncio.sleep(self._relink_seconds)
+                self._relink_seconds = RELINK_SECONDS
 
     async def _link(self, session: aiohttp.ClientSession) -> None:
-        url = f"{self._config.master_url}/inner/agents"
+        leader = leader_of(self._config)
+        if leader is None:
+            return
+        url = f"{leader.url}/inner/agents"
         body = orjson.dumps(self.state.registration())
         async with session.post(url, data=body) as response:
             if response.status != 200:
                 log("the master refused the agent", answer=(await response.text())[:200])
                 return
             link_id = response.headers["Link-Id"]
-            sending = asyncio.create_task(self._send(session, link_id))
+            url = f"{leader.url}/inner/links/{link_id}"
+            sending = asyncio.create_task(self._send(session, url))
             # When sending ends the link is dead: closing it wakes the reader below.
             sending.add_done_callback(lambda _: response.close())
             try:
@@ -340,13 +414,13 @@ class Agent:
     def _hear(self, message: Json) -> None:
         if message["type"] == "SHUTDOWN":
             log("the master shuts this agent down", why=message["message"])
-            self._is_gone = True
+            self._is_gone = not message.get("may_return", False)
+            self._relink_seconds = RELINK_WHEN_DOWN_SECONDS
         self.state.from_master(message, self._clock.now())
         self._carry_out()
 
-    async def _send(self, session: aiohttp.ClientSession, link_id: str) -> None:
+    async def _send(self, session: aiohttp.ClientSession, url: str) -> None:
         """Send what is queued, in order, until the master does not want it on this link."""
-        url = f"{self._config.master_url}/inner/links/{link_id}"
         timeout = aiohttp.ClientTimeout(total=10.0)
         while True:
             self._master_wake.clear()
@@ -361,21 +435,8 @@ class Agent:
                 self._to_master.popleft()
 
 
-def _launch_error(command: Json) -> str | None:
-    """What this agent cannot do, said rather than left out."""
-    if "value" not in command:
-        return "the command has no value"
-    if command.get("uris"):
-        return "this development cluster does not fetch URIs"
-    return None
-
-
 def _status_uuid() -> str:
     return base64.b64encode(uuid.uuid4().bytes).decode()
-
-
-async def _healthy(_request: Request) -> Response:
-    return Response()
 
 
 def main() -> None:

@@ -1,137 +1,31 @@
-"""An agent without input and output: what it runs, what it owes to frameworks, what it puts out.
+"""An agent without input and output: what it is told, by whom, and what that leads to.
 
-The one thing to know: the agent itself starts nothing and holds no process; executors do, and they
+The one thing to know: the agent itself starts nothing and holds no process; keepers do, and they
 outlive it. What must survive the agent is put out as ``Keep`` before the message that rests on it.
 """
 
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import Any
-
+from connectors.devcluster.agent import commands, drain, executors, groups, reports
 from connectors.devcluster.agent.exits import Exit
-from connectors.devcluster.agent.updates import UpdateStream
-from connectors.devcluster.words import TERMINAL, task_status
-
-Json = dict[str, Any]
-Key = tuple[str, str]
-
-GRACE_SECONDS = 3.0
-# Mesos' --executor_registration_timeout and --executor_reregistration_timeout.
-EXECUTOR_REGISTRATION_SECONDS = 60.0
-EXECUTOR_REREGISTRATION_SECONDS = 2.0
-COMPLETED_MAX = 200
-
-
-class Phase(Enum):
-    """How far a task is, seen from the agent."""
-
-    LAUNCHING = auto()  # its executor has not come yet
-    RECOVERING = auto()  # the agent was restarted and waits for the executor to return
-    RUNNING = auto()  # the executor is here
-    ENDED = auto()  # the last update is made; it waits for acknowledgement
+from connectors.devcluster.agent.model import (
+    EXECUTOR_REGISTRATION_SECONDS,
+    EXECUTOR_REREGISTRATION_SECONDS,
+    FETCH_SECONDS_MAX,
+    Json,
+    KeepAgentId,
+    KeepFramework,
+    KeepOperations,
+    LocalAgent,
+    LocalExecutor,
+    LocalTask,
+    Phase,
+    ToKeeper,
+    ToMaster,
+)
+from connectors.devcluster.words import TERMINAL
 
 
-@dataclass(frozen=True)
-class ToMaster:
-    """Send a message to the master."""
-
-    message: Json
-
-
-@dataclass(frozen=True)
-class ToExecutor:
-    """Send a message to the executor of a container, if it is connected."""
-
-    container_id: str
-    message: Json
-
-
-@dataclass(frozen=True)
-class KeepFramework:
-    """Write down a framework's information, or that the framework is no more."""
-
-    framework_id: str
-
-
-@dataclass(frozen=True)
-class KeepAgentId:
-    """Write down the id that the master gave."""
-
-
-@dataclass(frozen=True)
-class Forget:
-    """What survives the agent about a container is not needed any more."""
-
-    container_id: str
-
-
-@dataclass
-class LocalTask:
-    """A task that this agent runs or owes an update for."""
-
-    framework_id: str
-    info: Json
-    role: str
-    container_id: str
-    phase: Phase
-    since: float
-    state: str = "TASK_STAGING"
-    executor_pid: int | None = None
-    is_kill_asked: bool = False
-    updates: UpdateStream = field(default_factory=UpdateStream)
-
-    @property
-    def task_id(self) -> str:
-        """The id that the framework gave."""
-        return str(self.info["task_id"]["value"])
-
-    @property
-    def key(self) -> Key:
-        """What tells it from all others here."""
-        return self.framework_id, self.task_id
-
-
-@dataclass(frozen=True)
-class Launch:
-    """Make a sandbox and start an executor."""
-
-    task: LocalTask
-
-
-@dataclass(frozen=True)
-class Keep:
-    """Append a fact about a task's updates to what survives the agent."""
-
-    task: LocalTask
-    fact: Json
-
-
-AgentOutput = ToMaster | ToExecutor | Launch | Keep | KeepFramework | KeepAgentId | Forget
-
-
-class AgentState:
-    """All that an agent knows; each method leaves what is to be done in ``out``."""
-
-    def __init__(
-        self, info: Json, new_uuid: Callable[[], str], new_status_uuid: Callable[[], str]
-    ) -> None:
-        self.info = info
-        self.agent_id: str | None = None
-        self.frameworks: dict[str, Json] = {}
-        self.past_frameworks: dict[str, Json] = {}
-        self.tasks: dict[Key, LocalTask] = {}
-        self.completed: deque[LocalTask] = deque(maxlen=COMPLETED_MAX)
-        self.is_linked = False
-        self.out: list[AgentOutput] = []
-        self._new_uuid = new_uuid
-        self._new_status_uuid = new_status_uuid
-
-    def take(self) -> list[AgentOutput]:
-        """The outputs since the last time, in the order in which they must be carried out."""
-        out, self.out = self.out, []
-        return out
+class AgentState(LocalAgent):
+    """The agent's decisions; each method leaves what is to be done in ``out``."""
 
     # The master
 
@@ -141,17 +35,13 @@ class AgentState:
             "agent_id": self.agent_id,
             "info": self.info,
             "frameworks": list(self.frameworks.values()),
-            "tasks": [
-                {
-                    "framework_id": task.framework_id,
-                    "info": task.info,
-                    "role": task.role,
-                    "state": task.state,
-                    "update_state": task.updates.sent and task.updates.sent["state"],
-                    "update_uuid": task.updates.sent and task.updates.sent["uuid"],
-                }
-                for task in self.tasks.values()
+            "tasks": [_task_entry(t) for t in self.tasks.values() if not t.is_stranger],
+            "executors": [
+                {"framework_id": e.framework_id, "executor": e.info, "role": e.role}
+                for e in self.executors.values()
             ],
+            "drain": self.drain,
+            **self.operations.registration(),
         }
 
     def from_master(self, message: Json, now: float) -> None:
@@ -159,27 +49,51 @@ class AgentState:
         match message["type"]:
             case "REGISTERED":
                 self._registered(message, now)
-            case "RUN_TASK":
+            case "RUN_TASK" | "RUN_TASK_GROUP":
                 self._run(message, now)
             case "KILL_TASK":
                 self._kill(message, now)
             case "ACKNOWLEDGE":
-                self._acknowledged(message, now)
+                reports.acknowledged(self, message, now)
             case "FRAMEWORK":
                 self._framework_changed(message["framework"], now)
             case "SHUTDOWN_FRAMEWORK":
-                self._shut_framework(message["framework_id"])
+                self._shut_framework(message["framework_id"], now)
             case "PING":
                 self.out.append(ToMaster({"type": "PONG"}))
             case "SHUTDOWN":
                 for framework_id in list(self.frameworks):
-                    self._shut_framework(framework_id)
+                    self._shut_framework(framework_id, now)
+            case _:
+                self._rarely_told(message, now)
+
+    def _rarely_told(self, message: Json, now: float) -> None:
+        match message["type"]:
+            case "SHUTDOWN_EXECUTOR":
+                self._shut_executor(message, now)
+            case "FRAMEWORK_MESSAGE":
+                executors.message_for(self, message)
+            case "APPLY_OPERATION":
+                self._apply(message, now)
+            case "ACKNOWLEDGE_OPERATION":
+                if self.operations.acknowledge(message["uuid"], message["status_uuid"]):
+                    self.out.append(KeepOperations())
+            case "DRAIN":
+                drain.begin(self, message, now)
+            case "UNDRAIN":
+                drain.end(self)
             case other:
                 raise AssertionError(f"the master does not say {other!r}")
+
+    def _apply(self, message: Json, now: float) -> None:
+        uuid = self.new_status_uuid()
+        said = self.operations.apply(message, self.agent_id or "", uuid, now)
+        self.out += [KeepOperations(), ToMaster(said)]
 
     def unlinked(self) -> None:
         """The link to the master is gone."""
         self.is_linked = False
+        self.operations.pause()
         for task in self.tasks.values():
             task.updates.pause()
 
@@ -190,12 +104,8 @@ class AgentState:
             self.out.append(KeepAgentId())
         for lost in message["reconciliations"]:
             self._never_arrived(lost, now)
-        self._resume(now)
-
-    def _resume(self, now: float) -> None:
-        for task in self.tasks.values():
-            if status := task.updates.resume(now):
-                self._give(task, status)
+        self.out += [ToMaster(said) for said in self.operations.resume(now)]
+        reports.resume(self, now)
 
     def _framework_changed(self, framework: Json, now: float) -> None:
         framework_id = framework["id"]["value"]
@@ -204,248 +114,208 @@ class AgentState:
         self.frameworks[framework_id] = framework
         self.out.append(KeepFramework(framework_id))
         # The pending updates of all frameworks are sent again, not only of this one (observed).
-        self._resume(now)
+        reports.resume(self, now)
 
-    def _shut_framework(self, framework_id: str) -> None:
+    def _shut_framework(self, framework_id: str, now: float) -> None:
         for task in [t for t in self.tasks.values() if t.framework_id == framework_id]:
-            self._leave(task, GRACE_SECONDS)
-            if task.state not in TERMINAL:
+            if executors.executor_of(self, task) is None and not task.is_stranger:
+                commands.leave(self, task)
+            elif task.state not in TERMINAL:
                 task.state = "TASK_KILLED"
-            self._complete(task)
+            reports.complete(self, task)
+        for executor in [e for e in self.executors.values() if e.framework_id == framework_id]:
+            executor.is_forsaken = True
+            executors.shut_down(self, executor, now)
 
     # Tasks
 
-    def _add(self, message: Json, phase: Phase, now: float) -> LocalTask:
-        framework = message["framework"]
-        framework_id = framework["id"]["value"]
-        if framework_id not in self.frameworks:
-            self.past_frameworks.pop(framework_id, None)
-            self.frameworks[framework_id] = framework
-            self.out.append(KeepFramework(framework_id))
-        info = message.get("task") or message["info"]
-        task = LocalTask(framework_id, info, message["role"], self._new_uuid(), phase, now)
-        self.tasks[task.key] = task
-        return task
-
     def _run(self, message: Json, now: float) -> None:
-        task = self._add(message, Phase.LAUNCHING, now)
-        self.out.append(Launch(task))
+        executor = message.get("executor") or message["task"].get("executor")
+        if self.drain is not None:
+            drain.refuse(self, message, now)
+        elif executor is None:
+            commands.run(self, message, now)
+        elif executor.get("type") == "DEFAULT":
+            groups.run(self, message, now)
+        else:
+            executors.run(self, message, now)
 
     def _never_arrived(self, message: Json, now: float) -> None:
         """The master counts on a task that never got here."""
-        framework = message["framework"]
-        key = (framework["id"]["value"], message["info"]["task_id"]["value"])
+        key = (message["framework"]["id"]["value"], message["info"]["task_id"]["value"])
         if key in self.tasks:
             return
-        task = self._add(message, Phase.ENDED, now)
-        capabilities = {c.get("type") for c in framework.get("capabilities", [])}
-        state = "TASK_DROPPED" if "PARTITION_AWARE" in capabilities else "TASK_LOST"
-        self._agent_says(
-            task,
-            state,
-            "REASON_RECONCILIATION",
-            "Reconciliation: task unknown to the agent",
-            now,
-        )
+        framework_id = self.know_framework(message["framework"])
+        info, role = message["info"], message["role"]
+        task = LocalTask(framework_id, info, role, self.new_uuid(), Phase.ENDED, now)
+        task.executor_id = message.get("executor_id")
+        self.tasks[task.key] = task
+        text = "Reconciliation: task unknown to the agent"
+        reports.own_up(self, task, "REASON_RECONCILIATION", text, now)
 
     def _kill(self, message: Json, now: float) -> None:
         task = self.tasks.get((message["framework_id"], message["task_id"]))
-        if task is None or task.phase is Phase.ENDED:
+        if task is None or task.is_stranger:
             return
-        if task.phase is Phase.LAUNCHING:
-            self._agent_says(
-                task,
-                "TASK_KILLED",
-                "REASON_TASK_KILLED_DURING_LAUNCH",
-                "Killed before delivery to the executor",
-                now,
-            )
-            return
-        framework = self.frameworks[task.framework_id]
-        capabilities = {c.get("type") for c in framework.get("capabilities", [])}
-        if not task.is_kill_asked and "TASK_KILLING_STATE" in capabilities:
-            self._executor_says(task, "TASK_KILLING", now)
-        task.is_kill_asked = True
-        policy = message.get("kill_policy") or {}
-        if "grace_period" not in policy:
-            policy = task.info.get("kill_policy", {})
-        grace = policy.get("grace_period", {}).get("nanoseconds")
-        seconds = GRACE_SECONDS if grace is None else max(0.0, grace / 1e9)
-        kill = {"type": "KILL", "grace_seconds": seconds}
-        self.out.append(ToExecutor(task.container_id, kill))
+        policy = message.get("kill_policy")
+        if executors.executor_of(self, task) is not None:
+            # Also of a task that has ended and is not acknowledged (observed).
+            executors.kill(self, task, policy, now)
+        elif task.phase is not Phase.ENDED:
+            commands.kill(self, task, policy, now)
 
-    def _acknowledged(self, message: Json, now: float) -> None:
-        task = self.tasks.get((message["framework_id"], message["task_id"]))
-        if task is None:
-            return
-        was_in_flight, following = task.updates.acknowledge(message["uuid"], now)
-        if not was_in_flight:
-            return
-        self.out.append(Keep(task, {"acknowledged": message["uuid"]}))
-        if following is not None:
-            self._give(task, following)
-        elif task.phase is Phase.ENDED:
-            self._complete(task)
-
-    def _complete(self, task: LocalTask) -> None:
-        del self.tasks[task.key]
-        self.completed.append(task)
-        self.out.append(Forget(task.container_id))
-        if not any(t.framework_id == task.framework_id for t in self.tasks.values()):
-            # A framework that has nothing here is unknown to the agent.
-            self.past_frameworks[task.framework_id] = self.frameworks.pop(task.framework_id)
-            while len(self.past_frameworks) > COMPLETED_MAX:
-                del self.past_frameworks[next(iter(self.past_frameworks))]
-            self.out.append(KeepFramework(task.framework_id))
+    def _shut_executor(self, message: Json, now: float) -> None:
+        executor = self.executors.get((message["framework_id"], message["executor_id"]))
+        if executor is not None:
+            executors.shut_down(self, executor, now)
 
     # Recovery
 
     def restore(
-        self, agent_id: str | None, frameworks: dict[str, Json], tasks: list[LocalTask]
+        self,
+        agent_id: str | None,
+        frameworks: dict[str, Json],
+        tasks: list[LocalTask],
+        local_executors: list[LocalExecutor] | None = None,
+        drain_config: Json | None = None,
     ) -> None:
         """Begin with what an earlier process of this agent kept."""
         self.agent_id = agent_id
         self.frameworks = dict(frameworks)
+        self.drain = drain_config
+        for executor in local_executors or []:
+            self.executors[executor.key] = executor
         for task in tasks:
             if task.state in TERMINAL:
                 task.phase = Phase.ENDED
             self.tasks[task.key] = task
             if task.phase is Phase.ENDED and not task.updates.pending:
-                self._complete(task)
+                reports.complete(self, task)
+        for executor in list(self.executors.values()):
+            if executor.is_default and not self.tasks_of(executor):
+                reports.say_exited(self, executor, 0)
+                self.drop_idle_framework(executor.framework_id)
 
-    def recovering(self) -> list[LocalTask]:
-        """The tasks whose executors have not come back yet."""
-        return [t for t in self.tasks.values() if t.phase is Phase.RECOVERING]
+    def recovering(self) -> list[str]:
+        """The containers whose executors have not come back yet."""
+        alone = (t for t in self.tasks.values() if executors.executor_of(self, t) is None)
+        found = [t.container_id for t in alone if t.phase is Phase.RECOVERING]
+        custom = (e for e in self.executors.values() if not e.is_default)
+        return found + [e.container_id for e in custom if e.phase is Phase.RECOVERING]
 
-    def end_recovery(self, ends: dict[str, Exit], now: float) -> None:
-        """No more waiting: executors that did not come are gone, with these ends if known."""
-        for task in self.recovering():
-            end = ends.get(task.container_id)
-            if end is not None:
-                if task.state in ("TASK_STAGING", "TASK_STARTING"):
-                    self._executor_says(task, "TASK_RUNNING", now)
-                self._ended(task, end, now)
-                continue
-            text = f"Executor did not reregister within {EXECUTOR_REREGISTRATION_SECONDS:g}secs"
-            self._agent_says(
-                task, "TASK_FAILED", "REASON_EXECUTOR_REREGISTRATION_TIMEOUT", text, now
-            )
-
-    # Executors
-
-    def launch_failed(self, key: Key, message: str, now: float) -> None:
-        """No executor could be started."""
-        task = self.tasks.get(key)
-        if task is not None and task.phase is Phase.LAUNCHING:
-            text = f"Failed to launch container: {message}"
-            self._agent_says(task, "TASK_FAILED", "REASON_CONTAINER_LAUNCH_FAILED", text, now)
-
-    def from_executor(self, message: Json, now: float) -> None:
-        """Take an executor's report."""
-        container_id = message["container_id"]
-        task = next((t for t in self.tasks.values() if t.container_id == container_id), None)
-        if task is None or task.phase is Phase.ENDED:
-            # Nobody waits for it: the task was killed before delivery, or its end is known.
-            leave = {"type": "LEAVE", "grace_seconds": GRACE_SECONDS}
-            self.out.append(ToExecutor(container_id, leave))
-            return
-        if message["type"] == "SUBSCRIBE":
-            self._executor_came(task, message, now)
-        is_known_to_run = task.state in ("TASK_RUNNING", "TASK_KILLING")
-        if message.get("task_pid") and not is_known_to_run:
-            self._executor_says(task, "TASK_RUNNING", now)
-        if "wait_status" in message:
-            self._ended(task, Exit.of(message), now)
-
-    def _executor_came(self, task: LocalTask, message: Json, now: float) -> None:
-        task.executor_pid = message["pid"]
-        was_launching = task.phase is Phase.LAUNCHING
-        task.phase = Phase.RUNNING
-        if was_launching or not message["task_pid"]:
-            if task.state == "TASK_STAGING":
-                self._executor_says(task, "TASK_STARTING", now)
-            self.out.append(ToExecutor(task.container_id, {"type": "RUN"}))
-
-    def executor_gone(self, container_id: str, last: Exit | None, now: float) -> None:
-        """An executor is gone without having been told to leave; ``last`` is what it left."""
-        task = next((t for t in self.tasks.values() if t.container_id == container_id), None)
-        if task is None or task.phase is Phase.ENDED:
-            return
-        if last is not None:
-            self._ended(task, last, now)
-            return
-        text = "Executor terminated"
-        self._agent_says(task, "TASK_FAILED", "REASON_EXECUTOR_TERMINATED", text, now)
-
-    def _ended(self, task: LocalTask, end: Exit, now: float) -> None:
-        state, reason, text = end.verdict()
-        self._executor_says(task, state, now, reason=reason, message=text)
-        task.phase = Phase.ENDED
-        self._leave(task, 0.0)
-
-    def _leave(self, task: LocalTask, grace_seconds: float) -> None:
-        leave = {"type": "LEAVE", "grace_seconds": grace_seconds}
-        self.out.append(ToExecutor(task.container_id, leave))
-
-    # Updates
-
-    def _executor_says(self, task: LocalTask, state: str, now: float, **more: object) -> None:
-        container: Json = {
-            "container_id": {"value": task.container_id},
-            "network_infos": [
-                {"ip_addresses": [{"protocol": "IPv4", "ip_address": self.info["ip"]}]}
-            ],
-        }
-        if task.executor_pid is not None:
-            container["executor_pid"] = task.executor_pid
-        more["container_status"] = container
-        self._say(task, state, "SOURCE_EXECUTOR", now, **more)
-
-    def _agent_says(
-        self, task: LocalTask, state: str, reason: str, message: str, now: float
+    def end_recovery(
+        self, ends: dict[str, Exit], now: float, dead: frozenset[str] = frozenset()
     ) -> None:
-        self._say(task, state, "SOURCE_AGENT", now, reason=reason, message=message)
-        task.phase = Phase.ENDED
+        """No more waiting: executors that did not come are gone, with these ends if known.
 
-    def _say(self, task: LocalTask, state: str, source: str, now: float, **more: object) -> None:
-        status = task_status(
-            task.task_id,
-            state,
-            source=source,
-            at=now,
-            agent_id=self.agent_id,
-            executor_id={"value": task.task_id},
-            uuid=self._new_status_uuid(),
-            **more,
-        )
-        task.state = state
-        self.out.append(Keep(task, {"update": status}))
-        if first := task.updates.add(status, now):
-            self._give(task, first)
+        Of the ``dead`` it is known that no process keeps them any more.
+        """
+        for executor in list(self.executors.values()):
+            if executor.phase is Phase.RECOVERING and not executor.is_default:
+                end = ends.get(executor.container_id)
+                if end is not None:
+                    executors.terminated(self, executor, end.wait_status, now)
+                else:
+                    executors.lost_in_restart(self, executor, now)
+        for task in list(self.tasks.values()):
+            if task.phase is Phase.RECOVERING and executors.executor_of(self, task) is None:
+                is_dead = task.container_id in dead
+                self._end_recovery_of(task, ends.get(task.container_id), now, is_dead=is_dead)
+        if self.drain is not None:
+            drain.kill_all(self, now)
 
-    def _give(self, task: LocalTask, status: Json) -> None:
-        if not self.is_linked:
-            task.updates.pause()
+    def _end_recovery_of(
+        self, task: LocalTask, end: Exit | None, now: float, *, is_dead: bool
+    ) -> None:
+        if end is not None:
+            if task.state in ("TASK_STAGING", "TASK_STARTING"):
+                reports.executor_says(self, task, "TASK_RUNNING", now)
+            commands.ended(self, task, end, now)
             return
-        update = {
-            "framework_id": task.framework_id,
-            "status": status,
-            "latest_state": task.state,
-        }
-        self.out.append(ToMaster({"type": "UPDATE", "update": update}))
+        text = f"Executor did not reregister within {EXECUTOR_REREGISTRATION_SECONDS:g}secs"
+        is_aware = self.has_capability(task.framework_id, "PARTITION_AWARE")
+        state = "TASK_GONE" if is_aware else "TASK_LOST"
+        verdict = (state, "REASON_EXECUTOR_REREGISTRATION_TIMEOUT", text)
+        if is_dead:
+            # One that is missed is one thing, one that has ended another (observed).
+            verdict = executors.TERMINATED
+        reports.agent_says(self, task, verdict, now)
+        # One that comes later, or that is still fetching, is not wanted any more.
+        self.out.append(ToKeeper(task.container_id, {"type": "LEAVE", "grace_seconds": 0.0}))
+        groups.member_ended(self, task, now)
+
+    # Keepers
+
+    def launch_failed(self, container_id: str, message: str, now: float) -> None:
+        """No keeper could be started."""
+        if (executor := self.executor_in(container_id)) is not None:
+            executors.launch_failed(self, executor, message, now)
+        elif (task := self.task_in(container_id)) is not None:
+            commands.launch_failed(self, task, message, now)
+
+    def from_keeper(self, message: Json, now: float) -> None:
+        """Take a keeper's report."""
+        executor = self.executor_in(message["container_id"])
+        if executor is not None:
+            executors.from_keeper(self, executor, message, now)
+        else:
+            commands.from_keeper(self, message, now)
+
+    def keeper_gone(self, container_id: str, last: Exit | None, now: float) -> None:
+        """A keeper is gone without having been told to leave; ``last`` is what it left."""
+        if (executor := self.executor_in(container_id)) is not None:
+            # Killed together with its executor, whose parent it was.
+            status = 9 if last is None else last.wait_status
+            executors.terminated(self, executor, status, now)
+        elif (task := self.task_in(container_id)) is not None:
+            commands.keeper_gone(self, task, last, now)
+
+    # Executors that speak for themselves
+
+    def executor_subscribed(self, call: Json, stream_id: str, now: float) -> str | None:
+        """Give the stream to the executor; the answer is why not, or None."""
+        return executors.subscribe(self, call, stream_id, now)
+
+    def executor_called(self, call: Json, now: float) -> tuple[int, str]:
+        """Status and text of the answer to an executor's call that is not SUBSCRIBE."""
+        return executors.call(self, call, now)
+
+    def executor_stream_closed(self, stream_id: str) -> None:
+        """An executor's connection is gone."""
+        executors.stream_closed(self, stream_id)
 
     # Time
 
     def tick(self, now: float) -> None:
         """Repeat the updates that are due; give up executors that never came."""
+        reports.repeat_due(self, now)
+        self.out += [ToMaster(said) for said in self.operations.due(now)]
+        executors.tick(self, now)
         for task in list(self.tasks.values()):
-            if status := task.updates.due(now):
-                self._give(task, status)
-            if task.phase is Phase.LAUNCHING and now >= task.since + EXECUTOR_REGISTRATION_SECONDS:
-                self._agent_says(
-                    task,
-                    "TASK_FAILED",
-                    "REASON_EXECUTOR_REGISTRATION_TIMEOUT",
-                    "Executor did not register within 1mins",
-                    now,
-                )
+            if task.phase is not Phase.LAUNCHING or now < task.since + _registration_seconds(task):
+                continue
+            if executors.executor_of(self, task) is not None:
+                continue
+            text = "Executor did not register within 1mins"
+            verdict = ("TASK_FAILED", "REASON_EXECUTOR_REGISTRATION_TIMEOUT", text)
+            if not groups.end_undelivered(self, task, verdict, now):
+                reports.agent_says(self, task, verdict, now)
+                self.out.append(ToKeeper(task.container_id, {"type": "DESTROY"}))
+
+
+def _registration_seconds(task: LocalTask) -> float:
+    """A keeper comes when its URIs are fetched, which may take as long as that may take."""
+    uris = task.info.get("command", {}).get("uris")
+    return EXECUTOR_REGISTRATION_SECONDS + (FETCH_SECONDS_MAX if uris else 0.0)
+
+
+def _task_entry(task: LocalTask) -> Json:
+    return {
+        "framework_id": task.framework_id,
+        "info": task.info,
+        "role": task.role,
+        "executor_id": task.executor_id,
+        "state": task.state,
+        "update_state": task.updates.sent and task.updates.sent["state"],
+        "update_uuid": task.updates.sent and task.updates.sent["uuid"],
+    }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.devcluster.agent.exits import Exit
-from connectors.devcluster.agent.state import LocalTask, Phase
+from connectors.devcluster.agent.model import LocalExecutor, LocalTask, Phase
 from connectors.devcluster.agent.updates import UpdateStream
 from connectors.devcluster.node import log, write_atomically
 
@@ -79,12 +79,36 @@ class AgentStore:
             "info": task.info,
             "role": task.role,
             "container_id": task.container_id,
+            "executor_id": task.executor_id,
+            "group": task.group,
         }
-        self._write(self.container(task.container_id) / "task.json", facts)
+        self._write(self.container(task.record_id) / "task.json", facts)
+
+    def keep_executor(self, executor: LocalExecutor) -> None:
+        """Write down an executor that is about to be launched."""
+        self.container(executor.container_id).mkdir(parents=True, exist_ok=True)
+        facts = {
+            "framework_id": executor.framework_id,
+            "info": executor.info,
+            "role": executor.role,
+        }
+        self._write(self.container(executor.container_id) / "info.json", facts)
+
+    def keep_drain(self, config: Json | None) -> None:
+        """Write down how the agent drains, or that it does not."""
+        if config is None:
+            (self._meta / "drain.json").unlink(missing_ok=True)
+        else:
+            self._write(self._meta / "drain.json", config)
+
+    def drain(self) -> Json | None:
+        """How the agent was draining, if it was."""
+        path = self._meta / "drain.json"
+        return dict(json.loads(path.read_bytes())) if path.exists() else None
 
     def keep(self, task: LocalTask, fact: Json) -> None:
         """Append an update or an acknowledgement; one write, so a kill cannot tear it."""
-        folder = self.container(task.container_id)
+        folder = self.container(task.record_id)
         if not (folder / "task.json").exists():
             self.make_container(task)
             self.keep_task(task)
@@ -95,7 +119,7 @@ class AgentStore:
 
     def make_container(self, task: LocalTask) -> None:
         """Make the directory in which a container's facts are kept."""
-        self.container(task.container_id).mkdir(parents=True, exist_ok=True)
+        self.container(task.record_id).mkdir(parents=True, exist_ok=True)
 
     def forget(self, container_id: str) -> None:
         """Remove what was kept about a container."""
@@ -113,8 +137,27 @@ class AgentStore:
         for folder in sorted((self._meta / "containers").iterdir()):
             if (folder / "task.json").exists():
                 found.append(_restored(folder, now))
-            else:
+            elif not (folder / "info.json").exists():
                 shutil.rmtree(folder)
+        return found
+
+    def executors(self, now: float) -> list[LocalExecutor]:
+        """The executors that were kept."""
+        found = []
+        for path in sorted((self._meta / "containers").glob("*/info.json")):
+            facts = json.loads(path.read_bytes())
+            executor = LocalExecutor(
+                facts["framework_id"],
+                facts["info"],
+                facts["role"],
+                path.parent.name,
+                Phase.RECOVERING,
+                now,
+            )
+            if executor.is_default:
+                # It is no process of its own; the keepers of its tasks come back.
+                executor.phase = Phase.RUNNING
+            found.append(executor)
         return found
 
     def last_end(self, container_id: str) -> Exit | None:
@@ -125,33 +168,75 @@ class AgentStore:
         facts = json.loads(path.read_bytes())
         return Exit.of(facts) if "wait_status" in facts else None
 
+    def has_lost_keeper(self, container_id: str) -> bool:
+        """Whether the process that kept the container is known, and is no more."""
+        path = self.container(container_id) / "executor.json"
+        if not path.exists():
+            return False
+        pid = json.loads(path.read_bytes())["pid"]
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return True
+        # Somebody else may have its number by now; its own words name this directory.
+        return os.fsencode(self.home) not in words
+
     # Sandboxes
 
-    def sandbox(self, agent_id: str, task: LocalTask) -> Path:
-        """The sandbox of a task's container."""
-        runs = self.runs(agent_id, task.framework_id, task.task_id)
+    def sandbox(self, agent_id: str, task: LocalTask, parent_id: str | None = None) -> Path:
+        """The sandbox of a task's container; ``parent_id`` is its default executor's container."""
+        runs = self.runs(agent_id, task.framework_id, task.executor_id or task.task_id)
+        if parent_id is not None:
+            return runs / parent_id / "containers" / task.container_id
         return runs / task.container_id
+
+    def executor_sandbox(self, agent_id: str, executor: LocalExecutor) -> Path:
+        """The sandbox of an executor's container."""
+        runs = self.runs(agent_id, executor.framework_id, executor.executor_id)
+        return runs / executor.container_id
 
     def runs(self, agent_id: str, framework_id: str, executor_id: str) -> Path:
         """The directory of all runs of an executor; the path has the shape of a real agent's."""
         frameworks = self.work / "slaves" / agent_id / "frameworks"
         return frameworks / framework_id / "executors" / executor_id / "runs"
 
-    def make_sandbox(self, agent_id: str, task: LocalTask) -> Path:
-        """Make the sandbox with empty output files, and point ``latest`` at it."""
-        sandbox = self.sandbox(agent_id, task)
+    def make_sandbox(self, agent_id: str, task: LocalTask, parent_id: str | None = None) -> Path:
+        """Make a task's sandbox with empty output files, where it can be found by its id."""
+        sandbox = self.sandbox(agent_id, task, parent_id)
+        if parent_id is None:
+            return _made(sandbox)
+        if not sandbox.parent.parent.exists():
+            _made(sandbox.parent.parent)
         sandbox.mkdir(parents=True)
-        for name in ("stdout", "stderr"):
-            (sandbox / name).touch()
-        latest = sandbox.parent / "latest"
-        temporary = sandbox.parent / f".latest.{task.container_id}"
-        temporary.symlink_to(task.container_id)
-        temporary.replace(latest)
+        _touch_outputs(sandbox)
+        # As Mesos does for the tasks of its default executor.
+        by_id = sandbox.parent.parent / "tasks"
+        by_id.mkdir(exist_ok=True)
+        (by_id / task.task_id).symlink_to(Path("..") / "containers" / task.container_id)
         return sandbox
+
+    def make_executor_sandbox(self, agent_id: str, executor: LocalExecutor) -> Path:
+        """Make an executor's sandbox with empty output files, and point ``latest`` at it."""
+        return _made(self.executor_sandbox(agent_id, executor))
 
     @staticmethod
     def _write(path: Path, value: Json) -> None:
         write_atomically(path, json.dumps(value).encode())
+
+
+def _made(sandbox: Path) -> Path:
+    """The new sandbox, at which ``latest`` points."""
+    sandbox.mkdir(parents=True)
+    _touch_outputs(sandbox)
+    temporary = sandbox.parent / f".latest.{sandbox.name}"
+    temporary.symlink_to(sandbox.name)
+    temporary.replace(sandbox.parent / "latest")
+    return sandbox
+
+
+def _touch_outputs(sandbox: Path) -> None:
+    for name in ("stdout", "stderr"):
+        (sandbox / name).touch()
 
 
 def _restored(folder: Path, now: float) -> LocalTask:
@@ -163,6 +248,9 @@ def _restored(folder: Path, now: float) -> LocalTask:
         facts["container_id"],
         Phase.RECOVERING,
         now,
+        executor_id=facts["executor_id"],
+        group=tuple(facts["group"]),
+        record_id=folder.name,
     )
     stream = UpdateStream()
     path = folder / "updates.jsonl"
@@ -172,8 +260,10 @@ def _restored(folder: Path, now: float) -> LocalTask:
         if "update" in fact:
             stream.add(fact["update"], now)
             task.state = fact["update"]["state"]
+            task.last_status = fact["update"]
         else:
             stream.acknowledge(fact["acknowledged"], now)
     stream.pause()
     task.updates = stream
+    task.is_kill_asked = task.state == "TASK_KILLING"
     return task

@@ -21,12 +21,15 @@ class UpdateStream:
     pending: deque[Json] = field(default_factory=deque)
     # The newest update that was given to the master at least once.
     sent: Json | None = None
+    # Every uuid that was ever queued: an executor may repeat what the agent has already.
+    uuids: set[str] = field(default_factory=set)
     retry_at: float | None = None
     _interval: float = RETRY_SECONDS_FIRST
 
     def add(self, status: Json, now: float) -> Json | None:
         """Queue an update; the answer is the update to send now, if any."""
         self.pending.append(status)
+        self.uuids.add(status["uuid"])
         return self._send(now) if len(self.pending) == 1 else None
 
     def acknowledge(self, uuid: str, now: float) -> tuple[bool, Json | None]:

@@ -22,6 +22,7 @@ from connectors.devcluster.master.model import (
 from connectors.devcluster.master.state import MasterState
 from connectors.devcluster.resources import parse_attributes, parse_resources
 from connectors.devcluster.wire.calls import parse_call
+from tests.unit.devcluster.wire_check import check_message
 
 Json = dict[str, Any]
 
@@ -36,7 +37,9 @@ class Rig:
     def __init__(self, registry: Json | None = None, **settings: Any) -> None:
         self.now = 1000.0
         self._numbers = itertools.count(1)
-        self.settings = Settings("127.0.0.1", 5050, **settings)
+        # Four, as the real Mesos of the contract tests is started.
+        own: dict[str, Any] = {"missed_pings_max": 4, **settings}
+        self.settings = Settings("127.0.0.1", 5050, **own)
         self.streams: dict[str, list[Json]] = {}
         self.ended: list[str] = []
         self.links: dict[str, list[Json]] = {}
@@ -55,6 +58,9 @@ class Rig:
         for output in self.master.take():
             match output:
                 case ToStream():
+                    is_operators = output.stream_id in self.master.cluster.operator.streams
+                    room = "master" if is_operators else "scheduler"
+                    check_message(f"{room}.Event", output.event)
                     self.streams.setdefault(output.stream_id, []).append(output.event)
                     self.order.append(f"event {output.event['type']}")
                 case EndStream():

@@ -1,6 +1,5 @@
 """The agent without processes: updates one by one, executors that come and go, kills, recovery."""
 
-import itertools
 import json
 import signal
 from pathlib import Path
@@ -11,98 +10,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.devcluster.agent.exits import Exit
-from connectors.devcluster.agent.state import (
-    AgentState,
+from connectors.devcluster.agent.model import (
     Keep,
+    KeepDrain,
+    KeepExecutor,
     KeepFramework,
+    KeepTask,
     Launch,
+    LaunchExecutor,
     LocalTask,
     Phase,
-    ToExecutor,
-    ToMaster,
 )
+from connectors.devcluster.agent.state import AgentState
 from connectors.devcluster.agent.store import AgentStore
 from connectors.devcluster.agent.updates import UpdateStream
-from tests.unit.devcluster.master_rig import uuid_of
+from tests.unit.devcluster.agent_rig import (
+    FRAMEWORK,
+    INFO,
+    AgentRig,
+    executor_info,
+    task_info,
+    uuid_of,
+)
 
 Json = dict[str, Any]
-
-FRAMEWORK = {
-    "id": {"value": "f"},
-    "user": "u",
-    "name": "n",
-    "checkpoint": True,
-    "capabilities": [{"type": "PARTITION_AWARE"}, {"type": "TASK_KILLING_STATE"}],
-}
-INFO = {"hostname": "agent1", "ip": "127.0.0.1", "port": 5051, "resources": [], "attributes": []}
-
-
-def task_info(task_id: str, **more: object) -> Json:
-    return {
-        "name": task_id,
-        "task_id": {"value": task_id},
-        "resources": [],
-        "command": {"value": "true"},
-        **more,
-    }
-
-
-class AgentRig:
-    """An agent, linked, with what it puts out sorted."""
-
-    def __init__(self, state: AgentState | None = None) -> None:
-        self.now = 0.0
-        self._numbers = itertools.count(1)
-        numbers = self._numbers
-        self.state = state or AgentState(
-            INFO, lambda: f"c{next(numbers)}", lambda: uuid_of(f"u{next(numbers)}")
-        )
-        self.sent: list[Json] = []
-        self.commands: list[tuple[str, Json]] = []
-        self.launched: list[LocalTask] = []
-        self.order: list[str] = []
-        self.master("REGISTERED", agent_id="a", reconciliations=[])
-
-    def settle(self) -> None:
-        for output in self.state.take():
-            self.order.append(type(output).__name__)
-            match output:
-                case ToMaster():
-                    self.sent.append(output.message)
-                case ToExecutor():
-                    self.commands.append((output.container_id, output.message))
-                case Launch():
-                    self.launched.append(output.task)
-                case _:
-                    pass
-
-    def master(self, kind: str, **body: object) -> None:
-        self.state.from_master({"type": kind, **body}, self.now)
-        self.settle()
-
-    def executor(self, kind: str, container_id: str, **body: object) -> None:
-        message = {"type": kind, "container_id": container_id, **body}
-        self.state.from_executor(message, self.now)
-        self.settle()
-
-    def run(self, task_id: str = "t", **more: object) -> str:
-        """A task whose executor has come and whose command runs; the answer is its container."""
-        self.master("RUN_TASK", framework=FRAMEWORK, task=task_info(task_id, **more), role="*")
-        container_id = self.launched[-1].container_id
-        self.executor("SUBSCRIBE", container_id, pid=10, task_pid=0)
-        self.executor("STARTED", container_id, task_pid=11)
-        return container_id
-
-    def states(self) -> list[str]:
-        """The states in the updates sent since the last look."""
-        found = [m["update"]["status"]["state"] for m in self.sent if m["type"] == "UPDATE"]
-        self.sent.clear()
-        return found
-
-    def acknowledge(self, task_id: str = "t") -> None:
-        """Acknowledge what is in flight."""
-        uuid = self.state.tasks["f", task_id].updates.pending[0]["uuid"]
-        self.master("ACKNOWLEDGE", framework_id="f", task_id=task_id, uuid=uuid)
 
 
 def test_starting_then_running_then_the_end_each_after_an_acknowledgement() -> None:
@@ -141,7 +72,7 @@ def test_an_executor_may_leave_only_after_the_end_is_kept() -> None:
     container = rig.run()
     rig.order.clear()
     rig.executor("ENDED", container, wait_status=256, is_killed=False, is_over_time=False)
-    assert rig.order == ["Keep", "ToExecutor"]
+    assert rig.order == ["Keep", "ToKeeper"]
     assert rig.commands[-1] == (container, {"type": "LEAVE", "grace_seconds": 0.0})
 
 
@@ -286,7 +217,7 @@ def test_an_end_in_mesos_words(end: Exit, verdict: tuple[str, str | None, str]) 
 def test_an_executor_that_dies_fails_its_task() -> None:
     rig = AgentRig()
     container = rig.run()
-    rig.state.executor_gone(container, None, 0.0)
+    rig.state.keeper_gone(container, None, 0.0)
     status = rig.state.tasks["f", "t"].updates.pending[-1]
     assert (status["state"], status["reason"]) == ("TASK_FAILED", "REASON_EXECUTOR_TERMINATED")
     assert (status["message"], status["source"]) == ("Executor terminated", "SOURCE_AGENT")
@@ -339,6 +270,13 @@ def kept(rig: AgentRig, store: AgentStore) -> None:
     """Carry the keeping outputs out, as the agent process does."""
     for output in rig.state.take():
         match output:
+            case LaunchExecutor() | KeepExecutor():
+                store.keep_executor(output.executor)
+            case KeepTask():
+                store.make_container(output.task)
+                store.keep_task(output.task)
+            case KeepDrain():
+                store.keep_drain(rig.state.drain)
             case Launch():
                 store.make_container(output.task)
                 store.keep_task(output.task)
@@ -353,7 +291,7 @@ def kept(rig: AgentRig, store: AgentStore) -> None:
 def restarted(store: AgentStore) -> AgentRig:
     """The next process of the agent, before it is linked."""
     state = AgentState(INFO, lambda: "new", lambda: uuid_of("new"))
-    state.restore("a", store.frameworks(), store.tasks(0.0))
+    state.restore("a", store.frameworks(), store.tasks(0.0), store.executors(0.0), store.drain())
     rig = AgentRig.__new__(AgentRig)
     AgentRig.__init__(rig, state)
     return rig
@@ -367,10 +305,10 @@ def test_a_restarted_agent_goes_on_where_it_was(tmp_path: Path) -> None:
     )
     kept(rig, store)
     (task,) = rig.state.tasks.values()
-    rig.state.from_executor(
+    rig.state.from_keeper(
         {"type": "SUBSCRIBE", "container_id": task.container_id, "pid": 1, "task_pid": 0}, 0.0
     )
-    rig.state.from_executor(
+    rig.state.from_keeper(
         {"type": "STARTED", "container_id": task.container_id, "task_pid": 2}, 0.0
     )
     uuid = task.updates.pending[0]["uuid"]
@@ -394,7 +332,7 @@ def test_a_restarted_agent_goes_on_where_it_was(tmp_path: Path) -> None:
     ("end", "state", "message"),
     [
         (Exit(0), "TASK_FINISHED", "Command exited with status 0"),
-        (None, "TASK_FAILED", "Executor did not reregister within 2secs"),
+        (None, "TASK_GONE", "Executor did not reregister within 2secs"),
     ],
 )
 def test_an_executor_that_does_not_come_back_is_judged_by_what_it_left(
@@ -438,3 +376,80 @@ def test_an_agent_with_other_resources_is_another_agent(tmp_path: Path) -> None:
     assert store.agent_id({**INFO, "resources": [1]}) is None
     assert store.tasks(0.0) == []
     assert store.agent_id(INFO) is None
+
+
+def told(rig: AgentRig, store: AgentStore, **message: Any) -> None:
+    """Let the master say something, and keep what it leads to."""
+    rig.state.from_master(message, 0.0)
+    kept(rig, store)
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_an_executor_and_its_tasks_outlive_the_agent(tmp_path: Path, comes_back: bool) -> None:
+    store, rig = AgentStore(tmp_path), AgentRig()
+    info = task_info("t", executor=executor_info("e"))
+    told(rig, store, type="RUN_TASK", framework=FRAMEWORK, task=info, role="*")
+    (executor,) = rig.state.executors.values()
+    container = executor.container_id
+    after = restarted(store)
+    assert after.state.recovering() == [container]
+    after.executor("SUBSCRIBE", container, pid=1, task_pid=2)
+    # Its process is here, and must not be started again; its word is awaited.
+    assert (after.commands, after.state.recovering()) == ([], [container])
+    if comes_back:
+        after.subscribe(unacknowledged_tasks=[info])
+        assert after.heard() == ["SUBSCRIBED"]
+        assert after.state.recovering() == []
+        after.update("t", "TASK_RUNNING")
+        assert after.states() == ["TASK_RUNNING"]
+        return
+    after.state.end_recovery({}, 2.0)
+    after.settle()
+    assert after.commands == [(container, {"type": "DESTROY"})]
+    after.ended(container, 9)
+    (status,) = after.pending("t")
+    assert (status["state"], status["message"]) == (
+        "TASK_GONE",
+        "Executor did not reregister within 2secs",
+    )
+    assert after.exits() == [("e", 9)]
+
+
+def test_a_group_outlives_the_agent_as_a_group(tmp_path: Path) -> None:
+    store, rig = AgentStore(tmp_path), AgentRig()
+    info = {"executor_id": {"value": "e"}, "type": "DEFAULT", "resources": []}
+    tasks = [task_info("one"), task_info("two")]
+    group = {"framework": FRAMEWORK, "executor": info, "tasks": tasks, "role": "*"}
+    told(rig, store, type="RUN_TASK_GROUP", **group)
+    containers = [t.container_id for t in rig.state.tasks.values()]
+    after = restarted(store)
+    for container in containers:
+        after.executor("SUBSCRIBE", container, pid=1, task_pid=2)
+    after.commands.clear()
+    after.ended(containers[0], 256)
+    kill = {"type": "KILL", "grace_seconds": 3.0}
+    assert (containers[1], kill) in after.commands
+    after.ended(containers[1], 15, is_killed=True)
+    assert after.exits() == [("e", 0)]
+
+
+def test_a_drain_outlives_the_agent_and_kills_what_comes_back(tmp_path: Path) -> None:
+    store, rig = AgentStore(tmp_path), AgentRig()
+    told(rig, store, type="RUN_TASK", framework=FRAMEWORK, task=task_info("t"), role="*")
+    (task,) = rig.state.tasks.values()
+    for kind, pid in (("SUBSCRIBE", 0), ("STARTED", 2)):
+        report = {"type": kind, "container_id": task.container_id, "pid": 1, "task_pid": pid}
+        rig.state.from_keeper(report, 0.0)
+        kept(rig, store)
+    told(rig, store, type="DRAIN", max_grace_period={"nanoseconds": 10**9}, mark_gone=False)
+    after = restarted(store)
+    assert after.state.registration()["drain"] == {"max_grace_period": {"nanoseconds": 10**9}}
+    after.executor("SUBSCRIBE", task.container_id, pid=1, task_pid=2)
+    after.commands.clear()
+    after.state.end_recovery({}, 1.0)
+    after.settle()
+    assert after.commands == [(task.container_id, {"type": "KILL", "grace_seconds": 1.0})]
+    # It was announced before the restart.
+    assert [s["state"] for s in after.pending("t")].count("TASK_KILLING") == 1
+    told(after, store, type="UNDRAIN")
+    assert store.drain() is None

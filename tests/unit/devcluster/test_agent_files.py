@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 
 from connectors.devcluster.agent.files import SandboxFiles
-from connectors.devcluster.agent.state import LocalTask, Phase
+from connectors.devcluster.agent.model import LocalTask, Phase
 from connectors.devcluster.agent.store import AgentStore
 
 Get = Callable[..., tuple[int, bytes]]
@@ -143,13 +143,18 @@ def test_what_is_no_file_of_a_sandbox_is_404(get: Get, path: str) -> None:
 
 @pytest.mark.parametrize(
     "way",
-    ["..", "../../..", "deep/../../latest/stdout", "way-out", "way-up", "way-up/secret"],
+    ["..", "../../..", "way-out", "way-up", "way-up/secret"],
 )
 def test_no_way_leads_out_of_the_sandbox(get: Get, way: str) -> None:
     for name in ("read", "browse", "download"):
         status, body = get(name, path=f"{RUN}/{way}", offset=0)
         assert status == 400
         assert b"secret" not in body.replace(way.encode(), b"")
+
+
+def test_a_way_out_and_in_again_stays_inside(get: Get) -> None:
+    # Where a path ends is what counts, as in Mesos (observed on 1.11.0).
+    assert get("read", path=f"{RUN}/deep/../../latest/stdout", offset=0)[0] == 200
 
 
 def test_the_path_must_be_there(get: Get) -> None:

@@ -93,11 +93,11 @@ def test_another_principal_is_refused_and_the_old_stream_lives() -> None:
     [
         ({"role": "/a"}, "start with a slash"),
         ({"role": "a//b"}, "two adjacent slashes"),
-        ({"role": "."}, "Role component '.'"),
-        ({"role": "-x"}, "begins with a dash"),
-        ({"role": "a b"}, "invalid characters"),
+        ({"role": "."}, "cannot include '.' as a component"),
+        ({"role": "-x"}, "starts with a dash"),
+        ({"role": "a b"}, "contains backspace or whitespace"),
         ({"capabilities": [{"type": "MULTI_ROLE"}], "roles": ["a", "a"]}, "duplicate items"),
-        ({"suppressed_roles": ["x"]}, "not contained in the set of roles"),
+        ({"suppressed_roles": ["x"]}, "not contained in the list of roles"),
     ],
 )
 def test_an_invalid_framework_hears_why(info: Json, part: str) -> None:

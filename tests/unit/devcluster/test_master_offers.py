@@ -2,6 +2,7 @@
 
 import pytest
 
+from connectors.devcluster.resources import parse_resources
 from tests.unit.devcluster.master_rig import Json, Rig, task_info
 
 
@@ -221,20 +222,71 @@ def test_an_operation_that_is_not_there_is_answered_only_by_its_id(
     assert found == ([] if state is None else [state])
 
 
-def test_a_task_group_is_refused_aloud() -> None:
+def test_what_would_end_a_real_master_is_400() -> None:
     rig = Rig()
     rig.agent()
     framework = rig.subscribe()
     (offer,) = framework.offers()
-    group = {
-        "executor": {"executor_id": {"value": "e"}},
-        "task_group": {"tasks": [task_info("t", offer)]},
+    executor = {"executor_id": {"value": "e"}, "type": "DEFAULT"}
+    twice = [task_info("t", offer), task_info("t", offer)]
+    group = {"executor": executor, "task_group": {"tasks": twice}}
+    wordy = task_info("w", offer) | {"resources": [{"name": "s", "type": "TEXT"}]}
+    for operation in (
+        {"type": "LAUNCH_GROUP", "launch_group": group},
+        {"type": "LAUNCH", "launch": {"task_infos": [wordy]}},
+    ):
+        body = {"offer_ids": [offer["id"]], "operations": [operation]}
+        assert framework.call("ACCEPT", body) == 400
+    assert framework.statuses() == []
+
+
+def test_agents_with_gpus_are_kept_for_those_who_know_of_them() -> None:
+    rig = Rig()
+    resources = parse_resources("cpus:4;mem:8192;gpus:2").to_json()
+    link = rig.agent(1)
+    info = {"hostname": "g", "ip": "127.0.0.1", "port": 5099, "attributes": []}
+    rig.agent(2, info={**info, "resources": resources})
+    plain = rig.subscribe()
+    assert [o["agent_id"]["value"] for o in plain.offers()] == [link.agent_id]
+    knowing = rig.subscribe(capabilities=[{"type": "GPU_RESOURCES"}])
+    (offer,) = knowing.offers()
+    assert "gpus" in {r["name"] for r in offer["resources"]}
+
+
+def test_what_is_reserved_is_counted_in_the_share_of_its_role() -> None:
+    rig = Rig()
+    rig.agent(1)
+    for number in (2, 3):
+        rig.agent(number)
+    framework = rig.subscribe(capabilities=[{"type": "MULTI_ROLE"}], roles=["a/x", "b"])
+    roles = [o["allocation_info"]["role"] for o in framework.offers()]
+    assert sorted(roles) in (["a/x", "a/x", "b"], ["a/x", "b", "b"])
+
+
+def test_an_executor_holds_its_resources_until_it_ends() -> None:
+    rig = Rig()
+    link = rig.agent()
+    framework = rig.subscribe()
+    (offer,) = framework.offers()
+    executor = {
+        "executor_id": {"value": "e"},
+        "command": {"value": "true"},
+        "resources": parse_resources("cpus:1;mem:64").to_json(),
     }
-    operation = {"type": "LAUNCH_GROUP", "launch_group": group}
-    framework.call("ACCEPT", {"offer_ids": [offer["id"]], "operations": [operation]})
-    (status,) = framework.statuses()
-    assert status["state"] == "TASK_ERROR"
-    assert "no task groups yet" in status["message"]
+    tasks = [task_info(n, offer, "cpus:0.5;mem:32", executor=executor) for n in ("t", "u")]
+    for task in tasks:
+        del task["command"]
+    framework.launch([offer], *tasks)
+    rig.pass_time(1.1)
+    (rest,) = framework.offers()
+    assert (cpus(rest), rest["executor_ids"]) == (2.0, [{"value": "e"}])
+    ended = {"framework_id": framework.framework_id, "executor_id": "e", "status": 256}
+    link.say({"type": "EXITED_EXECUTOR", **ended})
+    (failure,) = [e["failure"] for e in framework.fresh() if e["type"] == "FAILURE"]
+    assert (failure["executor_id"], failure["status"]) == ({"value": "e"}, 256)
+    rig.pass_time(1.1)
+    (freed,) = framework.offers()
+    assert cpus(freed) == 1.0
 
 
 def test_heartbeats_come_each_fifteen_seconds() -> None:

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 
 class Journal:
     """An append-only file of JSON lines."""
@@ -22,7 +24,7 @@ class Journal:
     def write(self, what: str, **facts: object) -> None:
         """Append one line; when this returns the line outlives this process."""
         line = {"at_ms": time.time_ns() // 1_000_000, "what": what, **facts}
-        os.write(self._fd, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        os.write(self._fd, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     def close(self) -> None:
         """Close the file."""

@@ -12,15 +12,21 @@ import os
 import sys
 import time
 import traceback
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from connectors.devcluster.cuts import Gate, address_of, gated_protocol
 
 LIFELINE_VARIABLE = "FLUMINA_DEV_CLUSTER_LIFELINE"
 CONFIG_FILE = "cluster.json"
+# Each has a port and a loopback address of its own.
+AGENTS_MAX = 64
 TOKEN_HEADER = "X-Flumina-Dev-Cluster-Token"  # noqa: S105 - the name of a header
 
 
@@ -40,8 +46,18 @@ class ClusterConfig:
     resources: str = "cpus:4;mem:8192;disk:10000;ports:[31000-31999]"
     attributes: str = ""
     ping_timeout_seconds: float = 15.0
-    missed_pings_max: int = 4
+    # Mesos' --max_agent_ping_timeouts.
+    missed_pings_max: int = 5
     reregister_timeout_seconds: float = 600.0
+    masters: int = 1
+    # What tasks are confined by: words of `agent/isolation.py`.
+    isolation: str = "auto"
+    # Mesos' --container_disk_watch_interval, where disk is among those words.
+    disk_watch_seconds: float = 15.0
+    # So many agents inside the master's own process instead of `agents`, with their model and seed.
+    simulate: int = 0
+    tasks_model: str = ""
+    seed: int | None = None
 
     @property
     def root(self) -> Path:
@@ -50,21 +66,45 @@ class ClusterConfig:
 
     @property
     def master_url(self) -> str:
-        """Where the master serves."""
+        """Where the first master serves; it leads when it is the only one."""
         return f"http://{self.host}:{self.port}"
 
+    @property
+    def master_names(self) -> list[str]:
+        """The masters: ``master`` if there is one, else ``master1`` and so on."""
+        if self.masters == 1:
+            return ["master"]
+        return [f"master{n}" for n in range(1, self.masters + 1)]
+
+    @property
+    def agent_names(self) -> list[str]:
+        """The agents that are processes: ``agent1`` and so on."""
+        if self.simulate:
+            return []
+        return [f"agent{n}" for n in range(1, self.agents + 1)]
+
     def node_names(self) -> list[str]:
-        """The master and the agents, by the names that the commands take."""
-        return ["master", *(f"agent{n}" for n in range(1, self.agents + 1))]
+        """The masters and the agents, by the names that the commands take."""
+        return [*self.master_names, *self.agent_names]
 
     def port_of(self, node: str) -> int:
-        """The port a node listens on: agents follow the master's, as number N at port + N."""
-        return self.port if node == "master" else self.port + int(node.removeprefix("agent"))
+        """The port a node listens on: the masters' in a row, then the agents'."""
+        if node.startswith("master"):
+            return self.port + int(node.removeprefix("master") or 1) - 1
+        return self.port + self.masters - 1 + int(node.removeprefix("agent"))
+
+    def source_of(self, node: str) -> tuple[str, int] | None:
+        """What a part of the cluster binds before it calls another; None off loopback."""
+        return None if loopback_error(self.host) else (address_of(node), 0)
 
     def attributes_of(self, node: str) -> str:
         """The attributes of an agent; ``zone:zN`` unless others were asked for."""
         number = node.removeprefix("agent")
         return (self.attributes or "zone:z{n}").replace("{n}", number)
+
+    def cgroup_prefix(self, node: str) -> str:
+        """What the names of an agent's cgroups begin with, different for every data directory."""
+        return f"flumina-{zlib.crc32(self.data_dir.encode()):08x}-{node}-"
 
     def write(self) -> Path:
         """Write the configuration, readable by its owner only, and give its path."""
@@ -119,14 +159,22 @@ def end_if_failed(task: "asyncio.Task[None]") -> None:
         raise SystemExit("a part of this node failed, and so the node ends") from error
 
 
-async def serve(app: ASGIApp, host: str, port: int, on_listening: Callable[[], None]) -> None:
-    """Serve HTTP until the process is ended."""
+async def serve(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    gate: Gate,
+    on_listening: Callable[[], None],
+    *,
+    protocol: Callable[[type[HttpToolsProtocol]], type[HttpToolsProtocol]] = lambda base: base,
+) -> None:
+    """Serve HTTP until the process is ended, to whoever the gate does not cut off."""
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         loop="asyncio",
-        http="httptools",
+        http=protocol(gated_protocol(gate)),
         ws="none",
         lifespan="off",
         access_log=False,

@@ -7,7 +7,6 @@ inherits whatever a killed agent leaves behind.
 
 import ctypes
 import fcntl
-import json
 import os
 import select
 import signal
@@ -15,33 +14,42 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from connectors.devcluster import cuts
 from connectors.devcluster.agent.executor import descendants
-from connectors.devcluster.agent.store import kept_agent_id
-from connectors.devcluster.node import (
-    LIFELINE_VARIABLE,
-    ClusterConfig,
-    ConfigError,
-    write_atomically,
+from connectors.devcluster.agent.isolation import remove_left
+from connectors.devcluster.control import (
+    answer_to,
+    control_socket,
+    forget,
+    question_in,
+    remember,
 )
+from connectors.devcluster.hosts import end_processes_of
+from connectors.devcluster.leadership import leader_of
+from connectors.devcluster.node import AGENTS_MAX, LIFELINE_VARIABLE, ClusterConfig, ConfigError
+from connectors.devcluster.operating import are_registered, is_serving, order_simulated
+from connectors.devcluster.partitions import Partitions
 
 Json = dict[str, Any]
 
-CONTROL_SOCKET = "control.sock"
 # A descriptor that reads end-of-file when whoever started the supervisor as a child is gone.
 PARENT_VARIABLE = "FLUMINA_DEV_CLUSTER_PARENT"
 READY_SECONDS = 30.0
 # Executors give their tasks one second after SIGTERM when the cluster stops.
 STOP_SECONDS = 4.0
+# A node that runs obeys a cut at once; one that does not is paused, and obeys when it goes on.
+CUT_SECONDS = 1.0
 _PR_SET_CHILD_SUBREAPER = 36
 _VERBS = frozenset({"start", "kill", "pause", "resume"})
 _MODULES = {
     "master": "connectors.devcluster.master.process",
     "agent": "connectors.devcluster.agent.process",
+    "simulated": "connectors.devcluster.simulated.process",
 }
 
 
@@ -53,6 +61,8 @@ class Supervisor:
         self._pids: dict[str, int] = {}
         self._last_exits: dict[str, int] = {}
         self._paused: set[str] = set()
+        self._controls: dict[str, socket.socket] = {}
+        self._partitions = Partitions(config)
         self._is_stopping = False
         self._stop_clients: list[socket.socket] = []
         self._clients: dict[int, tuple[socket.socket, bytes]] = {}
@@ -77,16 +87,20 @@ class Supervisor:
             self._poll.register(self._parent, select.POLLIN)
         remember(self._config)
         try:
+            others = self._config.master_names[1:]
             for node in self._config.node_names():
-                self._start(node)
-            if self._await_ready():
+                if node not in others:
+                    self._start(node)
+            if self._await_ready(others):
                 on_ready()
             while not self._is_stopping:
-                self._look(None)
+                self._look(self._partitions.patience_ms(time.monotonic()))
+                if self._partitions.expire(time.monotonic()):
+                    self._tell_cuts()
         finally:
             self._end_all()
 
-    def _await_ready(self) -> bool:
+    def _await_ready(self, standing_by: list[str]) -> bool:
         """Wait until every agent is registered; False when told to stop before that."""
         deadline = time.monotonic() + READY_SECONDS
         while not self._is_stopping:
@@ -95,7 +109,13 @@ class Supervisor:
                     f"{node} ended with {code} while starting; its last words were:\n"
                     f"{self._log_tail(node)}"
                 )
-            if registered_agents(self._config) == self._config.agents:
+            # The first master leads, as people expect it; the others start when it does.
+            if standing_by and leader_of(self._config) is not None:
+                self._start(standing_by.pop())
+            # Simulated agents are registered before their master serves.
+            if (self._config.simulate or are_registered(self._config)) and all(
+                is_serving(self._config, master) for master in self._config.master_names
+            ):
                 return True
             if time.monotonic() > deadline:
                 raise ConfigError(
@@ -125,17 +145,22 @@ class Supervisor:
     def _check_ports(self) -> None:
         """Every port must be free now: another cluster's master would look like our own."""
         for node in self._config.node_names():
-            port = self._config.port_of(node)
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((self._config.host, port))
-                except OSError as error:
-                    raise ConfigError(
-                        f"{node} cannot listen on port {port} ({error.strerror}): the likely "
-                        "cause is another cluster or program there; stop it, or choose a --port "
-                        f"that is free together with the {self._config.agents} after it"
-                    ) from error
+            self._check_port(self._config, node)
+
+    @staticmethod
+    def _check_port(config: ClusterConfig, node: str) -> None:
+        port = config.port_of(node)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((config.host, port))
+            except OSError as error:
+                others = len(config.node_names()) - 1
+                raise ConfigError(
+                    f"{node} cannot listen on port {port} ({error.strerror}): the likely "
+                    "cause is another cluster or program there; stop it, or choose a --port "
+                    f"that is free together with the {others} after it"
+                ) from error
 
     def _watch_signals(self) -> None:
         self._wake, end = os.pipe()
@@ -177,6 +202,7 @@ class Supervisor:
             for node, known in list(self._pids.items()):
                 if known == pid:
                     del self._pids[node]
+                    self._controls.pop(node).close()
                     self._paused.discard(node)
                     self._last_exits[node] = os.waitstatus_to_exitcode(status)
 
@@ -188,18 +214,29 @@ class Supervisor:
             os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC,
             0o600,
         )
-        kind = "master" if node == "master" else "agent"
+        kind = "master" if node.startswith("master") else "agent"
+        if self._config.simulate:
+            kind = "simulated"
+        control, its_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # It reads this before it serves anybody.
+        cuts.tell(control, self._partitions.cuts, timeout=0.0)
         child = subprocess.Popen(
             [sys.executable, "-m", _MODULES[kind], str(self._config.root), node],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, LIFELINE_VARIABLE: str(self._lifeline)},
-            pass_fds=(self._lifeline,),
+            env={
+                **os.environ,
+                LIFELINE_VARIABLE: str(self._lifeline),
+                cuts.CONTROL_VARIABLE: str(its_end.fileno()),
+            },
+            pass_fds=(self._lifeline, its_end.fileno()),
             start_new_session=True,
         )
         os.close(log)
+        its_end.close()
         self._pids[node] = child.pid
+        self._controls[node] = control
         # It is reaped by ``_reap``; Popen must not look for it, nor warn when it is collected.
         child.returncode = 0
 
@@ -222,9 +259,12 @@ class Supervisor:
                 for pid in descendants(os.getpid()):
                     _kill_quietly(pid)
             self._look(20.0)
+        # Of tasks whose executors were killed: nobody else is left to do it.
+        prefixes = map(self._config.cgroup_prefix, self._config.agent_names)
+        remove_left(self._config.isolation, prefixes)
         forget(self._config)
         for client in self._stop_clients:
-            _answer(client, {"ok": True})
+            answer_to(client, {"ok": True})
             client.close()
 
     # Commands
@@ -245,57 +285,124 @@ class Supervisor:
         if b"\n" not in buffer:
             client.close()
             return
-        request = _question(buffer.partition(b"\n")[0])
+        request = question_in(buffer.partition(b"\n")[0])
         if request["verb"] == "stop":
             # Answered when everything has ended.
             self._stop_clients.append(client)
             self._is_stopping = True
             return
-        _answer(client, self._obey(request["verb"], request.get("node")))
+        try:
+            answer = {"ok": True, **self._obey(request), **self.status()}
+        except ConfigError as error:
+            answer = {"ok": False, "error": str(error)}
+        answer_to(client, answer)
         client.close()
 
-    def _obey(self, verb: str, node: str | None) -> Json:
-        if verb == "status":
-            return {"ok": True, **self.status()}
-        if verb not in _VERBS:
-            return {"ok": False, "error": f"there is no command {verb!r}"}
-        if node not in self._config.node_names():
-            names = ", ".join(self._config.node_names())
-            return {"ok": False, "error": f"there is no {node!r} here; there are {names}"}
+    def _obey(self, request: Json) -> Json:
+        """Carry out a command; the answer is what is to be said beside the status."""
+        match request["verb"]:
+            case "status":
+                return {}
+            case "partition":
+                made = self._partitions.make(request, time.monotonic())
+                return {"cuts_made": made, "unheard_by": self._tell_cuts()}
+            case "heal":
+                healed = self._partitions.heal(request)
+                return {"cuts_healed": healed, "unheard_by": self._tell_cuts()}
+            case verb if verb in _VERBS:
+                return self._operate(verb, request)
+            case verb:
+                raise ConfigError(f"there is no command {verb!r}")
+
+    def _operate(self, verb: str, request: Json) -> Json:
+        """Kill, start, pause or resume a node."""
+        name = request.get("node")
+        if self._config.simulate and isinstance(name, str) and name.startswith("agent"):
+            if not (verb == "kill" and request.get("host")):
+                order_simulated(self._config, verb, name)
+                return {"node": name}
+            return {"node": name, "ended": int(order_simulated(self._config, "kill-host", name))}
+        node = self._named(request.get("node"), is_new_welcome=verb == "start")
         runs = node in self._pids
-        match verb, runs:
-            case "start", True:
-                return {"ok": False, "error": f"{node} already runs"}
-            case "start", False:
-                self._start(node)
-            case (("kill" | "pause" | "resume"), False):
-                error = f"{node} does not run; 'flumina dev-cluster start {node}' starts it"
-                return {"ok": False, "error": error}
-            case "kill", True:
-                self._kill(node)
-            case "pause", True:
-                os.kill(self._pids[node], signal.SIGSTOP)
-                self._paused.add(node)
-            case "resume", True:
-                os.kill(self._pids[node], signal.SIGCONT)
-                self._paused.discard(node)
-            case _:
-                raise AssertionError(f"{verb} is in the list of commands and is not obeyed")
-        return {"ok": True, **self.status()}
+        if verb == "start":
+            if runs:
+                raise ConfigError(f"{node} already runs")
+            self._start(node)
+        elif verb == "kill" and request.get("host"):
+            return {"node": node, **self._kill_host(node)}
+        elif not runs:
+            error = f"{node} does not run; 'flumina dev-cluster start {node}' starts it"
+            raise ConfigError(error)
+        elif verb == "kill":
+            self._kill(node)
+        elif verb == "pause":
+            os.kill(self._pids[node], signal.SIGSTOP)
+            self._paused.add(node)
+        else:
+            os.kill(self._pids[node], signal.SIGCONT)
+            self._paused.discard(node)
+        return {"node": node}
+
+    def _named(self, name: object, *, is_new_welcome: bool) -> str:
+        """The node that is meant: of several masters, ``master`` is the one that leads."""
+        if name in self._config.node_names():
+            return str(name)
+        if name == "master":
+            leader = leader_of(self._config)
+            if leader is None:
+                raise ConfigError("no master leads at this moment; name one, for example master1")
+            return leader.node
+        following = f"agent{self._config.agents + 1}"
+        if is_new_welcome and name == following and self._config.agents < AGENTS_MAX:
+            grown = replace(self._config, agents=self._config.agents + 1)
+            self._check_port(grown, following)
+            grown.write()
+            self._config = grown
+            return following
+        names = ", ".join(self._config.node_names())
+        also = f"; the next new one would be {following}" if is_new_welcome else ""
+        raise ConfigError(f"there is no {name!r} here; there are {names}{also}")
+
+    def _kill_host(self, node: str) -> Json:
+        """End an agent and all that runs there, as when a computer loses its power."""
+        if not node.startswith("agent"):
+            raise ConfigError(f"{node} runs no tasks: without --host it is ended just as well")
+        # While the agent lives it would tell the master how its tasks ended.
+        if node in self._pids:
+            self._kill(node)
+        return {"ended": end_processes_of(self._config.root / node)}
+
+    def _tell_cuts(self) -> list[str]:
+        """Put what is cut now in force; the nodes that could not obey at once."""
+        now_cut = self._partitions.cuts
+        unheard = []
+        for node, control in self._controls.items():
+            is_paused = node in self._paused
+            has_obeyed = cuts.tell(control, now_cut, 0.0 if is_paused else CUT_SECONDS)
+            if is_paused or not has_obeyed:
+                unheard.append(node)
+        return unheard
 
     def status(self) -> Json:
-        """Which nodes run, and how those that do not have ended."""
+        """Which nodes run, which master leads, what is cut, and how what has ended did."""
+        leader = leader_of(self._config)
         nodes = [
             {
                 "node": node,
                 "pid": self._pids.get(node),
                 "paused": node in self._paused,
+                "leads": leader is not None and leader.node == node,
                 "port": self._config.port_of(node),
                 "last_exit": self._last_exits.get(node),
             }
             for node in self._config.node_names()
         ]
-        return {"pid": os.getpid(), "data_dir": self._config.data_dir, "nodes": nodes}
+        return {
+            "pid": os.getpid(),
+            "data_dir": self._config.data_dir,
+            "nodes": nodes,
+            "cuts": self._partitions.view(time.monotonic()),
+        }
 
 
 def _kill_quietly(pid: int) -> None:
@@ -303,143 +410,6 @@ def _kill_quietly(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
-
-
-def _question(line: bytes) -> Json:
-    """What is asked; nonsense is a command that does not exist."""
-    try:
-        request = json.loads(line)
-    except ValueError:
-        request = None
-    if isinstance(request, dict) and isinstance(request.get("verb"), str):
-        return request
-    return {"verb": repr(line)}
-
-
-def _answer(client: socket.socket, answer: Json) -> None:
-    try:
-        client.sendall(json.dumps(answer).encode() + b"\n")
-    except OSError:
-        # Who asked has gone; what was asked for is done all the same.
-        return
-
-
-def control_socket(root: Path, *, listen: bool) -> socket.socket:
-    """The supervisor's control socket, listening or connected.
-
-    It is reached by way of the open directory: a path may be too long for a socket address.
-    """
-    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    address = f"/proc/self/fd/{directory}/{CONTROL_SOCKET}"
-    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if listen:
-            (root / CONTROL_SOCKET).unlink(missing_ok=True)
-            control.bind(address)
-            (root / CONTROL_SOCKET).chmod(0o600)
-            control.listen(16)
-        else:
-            control.connect(address)
-    finally:
-        os.close(directory)
-    return control
-
-
-def ask(root: Path, verb: str, node: str | None = None, timeout: float = 30.0) -> Json:
-    """The supervisor's answer to a command."""
-    try:
-        control = control_socket(root, listen=False)
-    except OSError as error:
-        raise ConfigError(
-            f"no development cluster answers at {root}: {error.strerror}; start one with "
-            "'flumina dev-cluster', or name the right --port or --data-dir"
-        ) from error
-    control.settimeout(timeout)
-    with control, control.makefile("rwb") as line:
-        line.write(json.dumps({"verb": verb, "node": node}).encode() + b"\n")
-        line.flush()
-        text = line.readline()
-    if not text:
-        raise ConfigError(f"the supervisor at {root} ended before it answered")
-    return dict(json.loads(text))
-
-
-def registered_agents(config: ClusterConfig) -> int:
-    """How many agents are connected to the master now; -1 when it does not answer."""
-    slaves = _slaves(config)
-    return -1 if slaves is None else sum(1 for agent in slaves if agent["active"])
-
-
-def _slaves(config: ClusterConfig) -> list[Json] | None:
-    url = f"{config.master_url}/slaves"
-    try:
-        with urllib.request.urlopen(url, timeout=1.0) as answer:  # noqa: S310 - loopback http
-            return list(json.load(answer)["slaves"])
-    except (OSError, ValueError):
-        return None
-
-
-def is_back(config: ClusterConfig, node: str) -> bool:
-    """Whether a node serves, and for an agent, whether the master (if it lives) counts on it."""
-    url = f"http://{config.host}:{config.port_of(node)}/health"
-    try:
-        urllib.request.urlopen(url, timeout=1.0).close()
-    except OSError:
-        return False
-    slaves = _slaves(config)
-    if node == "master" or slaves is None:
-        return True
-    return any(a["active"] and a["port"] == config.port_of(node) for a in slaves)
-
-
-def mark_gone(config: ClusterConfig, node: str) -> None:
-    """Tell the master that an agent will never come back."""
-    agent_id = kept_agent_id(config.root / node)
-    if agent_id is None:
-        raise ConfigError(f"no agent {node!r} was ever registered here")
-    call = {"type": "MARK_AGENT_GONE", "mark_agent_gone": {"agent_id": {"value": agent_id}}}
-    request = urllib.request.Request(  # noqa: S310 - loopback http
-        f"{config.master_url}/api/v1",
-        json.dumps(call).encode(),
-        {"Content-Type": "application/json"},
-    )
-    try:
-        urllib.request.urlopen(request, timeout=5.0).close()  # noqa: S310 - loopback http
-    except OSError as error:
-        raise ConfigError(f"the master did not take that {node} is gone: {error}") from error
-
-
-# Where each running cluster's data directory is, by port, so that commands need the port only.
-
-
-def _note(port: int) -> Path:
-    cache = os.environ.get("FLUMINA_CACHE") or Path.home() / ".cache" / "flumina"
-    return Path(cache) / "dev-clusters" / f"{port}.json"
-
-
-def remember(config: ClusterConfig) -> None:
-    """Note where the cluster of this port lives."""
-    note = _note(config.port)
-    note.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(note, json.dumps({"data_dir": config.data_dir}).encode())
-
-
-def forget(config: ClusterConfig) -> None:
-    """Take the note of ``remember`` away."""
-    _note(config.port).unlink(missing_ok=True)
-
-
-def default_data_dir(port: int) -> Path:
-    """The data directory of a cluster that was started without one."""
-    return Path(".flumina") / f"dev-cluster-{port}"
-
-
-def data_dir_of(port: int) -> Path:
-    """The data directory of the cluster on this port."""
-    note = _note(port)
-    if note.exists():
-        return Path(json.loads(note.read_bytes())["data_dir"])
-    return default_data_dir(port)
 
 
 def main() -> None:

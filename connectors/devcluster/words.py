@@ -9,6 +9,14 @@ from typing import Any
 Json = dict[str, Any]
 
 VERSION = "1.11.0"
+# What /version and GET_VERSION say: the date is that of Mesos' own release of this number, the
+# rest says that this is no build of Mesos, which therefore has no git_sha either.
+VERSION_INFO: Json = {
+    "version": VERSION,
+    "build_date": "2020-11-24 15:38:37",
+    "build_time": 1606232317.0,
+    "build_user": "flumina dev-cluster",
+}
 
 TERMINAL = frozenset(
     {
@@ -32,7 +40,9 @@ def task_status(
     if agent_id is not None:
         status["agent_id"] = {"value": agent_id}
     status["timestamp"] = at
-    status.update((k, v) for k, v in more.items() if v is not None)
+    for name, value in more.items():
+        if value is not None:
+            status[name] = value
     return status
 
 

@@ -1,11 +1,13 @@
 """Who is offered what: fair sharing by dominant share, refused offers, suppressed roles.
 
-The one thing to know: as in Mesos, all that is free on an agent goes to one framework in one offer,
-and a refusal holds only while the agent has no more free than what was refused.
+The one thing to know: as in Mesos, all that a framework may have of an agent goes to it in one
+offer, and a refusal holds only while there is no more of it than what was refused.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from heapq import heapify, heappop, heappush
 
+from connectors.devcluster.master import inverse_offers
 from connectors.devcluster.master.model import (
     REFUSE_SECONDS_DEFAULT,
     REFUSE_SECONDS_MAX,
@@ -15,74 +17,147 @@ from connectors.devcluster.master.model import (
     Offer,
     OfferFilter,
     hold,
-    release,
 )
-from connectors.devcluster.resources import Resources, total
+from connectors.devcluster.master.turns import in_turn, wanting
+from connectors.devcluster.resources import (
+    NOTHING,
+    PLAIN,
+    REFINED,
+    Resources,
+    to_milli,
+)
+from connectors.devcluster.speciality import special
 from connectors.devcluster.words import Json
 
 
 def allocate(cluster: Cluster, now: float) -> None:
     """Offer what is free to the frameworks that want it, the poorest first."""
+    cluster.operator.count("allocator/mesos/allocation_runs")
     _forget_expired(cluster, now)
-    capacity = total(Resources(a.total.scalars) for a in cluster.agents.values())
+    candidates = wanting(cluster)
+    _look_anew_if_changed(cluster, candidates)
     made: dict[str, list[Offer]] = {}
-    for agent in cluster.agents.values():
-        if not agent.is_connected or not agent.free.is_offerable():
+    for agent in cluster.agents.values() if candidates else ():
+        # Nothing is looked at twice: with thousands of agents most are as they were.
+        if agent.looked_at is agent.free and agent.looked_for == cluster.demands:
             continue
-        for framework, role in _in_turn(cluster, capacity):
-            if not _is_refused(cluster, framework, role, agent, now):
-                offer = _make_offer(cluster, framework, role, agent)
-                made.setdefault(framework.framework_id, []).append(offer)
-                break
+        if not agent.is_active:
+            continue
+        if agent.free.is_offerable():
+            _offer(cluster, agent, candidates, made, now)
+        agent.looked_at, agent.looked_for = agent.free, cluster.demands
     for framework_id, offers in made.items():
         framework = cluster.frameworks[framework_id]
         events = [offer_json(cluster, framework, offer) for offer in offers]
         cluster.send(framework, "OFFERS", {"offers": events})
+    inverse_offers.allocate(cluster, now)
 
 
-def _in_turn(cluster: Cluster, capacity: Resources) -> list[tuple[Framework, str]]:
-    """Frameworks and roles that take offers, those with the smallest dominant share first."""
-    turn = [
-        (_dominant_share(framework, capacity), framework.framework_id, role)
-        for framework in cluster.frameworks.values()
-        if framework.is_connected
-        for role in framework.roles
-        if role not in framework.suppressed
-    ]
-    return [(cluster.frameworks[framework_id], role) for _, framework_id, role in sorted(turn)]
+def _look_anew_if_changed(cluster: Cluster, candidates: list[tuple[Framework, str]]) -> None:
+    """Look at every agent again when somebody wants something else than the last time."""
+    demand: list[tuple[object, ...]]
+    demand = [(f.framework_id, role, f.stream_id, f.info, f.constraints) for f, role in candidates]
+    if demand != cluster.demand:
+        cluster.demand = demand
+        cluster.demands += 1
 
 
-def _dominant_share(framework: Framework, capacity: Resources) -> float:
-    return max(
-        (framework.allocated.get(n, 0) / amount for n, amount in capacity.scalars.items()),
-        default=0.0,
+def _offer(
+    cluster: Cluster,
+    agent: Agent,
+    candidates: list[tuple[Framework, str]],
+    made: dict[str, list[Offer]],
+    now: float,
+) -> None:
+    """Offer what is free of one agent."""
+    for framework, role in in_turn(cluster, candidates):
+        part = _part_for(framework, role, agent)
+        if not part or _is_refused(
+            cluster, (framework.framework_id, role, agent.agent_id), part, now
+        ):
+            continue
+        offer = _make_offer(cluster, framework, role, agent, part)
+        made.setdefault(framework.framework_id, []).append(offer)
+        if not agent.free.is_offerable():
+            return
+
+
+def _part_for(framework: Framework, role: str, agent: Agent) -> Resources:
+    """What of the agent's free resources may be offered to the framework in this role."""
+    capabilities = framework.capabilities
+    if "gpus" in agent.total.scalars and "GPU_RESOURCES" not in capabilities:
+        # Mesos' --filter_gpu_resources: such agents are kept for those who know of GPUs.
+        return NOTHING
+    constraints = framework.constraints.get(role)
+    if constraints is not None and not constraints.allows(agent.hostname, agent.attributes):
+        return NOTHING
+    part = agent.free
+    if not part.is_plain:
+        part = part.allocatable_to(role).only(_readable_with(capabilities))
+    return part if is_enough(framework, role, part) else NOTHING
+
+
+def _readable_with(capabilities: frozenset[str]) -> Callable[[str], bool]:
+    def is_readable(key: str) -> bool:
+        found = special(key)
+        return (
+            ("RESERVATION_REFINEMENT" in capabilities or not found.is_refined)
+            and ("SHARED_RESOURCES" in capabilities or not found.is_shared)
+            and ("REVOCABLE_RESOURCES" in capabilities or "revocable" not in found.facts)
+        )
+
+    return is_readable
+
+
+def is_enough(framework: Framework, role: str, part: Resources) -> bool:
+    """Whether it is worth an offer, by what the framework asked for or by Mesos' defaults."""
+    filters = framework.info.get("offer_filters", {}).get(role, {})
+    wanted = filters.get("min_allocatable_resources")
+    if wanted is None:
+        return part.is_offerable()
+    amounts = part.quantities
+    choices = [q.get("quantities", {}) for q in wanted.get("quantities", [])]
+    if not choices:
+        return bool(part)
+    return any(
+        all(amounts.get(name, 0) >= to_milli(least["value"]) for name, least in choice.items())
+        for choice in choices
     )
 
 
-def _is_refused(
-    cluster: Cluster, framework: Framework, role: str, agent: Agent, now: float
-) -> bool:
-    filters = cluster.filters.get((framework.framework_id, role, agent.agent_id), ())
-    return any(f.until > now and f.resources.contains(agent.free) for f in filters)
+def _is_refused(cluster: Cluster, key: tuple[str, str, str], part: Resources, now: float) -> bool:
+    filters = cluster.filters.get(key, ())
+    return any(f.until > now and f.resources.contains(part) for f in filters)
 
 
 def _forget_expired(cluster: Cluster, now: float) -> None:
-    for key in list(cluster.filters):
+    """Drop the refusals that have run out; their agents are looked at again."""
+    ends = cluster.filter_ends
+    while ends and ends[0][0] <= now:
+        _, key = heappop(ends)
+        if key not in cluster.filters:
+            continue
         left = [f for f in cluster.filters[key] if f.until > now]
         if left:
             cluster.filters[key] = left
         else:
             del cluster.filters[key]
+        if agent := cluster.agents.get(key[2]):
+            agent.looked_at = None
 
 
-def _make_offer(cluster: Cluster, framework: Framework, role: str, agent: Agent) -> Offer:
+def _make_offer(
+    cluster: Cluster, framework: Framework, role: str, agent: Agent, part: Resources
+) -> Offer:
     offer_id = f"{cluster.master_id}-O{cluster.next_offer}"
     cluster.next_offer += 1
-    offer = Offer(offer_id, framework.framework_id, agent.agent_id, role, agent.free)
-    agent.free = agent.free - offer.resources
+    unavailability = inverse_offers.unavailability_of(cluster, agent)
+    offer = Offer(offer_id, framework.framework_id, agent.agent_id, role, part, unavailability)
+    agent.free = agent.free - part
     agent.offers[offer_id] = offer
     framework.offers[offer_id] = offer
-    hold(framework, offer.resources)
+    framework.allocations[role] = framework.allocations.get(role, 0) + 1
+    hold(framework, role, part)
     return offer
 
 
@@ -100,32 +175,22 @@ def offer_json(cluster: Cluster, framework: Framework, offer: Offer) -> Json:
             "address": {"hostname": agent.hostname, "ip": agent.ip, "port": agent.port},
             "path": "/slave(1)",
         },
-        "resources": offer.resources.to_json(role),
+        "resources": offer.resources.to_json(role, style=style_of(framework)),
         "attributes": agent.attributes,
     }
     if role is not None:
         result["allocation_info"] = {"role": role}
+    executors = [e for f, e in agent.executors if f == framework.framework_id]
+    if executors:
+        result["executor_ids"] = [{"value": e} for e in executors]
+    if offer.unavailability is not None:
+        result["unavailability"] = offer.unavailability
     return result
 
 
-def take_back(cluster: Cluster, offer: Offer) -> None:
-    """Make the offer void and its resources free, without a word to the framework."""
-    agent = cluster.agents[offer.agent_id]
-    del agent.offers[offer.offer_id]
-    agent.free = agent.free + offer.resources
-    framework = cluster.frameworks.get(offer.framework_id)
-    release(framework, offer.resources)
-    if framework is not None:
-        del framework.offers[offer.offer_id]
-
-
-def rescind(cluster: Cluster, offers: Iterable[Offer]) -> None:
-    """Make the offers void and say so to their frameworks."""
-    for offer in list(offers):
-        framework = cluster.frameworks.get(offer.framework_id)
-        take_back(cluster, offer)
-        if framework is not None:
-            cluster.send(framework, "RESCIND", {"offer_id": {"value": offer.offer_id}})
+def style_of(framework: Framework) -> str:
+    """The form in which this framework reads and writes resources."""
+    return REFINED if "RESERVATION_REFINEMENT" in framework.capabilities else PLAIN
 
 
 def refuse(
@@ -142,6 +207,7 @@ def refuse(
     until = now + max(seconds, cluster.settings.allocation_seconds)
     key = (offer.framework_id, offer.role, offer.agent_id)
     cluster.filters.setdefault(key, []).append(OfferFilter(resources, until))
+    heappush(cluster.filter_ends, (until, key))
 
 
 def forget_refusals(
@@ -152,3 +218,7 @@ def forget_refusals(
     for key in list(cluster.filters):
         if key[0] == framework_id and (wanted is None or key[1] in wanted):
             del cluster.filters[key]
+    # Refusals for a year would otherwise be remembered as ends of nothing.
+    cluster.filter_ends = [end for end in cluster.filter_ends if end[1] in cluster.filters]
+    heapify(cluster.filter_ends)
+    cluster.demand = None

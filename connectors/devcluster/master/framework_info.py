@@ -6,6 +6,8 @@ stream, not a 400.
 
 from typing import Any
 
+from connectors.devcluster.speciality import role_error
+
 Json = dict[str, Any]
 
 # Mesos' Duration holds nanoseconds in 64 bits: about 292 years.
@@ -34,33 +36,6 @@ def _roles_error(info: Json) -> str | None:
         return "'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable"
     if problem := role_error(info.get("role", "*")):
         return f"'FrameworkInfo.role' is not a valid role: {problem}"
-    return None
-
-
-def role_error(role: str) -> str | None:
-    """Why this is no name of a role, or None."""
-    if role == "*":
-        return None
-    if not role:
-        return "Role names cannot be the empty string"
-    for is_wrong, why in (
-        (role.startswith("/"), "start with a slash"),
-        (role.endswith("/"), "end with a slash"),
-        ("//" in role, "contain two adjacent slashes"),
-    ):
-        if is_wrong:
-            return f"Role '{role}' cannot {why}"
-    problems = (_role_part_error(part, role) for part in role.split("/"))
-    return next((problem for problem in problems if problem), None)
-
-
-def _role_part_error(part: str, role: str) -> str | None:
-    if part in (".", "..", "*"):
-        return f"Role component '{part}' is invalid in role '{role}'"
-    if part.startswith("-"):
-        return f"Role component '{part}' is invalid because it begins with a dash"
-    if any(c.isspace() or not c.isprintable() or c == "\\" for c in part):
-        return f"Role component '{part}' is invalid because it contains invalid characters"
     return None
 
 

@@ -6,7 +6,15 @@ burnt; its tasks are killed and it cannot come back. The default failover_timeou
 
 from ipaddress import IPv4Address
 
-from connectors.devcluster.master.allocator import allocate, forget_refusals, take_back
+from connectors.devcluster.master import (
+    executors,
+    inverse_offers,
+    observed,
+    operation_updates,
+    void,
+)
+from connectors.devcluster.master.allocator import allocate, forget_refusals
+from connectors.devcluster.master.constraints import ConstraintError, RoleConstraints, compiled
 from connectors.devcluster.master.framework_info import (
     change_error,
     framework_error,
@@ -22,7 +30,7 @@ from connectors.devcluster.master.model import (
     ToStream,
     release,
 )
-from connectors.devcluster.words import VERSION, Json
+from connectors.devcluster.words import VERSION, Json, task_status
 
 
 def subscribe(cluster: Cluster, body: Json, stream_id: str, now: float) -> None:
@@ -31,6 +39,12 @@ def subscribe(cluster: Cluster, body: Json, stream_id: str, now: float) -> None:
     framework_id = info.get("id", {}).get("value", "")
     suppressed = set(body.get("suppressed_roles", []))
     problem = _subscribe_error(cluster, info, framework_id, suppressed)
+    constraints: dict[str, RoleConstraints] = {}
+    if problem is None:
+        try:
+            constraints = compiled(body.get("offer_constraints"))
+        except ConstraintError as error:
+            problem = str(error)
     if problem is not None:
         cluster.out.append(ToStream(stream_id, {"type": "ERROR", "error": {"message": problem}}))
         cluster.out.append(EndStream(stream_id))
@@ -47,6 +61,8 @@ def subscribe(cluster: Cluster, body: Json, stream_id: str, now: float) -> None:
     framework.is_recovered = False
     framework.disconnected_at = None
     framework.suppressed = suppressed
+    framework.constraints = constraints
+    framework.offer_constraints = body.get("offer_constraints")
     framework.next_heartbeat_at = now
     cluster.record(
         "SUBSCRIBE",
@@ -57,7 +73,12 @@ def subscribe(cluster: Cluster, body: Json, stream_id: str, now: float) -> None:
     _send_subscribed(cluster, framework)
     beat(cluster, now)
     if is_known:
+        observed.framework_updated(cluster, framework)
+        cluster.operator.count("master/messages_reregister_framework")
         _tell_agents(cluster, framework)
+    else:
+        observed.framework_added(cluster, framework)
+        cluster.operator.count("master/messages_register_framework")
     allocate(cluster, now)
 
 
@@ -83,8 +104,7 @@ def _subscribe_error(
 def _suppression_error(info: Json, suppressed: set[str]) -> str | None:
     unknown = sorted(suppressed - set(Framework("", info).roles))
     if unknown:
-        names = ", ".join(unknown)
-        return f"Suppressed roles {{ {names} }} are not contained in the set of roles"
+        return f"Suppressed role '{unknown[0]}' is not contained in the list of roles"
     return None
 
 
@@ -94,6 +114,7 @@ def _new_framework(cluster: Cluster, info: Json, framework_id: str) -> Framework
         cluster.next_framework += 1
     framework = Framework(framework_id, {**info, "id": {"value": framework_id}})
     cluster.frameworks[framework_id] = framework
+    operation_updates.attach(cluster, framework)
     return framework
 
 
@@ -108,7 +129,8 @@ def _fail_over(cluster: Cluster, framework: Framework, info: Json) -> None:
 
 def _drop_offers(cluster: Cluster, framework: Framework) -> None:
     for offer in list(framework.offers.values()):
-        take_back(cluster, offer)
+        void.take_back(cluster, offer)
+    inverse_offers.drop(cluster, framework.inverse_offers.values())
     forget_refusals(cluster, framework.framework_id)
 
 
@@ -136,7 +158,7 @@ def master_info(cluster: Cluster) -> Json:
         "hostname": "localhost",
         "version": VERSION,
         "address": {"hostname": "localhost", "ip": settings.host, "port": settings.port},
-        "capabilities": [],
+        "capabilities": [{"type": "AGENT_DRAINING"}],
     }
 
 
@@ -164,32 +186,51 @@ def expire(cluster: Cluster, now: float) -> None:
     for framework in list(cluster.frameworks.values()):
         away_since = framework.disconnected_at
         if away_since is not None and now >= away_since + framework.failover_timeout:
-            remove(cluster, framework)
+            remove(cluster, framework, now)
 
 
-def teardown(cluster: Cluster, framework: Framework) -> None:
+def teardown(cluster: Cluster, framework: Framework, now: float) -> None:
     """End the framework and its stream, kill its tasks, burn its id."""
     cluster.record("TEARDOWN", framework_id=framework.framework_id, stream_id=framework.stream_id)
-    remove(cluster, framework)
+    remove(cluster, framework, now)
 
 
-def remove(cluster: Cluster, framework: Framework) -> None:
+def remove(cluster: Cluster, framework: Framework, now: float) -> None:
     """Kill all tasks of the framework and burn its id."""
     _drop_offers(cluster, framework)
     for task in list(framework.tasks.values()):
         forget_task(cluster, framework, task)
         if task.holds_resources:
-            task.state = "TASK_KILLED"
+            _end_with_framework(cluster, task, now)
+    operation_updates.leave(cluster, framework)
     for agent in cluster.agents.values():
+        executors.forget_of(cluster, agent, framework.framework_id)
         cluster.tell(agent, "SHUTDOWN_FRAMEWORK", framework_id=framework.framework_id)
     if framework.stream_id is not None:
         cluster.out.append(EndStream(framework.stream_id))
     framework.stream_id = None
-    framework.disconnected_at = None
+    framework.disconnected_at = now
     del cluster.frameworks[framework.framework_id]
     cluster.completed[framework.framework_id] = framework
     while len(cluster.completed) > COMPLETED_FRAMEWORKS_MAX:
         del cluster.completed[next(iter(cluster.completed))]
+    observed.framework_removed(cluster, framework)
+
+
+def _end_with_framework(cluster: Cluster, task: Task, now: float) -> None:
+    """Nobody is told of this end but operators: there is no framework any more."""
+    status = task_status(
+        task.task_id,
+        "TASK_KILLED",
+        source="SOURCE_MASTER",
+        at=now,
+        agent_id=task.agent_id,
+        reason="REASON_FRAMEWORK_REMOVED",
+        message=f"Framework {task.framework_id} removed",
+    )
+    task.state = "TASK_KILLED"
+    task.statuses = [*task.statuses[-9:], status]
+    observed.task_told(cluster, task, status)
 
 
 def forget_task(cluster: Cluster, framework: Framework, task: Task) -> None:
@@ -200,7 +241,7 @@ def forget_task(cluster: Cluster, framework: Framework, task: Task) -> None:
     agent.kills.pop((framework.framework_id, task.task_id), None)
     if task.holds_resources:
         agent.free = agent.free + task.resources
-        release(framework, task.resources)
+        release(framework, task.role, task.resources)
     framework.completed.append(task)
 
 
@@ -223,19 +264,24 @@ def update_framework(cluster: Cluster, framework: Framework, body: Json, now: fl
     """Change the FrameworkInfo; the answer is why not, or None."""
     info = body["framework_info"]
     suppressed = set(body.get("suppressed_roles", []))
-    problem = (
-        framework_error(info)
-        or update_error(framework.info, info)
-        or _suppression_error(info, suppressed)
-    )
-    if problem is not None:
+    if problem := framework_error(info) or _suppression_error(info, suppressed):
+        return f"Supplied FrameworkInfo is not valid: {problem}"
+    if problem := update_error(framework.info, info):
         return f"FrameworkInfo update is not valid: {problem}"
+    try:
+        framework.constraints = compiled(body.get("offer_constraints"))
+    except ConstraintError as error:
+        return f"'UpdateFramework.offer_constraints' are not valid: {error}"
+    framework.offer_constraints = body.get("offer_constraints")
     framework.info = merged(framework.info, info)
+    # A role that is suppressed no longer is revived: its refusals are forgotten (observed).
+    forget_refusals(cluster, framework.framework_id, framework.suppressed - suppressed)
     framework.suppressed = suppressed
     kept = set(framework.roles)
     for offer in [o for o in framework.offers.values() if o.role not in kept]:
-        take_back(cluster, offer)
+        void.take_back(cluster, offer)
         cluster.send(framework, "RESCIND", {"offer_id": {"value": offer.offer_id}})
+    observed.framework_updated(cluster, framework)
     _tell_agents(cluster, framework)
     allocate(cluster, now)
     return None

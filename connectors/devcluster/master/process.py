@@ -8,18 +8,16 @@ before the event or message that follows them is sent.
 import asyncio
 import functools
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from connectors.devcluster.journal import Journal
-from connectors.devcluster.master import operator_calls, views
 from connectors.devcluster.master.model import (
     EndLink,
     EndStream,
@@ -30,26 +28,32 @@ from connectors.devcluster.master.model import (
     ToAgent,
     ToStream,
 )
+from connectors.devcluster.master.operator_http import OperatorHttp
 from connectors.devcluster.master.scheduler_calls import Answer
+from connectors.devcluster.master.standby import Leading, run_master
 from connectors.devcluster.master.state import MasterState
 from connectors.devcluster.node import (
     TOKEN_HEADER,
     Clock,
     ClusterConfig,
     end_if_failed,
-    end_with_supervisor,
     log,
     main_arguments,
-    serve,
     write_atomically,
 )
-from connectors.devcluster.wire.calls import CallError, parse_call
+from connectors.devcluster.wire.calls import parse_call, parse_frequent_call
+from connectors.devcluster.wire.codec import CallError
 from connectors.devcluster.wire.event_stream import EventStream
-from connectors.devcluster.words import VERSION, Json
+from connectors.devcluster.wire.negotiation import (
+    HTTP_ERRORS,
+    NOT_ACCEPTABLE,
+    accepted,
+    last_header,
+    read_body,
+    refusal,
+)
+from connectors.devcluster.words import Json
 
-View = Callable[[Request], Json | None]
-
-BODY_BYTES_MAX = 16 * 1024 * 1024
 # Time's own work (pings, filters, heartbeats) is looked at this often.
 TICK_SECONDS = 0.05
 
@@ -57,15 +61,16 @@ TICK_SECONDS = 0.05
 class Master:
     """The master's outside: HTTP in, streams, journal and registry out."""
 
-    def __init__(self, config: ClusterConfig) -> None:
+    def __init__(self, config: ClusterConfig, node: str) -> None:
         self._config = config
+        self._port = config.port_of(node)
         self._clock = Clock()
         self._home = config.root / "master"
         self._home.mkdir(parents=True, exist_ok=True)
         self._journal = Journal(config.root / "journal.jsonl")
         settings = Settings(
             config.host,
-            config.port,
+            self._port,
             config.ping_timeout_seconds,
             config.missed_pings_max,
             config.reregister_timeout_seconds,
@@ -85,43 +90,23 @@ class Master:
         """The HTTP application."""
         scheduler = ["/api/v1/scheduler", "/master/api/v1/scheduler"]
         routes = [Route(path, self._scheduler, methods=["POST"]) for path in scheduler]
-        operator = ["/api/v1", "/master/api/v1"]
-        routes += [Route(path, self._operator, methods=["POST"]) for path in operator]
-        for name, view in self._views().items():
-            handler = functools.partial(_show, view)
-            routes += [Route(f"/{name}", handler), Route(f"/master/{name}", handler)]
+        operators = OperatorHttp(
+            self.state, self._clock.now, self._carry_out, self._streams, new_uuid
+        )
+        routes += operators.routes()
         routes += [
-            Route("/redirect", self._redirect),
-            Route("/master/redirect", self._redirect),
+            Route("/redirect", self._redirect, methods=["GET", "POST"]),
+            Route("/master/redirect", self._redirect, methods=["GET", "POST"]),
             Route("/inner/agents", self._agent_link, methods=["POST"]),
             Route("/inner/links/{link_id}", self._agent_messages, methods=["POST"]),
         ]
-        return Starlette(routes=routes)
+        return Starlette(routes=routes, exception_handlers=HTTP_ERRORS)
 
-    def _views(self) -> dict[str, View]:
-        cluster = self.state.cluster
-        return {
-            "health": lambda _request: None,
-            "version": lambda _request: {"version": VERSION, "flavour": "flumina dev-cluster"},
-            "state": lambda _request: views.state_view(cluster),
-            "slaves": lambda _request: views.slaves_view(cluster),
-            "frameworks": lambda _request: views.frameworks_view(cluster),
-            "tasks": lambda request: views.tasks_view(
-                cluster, _count(request, "limit", 100), _count(request, "offset", 0)
-            ),
-        }
-
-    async def run(self) -> None:
-        """Serve until the process is ended."""
-        end_with_supervisor()
-        ticking = asyncio.create_task(self._tick())
-        ticking.add_done_callback(end_if_failed)
-        await serve(
-            self.app(),
-            self._config.host,
-            self._config.port,
-            lambda: log("master is listening", url=self._config.master_url),
-        )
+    def begin(self) -> Leading:
+        """Let time pass from now on, and give what is to be served."""
+        self._ticking = asyncio.create_task(self._tick())
+        self._ticking.add_done_callback(end_if_failed)
+        return Leading(self.app(), self.quick)
 
     async def _tick(self) -> None:
         while True:
@@ -137,7 +122,7 @@ class Master:
         match output:
             case ToStream():
                 if stream := self._streams.get(output.stream_id):
-                    stream.write(orjson.dumps(output.event))
+                    stream.send(output.event)
             case EndStream():
                 if stream := self._streams.get(output.stream_id):
                     stream.end()
@@ -153,45 +138,50 @@ class Master:
                 write_atomically(self._registry_path, orjson.dumps(output.registry))
 
     async def _scheduler(self, request: Request) -> Response | EventStream:
-        body = await _body(request)
+        body = await read_body(request)
         if isinstance(body, Response):
             return body
+        content_type, data = body
         try:
-            call = parse_call(body)
+            call = parse_call(data, content_type)
         except CallError as error:
-            return _text(400, str(error))
-        stream_id = request.headers.get("mesos-stream-id")
+            return refusal(400, str(error))
+        stream_id = last_header(request, "mesos-stream-id")
         if call["type"] == "SUBSCRIBE":
             return self._subscribe(request, call, stream_id)
         return self._answered(self.state.call(call, stream_id, self._clock.now()))
 
-    async def _operator(self, request: Request) -> Response:
-        body = await _body(request)
-        if isinstance(body, Response):
-            return body
-        return self._answered(operator_calls.answer(self.state, body, self._clock.now()))
+    def quick(self, stream_id: str | None, body: bytes) -> Answer | None:
+        """The answer to a call that comes often, if it is well formed; None for all others."""
+        call = parse_frequent_call(body)
+        if call is None:
+            return None
+        answer = self.state.call(call, stream_id, self._clock.now())
+        self._carry_out()
+        return answer
 
     def _answered(self, answer: Answer) -> Response:
         """Carry out what the call led to, and only then answer it."""
         self._carry_out()
-        if answer.text.startswith("{"):
-            return Response(answer.text, answer.status, media_type="application/json")
         if answer.text:
-            return _text(answer.status, answer.text)
+            return refusal(answer.status, answer.text)
         return Response(status_code=answer.status)
 
     def _subscribe(
         self, request: Request, call: Json, sent_stream_id: str | None
     ) -> Response | EventStream:
-        if not _accepts_json(request.headers.get("accept")):
-            return _text(
-                406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'"
-            )
+        content_type = accepted(request)
+        if content_type is None:
+            return refusal(406, NOT_ACCEPTABLE)
         if sent_stream_id is not None:
-            return _text(400, "Subscribe calls should not include the 'Mesos-Stream-Id' header")
+            return refusal(400, "Subscribe calls should not include the 'Mesos-Stream-Id' header")
         stream_id = new_uuid()
-        headers = {"Content-Type": "application/json", "Mesos-Stream-Id": stream_id}
-        stream = EventStream(headers, functools.partial(self._stream_closed, stream_id))
+        stream = EventStream(
+            {"Mesos-Stream-Id": stream_id},
+            functools.partial(self._stream_closed, stream_id),
+            "scheduler.Event",
+            content_type,
+        )
         self._streams[stream_id] = stream
         self.state.subscribe(call, stream_id, self._clock.now())
         self._carry_out()
@@ -203,13 +193,13 @@ class Master:
         self._carry_out()
 
     async def _redirect(self, _request: Request) -> Response:
-        location = f"//{self._config.host}:{self._config.port}"
+        location = f"//{self._config.host}:{self._port}"
         return Response(status_code=307, headers={"Location": location})
 
     async def _agent_link(self, request: Request) -> Response | EventStream:
         """An agent registers; the answer is the stream of what the master tells it."""
         if not self._is_ours(request):
-            return _text(403, "Only agents of this cluster may register")
+            return refusal(403, "Only agents of this cluster may register")
         message = orjson.loads(await request.body())
         link_id = new_uuid()
         headers = {"Content-Type": "application/json", "Link-Id": link_id}
@@ -227,7 +217,7 @@ class Master:
 
     async def _agent_messages(self, request: Request) -> Response:
         if not self._is_ours(request):
-            return _text(403, "Only agents of this cluster may speak here")
+            return refusal(403, "Only agents of this cluster may speak here")
         messages = orjson.loads(await request.body())
         is_current = self.state.from_agent(request.path_params["link_id"], messages)
         self._carry_out()
@@ -246,57 +236,10 @@ def _read_registry(path: Path) -> Json:
     return dict(orjson.loads(path.read_bytes())) if path.exists() else {}
 
 
-def _text(status: int, text: str) -> Response:
-    return PlainTextResponse(text, status)
-
-
-async def _body(request: Request) -> bytes | Response:
-    """The JSON body of a call, or the refusal of what is none or is too large."""
-    content_type = request.headers.get("content-type")
-    if content_type is None:
-        return _text(400, "Expecting 'Content-Type' to be present")
-    if content_type == "application/x-protobuf":
-        return _text(
-            415, "This development cluster speaks application/json; it has no protobuf yet"
-        )
-    if content_type != "application/json":
-        return _text(415, "Expecting 'Content-Type' of application/json or application/x-protobuf")
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > BODY_BYTES_MAX:
-            return _text(413, f"The call is larger than {BODY_BYTES_MAX} bytes")
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _accepts_json(accept: str | None) -> bool:
-    if accept is None:
-        return True
-    for item in accept.split(","):
-        media_type, *parameters = (p.strip() for p in item.split(";"))
-        refused = any(p.replace(" ", "") in ("q=0", "q=0.0") for p in parameters)
-        if media_type in ("application/json", "application/*", "*/*") and not refused:
-            return True
-    return False
-
-
-def _count(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() else default
-
-
-async def _show(view: View, request: Request) -> Response:
-    body = view(request)
-    if body is None:
-        return Response()
-    return Response(orjson.dumps(body), media_type="application/json")
-
-
 def main() -> None:
     """Run the master that the command line names."""
-    config, _ = main_arguments()
-    asyncio.run(Master(config).run())
+    config, node = main_arguments()
+    asyncio.run(run_master(config, node, lambda: Master(config, node).begin()))
 
 
 if __name__ == "__main__":

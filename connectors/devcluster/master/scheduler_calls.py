@@ -6,9 +6,16 @@ The one thing to know: 202 means "addressed", never "done". Effects and refusals
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from connectors.devcluster.master import frameworks, offers
+from connectors.devcluster.master import (
+    frameworks,
+    inverse_offers,
+    metrics,
+    offers,
+    operation_updates,
+)
 from connectors.devcluster.master.model import Cluster, Framework
 from connectors.devcluster.master.reconcile import reconcile
+from connectors.devcluster.master.validation import fatal_error
 from connectors.devcluster.words import TERMINAL, Json
 
 
@@ -40,9 +47,12 @@ def call(cluster: Cluster, request: Json, stream_id: str | None, now: float) -> 
             f"currently associated with framework ID {framework_id}",
         )
     kind = request["type"]
+    metrics.count_call(cluster, kind)
     if kind == "UPDATE_FRAMEWORK":
         problem = frameworks.update_framework(cluster, framework, request["update_framework"], now)
         return Answer(200) if problem is None else Answer(400, problem)
+    if kind == "ACCEPT" and (fatal := fatal_error(request["accept"])) is not None:
+        return Answer(400, fatal)
     handler = _HANDLERS.get(kind)
     if handler is not None:
         handler(_Addressed(cluster, framework, request.get(kind.lower(), {}), now))
@@ -75,7 +85,7 @@ def _decline(call: _Addressed) -> None:
 
 
 def _teardown(call: _Addressed) -> None:
-    frameworks.teardown(call.cluster, call.framework)
+    frameworks.teardown(call.cluster, call.framework, call.now)
 
 
 def _revive(call: _Addressed) -> None:
@@ -136,7 +146,41 @@ def _acknowledge(call: _Addressed) -> None:
     )
 
 
-# Of the calls without a handler MESSAGE, SHUTDOWN and REQUEST are best effort or ignored by Mesos
+def _accept_inverse_offers(call: _Addressed) -> None:
+    inverse_offers.answered(call.cluster, call.framework, call.body, call.now, is_accepted=True)
+
+
+def _decline_inverse_offers(call: _Addressed) -> None:
+    inverse_offers.answered(call.cluster, call.framework, call.body, call.now, is_accepted=False)
+
+
+def _acknowledge_operation(call: _Addressed) -> None:
+    operation_updates.acknowledged(call.cluster, call.framework, call.body)
+
+
+def _reconcile_operations(call: _Addressed) -> None:
+    operation_updates.reconcile(call.cluster, call.framework, call.body.get("operations", []))
+
+
+def _shutdown(call: _Addressed) -> None:
+    """Pass the end of an executor on to its agent; best effort, as in Mesos."""
+    _tell_executor(call, "SHUTDOWN_EXECUTOR")
+
+
+def _message(call: _Addressed) -> None:
+    """Pass a message for an executor on to its agent; best effort, as in Mesos."""
+    _tell_executor(call, "FRAMEWORK_MESSAGE", data=call.body["data"])
+
+
+def _tell_executor(call: _Addressed, kind: str, **more: object) -> None:
+    agent = call.cluster.agents.get(call.body["agent_id"]["value"])
+    if agent is not None:
+        framework_id = call.framework.framework_id
+        executor_id = call.body["executor_id"]["value"]
+        call.cluster.tell(agent, kind, framework_id=framework_id, executor_id=executor_id, **more)
+
+
+# Of the calls without a handler REQUEST is ignored by Mesos
 # too; those about inverse offers and operations name things that this cluster never gives out.
 _HANDLERS: dict[str, Callable[[_Addressed], None]] = {
     "ACCEPT": _accept,
@@ -147,4 +191,10 @@ _HANDLERS: dict[str, Callable[[_Addressed], None]] = {
     "KILL": _kill,
     "ACKNOWLEDGE": _acknowledge,
     "RECONCILE": _reconcile,
+    "ACCEPT_INVERSE_OFFERS": _accept_inverse_offers,
+    "DECLINE_INVERSE_OFFERS": _decline_inverse_offers,
+    "ACKNOWLEDGE_OPERATION_STATUS": _acknowledge_operation,
+    "RECONCILE_OPERATIONS": _reconcile_operations,
+    "SHUTDOWN": _shutdown,
+    "MESSAGE": _message,
 }

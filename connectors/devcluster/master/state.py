@@ -6,7 +6,16 @@ The one thing to know: every method takes ``now`` and leaves what is to be done 
 
 from collections.abc import Callable
 
-from connectors.devcluster.master import frameworks, membership, scheduler_calls
+from connectors.devcluster.master import (
+    draining,
+    executors,
+    frameworks,
+    maintenance,
+    membership,
+    observed,
+    operation_updates,
+    scheduler_calls,
+)
 from connectors.devcluster.master.allocator import allocate
 from connectors.devcluster.master.model import Cluster, Output, Settings
 from connectors.devcluster.master.scheduler_calls import Answer
@@ -23,12 +32,14 @@ class MasterState:
         self.cluster.recovered = {e["agent_id"]: e for e in registry.get("agents", [])}
         self.cluster.unreachable = dict(registry.get("unreachable", {}))
         self.cluster.gone = dict(registry.get("gone", {}))
+        self.cluster.machines_down = {(h, ip) for h, ip in registry.get("machines_down", ())}
+        self.cluster.operator.read(registry)
+        maintenance.read_schedule(self.cluster)
         self.cluster.record("MASTER_STARTED", master_id=self.cluster.master_id)
 
     def take(self) -> list[Output]:
         """The outputs since the last time, in the order in which they must be carried out."""
-        out, self.cluster.out = self.cluster.out, []
-        return out
+        return self.cluster.take()
 
     def subscribe(self, call: Json, stream_id: str, now: float) -> None:
         """Begin a framework's stream."""
@@ -56,8 +67,17 @@ class MasterState:
         if agent is None:
             return False
         for message in messages:
-            if message["type"] == "UPDATE":
-                membership.updated(self.cluster, agent, message["update"])
+            match message["type"]:
+                case "UPDATE":
+                    membership.updated(self.cluster, agent, message["update"])
+                case "OPERATION_UPDATE":
+                    operation_updates.updated(self.cluster, agent, message)
+                case "EXITED_EXECUTOR":
+                    executors.exited(self.cluster, agent, message)
+                case "EXECUTOR_MESSAGE":
+                    executors.said(self.cluster, agent, message)
+                case _:
+                    pass
         # Whatever it says, it lives.
         membership.pong(agent)
         return True
@@ -80,6 +100,8 @@ class MasterState:
         membership.ping(cluster, now)
         membership.give_up_waiting(cluster, now)
         frameworks.beat(cluster, now)
+        observed.beat(cluster, now)
+        draining.finish(cluster, now)
         if now >= cluster.next_allocation_at:
             cluster.next_allocation_at = now + cluster.settings.allocation_seconds
             allocate(cluster, now)

@@ -1,55 +1,106 @@
 """Whether a task may be launched on what was offered; one task after the other, in Mesos' order.
 
 The one thing to know: a task that fails here was never started, and is answered TASK_ERROR, not
-400. Malformed resources are checked before, for the whole ACCEPT at once (observed on 1.11.0).
+400. Malformed resources are checked before, for the whole operation at once (observed on 1.11.0).
 """
 
-from collections.abc import Container
-from typing import Any
+from dataclasses import dataclass
 
+from connectors.devcluster.master.checks import CHECK, HEALTH_CHECK, check_error, command_error
+from connectors.devcluster.master.executors import incompatibility
 from connectors.devcluster.master.framework_info import id_error
-from connectors.devcluster.resources import ResourceError, Resources, from_json, to_milli
+from connectors.devcluster.master.model import Agent, Framework
+from connectors.devcluster.master.operations import disk_error
+from connectors.devcluster.resources import MILLI, ResourceError, Resources, from_json, to_milli
+from connectors.devcluster.speciality import key_of, post_format
+from connectors.devcluster.words import Json
 
-Json = dict[str, Any]
+
+@dataclass(frozen=True)
+class Place:
+    """Where a task is to run: whose it is, on which agent, and what is left of the offers."""
+
+    framework: Framework
+    agent: Agent
+    role: str
+    left: Resources
+
+
+def tasks_of(operation: Json) -> list[Json]:
+    """The tasks that an operation is to launch."""
+    if operation.get("type") == "LAUNCH":
+        return list(operation.get("launch", {}).get("task_infos", []))
+    if operation.get("type") == "LAUNCH_GROUP":
+        return list(operation.get("launch_group", {}).get("task_group", {}).get("tasks", []))
+    return []
+
+
+def fatal_error(accept: Json) -> str | None:
+    """Why this ACCEPT would end a real master of release 1.11.0, or None."""
+    for operation in accept.get("operations", []):
+        tasks = tasks_of(operation)
+        for task in tasks:
+            for resource in (*task.get("resources", []), *_executor_resources(task)):
+                if resource["type"] == "TEXT":
+                    return f"A resource of type TEXT ({resource['name']}) aborts Mesos 1.11.0"
+        ids = [task["task_id"]["value"] for task in tasks]
+        if operation.get("type") == "LAUNCH_GROUP" and len(set(ids)) != len(ids):
+            return "Tasks of one group with the same id abort Mesos 1.11.0"
+    return None
+
+
+def _executor_resources(task: Json) -> list[Json]:
+    return list(task.get("executor", {}).get("resources", []))
 
 
 def resources_error(operation: Json) -> str | None:
-    """Why the resources in an operation are malformed, which voids all operations, or None."""
-    tasks = operation.get("launch", {}).get("task_infos", [])
-    tasks = tasks + operation.get("launch_group", {}).get("task_group", {}).get("tasks", [])
-    for task in tasks:
+    """Why the resources in an operation are malformed, which voids all of it, or None."""
+    group_executor = operation.get("launch_group", {}).get("executor", {})
+    for bearer in (group_executor, *tasks_of(operation)):
         try:
-            from_json(task.get("resources", []))
-            from_json(task.get("executor", {}).get("resources", []))
+            from_json(bearer.get("resources", []))
+            from_json(bearer.get("executor", {}).get("resources", []))
         except ResourceError as error:
             return str(error)
     return None
 
 
-def task_error(
-    task: Json, *, known_ids: Container[str], agent_id: str, role: str, available: Resources
-) -> str | None:
-    """Why this task is refused, or None. ``available`` is what is left of the offers."""
-    task_id = task["task_id"]["value"]
-    if problem := id_error(task_id):
-        return problem
-    if task_id in known_ids:
-        return f"Task has duplicate ID: {task_id}"
-    if task["agent_id"]["value"] != agent_id:
-        return (
-            f"Task uses invalid agent {task['agent_id']['value']} while agent {agent_id} "
-            "is expected"
-        )
+def task_error(task: Json, place: Place) -> str | None:
+    """Why this task is refused, or None."""
     return (
-        _times_error(task)
-        or _health_check_error(task)
+        task_info_error(task, place)
+        or _command_or_executor_error(task)
+        or (_executor_error(task["executor"], place) if "executor" in task else None)
+        or _fit_error(task, place)
+    )
+
+
+def task_info_error(task: Json, place: Place) -> str | None:
+    """Why this task is refused wherever it stands, alone or in a group, or None."""
+    return (
+        _identity_error(task, place)
+        or _times_error(task)
+        or _checks_error(task)
         or _needs_resources_error(task)
-        or _command_error(task)
+        or _specialities_error(task)
+        or command_error("Task's", task.get("command"))
         or _container_error(task)
         or _limits_error(task)
-        or _fit_error(task, role, available)
-        or _unsupported_error(task)
     )
+
+
+def _identity_error(task: Json, place: Place) -> str | None:
+    task_id, framework = task["task_id"]["value"], place.framework
+    if problem := id_error(task_id):
+        return problem
+    if task_id in framework.tasks:
+        return f"Task has duplicate ID: {task_id}"
+    if task_id in framework.unreachable:
+        return f"Task reuses the ID of an unreachable task: {task_id}"
+    agent_id = task["agent_id"]["value"]
+    if agent_id != place.agent.agent_id:
+        return f"Task uses invalid agent {agent_id} while agent {place.agent.agent_id} is expected"
+    return None
 
 
 def _times_error(task: Json) -> str | None:
@@ -61,49 +112,69 @@ def _times_error(task: Json) -> str | None:
     return None
 
 
-def _health_check_error(task: Json) -> str | None:
-    check = task.get("health_check")
-    if check is None:
-        return None
-    kind = check.get("type")
-    if kind is None:
-        problem = "HealthCheck must specify 'type'"
-    elif kind == "UNKNOWN":
-        problem = "'UNKNOWN' is not a valid health check type"
-    elif kind.lower() not in check:
-        problem = f"Expecting '{kind.lower()}' to be set for {kind} health check"
-    else:
-        return None
-    return f"Task uses invalid health check: {problem}"
+def _checks_error(task: Json) -> str | None:
+    for field, words in (("check", CHECK), ("health_check", HEALTH_CHECK)):
+        if field in task and (problem := check_error(task[field], words)):
+            return f"Task uses invalid {words.name}: {problem}"
+    return None
 
 
 def _needs_resources_error(task: Json) -> str | None:
     return None if task.get("resources") else "Task uses no resources"
 
 
-def _command_error(task: Json) -> str | None:
-    variables = task.get("command", {}).get("environment", {}).get("variables", [])
-    for variable in variables:
-        kind = variable.get("type", "VALUE")
-        if kind == "UNKNOWN":
-            problem = "Environment variable of type 'UNKNOWN' is not allowed"
-        elif kind == "VALUE" and "value" not in variable:
-            problem = (
-                f"Environment variable '{variable['name']}' of type 'VALUE' must have a value set"
-            )
-        else:
-            continue
-        return f"Task's `CommandInfo` is invalid: {problem}"
+def _specialities_error(task: Json) -> str | None:
+    """Whether volumes and revocable resources make sense together."""
+    resources = [post_format(r)[0] for r in task["resources"]]
+    if any(r["name"] == "gpus" and to_milli(r["scalar"]["value"]) % MILLI for r in resources):
+        return (
+            "Task uses invalid resources: Invalid 'gpus' resource: "
+            "The 'gpus' resource must be an unsigned integer"
+        )
+    resources += [post_format(r)[0] for r in task.get("executor", {}).get("resources", [])]
+    for resource in resources:
+        if problem := disk_error(resource):
+            return f"Task uses invalid resources: Invalid DiskInfo: {problem}"
+    ids = [r["disk"]["persistence"]["id"] for r in resources if "persistence" in r.get("disk", {})]
+    doubled = next((i for i in ids if ids.count(i) > 1), None)
+    if doubled is not None and not all("shared" in r for r in resources if "disk" in r):
+        return f"Task uses duplicate persistence ID: Persistence ID '{doubled}' is not unique"
+    names = {r["name"] for r in resources if "revocable" in r}
+    mixed = sorted(names & {r["name"] for r in resources if "revocable" not in r})
+    if mixed:
+        return (
+            "Task mixes revocable and non-revocable resources: "
+            f"Cannot use both revocable and non-revocable '{mixed[0]}' at the same time"
+        )
     return None
 
 
 def _container_error(task: Json) -> str | None:
     container = task.get("container", {})
+    problem = next((p for p in map(_volume_error, container.get("volumes", [])) if p), None)
+    if problem is not None:
+        return f"Task's `ContainerInfo` is invalid: Invalid volume: {problem}"
     if container.get("type") == "DOCKER" and "docker" not in container:
         return (
             "Task's `ContainerInfo` is invalid: "
             "DockerInfo 'docker' is not set for DOCKER typed ContainerInfo"
         )
+    return None
+
+
+_VOLUME_SOURCES = ("host_path", "image", "source")
+
+
+def _volume_error(volume: Json) -> str | None:
+    """Why a volume of a container makes no sense, or None."""
+    if sum(field in volume for field in _VOLUME_SOURCES) != 1:
+        return "Only one of them should be set: 'host_path', 'image' and 'source'"
+    source = volume.get("source", {"type": "HOST_PATH", "host_path": {}})
+    kind = source.get("type", "UNKNOWN")
+    if kind == "UNKNOWN":
+        return "'source.type' is unknown"
+    if kind.lower() not in source:
+        return f"'source.{kind.lower()}' is not set for {kind} volume"
     return None
 
 
@@ -122,29 +193,85 @@ def _limits_error(task: Json) -> str | None:
     return None
 
 
-def _fit_error(task: Json, role: str, available: Resources) -> str | None:
-    if ("executor" in task) == ("command" in task):
-        return "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
-    wanted = from_json(task["resources"])
-    roles = [r["allocation_info"].get("role", role) for r in _allocated(task)]
-    other = next((r for r in roles if r != role), None)
-    if other is None and available.contains(wanted):
+def _command_or_executor_error(task: Json) -> str | None:
+    if ("executor" in task) != ("command" in task):
         return None
+    return "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
+
+
+def _executor_error(executor: Json, place: Place) -> str | None:
+    problem = executor_info_error(executor, place)
+    if problem is None and executor.get("type", "CUSTOM") != "CUSTOM":
+        problem = "'ExecutorInfo.type' must be 'CUSTOM'"
+    return problem or _compatibility_error(executor, place)
+
+
+def _compatibility_error(executor: Json, place: Place) -> str | None:
+    key = (place.framework.framework_id, executor["executor_id"]["value"])
+    known = place.agent.executors.get(key)
+    return None if known is None else incompatibility(place.framework, known, executor)
+
+
+def executor_info_error(executor: Json, place: Place) -> str | None:
+    """Why this executor is refused, or None; of a group's executor more is asked."""
+    framework_id = place.framework.framework_id
+    named = executor.get("framework_id", {}).get("value", framework_id)
+    grace = executor.get("shutdown_grace_period", {}).get("nanoseconds", 0)
     return (
-        f"Total resources {wanted.text(other or role)} required by task and its executor is more "
-        f"than available {available.text(role)}"
+        id_error(executor["executor_id"]["value"])
+        or _executor_type_error(executor)
+        or (
+            None
+            if named == framework_id
+            else f"ExecutorInfo has an invalid FrameworkID (Actual: {named} vs Expected: "
+            f"{framework_id})"
+        )
+        or ("ExecutorInfo's 'shutdown_grace_period' must be non-negative" if grace < 0 else None)
+        or command_error("Executor's", executor.get("command"))
     )
 
 
-def _allocated(task: Json) -> list[Json]:
-    return [r for r in task["resources"] if "allocation_info" in r]
-
-
-def _unsupported_error(task: Json) -> str | None:
-    """What Mesos can do and this cluster cannot yet: refused aloud rather than done wrongly."""
-    if "executor" in task:
-        return (
-            "This development cluster runs command tasks only; a task with an executor of its own "
-            "needs a real Mesos"
-        )
+def _executor_type_error(executor: Json) -> str | None:
+    kind, has_command = executor.get("type"), "command" in executor
+    container = executor.get("container", {}).get("type")
+    if kind == "DEFAULT" and has_command:
+        return "'ExecutorInfo.command' must not be set for 'DEFAULT' executor"
+    if kind == "DEFAULT" and container not in (None, "MESOS"):
+        return "'ExecutorInfo.container.type' must be 'MESOS' for 'DEFAULT' executor"
+    if kind == "CUSTOM" and not has_command:
+        return "'ExecutorInfo.command' must be set for 'CUSTOM' executor"
+    if kind is None and not has_command:
+        return "'ExecutorInfo.command' must be set"
     return None
+
+
+def _fit_error(task: Json, place: Place) -> str | None:
+    bearers = [task]
+    if "executor" in task:
+        key = (place.framework.framework_id, task["executor"]["executor_id"]["value"])
+        if key not in place.agent.executors:
+            bearers.append(task["executor"])
+    return fit_error(bearers, place, "task and its executor is")
+
+
+def fit_error(bearers: list[Json], place: Place, whose: str) -> str | None:
+    """Why the resources of tasks and executors do not fit into what is left, or None."""
+    resources = [r for bearer in bearers for r in bearer.get("resources", [])]
+    wanted = from_json(resources).aligned_to(place.left)
+    roles = [r["allocation_info"].get("role") for r in resources if "allocation_info" in r]
+    other = next((r for r in roles if r not in (None, place.role)), None)
+    if other is None and place.left.contains(wanted) and not _is_shared_twice(bearers):
+        return None
+    return (
+        f"Total resources {wanted.text(other or place.role)} required by {whose} more "
+        f"than available {place.left.text(place.role)}"
+    )
+
+
+def _is_shared_twice(bearers: list[Json]) -> bool:
+    """Whether one of them asks for a shared volume twice."""
+    for bearer in bearers:
+        shared = [key_of(post_format(r)[0]) for r in bearer.get("resources", []) if "shared" in r]
+        if len(set(shared)) != len(shared):
+            return True
+    return False

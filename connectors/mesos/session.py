@@ -281,7 +281,8 @@ class Session:
             except LaneBrokenError as fault:
                 said = Verdict("unknown", f"{self.master} {fault}")
                 continue
-            said = verdict(answer.status, answer.body.decode("utf-8", errors="replace"))
+            text = answer.body[:SAID_BYTES_MAX].decode("utf-8", errors="replace")
+            said = verdict(answer.status, text)
             break
         if said.is_stream_over:
             self.end(f"an acknowledgement ended it: {said.detail}")

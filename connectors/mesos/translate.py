@@ -268,9 +268,14 @@ def _told_by_master(offer: wire.WireOffer) -> Iterator[tuple[str, str]]:
         yield "mesos.zone", domain.zone.name
     if offer.unavailability is not None:
         start, duration = offer.unavailability.start, offer.unavailability.duration
-        yield "mesos.unavailable_from_ms", str(start.nanoseconds // NANOSECONDS_IN_MS)
+        yield "mesos.unavailable_from_ms", _whole_ms(start)
         if duration is not None:
-            yield "mesos.unavailable_for_ms", str(duration.nanoseconds // NANOSECONDS_IN_MS)
+            yield "mesos.unavailable_for_ms", _whole_ms(duration)
+
+
+def _whole_ms(time: wire.Nanoseconds) -> str:
+    """The nearest whole milliseconds: a master counts in doubles, and misses by nanoseconds."""
+    return str((time.nanoseconds + NANOSECONDS_IN_MS // 2) // NANOSECONDS_IN_MS)
 
 
 def _url(url: wire.Url | None) -> str:
@@ -317,10 +322,13 @@ def _unrecognised(raw: bytes, stream: StreamIdentity) -> Unrecognised:
 def _status_within(raw: bytes) -> object:
     """The status in an UPDATE of any shape, or None."""
     try:
-        event = json.loads(_mended(raw))
+        event = wire.LOOSE_EVENTS.decode(raw)
     except (ValueError, RecursionError):
-        return None
-    return _at(event, "update", "status") if _at(event, "type") == "UPDATE" else None
+        try:
+            event = wire.LOOSE_EVENTS.decode(_mended(raw))
+        except (ValueError, RecursionError):
+            return None
+    return _at(event.update, "status") if event.type == "UPDATE" else None
 
 
 def _at(value: object, *path: str) -> object:

@@ -226,5 +226,13 @@ class Event(msgspec.Struct, frozen=True):
     error: ErrorEvent | None = None
 
 
+class LooseEvent(msgspec.Struct, frozen=True):
+    """An event that did not fit: its type and its update, whatever they are."""
+
+    type: object = None
+    update: object = None
+
+
 EVENTS: Final = msgspec.json.Decoder(Event)
+LOOSE_EVENTS: Final = msgspec.json.Decoder(LooseEvent)
 OFFERS: Final = msgspec.json.Decoder(WireOffer)

@@ -1,0 +1,99 @@
+"""The usage process: one round each interval, published to the topic ``metrics``, until a signal.
+
+The one thing to know: a record that cannot be written is dropped and counted; the next one is as
+good. The key is the task's or host's id, so the figures of one stay in order.
+"""
+
+import asyncio
+import signal
+from typing import Final
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from connectors.mesos.usage import TaskUsage, Usage
+from streams.errors import OperatorError
+from streams.kafka.topic_admin import ensure_topics
+from streams.settings import Settings
+from streams.usage.poller import Poller, PollError
+
+logger = structlog.get_logger(__name__)
+
+TOPIC: Final = "metrics"
+LINGER_MS: Final = 20
+REQUEST_TIMEOUT_MS: Final = 10_000
+
+
+async def publish_usage(settings: Settings) -> None:
+    """Ask and publish until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
+    if settings.kafka_brokers is None or settings.mesos_masters is None:
+        raise OperatorError(
+            "The usage process needs a Kafka and a Mesos.",
+            "KAFKA_BROKERS or MESOS_MASTER is not set; `flumina up` starts both and sets them.",
+            "Set them to host:port, or use `flumina up`.",
+        )
+    await ensure_topics(settings.kafka_brokers, settings)
+    stop = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    poller = Poller(settings.mesos_masters, settings.cell)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_brokers,
+        client_id="flumina-usage",
+        acks=1,
+        linger_ms=LINGER_MS,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+    )
+    await producer.start()
+    try:
+        print(f"ready {settings.topic_prefix}{TOPIC}", flush=True)
+        await _rounds(poller, producer, settings, stop)
+    finally:
+        await poller.close()
+        await producer.stop()
+
+
+async def _rounds(
+    poller: Poller, producer: AIOKafkaProducer, settings: Settings, stop: asyncio.Event
+) -> None:
+    loop = asyncio.get_running_loop()
+    told = ""
+    while not stop.is_set():
+        began = loop.time()
+        said = ""
+        try:
+            usages = await poller.round()
+            lost = await _publish(producer, settings.topic_prefix + TOPIC, usages)
+            said = "; ".join([*poller.failed.values(), *([f"{lost} not written"] if lost else [])])
+        except PollError as error:
+            said = str(error)
+        if said != told:
+            # Once for each change: a host that stays away is no news.
+            logger.warning("usage is incomplete", why=said) if said else logger.info("usage whole")
+            told = said
+        left = max(0.0, began + settings.usage_interval_s - loop.time())
+        try:
+            await asyncio.wait_for(stop.wait(), timeout=left)
+        except TimeoutError:
+            continue
+
+
+async def _publish(producer: AIOKafkaProducer, topic: str, usages: list[Usage]) -> int:
+    """How many records could not be written."""
+    results = await asyncio.gather(
+        *(_send(producer, topic, usage) for usage in usages), return_exceptions=True
+    )
+    faults = [each for each in results if isinstance(each, BaseException)]
+    for fault in faults:
+        if not isinstance(fault, KafkaError | TimeoutError):
+            raise fault
+    return len(faults)
+
+
+async def _send(producer: AIOKafkaProducer, topic: str, usage: Usage) -> None:
+    key = usage.task_id if isinstance(usage, TaskUsage) else usage.host_id
+    await producer.send_and_wait(
+        topic, msgspec.json.encode(usage), key=key.encode(), timestamp_ms=usage.at_ms
+    )

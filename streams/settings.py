@@ -15,11 +15,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from connectors.mesos.containers import CONTAINERIZERS, Containerizer
 from connectors.mesos.settings import FAILOVER_TIMEOUT_S_MAX, WEEK_S, masters_of
 from streams.errors import OperatorError
 
 CELLS_MAX = 1_000
 REPLICATION_FACTOR_MAX = 15
+USAGE_INTERVAL_S = 10
+USAGE_INTERVAL_S_MAX = 3_600
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache_dir: Path
     mesos_masters: tuple[str, ...] | None
     failover_timeout_s: int
+    containerizer: Containerizer
+    usage_interval_s: int
     cell: str
     candidate: str | None
     api_url: str | None
@@ -70,6 +75,12 @@ def _topic_prefix(text: str) -> str:
     # Kafka's own rule for topic names, and its length with room for ours.
     if not re.fullmatch(r"[A-Za-z0-9._-]{0,200}", text):
         raise ValueError("only letters, digits, '.', '_' and '-' are allowed, at most 200")
+    return text
+
+
+def _containerizer(text: str) -> str:
+    if text not in CONTAINERIZERS:
+        raise ValueError(f"it is one of {', '.join(CONTAINERIZERS)}")
     return text
 
 
@@ -175,6 +186,20 @@ SETTINGS = (
         lambda _: WEEK_S,
         # Never 0: Mesos would end every task as soon as a leader's connection breaks.
         _whole_number(1, FAILOVER_TIMEOUT_S_MAX),
+    ),
+    Setting(
+        "MESOS_CONTAINERIZER",
+        "containerizer",
+        "what runs a job's image: none (its command runs on the host), mesos or docker",
+        lambda _: "none",
+        _containerizer,
+    ),
+    Setting(
+        "FLUMINA_USAGE_INTERVAL_S",
+        "usage_interval_s",
+        "seconds between two looks at what tasks and hosts use; default 10",
+        lambda _: USAGE_INTERVAL_S,
+        _whole_number(1, USAGE_INTERVAL_S_MAX),
     ),
     Setting(
         "FLUMINA_CELL",

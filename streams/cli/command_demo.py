@@ -1,13 +1,16 @@
-"""`flumina demo`: everything comes up, jobs run, a host dies, and what happened is explained.
+"""`flumina demo`: everything comes up, jobs run, all of it is hurt, and what happened is explained.
 
-The one thing to know: the exit code is true. It is 0 only if all twenty tasks of the batch job
-ended well, the service runs with five, a failing task was tried again, the tasks of the dead host
-came back, and every address that is named exists in the log.
+The one thing to know: the exit code is true. It is 0 only if all tasks of the batch jobs ended
+well, the service runs with five, a failing task was tried again, the tasks of the lost host came
+back elsewhere and those of the restarted agent went on, the account has every task once, and every
+address that is named exists in the log.
 """
 
 import asyncio
+import os
 import secrets
 import shutil
+import signal
 import sys
 import time
 from contextlib import closing
@@ -28,6 +31,7 @@ from streams.cli.common import (
     refuse_many_cells,
     settings_here,
 )
+from streams.cli.demo_hands import Command, Hand, OwnCluster
 from streams.cli.demo_run import SERVICE, Outcome, Story, examples_dir
 from streams.cli.demo_screen import Screen
 from streams.cli.demo_topics import PREFIX, delete_topics
@@ -43,10 +47,14 @@ from streams.supervise.up_file import UpView
 
 AGENTS: Final = 3
 """One dies, and two have room for all its tasks at once."""
+MASTERS: Final = 2
+"""One is ended, the other takes over."""
 PING_TIMEOUT: Final = "1s"
+MAX_PING_TIMEOUTS: Final = 5
 UNREACHABLE_TIMEOUT_MS: Final = 3_000
 FAILOVER_TIMEOUT_S: Final = 600
 """The cell ends with the demo, so a Mesos of somebody else may forget it soon."""
+CELL: Final = "cell-1"
 NUMBERS_MAX: Final = 10_000
 KEEP_POLL_S: Final = 0.5
 END_TIMEOUT_S: Final = 60.0
@@ -59,25 +67,42 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")
     ] = False,
+    disturb: Annotated[
+        str | None,
+        typer.Option(
+            help="On a Mesos of your own: called with 'lose AGENT_ID', 'restart AGENT_ID' and "
+            "'fail-over'; it does so and returns."
+        ),
+    ] = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Bring everything up, run some jobs, kill a host, and show what happened and why.
+    """Bring everything up, run some jobs, hurt all of it, and show what happened and why.
 
-    The first run downloads Kafka (44 MB). With MESOS_MASTER set it runs on that Mesos, and kills
-    no host; with KAFKA_BROKERS set it uses that Kafka, under topics of its own.
+    A host is lost for good, an agent comes back in time, the master fails over, and the control
+    plane is restarted. The first run downloads Kafka (44 MB). With MESOS_MASTER set it runs on
+    that Mesos, and hurts it only through --disturb; with KAFKA_BROKERS set it uses that Kafka,
+    under topics of its own.
 
     Example: flumina demo --keep
     """
     speak_by_errors()
     settings = settings_here()
     refuse_many_cells(settings)
+    if disturb is not None and not settings.mesos_masters:
+        raise OperatorError(
+            "--disturb is given, and MESOS_MASTER is not set.",
+            "The demo's own dev cluster is hurt without help.",
+            "Leave --disturb out, or name your Mesos by MESOS_MASTER.",
+        )
     examples_dir()
     directory = _fresh(data_dir_of(settings, None)) if data_dir is None else _unused(data_dir)
     options = UpOptions(
         settings=_own(settings),
         data_dir=directory,
         agents=AGENTS,
+        masters=MASTERS,
         ping_timeout=PING_TIMEOUT,
+        max_ping_timeouts=MAX_PING_TIMEOUTS,
         policy={"unreachable_timeout_ms": UNREACHABLE_TIMEOUT_MS},
     )
     console = out()
@@ -85,7 +110,7 @@ def demo(
     with interruptible():
         running = Up(options, console)
         try:
-            is_good = _run(running, Screen(console), once=once, keep=keep)
+            is_good = _run(running, Screen(console), disturb, once=once, keep=keep)
         except KeyboardInterrupt:
             console.print("Interrupted.")
             sys.exit(EXIT_INTERRUPTED)
@@ -146,7 +171,7 @@ def _unused(directory: Path) -> Path:
     return directory.absolute()
 
 
-def _run(running: Up, screen: Screen, *, once: bool, keep: bool) -> bool:
+def _run(running: Up, screen: Screen, disturb: str | None, *, once: bool, keep: bool) -> bool:
     """Whether all happened as it should."""
     screen.step(f"A fresh installation under {running.data_dir}")
 
@@ -157,7 +182,8 @@ def _run(running: Up, screen: Screen, *, once: bool, keep: bool) -> bool:
     with closing(ApiConnection(view.api, running.options.settings.actor)) as connection:
         there = Api(connection)
         try:
-            outcome = Story(there, view, screen).tell()
+            hand = _hand(view, disturb)
+            outcome = Story(there, view, screen, hand, lambda: _end_cell(running)).tell()
             _report(outcome, screen.console)
             if keep or not (once or outcome.faults or not sys.stdin.isatty()):
                 _stay(running, screen.console, keep=keep)
@@ -167,15 +193,37 @@ def _run(running: Up, screen: Screen, *, once: bool, keep: bool) -> bool:
     return not outcome.faults
 
 
+def _hand(view: UpView, disturb: str | None) -> Hand | None:
+    """Who may hurt the Mesos below."""
+    if view.dev_cluster is not None:
+        return OwnCluster(Path(view.dev_cluster.data_dir))
+    return None if disturb is None else Command(disturb)
+
+
+def _end_cell(running: Up) -> str:
+    """End the process that decides with kill -9; its keeper starts it again."""
+    part = next(each for each in running.view.parts if each.name == CELL)
+    assert part.pid is not None, "the cell is awaited before it is ended"
+    os.kill(part.pid, signal.SIGKILL)
+    return f"The control plane ({CELL}) was ended with kill -9; up starts it again"
+
+
 def _report(outcome: Outcome, console: Console) -> None:
     """The table, one why, and what did not happen."""
     began_ms = min(task.status_history[0].timestamp for task in outcome.tasks)
     histories = {each.id: each for each in outcome.histories}
-    rows = [_row(task, histories[task.id], began_ms) for task in outcome.tasks]
+    told = {} if outcome.account is None else outcome.account.by_task
+    rows = [
+        (*_row(task, histories[task.id], began_ms), told.get(task.id, "-"))
+        for task in outcome.tasks
+    ]
     console.print()
     title = "Every task: states with seconds since the first submission"
-    show(console, table(title, ("task", "host", "states", "cause"), rows))
+    show(console, table(title, ("task", "host", "states", "cause", "by the journals"), rows))
     console.print()
+    if outcome.account is not None:
+        console.print(Text(f"Account: {plain(outcome.account.summary)}.", style="bold"))
+        console.print()
     chosen = outcome.replaced or next(t.id for t in outcome.tasks if t.job_id == SERVICE)
     console.print(Text(f"$ flumina why {plain(chosen)}", style="bold"))
     print_why(next(each for each in outcome.whys if each.id == chosen), console)

@@ -19,6 +19,7 @@ from streams.cli.common import (
     running_here,
 )
 from streams.cli.doctor_checks import Finding, Status, local_findings, of_error, python, versions
+from streams.cli.doctor_isolation import isolation_findings
 from streams.cli.doctor_network import Places, network_findings
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import out, plain, print_json
@@ -62,7 +63,11 @@ def _findings(api: str | None, data_dir: Path | None) -> list[Finding]:
         return [of_error("settings", error), python(), *versions()]
     directory = Path(running.data_dir) if running else data_dir_of(settings, data_dir)
     places = _places(settings, running, api)
-    return [*local_findings(settings, directory, running), *network_findings(places)]
+    return [
+        *local_findings(settings, directory, running),
+        *network_findings(places),
+        *isolation_findings(places.mesos),
+    ]
 
 
 def _places(settings: Settings, running: UpView | None, api: str | None) -> Places:

@@ -70,7 +70,7 @@ def retry_faults(job: Job, tasks: Sequence[Task]) -> list[str]:
     return faults
 
 
-def replacement_faults(dead: Sequence[Task], tasks: Sequence[Task], host: str) -> list[str]:
+def replacement_faults(dead: Sequence[Task], tasks: Sequence[Task], host_id: str) -> list[str]:
     """What is missing for these tasks of a dead host to have come back on others."""
     by_id = {task.id: task for task in tasks}
     successors = {task.resubmit_of: task for task in tasks if task.resubmit_of}
@@ -81,14 +81,26 @@ def replacement_faults(dead: Sequence[Task], tasks: Sequence[Task], host: str) -
             last = successors[last.id]
         if last is first and last.is_finished and last.status.reason_code == "normal":
             continue  # It had ended well just before its host died.
-        if last is not first and last.host != host and _has_run(last):
+        if last is not first and last.host_id != host_id and _has_run(last):
             continue
         if last is first:
-            faults.append(f"{first.id} was on {host}, and nothing took its place")
+            faults.append(f"{first.id} was on {first.host}, and nothing took its place")
         else:
             faults.append(
                 f"{last.id}, in place of {first.id}, is {last.status.state} on {last.host}"
             )
+    return faults
+
+
+def steady_faults(before: Sequence[Task], tasks: Sequence[Task]) -> list[str]:
+    """Which of these tasks, that nothing should have touched, did not simply go on."""
+    by_id = {task.id: task for task in tasks}
+    faults = []
+    for task in before:
+        now = by_id[task.id]
+        is_well = now.is_finished and now.status.reason_code == "normal"
+        if now.host_id != task.host_id or not (is_well or now.status.state == "Started"):
+            faults.append(f"{now.id} ran on {task.host}, and is {_standing(now)} on {now.host}")
     return faults
 
 

@@ -1,7 +1,9 @@
-"""The demo's story: three jobs are submitted, a host dies, its tasks come back, and why.
+"""The demo's story: jobs are submitted, everything below and above them is hurt, and why.
 
-The one thing to know: everything is asked of the REST API, as anybody could; only the proof that
-every named address exists reads the log itself.
+A host is lost for good, an agent comes back in time, the master fails over, and the control plane
+is restarted, in one run. The one thing to know: everything is asked of the REST API, as anybody
+could; only the proof that every named address exists reads the log itself, and the account the
+journals of the dev cluster.
 """
 
 import asyncio
@@ -17,17 +19,21 @@ import streams
 from streams.cli import demo_checks as checks
 from streams.cli.calls import ANY, Api
 from streams.cli.client import decoded
-from streams.cli.demo_host import end_host
+from streams.cli.demo_account import Account, account_of, witness_of
+from streams.cli.demo_hands import Hand, Victim
 from streams.cli.demo_screen import Screen
 from streams.cli.log_look import ends_of_topics, map_of_log
 from streams.cli.shapes import History, State, Task, Why
-from streams.clock import elapsed_s
+from streams.clock import elapsed_s, now_ms
 from streams.errors import OperatorError
 from streams.supervise.up_file import UpView
 
 BATCH: Final = "batch-20"
+LATE: Final = "batch-20-again"
+"""The same job once more: under way while the master and the control plane are ended."""
 SERVICE: Final = "service-5"
 RETRY: Final = "fails-and-retries"
+JOBS: Final = (BATCH, LATE, SERVICE, RETRY)
 BATCH_SIZE: Final = 20
 SERVICE_SIZE: Final = 5
 POLL_S: Final = 0.15
@@ -50,6 +56,8 @@ class Outcome(msgspec.Struct, frozen=True):
     whys: tuple[Why, ...]
     histories: tuple[History, ...]
     faults: tuple[str, ...]
+    account: Account | None = None
+    """None on a Mesos of somebody else, which keeps no journal for us."""
     replaced: str = ""
     """A task that stands in place of one of the dead host."""
 
@@ -69,12 +77,24 @@ def examples_dir() -> Path:
 class Story:
     """One demo on an installation that is up."""
 
-    def __init__(self, there: Api, up: UpView, screen: Screen) -> None:
+    def __init__(
+        self,
+        there: Api,
+        up: UpView,
+        screen: Screen,
+        hand: Hand | None,
+        restart_cell: Callable[[], str],
+    ) -> None:
+        """``hand`` hurts Mesos, if it may be hurt; ``restart_cell`` ends a process of ours."""
         self._there = there
         self._up = up
         self._screen = screen
+        self._hand = hand
+        self._restart_cell = restart_cell
         self._dead: list[Task] = []
-        self._dead_host = ""
+        self._dead_host_id = ""
+        self._steady: list[Task] = []
+        self._lost_at_ms: dict[str, int] = {}
 
     def tell(self) -> Outcome:
         """All of it; raises `DemoFailed` when something does not come to pass in time."""
@@ -88,15 +108,23 @@ class Story:
         self._screen.step(f"{SERVICE} runs; {RETRY} has failed once and is tried again")
         self._until_offered()
         self._submit(BATCH)
-        if self._up.dev_cluster is not None:
-            self._lose_host(Path(self._up.dev_cluster.data_dir))
+        if self._hand is not None:
+            self._lose_host(self._hand)
         else:
             masters = ", ".join(self._up.mesos)
             self._screen.step(
-                f"No host is ended: the hosts of Mesos at {masters} are not ours to end", "yellow"
+                f"No host is ended: the hosts of Mesos at {masters} are not ours to end; "
+                "--disturb COMMAND would",
+                "yellow",
             )
+        self._submit(BATCH, LATE)
+        self._until(f"{LATE} to be under way", lambda tasks: _started(tasks, LATE) > 0)
+        if self._hand is not None:
+            self._fail_over(self._hand)
+        self._restart_control_plane()
         tasks = self._until("all tasks to be as they should", self._is_over)
-        self._screen.step(f"{BATCH} and {RETRY} have ended well, {SERVICE} runs", "green")
+        ended = f"{BATCH}, {LATE}, {RETRY}"
+        self._screen.step(f"{ended} have ended well, {SERVICE} runs", "green")
         return self._judged(tasks)
 
     def _until_led(self) -> None:
@@ -112,9 +140,9 @@ class Story:
         place = f"{standing.cell}/{standing.generation}:{standing.epoch}[0]"
         self._screen.step(f"{standing.leader} leads the cell, elected at {place}")
 
-    def _submit(self, name: str) -> None:
-        path = examples_dir() / f"{name}.json"
-        taken = self._there.submit(path.read_bytes(), name, key="")
+    def _submit(self, file: str, name: str = "") -> None:
+        path = examples_dir() / f"{file}.json"
+        taken = self._there.submit(path.read_bytes(), name or file, key="")
         first = self._there.events(taken.id).lines[0]
         self._screen.step(f"POST {path.name} → job {taken.id}, accepted at {first.address}")
 
@@ -145,54 +173,89 @@ class Story:
                 return
             time.sleep(POLL_S)
 
-    def _lose_host(self, cluster_dir: Path) -> None:
+    def _lose_host(self, hand: Hand) -> None:
         """End the host with most of the service while the batch job is under way."""
         tasks = self._until(f"{BATCH} to be under way", _is_under_way)
-        on_hosts = Counter(task.host for task in tasks if _is_there(task))
-        of_service = Counter(
-            task.host for task in tasks if _is_there(task) and task.job_id == SERVICE
-        )
-        self._dead_host = max(of_service, key=lambda host: (of_service[host], on_hosts[host]))
+        victim = _busiest(tasks)
+        self._dead_host_id = victim.host_id
         self._dead = [
-            task for task in tasks if task.host == self._dead_host and not task.is_finished
+            task for task in tasks if task.host_id == victim.host_id and not task.is_finished
         ]
-        ended = end_host(cluster_dir, self._dead_host)
-        self._screen.step(
-            f"Host {self._dead_host} is dead: its agent and {ended} processes of its "
-            f"{len(self._dead)} tasks were ended with kill -9",
-            "bold red",
-        )
+        self._screen.step(hand.lose(victim), "bold red")
+        self._lost_at_ms[victim.hostname] = now_ms()
         began_s = elapsed_s()
-        self._until(
-            f"Mesos to miss {self._dead_host}, and its tasks to run elsewhere", self._are_back
-        )
+        self._until(f"Mesos to miss {victim.hostname}, its tasks to run elsewhere", self._are_back)
         self._screen.step(
-            f"The tasks of {self._dead_host} run on other hosts, {elapsed_s() - began_s:.1f} s "
-            "after it died",
+            f"The {len(self._dead)} tasks of {victim.hostname} run on other hosts, "
+            f"{elapsed_s() - began_s:.1f} s after it died",
             "green",
         )
 
     def _are_back(self, tasks: list[Task]) -> bool:
-        return not checks.replacement_faults(self._dead, tasks, self._dead_host)
+        return not checks.replacement_faults(self._dead, tasks, self._dead_host_id)
+
+    def _restart_agent(self, hand: Hand) -> None:
+        """End the agent of a host whose tasks must not notice, and have it back in time."""
+        tasks = self._there.tasks({"taskStates": ANY})
+        victim = _busiest(tasks)
+        self._steady = [t for t in tasks if t.host_id == victim.host_id and _is_there(t)]
+        self._screen.step(hand.restart(victim), "bold red")
+
+    def _fail_over(self, hand: Hand) -> None:
+        """End the master, and wait until the cell has subscribed with the next one."""
+        before = decoded(self._there.state(), State).stream_id
+        self._screen.step(hand.fail_over(), "bold red")
+        began_s = elapsed_s()
+        self._until(
+            "the cell to subscribe with the new master",
+            lambda _: decoded(self._there.state(), State).stream_id not in {before, "", None},
+        )
+        self._screen.step(
+            f"The cell has subscribed with the new master, after {elapsed_s() - began_s:.1f} s",
+            "green",
+        )
+
+    def _restart_control_plane(self) -> None:
+        """End the process that decides; while it is away an agent ends and comes back."""
+        before = decoded(self._there.state(), State).elected_at
+        self._screen.step(self._restart_cell(), "bold red")
+        if self._hand is not None:
+            self._restart_agent(self._hand)
+        self._until(
+            "the cell to be led again",
+            lambda _: decoded(self._there.state(), State).elected_at not in {before, ""},
+        )
+        self._until_led()
+        if self._steady:
+            self._until(
+                f"the {len(self._steady)} tasks of the restarted agent to go on",
+                lambda now: not checks.steady_faults(self._steady, now),
+            )
+            text = f"The {len(self._steady)} tasks of the restarted agent went on all the time"
+            self._screen.step(text, "green")
 
     def _is_over(self, tasks: list[Task]) -> bool:
         return not self._faults(tasks)
 
     def _faults(self, tasks: Sequence[Task]) -> list[str]:
         """What is not yet, or not at all, as it should be."""
-        of: dict[str, list[Task]] = {BATCH: [], SERVICE: [], RETRY: []}
+        of: dict[str, list[Task]] = {name: [] for name in JOBS}
         for task in tasks:
             of[task.job_id].append(task)
+        if not of[LATE]:
+            return [f"{LATE} is not submitted yet"]
         return [
             *checks.batch_faults(self._there.job(BATCH), of[BATCH], BATCH_SIZE),
+            *checks.batch_faults(self._there.job(LATE), of[LATE], BATCH_SIZE),
             *checks.service_faults(self._there.job(SERVICE), of[SERVICE], SERVICE_SIZE),
             *checks.retry_faults(self._there.job(RETRY), of[RETRY]),
-            *checks.replacement_faults(self._dead, tasks, self._dead_host),
+            *checks.replacement_faults(self._dead, tasks, self._dead_host_id),
+            *checks.steady_faults(self._steady, tasks),
         ]
 
     def _judged(self, tasks: Sequence[Task]) -> Outcome:
         """Ask "why" of everything, and hold every address against the log."""
-        names = [*(task.id for task in tasks), BATCH, SERVICE, RETRY]
+        names = [*(task.id for task in tasks), *JOBS]
         whys = [self._there.why(name) for name in names]
         histories = [self._there.events(name) for name in names]
         texts = checks.texts_of(whys, histories)
@@ -204,9 +267,16 @@ class Story:
             f"{len(sources)} inbound records are named, "
             + ("not all of them exist" if faults else "each of them exists in the log")
         )
+        account = None
+        if self._up.dev_cluster is not None:
+            witness = witness_of(Path(self._up.dev_cluster.data_dir))
+            account = account_of(tasks, witness, self._lost_at_ms)
+            faults += account.faults
         lost = {task.id for task in self._dead}
         replaced = [task.id for task in tasks if task.resubmit_of in lost]
-        return Outcome(tuple(tasks), tuple(whys), tuple(histories), tuple(faults), _last(replaced))
+        return Outcome(
+            tuple(tasks), tuple(whys), tuple(histories), tuple(faults), account, _last(replaced)
+        )
 
     async def _address_faults(self, texts: Sequence[str]) -> list[str]:
         prefix = self._up.topic_prefix
@@ -235,6 +305,15 @@ def _is_under_way(tasks: list[Task]) -> bool:
     batch = [task for task in tasks if task.job_id == BATCH]
     beside = [task for task in batch if task.host in hosts]
     return any(_is_there(task) for task in beside or batch)
+
+
+def _busiest(tasks: Sequence[Task]) -> Victim:
+    """The host with most of the service, and of those the one with most tasks."""
+    there = [task for task in tasks if _is_there(task)]
+    on_hosts = Counter(task.host_id for task in there)
+    of_service = Counter(task.host_id for task in there if task.job_id == SERVICE)
+    host_id = max(of_service, key=lambda host: (of_service[host], on_hosts[host]))
+    return Victim(host_id, next(task.host for task in there if task.host_id == host_id))
 
 
 def _has_failed(tasks: Sequence[Task]) -> bool:

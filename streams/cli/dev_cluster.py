@@ -1,50 +1,50 @@
-"""``flumina dev-cluster``: start a development cluster, and kill, start, pause its parts.
+"""``flumina dev-cluster``: start a development cluster, and hurt and mend its parts by name.
 
 The one thing to know: the command without a verb runs in the foreground and owns the cluster; with
 Ctrl-C everything ends. The verbs speak to it from another terminal, by ``--port``.
 """
 
 import json
-import re
 import secrets
-import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from connectors.devcluster import supervisor
-from connectors.devcluster.node import ClusterConfig, ConfigError, loopback_error
+from connectors.devcluster import consequences, operating, supervisor
+from connectors.devcluster.agent.isolation import IsolationError, wanted_of
+from connectors.devcluster.control import default_data_dir
+from connectors.devcluster.node import (
+    AGENTS_MAX,
+    ClusterConfig,
+    ConfigError,
+    loopback_error,
+)
 from connectors.devcluster.resources import ResourceError, parse_attributes, parse_resources
+from connectors.devcluster.simulated.fleet import AGENTS_MAX as SIMULATED_MAX
+from connectors.devcluster.simulated.model import ModelError, Weather, weather_of
+from streams.cli import dev_cluster_operate
+from streams.cli.dev_cluster_common import (
+    DirOption,
+    JsonOption,
+    NodeArgument,
+    PortOption,
+    asked,
+    fail,
+    out,
+    parse_duration,
+    say,
+)
 
 app = typer.Typer(
     help="A Mesos-compatible master and agents that really run tasks, for development.",
     invoke_without_command=True,
     no_args_is_help=False,
 )
-_errors = Console(stderr=True)
-_out = Console()
 
-_UNITS = {"ms": 0.001, "s": 1.0, "secs": 1.0, "m": 60.0, "min": 60.0, "mins": 60.0, "h": 3600.0}
-_AGENTS_MAX = 64
-
-PortOption = Annotated[int, typer.Option(help="Port of the master; agent N listens on port + N.")]
-DirOption = Annotated[
-    Path | None, typer.Option(help="Where the cluster keeps state, logs and sandboxes.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-NodeArgument = Annotated[str, typer.Argument(help="master, agent1, agent2, ...")]
-
-
-def parse_duration(text: str) -> float:
-    """The seconds in ``1s``, ``250ms``, ``10mins`` or a bare number of seconds."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text)
-    if match is None or match[2] not in ("", *_UNITS) or float(match[1]) <= 0:
-        raise typer.BadParameter(f"{text!r} is not a duration; write for example 1s, 250ms, 10mins")
-    return float(match[1]) * _UNITS.get(match[2], 1.0)
+_MASTERS_MAX = 5
 
 
 @app.callback()
@@ -53,6 +53,7 @@ def run(
     *,
     port: PortOption = 5050,
     agents: Annotated[int, typer.Option(help="How many agents.")] = 2,
+    masters: Annotated[int, typer.Option(help="How many masters; one leads.")] = 1,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     data_dir: DirOption = None,
     resources: Annotated[
@@ -61,52 +62,112 @@ def run(
     attributes: Annotated[
         str, typer.Option(help="Attributes of each agent; {n} is its number.")
     ] = "zone:z{n}",
-    ping_timeout: Annotated[
-        str, typer.Option(help="How long a ping may take; four missed pings lose an agent.")
-    ] = "15s",
+    ping_timeout: Annotated[str, typer.Option(help="How long a ping may take.")] = "15s",
+    max_ping_timeouts: Annotated[
+        int, typer.Option(help="So many missed pings in a row lose an agent.")
+    ] = 5,
     reregister_timeout: Annotated[
         str, typer.Option(help="How long a new master waits for agents of the registry.")
     ] = "10mins",
+    simulate: Annotated[
+        int, typer.Option(help="So many agents in the master's process; their tasks are modelled.")
+    ] = 0,
+    tasks_model: Annotated[
+        Path | None, typer.Option(help="TOML or JSON: what makes simulated starts slow and fail.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the model's chances; the same seed, the same weather.")
+    ] = None,
+    isolation: Annotated[
+        str, typer.Option(help="What tasks are confined by: auto, none, or words with commas.")
+    ] = "auto",
     unsafe_listen: Annotated[
         bool, typer.Option(help="Allow an address that others can reach.")
     ] = False,
 ) -> None:
-    """Run a master and agents in the foreground until Ctrl-C."""
+    """Run masters and agents in the foreground until Ctrl-C."""
     if context.invoked_subcommand is not None:
         return
-    if not 1 <= agents <= _AGENTS_MAX:
-        _fail(f"--agents {agents} is out of range; 1 to {_AGENTS_MAX} are possible")
-    if not 1 <= port <= 65535 - agents:
-        _fail(f"--port {port} leaves no ports for {agents} agents, which use the next ones")
-    problem = loopback_error(host)
-    if problem and not unsafe_listen:
-        _fail(problem)
-    try:
-        parse_resources(resources)
-        parse_attributes(attributes)
-    except ResourceError as error:
-        _fail(str(error))
-    root = (data_dir or supervisor.default_data_dir(port)).resolve()
+    weather = _weather(simulate, tasks_model, seed, masters)
     config = ClusterConfig(
-        data_dir=str(root),
+        data_dir=str((data_dir or default_data_dir(port)).resolve()),
         token=secrets.token_hex(16),
         host=host,
         port=port,
-        agents=agents,
+        agents=agents if weather is None else 0,
+        masters=masters,
         resources=resources,
         attributes=attributes,
         ping_timeout_seconds=parse_duration(ping_timeout),
+        missed_pings_max=max_ping_timeouts,
         reregister_timeout_seconds=parse_duration(reregister_timeout),
+        simulate=simulate,
+        tasks_model=weather.path if weather else "",
+        seed=weather.seed if weather else None,
+        isolation=isolation,
     )
+    _refuse_nonsense(config, is_unsafe_welcome=unsafe_listen)
     try:
-        supervisor.Supervisor(config).run(lambda: _announce(config))
+        supervisor.Supervisor(config).run(lambda: _announce(config, weather))
     except ConfigError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
-def _announce(config: ClusterConfig) -> None:
-    _out.print(
-        f"dev cluster ready: master {config.master_url}, {config.agents} agents, "
+def _refuse_nonsense(config: ClusterConfig, *, is_unsafe_welcome: bool) -> None:
+    """End the command with a sentence if the cluster cannot be as it was asked for."""
+    if not config.simulate and not 1 <= config.agents <= AGENTS_MAX:
+        fail(f"--agents {config.agents} is out of range; 1 to {AGENTS_MAX} are possible")
+    if not 1 <= config.masters <= _MASTERS_MAX:
+        fail(f"--masters {config.masters} is out of range; 1 to {_MASTERS_MAX} are possible")
+    if config.missed_pings_max < 1:
+        fail("--max-ping-timeouts is out of range; at least 1 is needed")
+    if not 1 <= config.port <= 65536 - config.masters - config.agents:
+        fail(
+            f"--port {config.port} leaves no ports for {config.agents} agents, which use the "
+            "next ones"
+        )
+    problem = loopback_error(config.host)
+    if problem and not is_unsafe_welcome:
+        fail(problem)
+    try:
+        parse_resources(config.resources)
+        parse_attributes(config.attributes)
+        wanted_of(config.isolation)
+    except (ResourceError, IsolationError) as error:
+        fail(str(error))
+
+
+def _weather(
+    simulate: int, tasks_model: Path | None, seed: int | None, masters: int
+) -> Weather | None:
+    """The model and the seed of a simulated cluster; None for one whose agents are processes."""
+    if simulate == 0:
+        if tasks_model is not None or seed is not None:
+            fail("--tasks-model and --seed are for simulated agents; add --simulate N")
+        return None
+    if not 1 <= simulate <= SIMULATED_MAX:
+        fail(f"--simulate {simulate} is out of range; 1 to {SIMULATED_MAX} are possible")
+    if masters != 1:
+        fail("simulated agents live in their master's process, so there can be only one --masters")
+    try:
+        return weather_of(None if tasks_model is None else tasks_model.resolve(), seed)
+    except ModelError as error:
+        fail(str(error))
+
+
+def _announce(config: ClusterConfig, weather: Weather | None) -> None:
+    if weather is not None:
+        out.print(
+            f"dev cluster ready: master {config.master_url}, {config.simulate} simulated agents, "
+            f"state in {config.data_dir} (Ctrl-C ends it)\n{weather.title}",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )
+        return
+    standing_by = f"{config.masters - 1} standing by, " if config.masters > 1 else ""
+    out.print(
+        f"dev cluster ready: master {config.master_url}, {standing_by}{config.agents} agents, "
         f"state in {config.data_dir} (Ctrl-C ends it)",
         highlight=False,
         soft_wrap=True,
@@ -117,86 +178,196 @@ def _announce(config: ClusterConfig) -> None:
 def status(
     port: PortOption = 5050, data_dir: DirOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show which parts of the cluster run."""
-    answer = _ask("status", None, port, data_dir)
+    """Show which parts run, which master leads, and what is paused, cut off or drained."""
+    answer = asked("status", port, data_dir)
+    config = ClusterConfig.read(Path(answer["data_dir"]))
+    known = operating.agents_of(config)
+    for node in answer["nodes"]:
+        if node["node"].startswith("agent"):
+            there = next((a for a in known or [] if a["port"] == node["port"]), None)
+            node["active"] = None if known is None else bool(there and there["active"])
+            node["drain"] = _drain_of(there or {})
     if as_json:
         print(json.dumps(answer))
         return
     table = Table("node", "state", "pid", "port")
     for node in answer["nodes"]:
-        state = "paused" if node["paused"] else "runs" if node["pid"] else "is not running"
-        table.add_row(node["node"], state, str(node["pid"] or ""), str(node["port"]))
-    _out.print(table)
+        table.add_row(node["node"], _state_of(node), str(node["pid"] or ""), str(node["port"]))
+    out.print(table)
+    for cut in answer["cuts"]:
+        left = cut["heals_in_seconds"]
+        until = "until it is healed" if left is None else f"for {left:.1f} s more"
+        out.print(f"cut: {cut['to']} hears nothing from {cut['from']}, {until}", soft_wrap=True)
+
+
+def _drain_of(agent: dict[str, Any]) -> str | None:
+    """DRAINING or DRAINED, as the master lists it."""
+    return (agent.get("drain_info") or {}).get("state")
+
+
+def _state_of(node: dict[str, Any]) -> str:
+    if not node["pid"]:
+        code = node["last_exit"]
+        return "is not running" if code is None else f"is not running (ended with {code})"
+    words = ["paused" if node["paused"] else "runs"]
+    if node["node"].startswith("master"):
+        words.append("leads" if node["leads"] else "stands by")
+    elif node["drain"]:
+        words.append(node["drain"])
+    elif node["active"] is False:
+        # Not registered, or deactivated by an operator.
+        words.append("not active")
+    return ", ".join(words)
 
 
 @app.command()
-def kill(node: NodeArgument, port: PortOption = 5050, data_dir: DirOption = None) -> None:
-    """End the master or an agent with kill -9; tasks of an agent live on."""
-    _ask("kill", node, port, data_dir)
-    _out.print(f"{node} is dead")
+def kill(
+    node: NodeArgument,
+    *,
+    host: Annotated[
+        bool,
+        typer.Option("--host", help="End its executors and tasks too, as a host's death does."),
+    ] = False,
+    port: PortOption = 5050,
+    data_dir: DirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a master or an agent with kill -9; without --host the tasks of an agent live on.
 
-
-@app.command()
-def start(node: NodeArgument, port: PortOption = 5050, data_dir: DirOption = None) -> None:
-    """Start the master or an agent again, and wait until it is back."""
-    answer = _ask("start", node, port, data_dir)
+    Example: flumina dev-cluster kill agent1 --host
+    """
+    answer = asked("kill", port, data_dir, node, host=host)
     config = ClusterConfig.read(Path(answer["data_dir"]))
+    name, ended = answer["node"], answer.get("ended")
+    what = f"{name} is dead" if ended is None else f"the host of {name} is dead"
+    say(answer, what, consequences.of_kill(config, name, ended), as_json=as_json)
+
+
+@app.command()
+def start(
+    node: NodeArgument,
+    port: PortOption = 5050,
+    data_dir: DirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a master or an agent, also the next new one, and wait until it is there.
+
+    Example: flumina dev-cluster start agent3
+    """
+    since = time.time()
+    answer = asked("start", port, data_dir, node)
+    config = ClusterConfig.read(Path(answer["data_dir"]))
+    name = answer["node"]
     deadline = time.monotonic() + supervisor.READY_SECONDS
-    while time.monotonic() < deadline:
-        if supervisor.is_back(config, node):
-            _out.print(f"{node} is back")
-            return
+    if name.startswith("agent") and operating.was_marked_gone(config, name):
+        fail(
+            f"{name} runs now, but the master does not take it: it was marked gone for good. Kill "
+            f"it and remove {config.root / name} to start it as a new agent"
+        )
+    while not operating.is_back(config, name, since):
+        if time.monotonic() > deadline:
+            fail(f"{name} was started but is not back; see {config.root / (name + '.log')}")
         time.sleep(0.05)
-    _fail(f"{node} was started but is not back; see {config.root / (node + '.log')}")
+    say(answer, f"{name} is back", consequences.of_start(config, name), as_json=as_json)
 
 
 @app.command()
-def pause(node: NodeArgument, port: PortOption = 5050, data_dir: DirOption = None) -> None:
-    """Stop the master or an agent with SIGSTOP."""
-    _ask("pause", node, port, data_dir)
-    _out.print(f"{node} is paused")
+def pause(
+    node: NodeArgument,
+    port: PortOption = 5050,
+    data_dir: DirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop a master or an agent with SIGSTOP."""
+    answer = asked("pause", port, data_dir, node)
+    config = ClusterConfig.read(Path(answer["data_dir"]))
+    follows = consequences.of_pause(config, answer["node"])
+    say(answer, f"{answer['node']} is paused", follows, as_json=as_json)
 
 
 @app.command()
-def resume(node: NodeArgument, port: PortOption = 5050, data_dir: DirOption = None) -> None:
+def resume(
+    node: NodeArgument,
+    port: PortOption = 5050,
+    data_dir: DirOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Let a paused master or agent go on."""
-    _ask("resume", node, port, data_dir)
-    _out.print(f"{node} goes on")
+    answer = asked("resume", port, data_dir, node)
+    follows = consequences.of_resume(answer["node"])
+    say(answer, f"{answer['node']} goes on", follows, as_json=as_json)
+
+
+_PART = "master (all), masterN, agentN, or scheduler (all frameworks)"
+PartArgument = Annotated[str, typer.Argument(help=_PART)]
+OtherPartArgument = Annotated[str | None, typer.Argument(help=_PART)]
 
 
 @app.command()
-def gone(node: NodeArgument, port: PortOption = 5050, data_dir: DirOption = None) -> None:
-    """Give an agent up for good, as an operator does; it may never come back."""
-    answer = _ask("status", None, port, data_dir)
-    try:
-        supervisor.mark_gone(ClusterConfig.read(Path(answer["data_dir"])), node)
-    except ConfigError as error:
-        _fail(str(error))
-    _out.print(f"{node} is gone for good")
+def partition(
+    a: PartArgument,
+    b: PartArgument,
+    *,
+    for_: Annotated[
+        str | None, typer.Option("--for", help="Heal it by itself after this time: 30s.")
+    ] = None,
+    one_way: Annotated[
+        bool, typer.Option("--one-way", help="Only what A sends to B is lost.")
+    ] = False,
+    port: PortOption = 5050,
+    data_dir: DirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Cut the network between two parts: connections stay open and carry nothing.
+
+    Example: flumina dev-cluster partition master agent1 --for 30s
+    """
+    seconds = None if for_ is None else parse_duration(for_)
+    answer = asked("partition", port, data_dir, a=a, b=b, seconds=seconds, one_way=one_way)
+    config = ClusterConfig.read(Path(answer["data_dir"]))
+    what = f"{b} hears nothing from {a}" if one_way else f"{a} and {b} are cut off from each other"
+    if seconds is not None:
+        what += f" for {consequences.seconds_text(seconds)}"
+    follows = consequences.of_partition(config, answer["cuts_made"])
+    say(answer, what, follows + _unheard(answer), as_json=as_json)
 
 
 @app.command()
-def stop(port: PortOption = 5050, data_dir: DirOption = None) -> None:
+def heal(
+    a: OtherPartArgument = None,
+    b: OtherPartArgument = None,
+    *,
+    port: PortOption = 5050,
+    data_dir: DirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End the cut between two parts, or every cut.
+
+    Example: flumina dev-cluster heal
+    """
+    if (a is None) != (b is None):
+        fail("heal takes two names, or none for every cut: flumina dev-cluster heal master agent1")
+    answer = asked("heal", port, data_dir, a=a, b=b)
+    if not answer["cuts_healed"]:
+        say(answer, "nothing is cut off", "", as_json=as_json)
+        return
+    what = "every cut is healed" if a is None else f"{a} and {b} hear each other again"
+    say(answer, what, consequences.of_heal() + _unheard(answer), as_json=as_json)
+
+
+def _unheard(answer: dict[str, Any]) -> str:
+    late = ", ".join(answer["unheard_by"])
+    return f" In force at {late} when it goes on: it does not run now." if late else ""
+
+
+@app.command()
+def stop(port: PortOption = 5050, data_dir: DirOption = None, as_json: JsonOption = False) -> None:
     """End the whole cluster and every task."""
-    _ask("stop", None, port, data_dir)
-    _out.print("the cluster has ended")
+    answer = asked("stop", port, data_dir)
+    say(answer, "the cluster has ended", "", as_json=as_json)
 
 
-def _ask(verb: str, node: str | None, port: int, data_dir: Path | None) -> dict[str, Any]:
-    root = data_dir.resolve() if data_dir else supervisor.data_dir_of(port)
-    try:
-        answer = supervisor.ask(root, verb, node)
-    except ConfigError as error:
-        _fail(str(error))
-    if not answer["ok"]:
-        _fail(answer["error"])
-    return answer
-
-
-def _fail(text: str) -> NoReturn:
-    _errors.print(f"dev-cluster: {text}", style="red", highlight=False, soft_wrap=True)
-    sys.exit(2)
-
+dev_cluster_operate.register(app)
 
 if __name__ == "__main__":
     app()

@@ -44,6 +44,7 @@ COMMANDS = (
     ),
     Command("jobs", "streams.cli.commands_jobs:jobs", "List the jobs."),
     Command("tasks", "streams.cli.commands_jobs:tasks", "List the tasks."),
+    Command("top", "streams.cli.command_top:top", "Show what tasks and hosts use, live."),
     Command("logs", "streams.cli.command_logs:logs", "Print what a task has written."),
     Command("scale", "streams.cli.commands_jobs:scale", "Change the size of a service."),
     Command("kill", "streams.cli.commands_jobs:kill", "End a job or a task."),
@@ -84,6 +85,11 @@ COMMANDS = (
         "Run one process of the cell in the foreground.",
     ),
     Command("api", "streams.cli.command_api:api", "Serve the REST API in the foreground."),
+    Command(
+        "usage",
+        "streams.cli.command_usage:usage",
+        "Publish what tasks and hosts use, in the foreground.",
+    ),
     Command(
         "dev-cluster",
         "streams.cli.dev_cluster:app",

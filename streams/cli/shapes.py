@@ -89,6 +89,11 @@ class Task(Shape, frozen=True):
         return self.task_context.get("agent.host", "")
 
     @property
+    def host_id(self) -> str:
+        """Its host, by the id that Mesos gave it, or empty; hosts may share a name."""
+        return self.task_context.get("agent.instanceId", "")
+
+    @property
     def index(self) -> int:
         """Its place in its job."""
         return int(self.task_context.get("task.index", "-1"))

@@ -12,6 +12,7 @@ FOREVER_MS = -1
 # batch never decides; foreign producers may come up to it.
 RECORD_BYTES_MAX = 1024 * 1024
 PER_CELL = None
+METRICS_PARTITIONS = 4
 
 
 class Topic(NamedTuple):
@@ -57,6 +58,13 @@ TOPICS = (
         "job id",
         PER_CELL,
         7 * DAY_MS,
+    ),
+    Topic(
+        "metrics",
+        "what tasks and hosts use, sampled; nothing is decided by it",
+        "task id or host id",
+        METRICS_PARTITIONS,
+        DAY_MS,
     ),
     Topic(
         "dead-letters",

@@ -48,6 +48,7 @@ FIRST_START_TIMEOUT_S = 150.0
 # second and itself four.
 STOP_TIMEOUT_S = 10.0
 UP_VERSION = 1
+_SPEAKERS = ("api", "usage")
 DEV_CLUSTER_READY = "dev cluster ready: master http://"
 
 
@@ -58,7 +59,9 @@ class UpOptions(msgspec.Struct, frozen=True):
     data_dir: Path
     cell_processes: int = 1
     agents: int = 2
+    masters: int = 1
     ping_timeout: str = "15s"
+    max_ping_timeouts: int = 5
     policy: Mapping[str, int] = {}
     """Numbers that a cell which begins here decides by, instead of the usual ones."""
     api_port: int | None = None
@@ -120,12 +123,16 @@ class Up:
         addresses = self._until_ready(first, notice)
         self._kafka = addresses.get("kafka", self._kafka)
         if "dev-cluster" in addresses:
-            self._masters = (addresses["dev-cluster"],)
+            # They listen in a row, from the first one's port on.
+            host, _, port = addresses["dev-cluster"].rpartition(":")
+            ports = range(int(port), int(port) + self.options.masters)
+            self._masters = tuple(f"{host}:{each}" for each in ports)
         began_s = time.monotonic()
         asyncio.run(self._ensure_topics())
         notice("topics", "created or as they have to be", time.monotonic() - began_s)
         second = [self._keep(self._cell_part(number + 1)) for number in self._cell_numbers()]
         second.append(self._keep(self._api_part()))
+        second.append(self._keep(self._usage_part()))
         self._api = self._until_ready(second, notice)["api"]
         # What was told by `notice` needs no second word.
         while not self._events.empty():
@@ -147,7 +154,7 @@ class Up:
     def stop(self) -> None:
         """End every part, in order, and return when all have ended; twice is once."""
         names = list(self._keepers)
-        speakers = [name for name in names if name == "api" or name.startswith("cell-")]
+        speakers = [name for name in names if name in _SPEAKERS or name.startswith("cell-")]
         for group in (speakers, [name for name in names if name not in speakers]):
             for name in group:
                 self._keepers[name].ask_to_end()
@@ -197,12 +204,13 @@ class Up:
     def _dev_cluster_part(self) -> Part:
         options = self.options
         directory = self.data_dir / "dev-cluster"
-        port = _dev_cluster_port(directory, options.agents + 1)
+        port = _dev_cluster_port(directory, options.masters + options.agents)
         self._dev_cluster = DevClusterView(port, str(directory), options.agents)
         command = [
             *("-m", "streams.cli.dev_cluster", "--port", str(port)),
             *("--agents", str(options.agents), "--data-dir", str(directory)),
-            *("--ping-timeout", options.ping_timeout),
+            *("--masters", str(options.masters), "--ping-timeout", options.ping_timeout),
+            *("--max-ping-timeouts", str(options.max_ping_timeouts)),
         ]
         return self._program("dev-cluster", command, {}, dev_cluster_address)
 
@@ -218,6 +226,9 @@ class Up:
         port = api_port(self.options.api_port)
         return self._program("api", ["-m", "streams.cli.main", "api", "--port", str(port)], {})
 
+    def _usage_part(self) -> Part:
+        return self._program("usage", ["-m", "streams.cli.main", "usage"], {})
+
     def _program(
         self,
         name: str,
@@ -231,6 +242,8 @@ class Up:
             "MESOS_MASTER": ",".join(self._masters),
             "FLUMINA_DATA": str(self.data_dir),
             "MESOS_FAILOVER_TIMEOUT_S": str(settings.failover_timeout_s),
+            "MESOS_CONTAINERIZER": settings.containerizer,
+            "FLUMINA_USAGE_INTERVAL_S": str(settings.usage_interval_s),
             "FLUMINA_TOPIC_PREFIX": settings.topic_prefix,
             "FLUMINA_CACHE": str(settings.cache_dir),
         }

@@ -24,6 +24,11 @@ FOR_TESTS = {
     "its whole use",
     "projections/offers.py": "two folds of one set, whose equality is a promise that tests check",
 }
+# Run by their path, without packages, by a keeper of the dev cluster (agent/executor.py).
+LOADED_BY_PATH = {
+    "connectors/devcluster/agent/executor_checks.py": "only for tasks that ask for checks",
+    "connectors/devcluster/agent/executor_fetch.py": "only for tasks that have URIs",
+}
 # Only tests speak of what lies beside a checkout.
 OUTSIDE = ("../shared", "/work/")
 
@@ -43,7 +48,9 @@ def _started_by_name() -> set[str]:
 
 def test_every_module_of_the_product_is_imported_by_it_or_started() -> None:
     """What only a test uses is not part of the product; it belongs under `tests/support`."""
-    assert all((ROOT / name).exists() for name in FOR_TESTS)
+    assert all((ROOT / name).exists() for name in (*FOR_TESTS, *LOADED_BY_PATH))
+    keeper = (ROOT / "connectors/devcluster/agent/executor.py").read_text("utf-8")
+    assert all(f'sibling("{Path(name).stem}")' in keeper for name in LOADED_BY_PATH)
     imported = {
         name
         for path in python_files(*PACKAGES)
@@ -54,7 +61,7 @@ def test_every_module_of_the_product_is_imported_by_it_or_started() -> None:
         place(path)
         for path in python_files(*PACKAGES)
         if path.name != "__init__.py"
-        and place(path) not in FOR_TESTS
+        and place(path) not in FOR_TESTS | LOADED_BY_PATH
         and module_name(path) not in imported | _started_by_name()
         and not _is_program(path)
     ]

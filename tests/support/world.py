@@ -52,6 +52,8 @@ class World:
         self.changes: list[tuple[int, int, Change]] = []
         self.passed_over: set[int] = set()
         """Offsets that an operator has skipped, and so do we."""
+        self.host_deaths: dict[str, int] = {}
+        """When whole hosts ended, by agent: what ran there wrote no end, and starts nothing new."""
         self._loop = asyncio.new_event_loop()
         self._consumer: AIOKafkaConsumer | None = None
         self._producer: AIOKafkaProducer | None = None
@@ -224,7 +226,7 @@ class World:
         assert self.cluster is not None
         root = self.cluster.config.root
         lines = [
-            line
+            {"agent": path.parent.name, **line}
             for path in (root / "journal.jsonl", *root.glob("agent*/journal.jsonl"))
             for line in read_journal(path)
             if line["what"] == what
@@ -247,7 +249,12 @@ class World:
         assert len(started) == len(set(started)), f"started twice: {sorted(started)}"
 
     def _check_one_live_task_an_index(self) -> None:
-        ended = {line["task_id"]: line["at_ms"] for line in self.journal("ENDED")}
+        ended = {
+            line["task_id"]: self.host_deaths[line["agent"]]
+            for line in self.journal("STARTED")
+            if line["agent"] in self.host_deaths
+        }
+        ended |= {line["task_id"]: line["at_ms"] for line in self.journal("ENDED")}
         spans: dict[tuple[str | None, int], list[tuple[int, float, str]]] = {}
         for line in self.journal("STARTED"):
             task_id = TaskId(line["task_id"])

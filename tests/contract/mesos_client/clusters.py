@@ -5,6 +5,7 @@ an agent after four missed pings of a second each, and are ended whatever the te
 """
 
 import itertools
+import json
 import os
 import shutil
 import socket
@@ -51,6 +52,10 @@ class Cluster(ABC):
         """End it with SIGKILL."""
 
     @abstractmethod
+    def pid(self, node: str) -> int:
+        """The process of a node that runs."""
+
+    @abstractmethod
     def down(self) -> None:
         """End everything."""
 
@@ -86,13 +91,16 @@ class RealMesos(Cluster):
 
     def __init__(self, port: int, home: Path, control: Path) -> None:
         super().__init__(port, home)
-        self._control = control
+        self.control = control
 
     def start(self, node: str) -> None:
         self._run("start", node)
 
     def kill(self, node: str) -> None:
         self._run("kill", node)
+
+    def pid(self, node: str) -> int:
+        return int((self.home / f"{node}.pid").read_text())
 
     def down(self) -> None:
         self._run("down")
@@ -106,7 +114,7 @@ class RealMesos(Cluster):
 
     def _run(self, *words: str, **environment: str) -> None:
         subprocess.run(
-            [str(self._control), *words],
+            [str(self.control), *words],
             env={
                 **os.environ,
                 "REAL_MESOS_HOME": str(self.home),
@@ -135,6 +143,8 @@ class DevCluster(Cluster):
                     str(len(AGENTS)),
                     "--ping-timeout",
                     "1s",
+                    "--max-ping-timeouts",
+                    "4",
                 ],
                 cwd=CHECKOUT,
                 stdin=subprocess.DEVNULL,
@@ -147,6 +157,10 @@ class DevCluster(Cluster):
 
     def kill(self, node: str) -> None:
         self._ask("kill", node)
+
+    def pid(self, node: str) -> int:
+        nodes = json.loads(self._ask("status", "--json"))["nodes"]
+        return int(next(each["pid"] for each in nodes if each["node"] == node))
 
     def down(self) -> None:
         self._supervisor.terminate()
@@ -164,10 +178,15 @@ class DevCluster(Cluster):
         module = [sys.executable, "-m", "streams.cli.dev_cluster", *words]
         return [*module, "--port", str(self.port), "--data-dir", str(self.home / "data")]
 
-    def _ask(self, *words: str) -> None:
-        subprocess.run(
-            self._command(*words), cwd=CHECKOUT, check=True, timeout=60, capture_output=True
-        )
+    def _ask(self, *words: str) -> str:
+        return subprocess.run(
+            self._command(*words),
+            cwd=CHECKOUT,
+            check=True,
+            timeout=60,
+            capture_output=True,
+            text=True,
+        ).stdout
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import aiohttp
 import pytest
 
 from connectors.mesos.sandbox import (
@@ -27,6 +28,7 @@ from scheduler.model.mesos import (
     StatusUpdate,
     StreamEnded,
     Subscribed,
+    Unrecognised,
 )
 from scheduler.model.resources import Need, holds_ports
 from tests.contract.mesos_client.clusters import Cluster
@@ -431,6 +433,42 @@ async def what_a_task_writes_can_be_read(cluster: Cluster) -> None:
         await reader.close()
 
 
+async def planned_maintenance_is_told_with_the_offer(cluster: Cluster) -> None:
+    """And the inverse offer that comes for its tasks is kept, and costs nothing."""
+    async with subscribed(Framework(cluster)) as it:
+        offer = await it.offer(lambda each: _zone(each.facts) == "z1")
+        assert offer.facts is not None
+        await it.accept(offer, a_task(*LONG))
+        window: dict[str, object] = {
+            "machine_ids": [{"hostname": offer.facts.hostname, "ip": "127.0.0.1"}],
+            "unavailability": {
+                "start": {"nanoseconds": 1_900_000_000_000_000_000},
+                "duration": {"nanoseconds": 3_600_000_000_000},
+            },
+        }
+        try:
+            await _schedule(cluster, window)
+            told = {("mesos.unavailable_for_ms", "3600000")}
+            told.add(("mesos.unavailable_from_ms", "1900000000000"))
+            await it.offer(lambda each: each.facts is not None and told <= {*each.facts.attributes})
+            inverse = await it.wait_for(Unrecognised, "an inverse offer")
+            assert "INVERSE_OFFERS" in inverse.raw
+            assert inverse.task_id is None
+        finally:
+            await _schedule(cluster)
+        assert not any(isinstance(each, StreamEnded) for each in it.records)
+
+
+async def _schedule(cluster: Cluster, *windows: dict[str, object]) -> None:
+    """Set the maintenance schedule, as an operator does."""
+    url = f"http://{cluster.address}/maintenance/schedule"
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(url, json={"windows": windows}) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+
+
 PROMISES: Final[tuple[Promise, ...]] = (
     a_stream_begins_with_subscribed_and_brings_offers,
     a_task_runs_and_finishes,
@@ -453,6 +491,7 @@ PROMISES: Final[tuple[Promise, ...]] = (
     a_framework_that_is_torn_down_is_burnt,
     a_framework_that_was_away_too_long_is_burnt,
     what_a_task_writes_can_be_read,
+    planned_maintenance_is_told_with_the_offer,
     the_master_dies_and_tasks_live,
     a_host_dies_and_comes_back_with_its_task,
 )

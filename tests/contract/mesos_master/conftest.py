@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.mesos_client.clusters import Cluster, dev_cluster, real_mesos
+from tests.contract.mesos_master.executor_client import open_executor_streams
 from tests.contract.mesos_master.master_client import await_agents, open_streams
 
 
@@ -38,6 +39,8 @@ def _no_stream_stays_open() -> Iterator[None]:
     yield
     while open_streams:
         open_streams.pop().close()
+    while open_executor_streams:
+        open_executor_streams.pop().close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -64,12 +64,21 @@ open_streams: list["Stream"] = []
 class Stream:
     """One subscription: its answer's head, and its events as they come."""
 
-    def __init__(self, port: int, call: Json, headers: Mapping[str, str] = JSON_HEADERS) -> None:
+    def __init__(
+        self,
+        port: int,
+        call: Json | bytes,
+        headers: Mapping[str, str] = JSON_HEADERS,
+        decode: Callable[[bytes], Json] = json.loads,
+        path: str = SCHEDULER,
+    ) -> None:
+        self._decode = decode
+        body = call if isinstance(call, bytes) else json.dumps(call)
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         self._connection.connect()
         # http.client forgets the socket when the answer says that the connection will close.
         self._socket = self._connection.sock
-        self._connection.request("POST", SCHEDULER, json.dumps(call), dict(headers))
+        self._connection.request("POST", path, body, dict(headers))
         self._answer = self._connection.getresponse()
         self.status = self._answer.status
         self.headers = {k.lower(): v for k, v in self._answer.getheaders()}
@@ -91,7 +100,7 @@ class Stream:
         # A stream that breaks off has ended; the tests look at what came before.
         with suppress(OSError, http.client.HTTPException, ValueError):
             while length := self._answer.readline():
-                event = json.loads(self._answer.read(int(length)))
+                event = self._decode(self._answer.read(int(length)))
                 event["at_s"] = time.monotonic()
                 self.events.put(event)
         self.has_ended.set()
@@ -126,12 +135,16 @@ class Framework:
 
     def open(self) -> Stream:
         """Send SUBSCRIBE; the stream may carry an ERROR only."""
+        return Stream(self.port, self.subscription())
+
+    def subscription(self) -> Json:
+        """The call that subscribes."""
         call: Json = {"type": "SUBSCRIBE"}
         info = dict(self.info)
         if self.framework_id:
             call["framework_id"] = info["id"] = {"value": self.framework_id}
         call["subscribe"] = {"framework_info": info, **self.subscribe_more}
-        return Stream(self.port, call)
+        return call
 
     def subscribe(self) -> Self:
         """Subscribe and take the new stream for the framework's own."""
@@ -235,7 +248,11 @@ class Framework:
                 del sent[header]
             else:
                 sent[header] = value
-        return request(self.port, body=json.dumps(message), headers=sent)
+        return request(self.port, body=self.encode(message, sent), headers=sent)
+
+    def encode(self, message: Json, _headers: dict[str, str]) -> str | bytes:
+        """The body of a call; one that is no JSON says so in the headers."""
+        return json.dumps(message)
 
     def decline(self, offers: Iterable[Json], refuse_seconds: float | None = None) -> None:
         """Decline the offers."""

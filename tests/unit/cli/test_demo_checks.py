@@ -29,6 +29,7 @@ def task(
 ) -> Task:
     job, _, numbers = name.partition("-worker-")
     context = {"task.index": numbers.partition("-")[0], "agent.host": host}
+    context["agent.instanceId"] = host
     if of:
         context["task.resubmitOf"] = of
     return Task(id=name, job_id=job, task_context=context, status=Status(state, reason))
@@ -127,6 +128,24 @@ def test_what_can_be_missing_of_replacements(tasks: Sequence[Task], fault: str) 
     faults = checks.replacement_faults(DEAD, tasks, "one")
     assert len(faults) == 1
     assert fault in faults[0]
+
+
+def test_tasks_that_nothing_touched_go_on() -> None:
+    before = [task("s-worker-0-1"), task("b-worker-0-2")]
+    assert checks.steady_faults(before, [task("s-worker-0-1"), ended("b-worker-0-2")]) == []
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        ended("s-worker-0-1", "lost"),
+        task("s-worker-0-1", host="two"),
+        task("s-worker-0-1", "Disconnected"),
+    ],
+)
+def test_a_task_that_did_not_go_on_is_named(now: Task) -> None:
+    (fault,) = checks.steady_faults([task("s-worker-0-1")], [now])
+    assert fault.startswith("s-worker-0-1 ran on one, and is ")
 
 
 def test_a_why_has_sentences_and_a_chain() -> None:

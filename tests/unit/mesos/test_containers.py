@@ -11,8 +11,9 @@ from connectors.mesos.settings import MesosSettings
 from scheduler.model.effects import AcceptOffers, TaskToRun
 from scheduler.model.ids import HostId, JobId, OfferId, ProposalId, TaskId
 from scheduler.model.job import Container
-from scheduler.model.profile import ProfileError, profile_of
+from scheduler.model.profile import READERS, ProfileError, profile_of
 from scheduler.model.resources import Need
+from tests.architecture.tree import ROOT
 
 DIGEST = "sha256:" + hashlib.sha256(b"image").hexdigest()
 NEED = Need(cpu_milli=100, memory_mib=32, disk_mib=0, ports=0, network_mbps=0)
@@ -205,3 +206,8 @@ def test_the_setting_decides() -> None:
     assert "container" not in launched("none")
     assert launched("mesos")["container"]["type"] == "MESOS"
     assert launched("docker")["container"]["type"] == "DOCKER"
+
+
+def test_every_attribute_stands_in_the_documentation() -> None:
+    text = (ROOT / "docs" / "containers.md").read_text("utf-8")
+    assert [name for name in READERS if f"`{name}`" not in text] == []

@@ -240,7 +240,7 @@ def test_reserved_resources_are_summed_and_attributes_of_each_type_are_texts() -
         (
             {
                 "unavailability": {
-                    "start": {"nanoseconds": 5_999_999},
+                    "start": {"nanoseconds": 4_999_999},
                     "duration": {"nanoseconds": 3_600_000_000_000},
                 },
                 "attributes": [{"name": "mesos.zone", "text": {"value": "their own"}}],

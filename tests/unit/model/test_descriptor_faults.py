@@ -243,7 +243,6 @@ def test_unknown_fields_are_refused_with_a_guess(path: str, hint: str) -> None:
         ("volumes", [{}]),
         ("platformSidecars", [{}]),
         ("container.resources.gpu", 1),
-        ("container.resources.shmSizeMB", 64),
         ("container.resources.efsMounts", [{}]),
         ("container.resources.signedAddressAllocations", [{}]),
         ("container.volumeMounts", [{}]),

@@ -202,7 +202,7 @@ def test_a_task_given_up_unheard_says_that_it_might_still_run() -> None:
     (task_id,) = cell.run(service(1))
     cell.status(task_id, "TASK_UNREACHABLE", uuid="")
     cell.pass_ms(90_000)
-    assert "given up without a word of Mesos, so it might still run" in check_said(cell, task_id)
+    assert "given up without a word of its end, so it might still run" in check_said(cell, task_id)
     cell.answer(task_id, "TASK_RUNNING")
     assert "was heard of again, so it is being ended" in check_said(cell, task_id)
 

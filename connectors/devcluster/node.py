@@ -21,7 +21,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from connectors.devcluster.cuts import Gate, address_of, gated_protocol
+from connectors.devcluster.network.cuts import Gate, address_of, gated_protocol
 
 LIFELINE_VARIABLE = "FLUMINA_DEV_CLUSTER_LIFELINE"
 CONFIG_FILE = "cluster.json"

@@ -12,10 +12,10 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from connectors.devcluster import operating
-from connectors.devcluster.control import ask
-from connectors.devcluster.leadership import leader_of
+from connectors.devcluster.master.leadership import leader_of
 from connectors.devcluster.node import ClusterConfig, ConfigError
+from connectors.devcluster.supervise import operating
+from connectors.devcluster.supervise.control import ask
 from streams.clock import elapsed_s, now_ms
 from streams.errors import OperatorError
 

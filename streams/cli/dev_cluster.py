@@ -13,9 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from connectors.devcluster import consequences, operating, supervisor
 from connectors.devcluster.agent.isolation import IsolationError, wanted_of
-from connectors.devcluster.control import default_data_dir
 from connectors.devcluster.node import (
     AGENTS_MAX,
     ClusterConfig,
@@ -25,6 +23,8 @@ from connectors.devcluster.node import (
 from connectors.devcluster.resources import ResourceError, parse_attributes, parse_resources
 from connectors.devcluster.simulated.fleet import AGENTS_MAX as SIMULATED_MAX
 from connectors.devcluster.simulated.model import ModelError, Weather, weather_of
+from connectors.devcluster.supervise import consequences, operating, supervisor
+from connectors.devcluster.supervise.control import default_data_dir
 from streams.cli import dev_cluster_operate
 from streams.cli.dev_cluster_common import (
     DirOption,

@@ -13,8 +13,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from connectors.devcluster import control
 from connectors.devcluster.node import ConfigError
+from connectors.devcluster.supervise import control
 
 _errors = Console(stderr=True)
 out = Console()

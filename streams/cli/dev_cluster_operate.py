@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from connectors.devcluster import consequences, operating
 from connectors.devcluster.node import ClusterConfig, ConfigError
+from connectors.devcluster.supervise import consequences, operating
 from streams.cli.dev_cluster_common import (
     DirOption,
     JsonOption,

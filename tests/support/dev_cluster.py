@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from connectors.devcluster import control, supervisor
 from connectors.devcluster.node import ClusterConfig, ConfigError
+from connectors.devcluster.supervise import control, supervisor
 
 
 class DevCluster:

@@ -57,9 +57,9 @@ from connectors.devcluster.agent.store import AgentStore
 from connectors.devcluster.agent.usage import Sampler
 from connectors.devcluster.agent.view import agent_state_view
 from connectors.devcluster.agent.volumes import Volumes
-from connectors.devcluster.cuts import told_by_supervisor
 from connectors.devcluster.journal import Journal
-from connectors.devcluster.leadership import leader_of
+from connectors.devcluster.master.leadership import leader_of
+from connectors.devcluster.network.cuts import told_by_supervisor
 from connectors.devcluster.node import (
     LIFELINE_VARIABLE,
     TOKEN_HEADER,

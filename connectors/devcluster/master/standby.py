@@ -12,10 +12,10 @@ import orjson
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connectors.devcluster.cuts import told_by_supervisor
-from connectors.devcluster.leadership import Leadership, leader_of
 from connectors.devcluster.master.front import Quick, quick_protocol
+from connectors.devcluster.master.leadership import Leadership, leader_of
 from connectors.devcluster.master.scheduler_calls import Answer
+from connectors.devcluster.network.cuts import told_by_supervisor
 from connectors.devcluster.node import ClusterConfig, end_with_supervisor, log, serve
 from connectors.devcluster.words import VERSION_INFO, Json
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.devcluster import control
 from connectors.devcluster.journal import read_journal
 from connectors.devcluster.node import ClusterConfig
+from connectors.devcluster.supervise import control
 from tests.contract.mesos_client.clusters import CHECKOUT, free_ports
 from tests.contract.mesos_master.executor_client import executor_info
 from tests.contract.mesos_master.master_client import (

@@ -18,10 +18,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors.devcluster import consequences, cuts
-from connectors.devcluster.cuts import Gate, address_of, gated_protocol, peer_at
+from connectors.devcluster.network import cuts
+from connectors.devcluster.network.cuts import Gate, address_of, gated_protocol, peer_at
+from connectors.devcluster.network.partitions import Partitions
 from connectors.devcluster.node import ClusterConfig, ConfigError
-from connectors.devcluster.partitions import Partitions
+from connectors.devcluster.supervise import consequences
 
 CUT_OFF = [("agent1", "master"), ("master", "agent1")]
 REQUEST = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"

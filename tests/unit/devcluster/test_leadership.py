@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from starlette.responses import PlainTextResponse
 
-from connectors.devcluster.leadership import Leadership, leader_of
+from connectors.devcluster.master.leadership import Leadership, leader_of
 from connectors.devcluster.master.standby import Front, Leading
 from connectors.devcluster.node import ClusterConfig
 
 HOLD = """
 import sys
 from pathlib import Path
-from connectors.devcluster.leadership import Leadership
+from connectors.devcluster.master.leadership import Leadership
 from connectors.devcluster.node import ClusterConfig
 print(Leadership(ClusterConfig.read(Path(sys.argv[1])), sys.argv[2]).take(), flush=True)
 sys.stdin.read()

@@ -7,7 +7,7 @@ them. Only pairs that speak to each other can be cut: nothing else would change 
 import re
 from typing import Any
 
-from connectors.devcluster.cuts import SCHEDULER, Cut
+from connectors.devcluster.network.cuts import SCHEDULER, Cut
 from connectors.devcluster.node import AGENTS_MAX, ClusterConfig, ConfigError, loopback_error
 
 Json = dict[str, Any]

@@ -19,21 +19,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from connectors.devcluster import cuts
 from connectors.devcluster.agent.executor import descendants
 from connectors.devcluster.agent.isolation import remove_left
-from connectors.devcluster.control import (
+from connectors.devcluster.master.leadership import leader_of
+from connectors.devcluster.network import cuts
+from connectors.devcluster.network.partitions import Partitions
+from connectors.devcluster.node import AGENTS_MAX, LIFELINE_VARIABLE, ClusterConfig, ConfigError
+from connectors.devcluster.supervise.control import (
     answer_to,
     control_socket,
     forget,
     question_in,
     remember,
 )
-from connectors.devcluster.hosts import end_processes_of
-from connectors.devcluster.leadership import leader_of
-from connectors.devcluster.node import AGENTS_MAX, LIFELINE_VARIABLE, ClusterConfig, ConfigError
-from connectors.devcluster.operating import are_registered, is_serving, order_simulated
-from connectors.devcluster.partitions import Partitions
+from connectors.devcluster.supervise.hosts import end_processes_of
+from connectors.devcluster.supervise.operating import are_registered, is_serving, order_simulated
 
 Json = dict[str, Any]
 

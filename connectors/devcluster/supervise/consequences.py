@@ -6,7 +6,7 @@ cluster's own numbers. Nothing is decided here.
 
 from collections.abc import Iterable, Sequence
 
-from connectors.devcluster.cuts import SCHEDULER
+from connectors.devcluster.network.cuts import SCHEDULER
 from connectors.devcluster.node import ClusterConfig
 
 

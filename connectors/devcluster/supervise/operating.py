@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 from connectors.devcluster.agent.store import kept_agent_id
-from connectors.devcluster.cuts import OPERATOR
-from connectors.devcluster.leadership import leader_of
+from connectors.devcluster.master.leadership import leader_of
+from connectors.devcluster.network.cuts import OPERATOR
 from connectors.devcluster.node import ClusterConfig, ConfigError
 
 Json = dict[str, Any]

@@ -30,6 +30,8 @@ ROUNDS_OF_REFUSAL_RUN_MAX: Final = 200
 """Rounds that one run remembers one by one; then a new run begins."""
 MESSAGE_CHARACTERS_MAX: Final = 1_000
 """Of a message in an entry; the record at its address has all of it."""
+STATISTICS: Final = "\n\nMEMORY STATISTICS"
+"""Where dozens of lines of the kernel's begin, in what Mesos says of a task out of memory."""
 TASKS_BEYOND_FOLD_MAX: Final = 5_000
 """Ended tasks that the fold has forgotten and histories still know."""
 JOBS_BEYOND_FOLD_MAX: Final = 1_000
@@ -166,6 +168,7 @@ class History:
 
     def add(self, entry: Entry, most: int) -> None:
         """Keep the entry, or count it where it only repeats what a recent one says."""
+        entry.message = entry.message.partition(STATISTICS)[0]
         if len(entry.message) > MESSAGE_CHARACTERS_MAX:
             entry.message = entry.message[: MESSAGE_CHARACTERS_MAX - 1] + "…"
         for before in reversed(self.entries[-_LOOK_BACK:]):

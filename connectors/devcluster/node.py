@@ -26,7 +26,7 @@ from connectors.devcluster.network.cuts import Gate, address_of, gated_protocol
 LIFELINE_VARIABLE = "FLUMINA_DEV_CLUSTER_LIFELINE"
 CONFIG_FILE = "cluster.json"
 # Each has a port and a loopback address of its own.
-AGENTS_MAX = 64
+AGENT_PROCESSES_MAX = 64
 TOKEN_HEADER = "X-Flumina-Dev-Cluster-Token"  # noqa: S105 - the name of a header
 
 

@@ -10,9 +10,9 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import orjson
 
 from connectors.devcluster.speciality import MARK, key_of, post_format, same_but_for_path, special
@@ -86,13 +86,12 @@ def _covers(outer: tuple[Range, ...], inner: tuple[Range, ...]) -> bool:
 PLAIN, REFINED, BOTH = "plain", "refined", "both"
 
 
-@dataclass(frozen=True)
-class Resources:
+class Resources(msgspec.Struct, frozen=True):
     """An amount of resources by their keys; zero amounts are not kept, so equality is by value."""
 
-    scalars: Mapping[str, int] = field(default_factory=dict)
-    ranges: Mapping[str, tuple[Range, ...]] = field(default_factory=dict)
-    sets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    scalars: Mapping[str, int] = msgspec.field(default_factory=dict)
+    ranges: Mapping[str, tuple[Range, ...]] = msgspec.field(default_factory=dict)
+    sets: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.scalars or self.ranges or self.sets)
@@ -136,11 +135,15 @@ class Resources:
 
     def contains(self, other: "Resources") -> bool:
         """Whether the other amount can be taken out of this one."""
-        return (
-            all(_holds(self.scalars.get(n, 0), n, amount) for n, amount in other.scalars.items())
-            and all(_covers(self.ranges.get(n, ()), pieces) for n, pieces in other.ranges.items())
-            and all(items <= self.sets.get(n, frozenset()) for n, items in other.sets.items())
-        )
+        own = self.scalars
+        for name, amount in other.scalars.items():
+            if not _holds(own.get(name, 0), name, amount):
+                return False
+        if not other.ranges and not other.sets:
+            return True
+        return all(
+            _covers(self.ranges.get(n, ()), pieces) for n, pieces in other.ranges.items()
+        ) and all(items <= self.sets.get(n, frozenset()) for n, items in other.sets.items())
 
     def is_offerable(self) -> bool:
         """Whether there is enough to make an offer of, by Mesos' default thresholds."""
@@ -153,15 +156,21 @@ class Resources:
     @property
     def is_plain(self) -> bool:
         """Whether nothing in it is reserved, a volume, revocable or shared."""
-        return not any(
-            MARK in key for kind in (self.scalars, self.ranges, self.sets) for key in kind
-        )
+        for kind in (self.scalars, self.ranges, self.sets):
+            for key in kind:
+                if MARK in key:
+                    return False
+        return True
 
     @property
     def quantities(self) -> Mapping[str, int]:
         """The scalars by their names alone, whatever sets them apart."""
-        if not any(MARK in key for key in self.scalars):
-            return self.scalars
+        for key in self.scalars:
+            if MARK in key:
+                return self._by_name()
+        return self.scalars
+
+    def _by_name(self) -> Mapping[str, int]:
         amounts: dict[str, int] = {}
         for key, amount in self.scalars.items():
             name = special(key).name

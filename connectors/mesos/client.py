@@ -13,11 +13,12 @@ from contextlib import aclosing
 from typing import Final
 
 from connectors.mesos.calls import acknowledge_call, call_of
+from connectors.mesos.refusals import Refusals
 from connectors.mesos.session import NoStreamError, Session, open_session
 from connectors.mesos.settings import MesosSettings
 from scheduler.model.effects import AcceptOffers, Called, DeclineOffers, Effect
 from scheduler.model.ids import StreamId
-from scheduler.model.mesos import MesosRecord, StatusUpdate, StreamEnded, Unrecognised
+from scheduler.model.mesos import MesosRecord, StatusUpdate, StreamEnded, Subscribed, Unrecognised
 
 _NO_STREAM: Final = StreamId("")
 
@@ -29,6 +30,7 @@ class MesosClient:
         self._settings = settings
         self._leader = ""
         self._session: Session | None = None
+        self._refusals = Refusals()
         self._opening = asyncio.Lock()
         self._is_closed = False
 
@@ -41,14 +43,27 @@ class MesosClient:
         try:
             session = await self._opened(epoch)
         except NoStreamError as fault:
+            if fault.is_about_us:
+                self._refusals.refused(str(fault))
             yield StreamEnded(_NO_STREAM, str(fault))
             return
+        is_open = False
         try:
             async with aclosing(session.records()) as records:
                 async for record in records:
+                    if isinstance(record, StreamEnded):
+                        self._judge_end(session, record, is_open=is_open)
+                    is_open = is_open or isinstance(record, Subscribed)
                     yield record
         finally:
             await session.close()
+
+    def _judge_end(self, session: Session, ended: StreamEnded, *, is_open: bool) -> None:
+        """Page where the master refuses what we are; forget that it did where it no longer does."""
+        if session.is_refused:
+            self._refusals.refused(ended.why)
+        elif is_open:
+            self._refusals.taken()
 
     async def carry_out(self, effect: Effect, stream_id: StreamId) -> Called:
         """Send one effect on that stream, once, and tell what is known of its fate."""

@@ -24,6 +24,7 @@ from yarl import URL
 from connectors.mesos.calls import Verdict, subscribe_call, verdict
 from connectors.mesos.pipeline import LaneBrokenError, Pipeline, open_pipeline
 from connectors.mesos.recordio import RecordIoError, RecordReader
+from connectors.mesos.refusals import is_about_us
 from connectors.mesos.reserved import Json, Part
 from connectors.mesos.settings import MesosSettings
 from connectors.mesos.translate import MalformedRecordError, StreamIdentity, heard
@@ -52,6 +53,11 @@ _NETWORK_FAULTS: Final = (aiohttp.ClientError, OSError, TimeoutError)
 class NoStreamError(Exception):
     """No master gave us a stream; the text says what each of them answered."""
 
+    def __init__(self, text: str, *, is_about_us: bool = False) -> None:
+        """``is_about_us``: a master leads and does not want this framework."""
+        super().__init__(text)
+        self.is_about_us = is_about_us
+
 
 class _NextMaster(msgspec.Struct, frozen=True):
     """A master that does not lead names another one."""
@@ -65,6 +71,7 @@ async def open_session(settings: MesosSettings, epoch: int, last_leader: str) ->
     Raises NoStreamError when none of them gives a stream.
     """
     faults: list[str] = []
+    is_refused = False
     candidates = [each for each in (last_leader, *settings.addresses) if each]
     for address in dict.fromkeys(candidates):
         at = address
@@ -73,6 +80,7 @@ async def open_session(settings: MesosSettings, epoch: int, last_leader: str) ->
                 answer = await _subscribe(settings, epoch, at)
             except NoStreamError as fault:
                 faults.append(f"{at} {fault}")
+                is_refused = is_refused or fault.is_about_us
                 break
             if isinstance(answer, Session):
                 _LOG.info("mesos_stream_opened", master=at, stream_id=answer.stream_id, epoch=epoch)
@@ -81,7 +89,8 @@ async def open_session(settings: MesosSettings, epoch: int, last_leader: str) ->
             at = answer.address
         else:
             faults.append(f"{address} sent us on more than {REDIRECTS_MAX} times, last to {at}")
-    raise NoStreamError(f"no Mesos master gave a stream: {'; '.join(faults)}")
+    text = f"no Mesos master gave a stream: {'; '.join(faults)}"
+    raise NoStreamError(text, is_about_us=is_refused)
 
 
 async def _subscribe(settings: MesosSettings, epoch: int, address: str) -> "Session | _NextMaster":
@@ -132,7 +141,8 @@ async def _no_stream(answer: aiohttp.ClientResponse) -> _NextMaster:
         404: " (no Mesos master, or one that is just starting)",
         503: " (no leader, or the leader is still recovering; try again)",
     }.get(answer.status, "")
-    raise NoStreamError(f"answered {answer.status}: {said or 'nothing more'}{hint}")
+    text = f"answered {answer.status}: {said or 'nothing more'}{hint}"
+    raise NoStreamError(text, is_about_us=answer.status in {401, 403})
 
 
 def _leader(asked: URL, location: str) -> _NextMaster:
@@ -182,6 +192,8 @@ class Session:
         self._lane_turn = asyncio.Lock()
         self._why: str | None = None
         self._reserved: dict[OfferId, tuple[Part, ...]] = {}
+        self.is_refused = False
+        """Whether an ERROR event ended it that refuses what we are."""
 
     @property
     def stream_id(self) -> StreamId:
@@ -223,6 +235,7 @@ class Session:
                 async for record in records:
                     if isinstance(record, StreamEnded):
                         ended = record
+                        self.is_refused = is_about_us(ended)
                         break
                     yield record
                     if self._why is not None:
@@ -267,8 +280,9 @@ class Session:
     async def acknowledge(self, body: Json) -> Called:
         """Send one acknowledgement, beside whatever else is under way.
 
-        It is sent a second time where the connection failed under it. One of unknown fate does not
-        end the stream: Mesos repeats the update, and that is acknowledged again.
+        It is sent a second time where the connection failed under it. One of unknown fate, lost or
+        answered with a 5xx, does not end the stream: Mesos repeats the update, and that is
+        acknowledged again. Only a refusal that shows another stream or another leader does.
         """
         payload = orjson.dumps(body)
         said = Verdict("unknown", "")
@@ -284,7 +298,7 @@ class Session:
             text = answer.body[:SAID_BYTES_MAX].decode("utf-8", errors="replace")
             said = verdict(answer.status, text)
             break
-        if said.is_stream_over:
+        if said.is_stream_over and said.fate == "refused":
             self.end(f"an acknowledgement ended it: {said.detail}")
         return self._called(said)
 

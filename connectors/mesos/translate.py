@@ -13,6 +13,7 @@ from typing import Final, get_args
 import msgspec
 
 from connectors.mesos import wire
+from connectors.mesos.limitation import with_limitation
 from connectors.mesos.reserved import Part, usable
 from scheduler.model.ids import HostId, OfferId, StreamId, TaskId
 from scheduler.model.mesos import (
@@ -180,7 +181,7 @@ def _status_update(status: wire.TaskStatus, stream: StreamIdentity) -> StatusUpd
         host_id=HostId(status.agent_id.value) if status.agent_id is not None else None,
         source=status.source or "",
         reason=status.reason or "",
-        message=_cut(status.message or ""),
+        message=_cut(with_limitation(status.reason or "", status.message or "")),
         uuid=status.uuid or "",
         observed_at_ms=_milliseconds(status.timestamp),
         is_healthy=status.healthy,

@@ -162,7 +162,7 @@ def _fresh(parent: Path) -> Path:
 
 def _unused(directory: Path) -> Path:
     """The directory, if nothing is there that the demo would mix with its own and delete."""
-    if directory.exists() and any(directory.iterdir()):
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise OperatorError(
             f"{directory} is not empty.",
             "A demo begins with nothing, and deletes what it has made when all went well.",
@@ -174,6 +174,7 @@ def _unused(directory: Path) -> Path:
 def _run(running: Up, screen: Screen, disturb: str | None, *, once: bool, keep: bool) -> bool:
     """Whether all happened as it should."""
     screen.step(f"A fresh installation under {running.data_dir}")
+    screen.step(f"    {_plot(running.options.settings, disturb)}", "dim")
 
     def ready(part: str, address: str, _seconds: float) -> None:
         screen.step(f"{part}: {address}")
@@ -191,6 +192,16 @@ def _run(running: Up, screen: Screen, disturb: str | None, *, once: bool, keep: 
             if view.dev_cluster is None:
                 _end_service(there, view, screen)
     return not outcome.faults
+
+
+def _plot(settings: Settings, disturb: str | None) -> str:
+    """What is going to happen, for who sees it for the first time."""
+    if settings.mesos_masters is None or disturb is not None:
+        return (
+            "Jobs will run on it; then a host dies, the master fails over, the control plane is "
+            "killed, and an agent restarts. Each task must end well or be replaced, none run twice."
+        )
+    return "Jobs will run on it, and the control plane is killed. Each task must end well."
 
 
 def _hand(view: UpView, disturb: str | None) -> Hand | None:

@@ -30,6 +30,9 @@ def up(  # noqa: PLR0917 - typer gives every option by its name
         int, typer.Option("--cell-processes", min=1, max=9, help="One leads, the others stand by.")
     ] = 1,
     agents: Annotated[int, typer.Option(min=1, max=64, help="Agents of the dev cluster.")] = 2,
+    masters: Annotated[
+        int, typer.Option(min=1, max=5, help="Masters of the dev cluster; one leads.")
+    ] = 1,
     ping_timeout: Annotated[
         str, typer.Option(metavar="TIME", help="Ping time-out of the dev cluster's agents.")
     ] = "15s",
@@ -53,6 +56,7 @@ def up(  # noqa: PLR0917 - typer gives every option by its name
         data_dir=data_dir_of(settings, data_dir),
         cell_processes=cells,
         agents=agents,
+        masters=masters,
         ping_timeout=ping_timeout,
         policy=policy_numbers(policy),
         api_port=api_port,

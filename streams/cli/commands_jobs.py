@@ -156,7 +156,7 @@ def tasks(
 def _task_row(task: Task) -> tuple[object, ...]:
     return (
         task.id,
-        state_text(task.status.state, task.status.reason_code),
+        state_text(task.status.state, task.status.reason),
         task.host or "-",
         clock(task.status.timestamp),
         task.address,

@@ -57,8 +57,8 @@ class OwnCluster:
         """End agent, executors and tasks with kill -9."""
         ended = self._ask("kill", host.hostname, host=True)["ended"]
         return (
-            f"Host {host.hostname} is dead for good: its agent and {ended} processes of its tasks "
-            "were ended with kill -9"
+            f"Host {host.hostname} is dead for good: its agent and {ended} processes of executors "
+            "and tasks were ended with kill -9"
         )
 
     def restart(self, host: Victim) -> str:

@@ -256,6 +256,7 @@ class Story:
     def _judged(self, tasks: Sequence[Task]) -> Outcome:
         """Ask "why" of everything, and hold every address against the log."""
         names = [*(task.id for task in tasks), *JOBS]
+        self._screen.step(f"    asking why of all {len(names)} tasks and jobs …", "dim")
         whys = [self._there.why(name) for name in names]
         histories = [self._there.events(name) for name in names]
         texts = checks.texts_of(whys, histories)

@@ -19,6 +19,8 @@ from streams.cli.shapes import Task
 from streams.clock import elapsed_s
 
 REFRESH_PER_S: Final = 8.0
+SILENCE_S: Final = 2.0
+"""Without a terminal, a wait that is longer says what for."""
 
 
 class Screen:
@@ -58,6 +60,8 @@ class Watch:
         self._screen = screen
         self._waiting_for = waiting_for
         self._live: Live | None = None
+        self._began_s = elapsed_s()
+        self._is_told = False
 
     def __enter__(self) -> Self:
         if self._screen.console.is_terminal:
@@ -78,12 +82,15 @@ class Watch:
             counted[_state(task)] += 1
         if self._live is not None:
             self._live.update(self._picture(jobs))
-        else:
-            self._screen.changes(jobs)
+            return
+        self._screen.changes(jobs)
+        if not self._is_told and elapsed_s() - self._began_s > SILENCE_S:
+            self._is_told = True
+            self._screen.step(f"    waiting for {self._waiting_for} …", "dim")
 
     def _picture(self, jobs: dict[str, Counter[str]]) -> Table:
         picture = Table(box=None, pad_edge=False, show_header=False)
-        picture.add_row(cell_text(f"         waiting: {self._waiting_for}", "italic"))
+        picture.add_row(cell_text(f"         waiting for {self._waiting_for} …", "italic"))
         for job, counted in jobs.items():
             line = Text(f"           {plain(job)}: ")
             for number, (state, count) in enumerate(sorted(counted.items())):

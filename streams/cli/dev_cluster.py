@@ -5,6 +5,7 @@ Ctrl-C everything ends. The verbs speak to it from another terminal, by ``--port
 """
 
 import json
+import os
 import secrets
 import time
 from pathlib import Path
@@ -13,15 +14,16 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from connectors.devcluster.agent.isolation import IsolationError, wanted_of
+from connectors.devcluster.agent.isolation import IsolationError, probe, wanted_of
+from connectors.devcluster.master.leadership import leader_of
 from connectors.devcluster.node import (
-    AGENTS_MAX,
+    AGENT_PROCESSES_MAX,
     ClusterConfig,
     ConfigError,
     loopback_error,
 )
 from connectors.devcluster.resources import ResourceError, parse_attributes, parse_resources
-from connectors.devcluster.simulated.fleet import AGENTS_MAX as SIMULATED_MAX
+from connectors.devcluster.simulated.fleet import SIMULATED_AGENTS_MAX
 from connectors.devcluster.simulated.model import ModelError, Weather, weather_of
 from connectors.devcluster.supervise import consequences, operating, supervisor
 from connectors.devcluster.supervise.control import default_data_dir
@@ -70,13 +72,14 @@ def run(
         str, typer.Option(help="How long a new master waits for agents of the registry.")
     ] = "10mins",
     simulate: Annotated[
-        int, typer.Option(help="So many agents in the master's process; their tasks are modelled.")
+        int, typer.Option(help="So many modelled agents instead, all in the master's process.")
     ] = 0,
     tasks_model: Annotated[
-        Path | None, typer.Option(help="TOML or JSON: what makes simulated starts slow and fail.")
+        Path | None,
+        typer.Option(help="TOML or JSON file: how long simulated tasks take, and what fails."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of the model's chances; the same seed, the same weather.")
+        int | None, typer.Option(help="Seed of the model's chances; the same seed, the same day.")
     ] = None,
     isolation: Annotated[
         str, typer.Option(help="What tasks are confined by: auto, none, or words with commas.")
@@ -115,8 +118,8 @@ def run(
 
 def _refuse_nonsense(config: ClusterConfig, *, is_unsafe_welcome: bool) -> None:
     """End the command with a sentence if the cluster cannot be as it was asked for."""
-    if not config.simulate and not 1 <= config.agents <= AGENTS_MAX:
-        fail(f"--agents {config.agents} is out of range; 1 to {AGENTS_MAX} are possible")
+    if not config.simulate and not 1 <= config.agents <= AGENT_PROCESSES_MAX:
+        fail(f"--agents {config.agents} is out of range; 1 to {AGENT_PROCESSES_MAX} are possible")
     if not 1 <= config.masters <= _MASTERS_MAX:
         fail(f"--masters {config.masters} is out of range; 1 to {_MASTERS_MAX} are possible")
     if config.missed_pings_max < 1:
@@ -145,8 +148,8 @@ def _weather(
         if tasks_model is not None or seed is not None:
             fail("--tasks-model and --seed are for simulated agents; add --simulate N")
         return None
-    if not 1 <= simulate <= SIMULATED_MAX:
-        fail(f"--simulate {simulate} is out of range; 1 to {SIMULATED_MAX} are possible")
+    if not 1 <= simulate <= SIMULATED_AGENTS_MAX:
+        fail(f"--simulate {simulate} is out of range; 1 to {SIMULATED_AGENTS_MAX} are possible")
     if masters != 1:
         fail("simulated agents live in their master's process, so there can be only one --masters")
     try:
@@ -172,16 +175,41 @@ def _announce(config: ClusterConfig, weather: Weather | None) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if missing := _not_enforced(config.isolation):
+        out.print(
+            f"asked for and not enforced on this computer: {', '.join(missing)}; 'flumina doctor' "
+            "says why",
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _not_enforced(isolation: str) -> list[str]:
+    """What was asked for and this computer does not do, or only by a watchdog."""
+    found = probe(f"flumina-look-{os.getpid()}-", isolation)
+    missing = []
+    for row in found.rows():
+        if row.kind in found.wanted.words and not row.by:
+            missing.append(row.kind)
+        elif (row.kind, row.by) == ("memory", "watchdog"):
+            missing.append("memory (a watchdog looks)")
+    return missing
 
 
 @app.command()
 def status(
     port: PortOption = 5050, data_dir: DirOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show which parts run, which master leads, and what is paused, cut off or drained."""
+    """Show which parts run, which master leads, and what is paused, cut off or drained.
+
+    Example: flumina dev-cluster status --json
+    """
     answer = asked("status", port, data_dir)
     config = ClusterConfig.read(Path(answer["data_dir"]))
     known = operating.agents_of(config)
+    if config.simulate:
+        answer["simulated"] = _simulated(config.simulate, known)
     for node in answer["nodes"]:
         if node["node"].startswith("agent"):
             there = next((a for a in known or [] if a["port"] == node["port"]), None)
@@ -194,10 +222,23 @@ def status(
     for node in answer["nodes"]:
         table.add_row(node["node"], _state_of(node), str(node["pid"] or ""), str(node["port"]))
     out.print(table)
+    if config.simulate:
+        told = ", ".join(f"{count} {word}" for word, count in answer["simulated"].items())
+        out.print(f"simulated: {told}", highlight=False, soft_wrap=True)
     for cut in answer["cuts"]:
         left = cut["heals_in_seconds"]
         until = "until it is healed" if left is None else f"for {left:.1f} s more"
         out.print(f"cut: {cut['to']} hears nothing from {cut['from']}, {until}", soft_wrap=True)
+
+
+def _simulated(agents: int, known: list[dict[str, Any]] | None) -> dict[str, int]:
+    """How many simulated agents there are, and how they stand if the master tells it."""
+    counts = {"agents": agents}
+    if known is not None:
+        counts["active"] = sum(bool(agent["active"]) for agent in known)
+        for state in ("DRAINING", "DRAINED"):
+            counts[state.lower()] = sum(_drain_of(agent) == state for agent in known)
+    return counts
 
 
 def _drain_of(agent: dict[str, Any]) -> str | None:
@@ -268,7 +309,9 @@ def start(
         if time.monotonic() > deadline:
             fail(f"{name} was started but is not back; see {config.root / (name + '.log')}")
         time.sleep(0.05)
-    say(answer, f"{name} is back", consequences.of_start(config, name), as_json=as_json)
+    leader = leader_of(config)
+    follows = consequences.of_start(config, name, leader.node if leader else None)
+    say(answer, f"{name} is back", follows, as_json=as_json)
 
 
 @app.command()
@@ -278,7 +321,10 @@ def pause(
     data_dir: DirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop a master or an agent with SIGSTOP."""
+    """Stop a master or an agent with SIGSTOP.
+
+    Example: flumina dev-cluster pause agent1
+    """
     answer = asked("pause", port, data_dir, node)
     config = ClusterConfig.read(Path(answer["data_dir"]))
     follows = consequences.of_pause(config, answer["node"])
@@ -292,7 +338,10 @@ def resume(
     data_dir: DirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a paused master or agent go on."""
+    """Let a paused master or agent go on.
+
+    Example: flumina dev-cluster resume agent1
+    """
     answer = asked("resume", port, data_dir, node)
     follows = consequences.of_resume(answer["node"])
     say(answer, f"{answer['node']} goes on", follows, as_json=as_json)
@@ -362,7 +411,10 @@ def _unheard(answer: dict[str, Any]) -> str:
 
 @app.command()
 def stop(port: PortOption = 5050, data_dir: DirOption = None, as_json: JsonOption = False) -> None:
-    """End the whole cluster and every task."""
+    """End the whole cluster and every task.
+
+    Example: flumina dev-cluster stop --port 5050
+    """
     answer = asked("stop", port, data_dir)
     say(answer, "the cluster has ended", "", as_json=as_json)
 

@@ -1,7 +1,7 @@
 """What the verbs of ``flumina dev-cluster`` share: options, questions, answers, durations.
 
 The one thing to know: every verb prints a line on what it did and one on what will follow, or, with
-``--json``, one object that says both.
+``--json``, one object that says both; an error is a sentence, and with ``--json`` an object too.
 """
 
 import json
@@ -31,6 +31,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 NodeArgument = Annotated[
     str, typer.Argument(help="master (the leading one), masterN, agent1, agent2, ...")
 ]
+AgentArgument = Annotated[str, typer.Argument(help="agent1, agent2, ...")]
 
 
 def parse_duration(text: str) -> float:
@@ -66,7 +67,10 @@ def say(answer: dict[str, Any], what: str, follows: str, *, as_json: bool) -> No
 
 
 def fail(text: str) -> NoReturn:
-    """End the command with a sentence on standard error."""
+    """End the command with a sentence on standard error, and with an object if one is awaited."""
+    # Asked of the process's own words: a refusal may come before the options are read.
+    if "--json" in sys.argv:
+        print(json.dumps({"ok": False, "error": text}))
     message = f"dev-cluster: {text}"
     _errors.print(message, style="red", highlight=False, soft_wrap=True, markup=False)
     sys.exit(2)

@@ -11,9 +11,9 @@ import typer
 from connectors.devcluster.node import ClusterConfig, ConfigError
 from connectors.devcluster.supervise import consequences, operating
 from streams.cli.dev_cluster_common import (
+    AgentArgument,
     DirOption,
     JsonOption,
-    NodeArgument,
     PortOption,
     asked,
     fail,
@@ -29,12 +29,15 @@ def register(app: typer.Typer) -> None:
 
 
 def gone(
-    node: NodeArgument,
+    node: AgentArgument,
     port: PortOption = 5050,
     data_dir: DirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give an agent up for good, as an operator does; it may never come back."""
+    """Give an agent up for good, as an operator does; it may never come back.
+
+    Example: flumina dev-cluster gone agent2
+    """
     config, answer = _there(port, data_dir)
     try:
         operating.mark_gone(config, node)
@@ -44,13 +47,13 @@ def gone(
 
 
 def drain(
-    node: NodeArgument,
+    node: AgentArgument,
     *,
     mark_gone: Annotated[
         bool, typer.Option("--mark-gone", help="Mark it gone for good when it is drained.")
     ] = False,
     grace: Annotated[
-        str | None, typer.Option(help="The longest time that a task is given to end.")
+        str | None, typer.Option(help="The longest time that a task is given to end: 30s.")
     ] = None,
     port: PortOption = 5050,
     data_dir: DirOption = None,
@@ -71,12 +74,15 @@ def drain(
 
 
 def reactivate(
-    node: NodeArgument,
+    node: AgentArgument,
     port: PortOption = 5050,
     data_dir: DirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a drained agent take tasks again."""
+    """Let a drained agent take tasks again.
+
+    Example: flumina dev-cluster reactivate agent1
+    """
     config, answer = _there(port, data_dir)
     try:
         operating.reactivate(config, node)
@@ -86,7 +92,7 @@ def reactivate(
 
 
 def maintenance(
-    node: NodeArgument,
+    node: AgentArgument,
     *,
     in_: Annotated[str, typer.Option("--in", help="When the window begins: 30s, 10mins.")] = "1s",
     for_: Annotated[
@@ -114,13 +120,16 @@ def maintenance(
             operating.start_maintenance(config, node)
             what = f"the maintenance of {node} has begun"
             follows = (
-                "Its agent is shut down with its tasks; it may return after "
-                f"'maintenance {node} --up'."
+                "Its agent is refused and its tasks are ended; it may return after "
+                f"'flumina dev-cluster maintenance {node} --up'."
             )
         elif up:
             operating.stop_maintenance(config, node)
             what = f"the maintenance of {node} is over"
-            follows = f"'flumina dev-cluster start {node}' brings its agent back."
+            follows = (
+                "Its agent, which asks once a second, is taken again; one that was killed needs "
+                f"'flumina dev-cluster start {node}'."
+            )
         else:
             lasts = None if for_ is None else parse_duration(for_)
             operating.schedule_maintenance(config, node, parse_duration(in_), lasts)

@@ -4,6 +4,7 @@ The one thing to know: a command's module is imported only when that command run
 `flumina --help` does not wait for Kafka's client or NumPy. A new command is a row of `COMMANDS`.
 """
 
+import json
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module, metadata
@@ -35,7 +36,7 @@ COMMANDS = (
     Command(
         "demo",
         "streams.cli.command_demo:demo",
-        "Bring everything up, run some jobs, kill a host, and show what happened and why.",
+        "Bring everything up, run some jobs, hurt all of it, and show what happened and why.",
     ),
     Command(
         "submit",
@@ -119,7 +120,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OperatorError as error:
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         console.print(Text.assemble(("flumina: ", "bold red"), error.what))
-        console.print(Text(f"{error.cause} {error.remedy}"))
+        console.print(Text(f"{error.cause} {error.remedy}".strip()))
+        if "--json" in words:
+            told = {"error": error.what, "cause": error.cause, "remedy": error.remedy}
+            print(json.dumps({**told, "exitCode": error.exit_code}))
         sys.exit(error.exit_code)
 
 

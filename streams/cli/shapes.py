@@ -16,7 +16,14 @@ class Status(Shape, frozen=True):
 
     state: str = ""
     reason_code: str = ""
+    reason_message: str = ""
     timestamp: int = 0
+
+    @property
+    def reason(self) -> str:
+        """The reason's code, and what ran out where something did."""
+        what, _, _ = self.reason_message.partition(" (")
+        return f"{self.reason_code}: {what}" if what.startswith("out of ") else self.reason_code
 
 
 class Capacity(Shape, frozen=True):

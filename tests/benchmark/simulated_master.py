@@ -32,7 +32,8 @@ MODEL = """name = "uniform"
 [[runs]]
 seconds = {:.1f}
 """
-RUN_S = 0.5
+# How long a task runs, by what is measured: the rate, the idle share, the size.
+RUN_S, IDLE_RUN_S, FULL_RUN_S = 0.5, 60.0, 86_400.0
 HOST = "127.0.0.1"
 CORES = sorted(os.sched_getaffinity(0))
 TASKS, HOSTS, TASKS_AN_OFFER = (300, 20, 10) if IS_QUICK else (30_000, 500, 20)
@@ -208,20 +209,28 @@ def main() -> None:
         if "rate" in wanted:
             _rates(home)
         if "idle" in wanted:
-            with cluster(home, IDLE_HOSTS, 60.0) as (port, pid):
+            with cluster(home, IDLE_HOSTS, IDLE_RUN_S) as (port, pid):
                 shares = asyncio.run(idle_shares(port, pid))
                 for what, share in shares.items():
-                    _print_idle(f"idle master, {IDLE_HOSTS} agents, {what}", share)
+                    figure = f"idle master, {IDLE_HOSTS} agents, {what}"
+                    _print_idle(figure, share, IDLE_RUN_S)
         if "size" in wanted:
-            with cluster(home, FULL_HOSTS, 86_400.0) as (port, pid):
+            with cluster(home, FULL_HOSTS, FULL_RUN_S) as (port, pid):
                 mib, share = asyncio.run(filled(port, pid))
-                _print_idle(f"idle master, {FULL_HOSTS} agents, {FULL_TASKS} live tasks", share)
+                figure = f"idle master, {FULL_HOSTS} agents, {FULL_TASKS} live tasks"
+                _print_idle(figure, share, FULL_RUN_S)
             figure = f"memory, {FULL_HOSTS} agents, {FULL_TASKS} live tasks"
-            print_figure("simulated_master", figure, mib, "MiB", samples=1)
+            model = _title(FULL_RUN_S)
+            print_figure("simulated_master", figure, mib, "MiB", samples=1, simulated=model)
+
+
+def _title(run_s: float) -> str:
+    """What the tasks of a figure are, for whoever reads it alone."""
+    model = weather_of(None, SEED).model
+    return f"{model.name} model: each task starts in {model.start.seconds:g} s and runs {run_s:g} s"
 
 
 def _rates(home: Path) -> None:
-    title = weather_of(None, SEED).model.name
     for window in (1, 16):
         plan = Plan(TASKS, TASKS_AN_OFFER, CONNECTIONS, window)
         with cluster(home, HOSTS, RUN_S) as (port, pid):
@@ -232,7 +241,7 @@ def _rates(home: Path) -> None:
             "calls_under_way_each": window,
             "calls_a_task": round((ours.accepts + ours.acknowledged) / TASKS, 3),
             "hosts": HOSTS,
-            "simulated": f"{title} model: each task starts in 0.02 s and runs {RUN_S:g} s",
+            "simulated": _title(RUN_S),
         }
         what = f"{window} call{'s' if window > 1 else ''} under way on each connection"
         print_figure(
@@ -256,7 +265,7 @@ def _rates(home: Path) -> None:
         )
 
 
-def _print_idle(figure: str, share: float) -> None:
+def _print_idle(figure: str, share: float, run_s: float) -> None:
     print_figure(
         "simulated_master",
         f"{figure}, share of a core",
@@ -264,6 +273,7 @@ def _print_idle(figure: str, share: float) -> None:
         "%",
         samples=1,
         target=IDLE_SHARE_MAX * 100,
+        simulated=_title(run_s),
     )
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from connectors.devcluster.wire import codec
 from connectors.devcluster.wire.calls import parse_call
 from connectors.devcluster.wire.codec import JSON, PROTOBUF, CallError, ContentType
+from connectors.devcluster.wire.plain import plain
 from connectors.devcluster.wire.schema import Field, oneofs, schema
 
 Json = dict[str, Any]
@@ -111,3 +112,49 @@ def test_a_call_that_is_damaged_on_its_way_is_a_call_or_a_refusal(
             case _:
                 body[at:at] = body[at : at + 20]
     parse_anything(bytes(body), content_type)
+
+
+@st.composite
+def odd(draw: st.DrawFn, value: Any) -> Any:
+    """The value, perhaps with something in it that only a generous reader takes."""
+    if draw(st.integers(0, 15)) == 0:
+        return draw(st.sampled_from([None, [], {}, "1", 1, 1.5, "true", [value], 2**40, "aGk"]))
+    if isinstance(value, dict):
+        more = {"invented": draw(st.sampled_from([1, {}, "x"]))} if draw(st.booleans()) else {}
+        return {name: draw(odd(item)) for name, item in value.items()} | more
+    if isinstance(value, list):
+        return [draw(odd(item)) for item in value]
+    return value
+
+
+FREQUENT = st.sampled_from(["ACCEPT", "DECLINE"])
+
+
+@given(st.data(), FREQUENT)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+def test_the_short_way_reads_what_the_long_way_reads_or_nothing(
+    data: st.DataObject, kind: str
+) -> None:
+    body = data.draw(messages(f"scheduler.Call.{kind.capitalize()}", 6))
+    call = data.draw(odd({"framework_id": {"value": "f"}, "type": kind, kind.lower(): body}))
+    raw = orjson.dumps(call)
+    read = plain("scheduler.Call", raw)
+    if read is not None:
+        assert read == codec.parse("scheduler.Call", JSON, raw)
+
+
+@given(messages("scheduler.Call.Accept", 6))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+def test_the_short_way_reads_whatever_is_in_its_normal_form(body: Json) -> None:
+    call = {"framework_id": {"value": "f"}, "type": "ACCEPT", "accept": body}
+    # But for numbers beyond 63 bits, and what is one of several, which it leaves to the other.
+    if _is_usual(call):
+        assert plain("scheduler.Call", orjson.dumps(call)) == call
+
+
+def _is_usual(value: object) -> bool:
+    if isinstance(value, dict):
+        return "csi_volume" not in value and all(map(_is_usual, value.values()))
+    if isinstance(value, list):
+        return bool(value) and all(map(_is_usual, value))
+    return not isinstance(value, int) or value < 2**63

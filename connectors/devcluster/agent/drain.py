@@ -4,7 +4,7 @@ The one thing to know: a drain outlives the agent's process. It is over when the
 when the last task has ended; whether the agent then counts as drained is the master's to see.
 """
 
-from connectors.devcluster.agent import commands, executors
+from connectors.devcluster.agent import commands, drain_rules, executors
 from connectors.devcluster.agent.model import (
     Json,
     KeepDrain,
@@ -16,12 +16,10 @@ from connectors.devcluster.agent.model import (
 )
 from connectors.devcluster.agent.reports import is_over, own_up
 
-REFUSED = "Task was received while agent was already draining"
-
 
 def begin(agent: LocalAgent, message: Json, now: float) -> None:
     """Kill every task, each with its own grace or the drain's, whichever is shorter."""
-    config = {k: message[k] for k in ("max_grace_period", "mark_gone") if message.get(k)}
+    config = drain_rules.config_of(message)
     if agent.drain != config:
         agent.drain = config
         agent.out.append(KeepDrain())
@@ -39,19 +37,11 @@ def kill_all(agent: LocalAgent, now: float) -> None:
     for task in list(agent.tasks.values()):
         if is_over(task) or task.is_stranger or task.phase is Phase.RECOVERING:
             continue
-        policy = _policy(agent, task)
+        policy = drain_rules.kill_policy(agent.drain, task.info)
         if executors.executor_of(agent, task) is None:
             commands.kill(agent, task, policy, now)
         else:
             executors.kill(agent, task, policy, now)
-
-
-def _policy(agent: LocalAgent, task: LocalTask) -> Json | None:
-    longest = (agent.drain or {}).get("max_grace_period", {}).get("nanoseconds")
-    if longest is None:
-        return None
-    own = task.info.get("kill_policy", {}).get("grace_period", {}).get("nanoseconds", longest)
-    return {"grace_period": {"nanoseconds": min(own, longest)}}
 
 
 def refuse(agent: LocalAgent, message: Json, now: float) -> None:
@@ -71,7 +61,7 @@ def refuse(agent: LocalAgent, message: Json, now: float) -> None:
             executor_id=executor_id,
         )
         agent.tasks[task.key] = task
-        own_up(agent, task, "REASON_AGENT_DRAINING", REFUSED, now)
+        own_up(agent, task, "REASON_AGENT_DRAINING", drain_rules.REFUSED, now)
     if info is not None and (framework_id, executor_id) not in agent.executors:
         _say_never_started(agent, framework_id, info, message["role"], now)
 

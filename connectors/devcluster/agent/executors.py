@@ -30,6 +30,8 @@ from connectors.devcluster.agent.reports import (
     own_up,
     say_exited,
 )
+from connectors.devcluster.resources import REFINED, from_json
+from connectors.devcluster.wire.defaults import with_defaults
 from connectors.devcluster.words import TERMINAL
 
 # Mesos' DEFAULT_EXECUTOR_HEARTBEAT_INTERVAL.
@@ -106,10 +108,10 @@ def _deliver(agent: LocalAgent, executor: LocalExecutor) -> None:
         if not tasks:
             continue
         if tasks[0].group:
-            body = {"task_group": {"tasks": [task.info for task in tasks]}}
+            body = {"task_group": {"tasks": [with_defaults("TaskInfo", t.info) for t in tasks]}}
             _tell(agent, executor, "LAUNCH_GROUP", body)
         else:
-            _tell(agent, executor, "LAUNCH", {"task": tasks[0].info})
+            _tell(agent, executor, "LAUNCH", {"task": with_defaults("TaskInfo", tasks[0].info)})
 
 
 # The executor's calls
@@ -138,8 +140,8 @@ def subscribe(agent: LocalAgent, call: Json, stream_id: str, now: float) -> str 
         return None
     executor.phase = Phase.RUNNING
     body = {
-        "executor_info": executor.info,
-        "framework_info": agent.frameworks[framework_id],
+        "executor_info": with_defaults("ExecutorInfo", executor.info),
+        "framework_info": with_defaults("FrameworkInfo", agent.frameworks[framework_id]),
         "agent_info": _agent_info(agent),
         "container_id": {"value": executor.container_id},
     }
@@ -160,7 +162,7 @@ def _agent_info(agent: LocalAgent) -> Json:
     return {
         "hostname": info["hostname"],
         "port": info["port"],
-        "resources": info["resources"],
+        "resources": from_json(info["resources"]).to_json(style=REFINED),
         "attributes": info["attributes"],
         "id": {"value": agent.agent_id},
     }

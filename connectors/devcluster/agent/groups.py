@@ -62,6 +62,8 @@ def keeper_came(agent: LocalAgent, task: LocalTask, now: float) -> None:
     group = members(agent, task)
     if any(member.executor_pid is None for member in group):
         return
+    # One whose keeper came and ended before the last one's came is not started once more.
+    group = [member for member in group if not is_over(member)]
     for member in group:
         # The default executor says STARTING of each before it starts the first.
         executor_says(agent, member, "TASK_STARTING", now)

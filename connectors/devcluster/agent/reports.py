@@ -4,6 +4,7 @@ The one thing to know: an update is put out as ``Keep`` before it is sent, and t
 task waits for the acknowledgement of the one before. A task is known until its end is acknowledged.
 """
 
+from connectors.devcluster.agent import drain_rules
 from connectors.devcluster.agent.model import (
     Forget,
     Json,
@@ -71,12 +72,7 @@ def _say(
 
 def forward(agent: LocalAgent, task: LocalTask, status: Json, now: float) -> None:
     """Take a status for the next update of its task."""
-    if agent.drain is not None and status["state"] in ("TASK_KILLING", "TASK_KILLED"):
-        # Only of kills: a task that fails while its agent drains has failed (observed).
-        status = {**status, "reason": "REASON_AGENT_DRAINING"}
-        if agent.drain.get("mark_gone"):
-            # Also in place of TASK_KILLING, although the task still runs then (observed).
-            status["state"] = "TASK_GONE_BY_OPERATOR"
+    status = drain_rules.told(agent.drain, status)
     task.state = status["state"]
     task.last_status = status
     agent.out.append(Keep(task, {"update": status}))

@@ -318,4 +318,5 @@ def _task_entry(task: LocalTask) -> Json:
         "state": task.state,
         "update_state": task.updates.sent and task.updates.sent["state"],
         "update_uuid": task.updates.sent and task.updates.sent["uuid"],
+        "status": task.updates.sent,
     }

@@ -14,7 +14,7 @@ RETRY_SECONDS_FIRST = 10.0
 RETRY_SECONDS_MAX = 600.0
 
 
-@dataclass
+@dataclass(slots=True)
 class UpdateStream:
     """The updates of one task that its framework has not acknowledged, oldest first."""
 

@@ -10,6 +10,7 @@ import orjson
 
 from connectors.devcluster.master.model import Agent, Cluster, Executor, Framework, hold, release
 from connectors.devcluster.resources import from_json
+from connectors.devcluster.speciality import post_format
 from connectors.devcluster.words import Json
 
 _RULE = "-" * 60
@@ -22,7 +23,7 @@ def started(agent: Agent, framework: Framework, info: Json, role: str) -> Execut
         return None
     resources = from_json(info.get("resources", [])).aligned_to(agent.total)
     executor = Executor(
-        framework.framework_id, agent.agent_id, complete(info, framework), resources, role
+        framework.framework_id, agent.agent_id, complete(info, framework, role), resources, role
     )
     agent.executors[key] = executor
     agent.free = agent.free - resources
@@ -30,20 +31,29 @@ def started(agent: Agent, framework: Framework, info: Json, role: str) -> Execut
     return executor
 
 
-def complete(info: Json, framework: Framework) -> Json:
-    """The executor with the framework id that may be left out."""
-    return {**info, "framework_id": {"value": framework.framework_id}}
+def complete(info: Json, framework: Framework, role: str) -> Json:
+    """The executor with the framework id that may be left out, and whose its resources are."""
+    whole = allocated(info, role)
+    return {**whole, "framework_id": {"value": framework.framework_id}}
 
 
-def incompatibility(framework: Framework, known: Executor, info: Json) -> str | None:
+def allocated(info: Json, role: str) -> Json:
+    """A task or an executor whose resources say for which role they are allocated."""
+    if "resources" not in info:
+        return info
+    to_role = {"allocation_info": {"role": role}}
+    return {**info, "resources": [{**post_format(r)[0], **to_role} for r in info["resources"]]}
+
+
+def incompatibility(framework: Framework, role: str, known: Executor, info: Json) -> str | None:
     """Why a task cannot go to an executor that is there under the same id, or None."""
-    wanted = complete(info, framework)
+    wanted = complete(info, framework, role)
     if _comparable(wanted) == _comparable(known.info):
         return None
     return (
         "ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.\n"
         f"{_RULE}\nExisting ExecutorInfo:\n{_text(known.info)}\n{_RULE}\n"
-        f"Task's ExecutorInfo:\n{_text(wanted)}\n{_RULE}\n"
+        f"ExecutorInfo:\n{_text(wanted)}\n{_RULE}\n"
     )
 
 

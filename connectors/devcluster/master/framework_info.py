@@ -4,6 +4,7 @@ The one thing to know: a framework that is refused here gets 200, an ERROR event
 stream, not a 400.
 """
 
+import re
 from typing import Any
 
 from connectors.devcluster.speciality import role_error
@@ -12,6 +13,7 @@ Json = dict[str, Any]
 
 # Mesos' Duration holds nanoseconds in 64 bits: about 292 years.
 _DURATION_SECONDS_MAX = 9_223_372_036.0
+_NO_ID = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
 def framework_error(info: Json) -> str | None:
@@ -52,7 +54,7 @@ def id_error(value: str) -> str | None:
         return "ID must not be greater than 255 characters"
     if value in (".", ".."):
         return f"'{value}' is disallowed"
-    if any(ord(c) < 32 or ord(c) == 127 or c in "/\\" for c in value):
+    if _NO_ID.search(value):
         return f"'{value}' contains invalid characters"
     return None
 

@@ -55,6 +55,8 @@ def subscribe(cluster: Cluster, body: Json, stream_id: str, now: float) -> None:
         framework = _new_framework(cluster, info, framework_id)
         framework.registered_at = now
     else:
+        # As with an update: refusals outlive all but a suppression that ends (observed).
+        forget_refusals(cluster, framework.framework_id, framework.suppressed - suppressed)
         _fail_over(cluster, framework, merged(framework.info, info))
         framework.reregistered_at = now
     framework.stream_id = stream_id
@@ -131,7 +133,6 @@ def _drop_offers(cluster: Cluster, framework: Framework) -> None:
     for offer in list(framework.offers.values()):
         void.take_back(cluster, offer)
     inverse_offers.drop(cluster, framework.inverse_offers.values())
-    forget_refusals(cluster, framework.framework_id)
 
 
 def _send_subscribed(cluster: Cluster, framework: Framework) -> None:
@@ -178,6 +179,7 @@ def stream_closed(cluster: Cluster, stream_id: str, now: float) -> None:
     framework.stream_id = None
     framework.disconnected_at = now
     _drop_offers(cluster, framework)
+    forget_refusals(cluster, framework.framework_id)
     expire(cluster, now)
 
 
@@ -198,6 +200,7 @@ def teardown(cluster: Cluster, framework: Framework, now: float) -> None:
 def remove(cluster: Cluster, framework: Framework, now: float) -> None:
     """Kill all tasks of the framework and burn its id."""
     _drop_offers(cluster, framework)
+    forget_refusals(cluster, framework.framework_id)
     for task in list(framework.tasks.values()):
         forget_task(cluster, framework, task)
         if task.holds_resources:

@@ -6,13 +6,14 @@ same. Through ASGI a request costs 100 microseconds before anybody has looked at
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from connectors.devcluster.master.scheduler_calls import Answer
+from connectors.devcluster.wire.event_stream import CHUNKS
 
 Quick = Callable[[str | None, bytes], Answer | None]
 """The answer to a call with this stream id and this body; None when the long way must be gone."""
@@ -30,15 +31,15 @@ _LONG_WAY: Final = frozenset(
 _TEXT: Final = b"content-type: text/plain; charset=utf-8\r\n"
 
 
-def head_of(data: bytes) -> tuple[int, int, str | None] | None:
+def head_of(data: bytes, place: int = 0) -> tuple[int, int, str | None] | None:
     """Where the body begins and ends, and the stream id; None when this is none of ours.
 
     The end may lie beyond the data: the rest has not come yet.
     """
-    end = data.find(b"\r\n\r\n", 0, _HEAD_BYTES_MAX)
-    if end < 0 or not data.startswith(b"POST "):
+    end = data.find(b"\r\n\r\n", place, place + _HEAD_BYTES_MAX)
+    if end < 0 or not data.startswith(b"POST ", place):
         return None
-    read = _read_head(data[:end])
+    read = _read_head(data[place:end])
     if read is None:
         return None
     length, stream_id = read
@@ -71,18 +72,15 @@ def _read_head(head: bytes) -> tuple[int, str | None] | None:
     return (length, stream_id) if is_json and 0 <= length <= _BODY_BYTES_MAX else None
 
 
-def answer_bytes(answer: Answer, headers: list[tuple[bytes, bytes]]) -> bytes:
+# The headers say which second it is; in one second all answers of a kind are alike.
+@functools.lru_cache(maxsize=16)
+def answer_bytes(answer: Answer, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """The answer as HTTP, as the long way writes it."""
     text = answer.text.encode()
-    head = _head(answer.status, tuple(headers))
-    return b"%bcontent-length: %d\r\n%b\r\n%b" % (head, len(text), _TEXT if text else b"", text)
-
-
-# The headers say which second it is; in one second all heads are alike.
-@functools.lru_cache(maxsize=16)
-def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()]
-    return b"".join([*lines, *(name + b": " + value + b"\r\n" for name, value in headers)])
+    lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n".encode()]
+    lines += [name + b": " + value + b"\r\n" for name, value in headers]
+    lines += [b"content-length: %d\r\n" % len(text), _TEXT if text else b"", b"\r\n", text]
+    return b"".join(lines)
 
 
 def answered(
@@ -91,7 +89,9 @@ def answered(
     """What is to be written, what is left of the data, and whether that is the start of ours."""
     written = []
     is_ours = False
-    while data and (head := head_of(data)) is not None:
+    same = tuple(headers)
+    place = 0
+    while place < len(data) and (head := head_of(data, place)) is not None:
         begin, end, stream_id = head
         is_ours = end > len(data)
         if is_ours:
@@ -99,13 +99,15 @@ def answered(
         answer = quick(stream_id, data[begin:end])
         if answer is None:
             break
-        written.append(answer_bytes(answer, headers))
-        data = data[end:]
-    return b"".join(written), data, is_ours and bool(data)
+        written.append(answer_bytes(answer, same))
+        place = end
+    return b"".join(written), data[place:], is_ours
 
 
-def quick_protocol(base: type[HttpToolsProtocol], quick: Quick) -> type[HttpToolsProtocol]:
-    """The protocol with the short way in front of it."""
+def quick_protocol(
+    base: type[HttpToolsProtocol], quick: Quick, settle: Callable[[], None]
+) -> type[HttpToolsProtocol]:
+    """The protocol with the short way in front of it; ``settle`` comes before any answer."""
 
     class QuickProtocol(base):  # type: ignore[misc, valid-type]
         # A request that the long way has begun to read and not finished.
@@ -119,6 +121,7 @@ def quick_protocol(base: type[HttpToolsProtocol], quick: Quick) -> type[HttpTool
             if not (self._is_inside or is_answering or self.pipeline):
                 written, data, is_ours = answered(data, quick, self.server_state.default_headers)
                 if written:
+                    settle()
                     # The long way ends connections that it has not heard of; this one lives.
                     self._unset_keepalive_if_required()
                     self.transport.write(written)
@@ -130,9 +133,18 @@ def quick_protocol(base: type[HttpToolsProtocol], quick: Quick) -> type[HttpTool
         def on_message_begin(self) -> None:
             self._is_inside = True
             super().on_message_begin()
+            self.scope["extensions"] = {CHUNKS: self._write_chunks}
 
         def on_message_complete(self) -> None:
             self._is_inside = False
             super().on_message_complete()
+
+        def _write_chunks(self, records: Iterable[bytes]) -> bool:
+            """Whether each was sent as a chunk of its own; not to a reader who is slow or gone."""
+            if self.flow.write_paused or self.transport.is_closing():
+                return False
+            chunks = (b"%x\r\n%b\r\n" % (len(record), record) for record in records)
+            self.transport.write(b"".join(chunks))
+            return True
 
     return QuickProtocol

@@ -72,7 +72,7 @@ def _fit_error(executor: Json, tasks: list[Json], place: Place) -> str | None:
     key = (place.framework.framework_id, executor["executor_id"]["value"])
     known = place.agent.executors.get(key)
     if known is not None:
-        if problem := incompatibility(place.framework, known, executor):
+        if problem := incompatibility(place.framework, place.role, known, executor):
             return problem
         return fit_error(tasks, place, "task group and its executor are")
     return fit_error([*tasks, executor], place, "task group and its executor are")

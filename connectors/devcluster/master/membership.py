@@ -148,6 +148,8 @@ def _adopt_task(framework: Framework, agent: Agent, entry: Json) -> Task | None:
         state=entry["state"],
         update_state=entry["update_state"],
         update_uuid=entry["update_uuid"],
+        # Mesos' agents send all that they have told; the last is what anybody looks for.
+        statuses=[entry["status"]] if entry.get("status") else [],
     )
     framework.unreachable.pop(task.task_id, None)
     if task.task_id in framework.tasks:

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from connectors.devcluster.master.constraints import RoleConstraints
 from connectors.devcluster.master.operator_state import OperatorState
 from connectors.devcluster.resources import NOTHING, Resources
@@ -42,46 +44,40 @@ class Settings:
     simulated: str = ""
 
 
-@dataclass(frozen=True)
-class ToStream:
+class ToStream(msgspec.Struct, frozen=True):
     """Write an event to a framework's stream."""
 
     stream_id: str
     event: Json
 
 
-@dataclass(frozen=True)
-class EndStream:
+class EndStream(msgspec.Struct, frozen=True):
     """End a framework's stream after what has been written to it."""
 
     stream_id: str
 
 
-@dataclass(frozen=True)
-class ToAgent:
+class ToAgent(msgspec.Struct, frozen=True):
     """Send a message to the agent behind a link."""
 
     link_id: str
     message: Json
 
 
-@dataclass(frozen=True)
-class EndLink:
+class EndLink(msgspec.Struct, frozen=True):
     """End the link to an agent; an agent that lives will register again."""
 
     link_id: str
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """Append a line to the master's journal."""
 
     what: str
     facts: Json
 
 
-@dataclass(frozen=True)
-class SaveRegistry:
+class SaveRegistry(msgspec.Struct, frozen=True):
     """Write the registry of agents to disk."""
 
     registry: Json

@@ -167,8 +167,9 @@ class _Acceptance:
     def _launch(self, info: Json) -> None:
         place = self._place
         if "executor" in info:
-            info = {**info, "executor": executors.complete(info["executor"], self._framework)}
-            self._start_executor(info["executor"])
+            executor = executors.complete(info["executor"], self._framework, place.role)
+            info = {**executors.allocated(info, place.role), "executor": executor}
+            self._start_executor(executor)
         self._count(info)
         self._cluster.tell(
             place.agent, "RUN_TASK", framework=self._framework.info, task=info, role=place.role
@@ -189,14 +190,16 @@ class _Acceptance:
         if not tasks:
             return
         place = self._place
-        self._start_executor(body["executor"])
+        executor = executors.complete(body["executor"], self._framework, place.role)
+        tasks = [executors.allocated(task, place.role) for task in tasks]
+        self._start_executor(executor)
         for task in tasks:
             self._count(task)
         self._cluster.tell(
             place.agent,
             "RUN_TASK_GROUP",
             framework=self._framework.info,
-            executor=body["executor"],
+            executor=executor,
             tasks=tasks,
             role=place.role,
         )

@@ -123,10 +123,17 @@ class _Asking:
             if not found.is_dynamic:
                 raise self.refused(f"Resource {self._text(resource)} is not dynamically reserved")
             self._check_reserver(found)
-            if found.role != self.role:
+            allocated = resource.get("allocation_info", {}).get("role", self.role)
+            if found.role != allocated:
                 raise self.refused(
                     "A reserve operation was attempted for a resource with role "
-                    f"'{found.role}', but the resource was allocated to role '{self.role}'"
+                    f"'{found.role}', but the resource was allocated to role '{allocated}'"
+                )
+            if allocated not in self.framework.roles:
+                roles = ", ".join(sorted(self.framework.roles))
+                raise self.refused(
+                    "A reserve operation was attempted for a resource allocated to role "
+                    f"'{allocated}', but the framework only has roles '{{ {roles} }}'"
                 )
             if found.is_volume:
                 text = self._text(resource)

@@ -2,7 +2,7 @@
 
 The one thing to know: it decides nothing. Each request becomes one call of ``MasterState``, whose
 outputs are carried out in order before anything else runs; journal and registry lines are on disk
-before the event or message that follows them is sent.
+before the event, message or answer that follows them is sent, which is when the loop goes on.
 """
 
 import asyncio
@@ -106,7 +106,7 @@ class Master:
         """Let time pass from now on, and give what is to be served."""
         self._ticking = asyncio.create_task(self._tick())
         self._ticking.add_done_callback(end_if_failed)
-        return Leading(self.app(), self.quick)
+        return Leading(self.app(), self.quick, self.settle)
 
     async def _tick(self) -> None:
         while True:
@@ -115,26 +115,35 @@ class Master:
             self._carry_out()
 
     def _carry_out(self) -> None:
+        self._carry_out_all()
+        self.settle()
+
+    def _carry_out_all(self) -> None:
         for output in self.state.take():
             self._carry_out_one(output)
+
+    def settle(self) -> None:
+        """Have the journal's lines on disk: streams and links send only when the loop goes on."""
+        self._journal.flush()
 
     def _carry_out_one(self, output: Output) -> None:
         match output:
             case ToStream():
                 if stream := self._streams.get(output.stream_id):
                     stream.send(output.event)
-            case EndStream():
-                if stream := self._streams.get(output.stream_id):
-                    stream.end()
+            case Record():
+                self._journal.add(output.what, output.facts)
             case ToAgent():
                 if link := self._links.get(output.link_id):
                     link.write(orjson.dumps(output.message))
+            case EndStream():
+                if stream := self._streams.get(output.stream_id):
+                    stream.end()
             case EndLink():
                 if link := self._links.get(output.link_id):
                     link.end()
-            case Record():
-                self._journal.write(output.what, **output.facts)
             case SaveRegistry():
+                self._journal.flush()
                 write_atomically(self._registry_path, orjson.dumps(output.registry))
 
     async def _scheduler(self, request: Request) -> Response | EventStream:
@@ -152,12 +161,15 @@ class Master:
         return self._answered(self.state.call(call, stream_id, self._clock.now()))
 
     def quick(self, stream_id: str | None, body: bytes) -> Answer | None:
-        """The answer to a call that comes often, if it is well formed; None for all others."""
+        """The answer to a call that comes often, if it is well formed; None for all others.
+
+        It must not be sent before ``settle``, which one may do for several.
+        """
         call = parse_frequent_call(body)
         if call is None:
             return None
         answer = self.state.call(call, stream_id, self._clock.now())
-        self._carry_out()
+        self._carry_out_all()
         return answer
 
     def _answered(self, answer: Answer) -> Response:

@@ -6,6 +6,8 @@ The one thing to know: 202 means "addressed", never "done". Effects and refusals
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from connectors.devcluster.master import (
     frameworks,
     inverse_offers,
@@ -59,8 +61,7 @@ def call(cluster: Cluster, request: Json, stream_id: str | None, now: float) -> 
     return ADDRESSED
 
 
-@dataclass(frozen=True)
-class _Addressed:
+class _Addressed(msgspec.Struct, frozen=True):
     """A call that has reached its framework."""
 
     cluster: Cluster

@@ -28,6 +28,8 @@ class Leading(NamedTuple):
 
     app: ASGIApp
     quick: Quick
+    settle: Callable[[], None]
+    """To be called when calls were answered the short way, before the answers are sent."""
 
 
 class Front:
@@ -45,6 +47,11 @@ class Front:
     def quick(self, stream_id: str | None, body: bytes) -> Answer | None:
         """The answer of the short way; None where the long one must be gone."""
         return None if self.leading is None else self.leading.quick(stream_id, body)
+
+    def settle(self) -> None:
+        """What the short way has left to be done before its answers are sent."""
+        if self.leading is not None:
+            self.leading.settle()
 
     def _standing_by(self, scope: Scope) -> Response:
         path = str(scope["path"])
@@ -95,6 +102,6 @@ async def run_master(config: ClusterConfig, node: str, lead: Callable[[], Leadin
         port,
         gate,
         lambda: log("master is listening", port=port),
-        protocol=lambda base: quick_protocol(base, front.quick),
+        protocol=lambda base: quick_protocol(base, front.quick, front.settle),
     )
     await asyncio.gather(serving, *([] if standing is None else [standing]))

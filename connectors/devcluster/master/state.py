@@ -4,7 +4,7 @@ The one thing to know: every method takes ``now`` and leaves what is to be done 
 ``take()`` hands it over. The master starts from the registry of agents and knows no framework.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from connectors.devcluster.master import (
     draining,
@@ -61,7 +61,7 @@ class MasterState:
         """An agent's link is gone."""
         membership.link_closed(self.cluster, link_id, now)
 
-    def from_agent(self, link_id: str, messages: list[Json]) -> bool:
+    def from_agent(self, link_id: str, messages: Sequence[Json]) -> bool:
         """Take an agent's messages; False when the link is not its newest any more."""
         agent = self.cluster.agent_of_link(link_id)
         if agent is None:

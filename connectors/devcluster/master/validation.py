@@ -4,7 +4,7 @@ The one thing to know: a task that fails here was never started, and is answered
 400. Malformed resources are checked before, for the whole operation at once (observed on 1.11.0).
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from connectors.devcluster.master.checks import CHECK, HEALTH_CHECK, check_error, command_error
 from connectors.devcluster.master.executors import incompatibility
@@ -16,8 +16,7 @@ from connectors.devcluster.speciality import key_of, post_format
 from connectors.devcluster.words import Json
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a task is to run: whose it is, on which agent, and what is left of the offers."""
 
     framework: Framework
@@ -59,7 +58,8 @@ def resources_error(operation: Json) -> str | None:
     for bearer in (group_executor, *tasks_of(operation)):
         try:
             from_json(bearer.get("resources", []))
-            from_json(bearer.get("executor", {}).get("resources", []))
+            if "executor" in bearer:
+                from_json(bearer["executor"].get("resources", []))
         except ResourceError as error:
             return str(error)
     return None
@@ -125,6 +125,8 @@ def _needs_resources_error(task: Json) -> str | None:
 
 def _specialities_error(task: Json) -> str | None:
     """Whether volumes and revocable resources make sense together."""
+    if "executor" not in task and all(_is_usual(r) for r in task["resources"]):
+        return None
     resources = [post_format(r)[0] for r in task["resources"]]
     if any(r["name"] == "gpus" and to_milli(r["scalar"]["value"]) % MILLI for r in resources):
         return (
@@ -147,6 +149,14 @@ def _specialities_error(task: Json) -> str | None:
             f"Cannot use both revocable and non-revocable '{mixed[0]}' at the same time"
         )
     return None
+
+
+_USUAL = frozenset({"name", "type", "scalar", "ranges", "set", "allocation_info"})
+
+
+def _is_usual(resource: Json) -> bool:
+    """Whether it is no volume, not revocable, not shared, and need not be a whole number."""
+    return resource["name"] != "gpus" and resource.keys() <= _USUAL
 
 
 def _container_error(task: Json) -> str | None:
@@ -180,6 +190,8 @@ def _volume_error(volume: Json) -> str | None:
 
 def _limits_error(task: Json) -> str | None:
     limits = task.get("limits", {})
+    if not limits:
+        return None
     if set(limits) - {"cpus", "mem"}:
         return "Only cpus and mem may be included in a task's resource limits"
     asked = from_json(task["resources"]).scalars
@@ -209,7 +221,7 @@ def _executor_error(executor: Json, place: Place) -> str | None:
 def _compatibility_error(executor: Json, place: Place) -> str | None:
     key = (place.framework.framework_id, executor["executor_id"]["value"])
     known = place.agent.executors.get(key)
-    return None if known is None else incompatibility(place.framework, known, executor)
+    return None if known is None else incompatibility(place.framework, place.role, known, executor)
 
 
 def executor_info_error(executor: Json, place: Place) -> str | None:

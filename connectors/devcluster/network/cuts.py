@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from connectors.devcluster.wire.upgrades import NeverUpgrading
+
 Json = dict[str, Any]
 Cut = tuple[str, str]
 """Who sends, and who does not get it."""
@@ -203,7 +205,7 @@ class GatedTransport(asyncio.Transport):
 def gated_protocol(gate: Gate) -> type[HttpToolsProtocol]:
     """The HTTP protocol of uvicorn, on connections that obey this gate."""
 
-    class GatedProtocol(HttpToolsProtocol):
+    class GatedProtocol(NeverUpgrading):
         _gated: GatedTransport
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -8,7 +8,12 @@ import re
 from typing import Any
 
 from connectors.devcluster.network.cuts import SCHEDULER, Cut
-from connectors.devcluster.node import AGENTS_MAX, ClusterConfig, ConfigError, loopback_error
+from connectors.devcluster.node import (
+    AGENT_PROCESSES_MAX,
+    ClusterConfig,
+    ConfigError,
+    loopback_error,
+)
 
 Json = dict[str, Any]
 
@@ -123,4 +128,4 @@ class Partitions:
 def _is_agent(name: object) -> bool:
     if not isinstance(name, str) or not re.fullmatch(r"agent[1-9]\d?", name):
         return False
-    return int(name.removeprefix("agent")) <= AGENTS_MAX
+    return int(name.removeprefix("agent")) <= AGENT_PROCESSES_MAX

@@ -5,21 +5,28 @@ each task, repeated until acknowledged, kill before delivery, recovery with chec
 fraction of the memory, because it has neither executors nor files. Only the lives are made up.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import lru_cache
 
+from connectors.devcluster.agent import drain_rules
 from connectors.devcluster.agent.exits import Exit
+from connectors.devcluster.agent.operations import OperationBook
 from connectors.devcluster.agent.updates import RETRY_SECONDS_FIRST, UpdateStream
-from connectors.devcluster.simulated.host import Claim, Host, Registry
+from connectors.devcluster.resources import from_json
+from connectors.devcluster.simulated.host import Claim, Host
 from connectors.devcluster.simulated.model import (
     EXIT_STATUS_VARIABLE,
     RUN_SECONDS_VARIABLE,
     Run,
-    Weather,
 )
-from connectors.devcluster.simulated.timeline import Timeline
+from connectors.devcluster.simulated.outputs import (
+    CloseLink,
+    Journal,
+    OpenLink,
+    Surroundings,
+    ToMaster,
+)
 from connectors.devcluster.words import Json, task_status
 
 Key = tuple[str, str]
@@ -29,6 +36,8 @@ GRACE_SECONDS = 3.0
 _SIGTERM, _SIGKILL = 15, 9
 # An agent with many tasks looks at all of them for a repetition no more often than this.
 _RETRY_LOOK_SECONDS = 0.05
+# As an agent that is a process asks whether its machine is up again.
+_RELINK_WHEN_REFUSED_SECONDS = 1.0
 
 
 _NOT_YET = Exit(0)
@@ -42,63 +51,12 @@ class Phase(Enum):
     ENDED = auto()  # the last update is made; it waits for acknowledgement
 
 
-@dataclass(frozen=True, slots=True)
-class ToMaster:
-    """A message on an agent's link."""
-
-    link_id: str
-    message: Json
-
-
-@dataclass(frozen=True, slots=True)
-class OpenLink:
-    """An agent registers."""
-
-    link_id: str
-    message: Json
-
-
-@dataclass(frozen=True, slots=True)
-class CloseLink:
-    """An agent's link breaks."""
-
-    link_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """A line of the agents' journal."""
-
-    what: str
-    facts: Json
-
-
-FleetOutput = ToMaster | OpenLink | CloseLink | Journal
-
-
-@dataclass
-class Surroundings:
-    """What all agents of a run share."""
-
-    weather: Weather
-    timeline: Timeline
-    registry: Registry
-    new_uuid: Callable[[], str]
-    new_status_uuid: Callable[[], str]
-    out: list[FleetOutput] = field(default_factory=list)
-    links: int = 0
-
-    def new_link(self) -> str:
-        """The id of a link that there was not before."""
-        self.links += 1
-        return f"simulated-{self.links}"
-
-
 @dataclass(slots=True, eq=False)
 class SimulatedTask:
     """A task that an agent has or owes an update for."""
 
     framework_id: str
+    task_id: str
     info: Json
     role: str
     container_id: str
@@ -110,12 +68,6 @@ class SimulatedTask:
     end: Exit = _NOT_YET
     container: Json | None = None
     updates: UpdateStream = field(default_factory=UpdateStream)
-
-    @property
-    def task_id(self) -> str:
-        """The id that the framework gave."""
-        task_id: str = self.info["task_id"]["value"]
-        return task_id
 
     @property
     def key(self) -> Key:
@@ -133,12 +85,18 @@ class SimulatedAgent:
         self.link_id: str | None = None
         self.is_up = False
         self.is_host_up = True
+        self.is_gone = False
         self.tasks: dict[Key, SimulatedTask] = {}
+        self.drain: Json | None = None
+        # None until the first operation: most agents never see one.
+        self.operations: OperationBook | None = None
         self._frameworks: dict[str, Json] = {}
         self._shared = shared
         self._host = Host(shared.weather, number, shared.timeline, shared.registry)
         self._is_retry_awaited = False
+        self._is_answer_awaited = False
         self._last_delivery_at = 0.0
+        self._may_register_at = 0.0
 
     # The process and its link
 
@@ -152,6 +110,7 @@ class SimulatedAgent:
             self.link_id = self._shared.new_link()
             # Registration is no faster than any other message.
             later = now + self._host.draw(self._shared.weather.model.delay_s)
+            later = max(later, self._may_register_at)
             self._shared.timeline.at(later, self._register, self.link_id)
 
     def _register(self, link_id: str, _now: float) -> None:
@@ -162,6 +121,8 @@ class SimulatedAgent:
         return {
             "agent_id": self.agent_id,
             "info": self.info,
+            "drain": self.drain,
+            **({} if self.operations is None else self.operations.registration()),
             "frameworks": list(self._frameworks.values()),
             "tasks": [
                 {
@@ -171,6 +132,7 @@ class SimulatedAgent:
                     "state": task.state,
                     "update_state": task.updates.sent and task.updates.sent["state"],
                     "update_uuid": task.updates.sent and task.updates.sent["uuid"],
+                    "status": task.updates.sent,
                 }
                 for task in self.tasks.values()
             ],
@@ -213,6 +175,8 @@ class SimulatedAgent:
 
     def _pause(self) -> None:
         self.link_id = None
+        if self.operations is not None:
+            self.operations.pause()
         for task in self.tasks.values():
             task.updates.pause()
 
@@ -225,10 +189,23 @@ class SimulatedAgent:
 
     def from_master(self, message: Json, now: float) -> None:
         """Take a message that the master has sent; it is obeyed after the network's delay."""
+        if message["type"] == "SHUTDOWN":
+            # The master's last word on a link: heard, although the end of the link is behind it.
+            self._shut_down(now, may_return=message.get("may_return", False))
+            return
         delay = self._host.draw(self._shared.weather.model.delay_s)
         # One link keeps its order, however the delays fall.
         self._last_delivery_at = at = max(now + delay, self._last_delivery_at)
         self._shared.timeline.at(at, self._obey, self.link_id, message)
+
+    def _shut_down(self, now: float, *, may_return: bool) -> None:
+        for framework_id in list(self._frameworks):
+            self._shut_framework(framework_id, now)
+        if may_return:
+            self._may_register_at = now + _RELINK_WHEN_REFUSED_SECONDS
+        else:
+            self.is_gone = True
+            self.is_up = False
 
     def _obey(self, link_id: str, message: Json, now: float) -> None:
         if link_id != self.link_id:
@@ -247,18 +224,52 @@ class SimulatedAgent:
                 self._framework_changed(message["framework"], now)
             case "SHUTDOWN_FRAMEWORK":
                 self._shut_framework(message["framework_id"], now)
-            case "SHUTDOWN":
-                for framework_id in list(self._frameworks):
-                    self._shut_framework(framework_id, now)
-                self.is_up = False
             case _:
-                # Of what concerns executors, volumes and reservations nothing is modelled.
+                self._rarely_told(message, now)
+
+    def _rarely_told(self, message: Json, now: float) -> None:
+        match message["type"]:
+            case "DRAIN":
+                self.drain = drain_rules.config_of(message)
+                for task in list(self.tasks.values()):
+                    policy = drain_rules.kill_policy(self.drain, task.info)
+                    named = {"framework_id": task.framework_id, "task_id": task.task_id}
+                    self._kill({**named, "kill_policy": policy}, now)
+            case "UNDRAIN":
+                self.drain = None
+            case "APPLY_OPERATION":
+                if self.operations is None:
+                    self.operations = OperationBook(from_json(self.info["resources"]))
+                uuid = self._shared.new_status_uuid()
+                self._answer([self.operations.apply(message, self.agent_id or "", uuid, now)], now)
+            case "ACKNOWLEDGE_OPERATION":
+                if self.operations is not None:
+                    self.operations.acknowledge(message["uuid"], message["status_uuid"])
+            case _:
+                # Of what concerns executors nothing is modelled.
                 return
+
+    def _answer(self, said: list[Json], now: float) -> None:
+        """Say what became of operations, and look 10 s later whether it must be repeated."""
+        if self.link_id is None or self.operations is None:
+            return
+        self._shared.out += [ToMaster(self.link_id, message) for message in said]
+        times = [a.retry_at for a in self.operations.answers.values() if a.retry_at is not None]
+        if times and not self._is_answer_awaited:
+            self._is_answer_awaited = True
+            self._shared.timeline.at(max(now, min(times)), self._repeat_answers)
+
+    def _repeat_answers(self, now: float) -> None:
+        self._is_answer_awaited = False
+        if self.operations is not None:
+            self._answer(self.operations.due(now), now)
 
     def _registered(self, message: Json, now: float) -> None:
         self.agent_id = message["agent_id"]
         for lost in message["reconciliations"]:
             self._never_arrived(lost, now)
+        if self.operations is not None:
+            self._answer(self.operations.resume(now), now)
         self._resume(now)
 
     def _resume(self, now: float) -> None:
@@ -287,15 +298,20 @@ class SimulatedAgent:
 
     def _forget(self, task: SimulatedTask) -> None:
         del self.tasks[task.key]
-        if not any(t.framework_id == task.framework_id for t in self.tasks.values()):
-            del self._frameworks[task.framework_id]
+        # Most often the next task is of the same framework.
+        for other in self.tasks.values():
+            if other.framework_id == task.framework_id:
+                return
+        del self._frameworks[task.framework_id]
 
     def _add(self, message: Json) -> SimulatedTask:
         framework = message["framework"]
         framework_id = framework["id"]["value"]
         self._frameworks.setdefault(framework_id, framework)
         info = message.get("task") or message["info"]
-        task = SimulatedTask(framework_id, info, message["role"], self._shared.new_uuid())
+        task_id = str(info["task_id"]["value"])
+        container_id = self._shared.new_uuid()
+        task = SimulatedTask(framework_id, task_id, info, message["role"], container_id)
         self.tasks[task.key] = task
         return task
 
@@ -303,15 +319,21 @@ class SimulatedAgent:
         key = (message["framework"]["id"]["value"], message["info"]["task_id"]["value"])
         if key in self.tasks:
             return
-        task = self._add(message)
+        text = "Reconciliation: task unknown to the agent"
+        self._own_up(message, "REASON_RECONCILIATION", text, now)
+
+    def _own_up(self, message: Json, reason: str, text: str, now: float) -> None:
+        """Report a task that was never started, in the word that its framework understands."""
         capabilities = {c.get("type") for c in message["framework"].get("capabilities", [])}
         state = "TASK_DROPPED" if "PARTITION_AWARE" in capabilities else "TASK_LOST"
-        text = "Reconciliation: task unknown to the agent"
-        self._agent_says(task, state, "REASON_RECONCILIATION", text, now)
+        self._agent_says(self._add(message), state, reason, text, now)
 
     # A task's life
 
     def _run(self, message: Json, now: float) -> None:
+        if self.drain is not None:
+            self._own_up(message, "REASON_AGENT_DRAINING", drain_rules.REFUSED, now)
+            return
         task = self._add(message)
         interfaces = self._shared.weather.model.interfaces.tasks
         container = task.info.get("container", {})
@@ -460,7 +482,8 @@ class SimulatedAgent:
             uuid=self._shared.new_status_uuid(),
             **more,
         )
-        task.state = state
+        status = drain_rules.told(self.drain, status)
+        task.state = status["state"]
         if first := task.updates.add(status, now):
             self._give(task, first, now)
 

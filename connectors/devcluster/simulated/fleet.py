@@ -8,21 +8,21 @@ from collections.abc import Callable
 from random import Random
 
 from connectors.devcluster.resources import parse_attributes, parse_resources
-from connectors.devcluster.simulated.agent import (
-    CloseLink,
-    FleetOutput,
-    OpenLink,
-    SimulatedAgent,
-    Surroundings,
-)
+from connectors.devcluster.simulated.agent import SimulatedAgent
 from connectors.devcluster.simulated.distributions import draw
 from connectors.devcluster.simulated.host import Registry
 from connectors.devcluster.simulated.model import Weather
+from connectors.devcluster.simulated.outputs import (
+    CloseLink,
+    FleetOutput,
+    OpenLink,
+    Surroundings,
+)
 from connectors.devcluster.simulated.timeline import Timeline
 from connectors.devcluster.words import Json
 
 # What one process was measured with; see docs/benchmarks.md.
-AGENTS_MAX = 7_000
+SIMULATED_AGENTS_MAX = 7_000
 TASKS_MAX = 100_000
 AGENT_PORT = 5051
 
@@ -73,10 +73,10 @@ class Fleet:
         """The outputs since the last time, in the order in which they must be carried out."""
         out, self._shared.out = self._shared.out, []
         for output in out:
-            if isinstance(output, OpenLink):
+            if type(output) is OpenLink:
                 name = output.message["info"]["hostname"]
                 self._by_link[output.link_id] = self.agents[name]
-            elif isinstance(output, CloseLink):
+            elif type(output) is CloseLink:
                 self._by_link.pop(output.link_id, None)
         return out
 
@@ -126,6 +126,8 @@ class Fleet:
         agent = self.agents[name]
         if agent.is_up:
             return f"{name} already runs"
+        if agent.is_gone:
+            return f"{name} was marked gone for good; it is a new agent when all is started again"
         agent.start(now)
         return None
 

@@ -37,7 +37,8 @@ def of_kill(config: ClusterConfig, node: str, ended: int | None) -> str:
         return stays + f"'flumina dev-cluster start {node}' begins a new one. " + _window(config)
     told = "Its offers are rescinded now, and tasks of frameworks without checkpoint are TASK_LOST."
     if ended is not None:
-        lives = f"{ended} processes of executors and tasks have ended with it. "
+        what = "tasks" if config.simulate else "processes of executors and tasks"
+        lives = f"{ended} {what} have ended with it. "
     else:
         lives = "Tasks of frameworks with checkpoint run on. "
     return (
@@ -54,10 +55,12 @@ def _window(config: ClusterConfig) -> str:
     )
 
 
-def of_start(config: ClusterConfig, node: str) -> str:
-    """What follows from a node's start."""
+def of_start(config: ClusterConfig, node: str, leader: str | None) -> str:
+    """What follows from a node's start while this master leads."""
     if node.startswith("master"):
-        return "Frameworks subscribe again; " + _window(config)
+        if leader not in (node, None):
+            return f"It stands by: {leader} leads."
+        return "Frameworks subscribe again. " + _window(config)
     return "Its executors, if they live, come back to it within 2 s, with all that has happened."
 
 

@@ -35,6 +35,9 @@ def control_socket(root: Path, *, listen: bool) -> socket.socket:
             control.listen(16)
         else:
             control.connect(address)
+    except OSError:
+        control.close()
+        raise
     finally:
         os.close(directory)
     return control
@@ -94,10 +97,23 @@ def _note(port: int) -> Path:
 
 
 def remember(config: ClusterConfig) -> None:
-    """Note where the cluster of this port lives."""
+    """Note where the cluster of this port lives, in place of notes of clusters that were killed."""
     note = _note(config.port)
     note.parent.mkdir(parents=True, exist_ok=True)
+    for other in note.parent.glob("*.json"):
+        if not _is_alive(other):
+            other.unlink(missing_ok=True)
     write_atomically(note, json.dumps({"data_dir": config.data_dir}).encode())
+
+
+def _is_alive(note: Path) -> bool:
+    """Whether a supervisor listens where the note says. It listens before it is noted."""
+    try:
+        root = Path(json.loads(note.read_bytes())["data_dir"])
+        control_socket(root, listen=False).close()
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+        return False
+    return True
 
 
 def forget(config: ClusterConfig) -> None:

@@ -13,6 +13,7 @@ from connectors.devcluster.agent.store import kept_agent_id
 from connectors.devcluster.master.leadership import leader_of
 from connectors.devcluster.network.cuts import OPERATOR
 from connectors.devcluster.node import ClusterConfig, ConfigError
+from connectors.devcluster.simulated.fleet import address_of
 
 Json = dict[str, Any]
 
@@ -68,18 +69,20 @@ def is_back(config: ClusterConfig, node: str, since: float) -> bool:
     An agent that is drained is not active, but it has registered ``since`` then.
     """
     if config.simulate and node.startswith("agent"):
-        return bool((agent_on(config, node) or {}).get("active"))
+        there = agent_on(config, node)
+        return there is not None and _is_new_or_active(there, since)
     if not is_serving(config, node):
         return False
     found = agents_of(config)
     if node.startswith("master") or found is None:
         return True
     port = config.port_of(node)
-    return any(a["port"] == port and (a["active"] or _registered_at(a) >= since) for a in found)
+    return any(a["port"] == port and _is_new_or_active(a, since) for a in found)
 
 
-def _registered_at(agent: Json) -> float:
-    return float(agent.get("reregistered_time") or agent["registered_time"])
+def _is_new_or_active(agent: Json, since: float) -> bool:
+    registered = float(agent.get("reregistered_time") or agent["registered_time"])
+    return bool(agent["active"]) or registered >= since
 
 
 def order_simulated(config: ClusterConfig, verb: str, node: str) -> str:
@@ -123,7 +126,8 @@ def drain(
 
 def reactivate(config: ClusterConfig, node: str) -> None:
     """Let a drained agent's resources be offered again."""
-    _operate(config, "REACTIVATE_AGENT", {"agent_id": _agent_id(config, node)})
+    way_out = "'flumina dev-cluster status' shows how it stands"
+    _operate(config, "REACTIVATE_AGENT", {"agent_id": _agent_id(config, node)}, way_out)
 
 
 def schedule_maintenance(
@@ -145,18 +149,30 @@ def clear_maintenance(config: ClusterConfig) -> None:
 
 def start_maintenance(config: ClusterConfig, node: str) -> None:
     """Say that the maintenance of this agent's machine begins: its agent is shut down."""
-    _operate(config, "START_MAINTENANCE", {"machines": [_machine(config, node)]})
+    way_out = f"'flumina dev-cluster maintenance {node}' schedules it, which comes first"
+    _operate(config, "START_MAINTENANCE", {"machines": [_machine(config, node)]}, way_out)
 
 
 def stop_maintenance(config: ClusterConfig, node: str) -> None:
     """Say that the machine is up again: its agent may register."""
-    _operate(config, "STOP_MAINTENANCE", {"machines": [_machine(config, node)]})
+    way_out = f"'flumina dev-cluster maintenance {node} --down' begins it, which comes first"
+    _operate(config, "STOP_MAINTENANCE", {"machines": [_machine(config, node)]}, way_out)
 
 
 def _machine(config: ClusterConfig, node: str) -> Json:
-    known = agent_on(config, node)
-    hostname = node if known is None else known["hostname"]
-    return {"hostname": hostname, "ip": config.host}
+    # Mesos takes any machine, also one that nobody has; here a wrong name is a mistake.
+    names = [f"agent{number}" for number in range(1, (config.simulate or config.agents) + 1)]
+    if node not in names:
+        raise ConfigError(_nobody(config, node))
+    # The agent of a machine that is down is not in the master's list, so its address is derived.
+    ip = address_of(names.index(node) + 1) if config.simulate else config.host
+    return {"hostname": node, "ip": ip}
+
+
+def _nobody(config: ClusterConfig, node: str) -> str:
+    last = config.simulate or config.agents
+    there = "is agent1" if last == 1 else f"are agent1 to agent{last}"
+    return f"no agent {node!r} was ever registered here; there {there}"
 
 
 def _duration(seconds: float) -> Json:
@@ -169,11 +185,11 @@ def _agent_id(config: ClusterConfig, node: str) -> Json:
     else:
         agent_id = kept_agent_id(config.root / node)
     if agent_id is None:
-        raise ConfigError(f"no agent {node!r} was ever registered here")
+        raise ConfigError(_nobody(config, node))
     return {"value": agent_id}
 
 
-def _operate(config: ClusterConfig, kind: str, body: Json) -> None:
+def _operate(config: ClusterConfig, kind: str, body: Json, way_out: str = "") -> None:
     """Carry out a call of the operator API; a refusal is an error with the master's words."""
     leader = leader_of(config)
     if leader is None:
@@ -189,7 +205,8 @@ def _operate(config: ClusterConfig, kind: str, body: Json) -> None:
             "it is paused or has just ended: 'flumina dev-cluster status' shows it"
         ) from error
     if status not in (200, 202):
-        raise ConfigError(f"{leader.node} refuses {kind} with {status}: {text}")
+        what_to_do = f"; {way_out}" if way_out else ""
+        raise ConfigError(f"{leader.node} refuses {kind} with {status}: {text}{what_to_do}")
 
 
 def _exchange(

@@ -24,7 +24,12 @@ from connectors.devcluster.agent.isolation import remove_left
 from connectors.devcluster.master.leadership import leader_of
 from connectors.devcluster.network import cuts
 from connectors.devcluster.network.partitions import Partitions
-from connectors.devcluster.node import AGENTS_MAX, LIFELINE_VARIABLE, ClusterConfig, ConfigError
+from connectors.devcluster.node import (
+    AGENT_PROCESSES_MAX,
+    LIFELINE_VARIABLE,
+    ClusterConfig,
+    ConfigError,
+)
 from connectors.devcluster.supervise.control import (
     answer_to,
     control_socket,
@@ -71,7 +76,6 @@ class Supervisor:
     def run(self, on_ready: Callable[[], None]) -> None:
         """Start everything, obey commands, and return when all has ended."""
         root = self._config.root
-        root.mkdir(parents=True, exist_ok=True)
         self._lock = self._take_lock(root / "supervisor.lock")
         self._check_ports()
         self._config.write()
@@ -131,13 +135,21 @@ class Supervisor:
 
     def _take_lock(self, path: Path) -> int:
         """One supervisor at a time owns a data directory."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(
+                f"the data directory {path.parent} cannot be used ({error.strerror}): it is no "
+                "directory, belongs to another user, or its disk is full or read-only; choose "
+                "another --data-dir"
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise ConfigError(
                 f"a development cluster already runs on {path.parent}; stop it with "
-                f"'flumina dev-cluster stop --port {self._config.port}', or choose another "
+                f"'flumina dev-cluster stop --data-dir {path.parent}', or choose another "
                 "--data-dir"
             ) from error
         return descriptor
@@ -353,7 +365,7 @@ class Supervisor:
                 raise ConfigError("no master leads at this moment; name one, for example master1")
             return leader.node
         following = f"agent{self._config.agents + 1}"
-        if is_new_welcome and name == following and self._config.agents < AGENTS_MAX:
+        if is_new_welcome and name == following and self._config.agents < AGENT_PROCESSES_MAX:
             grown = replace(self._config, agents=self._config.agents + 1)
             self._check_port(grown, following)
             grown.write()

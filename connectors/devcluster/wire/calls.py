@@ -11,6 +11,8 @@ import orjson
 
 from connectors.devcluster.wire import codec
 from connectors.devcluster.wire.codec import CallError, ContentType
+from connectors.devcluster.wire.convert import MESSAGES_MAX
+from connectors.devcluster.wire.plain import plain
 
 Json = dict[str, Any]
 
@@ -49,7 +51,11 @@ def parse_frequent_call(body: bytes) -> Json | None:
         if _is_plain_acknowledge(call):
             return dict(call) if is_uuid(call["acknowledge"]["uuid"]) else None
         if isinstance(call, dict) and call.get("type") in ("ACCEPT", "DECLINE"):
-            return parse_call(body)
+            found = plain("scheduler.Call", body)
+            if found is None or len(body) > MESSAGES_MAX:
+                return parse_call(body)
+            _validate(found)
+            return found
     except ValueError:
         # Whoever looks at it the long way finds the words.
         return None

@@ -6,7 +6,7 @@ takes back a framework's offers the moment its connection is gone.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from starlette.types import Receive, Scope, Send
 
@@ -15,6 +15,10 @@ from connectors.devcluster.wire.codec import ContentType, Json
 
 # A reader that lets this much pile up is as good as gone; its connection is ended.
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
+
+# The ASGI extension by which a server sends many chunks of a body that has begun, at once: called
+# with them it answers whether it has; if not, they must be sent one by one.
+CHUNKS = "flumina.chunks"
 
 
 class EventStream:
@@ -63,9 +67,10 @@ class EventStream:
         self._ended = True
         self._wake.set()
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the stream ends or the reader goes."""
-        sender = asyncio.create_task(self._send_all(send))
+        chunks = scope.get("extensions", {}).get(CHUNKS, _one_by_one)
+        sender = asyncio.create_task(self._send_all(send, chunks))
         listener = asyncio.create_task(_disconnected(receive))
         try:
             done, _ = await asyncio.wait((sender, listener), return_when=asyncio.FIRST_COMPLETED)
@@ -78,18 +83,26 @@ class EventStream:
         if sender in done:
             sender.result()
 
-    async def _send_all(self, send: Send) -> None:
+    async def _send_all(self, send: Send, chunks: Callable[[Iterable[bytes]], bool]) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self._headers})
         while True:
             while self._records:
                 record = self._records.popleft()
                 self._backlog -= len(record)
                 await send({"type": "http.response.body", "body": record, "more_body": True})
+                # The first one also sends the head, and waits for a reader who is slow.
+                if self._records and chunks(self._records):
+                    self._records.clear()
+                    self._backlog = 0
             if self._ended:
                 break
             self._wake.clear()
             await self._wake.wait()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _one_by_one(_records: Iterable[bytes]) -> bool:
+    return False
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -104,6 +105,15 @@ class RealMesos(Cluster):
 
     def down(self) -> None:
         self._run("down")
+        # A killed agent leaves its executors behind, and nobody would end those.
+        deadline = time.monotonic() + UP_S
+        while left := _told_of(f"{self.home}/"):
+            if time.monotonic() > deadline:
+                raise ClusterDownError(f"processes of {self.name} cannot be ended: {left}")
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
 
     def log(self, node: str) -> str:
         return _tail(self.home / f"{node}.log")
@@ -250,6 +260,16 @@ def free_ports(count: int) -> int:
         if all(_is_free(port) for port in range(first, first + count)):
             return first
     raise ClusterDownError("no ports are free between 21000 and 31000")
+
+
+def _told_of(text: str) -> list[int]:
+    """The processes whose environment holds the text; one that has ended holds nothing."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # It is gone, or not ours.
+            if text.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
 
 
 def _is_free(port: int) -> bool:

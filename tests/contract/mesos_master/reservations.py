@@ -50,7 +50,9 @@ def named(body: Json, operation_id: str | None) -> Json:
 class Reserving(Framework):
     """A framework of one role that reserves; nothing it reserved is left behind."""
 
-    def __init__(self, port: int, role: str, **info: Any) -> None:
+    def __init__(self, port: int, role: str, *, is_guest: bool = False, **info: Any) -> None:
+        """A guest leaves what its role has to somebody else, who still uses it."""
+        self._is_guest = is_guest
         capabilities = info.pop("capabilities", CAPABILITIES)
         super().__init__(
             port,
@@ -66,7 +68,7 @@ class Reserving(Framework):
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
-        if not any(self.role in s["reserved_resources"] for s in self._agents()):
+        if self._is_guest or not any(self.role in s["reserved_resources"] for s in self._agents()):
             return
         capabilities = [*CAPABILITIES, "SHARED_RESOURCES"]
         cleaner = Reserving(self.port, self.role, capabilities=capabilities)

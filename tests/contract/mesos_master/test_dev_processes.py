@@ -314,6 +314,8 @@ def test_nonsense_on_the_control_socket_harms_nobody(dev: DevCluster) -> None:
         (("--resources", "cpus=4"), "name:value"),
         (("--attributes", "zone"), "name:value"),
         (("--ping-timeout", "soon"), "is not a duration"),
+        (("--isolation", "walls"), "possible are auto, none, memory"),
+        (("--data-dir", "/dev/null"), "cannot be used"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_sentence(words: tuple[str, ...], part: str) -> None:
@@ -409,6 +411,7 @@ def test_two_clusters_cannot_share_a_folder_or_a_port(tmp_path: Path) -> None:
         other_port = str(free_ports(3))
         answer = say("--data-dir", str(cluster.config.root), "--port", other_port)
         assert (answer.returncode, "already runs on" in answer.stderr) == (2, True)
+        assert f"stop --data-dir {cluster.config.root}" in answer.stderr
         # The loser has not touched the winner's configuration.
         assert ClusterConfig.read(cluster.config.root) == cluster.config
         answer = say("--data-dir", str(tmp_path / "other"), "--port", str(port))
@@ -435,8 +438,9 @@ def test_an_agent_that_was_marked_gone_may_not_come_back(tmp_path: Path) -> None
             refusal = "why=Agent has been marked gone"
             wait_until(lambda: log.read_text().count(refusal) == 2, "it was refused again")
             assert len(agents(port)) == 1
-        answer = say("gone", "agent7", "--data-dir", str(cluster.config.root))
-        assert (answer.returncode, "was ever registered" in answer.stderr) == (2, True)
+        for verb in ("gone", "drain", "maintenance"):
+            answer = say(verb, "agent7", "--data-dir", str(cluster.config.root))
+            assert (answer.returncode, "was ever registered" in answer.stderr) == (2, True)
 
 
 def test_the_window_after_a_masters_death_can_be_short(tmp_path: Path) -> None:

@@ -248,6 +248,11 @@ def test_a_master_failover_and_its_silence(cluster: Cluster) -> None:
         assert framework.framework_id == framework_id
         await_agents(port, {"z1"})
 
+        # The new master's pages say of a task that is back what its agent told the old one.
+        pages = request(port, "GET", "/frameworks").json["frameworks"]
+        page = next(each for each in pages if each["id"] == framework_id)
+        assert [t["statuses"][-1]["state"] for t in page["tasks"]] == ["TASK_RUNNING"]
+
         # Nobody can know about agent 2, nor about a task without an agent: nothing is said.
         framework.reconcile(("on-2", found["z2"]), ("ghost-2", found["z2"]), ("ghost", None))
         framework.kill("on-2", agent_id={"value": found["z2"]})

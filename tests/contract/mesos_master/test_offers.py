@@ -11,6 +11,7 @@ from tests.contract.mesos_master.master_client import (
     scalars,
     task,
 )
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -65,6 +66,29 @@ def test_the_default_refusal_is_five_seconds(port: int) -> None:
         framework.decline(framework.offers(2))
         assert not held(framework.events_for(4.5), "OFFERS")
         framework.await_event("OFFERS", patience_s=5.0)
+
+
+def test_refusals_outlive_a_second_subscription(port: int) -> None:
+    with Framework(port) as framework:
+        framework.decline(framework.offers(2), 3600.0)
+        framework.subscribe()
+        assert not held(framework.events_for(2.5), "OFFERS")
+        framework.subscribe_more = {"suppressed_roles": ["*"]}
+        framework.subscribe()
+        framework.subscribe_more = {}
+        # A suppression that ends takes the refusals with it, here as in UPDATE_FRAMEWORK.
+        framework.subscribe()
+        assert framework.offers(2)
+
+
+def test_refusals_end_with_the_stream(port: int) -> None:
+    with Framework(port) as framework:
+        framework.decline(framework.offers(2), 3600.0)
+        framework.stream.close()
+        request = {"requests": list[Json]()}
+        wait_until(lambda: framework.call("REQUEST", request).status == 403, "it is away")
+        framework.subscribe()
+        assert framework.offers(2)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.1])

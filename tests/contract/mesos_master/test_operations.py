@@ -594,5 +594,5 @@ def test_a_shared_volume_is_used_by_two_tasks(port: int) -> None:
         assert volumes_in(offer) == {"s": 8.0}
         agent_id = offer["agent_id"]["value"]
         framework.decline([offer], 3600.0)
-        with Reserving(port, "gold") as unaware:
+        with Reserving(port, "gold", is_guest=True) as unaware:
             assert volumes_in(unaware.offer_of(agent_id)) == {}

@@ -103,6 +103,47 @@ def test_a_connection_is_closed_when_the_client_asks_for_it(port: int) -> None:
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+OFFERS_OF_PROTOCOLS = {
+    "as Java's own client": (
+        "Connection: Upgrade, HTTP2-Settings",
+        "Upgrade: h2c",
+        "HTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAAAAYABgAA",
+    ),
+    "websocket": (
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OFFERS_OF_PROTOCOLS)
+def test_an_offer_to_speak_another_protocol_is_passed_over(port: int, name: str) -> None:
+    lines = ("Content-Type: application/json", *OFFERS_OF_PROTOCOLS[name])
+    whole = head("POST", SCHEDULER, *lines, f"Content-Length: {len(CALL)}")
+    in_chunks = head("POST", SCHEDULER, *lines, "Transfer-Encoding: chunked")
+    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(CALL), CALL)
+    for pieces in (
+        (whole + CALL,),
+        (whole, CALL[:9], CALL[9:]),
+        (whole[:70], whole[70:], CALL),
+        (in_chunks + chunks,),
+    ):
+        reply = by_hand(port, *pieces)
+        assert (reply.status, reply.text) == NOBODY, pieces
+    assert by_hand(port, head("GET", "/health", *lines[1:])).status == 200
+
+
+@pytest.mark.parametrize("pair", ["[]", '{"a":}'])
+def test_what_is_not_known_may_be_deep(port: int, pair: str) -> None:
+    # One level more is the last that Mesos reads.
+    deep = pair[:-1] * 199 + "1" + pair[-1] * 199
+    body = CALL[:-1].decode() + f',"invented":{deep}}}'
+    reply = request(port, body=body, headers=JSON_HEADERS)
+    assert (reply.status, reply.text) == NOBODY
+
+
 def test_a_packed_body_is_unpacked(port: int) -> None:
     headers = {**JSON_HEADERS, "Content-Encoding": "gzip"}
     reply = request(port, body=gzip.compress(CALL), headers=headers)

@@ -4,14 +4,17 @@ The cases that need a command to run are for real agents; here stands what its p
 pure parts, which `tests/unit/devcluster/test_simulated_agent.py` covers.
 """
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from connectors.devcluster.journal import read_journal
 from connectors.devcluster.node import ConfigError
+from connectors.devcluster.supervise import operating
 from streams.supervise.ports import free_block
 from tests.contract.mesos_master.master_client import Framework, request
+from tests.processes import wait_until
 from tests.support.dev_cluster import DevCluster
 
 
@@ -68,6 +71,36 @@ def test_a_killed_agent_rescinds_its_offers_and_returns_with_its_tasks(
 def test_a_command_for_an_agent_that_is_not_there_is_refused(simulated: DevCluster) -> None:
     with pytest.raises(ConfigError, match="agent1 to agent3"):
         simulated.kill("agent4")
+
+
+def test_maintenance_by_command_takes_one_down_and_gives_it_back(simulated: DevCluster) -> None:
+    config = simulated.config
+    operating.schedule_maintenance(config, "agent3", 0.0, None)
+    operating.start_maintenance(config, "agent3")
+    wait_until(lambda: operating.agent_on(config, "agent3") is None, "its machine is down")
+    operating.stop_maintenance(config, "agent3")
+    wait_until(lambda: operating.agent_on(config, "agent3") is not None, "it was taken again")
+    operating.clear_maintenance(config)
+    with pytest.raises(ConfigError, match="agent1 to agent3"):
+        operating.schedule_maintenance(config, "agent4", 0.0, None)
+
+
+def test_one_that_was_drained_while_it_was_dead_is_back_once_it_has_registered(
+    simulated: DevCluster,
+) -> None:
+    config, since = simulated.config, time.time()
+    simulated.kill("agent3", host=True)
+    operating.drain(config, "agent3", None, is_marked_gone=False)
+    simulated.start_node("agent3")
+    wait_until(lambda: operating.is_back(config, "agent3", since), "it has registered")
+
+    def is_drained() -> bool:
+        agent = operating.agent_on(config, "agent3")
+        return agent is not None and agent["drain_info"]["state"] == "DRAINED"
+
+    wait_until(is_drained, "nothing is left to end")
+    operating.reactivate(config, "agent3")
+    wait_until(lambda: bool((operating.agent_on(config, "agent3") or {})["active"]), "it is active")
 
 
 def test_nobody_without_the_token_kills_agents(simulated: DevCluster) -> None:

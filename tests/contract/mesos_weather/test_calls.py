@@ -175,8 +175,38 @@ def test_a_lost_answer_to_an_acknowledgement_costs_nothing_but_a_second_one(
 
 
 @pytest.mark.parametrize("handler", BAD_GATEWAYS.values(), ids=BAD_GATEWAYS)
-def test_a_bad_gateway_between_ends_the_stream_whatever_the_call(handler: Handler) -> None:
-    assert called(UPDATE, handler) == "unknown"
+def test_a_bad_gateway_between_costs_an_acknowledgement_and_not_the_stream(
+    handler: Handler,
+) -> None:
+    """As where the answer is lost: Mesos repeats the update, and that is acknowledged again."""
+    answers: list[Handler] = [handler, answering(202)]
+
+    async def in_turn(exchange: Exchange) -> None:
+        await answers.pop(0)(exchange)
+
+    async def main() -> None:
+        async with scripted_master(opened, in_turn) as master, Opened(master) as stream:
+            assert (await sent(stream.client, UPDATE)).fate == "unknown"
+            assert await sent(stream.client, UPDATE) == Called("sent", S1)
+            assert master.calls == ["ACKNOWLEDGE"] * 2
+            assert len(stream.records) == 1, "the stream goes on"
+
+    run(main())
+
+
+@pytest.mark.parametrize("status", [307, 403])
+def test_an_acknowledgement_that_another_stream_or_leader_refuses_ends_the_stream(
+    status: int,
+) -> None:
+    async def main() -> None:
+        async with (
+            scripted_master(opened, answering(status)) as master,
+            Opened(master) as stream,
+        ):
+            assert (await sent(stream.client, UPDATE)).fate == "refused"
+            assert "an acknowledgement ended it" in (await stream.ended()).why
+
+    run(main())
 
 
 REFUSALS = [

@@ -13,7 +13,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpProcess]:
     """Everything that `up` starts, with two processes for the cell and quick pings."""
     running = UpProcess(
         tmp_path_factory.mktemp("up") / "data",
-        *("--cell-processes", "2", "--ping-timeout", "1s"),
+        *("--cell-processes", "2", "--ping-timeout", "1s", "--masters", "2"),
         *("--policy", "unreachable_timeout_ms=3000"),
     )
     try:

@@ -54,6 +54,15 @@ def test_the_file_by_which_it_is_found_is_for_its_owner_only(up: UpProcess) -> N
     assert (up.data_dir / "up.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_as_many_masters_as_asked_for_are_there_and_the_cell_knows_them(up: UpProcess) -> None:
+    assert up.view.dev_cluster is not None
+    first = up.view.dev_cluster.port
+    assert up.view.mesos == (f"127.0.0.1:{first}", f"127.0.0.1:{first + 1}")
+    done = process(up.data_dir, "dev-cluster", "status", "--json", "--port", str(first))
+    nodes = {each["node"] for each in json.loads(done.stdout)["nodes"]}
+    assert {"master1", "master2"} <= nodes
+
+
 def test_an_api_that_was_killed_is_started_again(up: UpProcess) -> None:
     killed, starts = up.pid_of("api"), up.starts_of("api")
     assert killed is not None

@@ -115,7 +115,7 @@ def test_a_later_start_that_fails_is_repeated(
 
 
 def test_a_stop_before_it_is_ready_does_not_wait_for_it(keep: Keep, tmp_path: Path) -> None:
-    keeper = keep("echo $$ >&2; sleep 600")
+    keeper = keep("echo $$ >&2; exec sleep 600")
     log = tmp_path / "part.log"
     wait_until(lambda: log.exists() and log.read_text().strip().isdecimal(), "it runs")
     pid = int(log.read_text())

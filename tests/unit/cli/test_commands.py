@@ -1,8 +1,10 @@
 """The command line as documented: every command, its example, its exit codes."""
 
 import io
+import json
 import re
 from contextlib import redirect_stdout
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,28 @@ def test_every_command_has_help_and_stands_in_the_documentation(command: Command
     # The dev cluster's commands have examples of their own.
     assert "Example: " in shown.getvalue() or command.name == "dev-cluster"
     assert f"flumina {command.name}" in (ROOT / "docs" / "cli.md").read_text()
+
+
+def test_an_error_of_a_command_with_json_is_an_object_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("KAFKA_BROKERS", raising=False)
+    words = ["top", "--json", "--data-dir", str(tmp_path)]
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert (left.value.code, told["exitCode"]) == (1, 1)
+    assert all(told[part] in said.err for part in ("error", "cause", "remedy"))
+
+    words = ["dev-cluster", "status", "--json", "--data-dir", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["flumina", *words])
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert (left.value.code, told["ok"]) == (2, False)
+    assert told["error"] in said.err
 
 
 def test_every_exit_code_is_documented() -> None:

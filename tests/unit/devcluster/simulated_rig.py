@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.devcluster.master.model import EndLink, Record, Settings, ToAgent, ToStream
 from connectors.devcluster.master.state import MasterState
-from connectors.devcluster.simulated import agent as outputs
+from connectors.devcluster.simulated import outputs
 from connectors.devcluster.simulated.fleet import Fleet, agent_info
 from connectors.devcluster.simulated.model import Model, Weather
 from connectors.devcluster.words import Json
@@ -28,6 +28,7 @@ class SimulatedRig:
         self.now = START
         self.journal: list[tuple[float, str, Json]] = []
         self.updates: list[Json] = []
+        self.operations: list[Json] = []
         self.offers: list[Json] = []
         self.framework: Json = {
             "user": "u",
@@ -128,6 +129,8 @@ class SimulatedRig:
                         self.fleet.link_ended(order.link_id, self.now)
                     case ToStream(event={"type": "UPDATE", "update": update}):
                         self.updates.append(update["status"])
+                    case ToStream(event={"type": "UPDATE_OPERATION_STATUS"}):
+                        self.operations.append(order.event["update_operation_status"]["status"])
                     case ToStream(event={"type": "OFFERS", "offers": body}):
                         self.offers += body["offers"]
                     case Record():

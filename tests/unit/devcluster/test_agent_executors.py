@@ -25,7 +25,7 @@ def test_the_subscription_tells_who_and_where_the_executor_is() -> None:
     rig.subscribe()
     subscribed = rig.events[0][1]["subscribed"]
     assert subscribed["executor_info"]["framework_id"] == {"value": "f"}
-    assert subscribed["framework_info"] == FRAMEWORK
+    assert subscribed["framework_info"] == {**FRAMEWORK, "failover_timeout": 0.0}
     assert subscribed["agent_info"]["id"] == {"value": "a"}
     assert subscribed["container_id"] == {"value": container}
 

@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from connectors.devcluster.master.front import head_of, quick_protocol
 from connectors.devcluster.master.scheduler_calls import Answer
 from connectors.devcluster.wire.calls import parse_call, parse_frequent_call
+from connectors.devcluster.wire.event_stream import EventStream
 
 UUID = "AAAAAAAAQACAAAAAAAAAAA=="
 ACKNOWLEDGE: dict[str, Any] = {
@@ -94,14 +96,16 @@ def test_what_is_seldom_or_wrong_is_left_to_the_long_way(body: bytes) -> None:
 class Wire(asyncio.Transport):
     """A transport that keeps what is written."""
 
-    def __init__(self) -> None:
+    def __init__(self, wrote: Callable[[str], None]) -> None:
         super().__init__()
         self.written = b""
+        self._wrote = wrote
 
     def write(self, data: object) -> None:
         """Keep it."""
         assert isinstance(data, bytes)
         self.written += data
+        self._wrote("written")
 
     def is_closing(self) -> bool:
         """Whether it is about to end; never."""
@@ -131,12 +135,22 @@ def _quick(stream_id: str | None, body: bytes) -> Answer | None:
     return Answer(202) if body == b"short" else Answer(400, f"{stream_id} {body.decode()}")
 
 
-def _answers(pieces: list[bytes]) -> bytes:
+async def _one_chunk_each(_scope: Scope, receive: Receive, send: Send) -> None:
+    stream = EventStream({}, lambda: None)
+    for record in (b"one", b"two", b"three"):
+        stream.write(record)
+    stream.end()
+    await stream(_scope, receive, send)
+
+
+def _answers(
+    pieces: list[bytes], app: ASGIApp = _long_way, wrote: Callable[[str], None] = lambda _: None
+) -> bytes:
     """What is written when these pieces come one after the other."""
 
     async def run() -> bytes:
         config = uvicorn.Config(
-            _long_way,
+            app,
             date_header=False,
             server_header=False,
             lifespan="off",
@@ -145,10 +159,10 @@ def _answers(pieces: list[bytes]) -> bytes:
         )
         config.load()
         server = uvicorn.Server(config)
-        protocol = quick_protocol(HttpToolsProtocol, _quick)(
+        protocol = quick_protocol(HttpToolsProtocol, _quick, lambda: wrote("settled"))(
             config=config, server_state=server.server_state, app_state={}
         )
-        wire = Wire()
+        wire = Wire(wrote)
         protocol.connection_made(wire)
         for piece in pieces:
             protocol.data_received(piece)
@@ -191,6 +205,21 @@ def test_both_ways_answer_on_one_connection_in_order_however_requests_are_cut() 
 
 def test_short_calls_in_one_piece_are_all_answered() -> None:
     assert _answers([request(b"short", JSON) * 5]) == SHORT * 5
+
+
+def test_what_calls_have_left_to_do_is_done_once_before_their_answers_are_sent() -> None:
+    steps: list[str] = []
+    _answers([request(b"short", JSON) * 5], wrote=steps.append)
+    assert steps == ["settled", "written"]
+
+
+def test_records_that_are_sent_together_are_a_chunk_each() -> None:
+    steps: list[str] = []
+    text = _answers([request(b"x", "Content-Type: text/plain")], _one_chunk_each, steps.append)
+    chunks = b"5\r\n3\none\r\n5\r\n3\ntwo\r\n7\r\n5\nthree\r\n0\r\n\r\n"
+    assert text.partition(b"\r\n\r\n")[2] == chunks
+    # The head, the first record, the others, the end.
+    assert steps.count("written") <= 4
 
 
 def test_a_body_that_looks_like_a_call_is_a_body() -> None:

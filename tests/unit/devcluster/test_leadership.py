@@ -121,7 +121,9 @@ def test_what_a_standby_answers_itself(config: ClusterConfig) -> None:
 
 def test_the_one_that_leads_answers_everything(config: ClusterConfig) -> None:
     front = Front(config)
-    front.leading = Leading(PlainTextResponse("I lead"), lambda _stream_id, _body: None)
+    front.leading = Leading(
+        PlainTextResponse("I lead"), lambda _stream_id, _body: None, lambda: None
+    )
     assert asked(front, "/state")[2] == b"I lead"
 
 

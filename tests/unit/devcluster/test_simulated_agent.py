@@ -2,6 +2,7 @@
 
 import pytest
 
+from connectors.devcluster.master import maintenance
 from connectors.devcluster.simulated.model import (
     Exit,
     Hosts,
@@ -217,6 +218,40 @@ def test_without_checkpoint_the_tasks_of_a_killed_agent_are_gone() -> None:
     rig.pass_time(SOON)
     assert rig.states("t")[-1] == "TASK_LOST"
     assert [facts["exit"] for _, facts in rig.lines("ENDED")] == [-9]
+
+
+def test_an_agent_that_was_marked_gone_ends_its_tasks_and_asks_no_more() -> None:
+    rig = SimulatedRig(model(runs=(Run(seconds=50.0),)))
+    rig.launch(task("t"))
+    rig.pass_time(5.0, is_acknowledging=True)
+    assert rig.master.mark_gone(rig.offers[0]["agent_id"]["value"], rig.now)
+    rig.pass_time(5.0)
+    assert [facts["task_id"] for _, facts in rig.lines("ENDED")] == ["t"]
+    assert not rig.fleet.agents["agent1"].is_up
+    assert "marked gone" in str(rig.fleet.revive("agent1", rig.now))
+
+
+def test_an_agent_of_a_machine_that_is_down_asks_once_a_second_until_it_is_up() -> None:
+    rig = SimulatedRig(model(runs=(Run(seconds=50.0),)))
+    rig.launch(task("t"))
+    rig.pass_time(5.0, is_acknowledging=True)
+    cluster, agent = rig.master.cluster, rig.fleet.agents["agent1"]
+    machine = {"hostname": "agent1", "ip": agent.info["ip"]}
+    window = {"machine_ids": [machine], "unavailability": {"start": {"nanoseconds": 0}}}
+    assert maintenance.update_schedule(cluster, {"windows": [window]}, rig.now) is None
+    assert maintenance.take_down(cluster, [machine], rig.now) is None
+    down_at = rig.now
+    asked: set[str] = set()
+    while rig.now < down_at + 4.5:
+        rig.pass_time(0.1)
+        asked |= {agent.link_id} if agent.link_id else set()
+    assert len(rig.lines("ENDED")) == 1
+    assert not cluster.agents
+    # One for each second; a link that is refused at once makes place for the next.
+    assert 4 <= len(asked) <= 6
+    assert maintenance.bring_up(cluster, [machine]) is None
+    rig.pass_time(1.0)
+    assert len(cluster.agents) == 1
 
 
 def test_an_agent_away_for_long_is_unreachable_and_says_that_it_runs_when_it_returns() -> None:

@@ -4,7 +4,7 @@ The one thing to know: each has a keeper (``executor.py``) that outlives the age
 reports becomes here what Mesos' own executors would say: STARTING, RUNNING, KILLING, an end.
 """
 
-from connectors.devcluster.agent import groups
+from connectors.devcluster.agent import groups, keepers
 from connectors.devcluster.agent.exits import Exit
 from connectors.devcluster.agent.model import (
     GRACE_SECONDS,
@@ -16,13 +16,11 @@ from connectors.devcluster.agent.model import (
     ToKeeper,
 )
 from connectors.devcluster.agent.reports import agent_says, executor_says
-from connectors.devcluster.words import TERMINAL
 
 _CHECK_REASONS = {
     "healthy": "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED",
     "check_status": "REASON_TASK_CHECK_STATUS_UPDATED",
 }
-KILLED_EARLY = "Killed before delivery to the executor"
 
 
 def run(agent: LocalAgent, message: Json, now: float) -> None:
@@ -40,37 +38,10 @@ def kill(agent: LocalAgent, task: LocalTask, policy: Json | None, now: float) ->
     """Let the task's keeper end it; before the keeper is here there is nothing to end."""
     if task.phase is Phase.LAUNCHING:
         if not groups.kill_undelivered(agent, task, now):
-            verdict = ("TASK_KILLED", "REASON_TASK_KILLED_DURING_LAUNCH", KILLED_EARLY)
+            verdict = ("TASK_KILLED", "REASON_TASK_KILLED_DURING_LAUNCH", keepers.KILLED_EARLY)
             agent_says(agent, task, verdict, now)
         return
-    if task.executor_id is not None and task.is_kill_asked:
-        # Unlike the command executor, the default one does not shorten a kill under way.
-        return
-    say_killing(agent, task, now)
-    kill_keeper(agent, task, grace_seconds(policy, task.info))
-
-
-def say_killing(agent: LocalAgent, task: LocalTask, now: float) -> None:
-    """Announce a kill, once, to a framework that wants to know."""
-    if not task.is_kill_asked and agent.has_capability(task.framework_id, "TASK_KILLING_STATE"):
-        executor_says(agent, task, "TASK_KILLING", now)
-    task.is_kill_asked = True
-
-
-def kill_keeper(agent: LocalAgent, task: LocalTask, seconds: float) -> None:
-    """Ask the keeper for SIGTERM now and SIGKILL after so long."""
-    task.is_kill_asked = True
-    command = {"type": "KILL", "grace_seconds": seconds}
-    agent.out.append(ToKeeper(task.container_id, command))
-
-
-def grace_seconds(policy: Json | None, info: Json) -> float:
-    """The grace of the KILL, else of the task, else Mesos' three seconds."""
-    policy = policy or {}
-    if "grace_period" not in policy:
-        policy = info.get("kill_policy", {})
-    grace = policy.get("grace_period", {}).get("nanoseconds")
-    return GRACE_SECONDS if grace is None else max(0.0, grace / 1e9)
+    keepers.kill(agent, task, policy, now)
 
 
 def launch_failed(agent: LocalAgent, task: LocalTask, message: str, now: float) -> None:
@@ -96,7 +67,7 @@ def from_keeper(agent: LocalAgent, message: Json, now: float) -> None:
         return
     if "fetch_error" in message:
         launch_failed(agent, task, message["fetch_error"], now)
-        _leave(agent, task, 0.0)
+        keepers.dismiss(agent, task, 0.0)
         return
     if message["type"] == "SUBSCRIBE":
         _keeper_came(agent, task, message, now)
@@ -115,15 +86,7 @@ def _keeper_came(agent: LocalAgent, task: LocalTask, message: Json, now: float) 
         return
     task.phase = Phase.RUNNING
     if was_launching or not message["task_pid"]:
-        start(agent, task, now)
-
-
-def start(agent: LocalAgent, task: LocalTask, now: float) -> None:
-    """Let the keeper run the command."""
-    task.phase = Phase.RUNNING
-    if task.state == "TASK_STAGING":
-        executor_says(agent, task, "TASK_STARTING", now)
-    agent.out.append(ToKeeper(task.container_id, {"type": "RUN"}))
+        keepers.start(agent, task, now)
 
 
 def checked(agent: LocalAgent, task: LocalTask, message: Json, now: float) -> None:
@@ -144,7 +107,7 @@ def checked(agent: LocalAgent, task: LocalTask, message: Json, now: float) -> No
         for member in groups.members(agent, task) or [task]:
             # With one of them the whole group counts as unhealthy.
             member.is_unhealthy = True
-        say_killing(agent, task, now)
+        keepers.say_killing(agent, task, now)
 
 
 def keeper_gone(agent: LocalAgent, task: LocalTask, last: Exit | None, now: float) -> None:
@@ -171,17 +134,5 @@ def ended(agent: LocalAgent, task: LocalTask, end: Exit, now: float) -> None:
         more: Json = {"healthy": False} if task.is_unhealthy or end.is_unhealthy else {}
         executor_says(agent, task, state, now, reason=reason, message=text, **more)
     task.phase = Phase.ENDED
-    _leave(agent, task, 0.0)
+    keepers.dismiss(agent, task, 0.0)
     groups.member_ended(agent, task, now)
-
-
-def leave(agent: LocalAgent, task: LocalTask) -> None:
-    """End the task and its keeper; nobody asks for it any more."""
-    _leave(agent, task, GRACE_SECONDS)
-    if task.state not in TERMINAL:
-        task.state = "TASK_KILLED"
-
-
-def _leave(agent: LocalAgent, task: LocalTask, seconds: float) -> None:
-    message = {"type": "LEAVE", "grace_seconds": seconds}
-    agent.out.append(ToKeeper(task.container_id, message))

@@ -6,7 +6,7 @@ update is acknowledged to it once it is kept, long before the framework has ackn
 """
 
 from connectors.devcluster.agent import groups
-from connectors.devcluster.agent.commands import KILLED_EARLY
+from connectors.devcluster.agent.keepers import KILLED_EARLY
 from connectors.devcluster.agent.model import (
     EXECUTOR_REGISTRATION_SECONDS,
     EXECUTOR_REREGISTRATION_SECONDS,

@@ -4,7 +4,7 @@ The one thing to know: here the default executor is no process. Each task of a g
 as a command task has; this module is what the executor would decide about them together.
 """
 
-from connectors.devcluster.agent import commands
+from connectors.devcluster.agent import keepers
 from connectors.devcluster.agent.model import (
     GRACE_SECONDS,
     Json,
@@ -68,7 +68,7 @@ def keeper_came(agent: LocalAgent, task: LocalTask, now: float) -> None:
         # The default executor says STARTING of each before it starts the first.
         executor_says(agent, member, "TASK_STARTING", now)
     for member in group:
-        commands.start(agent, member, now)
+        keepers.start(agent, member, now)
 
 
 def end_undelivered(
@@ -82,7 +82,7 @@ def end_undelivered(
         if member.phase is Phase.LAUNCHING:
             agent_says(agent, member, verdict, now)
             if executor is not None:
-                commands.leave(agent, member)
+                keepers.leave(agent, member)
     if executor is not None:
         _end_if_idle(agent, executor)
     return True
@@ -102,8 +102,8 @@ def member_ended(agent: LocalAgent, task: LocalTask, now: float) -> None:
     if task.state != "TASK_FINISHED":
         for member in members(agent, task):
             if not is_over(member) and not member.is_kill_asked:
-                commands.say_killing(agent, member, now)
-                commands.kill_keeper(agent, member, GRACE_SECONDS)
+                keepers.say_killing(agent, member, now)
+                keepers.kill_keeper(agent, member, GRACE_SECONDS)
     _end_if_idle(agent, executor)
 
 
@@ -117,6 +117,10 @@ def shut_down(agent: LocalAgent, executor: LocalExecutor, now: float) -> None:
     """Kill all tasks of a default executor, which then leaves."""
     for task in agent.tasks_of(executor):
         if not is_over(task):
-            commands.kill(agent, task, {"grace_period": {"nanoseconds": 3 * 10**9}}, now)
+            if task.phase is Phase.LAUNCHING:
+                kill_undelivered(agent, task, now)
+            else:
+                policy = {"grace_period": {"nanoseconds": 3 * 10**9}}
+                keepers.kill(agent, task, policy, now)
     if executor.key in agent.executors:
         _end_if_idle(agent, executor)

@@ -7,7 +7,7 @@ do is said here, before anything is started.
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.devcluster.agent.commands import grace_seconds
+from connectors.devcluster.agent.keepers import grace_seconds
 from connectors.devcluster.agent.model import (
     EXECUTOR_REREGISTRATION_SECONDS,
     FETCH_SECONDS_MAX,

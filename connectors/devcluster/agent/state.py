@@ -4,7 +4,7 @@ The one thing to know: the agent itself starts nothing and holds no process; kee
 outlive it. What must survive the agent is put out as ``Keep`` before the message that rests on it.
 """
 
-from connectors.devcluster.agent import commands, drain, executors, groups, reports
+from connectors.devcluster.agent import commands, drain, executors, groups, keepers, reports
 from connectors.devcluster.agent.exits import Exit
 from connectors.devcluster.agent.model import (
     EXECUTOR_REGISTRATION_SECONDS,
@@ -119,7 +119,7 @@ class AgentState(LocalAgent):
     def _shut_framework(self, framework_id: str, now: float) -> None:
         for task in [t for t in self.tasks.values() if t.framework_id == framework_id]:
             if executors.executor_of(self, task) is None and not task.is_stranger:
-                commands.leave(self, task)
+                keepers.leave(self, task)
             elif task.state not in TERMINAL:
                 task.state = "TASK_KILLED"
             reports.complete(self, task)

@@ -95,13 +95,19 @@ def _written(root: Path, names: tuple[str, ...], figures: list[dict[str, Any]]) 
         "| benchmark | figure | value | target | peer in the same run | ratio | samples |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for each in figures:
-        peer = f"{each['peer']}: {each['peer_value']} {each['unit']}" if "peer" in each else ""
-        target = each.get("target", "")
-        verdict = {True: " (met)", False: " (missed)"}.get(each.get("met", ""), "")
-        lines.append(
-            f"| {each['benchmark']} | {each['figure']} | {each['value']} {each['unit']} "
-            f"| {target}{verdict} | {peer} | {each.get('ratio', '')} | {each['samples']} |"
-        )
+    lines += [_row(each) for each in figures]
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return path
+
+
+def _row(figure: dict[str, Any]) -> str:
+    """One figure as a row; what it does not have is left empty."""
+    unit = figure["unit"]
+    value, peer = f"{figure['value']} {unit}", ""
+    if figure["peer"] is not None:
+        peer = f"{figure['peer']}: {figure['peer_value']} {unit}"
+    target = "" if figure["target"] is None else f"{figure['target']} "
+    target += {True: "(met)", False: "(missed)"}.get(figure["met"], "")
+    ratio = "" if figure["ratio"] is None else figure["ratio"]
+    cells = [figure["benchmark"], figure["figure"], value, target, peer, ratio, figure["samples"]]
+    return f"| {' | '.join(str(cell) for cell in cells)} |"

@@ -10,14 +10,13 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import msgspec
 import orjson
 
 from connectors.devcluster.speciality import MARK, key_of, post_format, same_but_for_path, special
+from connectors.devcluster.words import Json
 
-Json = dict[str, Any]
 Range = tuple[int, int]
 
 # Mesos' own rule: three decimals of precision for scalars.

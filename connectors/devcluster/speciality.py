@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 MARK = "\x1f"
 _FACTS = ("reservations", "disk", "revocable", "shared", "provider_id")

@@ -8,7 +8,6 @@ from connectors.devcluster.agent import groups, keepers
 from connectors.devcluster.agent.exits import Exit
 from connectors.devcluster.agent.model import (
     GRACE_SECONDS,
-    Json,
     Launch,
     LocalAgent,
     LocalTask,
@@ -16,6 +15,7 @@ from connectors.devcluster.agent.model import (
     ToKeeper,
 )
 from connectors.devcluster.agent.reports import agent_says, executor_says
+from connectors.devcluster.words import Json
 
 _CHECK_REASONS = {
     "healthy": "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED",

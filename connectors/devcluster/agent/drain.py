@@ -6,7 +6,6 @@ when the last task has ended; whether the agent then counts as drained is the ma
 
 from connectors.devcluster.agent import commands, drain_rules, executors
 from connectors.devcluster.agent.model import (
-    Json,
     KeepDrain,
     LocalAgent,
     LocalExecutor,
@@ -15,6 +14,7 @@ from connectors.devcluster.agent.model import (
     ToMaster,
 )
 from connectors.devcluster.agent.reports import is_over, own_up
+from connectors.devcluster.words import Json
 
 
 def begin(agent: LocalAgent, message: Json, now: float) -> None:

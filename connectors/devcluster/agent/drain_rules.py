@@ -4,9 +4,7 @@ The one thing to know: it is pure of any agent. A drain is the configuration as 
 without what is absent; None where there is none.
 """
 
-from typing import Any
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 REFUSED = "Task was received while agent was already draining"
 

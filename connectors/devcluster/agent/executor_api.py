@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from connectors.devcluster.agent.model import Json
 from connectors.devcluster.agent.state import AgentState
 from connectors.devcluster.wire.calls import is_uuid
 from connectors.devcluster.wire.codec import CallError, parse
 from connectors.devcluster.wire.event_stream import EventStream
 from connectors.devcluster.wire.negotiation import NOT_ACCEPTABLE, accepted, read_body
+from connectors.devcluster.words import Json
 
 # Under the agent's pid too, which is what MESOS_SLAVE_PID tells an executor.
 PATHS = ("/api/v1/executor", "/slave(1)/api/v1/executor")

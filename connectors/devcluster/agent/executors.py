@@ -11,7 +11,6 @@ from connectors.devcluster.agent.model import (
     EXECUTOR_REGISTRATION_SECONDS,
     EXECUTOR_REREGISTRATION_SECONDS,
     EndStream,
-    Json,
     KeepTask,
     LaunchExecutor,
     LocalAgent,
@@ -32,7 +31,7 @@ from connectors.devcluster.agent.reports import (
 )
 from connectors.devcluster.resources import REFINED, from_json
 from connectors.devcluster.wire.defaults import with_defaults
-from connectors.devcluster.words import TERMINAL
+from connectors.devcluster.words import TERMINAL, Json
 
 # Mesos' DEFAULT_EXECUTOR_HEARTBEAT_INTERVAL.
 HEARTBEAT_SECONDS = 30 * 60.0

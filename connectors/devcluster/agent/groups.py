@@ -7,7 +7,6 @@ as a command task has; this module is what the executor would decide about them 
 from connectors.devcluster.agent import keepers
 from connectors.devcluster.agent.model import (
     GRACE_SECONDS,
-    Json,
     KeepExecutor,
     Launch,
     LocalAgent,
@@ -16,6 +15,7 @@ from connectors.devcluster.agent.model import (
     Phase,
 )
 from connectors.devcluster.agent.reports import agent_says, executor_says, is_over, say_exited
+from connectors.devcluster.words import Json
 
 KILLED_EARLY = "A task within the task group was killed before delivery to the executor"
 

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from connectors.devcluster.agent import confine
 from connectors.devcluster.agent.cgroups import (
@@ -27,8 +27,7 @@ from connectors.devcluster.agent.cgroups import (
     Limits,
     find_cgroups,
 )
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 ALWAYS: Final = ("memory", "cpu", "pids", "no-new-privileges", "seccomp")
 """What `auto` stands for: all that keeps well-behaved programs alone."""

@@ -5,14 +5,13 @@ The one thing to know: nothing here knows of groups; ``groups.py`` and ``command
 
 from connectors.devcluster.agent.model import (
     GRACE_SECONDS,
-    Json,
     LocalAgent,
     LocalTask,
     Phase,
     ToKeeper,
 )
 from connectors.devcluster.agent.reports import executor_says
-from connectors.devcluster.words import TERMINAL
+from connectors.devcluster.words import TERMINAL, Json
 
 KILLED_EARLY = "Killed before delivery to the executor"
 

@@ -11,10 +11,10 @@ from connectors.devcluster.agent.keepers import grace_seconds
 from connectors.devcluster.agent.model import (
     EXECUTOR_REREGISTRATION_SECONDS,
     FETCH_SECONDS_MAX,
-    Json,
     LocalExecutor,
     LocalTask,
 )
+from connectors.devcluster.words import Json
 
 # The fixed search path that Mesos gives to executors; nothing of the agent's own environment
 # reaches a task.

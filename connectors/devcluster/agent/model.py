@@ -9,13 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
 
 from connectors.devcluster.agent.operations import OperationBook
 from connectors.devcluster.agent.updates import UpdateStream
 from connectors.devcluster.resources import from_json
+from connectors.devcluster.words import Json
 
-Json = dict[str, Any]
 Key = tuple[str, str]
 
 # What Mesos' executors leave a task between SIGTERM and SIGKILL when nobody said how long.

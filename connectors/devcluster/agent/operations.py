@@ -5,13 +5,11 @@ answer is repeated, 10 s later and then ever more rarely, until the master ackno
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from connectors.devcluster.agent.updates import RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX
 from connectors.devcluster.resources import BOTH, Resources, from_json
 from connectors.devcluster.speciality import MARK, special
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 
 @dataclass

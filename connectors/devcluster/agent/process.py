@@ -75,8 +75,7 @@ from connectors.devcluster.node import (
 from connectors.devcluster.resources import parse_attributes, parse_resources
 from connectors.devcluster.wire.negotiation import HTTP_ERRORS
 from connectors.devcluster.wire.recordio import Decoder, FramingError
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 TICK_SECONDS = 0.05
 RELINK_SECONDS = 0.1

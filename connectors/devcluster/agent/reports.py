@@ -7,7 +7,6 @@ task waits for the acknowledgement of the one before. A task is known until its 
 from connectors.devcluster.agent import drain_rules
 from connectors.devcluster.agent.model import (
     Forget,
-    Json,
     Keep,
     LocalAgent,
     LocalExecutor,
@@ -15,7 +14,7 @@ from connectors.devcluster.agent.model import (
     Phase,
     ToMaster,
 )
-from connectors.devcluster.words import task_status
+from connectors.devcluster.words import Json, task_status
 
 
 def executor_says(

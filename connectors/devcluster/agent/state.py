@@ -10,7 +10,6 @@ from connectors.devcluster.agent.model import (
     EXECUTOR_REGISTRATION_SECONDS,
     EXECUTOR_REREGISTRATION_SECONDS,
     FETCH_SECONDS_MAX,
-    Json,
     KeepAgentId,
     KeepFramework,
     KeepOperations,
@@ -21,7 +20,7 @@ from connectors.devcluster.agent.model import (
     ToKeeper,
     ToMaster,
 )
-from connectors.devcluster.words import TERMINAL
+from connectors.devcluster.words import TERMINAL, Json
 
 
 class AgentState(LocalAgent):

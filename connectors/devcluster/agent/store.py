@@ -9,14 +9,12 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 from connectors.devcluster.agent.exits import Exit
 from connectors.devcluster.agent.model import LocalExecutor, LocalTask, Phase
 from connectors.devcluster.agent.updates import UpdateStream
 from connectors.devcluster.node import log, write_atomically
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 
 def kept_agent_id(home: Path) -> str | None:

@@ -6,9 +6,8 @@ late that comes, so a framework that is slow to acknowledge sees old states.
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
 
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 RETRY_SECONDS_FIRST = 10.0
 RETRY_SECONDS_MAX = 600.0

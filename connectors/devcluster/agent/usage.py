@@ -9,13 +9,12 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from connectors.devcluster.agent import confine
 from connectors.devcluster.agent.isolation import Isolation
 from connectors.devcluster.agent.model import LocalAgent, LocalExecutor, LocalTask, Phase
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 DISK_SECONDS: Final = 15.0

@@ -1,16 +1,12 @@
 """What an agent shows of itself at ``/state``, in the shape of Mesos' agents."""
 
-from typing import Any
-
 from connectors.devcluster.agent.isolation import Isolation
 from connectors.devcluster.agent.model import LocalExecutor, LocalTask, Phase
 from connectors.devcluster.agent.state import AgentState
 from connectors.devcluster.agent.store import AgentStore
 from connectors.devcluster.master.views import attributes_view
 from connectors.devcluster.resources import from_json
-from connectors.devcluster.words import VERSION
-
-Json = dict[str, Any]
+from connectors.devcluster.words import VERSION, Json
 
 
 def agent_state_view(state: AgentState, store: AgentStore, isolation: Isolation) -> Json:

@@ -8,12 +8,10 @@ not enforced.
 import json
 import shutil
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from connectors.devcluster.agent.operations import OperationBook, volumes_of
 from connectors.devcluster.node import write_atomically
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 
 class Volumes:

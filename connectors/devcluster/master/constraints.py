@@ -7,11 +7,11 @@ in linear time.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import re2
 
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
+
 # Whether an attribute's value, or None for a missing one, is what a framework wants.
 Test = Callable[[Json | None], bool]
 

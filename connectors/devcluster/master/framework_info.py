@@ -5,11 +5,9 @@ stream, not a 400.
 """
 
 import re
-from typing import Any
 
 from connectors.devcluster.speciality import role_error
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 # Mesos' Duration holds nanoseconds in 64 bits: about 292 years.
 _DURATION_SECONDS_MAX = 9_223_372_036.0

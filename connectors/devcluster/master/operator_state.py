@@ -6,9 +6,8 @@ down are in the registry, so they outlive the master; counters and event streams
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 DRAINING = "DRAINING"
 DRAINED = "DRAINED"

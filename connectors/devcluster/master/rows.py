@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 # So many rows of a list are made and encoded at once: about 2 ms of work.
 _ROWS_AT_ONCE = 100

@@ -17,7 +17,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from connectors.devcluster.wire.upgrades import NeverUpgrading
 
-Json = dict[str, Any]
 Cut = tuple[str, str]
 """Who sends, and who does not get it."""
 

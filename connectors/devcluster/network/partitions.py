@@ -5,7 +5,6 @@ them. Only pairs that speak to each other can be cut: nothing else would change 
 """
 
 import re
-from typing import Any
 
 from connectors.devcluster.network.cuts import SCHEDULER, Cut
 from connectors.devcluster.node import (
@@ -14,8 +13,7 @@ from connectors.devcluster.node import (
     ConfigError,
     loopback_error,
 )
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 _SCHEDULERS = frozenset({SCHEDULER, "schedulers", "framework", "frameworks"})
 

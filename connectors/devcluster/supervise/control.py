@@ -8,11 +8,9 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import Any
 
 from connectors.devcluster.node import ClusterConfig, ConfigError, write_atomically
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 CONTROL_SOCKET = "control.sock"
 # A stop takes the longest: tasks have a second, everything else four.

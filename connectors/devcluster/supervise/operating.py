@@ -7,15 +7,13 @@ holds up; so commands work while everything else is cut off.
 import http.client
 import json
 import time
-from typing import Any
 
 from connectors.devcluster.agent.store import kept_agent_id
 from connectors.devcluster.master.leadership import leader_of
 from connectors.devcluster.network.cuts import OPERATOR
 from connectors.devcluster.node import ClusterConfig, ConfigError
 from connectors.devcluster.simulated.fleet import address_of
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 # Long enough for a busy machine; a paused master answers never.
 _LOOK_SECONDS = 1.0

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from connectors.devcluster.agent.executor import descendants
 from connectors.devcluster.agent.isolation import remove_left
@@ -39,8 +38,7 @@ from connectors.devcluster.supervise.control import (
 )
 from connectors.devcluster.supervise.hosts import end_processes_of
 from connectors.devcluster.supervise.operating import are_registered, is_serving, order_simulated
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 # A descriptor that reads end-of-file when whoever started the supervisor as a child is gone.
 PARENT_VARIABLE = "FLUMINA_DEV_CLUSTER_PARENT"

@@ -5,7 +5,6 @@ and makes no sense is answered 202 and by events, or by nothing.
 """
 
 import base64
-from typing import Any
 
 import orjson
 
@@ -13,8 +12,7 @@ from connectors.devcluster.wire import codec
 from connectors.devcluster.wire.codec import CallError, ContentType
 from connectors.devcluster.wire.convert import MESSAGES_MAX
 from connectors.devcluster.wire.plain import plain
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 # Call types whose sub-message must be there; REVIVE, SUPPRESS and TEARDOWN have none to demand.
 _NEEDS_BODY = frozenset(

@@ -5,13 +5,13 @@ leaves as: snake_case names, enums as words, bytes as base64 text, what is absen
 """
 
 from types import ModuleType
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 
 from connectors.devcluster.wire.convert import MESSAGES_MAX, ShapeError, convert
+from connectors.devcluster.words import Json
 
-Json = dict[str, Any]
 ContentType = Literal["application/json", "application/x-protobuf"]
 
 JSON: ContentType = "application/json"

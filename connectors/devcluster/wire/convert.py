@@ -17,8 +17,8 @@ from typing import Any
 import orjson
 
 from connectors.devcluster.wire.schema import Field, Schema, oneofs, schema
+from connectors.devcluster.words import Json
 
-Json = dict[str, Any]
 # A converter answers None when the value counts as absent.
 Convert = Callable[[Any], Any]
 

@@ -6,11 +6,9 @@ bytes do not hold them; whoever reads those fills them in.
 """
 
 import functools
-from typing import Any
 
 from connectors.devcluster.wire.schema import Field, schema
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 
 def with_defaults(name: str, value: Json) -> Json:

@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from starlette.types import Receive, Scope, Send
 
 from connectors.devcluster.wire import codec, recordio
-from connectors.devcluster.wire.codec import ContentType, Json
+from connectors.devcluster.wire.codec import (
+    ContentType,
+)
+from connectors.devcluster.words import Json
 
 # A reader that lets this much pile up is as good as gone; its connection is ended.
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024

@@ -13,8 +13,7 @@ from typing import Annotated, Any, Literal, Required, TypedDict
 import msgspec
 
 from connectors.devcluster.wire.schema import Field, oneofs, schema
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 # Base64 that is written in the one way in which ``convert`` writes it.
 _BYTES = r"\A(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?\Z"

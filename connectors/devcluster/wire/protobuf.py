@@ -15,8 +15,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from connectors.devcluster.wire.convert import MESSAGES_MAX, convert, first_missing_fields
 from connectors.devcluster.wire.schema import SCALARS, Field, oneofs, schema
-
-Json = dict[str, Any]
+from connectors.devcluster.words import Json
 
 _PACKAGE = "v1"
 _LABELS = {"optional": 1, "required": 2, "repeated": 3, "map": 3}

@@ -7,6 +7,7 @@ an agent after four missed pings of a second each, and are ended whatever the te
 import itertools
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -254,8 +255,8 @@ def dev_cluster(home: Path) -> Iterator[DevCluster]:
 
 def free_ports(count: int) -> int:
     """The first of ``count`` ports in a row that are free now, below the ephemeral range."""
-    # Different processes begin at different places, so that two test runs rarely meet.
-    begin = 21000 + os.getpid() * 16 % 10000
+    # Each search begins elsewhere, so that two test runs that start together rarely meet.
+    begin = 21000 + secrets.randbelow(625) * 16
     for first in itertools.chain(range(begin, 31000, 16), range(21000, begin, 16)):
         if all(_is_free(port) for port in range(first, first + count)):
             return first

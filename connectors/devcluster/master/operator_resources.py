@@ -26,7 +26,11 @@ _OPERATION_OF = {
 }
 KINDS = frozenset(_OPERATION_OF)
 # Whoever operates can read all kinds of resources.
-_CAPABILITIES = [{"type": "RESERVATION_REFINEMENT"}, {"type": "SHARED_RESOURCES"}]
+_CAPABILITIES = [
+    {"type": "MULTI_ROLE"},
+    {"type": "RESERVATION_REFINEMENT"},
+    {"type": "SHARED_RESOURCES"},
+]
 
 
 def operate(cluster: Cluster, call: str, body: Json, now: float) -> str | None:
@@ -42,8 +46,9 @@ def operate(cluster: Cluster, call: str, body: Json, now: float) -> str | None:
     }
     if problem := shape_error(operation):
         return f"Invalid {kind} operation on agent {_named(agent)}: {problem}"
-    operator = Framework("", {"user": "", "name": "operator", "capabilities": _CAPABILITIES})
     role = _role_of(operation[kind.lower()])
+    info = {"user": "", "name": "operator", "roles": [role], "capabilities": _CAPABILITIES}
+    operator = Framework("", info)
     void.rescind(cluster, agent.offers.values())
     try:
         change = conversion(operation, operator, agent, role, agent.free)

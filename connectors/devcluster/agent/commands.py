@@ -12,7 +12,6 @@ from connectors.devcluster.agent.model import (
     LocalAgent,
     LocalTask,
     Phase,
-    ToKeeper,
 )
 from connectors.devcluster.agent.reports import agent_says, executor_says
 from connectors.devcluster.words import Json
@@ -60,14 +59,13 @@ def from_keeper(agent: LocalAgent, message: Json, now: float) -> None:
     task = agent.task_in(container_id)
     if task is None or task.phase is Phase.ENDED:
         # Nobody waits for it: the task was killed before delivery, or its end is known.
-        leave = {"type": "LEAVE", "grace_seconds": GRACE_SECONDS}
-        agent.out.append(ToKeeper(container_id, leave))
+        keepers.dismiss(agent, container_id, GRACE_SECONDS)
         return
     if message["type"] == "FETCHING":
         return
     if "fetch_error" in message:
         launch_failed(agent, task, message["fetch_error"], now)
-        keepers.dismiss(agent, task, 0.0)
+        keepers.dismiss(agent, task.container_id, 0.0)
         return
     if message["type"] == "SUBSCRIBE":
         _keeper_came(agent, task, message, now)
@@ -134,5 +132,5 @@ def ended(agent: LocalAgent, task: LocalTask, end: Exit, now: float) -> None:
         more: Json = {"healthy": False} if task.is_unhealthy or end.is_unhealthy else {}
         executor_says(agent, task, state, now, reason=reason, message=text, **more)
     task.phase = Phase.ENDED
-    keepers.dismiss(agent, task, 0.0)
+    keepers.dismiss(agent, task.container_id, 0.0)
     groups.member_ended(agent, task, now)

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -75,7 +76,7 @@ class Checks:
         return facts
 
 
-class _Check:
+class _Check(ABC):
     """One check: its timing and its child."""
 
     def __init__(
@@ -145,9 +146,9 @@ class _Check:
             "stdout": "stderr",
         }
 
+    @abstractmethod
     def command(self) -> Json:
         """The command of a COMMAND check."""
-        raise NotImplementedError
 
     def ended(self, wait_status: int) -> None:
         """The child is gone."""
@@ -170,9 +171,9 @@ class _Check:
             result = {"exit_code": os.waitstatus_to_exitcode(wait_status)}
         self.judge(result)
 
+    @abstractmethod
     def judge(self, result: Json) -> None:
         """Report the result if it is news."""
-        raise NotImplementedError
 
     def stop(self) -> None:
         """Check no more."""

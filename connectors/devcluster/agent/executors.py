@@ -6,7 +6,7 @@ update is acknowledged to it once it is kept, long before the framework has ackn
 """
 
 from connectors.devcluster.agent import groups
-from connectors.devcluster.agent.keepers import KILLED_EARLY
+from connectors.devcluster.agent.keepers import KILLED_EARLY, dismiss
 from connectors.devcluster.agent.model import (
     EXECUTOR_REGISTRATION_SECONDS,
     EXECUTOR_REREGISTRATION_SECONDS,
@@ -326,8 +326,7 @@ def from_keeper(agent: LocalAgent, executor: LocalExecutor, message: Json, now: 
         return
     if "fetch_error" in message:
         launch_failed(agent, executor, message["fetch_error"], now)
-        leave = {"type": "LEAVE", "grace_seconds": 0.0}
-        agent.out.append(ToKeeper(executor.container_id, leave))
+        dismiss(agent, executor.container_id, 0.0)
         return
     if message["type"] == "SUBSCRIBE" and not message["task_pid"]:
         agent.out.append(ToKeeper(executor.container_id, {"type": "RUN"}))
@@ -335,8 +334,7 @@ def from_keeper(agent: LocalAgent, executor: LocalExecutor, message: Json, now: 
         executor.pid = message["task_pid"]
     if "wait_status" in message:
         terminated(agent, executor, message["wait_status"], now)
-        leave = {"type": "LEAVE", "grace_seconds": 0.0}
-        agent.out.append(ToKeeper(executor.container_id, leave))
+        dismiss(agent, executor.container_id, 0.0)
 
 
 def launch_failed(agent: LocalAgent, executor: LocalExecutor, message: str, now: float) -> None:

@@ -49,15 +49,15 @@ def start(agent: LocalAgent, task: LocalTask, now: float) -> None:
 
 def leave(agent: LocalAgent, task: LocalTask) -> None:
     """End the task and its keeper; nobody asks for it any more."""
-    dismiss(agent, task, GRACE_SECONDS)
+    dismiss(agent, task.container_id, GRACE_SECONDS)
     if task.state not in TERMINAL:
         task.state = "TASK_KILLED"
 
 
-def dismiss(agent: LocalAgent, task: LocalTask, seconds: float) -> None:
+def dismiss(agent: LocalAgent, container_id: str, seconds: float) -> None:
     """End the keeper, and its task within so many seconds if it still runs."""
     message = {"type": "LEAVE", "grace_seconds": seconds}
-    agent.out.append(ToKeeper(task.container_id, message))
+    agent.out.append(ToKeeper(container_id, message))
 
 
 def kill(agent: LocalAgent, task: LocalTask, policy: Json | None, now: float) -> None:

@@ -240,7 +240,7 @@ class AgentState(LocalAgent):
             verdict = executors.TERMINATED
         reports.agent_says(self, task, verdict, now)
         # One that comes later, or that is still fetching, is not wanted any more.
-        self.out.append(ToKeeper(task.container_id, {"type": "LEAVE", "grace_seconds": 0.0}))
+        keepers.dismiss(self, task.container_id, 0.0)
         groups.member_ended(self, task, now)
 
     # Keepers

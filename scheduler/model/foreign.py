@@ -24,7 +24,7 @@ from scheduler.model.inbound import (
     RecordSkipped,
     TaskKillAsked,
 )
-from scheduler.model.policy import Policy, changed_policy
+from scheduler.model.policy import NUMBERS, Policy, changed_policy
 from scheduler.model.reading.checks import (
     job_id_check,
     name_check,
@@ -196,8 +196,8 @@ def _set_policy(fields: Fields) -> PolicyAsked:
     if fields.raw("values") == {}:
         fields.fault("values", "is empty", "name at least one policy and its new value")
     for name, value in inside.items(_POLICIES_MAX):
-        if name not in Policy.__struct_fields__:
-            inside.fault(name, "is no policy", nearest_name(name, Policy.__struct_fields__))
+        if name not in NUMBERS:
+            inside.fault(name, "is no policy", nearest_name(name, NUMBERS))
             continue
         values[name] = inside.whole(name, 0, POLICY_VALUE_MAX)
         if values[name] == value:

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from scheduler.model.base import Ours
+from scheduler.model.rules import PlacementRules
 
 
 class Policy(Ours, frozen=True, omit_defaults=False):
@@ -65,7 +66,11 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """Classes of waiting tasks that a round's record explains."""
     mark_records: int = 10_000
     """A `Mark` is written after so many records, and every fold compares its digest there."""
+    placement: PlacementRules = PlacementRules()
 
+
+NUMBERS: Final = tuple(name for name in Policy.__struct_fields__ if name != "placement")
+"""The fields that are one number each; the rules of placement are set by a policy file."""
 
 _LEAST: Final[Mapping[str, int]] = {
     "kill_retry_ms": 100,
@@ -83,7 +88,7 @@ def changed_policy(policy: Policy, values: Mapping[str, int]) -> Policy:
 
     Raises ValueError, naming the field, for a name that is no policy or a number below zero.
     """
-    names = set(policy.__struct_fields__)
+    names = set(NUMBERS)
     for name, value in sorted(values.items()):
         if name not in names:
             raise ValueError(f"{name}: no such policy; known are {', '.join(sorted(names))}")

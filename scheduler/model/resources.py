@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+Scalars = tuple[tuple[str, int], ...]
+"""Named amounts in thousandths, sorted by name, each above 0."""
+
 
 class PortRange(
     msgspec.Struct, frozen=True, order=True, array_like=True, gc=False, forbid_unknown_fields=True
@@ -24,12 +27,19 @@ class PortRange(
 
 
 class Resources(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """What a host offers: cpu in thousandths, memory and disk in MiB, and its free ports."""
+    """What a host offers: cpu in thousandths, memory and disk in MiB, and its free ports.
+
+    ``network_mbps`` is Mesos' scalar ``network``, ``gpus`` its whole devices; every other scalar
+    is in ``scalars``, in thousandths, sorted by name.
+    """
 
     cpu_milli: int = 0
     memory_mib: int = 0
     disk_mib: int = 0
     ports: tuple[PortRange, ...] = ()
+    network_mbps: int = 0
+    gpus: int = 0
+    scalars: Scalars = ()
 
 
 class Need(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -40,6 +50,16 @@ class Need(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     disk_mib: int = 0
     ports: int = 0
     network_mbps: int = 0
+    gpus: int = 0
+    """Whole devices."""
+    gpu_milli: int = 0
+    """Thousandths of one device, 0 to 999; then ``gpus`` is 0."""
+    gpu_models: tuple[str, ...] = ()
+    """Models that will do, sorted; empty: any."""
+    addresses: int = 0
+    """IP addresses, 0 or 1; one takes a slot of a network interface of the host."""
+    scalars: Scalars = ()
+    """Any other named scalars, in thousandths, sorted by name."""
 
 
 def port_count(ranges: Iterable[PortRange]) -> int:
@@ -98,5 +118,18 @@ def added(left: Resources, right: Resources) -> Resources:
         left.cpu_milli + right.cpu_milli,
         left.memory_mib + right.memory_mib,
         left.disk_mib + right.disk_mib,
-        merged_ports((*left.ports, *right.ports)),
+        merged_ports((*left.ports, *right.ports)) if left.ports or right.ports else (),
+        left.network_mbps + right.network_mbps,
+        left.gpus + right.gpus,
+        summed_scalars(left.scalars, right.scalars),
     )
+
+
+def summed_scalars(left: Scalars, right: Scalars, sign: int = 1) -> Scalars:
+    """``left`` and ``sign`` times ``right``, name by name; what comes to 0 is left out."""
+    if not right:
+        return left
+    totals = dict(left)
+    for name, amount in right:
+        totals[name] = totals.get(name, 0) + sign * amount
+    return tuple(sorted((name, amount) for name, amount in totals.items() if amount))

@@ -1,0 +1,146 @@
+"""How a cell places: weights, tiers, capacity groups, guard rails, modes; part of its `Policy`.
+
+The one thing to know: all of this is an event in the log. A round is repeated exactly, years later,
+from the rules that stood in the log at that place; a rule of a plug-in names the plug-in's version,
+and a replay without that very version refuses.
+"""
+
+from typing import Final, Literal
+
+from scheduler.model.base import Ours
+from scheduler.model.constraint import Constraint
+
+Mode = Literal["normal", "failover"]
+Weights = tuple[tuple[str, int], ...]
+"""Names of fitness functions and their weights, sorted by name; only ratios count."""
+
+FITNESS_MAX: Final = 1_000
+"""Every fitness function answers 0 to this; so does their weighted mean. 0 refuses nothing."""
+
+
+class Rule(Ours, frozen=True, tag=False, omit_defaults=False):
+    """A value of the rules; defaults are written out, so that the log decides and not the build."""
+
+
+class Profile(Rule, frozen=True):
+    """What makes a host good for a kind of work.
+
+    ``good_enough`` ends the search for a host at this weighted mean (1 to 1,000); None: never.
+    ``soft_weight`` is the weight of all soft constraints together beside ``weights``.
+    """
+
+    name: str
+    weights: Weights
+    soft_weight: int = 0
+    good_enough: int | None = None
+
+
+class Amount(Rule, frozen=True):
+    """Resources as a guarantee or a limit; None: not counted."""
+
+    cpu_milli: int | None = None
+    memory_mib: int | None = None
+    disk_mib: int | None = None
+    network_mbps: int | None = None
+    gpus: int | None = None
+
+
+class Tier(Rule, frozen=True):
+    """A class of urgency; tiers are served in the order in which the rules list them."""
+
+    name: str
+    service_profile: str
+    batch_profile: str
+    may_preempt: tuple[str, ...] = ()
+    """Tiers whose tasks may be ended for this one's guaranteed work."""
+
+
+class CapacityGroup(Rule, frozen=True):
+    """Jobs that share a guarantee. ``parent`` makes it a share of another group of its tier."""
+
+    name: str
+    tier: str
+    guarantee: Amount = Amount()
+    limit: Amount = Amount()
+    weight: int = 1
+    """Its part of what nobody is guaranteed, in ratio to the others."""
+    parent: str = ""
+
+
+class Guards(Rule, frozen=True):
+    """Guard rails: what one host or one job may do to the others. 0: no limit."""
+
+    launching_per_host_max: int = 0
+    """Tasks launched and not yet started on one host. Titus allows one; we can allow more."""
+    launches_per_host_per_minute: int = 0
+    launches_per_job_per_minute: int = 0
+    quality_window_ms: int = 300_000
+    """Failures on a host count for so long; Titus S19 takes 300 s."""
+    quality_least_milli: int = 0
+    """A host of lower quality gets no tasks; 0 to 1,000."""
+    preemptions_per_hour: int = 100
+    """Tasks of others ended for guaranteed work, in the whole cell."""
+    preemptions_per_job_per_hour: int = 10
+    address_reuse_ms: int = 120_000
+    """An address that a task gave back is not given out again for so long, unless none is left."""
+
+
+class Selector(Rule, frozen=True):
+    """An operator's rule on top of what jobs ask for: which hosts whose jobs must or should use."""
+
+    name: str
+    strength: Literal["must", "should"]
+    constraint: Constraint
+    tiers: tuple[str, ...] = ()
+    """Which jobs it is for: of these tiers, groups, applications; empty is all."""
+    groups: tuple[str, ...] = ()
+    applications: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Plugin(Rule, frozen=True):
+    """A constraint or fitness function of others, by its entry point, as it was when set."""
+
+    kind: Literal["fitness", "constraint"]
+    name: str
+    distribution: str
+    version: str
+
+
+class PlacementRules(Rule, frozen=True):
+    """All rules of placement and queue."""
+
+    mode: Mode = "normal"
+    """``failover`` packs everything, as in a cell that takes over another's work."""
+    lost_zones: tuple[str, ...] = ()
+    """Zones that get no work and count in no balance."""
+    zone_attribute: str = "zone"
+    machine_type_attribute: str = "itype"
+    machine_group_attribute: str = "group"
+    taints_attribute: str = "taints"
+    """A host's taints, separated by commas; a job must tolerate each of them."""
+    profiles: tuple[Profile, ...] = (
+        Profile(
+            name="pack",
+            weights=(("agent", 400), ("image", 50), ("packing", 500), ("securityGroup", 50)),
+            soft_weight=1_000,
+        ),
+        Profile(
+            name="spread",
+            weights=(("agent", 400), ("image", 50), ("jobSpread", 400), ("packing", 150)),
+            soft_weight=1_000,
+        ),
+    )
+    tiers: tuple[Tier, ...] = (
+        Tier(
+            name="Critical", service_profile="spread", batch_profile="pack", may_preempt=("Flex",)
+        ),
+        Tier(name="Flex", service_profile="pack", batch_profile="pack"),
+    )
+    groups: tuple[CapacityGroup, ...] = (CapacityGroup(name="DEFAULT", tier="Flex"),)
+    """A job of a group that is not listed counts as one of ``DEFAULT``."""
+    guards: Guards = Guards()
+    selectors: tuple[Selector, ...] = ()
+    plugins: tuple[Plugin, ...] = ()
+    aging_ms: int = 600_000
+    """Who has waited this long goes before the fair order, and room is kept for it; 0: never."""

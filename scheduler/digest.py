@@ -99,7 +99,7 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
             return (state.epoch, state.leader, state.published_offset)
         case "clock":
             judging = (clock.judging_since_ms, clock.is_judging)
-            return (clock.now_ms, *judging, clock.inferred_kills_at_ms)
+            return (clock.now_ms, *judging, clock.inferred_kills_at_ms, clock.preemptions)
         case "stream":
             return (
                 (stream.stream_id, stream.framework_id, stream.is_fatal, stream.mesos_offset),

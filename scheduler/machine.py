@@ -11,6 +11,7 @@ from scheduler.fold.context import Fold
 from scheduler.fold.decisions import cancel_decision, effect_ended, effect_started, proposed
 from scheduler.fold.inbound import copied
 from scheduler.fold.jobs import forget_oldest, task_finished
+from scheduler.fold.preemption import preempted
 from scheduler.fold.time import change_policy, clock_moved, leader_elected, ticked
 from scheduler.model.changes import Change
 from scheduler.model.events import (
@@ -34,6 +35,7 @@ from scheduler.model.proposals import (
     DeclineOffers,
     KillTask,
     LaunchTasks,
+    PreemptTask,
     Proposal,
     ReconcileAll,
     ReconcileTasks,
@@ -136,6 +138,8 @@ class Machine:
                 | ReviveOffers()
             ):
                 proposed(fold, event)
+            case PreemptTask():
+                preempted(fold, event)
             case LeaderElected():
                 if fold.index == 0:  # Behind another event it stands in a record of an old epoch.
                     leader_elected(fold, event)

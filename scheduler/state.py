@@ -23,7 +23,7 @@ from scheduler.model.job import JobSpec
 from scheduler.model.mesos import HostFacts
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import Proposal
-from scheduler.model.resources import Resources
+from scheduler.model.resources import Need, Resources
 from scheduler.model.task import Task
 
 NO_OFFSET: Final = -1
@@ -119,6 +119,29 @@ class Clock:
     """False from an election to its first tick: until then the backlog is being read."""
     inferred_kills_at_ms: list[int] = field(default_factory=list)
     """When the last inferred kills were accepted, for their hourly budget."""
+    preemptions: list[tuple[int, JobId]] = field(default_factory=list)
+    """When tasks of which jobs were last ended for others, for their hourly budgets."""
+
+
+@dataclass(slots=True)
+class GroupUse:
+    """What the tasks of one capacity group take on hosts, in all."""
+
+    tasks: int = 0
+    cpu_milli: int = 0
+    memory_mib: int = 0
+    disk_mib: int = 0
+    network_mbps: int = 0
+    gpus: int = 0
+
+    def add(self, need: Need, sign: int) -> None:
+        """Count one task more (``sign`` 1) or less (-1)."""
+        self.tasks += sign
+        self.cpu_milli += sign * need.cpu_milli
+        self.memory_mib += sign * need.memory_mib
+        self.disk_mib += sign * need.disk_mib
+        self.network_mbps += sign * need.network_mbps
+        self.gpus += sign * need.gpus
 
 
 @dataclass(slots=True)
@@ -168,6 +191,12 @@ class State:
     host_offers: dict[HostId, dict[OfferId, None]] = field(default_factory=dict)
     killing: dict[TaskId, None] = field(default_factory=dict)
     """Tasks that must be ended on their host."""
+    resting: dict[JobId, dict[TaskId, None]] = field(default_factory=dict)
+    """Of the queue, what still waits for its retry, by job."""
+    group_use: dict[str, GroupUse] = field(default_factory=dict)
+    """What the tasks on hosts take, by the capacity group that their job names."""
+    hosts_changed: dict[HostId, None] = field(default_factory=dict)
+    """Hosts to look at anew before the next round; who places empties it."""
     group_names: dict[str, JobId] = field(default_factory=dict)
     active_jobs: int = 0
     queued_tasks: int = 0

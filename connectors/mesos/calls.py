@@ -26,9 +26,10 @@ from scheduler.model.effects import (
 )
 from scheduler.model.ids import HostId, OfferId, TaskId
 
-CAPABILITIES: Final = ("PARTITION_AWARE", "MULTI_ROLE", "TASK_KILLING_STATE")
+CAPABILITIES: Final = ("PARTITION_AWARE", "MULTI_ROLE", "TASK_KILLING_STATE", "GPU_RESOURCES")
 """PARTITION_AWARE: an unreachable host's tasks are not given up as lost. MULTI_ROLE: the way to
-name a role that Mesos has not deprecated. TASK_KILLING_STATE: a kill's beginning is told."""
+name a role that Mesos has not deprecated. TASK_KILLING_STATE: a kill's beginning is told.
+GPU_RESOURCES: without it Mesos hides hosts that have devices."""
 
 _NANOSECONDS_IN_MS: Final = 1_000_000
 
@@ -160,6 +161,9 @@ def _task_info(task: TaskToRun, host_id: HostId, settings: MesosSettings, purse:
             *purse.asked("cpus", need.cpu_milli, role),
             *purse.asked("mem", need.memory_mib, role),
             *purse.asked("disk", need.disk_mib, role),
+            *purse.asked("network", need.network_mbps, role),
+            *purse.asked("gpus", need.gpus, role),
+            *(part for name, amount in need.scalars for part in purse.asked(name, amount, role)),
             *purse.asked_ports(task.ports, role),
         ],
         "labels": {"labels": [{"key": key, "value": value} for key, value in task.labels]},

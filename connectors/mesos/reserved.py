@@ -5,10 +5,11 @@ cpus reserved for our role and two unreserved ones are four to whoever plans, bu
 must ask for "two reserved and one unreserved", or ends as TASK_ERROR (observed on 1.11.0). So
 the reserved parts of each offer are remembered until it is used, and used before unreserved ones.
 
-Counted as usable: cpus, mem, disk and ports, unreserved or reserved (the master offers us only
-what is reserved for our role or for one above it). Left aside: revocable resources (Mesos may
-take them back at any time), shared ones, everything of a resource provider, and disk with a
-source or a persistent volume (which is somebody's data, or must be taken whole).
+Counted as usable: cpus, mem, disk, network, gpus, ports and any other named scalar, unreserved or
+reserved (the master offers us only what is reserved for our role or for one above it). Left aside:
+revocable resources (Mesos may take them back at any time), shared ones, everything of a resource
+provider, and disk with a source or a persistent volume (which is somebody's data, or must be taken
+whole).
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,9 +21,19 @@ from connectors.mesos.wire import Resource
 from scheduler.model.resources import PortRange, Resources, merged_ports
 
 PORT_MAX: Final = 65535
+SCALARS_MAX: Final = 32
+"""Other named scalars of one host; further ones, by name, are left aside."""
+NAME_CHARACTERS_MAX: Final = 128
+
+_WHOLE: Final = frozenset(("mem", "disk", "network", "gpus"))
+"""What we count in whole units (MiB, Mbps, devices); all else is in thousandths."""
 
 Json = dict[str, Any]
 """An object of an outgoing JSON body."""
+
+
+_KNOWN: Final = ("cpus", "mem", "disk", "network", "gpus")
+"""The scalars that have a field of their own, in the order of `Resources`."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -30,7 +41,7 @@ class Part(msgspec.Struct, frozen=True):
 
     name: str
     amount: int
-    """In our units: thousandths of a cpu, MiB of memory and disk; 0 for ports."""
+    """In our units: MiB, Mbps, devices, else thousandths; 0 for ports."""
     ports: tuple[PortRange, ...]
     words: Json
     """The resource as it was offered, less its amount."""
@@ -38,7 +49,7 @@ class Part(msgspec.Struct, frozen=True):
 
 def usable(resources: Iterable[Resource]) -> tuple[Resources, tuple[Part, ...]]:
     """What an offer holds for us in all, and its reserved parts."""
-    sums = {"cpus": 0, "mem": 0, "disk": 0}
+    sums: dict[str, int] = {}
     ports: list[PortRange] = []
     parts: list[Part] = []
     for each in resources:
@@ -48,10 +59,12 @@ def usable(resources: Iterable[Resource]) -> tuple[Resources, tuple[Part, ...]]:
         if each.name == "ports":
             ports.extend(ranges)
         else:
-            sums[each.name] += amount
+            sums[each.name] = sums.get(each.name, 0) + amount
         if each.role != "*" or each.reservations:
             parts.append(Part(each.name, amount, ranges, _words(each)))
-    total = Resources(sums["cpus"], sums["mem"], sums["disk"], merged_ports(ports))
+    cpus, mem, disk, network, gpus = (sums.pop(name, 0) for name in _KNOWN)
+    others = sorted((name, amount) for name, amount in sums.items() if amount)[:SCALARS_MAX]
+    total = Resources(cpus, mem, disk, merged_ports(ports), network, gpus, tuple(others))
     return total, tuple(parts)
 
 
@@ -104,9 +117,17 @@ class Purse:
 def _is_usable(resource: Resource) -> bool:
     """Whether the resource is of a kind that we plan with, and free of conditions."""
     conditions = (resource.disk, resource.revocable, resource.shared, resource.provider_id)
-    return resource.name in {"cpus", "mem", "disk", "ports"} and all(
-        each is None for each in conditions
-    )
+    if any(each is not None for each in conditions):
+        return False
+    if resource.name == "ports":
+        return True
+    return resource.scalar is not None and _is_name(resource.name)
+
+
+def _is_name(name: str) -> bool:
+    """Whether a resource's name is one that a job could ask for: short, printable, no spaces."""
+    is_short = 0 < len(name) <= NAME_CHARACTERS_MAX
+    return is_short and name.isascii() and name.isprintable() and " " not in name
 
 
 def _units(resource: Resource) -> int:
@@ -115,12 +136,12 @@ def _units(resource: Resource) -> int:
         return 0
     # Mesos keeps scalars as fixed point with three decimals, so this is exact.
     thousandths = round(resource.scalar.value * 1000)
-    return thousandths if resource.name == "cpus" else thousandths // 1000
+    return thousandths // 1000 if resource.name in _WHOLE else thousandths
 
 
 def _value(name: str, amount: int) -> float:
     """``amount`` in Mesos' unit."""
-    return amount / 1000 if name == "cpus" else float(amount)
+    return float(amount) if name in _WHOLE else amount / 1000
 
 
 def _ports(resource: Resource) -> tuple[PortRange, ...]:

@@ -11,7 +11,7 @@ from heapq import heappush
 from msgspec.structs import replace
 
 from scheduler.model.changes import Change, TaskChanged
-from scheduler.model.ids import HostId, JobId, TaskId
+from scheduler.model.ids import HostId, JobId, ProposalId, TaskId, proposal_id_of
 from scheduler.model.task import (
     Disconnected,
     Finished,
@@ -26,7 +26,7 @@ from scheduler.model.task import (
     place_of,
     titus_state,
 )
-from scheduler.state import State
+from scheduler.state import GroupUse, State
 from scheduler.task_table import Given, Input, moved
 
 Deadline = tuple[int, str, str]
@@ -49,6 +49,11 @@ class Fold:
     on_finished: Callable[["Fold", Task, Task], None] | None = None
     """What follows from an ended task (before, after); set by the machine: jobs know tasks, tasks
     do not know jobs."""
+
+    @property
+    def proposal_id(self) -> ProposalId:
+        """The id of the proposal that stands at this place."""
+        return proposal_id_of(self.offset, self.index)
 
     def report(self, change: Change) -> None:
         """Note a change at the event that is being folded."""
@@ -75,6 +80,7 @@ def new_task(fold: Fold, task: Task) -> None:
     fold.touch("task", task.task_id)
     fold.touch("index", (task.job_id, task.index))
     if task.state.ready_at_ms > state.clock.now_ms:
+        state.resting.setdefault(task.job_id, {})[task.task_id] = None
         heappush(fold.deadlines, (task.state.ready_at_ms, "ready", task.task_id))
     else:
         fold.wake_placement()
@@ -132,7 +138,10 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
         if (was_kind in _ON_HOST) is not holds:
             place = place_of(now) if holds else place_of(was)
             assert place is not None
-            _rehost(fold, place.host_id, after.task_id, is_there=holds)
+            _rehost(fold, place.host_id, after, is_there=holds)
+        changed = place_of(now) or place_of(was)
+        if changed is not None:
+            fold.state.hosts_changed[changed.host_id] = None
     if now_kind is KillInitiated or (type(now) is Finished and now.is_back):
         fold.state.killing[after.task_id] = None
     elif was_kind is KillInitiated or was_kind is Finished:
@@ -154,18 +163,35 @@ def _requeue(fold: Fold, job_id: JobId, task_id: TaskId, *, is_queued: bool) -> 
         return
     waiting = queue[job_id]
     del waiting[task_id]
+    rested(fold, job_id, task_id)
     fold.state.queued_tasks -= 1
     if not waiting:
         del queue[job_id]
 
 
-def _rehost(fold: Fold, host_id: HostId, task_id: TaskId, *, is_there: bool) -> None:
-    hosts = fold.state.host_tasks
+def rested(fold: Fold, job_id: JobId, task_id: TaskId) -> None:
+    """Note that the task waits for no retry any more."""
+    resting = fold.state.resting.get(job_id)
+    if resting is None:
+        return
+    resting.pop(task_id, None)
+    if not resting:
+        del fold.state.resting[job_id]
+
+
+def _rehost(fold: Fold, host_id: HostId, task: Task, *, is_there: bool) -> None:
+    hosts, spec = fold.state.host_tasks, fold.state.jobs[task.job_id].spec
+    use = fold.state.group_use.get(spec.capacity_group)
+    if use is None:
+        use = fold.state.group_use[spec.capacity_group] = GroupUse()
+    use.add(spec.container.need, 1 if is_there else -1)
+    if not use.tasks:
+        del fold.state.group_use[spec.capacity_group]
     if is_there:
-        hosts.setdefault(host_id, {})[task_id] = None
+        hosts.setdefault(host_id, {})[task.task_id] = None
         return
     there = hosts[host_id]
-    del there[task_id]
+    del there[task.task_id]
     fold.wake_placement()  # A unique-host rule may be free now, before the next offer is.
     if not there:
         del hosts[host_id]

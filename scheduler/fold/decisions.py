@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from scheduler.fold.context import Fold, moved_task
 from scheduler.fold.offers import drop_offer, put_offer
 from scheduler.model.changes import ProposalRefused
+from scheduler.model.constraint import Constraint
 from scheduler.model.events import EffectEnded, EffectStarted
-from scheduler.model.ids import OfferId, ProposalId, TaskId, proposal_id_of
+from scheduler.model.ids import OfferId, ProposalId, TaskId
 from scheduler.model.proposals import (
     DeclineOffers,
     KillTask,
@@ -29,11 +30,12 @@ from scheduler.state import Decision, HeldOffer, State
 from scheduler.task_table import Given, Input
 
 INFERRED_KILL_WINDOW_MS = 3_600_000
+UNIQUE = Constraint("uniqueHost")
 
 
 def proposed(fold: Fold, proposal: Proposal) -> None:
     """Accept the proposal, or refuse it with the reason; a refused one leaves nothing behind."""
-    proposal_id = proposal_id_of(fold.offset, fold.index)
+    proposal_id = fold.proposal_id
     why = refusal(fold.state, proposal)
     if why:
         fold.report(ProposalRefused(proposal_id=proposal_id, kind=type(proposal).__name__, why=why))
@@ -130,7 +132,7 @@ def _task_refusal(state: State, proposal: LaunchTasks, task_id: TaskId, seen: se
     if task.state.ready_at_ms > state.clock.now_ms:
         return f"task {task_id} waits for its retry"
     container = state.jobs[task.job_id].spec.container
-    if "uniqueHost" in container.hard_constraints:
+    if UNIQUE in container.hard_constraints:
         there = (*state.host_tasks.get(proposal.host_id, ()), *seen)
         if any(state.tasks[other].job_id == task.job_id for other in there):
             return f"host {proposal.host_id} has a task of job {task.job_id} (uniqueHost)"
@@ -208,13 +210,18 @@ def _used(fold: Fold, offer_ids: tuple[OfferId, ...]) -> tuple[HeldOffer, ...]:
 
 
 def _place(fold: Fold, proposal_id: ProposalId, proposal: LaunchTasks) -> None:
-    by_ports: dict[tuple[int, ...], Given] = {}
-    """Tasks without ports, which are most, share one value: the place is the same."""
+    shared: Given | None = None
+    """Tasks without anything of their own, which are most, share one value: one place."""
     for launch in proposal.launches:
-        given = by_ports.get(launch.ports)
-        if given is None:
-            place = OnHost(host_id=proposal.host_id, ports=launch.ports, proposal_id=proposal_id)
-            by_ports[launch.ports] = given = Given(fold.state.clock.now_ms, place=place)
+        is_plain = not launch.ports and not launch.gpus and launch.interface < 0
+        if is_plain and shared is not None:
+            given = shared
+        else:
+            place = OnHost(
+                proposal.host_id, launch.ports, proposal_id, launch.interface, launch.gpus
+            )
+            given = Given(fold.state.clock.now_ms, place=place)
+            shared = given if is_plain else shared
         moved_task(fold, launch.task_id, Input.LAUNCH_ACCEPTED, given)
 
 

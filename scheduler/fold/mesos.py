@@ -104,6 +104,7 @@ def _hold(fold: Fold, source: Source, offer: Offer) -> None:
     state = fold.state
     if offer.facts is not None and state.hosts.get(offer.host_id) != offer.facts:
         state.hosts[offer.host_id] = offer.facts
+        state.hosts_changed[offer.host_id] = None
         fold.touch("host", offer.host_id)
     put_offer(
         fold,

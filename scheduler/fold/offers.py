@@ -13,6 +13,7 @@ def put_offer(fold: Fold, held: HeldOffer) -> None:
     """Hold an offer."""
     fold.state.offers[held.offer_id] = held
     fold.state.host_offers.setdefault(held.host_id, {})[held.offer_id] = None
+    fold.state.hosts_changed[held.host_id] = None
     fold.touch("offer", held.offer_id)
 
 
@@ -23,6 +24,7 @@ def drop_offer(fold: Fold, offer_id: OfferId) -> HeldOffer | None:
     if held is None:
         return None
     there = state.host_offers[held.host_id]
+    state.hosts_changed[held.host_id] = None
     del there[offer_id]
     if not there:
         del state.host_offers[held.host_id]

@@ -6,7 +6,7 @@ tick, and then every time-out that judges starts anew. Ten minutes away must not
 
 from heapq import heappop
 
-from scheduler.fold.context import Fold, due_at_ms, moved_task, watch
+from scheduler.fold.context import Fold, due_at_ms, moved_task, rested, watch
 from scheduler.fold.mesos import close_stream
 from scheduler.model.changes import TimeGapped
 from scheduler.model.events import LeaderElected, Tick
@@ -82,6 +82,7 @@ def ticked(fold: Fold, event: Tick) -> None:
 def _ready(fold: Fold, task_id: TaskId) -> None:
     task = fold.state.tasks.get(task_id)
     if task is not None and isinstance(task.state, Queued):
+        rested(fold, task.job_id, task_id)
         fold.wake_placement()
 
 

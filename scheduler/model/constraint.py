@@ -49,3 +49,5 @@ class Constraint(Ours, frozen=True, order=True, tag=False):
     kind: ConstraintKind
     attribute: str = ""
     values: tuple[str, ...] = ()
+    weight: int = 1
+    """What a soft one counts in the mean of all soft ones; a hard one's is 1."""

@@ -30,6 +30,10 @@ class TaskToRun(msgspec.Struct, frozen=True):
     """All that the job says of it, for connectors that run more than a command."""
     application: str = ""
     """The name under which others look for it."""
+    interface: int = -1
+    """The network interface that the task has its address on; -1: none."""
+    gpus: tuple[int, ...] = ()
+    """Which devices of the host it has."""
 
 
 class AcceptOffers(msgspec.Struct, frozen=True, tag=True):

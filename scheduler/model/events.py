@@ -13,7 +13,7 @@ from scheduler.model.base import Ours
 from scheduler.model.ids import CellName, CellUuid, Generation, HostId, JobId, ProposalId
 from scheduler.model.inbound import InboundBody
 from scheduler.model.policy import Policy
-from scheduler.model.proposals import Proposal
+from scheduler.model.proposals import PreemptTask, Proposal
 
 
 class CellCreated(Ours, frozen=True):
@@ -111,8 +111,42 @@ class ClassRefusal(
     """The event that could change the answer, in words."""
 
 
+FitnessParts = tuple[tuple[str, int], ...]
+"""Parts of a fitness by name, each 0 to 1,000."""
+
+
+class ClassPlacement(
+    msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True
+):
+    """Why tasks of one job went where they went: of the first host chosen, for all of them."""
+
+    job_id: JobId
+    placed: int
+    host_id: HostId
+    fitness: int
+    """The weighted mean of the parts, 0 to 1,000."""
+    parts: FitnessParts
+    runner_up: HostId | None = None
+    """The best of the hosts not chosen; None where no other would do."""
+    runner_up_fitness: int = 0
+    runner_up_parts: FitnessParts = ()
+
+
+class Trough(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
+    """Capacity that a group is guaranteed and does not allocate, at a round."""
+
+    group: str
+    cpu_milli: int
+    memory_mib: int
+
+
 class RoundRecord(Ours, frozen=True):
-    """What one round of `decide()` knew and did; it stands before its proposals."""
+    """What one round of `decide()` knew and did; it stands before its proposals.
+
+    ``refusals`` has the classes whose refusal is new or another than in the record before: of all
+    others that wait, the last one that was written still holds. Together with ``unexplained``, to
+    which the next rounds come, every waiting class is told of.
+    """
 
     policy_version: int
     inputs_seen: int
@@ -125,6 +159,12 @@ class RoundRecord(Ours, frozen=True):
     refusals: tuple[ClassRefusal, ...] = ()
     unexplained: int = 0
     """Classes of waiting tasks that did not fit into this record."""
+    mode: str = "normal"
+    """The mode of placement in force (`scheduler.model.rules.Mode`)."""
+    placements: tuple[ClassPlacement, ...] = ()
+    """Why what was placed was placed there, by job, as many as the policy explains."""
+    troughs: tuple[Trough, ...] = ()
+    """Groups that allocate less than they are guaranteed."""
 
 
 class EffectStarted(Ours, frozen=True):
@@ -153,6 +193,7 @@ CellEvent = (
     | Copied
     | RoundRecord
     | Proposal
+    | PreemptTask
     | EffectStarted
     | EffectEnded
 )

@@ -8,6 +8,7 @@ Titus' API v3 (S19) unless a docstring says otherwise.
 from typing import Final, Literal
 
 from scheduler.model.base import Ours
+from scheduler.model.constraint import Constraint
 from scheduler.model.resources import Need
 
 RETRY_DELAY_MS_MIN: Final = 1_000
@@ -16,9 +17,6 @@ SYSTEM_RETRY_DELAY_MS_MAX: Final = 30_000
 """Titus' system retryer backs off from 1 s to 30 s."""
 RETRY_RESET_MS: Final = 300_000
 """A task that ran for five minutes starts its back-off anew."""
-
-Constraint = Literal["uniqueHost"]
-"""Placement rules that this version enforces; any other name is refused at admission."""
 
 
 class RetryPolicy(Ours, frozen=True):

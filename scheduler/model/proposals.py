@@ -7,14 +7,18 @@ the log, by the state as it is there; only an accepted one may become an effect.
 import msgspec
 
 from scheduler.model.base import Ours
-from scheduler.model.ids import HostId, OfferId, TaskId
+from scheduler.model.ids import HostId, JobId, OfferId, TaskId
 
 
 class Launch(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
-    """One task to start and the ports it gets."""
+    """One task to start and the scarce things of the host that it gets."""
 
     task_id: TaskId
     ports: tuple[int, ...] = ()
+    interface: int = -1
+    """Index of the network interface on which it has its address; -1: it has none."""
+    gpus: tuple[int, ...] = ()
+    """Indexes of the host's devices."""
 
 
 class LaunchTasks(Ours, frozen=True):
@@ -38,6 +42,18 @@ class KillTask(Ours, frozen=True):
     task_id: TaskId
     host_id: HostId
     is_inferred: bool = False
+
+
+class PreemptTask(Ours, frozen=True):
+    """End a task so that guaranteed work of another job can have its room.
+
+    Nothing leaves the cell by this itself: where the fold accepts it, the task is to be killed.
+    """
+
+    task_id: TaskId
+    host_id: HostId
+    for_job: JobId
+    why: str
 
 
 class ReconcileTasks(Ours, frozen=True):

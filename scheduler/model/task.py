@@ -24,6 +24,7 @@ FinishReason = Literal[
     "normal",
     "failed",
     "killed",
+    "evicted",
     "scaledDown",
     "stuckInState",
     "runtimeLimitExceeded",
@@ -32,7 +33,7 @@ FinishReason = Literal[
 ]
 """Titus' words for why a task ended; the others of its list come with what causes them."""
 
-SYSTEM_REASONS: tuple[FinishReason, ...] = ("lost", "stuckInState")
+SYSTEM_REASONS: tuple[FinishReason, ...] = ("lost", "stuckInState", "evicted")
 """Ends that are not the task's fault: they never use up the user's retries.
 
 Titus counts a lost task against the user; a host that dies is not the user's doing, so we do not.
@@ -45,6 +46,8 @@ class OnHost(Ours, frozen=True):
     host_id: HostId
     ports: tuple[int, ...]
     proposal_id: ProposalId
+    interface: int = -1
+    gpus: tuple[int, ...] = ()
 
 
 class Queued(Ours, frozen=True):

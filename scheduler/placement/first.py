@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from scheduler.fold.decisions import lacking, less
+from scheduler.fold.decisions import UNIQUE, lacking, less
 from scheduler.model.events import ClassRefusal, RoundRecord, RuleRefusal
 from scheduler.model.ids import HostId, JobId, OfferId, TaskId
 from scheduler.model.proposals import Launch, LaunchTasks
@@ -152,7 +152,7 @@ def _standing(job: Job, need: Need, host: Candidate, number: int) -> tuple[int, 
 
 def refused_by(job: Job, need: Need, host: Candidate) -> tuple[str, str] | None:
     """The first hard rule that refuses the host, and what was missing; None where it fits."""
-    if "uniqueHost" in job.spec.container.hard_constraints and host.tasks_of_job.get(job.job_id):
+    if UNIQUE in job.spec.container.hard_constraints and host.tasks_of_job.get(job.job_id):
         return ("uniqueHost", f"already runs a task of job {job.job_id}")
     missing = lacking(host.free, need)
     if missing:
@@ -175,7 +175,7 @@ def fitness(job: Job, need: Need, host: Candidate) -> int:
         total = used + free
         shares.append(FITNESS_MAX * (used + wanted) // total if total else FITNESS_MAX)
     packed = sum(shares) // len(shares)
-    if "uniqueHost" not in job.spec.container.soft_constraints:
+    if UNIQUE not in job.spec.container.soft_constraints:
         return packed
     is_taken = bool(host.tasks_of_job.get(job.job_id))
     return packed // 2 if is_taken else _SPREAD // 2 + packed // 2

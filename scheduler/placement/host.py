@@ -59,6 +59,8 @@ class HostView(msgspec.Struct, frozen=True, gc=False):
     """When the host goes away (maintenance, spot), where that is known."""
     since_ms: int = 0
     """When the host was first seen."""
+    is_offered: bool = True
+    """False where nothing of it is on offer now: its tasks count, and no refusal is counted."""
     is_schedulable: bool = True
     """False where it drains or is disabled: it keeps its tasks and gets none."""
     is_last_choice: bool = False

@@ -18,6 +18,7 @@ import msgspec
 from scheduler.digest import Digest
 from scheduler.machine import FOLD_VERSION, Machine
 from scheduler.model.codec import decode_record, encode_change
+from scheduler.model.constraint import Constraint
 from scheduler.model.events import Checkpoint, Copied, FoldVersion, LeaderElected, Mark, Tick
 from scheduler.model.ids import JobId, StreamId, TaskId
 from scheduler.model.inbound import (
@@ -239,7 +240,7 @@ class Day:
     def calls_that_fail(self) -> None:
         """Calls are refused or of unknown fate; proposals are refused; a stream ends."""
         cell = self.cell
-        cell.submit(batch(6, hard_constraints=("uniqueHost",)), "spread")
+        cell.submit(batch(6, hard_constraints=(Constraint("uniqueHost"),)), "spread")
         self.offers()
         self.work("sent", "refused", "unknown")
         cell.tick(1_000)

@@ -17,6 +17,7 @@ from projections.v3 import job_json, task_json
 from projections.v3_query import parse_query, tasks_page
 from projections.why import Why, why
 from projections.words import line_text
+from scheduler.model.constraint import Constraint
 from scheduler.model.events import Mark, Tick
 from scheduler.model.ids import HostId, StreamId, TaskId
 from scheduler.model.mesos import MesosTaskState
@@ -69,7 +70,7 @@ class RandomCell:
         spec = {
             "batch": batch(3),
             "retried": batch(2, retries=2),
-            "unique": batch(3, hard_constraints=("uniqueHost",)),
+            "unique": batch(3, hard_constraints=(Constraint("uniqueHost"),)),
             "service": service(2),
             "again": batch(3),
         }[kind]

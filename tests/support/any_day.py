@@ -19,6 +19,7 @@ from scheduler.digest import canonical_bytes
 from scheduler.machine import Machine
 from scheduler.model.changes import TaskChanged
 from scheduler.model.codec import decode_record
+from scheduler.model.constraint import Constraint
 from scheduler.model.events import (
     CellEvent,
     Checkpoint,
@@ -85,7 +86,7 @@ NEEDS = st.builds(
     disk_mib=st.sampled_from([0, 50]),
     ports=st.sampled_from([0, 0, 1, 3]),
 )
-CONSTRAINTS = st.sampled_from([(), (), ("uniqueHost",)])
+CONSTRAINTS = st.sampled_from([(), (), (Constraint("uniqueHost"),)])
 SPECS = st.builds(
     lambda kind, retries, need, hard, soft, sequence, delay_ms: replace(
         spec_of(kind, retries, {"need": need, "hard_constraints": hard, "soft_constraints": soft}),

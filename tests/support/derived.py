@@ -33,6 +33,42 @@ def check_derived(state: State) -> None:
     assert {host_id: set(there) for host_id, there in state.host_tasks.items()} == hosts
     assert set(state.killing) == killing
     assert state.unanswered.keys() <= state.tasks.keys(), "asked for a task that is forgotten"
+    _check_resting(state)
+    _check_group_use(state)
+
+
+def _check_resting(state: State) -> None:
+    """Assert that who waits for a retry is known, and nobody else."""
+    resting = {task_id for there in state.resting.values() for task_id in there}
+    assert all(state.resting.values()), "an empty entry of a job is kept"
+    for there in state.queue.values():
+        for task_id in there:
+            task_state = state.tasks[task_id].state
+            assert isinstance(task_state, Queued)
+            is_later = task_state.ready_at_ms > state.clock.now_ms
+            assert not is_later or task_id in resting, f"{task_id} waits for its retry"
+            assert task_state.ready_at_ms or task_id not in resting, f"{task_id} does not"
+            resting.discard(task_id)
+    assert not resting, "what is not in the queue rests"
+
+
+def _check_group_use(state: State) -> None:
+    """Assert that what groups take is the sum over their tasks on hosts."""
+    use: dict[str, list[int]] = {}
+    for there in state.host_tasks.values():
+        for task_id in there:
+            spec = state.jobs[state.tasks[task_id].job_id].spec
+            need = spec.container.need
+            amounts = (1, need.cpu_milli, need.memory_mib, need.disk_mib)
+            row = [*amounts, need.network_mbps, need.gpus]
+            before = use.get(spec.capacity_group, [0] * len(row))
+            use[spec.capacity_group] = [x + y for x, y in zip(before, row, strict=True)]
+    kept = {
+        name: [each.tasks, each.cpu_milli, each.memory_mib, each.disk_mib, each.network_mbps]
+        + [each.gpus]
+        for name, each in state.group_use.items()
+    }
+    assert kept == use
 
 
 def check_launch(state: State, decision: Decision) -> None:

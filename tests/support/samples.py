@@ -8,6 +8,7 @@ from typing import Final
 from scheduler.model import changes, events, inbound, mesos, proposals
 from scheduler.model.address import Source
 from scheduler.model.changes import Change
+from scheduler.model.constraint import Constraint
 from scheduler.model.events import CellEvent, CellRecord, ClassRefusal, Copied, RuleRefusal
 from scheduler.model.ids import (
     CellName,
@@ -23,7 +24,7 @@ from scheduler.model.ids import (
 from scheduler.model.inbound import Fault, InboundBody, PartitionBegan
 from scheduler.model.job import Batch, Container, JobSpec, RetryPolicy, Service
 from scheduler.model.mesos import HostFacts, MesosRecord, Offer
-from scheduler.model.policy import Policy
+from scheduler.model.policy import NUMBERS, Policy
 from scheduler.model.resources import Need, PortRange, Resources
 
 CELL: Final = CellName("main")
@@ -62,8 +63,8 @@ CONTAINER: Final = Container(
     security_groups=("sg-12345",),
     iam_role="arn:aws:iam::1234:role/worker",
     attributes=(("a", "b"),),
-    hard_constraints=("uniqueHost",),
-    soft_constraints=("uniqueHost",),
+    hard_constraints=(Constraint("uniqueHost"),),
+    soft_constraints=(Constraint("uniqueHost"),),
     kill_grace_ms=30_000,
     security_attributes=(("c", "d"),),
 )
@@ -87,7 +88,7 @@ OTHER_SPEC: Final = JobSpec(
     retry=RetryPolicy(kind="immediate", retries=0),
 )
 OTHER_POLICY: Final = Policy(
-    **{name: at + 1_001 for at, name in enumerate(Policy.__struct_fields__)}
+    **{name: at + 1_001 for at, name in enumerate(NUMBERS)}
 )
 REFUSALS: Final = (
     ClassRefusal(

@@ -7,7 +7,7 @@ task is a command on a host. So at least one word of entry point or command must
 import re
 from typing import Final
 
-from scheduler.model.job import Constraint, Container
+from scheduler.model.job import Container
 from scheduler.model.profile import (
     SHM_ATTRIBUTE,
     SHM_MIB_DEFAULT,
@@ -15,10 +15,11 @@ from scheduler.model.profile import (
     profile_of,
 )
 from scheduler.model.reading.checks import name_check, pattern_check, process_check, words_check
-from scheduler.model.reading.faults import nearest_name, shown
+from scheduler.model.reading.faults import shown
 from scheduler.model.reading.fields import Fields
 from scheduler.model.resources import Need
 from scheduler.model.v3 import limits, names
+from scheduler.model.v3.constraints import read_constraints
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -76,11 +77,7 @@ def read_container(fields: Fields) -> Container:
     )
     image, tag, digest = _image(fields.inner_if_given("image"))
     groups, role, security_attributes = _security(fields.inner_if_given("securityProfile"))
-    hard = _constraints(fields.inner_if_given("hardConstraints"))
-    soft = _constraints(fields.inner_if_given("softConstraints"))
-    for name in sorted(set(hard) & set(soft)):
-        text = f"names {name}, which hardConstraints name too"
-        fields.fault("softConstraints", text, "keep it in one of them")
+    hard, soft = read_constraints(fields)
     attributes, kill_grace_ms = _kill_grace(fields, read_attributes(fields))
     attributes = _profile(fields, attributes, shm_mib, need)
     fields.refuse_known(names.CONTAINER_FIELDS_OF_TITUS_ONLY)
@@ -182,38 +179,6 @@ def _security(fields: Fields | None) -> tuple[tuple[str, ...], str, Pairs]:
     attributes = read_attributes(fields)
     fields.close()
     return groups, role, attributes
-
-
-def _constraints(fields: Fields | None) -> tuple[Constraint, ...]:
-    if fields is None:
-        return ()
-    inside = fields.inner_if_given("constraints")
-    fields.close()
-    if inside is None:
-        return ()
-    found: list[Constraint] = []
-    for name, value in inside.items(limits.CONSTRAINTS_MAX):
-        constraint = names.CONSTRAINTS.get(name.lower())
-        if constraint is None:
-            _refuse_constraint(inside, name)
-        elif not isinstance(value, str) or value.lower() != "true":
-            text = f'is {shown(value)}; it must be the text "true"'
-            inside.fault(name, text, 'write "true", or leave the constraint out')
-        elif constraint in found:
-            inside.fault(name, "is given twice, in other letters", "keep one of them")
-        else:
-            found.append(constraint)
-    return tuple(sorted(found))
-
-
-def _refuse_constraint(inside: Fields, name: str) -> None:
-    if name.lower() in {each.lower() for each in names.CONSTRAINTS_OF_TITUS_ONLY}:
-        text = "is known to Titus and not supported by this version"
-        inside.fault(name, text, f"known here: {', '.join(names.CONSTRAINTS.values())}")
-    else:
-        inside.fault(
-            name, "is an unknown constraint", nearest_name(name, names.CONSTRAINTS.values())
-        )
 
 
 def _kill_grace(fields: Fields, attributes: Pairs) -> tuple[Pairs, int]:

@@ -42,6 +42,7 @@ ENVIRONMENT_ENTRY_OVERHEAD: Final = 2
 """Titus: 32 KB in all, and two bytes more for each entry (``=`` and NUL)."""
 ENVIRONMENT_ENTRIES_MAX: Final = 2_000
 CONSTRAINTS_MAX: Final = 32
+CONSTRAINT_VALUES_MAX: Final = 32
 ATTRIBUTES_MAX: Final = 100
 ATTRIBUTE_NAME_BYTES_MAX: Final = 256
 ATTRIBUTE_VALUE_BYTES_MAX: Final = 4 * 1024

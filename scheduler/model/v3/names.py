@@ -5,25 +5,32 @@ name. A constraint that were taken and not kept would be a promise broken in sil
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, get_args
 
-from scheduler.model.job import Constraint
+from scheduler.model.constraint import ConstraintKind
 
-CONSTRAINTS: Final[Mapping[str, Constraint]] = {"uniquehost": "uniqueHost"}
-"""Supported constraints by their name in lower case: Titus compares without case."""
-
-CONSTRAINTS_OF_TITUS_ONLY: Final = (
-    "exclusiveHost",
-    "zoneBalance",
+FLAGS: Final[tuple[ConstraintKind, ...]] = (
     "activeHost",
-    "availabilityZone",
-    "machineId",
-    "machineType",
-    "machineGroup",
-    "cpuModel",
-    "toleration",
-    "kubeBackend",
+    "exclusiveHost",
+    "uniqueHost",
+    "zoneBalance",
 )
+"""Given as "true"; API v2 lists them by name."""
+OF_ATTRIBUTE: Final[tuple[ConstraintKind, ...]] = (
+    "balancedAttribute",
+    "hostAttribute",
+    "hostAttributeIn",
+    "hostAttributeUnlike",
+)
+"""Each names a host attribute after a dot."""
+NEAR: Final[tuple[ConstraintKind, ...]] = ("awayFromJob", "nearJob")
+"""Of the same host, or after a dot of the same value of a host attribute."""
+CONSTRAINTS: Final[Mapping[str, ConstraintKind]] = {
+    kind.lower(): kind for kind in sorted(get_args(ConstraintKind))
+}
+"""Constraints by their name in lower case: Titus compares without case."""
+CPU_MODEL_ATTRIBUTE: Final = "cpuModel"
+"""Titus' (S22) ``cpuModel`` is a label of the node; here it is this attribute of the host."""
 
 JOB_FIELDS_OF_TITUS_ONLY: Final = (
     "disruptionBudget",
@@ -33,7 +40,7 @@ JOB_FIELDS_OF_TITUS_ONLY: Final = (
     "platformSidecars",
 )
 CONTAINER_FIELDS_OF_TITUS_ONLY: Final = ("volumeMounts",)
-RESOURCES_OF_TITUS_ONLY: Final = ("gpu", "efsMounts", "signedAddressAllocations")
+RESOURCES_OF_TITUS_ONLY: Final = ("efsMounts", "signedAddressAllocations")
 SERVICE_FIELDS_OF_TITUS_ONLY: Final = ("migrationPolicy", "serviceJobProcesses")
 
 STRIPPED_ATTRIBUTES: Final = ("titus.sanitization.", "titus.runtimePrediction.")

@@ -11,6 +11,7 @@ from typing import Any
 from scheduler.model.job import Batch, Container, JobSpec, RetryPolicy
 from scheduler.model.profile import SHM_ATTRIBUTE
 from scheduler.model.v3 import limits, names
+from scheduler.model.v3.constraints import written_constraints
 
 Json = dict[str, Any]
 
@@ -68,8 +69,8 @@ def _container(container: Container) -> Json:
         "entryPoint": list(container.command[: container.entry_point_words]),
         "command": list(container.command[container.entry_point_words :]),
         "env": dict(container.environment),
-        "softConstraints": {"constraints": dict.fromkeys(container.soft_constraints, "true")},
-        "hardConstraints": {"constraints": dict.fromkeys(container.hard_constraints, "true")},
+        "softConstraints": written_constraints(container.soft_constraints),
+        "hardConstraints": written_constraints(container.hard_constraints),
     }
     if shm is not None:
         written["resources"]["shmSizeMB"] = int(shm)

@@ -22,6 +22,7 @@ from scheduler.model.changes import (
     TaskChanged,
     TimeGapped,
 )
+from scheduler.model.constraint import Constraint
 from scheduler.model.job import Batch, JobSpec, RetryPolicy, Service
 from scheduler.model.mesos import MesosTaskState
 from scheduler.model.resources import Need, PortRange, Resources
@@ -42,7 +43,7 @@ def any_spec(chance: random.Random) -> JobSpec:
         kind = Batch(chance.randint(1, 4), limit_ms, chance.random() < 0.5)
     container = {
         "need": Need(chance.choice([100, 700, 1_500]), 32, ports=chance.choice([0, 0, 1, 3])),
-        "hard_constraints": chance.choice([(), (), ("uniqueHost",)]),
+        "hard_constraints": chance.choice([(), (), (Constraint("uniqueHost"),)]),
     }
     retry = RetryPolicy("exponentialBackOff", chance.randrange(3), 3_000, 12_000)
     sequence = chance.choice(["", "", "001"])

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from scheduler.model.constraint import Constraint
 from scheduler.model.events import RoundRecord
 from scheduler.model.ids import HostId
 from scheduler.model.policy import Policy
@@ -118,8 +119,8 @@ def built(
         container = replace(
             spec.container,
             need=need,
-            hard_constraints=("uniqueHost",) if is_unique else (),
-            soft_constraints=("uniqueHost",) if is_softly_unique else (),
+            hard_constraints=(Constraint("uniqueHost"),) if is_unique else (),
+            soft_constraints=(Constraint("uniqueHost"),) if is_softly_unique else (),
         )
         cell.submit(replace(spec, container=container), f"job{number}")
     return cell, hosts

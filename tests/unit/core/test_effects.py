@@ -6,6 +6,7 @@ import pytest
 
 from scheduler.effects import effect_of
 from scheduler.model.changes import Change
+from scheduler.model.constraint import Constraint
 from scheduler.model.effects import KillOnHost
 from scheduler.model.events import EffectEnded, EffectStarted, LeaderElected
 from scheduler.model.ids import ProposalId
@@ -244,7 +245,7 @@ def test_a_kill_of_what_has_ended_and_is_forgotten_can_still_be_sent() -> None:
 
 def spread(size: int) -> JobSpec:
     """A job that puts one task on each host."""
-    return batch(size, hard_constraints=("uniqueHost",))
+    return batch(size, hard_constraints=(Constraint("uniqueHost"),))
 
 
 def test_each_launch_has_its_own_fate() -> None:

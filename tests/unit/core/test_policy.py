@@ -6,7 +6,7 @@ import pytest
 from scheduler.model.changes import JobRejected, RequestAccepted
 from scheduler.model.codec import encode_record
 from scheduler.model.events import CellRecord, PolicySet
-from scheduler.model.policy import Policy, changed_policy
+from scheduler.model.policy import NUMBERS, Policy, changed_policy
 from tests.support.cell import batch, running_cell
 
 
@@ -69,7 +69,7 @@ def test_every_number_stands_in_the_log_defaults_included() -> None:
 
 def test_every_number_is_a_whole_number_with_a_name_that_ends_in_its_unit() -> None:
     units = ("_ms", "_max", "_hour", "_records")
-    for name in Policy.__struct_fields__:
+    for name in NUMBERS:
         assert Policy.__annotations__[name] is int
         assert name.endswith(units), name
 

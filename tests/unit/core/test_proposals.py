@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scheduler.model.changes import ProposalRefused
+from scheduler.model.constraint import Constraint
 from scheduler.model.ids import HostId, OfferId, TaskId, proposal_id_of
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import (
@@ -197,7 +198,7 @@ def test_a_task_that_waits_for_its_retry_is_not_launched_early() -> None:
 
 
 def test_a_unique_host_takes_one_task_of_the_job() -> None:
-    cell = cell_with(hard_constraints=("uniqueHost",))
+    cell = cell_with(hard_constraints=(Constraint("uniqueHost"),))
     (found,) = judged(cell, launch(task(0), task(1)))
     assert found == "host host1 has a task of job job (uniqueHost)"
     assert judged(cell, launch(task(0))) == [""]
@@ -207,7 +208,7 @@ def test_a_unique_host_takes_one_task_of_the_job() -> None:
 
 
 def test_a_unique_host_is_free_again_when_the_task_has_ended() -> None:
-    cell = cell_with(hard_constraints=("uniqueHost",))
+    cell = cell_with(hard_constraints=(Constraint("uniqueHost"),))
     (first,) = cell.launched()
     cell.status(first, "TASK_FINISHED")
     cell.offer("host1", name="b")
@@ -215,7 +216,7 @@ def test_a_unique_host_is_free_again_when_the_task_has_ended() -> None:
 
 
 def test_a_unique_host_may_run_other_jobs() -> None:
-    cell = cell_with(hard_constraints=("uniqueHost",))
+    cell = cell_with(hard_constraints=(Constraint("uniqueHost"),))
     cell.submit(batch(1), "other")
     other = Launch(task_id=TaskId("other-worker-0-1"))
     assert judged(cell, launch(other, task(0))) == [""]

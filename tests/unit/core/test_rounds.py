@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.model.constraint import Constraint
 from scheduler.model.events import ClassRefusal, RoundRecord, RuleRefusal
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import LaunchTasks
@@ -85,7 +86,7 @@ def test_ports_are_the_lowest_free_ones_of_the_host() -> None:
 
 def test_a_hard_unique_host_spreads_a_job_and_leaves_the_rest_waiting() -> None:
     cell = running_cell(hosts=2)
-    cell.submit(batch(3, hard_constraints=("uniqueHost",)))
+    cell.submit(batch(3, hard_constraints=(Constraint("uniqueHost"),)))
     assert sorted(len(there) for there in placed(cell).values()) == [1, 1]
     why = refusal(cell)
     assert why.waiting == 1
@@ -96,13 +97,13 @@ def test_a_hard_unique_host_spreads_a_job_and_leaves_the_rest_waiting() -> None:
 
 def test_a_soft_unique_host_spreads_a_job_and_then_doubles_up() -> None:
     cell = running_cell(hosts=2)
-    cell.submit(batch(3, soft_constraints=("uniqueHost",)))
+    cell.submit(batch(3, soft_constraints=(Constraint("uniqueHost"),)))
     assert sorted(len(there) for there in placed(cell).values()) == [1, 2]
 
 
 def test_the_end_of_a_task_frees_its_host_for_the_next_one_of_the_job() -> None:
     cell = running_cell(hosts=1)
-    cell.submit(batch(2, hard_constraints=("uniqueHost",)))
+    cell.submit(batch(2, hard_constraints=(Constraint("uniqueHost"),)))
     (first,) = cell.launched()
     cell.offer("host1")
     assert cell.launched() == []

@@ -1,0 +1,227 @@
+"""Ingest while the fold is begun anew: nothing is read from a fold that is not whole.
+
+An operator's skip may come at any moment of a leader's term. Kafka is stood in for by a topic in
+memory that hands over its records when the test says so: between a poll and its answer lies the
+moment that matters here.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import pytest
+from aiokafka.structs import TopicPartition
+
+from scheduler.model.address import Source
+from scheduler.model.codec import digest_of, encode_mesos
+from scheduler.model.events import Copied, LeaderElected
+from scheduler.model.foreign_records import encode_partition_began
+from scheduler.model.ids import Generation
+from scheduler.model.inbound import RecordSkipped
+from scheduler.model.mesos import MesosRecord, OffersReceived
+from scheduler.model.resources import Resources
+from streams.cell import ingest
+from streams.cell.follower import LogRecord
+from streams.cell.ingest import Ingest
+from tests.support.cell import GENERATION, offer_of, running_cell, subscription
+from tests.support.leading import HeldLog, turns
+
+PLACE = TopicPartition("mesos", 0)
+POISON = b"nobody can read this"
+
+
+class Record(NamedTuple):
+    """What Kafka gives of a record."""
+
+    offset: int
+    value: bytes
+    key: bytes = b""
+    timestamp: int = 0
+
+
+class Topic:
+    """One partition of topic ``mesos``; stands for its consumer as well."""
+
+    def __init__(self) -> None:
+        self.values = [encode_partition_began(GENERATION)]
+        self.asked_from: list[int] = []
+        """Where each poll began."""
+        self._position = 0
+        self._is_open = asyncio.Event()
+
+    def add(self, record: MesosRecord) -> None:
+        """Append a record; polls do not see it before `hand_over`."""
+        self.values.append(encode_mesos(record))
+
+    async def hand_over(self) -> None:
+        """Answer polls until they have nothing left to read."""
+        self._is_open.set()
+        await turns()
+        self._is_open.clear()
+
+    async def start(self) -> None:
+        """Nothing to connect."""
+
+    async def stop(self) -> None:
+        """Nothing to end."""
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        """There is one partition."""
+        assert places == [PLACE]
+
+    async def beginning_offsets(self, _: object) -> dict[TopicPartition, int]:
+        """Nothing was dropped."""
+        return {PLACE: 0}
+
+    async def end_offsets(self, _: object) -> dict[TopicPartition, int]:
+        """Where the next record goes."""
+        return {PLACE: len(self.values)}
+
+    def seek(self, _: TopicPartition, offset: int) -> None:
+        """Where the next poll begins."""
+        self._position = offset
+
+    async def getone(self, _: TopicPartition) -> Record:
+        """The record at the position."""
+        return Record(self._position, self.values[self._position])
+
+    async def getmany(self, *_: object, **__: object) -> dict[TopicPartition, list[Record]]:
+        """All from the position on, once the test lets it go."""
+        self.asked_from.append(self._position)
+        while not self._is_open.is_set() or self._position == len(self.values):
+            self._is_open.clear()
+            await self._is_open.wait()
+        begin, self._position = self._position, len(self.values)
+        return {PLACE: [Record(at, self.values[at]) for at in range(begin, len(self.values))]}
+
+
+class Scene:
+    """A leader elected behind a poisoned record, and its ingest of topic ``mesos``."""
+
+    def __init__(self) -> None:
+        cell = running_cell(hosts=1)
+        self.topic = Topic()
+        for _ in range(cell.inbound["mesos"]):
+            self.topic.add(subscription(cell.stream_id, cell.epoch))  # Copied before we came.
+        self.copied_before = cell.inbound["mesos"]
+        self.log = HeldLog(cell)
+        self.poison = len(self.log.records)
+        self.log.records.append(LogRecord(self.poison, POISON))
+        self.epoch = self.log.add(-1, LeaderElected(candidate="cell-1", incarnation="j"))
+        self.log.read_back()
+        assert self.log.follower.halt is not None
+        self._stream = subscription(cell.stream_id, self.epoch)
+
+    def subscribe(self) -> None:
+        """Our own stream is heard."""
+        self.topic.add(self._stream)
+
+    def offer(self, host: str) -> None:
+        """A host is offered on it."""
+        offer = offer_of(f"of-{host}", host, Resources(1_000, 512, 1_000))
+        self.topic.add(OffersReceived(stream_id=self._stream.stream_id, offers=(offer,)))
+
+    def skip(self) -> None:
+        """The operator's skip is read, and the fold begins anew: it holds nothing yet."""
+        skip = RecordSkipped(
+            offset=self.poison, digest=digest_of(POISON), actor="ann", why="a test"
+        )
+        source = Source("commands", Generation("0c0c0c0c"), 0, 0, -1)
+        self.log.add(self.epoch, Copied(source=source, body=skip))
+        self.log.read_back()
+        assert self.log.follower.halt is None
+        assert self.log.follower.wanted_offset == 0
+
+    async def read_back(self) -> None:
+        """Read whatever comes to the log until nothing more comes."""
+        while self.log.follower.wanted_offset < len(self.log.records):
+            self.log.read_back()
+            await turns()
+
+    def offered(self) -> set[str]:
+        """The offers that the fold holds."""
+        assert self.log.follower.halt is None
+        return set(self.log.follower.machine.state.offers)
+
+
+def with_a_halted_leader(
+    monkeypatch: pytest.MonkeyPatch,
+    scenario: Callable[[Scene], Awaitable[None]],
+    *,
+    is_skipped_first: bool = False,
+) -> None:
+    """Run the scenario beside an ingest that polls; with the skip first, the fold is empty then."""
+
+    async def run() -> None:
+        scene = Scene()
+        monkeypatch.setattr(ingest, "AIOKafkaConsumer", lambda **_: scene.topic)
+        if is_skipped_first:
+            scene.skip()
+        log = scene.log
+        copying = asyncio.create_task(
+            Ingest(log.lead(scene.epoch), log.follower, "nowhere", "mesos", "mesos").run()
+        )
+        await turns()
+        try:
+            await scenario(scene)
+            assert not copying.done(), "the leader would have ended"
+        finally:
+            copying.cancel()
+            await asyncio.gather(copying, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def test_a_skip_while_a_poll_is_open_voids_what_was_known_of_the_fold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.subscribe()
+        scene.offer("host9")
+        scene.skip()
+        await scene.topic.hand_over()
+        await scene.read_back()
+        await scene.topic.hand_over()
+        await scene.read_back()
+        assert scene.offered() == {"of-host9"}
+        assert scene.topic.asked_from[:2] == [scene.copied_before + 1] * 2
+
+    with_a_halted_leader(monkeypatch, scenario)
+
+
+def test_a_term_that_begins_while_the_fold_is_begun_anew_copies_nothing_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.subscribe()
+        scene.offer("host9")
+        assert not scene.topic.asked_from, "the watermark is not known yet"
+        await scene.read_back()
+        await scene.topic.hand_over()
+        await scene.read_back()
+        assert scene.offered() == {"of-host9"}
+        assert scene.topic.asked_from[0] == scene.copied_before + 1
+
+    with_a_halted_leader(monkeypatch, scenario, is_skipped_first=True)
+
+
+def test_what_was_copied_while_the_fold_was_halted_counts_once_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.subscribe()
+        scene.offer("host8")
+        await scene.topic.hand_over()
+        await scene.read_back()
+        assert scene.log.follower.halt is not None
+        scene.skip()
+        scene.offer("host9")
+        await scene.topic.hand_over()
+        await scene.read_back()
+        await scene.topic.hand_over()
+        await scene.read_back()
+        assert scene.offered() == {"of-host8", "of-host9"}
+        # Nothing of what the halted fold never saw is copied a second time.
+        assert scene.topic.asked_from[-2] == scene.copied_before + 3
+
+    with_a_halted_leader(monkeypatch, scenario)

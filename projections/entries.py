@@ -16,7 +16,7 @@ import msgspec
 
 from projections.obeyed import Place
 from scheduler.model.address import Source
-from scheduler.model.events import ClassRefusal
+from scheduler.model.events import ClassPlacement, ClassRefusal
 from scheduler.model.ids import HostId, JobId, ProposalId, StreamId, TaskId
 from scheduler.model.mesos import MesosTaskState
 from scheduler.model.task import Task
@@ -75,6 +75,12 @@ class RoundFacts(msgspec.Struct, frozen=True, gc=False):
     hosts: int
     refusals: tuple[ClassRefusal, ...]
     unexplained: int
+    mode: str = "normal"
+    placements: tuple[ClassPlacement, ...] = ()
+
+    def placement_of(self, job_id: JobId) -> ClassPlacement | None:
+        """Why tasks of the job were placed where they were, as the record says."""
+        return next((each for each in self.placements if each.job_id == job_id), None)
 
 
 class LaunchFacts(msgspec.Struct, frozen=True, gc=False):
@@ -202,14 +208,8 @@ class RefusalRun:
 
     def continues_with(self, refusal: ClassRefusal) -> bool:
         """Whether a round with this refusal belongs to the run."""
-        return len(self.offsets) < ROUNDS_OF_REFUSAL_RUN_MAX and _rules(self.refusal) == _rules(
-            refusal
-        )
-
-
-def _rules(refusal: ClassRefusal) -> tuple[str, tuple[str, ...]]:
-    """By which rules a class was refused; how many hosts and how much was missing may vary."""
-    return (refusal.wake, tuple(each.rule for each in refusal.refusals))
+        is_room = len(self.offsets) < ROUNDS_OF_REFUSAL_RUN_MAX
+        return is_room and self.refusal.gist == refusal.gist
 
 
 @dataclass(slots=True, kw_only=True)

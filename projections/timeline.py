@@ -252,6 +252,8 @@ class Timeline:
             hosts=event.hosts,
             refusals=event.refusals,
             unexplained=event.unexplained,
+            mode=event.mode,
+            placements=event.placements,
         )
         for refusal in event.refusals:
             self.histories.note_refusal(place, refusal)

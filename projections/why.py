@@ -76,8 +76,17 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel")
     placed: int = 0
     hosts: int = 0
     refusals: tuple[Refused, ...] = ()
-    """What that round refused to other tasks of the job; of tasks that it placed its record tells
-    only how many hosts were looked at."""
+    """What that round refused to other tasks of the job."""
+    mode: str = ""
+    """The mode of placement that was in force."""
+    fitness: int = 0
+    """How good the first host was that the round chose for the job, 0 to 1,000."""
+    parts: dict[str, int] = {}
+    """The fitness by part, each 0 to 1,000."""
+    runner_up: str = ""
+    """The name of the best host that was not chosen."""
+    runner_up_fitness: int = 0
+    runner_up_parts: dict[str, int] = {}
 
 
 class Why(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -285,6 +294,16 @@ def _placement(view: CellView, history: TaskHistory) -> Placement | None:
     if round_ is None:
         return placement
     own = [each for each in round_.refusals if each.job_id == history.job_id]
+    chosen = round_.placement_of(history.job_id)
+    if chosen is not None:
+        placement = msgspec.structs.replace(
+            placement,
+            fitness=chosen.fitness,
+            parts=dict(chosen.parts),
+            runner_up=view.hostname(chosen.runner_up),
+            runner_up_fitness=chosen.runner_up_fitness,
+            runner_up_parts=dict(chosen.runner_up_parts),
+        )
     return msgspec.structs.replace(
         placement,
         round=view.address(round_.spot),
@@ -293,6 +312,7 @@ def _placement(view: CellView, history: TaskHistory) -> Placement | None:
         waiting=round_.waiting,
         placed=round_.placed,
         hosts=round_.hosts,
+        mode=round_.mode,
         refusals=refused_rules(view, own[0]) if own else (),
     )
 

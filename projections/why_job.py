@@ -105,13 +105,15 @@ def _waiting(view: CellView, job: Job, history: JobHistory | None) -> Iterator[s
     yield from blockers(view)
     run = history.refusals[-1] if history and history.refusals else None
     last_round = view.timeline.last_round
-    if run is None or last_round is None or run_spot(run, -1) != last_round.spot:
-        return  # The last round did not refuse it: what an older one said may be over.
+    if run is None or last_round is None or job.job_id not in view.state.told:
+        return  # What an older round said is over: some were placed since.
     yield (
-        f"The round at {view.address(last_round.spot)} found no place for "
+        f"The round at {view.address(run_spot(run, -1))} found no place for "
         f"{run.refusal.waiting} of them: {refusals_text(refused_rules(view, run.refusal))}. "
         f"What could change that: {run.refusal.wake}."
     )
+    if last_round.spot > run_spot(run, -1):
+        yield f"No round since, the last at {view.address(last_round.spot)}, says otherwise."
 
 
 def _rejections(view: CellView, history: JobHistory | None) -> Iterator[str]:

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from projections.cell_view import CellView
 from projections.entries import Entry, LaunchFacts, StatusFacts, TaskHistory
 from projections.history import refusals_of, refused_rules, run_spot
-from projections.words import amounts, counted, duration, instant, refusals_text
+from projections.words import amounts, counted, duration, instant, parts_text, refusals_text
+from scheduler.model.events import ClassPlacement
 from scheduler.model.job import Batch
+from scheduler.model.rules import FITNESS_MAX
 from scheduler.model.task import (
     SYSTEM_REASONS,
     Disconnected,
@@ -124,6 +126,8 @@ def _waiting(view: CellView, history: TaskHistory, state: Queued) -> Iterator[st
                 f"{view.address(run_spot(run, first))}."
             )
         yield f"What could change that: {run.refusal.wake}."
+        if last_round is not None and last_round.spot > spot:
+            yield f"No round since, the last at {view.address(last_round.spot)}, says otherwise."
     elif last_round is not None and last_round.spot > begin_spot:
         more = (
             f"it left {counted(last_round.unexplained, 'job')} unexplained, for want of room"
@@ -242,11 +246,15 @@ def _placement(view: CellView, history: TaskHistory, task: Task) -> Iterator[str
         return
     round_ = facts.round
     yield (
-        f"The round at {view.address(round_.spot)} (policy {round_.policy_version}) had "
+        f"The round at {view.address(round_.spot)} (policy {round_.policy_version}, mode "
+        f"{round_.mode}) had "
         f"{counted(round_.waiting, 'task')} to place and {counted(round_.hosts, 'host')} with "
         f"offers, and placed {round_.placed}. It chose {where} (proposal at {address}), for "
         f"{counted(facts.tasks, 'task')} in one call."
     )
+    chosen = round_.placement_of(task.job_id)
+    if chosen is not None:
+        yield from choice_sentences(view, chosen)
     for held in facts.offers:
         record = view.mesos_record(held.mesos_offset)
         source = f" (record {record})" if record else ""
@@ -256,6 +264,26 @@ def _placement(view: CellView, history: TaskHistory, task: Task) -> Iterator[str
             rules = refusals_text(refused_rules(view, refusal))
             others = counted(refusal.waiting, "other task")
             yield f"In the same round {others} of the job found no place: {rules}."
+
+
+def choice_sentences(view: CellView, chosen: ClassPlacement) -> Iterator[str]:
+    """How good the first host was that the round chose for the job, and who came second."""
+    where = view.hostname(chosen.host_id)
+    yield (
+        f"Of the job's tasks the round placed {chosen.placed}, the first on {where}, whose fitness "
+        f"was {chosen.fitness} of {FITNESS_MAX:,}: {parts_text(chosen.parts)}."
+    )
+    if chosen.runner_up is None:
+        yield "No other host would have done."
+        return
+    second = view.hostname(chosen.runner_up)
+    parts = parts_text(chosen.runner_up_parts)
+    tie = (
+        ": as good, and less full, or behind it in the order of the hosts' digests"
+        if chosen.runner_up_fitness == chosen.fitness
+        else ""
+    )
+    yield f"The next best was {second} with {chosen.runner_up_fitness}{tie} ({parts})."
 
 
 def _heard(view: CellView, history: TaskHistory) -> str:

@@ -46,6 +46,11 @@ def amounts(resources: Resources) -> str:
     )
 
 
+def parts_text(parts: tuple[tuple[str, int], ...]) -> str:
+    """Parts of a fitness as ``packing 812, image 10``."""
+    return ", ".join(f"{name} {value}" for name, value in parts) or "no part counts"
+
+
 def refusals_text(refusals: tuple[Refused, ...]) -> str:
     """What the rules of a round refused, and what was missing where it was least."""
     return "; ".join(map(_refused, refusals)) or "the round's record names no rule"

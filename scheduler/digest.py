@@ -68,9 +68,12 @@ def _entities(state: State) -> Iterable[tuple[str, Iterable[object]]]:
 def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
     return {
         "decision": state.decisions,
+        "failures": state.host_failures,
         "host": state.hosts,
         "job": state.jobs,
+        "launches": state.launch_seconds,
         "offer": state.offers,
+        "order": state.host_orders,
         "orphan": state.orphans,
         "task": state.tasks,
         "watermark": state.watermarks,
@@ -111,9 +114,12 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
             )
         case "kept":  # Oldest first: the order says what is forgotten next.
             floors = sorted(state.number_floors.items())
-            return (list(state.finished_tasks), list(state.finished_jobs), floors)
+            rests = sorted(state.address_rests.items())
+            kept = (list(state.finished_tasks), list(state.finished_jobs))
+            return (*kept, floors, rests, sorted(state.network_hosts))
         case _:
-            return (state.placement_inputs, state.placement_seen)
+            seen = (state.placement_inputs, state.placement_seen, state.round_again_at_ms)
+            return (*seen, state.promises, state.is_quality_suspended)
 
 
 _CELL_PARTS: Final = ("clock", "epoch", "identity", "kept", "round", "stream")

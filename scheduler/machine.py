@@ -9,6 +9,7 @@ from typing import assert_never
 from scheduler.digest import Digest
 from scheduler.fold.context import Fold
 from scheduler.fold.decisions import cancel_decision, effect_ended, effect_started, proposed
+from scheduler.fold.guards import note_end
 from scheduler.fold.inbound import copied
 from scheduler.fold.jobs import forget_oldest, task_finished
 from scheduler.fold.preemption import preempted
@@ -45,7 +46,7 @@ from scheduler.model.proposals import (
 from scheduler.model.task import Placed, Task
 from scheduler.placement.first import place
 from scheduler.rounds.talk import kills, offer_care, questions
-from scheduler.state import NO_OFFSET, State
+from scheduler.state import NO_OFFSET, State, Told
 
 FOLD_VERSION = 1
 """The rules of this build; every published number is proven by golden logs."""
@@ -177,6 +178,13 @@ class Machine:
         """Remember what the round saw; one that was cut short is followed by another."""
         state = self.state
         state.placement_seen = event.inputs_seen
+        state.round_again_at_ms = event.again_at_ms
+        state.promises = event.promises
+        for placement in event.placements:
+            state.told.pop(placement.job_id, None)
+        for refusal in event.refusals:
+            told = Told(refusal.gist, refusal.waiting, state.clock.now_ms)
+            state.told[refusal.job_id] = told
         if event.waiting > event.placed >= state.policy.launches_per_round_max:
             self._fold.wake_placement()
 
@@ -239,4 +247,5 @@ def _finished(fold: Fold, before: Task, after: Task) -> None:
         proposal_id = before.state.place.proposal_id
         if proposal_id in fold.state.decisions:
             cancel_decision(fold, proposal_id, is_offer_kept=True)
+    note_end(fold, before, after)
     task_finished(fold, before, after)

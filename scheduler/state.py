@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from scheduler.model.base import Ours
+from scheduler.model.events import Promised
 from scheduler.model.ids import (
     CellName,
     CellUuid,
@@ -19,15 +20,28 @@ from scheduler.model.ids import (
     StreamId,
     TaskId,
 )
+from scheduler.model.inbound import Standing
 from scheduler.model.job import JobSpec
 from scheduler.model.mesos import HostFacts
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import Proposal
-from scheduler.model.resources import Need, Resources
+from scheduler.model.resources import Resources
 from scheduler.model.task import Task
 
 NO_OFFSET: Final = -1
-ENTITY_KINDS: Final = ("decision", "host", "index", "job", "offer", "orphan", "task", "watermark")
+ENTITY_KINDS: Final = (
+    "decision",
+    "failures",
+    "host",
+    "index",
+    "job",
+    "launches",
+    "offer",
+    "order",
+    "orphan",
+    "task",
+    "watermark",
+)
 """What the digest is made of, besides the cell itself."""
 
 
@@ -76,6 +90,23 @@ class Decision(Ours, frozen=True):
     is_started: bool = False
 
 
+class Rest(Ours, frozen=True):
+    """An address of a host that a task gave back; it is used again last."""
+
+    interface: int
+    security_groups: tuple[str, ...]
+    ended_at_ms: int
+
+
+class Told(Ours, frozen=True):
+    """What the log says last of why a job's tasks wait."""
+
+    gist: tuple[str, ...]
+    """Rules and wake, in order; numbers of hosts may vary without news."""
+    waiting: int
+    at_ms: int
+
+
 class Orphan(Ours, frozen=True):
     """A task that runs without history in the log; shown, never killed."""
 
@@ -83,6 +114,33 @@ class Orphan(Ours, frozen=True):
     host_id: HostId | None
     state: str
     first_seen_at_ms: int
+
+
+class HostOrder(Ours, frozen=True):
+    """What an operator lets a host be used for; a host without an order is used."""
+
+    standing: Standing
+    actor: str
+    why: str
+    since_ms: int
+
+
+class Failure(Ours, frozen=True):
+    """A task that ended on a host in a way for which the host may be to blame."""
+
+    at_ms: int
+    weight_milli: int
+    job_id: JobId
+    hosts: int
+    """On how many hosts the job had failed by then: the more, the less each is to blame."""
+
+
+class HostFailures(Ours, frozen=True):
+    """What failed on a host lately, its quality by that, and when it will be judged anew."""
+
+    failures: tuple[Failure, ...]
+    quality_milli: int
+    next_ms: int
 
 
 @dataclass(slots=True)
@@ -124,27 +182,6 @@ class Clock:
 
 
 @dataclass(slots=True)
-class GroupUse:
-    """What the tasks of one capacity group take on hosts, in all."""
-
-    tasks: int = 0
-    cpu_milli: int = 0
-    memory_mib: int = 0
-    disk_mib: int = 0
-    network_mbps: int = 0
-    gpus: int = 0
-
-    def add(self, need: Need, sign: int) -> None:
-        """Count one task more (``sign`` 1) or less (-1)."""
-        self.tasks += sign
-        self.cpu_milli += sign * need.cpu_milli
-        self.memory_mib += sign * need.memory_mib
-        self.disk_mib += sign * need.disk_mib
-        self.network_mbps += sign * need.network_mbps
-        self.gpus += sign * need.gpus
-
-
-@dataclass(slots=True)
 class State:
     """Everything that the fold knows of its cell."""
 
@@ -164,6 +201,10 @@ class State:
     """Counts what could change an answer of placement."""
     placement_seen: int = NO_OFFSET
     """The count that the last round had seen."""
+    round_again_at_ms: int = 0
+    """When time alone could change an answer of placement; 0: it cannot."""
+    promises: tuple[Promised, ...] = ()
+    """Room that preemption frees, and for whom, as the last round left it."""
 
     watermarks: dict[tuple[str, int], Watermark] = field(default_factory=dict)
     jobs: dict[JobId, Job] = field(default_factory=dict)
@@ -183,8 +224,26 @@ class State:
     number_floors: dict[int, int] = field(default_factory=dict)
     """Where the numbers of a new job begin, by a digest of its name: above all that forgotten jobs
     of such names used. So no task id is ever used twice, and little has to be remembered."""
+    address_rests: dict[HostId, tuple[Rest, ...]] = field(default_factory=dict)
+    """Addresses given back lately, oldest first; only tasks with an address leave any."""
+    network_hosts: dict[HostId, None] = field(default_factory=dict)
+    """Hosts that ever offered bandwidth; the others do not count it."""
+
+    host_orders: dict[HostId, HostOrder] = field(default_factory=dict)
+    """What operators let hosts be used for, where that is not everything."""
+    host_failures: dict[HostId, HostFailures] = field(default_factory=dict)
+    """Hosts on which tasks failed lately, see `scheduler.fold.guards`."""
+    is_quality_suspended: bool = False
+    """Too many hosts are bad: none is held back for its quality."""
+    launch_seconds: dict[int, dict[tuple[HostId, JobId], int]] = field(default_factory=dict)
+    """Accepted launches of the last minute, by second of the log's clock, oldest first."""
 
     # Derived: follows from the above.
+    launches_of_hosts: dict[HostId, int] = field(default_factory=dict)
+    launches_of_jobs: dict[JobId, int] = field(default_factory=dict)
+    """Sums of the last minute."""
+    failing_jobs: dict[JobId, dict[HostId, int]] = field(default_factory=dict)
+    """How many of a host's remembered failures are of the job."""
     queue: dict[JobId, dict[TaskId, None]] = field(default_factory=dict)
     """Tasks without a host, by job; those that wait for a retry included."""
     host_tasks: dict[HostId, dict[TaskId, None]] = field(default_factory=dict)
@@ -193,12 +252,22 @@ class State:
     """Tasks that must be ended on their host."""
     resting: dict[JobId, dict[TaskId, None]] = field(default_factory=dict)
     """Of the queue, what still waits for its retry, by job."""
-    group_use: dict[str, GroupUse] = field(default_factory=dict)
-    """What the tasks on hosts take, by the capacity group that their job names."""
+    on_hosts: dict[JobId, int] = field(default_factory=dict)
+    """How many tasks of each job hold resources of a host."""
+    placed_at_ms: dict[JobId, int] = field(default_factory=dict)
+    """When a task of a job that still waits was placed last."""
+    told: dict[JobId, Told] = field(default_factory=dict)
+    """The refusal that was written last of each waiting job; without it, it is written again."""
     hosts_changed: dict[HostId, None] = field(default_factory=dict)
     """Hosts to look at anew before the next round; who places empties it."""
+    jobs_changed: dict[JobId, None] = field(default_factory=dict)
+    """Jobs of which other tasks wait or hold resources than before; the same."""
+    is_planned: bool = False
+    """Whether somebody places by this state: else what changed need not be remembered for ever."""
     group_names: dict[str, JobId] = field(default_factory=dict)
     active_jobs: int = 0
+    exclusive_jobs: int = 0
+    """Active jobs whose tasks want a host for themselves."""
     queued_tasks: int = 0
     tasks_of_finished_jobs: int = 0
     dirty: dict[str, set[object]] = field(

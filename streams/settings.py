@@ -232,8 +232,9 @@ SETTINGS = (
 )
 # Read by the launcher before there is a Python to read it with.
 LAUNCHER_VARIABLES = ("FLUMINA_PYTHON",)
-# Read by tests, and by the points at which a test ends a process (`streams/cell/points.py`).
-TEST_VARIABLES = ("FLUMINA_CRASH_AT", "FLUMINA_REAL_MESOS")
+# Read by tests, by the points at which a test ends a process (`streams/cell/points.py`), and where
+# ports are chosen while several processes test (`streams/supervise/ports.py`).
+TEST_VARIABLES = ("FLUMINA_CRASH_AT", "FLUMINA_REAL_MESOS", "FLUMINA_TEST_PORTS")
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:

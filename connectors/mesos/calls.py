@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from connectors.mesos.containers import described
+from connectors.mesos.containers import described, labels_of
 from connectors.mesos.reserved import Json, Part, Purse
 from connectors.mesos.settings import MesosSettings
 from scheduler.model.effects import (
@@ -166,7 +166,7 @@ def _task_info(task: TaskToRun, host_id: HostId, settings: MesosSettings, purse:
             *(part for name, amount in need.scalars for part in purse.asked(name, amount, role)),
             *purse.asked_ports(task.ports, role),
         ],
-        "labels": {"labels": [{"key": key, "value": value} for key, value in task.labels]},
+        "labels": {"labels": labels_of(task)},
         "kill_policy": _kill_policy(task.kill_grace_ms),
     }
 

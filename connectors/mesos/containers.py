@@ -10,12 +10,22 @@ from typing import Any, Final, Literal, assert_never
 
 from scheduler.model.effects import TaskToRun
 from scheduler.model.job import Container
-from scheduler.model.profile import SHM_MIB_DEFAULT, Profile, Volume, profile_of
+from scheduler.model.profile import (
+    BURST_ATTRIBUTE,
+    SHM_MIB_DEFAULT,
+    Profile,
+    Volume,
+    profile_of,
+)
 
 Json = dict[str, Any]
 
 Containerizer = Literal["none", "mesos", "docker"]
 CONTAINERIZERS: Final[tuple[Containerizer, ...]] = ("none", "mesos", "docker")
+
+INTERFACE_LABEL: Final = "flumina.interface"
+"""Which network interface of the host the task's address is on, counted from 0."""
+GROUPS_LABEL: Final = "flumina.securityGroups"
 
 
 def described(task: TaskToRun, containerizer: Containerizer) -> Json:
@@ -38,6 +48,22 @@ def described(task: TaskToRun, containerizer: Containerizer) -> Json:
         case _:
             assert_never(containerizer)
     return parts | limits | _discovery(task)
+
+
+def labels_of(task: TaskToRun) -> list[Json]:
+    """The labels of a TaskInfo: those of the task, and what an agent of ours acts on.
+
+    An executor attaches the address to the interface that was chosen, which is bound to exactly
+    these groups; an agent that gives out cpu sets lets a burst task grow (`docs/containers.md`).
+    """
+    labels = dict(task.labels)
+    if task.interface >= 0:
+        groups = task.container.security_groups if task.container else ()
+        labels[INTERFACE_LABEL] = str(task.interface)
+        labels[GROUPS_LABEL] = ",".join(sorted(set(groups)))
+    if task.container and profile_of(task.container.attributes, is_lenient=True).is_burst:
+        labels[BURST_ATTRIBUTE] = "true"
+    return [{"key": key, "value": value} for key, value in labels.items()]
 
 
 def _command_on_host(task: TaskToRun) -> Json:
@@ -145,7 +171,7 @@ def _volume(volume: Volume) -> Json:
 def _network(container: Container, profile: Profile) -> Json:
     """Who may reach the container and from where: for a network plug-in that reads labels."""
     labels = {
-        "flumina.securityGroups": ",".join(container.security_groups),
+        GROUPS_LABEL: ",".join(container.security_groups),
         "flumina.iamRole": container.iam_role,
         "flumina.subnets": ",".join(profile.subnets),
         "flumina.accountId": profile.account,

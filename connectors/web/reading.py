@@ -56,3 +56,10 @@ async def why_task(call: Call) -> Response:
     """Why the task is where it is."""
     call.query.done()
     return json_response(views.why_task(call))
+
+
+async def scheduling_result(call: Call) -> Response:
+    """What the last round said of the task's placement, or the one at an address."""
+    spot = views.round_spot(call, call.query.text("round"))
+    call.query.done()
+    return json_response(views.scheduling_result(call, spot))

@@ -33,6 +33,9 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
     "/api/v3/tasks/{id}/log": {
         "GET": Operation(logs.task_log, ("file", "offset", "length", "tail"), is_read=True)
     },
+    "/api/v3/scheduler/results/{id}": {
+        "GET": Operation(reading.scheduling_result, ("round",), is_read=True)
+    },
     "/api/v3/status": {"GET": Operation(cell_status.status, is_read=True)},
     "/api/flumina/state": {"GET": Operation(cell_status.state, is_read=True)},
     "/api/flumina/orphans": {"GET": Operation(cell_status.orphans, is_read=True)},

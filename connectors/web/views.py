@@ -9,12 +9,16 @@ from typing import Any, Final
 
 from connectors.web.call import Call
 from connectors.web.problems import Problem, refused
+from projections import scheduling
 from projections.cell_view import CellView
+from projections.entries import Spot
 from projections.history import HistoryOf, history_of_job, history_of_task
 from projections.summary import Summary, summary
 from projections.v3 import job_json, task_json
 from projections.v3_query import Query, QueryRefusedError, jobs_page, parse_query, tasks_page
 from projections.why import Unknown, Why, why
+from scheduler.model.address import parse_address
+from scheduler.model.codec import RECORD_EVENTS_MAX
 from scheduler.model.ids import JobId, TaskId
 from scheduler.model.reading.faults import shown_text
 from scheduler.model.task import Task
@@ -100,6 +104,32 @@ def why_job(call: Call) -> Why:
 def why_task(call: Call) -> Why:
     """Why the task or orphan of the path is where it is; raises a 404 `Problem`."""
     return _why(call, "task", "orphan")
+
+
+def round_spot(call: Call, text: str | None) -> Spot | None:
+    """The place in this cell's log that an address names; a fault of the query else."""
+    if text is None:
+        return None
+    view = call.api.cell.view
+    try:
+        address = parse_address(text)
+    except ValueError as error:
+        call.query.faults.add("round", str(error), "copy it from an answer")
+        return None
+    if (address.cell, address.generation) != (view.state.cell, view.state.generation):
+        here = f"{view.state.cell}/{view.state.generation}"
+        call.query.faults.add("round", f"is an address of another log than {here}", "ask that cell")
+        return None
+    # Without an index it means the whole record.
+    return (address.offset, address.index if "[" in text else RECORD_EVENTS_MAX)
+
+
+def scheduling_result(call: Call, spot: Spot | None) -> Json:
+    """What rounds said of the task of the path; raises a 404 `Problem`."""
+    found = scheduling.scheduling_result(call.api.cell.view, TaskId(call.path_id), spot)
+    if found is None:
+        raise _unknown(call, "task")
+    return found
 
 
 def state(view: CellView) -> Summary:

@@ -62,6 +62,12 @@ def _size_faults(policy: Policy, spec: JobSpec) -> Iterator[Fault]:
         if value > most:
             unit = "thousandths of a cpu" if name == "cpu" else name
             yield limit_fault(f"container.resources.{name}", unit, value, most)
+    if need.gpu_milli:
+        yield Fault(
+            field="container.resources.gpuMilli",
+            text="a part of a device cannot be given out: Mesos hands out whole ones only",
+            hint='ask for whole devices by "gpu"; parts are for `flumina simulate`',
+        )
 
 
 def limit_fault(field: str, what: str, wanted: int, most: int) -> Fault:

@@ -17,6 +17,7 @@ from scheduler.model.task import (
     Finished,
     KillInitiated,
     Launched,
+    OnHost,
     Placed,
     Queued,
     Started,
@@ -26,8 +27,11 @@ from scheduler.model.task import (
     place_of,
     titus_state,
 )
-from scheduler.state import GroupUse, State
+from scheduler.state import Rest, State
 from scheduler.task_table import Given, Input, moved
+
+ADDRESS_RESTS_MAX = 1_024
+"""Of one host; beyond that the oldest is taken for rested."""
 
 Deadline = tuple[int, str, str]
 """Due time, kind of deadline, task or job id."""
@@ -77,6 +81,7 @@ def new_task(fold: Fold, task: Task) -> None:
     state.indexes.setdefault(task.job_id, {})[task.index] = task.task_id
     state.queue.setdefault(task.job_id, {})[task.task_id] = None
     state.queued_tasks += 1
+    state.jobs_changed[task.job_id] = None
     fold.touch("task", task.task_id)
     fold.touch("index", (task.job_id, task.index))
     if task.state.ready_at_ms > state.clock.now_ms:
@@ -139,6 +144,8 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
             place = place_of(now) if holds else place_of(was)
             assert place is not None
             _rehost(fold, place.host_id, after, is_there=holds)
+            if place.interface >= 0 and not holds:
+                _rest(fold, place, after.job_id)
         changed = place_of(now) or place_of(was)
         if changed is not None:
             fold.state.hosts_changed[changed.host_id] = None
@@ -156,6 +163,7 @@ _TIMED = frozenset((Launched, StartInitiated, Started, Disconnected, KillInitiat
 
 def _requeue(fold: Fold, job_id: JobId, task_id: TaskId, *, is_queued: bool) -> None:
     queue = fold.state.queue
+    fold.state.jobs_changed[job_id] = None
     if is_queued:
         queue.setdefault(job_id, {})[task_id] = None
         fold.state.queued_tasks += 1
@@ -163,14 +171,18 @@ def _requeue(fold: Fold, job_id: JobId, task_id: TaskId, *, is_queued: bool) -> 
         return
     waiting = queue[job_id]
     del waiting[task_id]
+    fold.state.placed_at_ms[job_id] = fold.state.clock.now_ms
     rested(fold, job_id, task_id)
     fold.state.queued_tasks -= 1
     if not waiting:
         del queue[job_id]
+        del fold.state.placed_at_ms[job_id]
+        fold.state.told.pop(job_id, None)
 
 
 def rested(fold: Fold, job_id: JobId, task_id: TaskId) -> None:
     """Note that the task waits for no retry any more."""
+    fold.state.jobs_changed[job_id] = None
     resting = fold.state.resting.get(job_id)
     if resting is None:
         return
@@ -180,13 +192,13 @@ def rested(fold: Fold, job_id: JobId, task_id: TaskId) -> None:
 
 
 def _rehost(fold: Fold, host_id: HostId, task: Task, *, is_there: bool) -> None:
-    hosts, spec = fold.state.host_tasks, fold.state.jobs[task.job_id].spec
-    use = fold.state.group_use.get(spec.capacity_group)
-    if use is None:
-        use = fold.state.group_use[spec.capacity_group] = GroupUse()
-    use.add(spec.container.need, 1 if is_there else -1)
-    if not use.tasks:
-        del fold.state.group_use[spec.capacity_group]
+    hosts, counts = fold.state.host_tasks, fold.state.on_hosts
+    count = counts.get(task.job_id, 0) + (1 if is_there else -1)
+    if count:
+        counts[task.job_id] = count
+    else:
+        del counts[task.job_id]
+    fold.state.jobs_changed[task.job_id] = None
     if is_there:
         hosts.setdefault(host_id, {})[task.task_id] = None
         return
@@ -195,6 +207,18 @@ def _rehost(fold: Fold, host_id: HostId, task: Task, *, is_there: bool) -> None:
     fold.wake_placement()  # A unique-host rule may be free now, before the next offer is.
     if not there:
         del hosts[host_id]
+
+
+def _rest(fold: Fold, place: OnHost, job_id: JobId) -> None:
+    """Note that the task's address is free again, and forget what has rested long enough."""
+    state = fold.state
+    now_ms, groups = state.clock.now_ms, state.jobs[job_id].spec.container.security_groups
+    since_ms = now_ms - state.policy.placement.guards.address_reuse_ms
+    kept = [
+        each for each in state.address_rests.get(place.host_id, ()) if each.ended_at_ms > since_ms
+    ]
+    rest = Rest(interface=place.interface, security_groups=groups, ended_at_ms=now_ms)
+    state.address_rests[place.host_id] = (*kept, rest)[-ADDRESS_RESTS_MAX:]
 
 
 def watch(fold: Fold, task: Task) -> None:

@@ -9,11 +9,12 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from scheduler.fold.context import Fold, moved_task
+from scheduler.fold.guards import note_launch
+from scheduler.fold.launches import launch_refusal
 from scheduler.fold.offers import drop_offer, put_offer
 from scheduler.model.changes import ProposalRefused
-from scheduler.model.constraint import Constraint
 from scheduler.model.events import EffectEnded, EffectStarted
-from scheduler.model.ids import OfferId, ProposalId, TaskId
+from scheduler.model.ids import OfferId, ProposalId
 from scheduler.model.proposals import (
     DeclineOffers,
     KillTask,
@@ -24,13 +25,11 @@ from scheduler.model.proposals import (
     ReviveOffers,
     SuppressOffers,
 )
-from scheduler.model.resources import Need, Resources, added, holds_ports, without_ports
-from scheduler.model.task import Finished, KillInitiated, OnHost, Placed, Queued
+from scheduler.model.task import Finished, KillInitiated, OnHost, Placed
 from scheduler.state import Decision, HeldOffer, State
 from scheduler.task_table import Given, Input
 
 INFERRED_KILL_WINDOW_MS = 3_600_000
-UNIQUE = Constraint("uniqueHost")
 
 
 def proposed(fold: Fold, proposal: Proposal) -> None:
@@ -103,71 +102,7 @@ def _launch_refusal(state: State, proposal: LaunchTasks) -> str:
     why = _offers_refusal(state, proposal.offer_ids)
     if why or not proposal.offer_ids:
         return why or "no offer is named"
-    total = Resources()
-    for offer_id in proposal.offer_ids:
-        held = state.offers[offer_id]
-        if held.host_id != proposal.host_id:
-            return f"offer {offer_id} is not of host {proposal.host_id}"
-        total = added(total, held.resources)
-    seen: set[TaskId] = set()
-    for launch in proposal.launches:
-        why = _task_refusal(state, proposal, launch.task_id, seen)
-        if why:
-            return why
-        seen.add(launch.task_id)
-        need = state.jobs[state.tasks[launch.task_id].job_id].spec.container.need
-        why = lacking(total, need) or _port_refusal(total, need, launch.ports)
-        if why:
-            return f"task {launch.task_id} does not fit: {why}"
-        total = less(total, need, launch.ports)
-    return "" if seen else "nothing to launch"
-
-
-def _task_refusal(state: State, proposal: LaunchTasks, task_id: TaskId, seen: set[TaskId]) -> str:
-    task = state.tasks.get(task_id)
-    if task is None or not isinstance(task.state, Queued):
-        return f"task {task_id} does not wait for a host"
-    if task_id in seen:
-        return f"task {task_id} is named twice"
-    if task.state.ready_at_ms > state.clock.now_ms:
-        return f"task {task_id} waits for its retry"
-    container = state.jobs[task.job_id].spec.container
-    if UNIQUE in container.hard_constraints:
-        there = (*state.host_tasks.get(proposal.host_id, ()), *seen)
-        if any(state.tasks[other].job_id == task.job_id for other in there):
-            return f"host {proposal.host_id} has a task of job {task.job_id} (uniqueHost)"
-    return ""
-
-
-def lacking(free: Resources, need: Need) -> str:
-    """What ``need`` misses in ``free``, in words with units; empty where it fits."""
-    if need.cpu_milli > free.cpu_milli:
-        return f"{need.cpu_milli - free.cpu_milli} thousandths of a cpu missing"
-    if need.memory_mib > free.memory_mib:
-        return f"{need.memory_mib - free.memory_mib} MiB of memory missing"
-    if need.disk_mib > free.disk_mib:
-        return f"{need.disk_mib - free.disk_mib} MiB of disk missing"
-    return ""
-
-
-def less(free: Resources, need: Need, ports: tuple[int, ...]) -> Resources:
-    """What is left of ``free`` after a task with ``need`` and these ports."""
-    return Resources(
-        free.cpu_milli - need.cpu_milli,
-        free.memory_mib - need.memory_mib,
-        free.disk_mib - need.disk_mib,
-        without_ports(free.ports, ports) if ports else free.ports,
-    )
-
-
-def _port_refusal(free: Resources, need: Need, ports: tuple[int, ...]) -> str:
-    if not need.ports and not ports:
-        return ""
-    if len(ports) != need.ports:
-        return f"{need.ports} ports wanted, {len(ports)} given"
-    if len(set(ports)) != len(ports):
-        return "a port is named twice"
-    return "" if holds_ports(free.ports, ports) else "a port is not in the offers"
+    return launch_refusal(state, proposal)
 
 
 def _kill_refusal(state: State, proposal: KillTask) -> str:
@@ -222,7 +157,8 @@ def _place(fold: Fold, proposal_id: ProposalId, proposal: LaunchTasks) -> None:
             )
             given = Given(fold.state.clock.now_ms, place=place)
             shared = given if is_plain else shared
-        moved_task(fold, launch.task_id, Input.LAUNCH_ACCEPTED, given)
+        launched = moved_task(fold, launch.task_id, Input.LAUNCH_ACCEPTED, given)
+        note_launch(fold, proposal.host_id, launched.job_id)
 
 
 def _kill_accepted(fold: Fold, proposal: KillTask) -> None:

@@ -19,12 +19,12 @@ from scheduler.fold.mesos import (
     subscribed,
     unrecognised,
 )
-from scheduler.fold.time import change_policy
+from scheduler.fold.rules import host_ordered, policy_asked, rules_asked, rules_change_asked
 from scheduler.model.address import Source
 from scheduler.model.changes import CellPaged, JobRejected, RequestAccepted
 from scheduler.model.events import Copied
 from scheduler.model.inbound import (
-    Fault,
+    HostOrdered,
     InboundBody,
     InboundLost,
     InboundRejected,
@@ -36,10 +36,11 @@ from scheduler.model.inbound import (
     PartitionBegan,
     PolicyAsked,
     RecordSkipped,
+    RulesAsked,
+    RulesChangeAsked,
     TaskKillAsked,
 )
 from scheduler.model.mesos import HostFailed, StatusUpdate, StreamEnded, Subscribed, Unrecognised
-from scheduler.model.policy import changed_policy
 from scheduler.state import NO_OFFSET, Watermark
 
 
@@ -88,7 +89,13 @@ def _taken(  # noqa: C901, PLR0912 - one arm for each kind of body, and mypy pro
         case InboundRejected():
             fold.report(JobRejected(source=source, faults=body.faults, job_id=body.job_id))
         case PolicyAsked():
-            _policy_asked(fold, source, body)
+            policy_asked(fold, source, body)
+        case RulesAsked():
+            rules_asked(fold, source, body)
+        case RulesChangeAsked():
+            rules_change_asked(fold, source, body)
+        case HostOrdered():
+            host_ordered(fold, source, body)
         case OrphanForgotten():
             orphan_forgotten(fold, body)
             fold.report(RequestAccepted(source=source, what="forget orphan"))
@@ -107,15 +114,3 @@ def _taken(  # noqa: C901, PLR0912 - one arm for each kind of body, and mypy pro
             pass  # A fact for people; the tasks' own updates say what it means for us.
         case _:
             assert_never(body)
-
-
-def _policy_asked(fold: Fold, source: Source, body: PolicyAsked) -> None:
-    state = fold.state
-    try:
-        policy = changed_policy(state.policy, body.values)
-    except ValueError as error:
-        fault = Fault(field="values", text=str(error), hint="see `flumina policy`")
-        fold.report(JobRejected(source=source, faults=(fault,)))
-        return
-    change_policy(fold, policy, state.policy_version + 1)
-    fold.report(RequestAccepted(source=source, what="set policy"))

@@ -34,6 +34,7 @@ from scheduler.model.job import (
     RETRY_RESET_MS,
     SYSTEM_RETRY_DELAY_MS_MAX,
     Batch,
+    JobSpec,
     RetryPolicy,
     Service,
 )
@@ -79,6 +80,7 @@ def job_submitted(fold: Fold, source: Source, body: JobSubmitted) -> None:
     )
     _store(fold, job)
     fold.state.active_jobs += 1
+    fold.state.exclusive_jobs += _is_exclusive(spec)
     if spec.group_name:
         fold.state.group_names[spec.group_name] = job.job_id
     fold.report(JobAccepted(job_id=job.job_id, source=source))
@@ -427,6 +429,11 @@ def _delay_ms(retry: RetryPolicy, user: int, system: int, *, is_system: bool) ->
     return max(policy_ms, RETRY_DELAY_MS_MIN)
 
 
+def _is_exclusive(spec: JobSpec) -> bool:
+    """Whether the job's tasks want a host for themselves."""
+    return any(each.kind == "exclusiveHost" for each in spec.container.hard_constraints)
+
+
 def _finish_if_done(fold: Fold, job_id: JobId) -> None:
     """A batch job with every index closed is done; so is a killed job without a live task."""
     state = fold.state
@@ -438,6 +445,7 @@ def _finish_if_done(fold: Fold, job_id: JobId) -> None:
     reason = job.reason or _batch_reason(fold, job_id)
     _store(fold, replace(job, state="Finished", reason=reason, finished_at_ms=state.clock.now_ms))
     state.active_jobs -= 1
+    state.exclusive_jobs -= _is_exclusive(job.spec)
     if job.spec.group_name:
         state.group_names.pop(job.spec.group_name, None)
     state.finished_jobs[job_id] = None
@@ -476,6 +484,8 @@ def forget_oldest(fold: Fold) -> None:
 def _forget_job(fold: Fold, job_id: JobId) -> None:
     state = fold.state
     del state.finished_jobs[job_id]
+    if not state.is_planned:
+        state.jobs_changed.pop(job_id, None)
     floor = state.jobs.pop(job_id).next_number
     name_class = _name_class(job_id)
     state.number_floors[name_class] = max(floor, state.number_floors.get(name_class, 1))

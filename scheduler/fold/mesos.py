@@ -106,6 +106,8 @@ def _hold(fold: Fold, source: Source, offer: Offer) -> None:
         state.hosts[offer.host_id] = offer.facts
         state.hosts_changed[offer.host_id] = None
         fold.touch("host", offer.host_id)
+    if offer.resources.network_mbps:
+        state.network_hosts[offer.host_id] = None
     put_offer(
         fold,
         HeldOffer(

@@ -36,16 +36,18 @@ def preempted(fold: Fold, proposal: PreemptTask) -> None:
 
 def preemptions_left(state: State) -> int:
     """How many more tasks of the cell may be ended for others now."""
-    return max(0, state.policy.placement.guards.preemptions_per_hour - len(_recent(state)))
+    most = state.policy.placement.guards.preemptions_per_hour
+    return max(0, most - len(recent_preemptions(state)))
 
 
 def preemptions_left_of(state: State, job_id: JobId) -> int:
     """How many more tasks of this job may be ended for others now."""
-    used = sum(victim == job_id for _, victim in _recent(state))
+    used = sum(victim == job_id for _, victim in recent_preemptions(state))
     return max(0, state.policy.placement.guards.preemptions_per_job_per_hour - used)
 
 
-def _recent(state: State) -> list[tuple[int, JobId]]:
+def recent_preemptions(state: State) -> list[tuple[int, JobId]]:
+    """When tasks of which jobs were ended for others, within the last hour."""
     since_ms = state.clock.now_ms - PREEMPTION_WINDOW_MS
     return [each for each in state.clock.preemptions if each[0] > since_ms]
 

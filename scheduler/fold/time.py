@@ -7,10 +7,11 @@ tick, and then every time-out that judges starts anew. Ten minutes away must not
 from heapq import heappop
 
 from scheduler.fold.context import Fold, due_at_ms, moved_task, rested, watch
+from scheduler.fold.guards import recovered, time_passed
 from scheduler.fold.mesos import close_stream
 from scheduler.model.changes import TimeGapped
 from scheduler.model.events import LeaderElected, Tick
-from scheduler.model.ids import TaskId
+from scheduler.model.ids import HostId, TaskId
 from scheduler.model.policy import Policy
 from scheduler.model.task import (
     Disconnected,
@@ -70,12 +71,16 @@ def ticked(fold: Fold, event: Tick) -> None:
     deadlines = fold.deadlines
     while deadlines and deadlines[0][0] <= clock.now_ms:
         noted_ms, kind, name = heappop(deadlines)
+        if kind == "host":
+            recovered(fold, HostId(name), noted_ms)
+            continue
         task_id = TaskId(name)
         if kind == "ready":
             _ready(fold, task_id)
         elif fold.looked_at_ms.get(task_id) == noted_ms:  # Else an earlier entry came before it.
             del fold.looked_at_ms[task_id]
             _due(fold, task_id, noted_ms)
+    time_passed(fold)
     _note_idleness(fold)
 
 

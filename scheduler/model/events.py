@@ -110,6 +110,11 @@ class ClassRefusal(
     wake: str
     """The event that could change the answer, in words."""
 
+    @property
+    def gist(self) -> tuple[str, ...]:
+        """What would change, and by which rules: numbers of hosts vary without news."""
+        return (self.wake, *(each.rule for each in self.refusals))
+
 
 FitnessParts = tuple[tuple[str, int], ...]
 """Parts of a fitness by name, each 0 to 1,000."""
@@ -132,20 +137,36 @@ class ClassPlacement(
     runner_up_parts: FitnessParts = ()
 
 
-class Trough(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
-    """Capacity that a group is guaranteed and does not allocate, at a round."""
+Amounts = tuple[int, int, int, int, int]
+"""cpu_milli, memory_mib, disk_mib, network_mbps, thousandths of devices."""
 
-    group: str
-    cpu_milli: int
-    memory_mib: int
+
+class Troughs(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
+    """What the cell has, what is allocated of it, and what is guaranteed and not allocated."""
+
+    total: Amounts
+    allocated: Amounts
+    opportunistic: Amounts
+    """The part of the allocated that is opportunistic."""
+    guaranteed: Amounts
+    not_allocated: Amounts
+    """Guaranteed to groups and not allocated to them."""
+
+
+class Promised(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
+    """Room on a host that is being freed for tasks of a job, until they use it."""
+
+    host_id: HostId
+    job_id: JobId
+    count: int
+    at_ms: int
 
 
 class RoundRecord(Ours, frozen=True):
     """What one round of `decide()` knew and did; it stands before its proposals.
 
-    ``refusals`` has the classes whose refusal is new or another than in the record before: of all
-    others that wait, the last one that was written still holds. Together with ``unexplained``, to
-    which the next rounds come, every waiting class is told of.
+    ``refusals`` has the classes whose refusal is new, another than the one written before, or was
+    written long ago; of all others that wait, the one written last still holds.
     """
 
     policy_version: int
@@ -158,13 +179,16 @@ class RoundRecord(Ours, frozen=True):
     hosts: int
     refusals: tuple[ClassRefusal, ...] = ()
     unexplained: int = 0
-    """Classes of waiting tasks that did not fit into this record."""
+    """Classes whose refusal is to be written and did not fit; they come with the next rounds."""
     mode: str = "normal"
     """The mode of placement in force (`scheduler.model.rules.Mode`)."""
     placements: tuple[ClassPlacement, ...] = ()
     """Why what was placed was placed there, by job, as many as the policy explains."""
-    troughs: tuple[Trough, ...] = ()
-    """Groups that allocate less than they are guaranteed."""
+    troughs: Troughs | None = None
+    promises: tuple[Promised, ...] = ()
+    """Room that is being freed, of all rounds until now; the next round keeps it."""
+    again_at_ms: int = 0
+    """When time alone could change an answer (a rate, an age); 0: it cannot."""
 
 
 class EffectStarted(Ours, frozen=True):

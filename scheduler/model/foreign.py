@@ -14,6 +14,7 @@ from scheduler.model.codec import RECORD_BYTES_MAX, digest_of
 from scheduler.model.descriptor import spec_digest
 from scheduler.model.ids import HostId, JobId, TaskId, job_id_fault, job_id_of
 from scheduler.model.inbound import (
+    HostOrdered,
     InboundRejected,
     JobKillAsked,
     JobScaleAsked,
@@ -22,6 +23,8 @@ from scheduler.model.inbound import (
     PartitionBegan,
     PolicyAsked,
     RecordSkipped,
+    RulesAsked,
+    RulesChangeAsked,
     TaskKillAsked,
 )
 from scheduler.model.policy import NUMBERS, Policy, changed_policy
@@ -35,6 +38,11 @@ from scheduler.model.reading.checks import (
 from scheduler.model.reading.faults import Faults, nearest_name, shown, shown_text
 from scheduler.model.reading.fields import Fields
 from scheduler.model.reading.json_text import parsed_json
+from scheduler.model.rules_document.commands import (
+    read_change_rules,
+    read_set_host,
+    read_set_rules,
+)
 from scheduler.model.v3.job import read_job
 from scheduler.model.v3.limits import SERVICE_SIZE_MAX
 
@@ -53,6 +61,9 @@ ForeignBody = (
     | JobScaleAsked
     | TaskKillAsked
     | PolicyAsked
+    | RulesAsked
+    | RulesChangeAsked
+    | HostOrdered
     | RecordSkipped
     | OrphanForgotten
     | InboundRejected
@@ -212,6 +223,18 @@ def _check_policy(inside: Fields, name: str, value: int) -> None:
         inside.fault(name, f"cannot be {value}", str(error))
 
 
+def _set_rules(fields: Fields) -> RulesAsked:
+    return read_set_rules(fields, *_said(fields, is_required=True))
+
+
+def _change_rules(fields: Fields) -> RulesChangeAsked:
+    return read_change_rules(fields, *_said(fields, is_required=True))
+
+
+def _set_host(fields: Fields) -> HostOrdered:
+    return read_set_host(fields, *_said(fields, is_required=True))
+
+
 def _skip_record(fields: Fields) -> RecordSkipped:
     offset = fields.whole("offset", 0, OFFSET_MAX)
     digest = fields.text("digest", _DIGEST)
@@ -235,6 +258,9 @@ _JOBS: Final[Mapping[str, Reader]] = {
 _COMMANDS: Final[Mapping[str, Reader]] = {
     "PartitionBegan": _partition_began,
     "SetPolicy": _set_policy,
+    "SetRules": _set_rules,
+    "ChangeRules": _change_rules,
+    "SetHost": _set_host,
     "SkipRecord": _skip_record,
     "ForgetOrphan": _forget_orphan,
 }

@@ -5,12 +5,13 @@ and the command line publish, so our own requests take the same way as everybody
 key is the job's id in topic ``jobs``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from scheduler.model.ids import Generation, HostId, JobId, TaskId
+from scheduler.model.inbound import Standing
 
 
 def encode_partition_began(generation: Generation) -> bytes:
@@ -55,6 +56,50 @@ def encode_kill_task(
 def encode_set_policy(values: Mapping[str, int], actor: str, why: str) -> bytes:
     """The value by which an operator changes limits of the cell."""
     return _encoded({"type": "SetPolicy", "values": dict(values), "actor": actor, "why": why})
+
+
+def encode_set_rules(
+    document: Mapping[str, Any], actor: str, why: str, if_version: int | None = None
+) -> bytes:
+    """The value by which an operator sets the whole policy, as a document."""
+    given = {} if if_version is None else {"ifVersion": if_version}
+    record = {"type": "SetRules", "document": document, **given}
+    return _encoded({**record, "actor": actor, "why": why})
+
+
+def encode_change_rules(
+    *,
+    mode: str | None = None,
+    lose_zones: Sequence[str] = (),
+    regain_zones: Sequence[str] = (),
+    set_selectors: Mapping[str, Any] | None = None,
+    remove_selectors: Sequence[str] = (),
+    set_groups: Mapping[str, Any] | None = None,
+    remove_groups: Sequence[str] = (),
+    if_version: int | None = None,
+    actor: str,
+    why: str,
+) -> bytes:
+    """The value by which an operator turns switches of placement; the others stay as they are."""
+    given = {
+        "mode": mode,
+        "loseZones": list(lose_zones),
+        "regainZones": list(regain_zones),
+        "setSelectors": dict(set_selectors or {}),
+        "removeSelectors": list(remove_selectors),
+        "setGroups": dict(set_groups or {}),
+        "removeGroups": list(remove_groups),
+    }
+    record: dict[str, object] = {name: value for name, value in given.items() if value}
+    if if_version is not None:
+        record["ifVersion"] = if_version
+    return _encoded({"type": "ChangeRules", **record, "actor": actor, "why": why})
+
+
+def encode_set_host(host_id: HostId, standing: Standing, actor: str, why: str) -> bytes:
+    """The value by which an operator says what a host may be used for."""
+    record = {"type": "SetHost", "hostId": host_id, "standing": standing}
+    return _encoded({**record, "actor": actor, "why": why})
 
 
 def encode_skip_record(offset: int, digest: str, actor: str, why: str) -> bytes:

@@ -5,6 +5,8 @@ The one thing to know: a copy is one of these bodies, and the fold decides what 
 and never an exception; the other topics are written by us and are as closed as the cell log.
 """
 
+from typing import Literal
+
 from scheduler.model.base import Ours
 from scheduler.model.ids import HostId, JobId, OfferId, StreamId, TaskId
 from scheduler.model.job import JobSpec
@@ -16,6 +18,10 @@ from scheduler.model.mesos import (
     Subscribed,
     Unrecognised,
 )
+from scheduler.model.rules import CapacityGroup, Mode, PlacementRules, Selector
+
+Standing = Literal["enabled", "lastChoice", "draining", "disabled"]
+"""What an operator lets a host be used for. Only the first two get tasks."""
 
 
 class Fault(Ours, frozen=True):
@@ -109,6 +115,42 @@ class PolicyAsked(Ours, frozen=True):
     why: str
 
 
+class RulesAsked(Ours, frozen=True):
+    """An operator sets the whole policy: rules of placement, and every number of `Policy`."""
+
+    rules: PlacementRules
+    values: dict[str, int]
+    actor: str
+    why: str
+    if_version: int | None = None
+    """Only if the cell has this version of its policy; None: whatever it has."""
+
+
+class RulesChangeAsked(Ours, frozen=True):
+    """An operator turns switches of placement; what is not named stays as it is."""
+
+    actor: str
+    why: str
+    mode: Mode | None = None
+    lost_zones: tuple[str, ...] = ()
+    regained_zones: tuple[str, ...] = ()
+    selectors: tuple[Selector, ...] = ()
+    """Each in place of the one of its name."""
+    removed_selectors: tuple[str, ...] = ()
+    groups: tuple[CapacityGroup, ...] = ()
+    removed_groups: tuple[str, ...] = ()
+    if_version: int | None = None
+
+
+class HostOrdered(Ours, frozen=True):
+    """An operator says what a host may be used for."""
+
+    host_id: HostId
+    standing: Standing
+    actor: str
+    why: str
+
+
 class RecordSkipped(Ours, frozen=True):
     """An operator lets the fold pass a record that it cannot apply."""
 
@@ -143,6 +185,9 @@ InboundBody = (
     | StreamEnded
     | Unrecognised
     | PolicyAsked
+    | RulesAsked
+    | RulesChangeAsked
+    | HostOrdered
     | RecordSkipped
     | OrphanForgotten
 )

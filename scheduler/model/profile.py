@@ -18,6 +18,8 @@ SHM_MIB_DEFAULT: Final = 64
 SUBNETS_ATTRIBUTE: Final = "titusParameter.agent.subnets"
 ACCOUNT_ATTRIBUTE: Final = "titusParameter.agent.accountId"
 IPV6_ATTRIBUTE: Final = "titusParameter.agent.assignIPv6Address"
+BURST_ATTRIBUTE: Final = "flumina.cpu.burst"
+"""Whether the container may use threads of the host that nobody owns (`scheduler.cpu_sets`)."""
 
 _CAPABILITY: Final = re.compile("[A-Z][A-Z_]{1,30}")
 _RLIMIT: Final = re.compile("([a-z]{2,10})=([0-9]{1,19})(?::([0-9]{1,19}))?")
@@ -65,6 +67,7 @@ class Profile(Ours, frozen=True):
     subnets: tuple[str, ...] = ()
     account: str = ""
     wants_ipv6: bool = False
+    is_burst: bool = False
 
 
 class ProfileError(ValueError):
@@ -181,5 +184,6 @@ READERS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = {
     SUBNETS_ATTRIBUTE: lambda text: {"subnets": tuple(_words(text))},
     ACCOUNT_ATTRIBUTE: lambda text: {"account": text.strip()},
     IPV6_ATTRIBUTE: _truth("wants_ipv6"),
+    BURST_ATTRIBUTE: _truth("is_burst"),
 }
 """Every attribute that is read here, by its name."""

@@ -16,6 +16,24 @@ Weights = tuple[tuple[str, int], ...]
 
 FITNESS_MAX: Final = 1_000
 """Every fitness function answers 0 to this; so does their weighted mean. 0 refuses nothing."""
+FITNESS_NAMES: Final = (
+    "agent",
+    "cpuPacking",
+    "expiry",
+    "gpuPacking",
+    "image",
+    "imageSpread",
+    "jobSpread",
+    "jobType",
+    "memoryPacking",
+    "networkPacking",
+    "noise",
+    "packing",
+    "securityGroup",
+    "securityGroupSpread",
+    "spreading",
+)
+"""The fitness functions of our own; those of plug-ins have other names."""
 
 
 class Rule(Ours, frozen=True, tag=False, omit_defaults=False):
@@ -119,6 +137,8 @@ class PlacementRules(Rule, frozen=True):
     machine_group_attribute: str = "group"
     taints_attribute: str = "taints"
     """A host's taints, separated by commas; a job must tolerate each of them."""
+    gpu_hosts_take_all: bool = True
+    """False keeps hosts with devices for jobs that ask for devices, as Titus does."""
     profiles: tuple[Profile, ...] = (
         Profile(
             name="pack",

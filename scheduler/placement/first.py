@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from scheduler.fold.decisions import UNIQUE, lacking, less
+from scheduler.fold.launches import lacking, less
+from scheduler.model.constraint import Constraint
 from scheduler.model.events import ClassRefusal, RoundRecord, RuleRefusal
 from scheduler.model.ids import HostId, JobId, OfferId, TaskId
 from scheduler.model.proposals import Launch, LaunchTasks
@@ -20,6 +21,7 @@ from scheduler.model.task import Queued
 from scheduler.state import Job, State
 
 FITNESS_MAX: Final = 1_000
+UNIQUE: Final = Constraint("uniqueHost")
 _SPREAD: Final = FITNESS_MAX
 """What a soft uniqueHost takes from a host that already runs a task of the job."""
 

@@ -30,7 +30,7 @@ ADDRESSES_MAX: Final = 65_536
 _ATTRIBUTE: Final = re.compile("res(?:[0-9]+|[-._][A-Za-z0-9._-]+)?")
 _SET: Final = re.compile("ResourceSet-([A-Za-z][A-Za-z0-9_.]*)-([0-9]{1,6})-([0-9]{1,6})")
 _KIND: Final = "eni"
-"""How the name of a set begins that holds network interfaces; other sets are no business of ours."""
+"""How the name of a set begins that holds network interfaces; other sets are passed over."""
 
 Interfaces = tuple[Interface, ...]
 Groups = tuple[str, ...]
@@ -80,7 +80,7 @@ def declared_interfaces(attributes: Iterable[tuple[str, str]]) -> Declared:
         if fault:
             faults.append(f'attribute {name} = "{value}": {fault}')
         found.extend([Interface(addresses=addresses)] * count)
-    return Declared(tuple(found[: INTERFACES_MAX + 1]), tuple(faults))
+    return Declared(tuple(found), tuple(faults))
 
 
 def _read_set(value: str) -> tuple[int, int, str]:
@@ -260,7 +260,8 @@ def interface_refusal(
         return f"interface {index} is not one of the host's {len(interfaces)}"
     each = interfaces[index]
     if each.security_groups not in (None, groups):
-        return f"interface {index} is bound to {_named(each.security_groups)}, not to {_named(groups)}"
+        bound, asked = _named(each.security_groups), _named(groups)
+        return f"interface {index} is bound to {bound}, not to {asked}"
     if each.used >= each.addresses:
         return f"all {each.addresses} addresses of interface {index} are in use"
     return ""

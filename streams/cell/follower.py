@@ -104,6 +104,8 @@ class Follower:
         self.hearers: list[Callable[[CellRecord], None]] = []
         """Called for each record that can be decoded, folded or only scanned."""
         self._skips: dict[int, str] = {}
+        self._anew_until_offset = -1
+        """What had been looked at when the fold was begun anew; below it the fold is not whole."""
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
         self.version = 0
@@ -207,6 +209,7 @@ class Follower:
         self._skips[skip.offset] = skip.digest
         self.halt = None
         self.fold = self._make()
+        self._anew_until_offset = max(self._anew_until_offset, self.seen_offset)
         self.seen_offset = -1
 
     def _tell(self) -> None:
@@ -226,6 +229,13 @@ class Follower:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (offset, next(self._numbers), future))
         await future
+
+    async def until_whole(self) -> None:
+        """Return when a fold that was begun anew is as far as it was, or halted; else at once.
+
+        Until then its watermarks and hosts are those of long ago: nobody may go on from them.
+        """
+        await self.until(self._anew_until_offset)
 
     async def newer(self, than: int, timeout_s: float) -> int:
         """The version, as soon as it is above ``than``, or after the time-out as it is."""

@@ -3,7 +3,8 @@
 The one thing to know: it starts from the watermark that the fold has, never from a committed
 offset, and reads back what the fold made of its copies. Where the watermark is not what it
 expects (another leader wrote meanwhile, a record was lost), it seeks back and copies again; the
-fold ignores what it has already taken.
+fold ignores what it has already taken. A fold that an operator's skip has begun anew knows nothing
+for a while: ingest waits until it is whole, and then goes on from its watermark.
 """
 
 import asyncio
@@ -48,6 +49,8 @@ class Ingest:
         self._copied_offset = -1
         self._generation = UNMARKED
         self._runs: InboundRuns | None = None
+        self._fold = follower.fold
+        """The fold whose watermark we went on from."""
         self.is_backlog_copied = asyncio.Event()
         """Set once everything that was there at the election has been copied and read back."""
 
@@ -96,6 +99,9 @@ class Ingest:
         records: Sequence[ConsumerRecord[bytes, bytes]] = found.get(self._place, ())
         if not records:
             return
+        if self._fold is not self._follower.fold:
+            await self._seek_to_watermark(consumer)
+            return
         reached("inbound-read", self._kind)
         events = self._copies(records)
         expected = records[-1].offset
@@ -116,6 +122,8 @@ class Ingest:
 
     async def _seek_to_watermark(self, consumer: AIOKafkaConsumer) -> None:
         """Go on behind the fold's watermark; name what Kafka dropped before it was copied."""
+        await self._follower.until_whole()
+        self._fold = self._follower.fold
         mark = self._follower.machine.state.watermarks.get((self._kind, self._place.partition))
         self._copied_offset = -1 if mark is None else mark.offset
         self._generation = UNMARKED if mark is None else mark.generation

@@ -1,9 +1,12 @@
 """Which ports an `up` uses: the same as last time where that is possible.
 
 The one thing to know: these ports lie below those that the system hands out by itself (32768 and
-up on Linux), so that a connection of another program does not take one while nobody listens.
+up on Linux), so that a connection of another program does not take one while nobody listens. Tests
+that run in several processes give each a part of them (`FLUMINA_TEST_PORTS`, as in 20000-25000),
+for what is free for one may be about to be used by another.
 """
 
+import os
 import secrets
 
 from streams.errors import OperatorError
@@ -14,6 +17,7 @@ API_PORT = 7100
 BLOCKS_FROM, BLOCKS_TO = 20_000, 30_000
 """Below the ports that the dev cluster's agents offer to tasks (31000 and up)."""
 BLOCK_ATTEMPTS = 200
+BLOCKS_VARIABLE = "FLUMINA_TEST_PORTS"
 
 
 def api_port(wanted: int | None) -> int:
@@ -36,12 +40,21 @@ def block_is_free(first: int, count: int) -> bool:
 
 def free_block(count: int) -> int:
     """The first of so many neighbouring ports that nobody listens on at this moment."""
+    begin, end = _blocks()
     for _ in range(BLOCK_ATTEMPTS):
-        first = BLOCKS_FROM + secrets.randbelow(BLOCKS_TO - BLOCKS_FROM - count)
+        first = begin + secrets.randbelow(end - begin - count)
         if block_is_free(first, count):
             return first
     raise OperatorError(
-        f"No {count} neighbouring free ports were found from {BLOCKS_FROM} to {BLOCKS_TO}.",
+        f"No {count} neighbouring free ports were found from {begin} to {end}.",
         "Other programs use nearly all of them.",
         "End some, or start a dev cluster yourself and name it with MESOS_MASTER.",
     )
+
+
+def _blocks() -> tuple[int, int]:
+    """From which port to below which blocks are taken in this process."""
+    if part := os.environ.get(BLOCKS_VARIABLE):
+        begin, end = part.split("-")
+        return int(begin), int(end)
+    return BLOCKS_FROM, BLOCKS_TO

@@ -55,7 +55,53 @@ KINDS = st.one_of(
         RETRIES,
     ),
 )
-HOST_RULES = st.sampled_from([None, {}, {"constraints": {"UniqueHost": "true"}}])
+RULES = {
+    "UniqueHost": "true",
+    "exclusivehost": "TRUE",
+    "zoneBalance": "true",
+    "availabilityZone": "b",
+    "machineId": "host 1",
+    "hostAttribute.rack": "a|b",
+    "hostAttributeIn.rack": "b|a|b",
+    "hostAttributeUnlike.itype": "m4",
+    "balancedAttribute.rack.row": "true",
+    "nearJob": "job-b|job-a",
+    "awayFromJob.rack": "job-c",
+    "nearVolume": "data|logs",
+    "cpuModel": "Xeon",
+}
+HOST_RULES = (
+    st.none()
+    | st.just({})
+    | st.fixed_dictionaries(
+        {
+            "constraints": st.sets(st.sampled_from(sorted(RULES)), max_size=5).map(
+                lambda names: {name: RULES[name] for name in names}
+            )
+        }
+    )
+)
+
+
+def soft_rules(hard: dict[str, Any] | None) -> st.SearchStrategy[dict[str, Any] | None]:
+    """Soft constraints other than the hard ones, some of them with a weight."""
+    taken = (hard or {}).get("constraints", {})
+    left = sorted(RULES.keys() - taken)
+
+    def made(weights: dict[str, int | None]) -> dict[str, Any]:
+        return {
+            "constraints": {name: RULES[name] for name in weights},
+            "weights": {name: str(weight) for name, weight in weights.items() if weight},
+        }
+
+    weight = st.none() | st.integers(1, 100)
+    return st.none() | st.dictionaries(st.sampled_from(left), weight, max_size=4).map(made)
+
+
+DEVICES = st.sampled_from([{}, {"gpu": 2}, {"gpuMilli": 250, "gpuModels": ["V100", "A10"]}])
+SCALARS = st.none() | st.dictionaries(
+    st.sampled_from(["licences", "tpu-v4"]), st.integers(0, 10**12).map(lambda n: n / 1000)
+)
 
 
 @st.composite
@@ -77,6 +123,9 @@ def descriptors(draw: st.DrawFn) -> dict[str, Any]:
                 "cpu": draw(st.integers(10, 1_024_000)) / 1000,
                 "memoryMB": draw(st.integers(16, 10**6)),
                 "ports": draw(st.none() | st.integers(0, 9)),
+                "allocateIP": draw(st.none() | st.booleans()),
+                "scalars": draw(SCALARS),
+                **draw(DEVICES),
             },
             "securityProfile": draw(
                 st.none()
@@ -89,7 +138,7 @@ def descriptors(draw: st.DrawFn) -> dict[str, Any]:
             "command": ["x", *draw(st.lists(VALUES, max_size=3))],
             "env": draw(st.none() | st.dictionaries(VARIABLES, VALUES, max_size=3)),
             "hardConstraints": hard,
-            "softConstraints": None if hard else draw(HOST_RULES),
+            "softConstraints": draw(soft_rules(hard)),
         },
         **draw(KINDS),
     }

@@ -30,7 +30,7 @@ from scheduler.model.events import (
     Mark,
     Tick,
 )
-from scheduler.model.ids import HostId, OfferId, ProposalId, StreamId, TaskId
+from scheduler.model.ids import HostId, JobId, OfferId, ProposalId, StreamId, TaskId
 from scheduler.model.inbound import InboundLost, OrphanForgotten
 from scheduler.model.job import Batch, JobSpec, RetryPolicy, Service
 from scheduler.model.mesos import MesosTaskState, StreamEnded
@@ -40,6 +40,7 @@ from scheduler.model.proposals import (
     KillTask,
     Launch,
     LaunchTasks,
+    PreemptTask,
     Proposal,
     ReconcileAll,
     ReconcileTasks,
@@ -54,6 +55,7 @@ from scheduler.model.task import (
     Launched,
     Started,
     StartInitiated,
+    place_of,
 )
 from scheduler.state import Decision
 from tests.support.cell import CellInMemory, copied, offer_of, spec_of, subscription
@@ -381,7 +383,7 @@ class AnyDay(RuleBasedStateMachine):
         self.cell.end(proposal_ids[-1 - ended % len(proposal_ids)], fate=fate)
 
     @rule(
-        kind=st.integers(0, 7),
+        kind=st.integers(0, 8),
         choice=st.integers(0, 30),
         host=st.sampled_from(HOSTS),
         tasks=st.lists(CHOICE, max_size=3),
@@ -399,7 +401,12 @@ class AnyDay(RuleBasedStateMachine):
             for each in tasks
         ]
         launches = tuple(Launch(each, tuple(ports)) for each in task_ids)
-        proposals: tuple[Proposal, ...] = (
+        live = sorted(each for there in self.cell.state.host_tasks.values() for each in there)
+        victim = live[choice % len(live)] if live and choice % 3 else self.task_id(choice)
+        place = place_of(self.cell.state.tasks[victim].state) if victim in live else None
+        there = place.host_id if place and choice % 4 else HostId(host)
+        job_id = next((each for each in self.cell.state.queue if each not in victim), JobId("-"))
+        proposals: tuple[Proposal | PreemptTask, ...] = (
             LaunchTasks(HostId(host), offers, launches),
             LaunchTasks(HostId(host), offers[1:], launches),
             DeclineOffers(offers[:2], refuse_ms=1),
@@ -408,6 +415,7 @@ class AnyDay(RuleBasedStateMachine):
             ReconcileAll(),
             SuppressOffers(),
             ReviveOffers(),
+            PreemptTask(victim, there, job_id, "its guarantee"),
         )
         self.cell.write(proposals[kind], proposals[kind])
 

@@ -50,6 +50,11 @@ class Fields:
         if self._is_object:
             self._faults.add(path_below(self.path_of(name), key), text, hint)
 
+    def fault_at(self, path: str, text: str, hint: str) -> None:
+        """Add a fault of a document inside, whose paths are its own."""
+        if self._is_object:
+            self._faults.add(path, text, hint)
+
     def fault_here(self, text: str, hint: str = "") -> None:
         """Add a fault of the object itself."""
         if self._is_object:

@@ -109,9 +109,10 @@ def _weights(fields: Fields | None) -> dict[str, int]:
             text = f"is {shown(value)}; it must be a whole number from 1 to {WEIGHT_MAX}"
             fields.fault(name, text, 'as a text, like "2"')
             continue
-        kind, _, attribute = name.partition(".")
-        found[_key(kind, attribute)] = int(value)
-        fields.raw(name)
+        key = _key(*name.partition(".")[::2])
+        if key in found:
+            fields.fault(name, "is given twice, in other letters", "keep one of them")
+        found[key] = int(value)
     return found
 
 

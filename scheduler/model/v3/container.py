@@ -20,6 +20,7 @@ from scheduler.model.reading.fields import Fields
 from scheduler.model.resources import Need
 from scheduler.model.v3 import limits, names
 from scheduler.model.v3.constraints import read_constraints
+from scheduler.model.v3.resources import read_need
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -54,7 +55,7 @@ def read_container(fields: Fields) -> Container:
     shm_mib = resources.whole(
         "shmSizeMB", 1, limits.MEMORY_MIB_MAX, default=SHM_MIB_DEFAULT, unit=" MiB"
     )
-    need = _need(resources)
+    need = read_need(resources)
     entry_point = fields.texts("entryPoint", _WORD, limits.WORDS_MAX, limits.ENTRY_POINT_BYTES_MAX)
     words = fields.texts("command", _WORD, limits.WORDS_MAX, limits.COMMAND_BYTES_MAX)
     command = (*entry_point, *words)
@@ -133,23 +134,6 @@ def _profile(fields: Fields, attributes: Pairs, shm_mib: int, need: Need) -> Pai
     if shm_mib != SHM_MIB_DEFAULT:
         given[SHM_ATTRIBUTE] = str(shm_mib)
     return tuple(sorted(given.items()))
-
-
-def _need(fields: Fields) -> Need:
-    need = Need(
-        cpu_milli=fields.thousandths("cpu", limits.CPU_MILLI_MIN, limits.CPU_MILLI_MAX),
-        memory_mib=fields.whole(
-            "memoryMB", limits.MEMORY_MIB_MIN, limits.MEMORY_MIB_MAX, unit=" MiB"
-        ),
-        disk_mib=fields.whole("diskMB", 0, limits.DISK_MIB_MAX, default=0, unit=" MiB"),
-        ports=fields.whole("ports", 0, limits.PORTS_MAX, default=0),
-        network_mbps=fields.whole(
-            "networkMbps", 0, limits.NETWORK_MBPS_MAX, default=0, unit=" Mbps"
-        ),
-    )
-    fields.refuse_known(names.RESOURCES_OF_TITUS_ONLY)
-    fields.close()
-    return need
 
 
 def _image(fields: Fields | None) -> tuple[str, str, str]:

@@ -6,11 +6,12 @@ The one thing to know: one of ``batch`` and ``service`` makes the job; all else 
 from typing import Final
 
 from scheduler.model.job import Batch, JobSpec, RetryPolicy, Service
+from scheduler.model.manner import MannerError, manner_of
 from scheduler.model.reading.checks import Complaint, name_check, words_check
 from scheduler.model.reading.faults import shown, shown_text
 from scheduler.model.reading.fields import Fields
 from scheduler.model.v3 import limits, names
-from scheduler.model.v3.container import read_attributes, read_container
+from scheduler.model.v3.container import Pairs, read_attributes, read_container
 
 _NAME: Final = name_check(limits.NAME_BYTES_MAX)
 _GROUP_PART: Final = name_check(limits.GROUP_BYTES_MAX)
@@ -27,7 +28,7 @@ def read_job(fields: Fields) -> JobSpec:
     application = fields.text("applicationName", _NAME)
     capacity_group = fields.text("capacityGroup", _NAME, default="DEFAULT")
     stack, detail, sequence = _group(fields.inner_if_given("jobGroupInfo"))
-    attributes = read_attributes(fields)
+    attributes = _manner(fields, read_attributes(fields))
     container = read_container(fields.inner("container"))
     kind, retry = _kind(fields)
     fields.refuse_known(names.JOB_FIELDS_OF_TITUS_ONLY)
@@ -44,6 +45,15 @@ def read_job(fields: Fields) -> JobSpec:
         sequence=sequence,
         attributes=attributes,
     )
+
+
+def _manner(fields: Fields, attributes: Pairs) -> Pairs:
+    """The attributes, those checked by which placement is told how to treat the job."""
+    try:
+        manner_of(attributes)
+    except MannerError as error:
+        fields.fault_below("attributes", error.name, "cannot be read", str(error))
+    return attributes
 
 
 def _email(text: str) -> Complaint | None:

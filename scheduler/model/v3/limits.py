@@ -17,6 +17,13 @@ DISK_MIB_MAX: Final = 1024 * 1024 * 1024
 NETWORK_MBPS_MAX: Final = 400_000
 """Titus (S22)."""
 PORTS_MAX: Final = 1_000
+GPUS_MAX: Final = 16
+"""Titus."""
+GPU_MODELS_MAX: Final = 16
+SCALARS_MAX: Final = 16
+SCALAR_MILLI_MAX: Final = 10**12
+"""A thousand million, and exact to the thousandth in any reader of JSON, doubles included."""
+SCALAR_NAME_BYTES_MAX: Final = 64
 
 BATCH_SIZE_MAX: Final = 100_000
 SERVICE_SIZE_MAX: Final = 100_000

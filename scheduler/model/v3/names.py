@@ -41,6 +41,15 @@ JOB_FIELDS_OF_TITUS_ONLY: Final = (
 )
 CONTAINER_FIELDS_OF_TITUS_ONLY: Final = ("volumeMounts",)
 RESOURCES_OF_TITUS_ONLY: Final = ("efsMounts", "signedAddressAllocations")
+SCALARS_OF_THEIR_OWN: Final = {
+    "cpus": "cpu",
+    "mem": "memoryMB",
+    "disk": "diskMB",
+    "network": "networkMbps",
+    "gpus": "gpu",
+    "ports": "ports",
+}
+"""Mesos' names of what has a field of its own here."""
 SERVICE_FIELDS_OF_TITUS_ONLY: Final = ("migrationPolicy", "serviceJobProcesses")
 
 STRIPPED_ATTRIBUTES: Final = ("titus.sanitization.", "titus.runtimePrediction.")

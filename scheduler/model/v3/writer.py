@@ -10,6 +10,7 @@ from typing import Any
 
 from scheduler.model.job import Batch, Container, JobSpec, RetryPolicy
 from scheduler.model.profile import SHM_ATTRIBUTE
+from scheduler.model.resources import Need
 from scheduler.model.v3 import limits, names
 from scheduler.model.v3.constraints import written_constraints
 
@@ -56,10 +57,9 @@ def _container(container: Container) -> Json:
     if container.kill_grace_ms != limits.KILL_GRACE_SECONDS_DEFAULT * 1000:
         attributes[names.KILL_GRACE_ATTRIBUTE] = str(container.kill_grace_ms // 1000)
     shm = attributes.pop(SHM_ATTRIBUTE, None)
-    whole, rest = divmod(need.cpu_milli, 1000)
     written: Json = {
         "resources": {
-            "cpu": need.cpu_milli / 1000 if rest else whole,
+            "cpu": _number(need.cpu_milli),
             "memoryMB": need.memory_mib,
             "diskMB": need.disk_mib,
             "networkMbps": need.network_mbps,
@@ -74,6 +74,7 @@ def _container(container: Container) -> Json:
     }
     if shm is not None:
         written["resources"]["shmSizeMB"] = int(shm)
+    written["resources"] |= _scarce(need)
     if container.image:
         given = {"tag": container.image_tag, "digest": container.image_digest}
         written["image"] = {"name": container.image, **{k: v for k, v in given.items() if v}}
@@ -84,6 +85,23 @@ def _container(container: Container) -> Json:
             "attributes": dict(container.security_attributes),
         }
     return written
+
+
+def _scarce(need: Need) -> Json:
+    """The resources that most jobs do not ask for; what is not asked for is left out."""
+    given: Json = {
+        "gpu": need.gpus,
+        "gpuMilli": need.gpu_milli,
+        "gpuModels": list(need.gpu_models),
+        "allocateIP": bool(need.addresses),
+        "scalars": {name: _number(amount) for name, amount in need.scalars},
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def _number(thousandths: int) -> int | float:
+    whole, rest = divmod(thousandths, 1000)
+    return thousandths / 1000 if rest else whole
 
 
 def _retry(retry: RetryPolicy) -> Json:

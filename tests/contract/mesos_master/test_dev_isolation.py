@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from connectors.devcluster.agent.isolation import probe
-from tests.contract.mesos_client.clusters import free_ports
+from streams.supervise.ports import free_block
 from tests.contract.mesos_master.master_client import Framework, Json, request, scalars, task
 from tests.processes import wait_until
 from tests.support.dev_cluster import DevCluster
@@ -26,7 +26,7 @@ ALLOCATE = f"exec {sys.executable} -S -c 'import time; x = b\"x\" * (%d << 20); 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevCluster]:
     """One agent as it is by default."""
-    with DevCluster(tmp_path_factory.mktemp("dev"), port=free_ports(2), agents=1) as cluster:
+    with DevCluster(tmp_path_factory.mktemp("dev"), port=free_block(2), agents=1) as cluster:
         yield cluster
 
 
@@ -35,7 +35,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevCluster]:
     """One agent whose tasks are watched and not in cgroups, with what is only done on demand."""
     options = {"isolation": "auto,disk,cgroup=/nonexistent", "disk_watch_seconds": 0.2}
     folder = tmp_path_factory.mktemp("watched")
-    with DevCluster(folder, port=free_ports(2), agents=1, **options) as cluster:
+    with DevCluster(folder, port=free_block(2), agents=1, **options) as cluster:
         yield cluster
 
 
@@ -44,7 +44,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevCluster]:
     """One agent with all that is done on demand, as far as this computer allows it."""
     options = {"isolation": "auto,users,affinity,cpu-quota"}
     folder = tmp_path_factory.mktemp("strict")
-    with DevCluster(folder, port=free_ports(2), agents=1, **options) as cluster:
+    with DevCluster(folder, port=free_block(2), agents=1, **options) as cluster:
         yield cluster
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.mesos_client.clusters import free_ports
+from streams.supervise.ports import free_block
 from tests.contract.mesos_master.master_client import (
     PATIENCE_S,
     Framework,
@@ -30,7 +30,7 @@ AGENTS = {"z1", "z2"}
 @pytest.fixture
 def two(tmp_path: Path) -> Iterator[DevCluster]:
     """Two masters and two agents."""
-    options = {"port": free_ports(4), "agents": 2, "masters": 2, "ping_timeout_seconds": 1.0}
+    options = {"port": free_block(4), "agents": 2, "masters": 2, "ping_timeout_seconds": 1.0}
     with DevCluster(tmp_path / "data", **options) as cluster:
         yield cluster
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.mesos_client.clusters import free_ports
+from streams.supervise.ports import free_block
 from tests.contract.mesos_master.master_client import (
     PATIENCE_S,
     QUIET_S,
@@ -36,7 +36,7 @@ def one_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevCluster
     """A cluster of two agents, which miss four pings of a second."""
     options = {"ping_timeout_seconds": 1.0, "missed_pings_max": 4}
     folder = tmp_path_factory.mktemp("cut") / "data"
-    with DevCluster(folder, port=free_ports(4), agents=2, **options) as cluster:
+    with DevCluster(folder, port=free_block(4), agents=2, **options) as cluster:
         yield cluster
 
 
@@ -197,7 +197,7 @@ def test_a_cut_heals_by_itself_and_a_new_process_obeys_it(dev: DevCluster) -> No
 
 
 def test_a_new_agent_joins(tmp_path: Path) -> None:
-    with DevCluster(tmp_path / "data", port=free_ports(4), agents=1) as cluster:
+    with DevCluster(tmp_path / "data", port=free_block(4), agents=1) as cluster:
         where = ("--data-dir", str(cluster.config.root))
         assert "agent2 is back" in say("start", "agent2", *where).stdout
         assert await_agents(cluster.config.port, AGENTS)
@@ -206,7 +206,7 @@ def test_a_new_agent_joins(tmp_path: Path) -> None:
 
 def test_an_operators_verbs(tmp_path: Path) -> None:
     """Drain, reactivate, maintenance and gone, as a person says them, until the master obeys."""
-    port = free_ports(4)
+    port = free_block(4)
     with (
         DevCluster(tmp_path / "data", port=port, agents=2, ping_timeout_seconds=1.0) as cluster,
         Framework(port) as there,

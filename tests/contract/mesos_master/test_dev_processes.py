@@ -17,7 +17,8 @@ import pytest
 from connectors.devcluster.journal import read_journal
 from connectors.devcluster.node import ClusterConfig
 from connectors.devcluster.supervise import control
-from tests.contract.mesos_client.clusters import CHECKOUT, free_ports
+from streams.supervise.ports import free_block
+from tests.contract.mesos_client.clusters import CHECKOUT
 from tests.contract.mesos_master.executor_client import executor_info
 from tests.contract.mesos_master.master_client import (
     Framework,
@@ -37,7 +38,7 @@ AGENTS = {"z1", "z2"}
 
 def new_cluster(folder: Path, **options: object) -> DevCluster:
     """A cluster of two agents that is not started yet."""
-    settings = {"port": free_ports(3), "agents": 2, "ping_timeout_seconds": 1.0, **options}
+    settings = {"port": free_block(3), "agents": 2, "ping_timeout_seconds": 1.0, **options}
     return DevCluster(folder, **settings)
 
 
@@ -408,7 +409,7 @@ def test_a_cluster_started_again_knows_its_agents_and_owns_up_to_its_tasks(tmp_p
 def test_two_clusters_cannot_share_a_folder_or_a_port(tmp_path: Path) -> None:
     with new_cluster(tmp_path / "data") as cluster:
         port = cluster.config.port
-        other_port = str(free_ports(3))
+        other_port = str(free_block(3))
         answer = say("--data-dir", str(cluster.config.root), "--port", other_port)
         assert (answer.returncode, "already runs on" in answer.stderr) == (2, True)
         assert f"stop --data-dir {cluster.config.root}" in answer.stderr

@@ -200,11 +200,11 @@ def test_a_task_that_waits_for_its_retry_is_not_launched_early() -> None:
 def test_a_unique_host_takes_one_task_of_the_job() -> None:
     cell = cell_with(hard_constraints=(Constraint("uniqueHost"),))
     (found,) = judged(cell, launch(task(0), task(1)))
-    assert found == "host host1 has a task of job job (uniqueHost)"
+    assert found == "host host1: already runs a task of job job (uniqueHost)"
     assert judged(cell, launch(task(0))) == [""]
     cell.offer("host1", name="b")
     (found,) = judged(cell, launch(task(1), offers="b"))
-    assert found == "host host1 has a task of job job (uniqueHost)"
+    assert found == "host host1: already runs a task of job job (uniqueHost)"
 
 
 def test_a_unique_host_is_free_again_when_the_task_has_ended() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.model.constraint import Constraint
 from scheduler.model.descriptor import decode_descriptor, descriptor_of, spec_digest, spec_of
 from scheduler.model.job import Batch, JobSpec, RetryPolicy, Service
 
@@ -100,7 +101,7 @@ def test_everything_that_is_supported_is_read() -> None:
     assert inside.environment == (("A1", "ü\n"), ("_b", ""))
     assert inside.security_groups == ("sg-2", "sg-1")
     assert inside.security_attributes == (("k", "v"),)
-    assert inside.hard_constraints == ("uniqueHost",)
+    assert inside.hard_constraints == (Constraint("uniqueHost"),)
     assert inside.kill_grace_ms == 30_000
     assert inside.attributes == (("x", "y"),)
     assert spec_of(descriptor_of(spec)) == spec

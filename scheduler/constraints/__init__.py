@@ -1,0 +1,1 @@
+"""What each constraint means: which hosts it refuses, in words, and how it weighs them."""

@@ -1,0 +1,333 @@
+"""Guard rails: what hosts and jobs did lately, counted from the log's own time.
+
+The one thing to know: what is read here changes only where an event is folded (a launch, an end, a
+tick), never because a clock has moved between two events. So `decide` and the fold's re-check see
+the same numbers, and a host that may be used again wakes placement by itself.
+
+Quality. A host has 1,000, less what failed on it lately: Titus' weights (S19), which lose a fifth
+of themselves in each fifth of the window. Three things differ from Titus. A host of quality 0 or
+without history is not taken for one of .5: the first would go on attracting work, the second is
+simply good. A job blames the first host that it fails on in full, the next ones less and less, and
+none alone below `JOB_BLAME_MAX`: a job that fails everywhere is at fault itself. And the rule that
+keeps work from bad hosts holds a third of the hosts at most: where more than that are bad, the
+fault is elsewhere, and a cell that places nothing helps nobody.
+"""
+
+from collections.abc import Iterable
+from heapq import heappush
+from typing import Final, TypeVar
+
+from msgspec.structs import replace
+
+from scheduler.fold.context import Fold
+from scheduler.model.changes import TaskChanged
+from scheduler.model.ids import HostId, JobId
+from scheduler.model.task import (
+    Disconnected,
+    Finished,
+    KillInitiated,
+    Launched,
+    Placed,
+    Started,
+    StartInitiated,
+    Task,
+    TaskState,
+)
+from scheduler.state import Failure, HostFailures, State
+
+Name = TypeVar("Name", bound=str)
+
+QUALITY_MAX: Final = 1_000
+LOST_BEFORE_START: Final = 300
+LOST_AFTER_START: Final = 100
+STUCK: Final = 500
+CRASHED: Final = 300
+"""Titus S19's weights; "crashed" is a task that failed before `QUICK_MS` of running."""
+QUICK_MS: Final = 10_000
+"""What ran longer and then failed, failed for a reason of its own."""
+JOB_BLAME_MAX: Final = 950
+STEPS: Final = 5
+FAILURES_MAX: Final = 32
+"""Remembered of one host; twenty of the mildest reach quality 0."""
+HELD_PART: Final = 3
+"""At most one host of so many is held back for its quality."""
+MINUTE_S: Final = 61
+"""A second more than a minute: counts are kept by second, and a limit must hold in any minute."""
+_TRANSIENT: Final = (
+    "call refused",
+    "INVALID_OFFERS",
+    "INVALID_FRAMEWORKID",
+    "SLAVE_DISCONNECTED",
+    "MASTER_DISCONNECTED",
+    "RECONCILIATION",
+    "RESOURCES_UNKNOWN",
+)
+"""Ends that say nothing of the host: an offer that was taken back, a master that changed."""
+_LAUNCHING: Final = frozenset((Placed, Launched, StartInitiated))
+
+
+def view(state: State, host_id: HostId) -> tuple[int, int, int]:
+    """Tasks that launch on the host, launches in the last minute, and its quality."""
+    return (
+        launching(state, host_id),
+        state.launches_of_hosts.get(host_id, 0),
+        quality(state, host_id),
+    )
+
+
+def launching(state: State, host_id: HostId) -> int:
+    """How many tasks are launched on the host and have not started yet."""
+    tasks = state.tasks
+    return sum(type(tasks[each].state) in _LAUNCHING for each in state.host_tasks.get(host_id, ()))
+
+
+def quality(state: State, host_id: HostId) -> int:
+    """The host's quality, 0 to 1,000; never too low for work where too many hosts are bad."""
+    known = state.host_failures.get(host_id)
+    if known is None:
+        return QUALITY_MAX
+    if state.is_quality_suspended:
+        return max(known.quality_milli, state.policy.placement.guards.quality_least_milli)
+    return known.quality_milli
+
+
+def host_refusal(state: State, host_id: HostId, count: int) -> str:
+    """Why the host may not be given ``count`` more tasks now, in words; empty where it may."""
+    guards = state.policy.placement.guards
+    order = state.host_orders.get(host_id)
+    if order is not None and order.standing in {"draining", "disabled"}:
+        return f"host {host_id} is {order.standing} ({order.actor}: {order.why})"
+    most = guards.launching_per_host_max
+    if most:
+        there = launching(state, host_id)
+        if there + count > most:
+            return f"host {host_id} launches {there} tasks already; the limit is {most}"
+    most = guards.launches_per_host_per_minute
+    lately = state.launches_of_hosts.get(host_id, 0)
+    if most and lately + count > most:
+        return f"host {host_id} was given {lately} tasks in a minute; the limit is {most}"
+    found = quality(state, host_id)
+    if found < guards.quality_least_milli:
+        return (
+            f"host {host_id} has quality {found} of 1000 after recent failures; "
+            f"{guards.quality_least_milli} is needed"
+        )
+    return ""
+
+
+def is_last_choice(state: State, host_id: HostId) -> bool:
+    """Whether an operator lets the host be used only where no other will do."""
+    order = state.host_orders.get(host_id)
+    return order is not None and order.standing == "lastChoice"
+
+
+def launches_left_of_job(state: State, job_id: JobId) -> int | None:
+    """How many more tasks of the job may be launched now; None where there is no limit."""
+    most = state.policy.placement.guards.launches_per_job_per_minute
+    return max(0, most - state.launches_of_jobs.get(job_id, 0)) if most else None
+
+
+def usable_again_ms(state: State, host_id: HostId) -> int | None:
+    """When time alone could let the host be used again; None where it cannot or need not.
+
+    Nobody has to wait for it: the tick that comes then wakes placement.
+    """
+    guards = state.policy.placement.guards
+    found: list[int] = []
+    known = state.host_failures.get(host_id)
+    if known is not None and quality(state, host_id) < guards.quality_least_milli:
+        found.append(known.next_ms)
+    most = guards.launches_per_host_per_minute
+    if most and state.launches_of_hosts.get(host_id, 0) >= most:
+        left = state.launches_of_hosts[host_id]
+        for second, counts in state.launch_seconds.items():
+            left -= sum(count for (host, _), count in counts.items() if host == host_id)
+            if left < most:
+                found.append((second + MINUTE_S) * 1_000)
+                break
+    return max(found) if found else None
+
+
+# What happens.
+
+
+def note_launch(fold: Fold, host_id: HostId, job_id: JobId) -> None:
+    """Count an accepted launch; one that is cancelled later still counts for its minute."""
+    state = fold.state
+    second = state.clock.now_ms // 1_000
+    counts = state.launch_seconds.setdefault(second, {})
+    counts[host_id, job_id] = counts.get((host_id, job_id), 0) + 1
+    hosts, jobs = state.launches_of_hosts, state.launches_of_jobs
+    hosts[host_id] = hosts.get(host_id, 0) + 1
+    jobs[job_id] = jobs.get(job_id, 0) + 1
+    fold.touch("launches", second)
+
+
+def note_end(fold: Fold, before: Task, after: Task) -> None:
+    """Take an ended task into account where its host may be to blame."""
+    ended = after.state
+    assert isinstance(ended, Finished)
+    place, window_ms = ended.place, fold.state.policy.placement.guards.quality_window_ms
+    if place is None or not window_ms:
+        return
+    weight = _weight(fold, before.state, ended)
+    if not weight:
+        return
+    state, now_ms = fold.state, fold.state.clock.now_ms
+    failing = state.failing_jobs.setdefault(after.job_id, {})
+    failing[place.host_id] = failing.get(place.host_id, 0) + 1
+    known = state.host_failures.get(place.host_id)
+    failures = known.failures if known else ()
+    failure = Failure(now_ms, weight, after.job_id, len(failing))
+    for dropped in failures[: max(0, len(failures) + 1 - FAILURES_MAX)]:
+        _drop(state, place.host_id, dropped.job_id)
+    kept = (*failures, failure)[-FAILURES_MAX:]
+    _put(fold, place.host_id, HostFailures(kept, QUALITY_MAX, known.next_ms if known else 0))
+    _judge(fold)
+
+
+def _weight(fold: Fold, was: TaskState, ended: Finished) -> int:
+    """How much the host is to blame for an end."""
+    now_ms = fold.state.clock.now_ms
+    since_ms: int | None = None
+    match was:
+        case Started():
+            since_ms = was.since_ms
+        case Disconnected() | KillInitiated():
+            since_ms = was.started_at_ms
+        case _:
+            pass
+    if ended.reason == "stuckInState":
+        return STUCK
+    change = fold.changes[-1][1] if fold.changes else None
+    step = change.step if isinstance(change, TaskChanged) else ""
+    if any(word in step for word in _TRANSIENT):
+        return 0
+    if ended.reason == "lost":
+        return LOST_BEFORE_START if since_ms is None else LOST_AFTER_START
+    if ended.reason == "failed":
+        return CRASHED if since_ms is None or now_ms - since_ms < QUICK_MS else 0
+    return 0
+
+
+def time_passed(fold: Fold) -> None:
+    """Forget launches that are older than a minute; hosts and jobs at a limit may go on."""
+    state = fold.state
+    oldest = state.clock.now_ms // 1_000 - MINUTE_S
+    guards = state.policy.placement.guards
+    of_host, of_job = guards.launches_per_host_per_minute, guards.launches_per_job_per_minute
+    while state.launch_seconds:
+        second = next(iter(state.launch_seconds))
+        if second > oldest:
+            return
+        for (host_id, job_id), count in state.launch_seconds.pop(second).items():
+            was_full = _lessened(state.launches_of_hosts, host_id, count, of_host)
+            if _lessened(state.launches_of_jobs, job_id, count, of_job) or was_full:
+                fold.wake_placement()
+            if of_host:
+                state.hosts_changed[host_id] = None
+        fold.touch("launches", second)
+
+
+def _lessened(totals: dict[Name, int], name: Name, count: int, most: int) -> bool:
+    """Whether the name was at its limit, before ``count`` was taken off its total."""
+    before = totals[name]
+    if before == count:
+        del totals[name]
+    else:
+        totals[name] = before - count
+    return 0 < most <= before
+
+
+def recovered(fold: Fold, host_id: HostId, noted_ms: int) -> None:
+    """A step of a host's recovery is due: judge it anew."""
+    known = fold.state.host_failures.get(host_id)
+    if known is None or known.next_ms != noted_ms:
+        return
+    _put(fold, host_id, replace(known, next_ms=0))
+    _judge(fold)
+
+
+def policy_changed(fold: Fold) -> None:
+    """Judge every host anew, by the rules that hold from here on."""
+    for host_id in sorted(fold.state.host_failures):
+        _put(fold, host_id, fold.state.host_failures[host_id])
+    _judge(fold)
+
+
+def _put(fold: Fold, host_id: HostId, value: HostFailures) -> None:
+    """Keep what still counts of a host's failures, with its quality and when that changes next."""
+    state = fold.state
+    window_ms, now_ms = state.policy.placement.guards.quality_window_ms, state.clock.now_ms
+    kept = tuple(each for each in value.failures if _steps_left(each, now_ms, window_ms) > 0)
+    for each in value.failures:
+        if each not in kept:
+            _drop(state, host_id, each.job_id)
+    known = state.host_failures.get(host_id)
+    was = known.quality_milli if known else QUALITY_MAX
+    fold.touch("failures", host_id)
+    if not kept:
+        state.host_failures.pop(host_id, None)
+        now = QUALITY_MAX
+    else:
+        now = _quality_of(kept, now_ms, window_ms)
+        due_ms = min(_next_step_ms(each, now_ms, window_ms) for each in kept)
+        if value.next_ms <= now_ms or due_ms < value.next_ms:
+            heappush(fold.deadlines, (due_ms, "host", host_id))
+        else:
+            due_ms = value.next_ms
+        state.host_failures[host_id] = HostFailures(kept, now, due_ms)
+    if now != was:
+        state.hosts_changed[host_id] = None
+        if now > was:
+            fold.wake_placement()
+
+
+def _steps_left(failure: Failure, now_ms: int, window_ms: int) -> int:
+    if not window_ms:
+        return 0
+    return STEPS - (now_ms - failure.at_ms) * STEPS // window_ms
+
+
+def _next_step_ms(failure: Failure, now_ms: int, window_ms: int) -> int:
+    """When the failure counts less; steps are rounded up, so that the step is over then."""
+    step = (now_ms - failure.at_ms) * STEPS // window_ms + 1
+    return failure.at_ms - (-step * window_ms // STEPS)
+
+
+def _quality_of(failures: Iterable[Failure], now_ms: int, window_ms: int) -> int:
+    blamed: dict[JobId, int] = {}
+    most: dict[JobId, int] = {}
+    for each in failures:
+        left = _steps_left(each, now_ms, window_ms)
+        weight = each.weight_milli * left // (STEPS * each.hosts)
+        blamed[each.job_id] = blamed.get(each.job_id, 0) + weight
+        cap = JOB_BLAME_MAX * left // (STEPS * each.hosts)
+        most[each.job_id] = max(most.get(each.job_id, 0), cap)
+    return max(0, QUALITY_MAX - sum(min(blamed[each], most[each]) for each in blamed))
+
+
+def _drop(state: State, host_id: HostId, job_id: JobId) -> None:
+    failing = state.failing_jobs[job_id]
+    failing[host_id] -= 1
+    if not failing[host_id]:
+        del failing[host_id]
+    if not failing:
+        del state.failing_jobs[job_id]
+
+
+def _judge(fold: Fold) -> None:
+    """Suspend the rule of least quality while it would hold back too many hosts."""
+    state = fold.state
+    least = state.policy.placement.guards.quality_least_milli
+    held = [
+        host_id for host_id, each in state.host_failures.items() if each.quality_milli < least
+    ]
+    there = max(len(state.host_offers), len(state.host_tasks))
+    is_suspended = len(held) * HELD_PART > there
+    if is_suspended == state.is_quality_suspended:
+        return
+    state.is_quality_suspended = is_suspended
+    for host_id in held:
+        state.hosts_changed[host_id] = None
+    fold.wake_placement()

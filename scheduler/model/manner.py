@@ -1,0 +1,82 @@
+"""How a job wants to be scheduled beyond constraints, read from the job's attributes.
+
+The one thing to know: Titus' descriptor has no fields for these. What is wrong is refused at
+admission (`scheduler.model.v3`); whoever reads later passes over it.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from scheduler.model.base import Ours
+
+OPPORTUNISTIC_ATTRIBUTE: Final = "flumina.opportunistic"
+GANG_ATTRIBUTE: Final = "flumina.gang"
+RUNTIME_ATTRIBUTE: Final = "flumina.runtimePredictionSec"
+"""Titus' own names, `titus.runtimePrediction.*`, only a control plane may write."""
+
+_GANG: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SECONDS: Final = re.compile("[0-9]{1,8}")
+
+
+class Manner(Ours, frozen=True):
+    """What these attributes say."""
+
+    is_opportunistic: bool = False
+    """May use what is held back for others, and gives it back at once."""
+    gang: str = ""
+    """Tasks of the job start together or not at all; a name of the gang, for people."""
+    runtime_ms: int | None = None
+    """How long a task will run, as the submitter predicts."""
+
+
+class MannerError(ValueError):
+    """An attribute that cannot be read; ``name`` is which, the text what to write."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name
+
+
+def manner_of(attributes: Iterable[tuple[str, str]], *, is_lenient: bool = False) -> Manner:
+    """What these attributes say; raises MannerError for the first that cannot be read.
+
+    ``is_lenient`` passes over such a one: jobs of older logs were admitted without this check.
+    """
+    found: dict[str, Any] = {}
+    for name, text in attributes:
+        reader = _READERS.get(name)
+        if reader is None:
+            continue
+        try:
+            found |= reader(text)
+        except ValueError as error:
+            if is_lenient:
+                continue
+            raise MannerError(name, str(error)) from error
+    return Manner(**found)
+
+
+def _opportunistic(text: str) -> dict[str, Any]:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError('write "true" or "false"')
+    return {"is_opportunistic": text.lower() == "true"}
+
+
+def _gang(text: str) -> dict[str, Any]:
+    if not _GANG.fullmatch(text):
+        raise ValueError("give a name of up to 64 letters, digits and . _ -")
+    return {"gang": text}
+
+
+def _runtime(text: str) -> dict[str, Any]:
+    if not _SECONDS.fullmatch(text) or int(text) == 0:
+        raise ValueError('give whole seconds, like "600"')
+    return {"runtime_ms": int(text) * 1_000}
+
+
+_READERS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = {
+    OPPORTUNISTIC_ATTRIBUTE: _opportunistic,
+    GANG_ATTRIBUTE: _gang,
+    RUNTIME_ATTRIBUTE: _runtime,
+}

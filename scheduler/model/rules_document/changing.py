@@ -1,0 +1,83 @@
+"""Single switches: the rules after an operator's small change, or why there are none.
+
+The one thing to know: what a change names is put in place of what has that name, and nothing else
+moves. Its effect depends on the rules as they are at its own place in the log; so the fold asks
+here, and whoever looks before only guesses.
+"""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from scheduler.model.inbound import Fault, RulesChangeAsked
+from scheduler.model.reading.faults import Faults, nearest_name, path_below, shown_text
+from scheduler.model.rules import CapacityGroup, PlacementRules, Selector
+from scheduler.model.rules_document.checks import rules_faults
+
+Named = TypeVar("Named", bound=CapacityGroup | Selector)
+
+
+def changed_rules(
+    rules: PlacementRules, change: RulesChangeAsked
+) -> PlacementRules | tuple[Fault, ...]:
+    """The rules with the change, or everything that is wrong with it."""
+    faults = Faults()
+    lost = {*rules.lost_zones, *change.lost_zones}
+    for zone in change.regained_zones:
+        if zone not in lost:
+            hint = nearest_name(zone, lost) if lost else "no zone is lost"
+            faults.add("regainZones", f"names {shown_text(zone)}, which is not lost", hint)
+    for name, removed, there in (
+        ("removeSelectors", change.removed_selectors, rules.selectors),
+        ("removeGroups", change.removed_groups, rules.groups),
+    ):
+        known = {each.name for each in there}
+        for each in removed:
+            if each not in known:
+                hint = nearest_name(each, known)
+                faults.add(name, f"names {shown_text(each)}, which is not there", hint)
+    after = replace(
+        rules,
+        mode=rules.mode if change.mode is None else change.mode,
+        lost_zones=tuple(sorted(lost - {*change.regained_zones})),
+        selectors=_replaced(rules.selectors, change.selectors, change.removed_selectors),
+        groups=_replaced(rules.groups, change.groups, change.removed_groups),
+    )
+    for fault in rules_faults(after):
+        faults.add(_in_the_change(fault.field, change), fault.text, fault.hint)
+    return faults.all() or after
+
+
+def _replaced(
+    there: Iterable[Named], given: Iterable[Named], removed: Iterable[str]
+) -> tuple[Named, ...]:
+    """The entries by name, with those given in place of theirs."""
+    by_name = {each.name: each for each in (*there, *given)}
+    for name in removed:
+        by_name.pop(name, None)
+    return tuple(by_name[name] for name in sorted(by_name))
+
+
+def _in_the_change(field: str, change: RulesChangeAsked) -> str:
+    """A path of the rules as the path in the change that made it wrong, where it did."""
+    for section, name, entries in (
+        ("selectors", "setSelectors", change.selectors),
+        ("groups", "setGroups", change.groups),
+    ):
+        for each in entries:
+            path = path_below(section, each.name)
+            if field == path or field.startswith((f"{path}.", f"{path}[")):
+                return name + field.removeprefix(section)
+    return field
+
+
+def version_fault(version: int, wanted: int | None) -> Fault | None:
+    """The fault of a change that was made for another version of the policy."""
+    if wanted is None or wanted == version:
+        return None
+    return Fault(
+        field="ifVersion",
+        text=f"is {wanted}, and the cell has policy version {version}",
+        hint="somebody has changed it since; look at the difference and order it again",
+    )

@@ -1,0 +1,439 @@
+"""All hosts as columns of whole numbers, one row a host, so that one step looks at all of them.
+
+The one thing to know: a row of a host that may get nothing at all (draining, launch guard, lost
+zone, somebody's own) has less than no cpu in `cpu_open`, so a single comparison passes it over.
+Why a host is closed is asked only when a refusal is explained.
+"""
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from scheduler.constraints.fixed import zone_refusal
+from scheduler.model.ids import HostId, JobId
+from scheduler.model.rules import PlacementRules
+from scheduler.placement.host import HostView
+from scheduler.placement.presence import Presence
+from scheduler.placement.slot import UNIT_BITS, Slot
+
+Array = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+RANK_BITS: Final = 22
+FULLNESS_BITS: Final = 17
+SUM_SHIFT: Final = RANK_BITS + FULLNESS_BITS
+"""A key is, from the top: not a last choice (1 bit), the weighted sum of fitness (23), how full
+the host is (17), and the rank of the digest of its id (22): 63 bits, so no key is negative."""
+SUM_BITS: Final = 23
+SUM_MASK: Final = (1 << SUM_BITS) - 1
+FIRST_CHOICE: Final = 1 << (SUM_SHIFT + SUM_BITS)
+_FULLNESS_SHIFT: Final = UNIT_BITS + 11 - FULLNESS_BITS
+"""Packed cpu and memory together are below 2**11 points."""
+ROWS_MAX: Final = 1 << RANK_BITS
+
+_NAMES: Final = (
+    "cpu_open",
+    "cpu_free",
+    "cpu_total",
+    "cpu_unit",
+    "memory_free",
+    "memory_total",
+    "memory_unit",
+    "packed",
+    "disk_free",
+    "disk_total",
+    "disk_unit",
+    "network_free",
+    "network_total",
+    "network_unit",
+    "gpu_free",
+    "gpu_total",
+    "share_free",
+    "ports_free",
+    "tasks",
+    "services",
+    "quality",
+    "last_choice",
+    "since_ms",
+    "expires_at_ms",
+    "noise",
+    "standing",
+)
+"""The columns; each is also an attribute of `Columns`, of the length of the table."""
+_OF_SLOT: Final = tuple(name for name in _NAMES if name not in {"cpu_open", "standing"})
+_CHANGED_BY_TASKS: Final = (
+    "cpu_free",
+    "memory_free",
+    "packed",
+    "tasks",
+    "services",
+)
+
+
+class Columns:
+    """The table of hosts. Attributes named in `_NAMES` are arrays over all rows."""
+
+    cpu_open: Array
+    cpu_free: Array
+    cpu_total: Array
+    cpu_unit: Array
+    memory_free: Array
+    memory_total: Array
+    memory_unit: Array
+    packed: Array
+    disk_free: Array
+    disk_total: Array
+    disk_unit: Array
+    network_free: Array
+    network_total: Array
+    network_unit: Array
+    gpu_free: Array
+    gpu_total: Array
+    share_free: Array
+    ports_free: Array
+    tasks: Array
+    services: Array
+    quality: Array
+    last_choice: Array
+    since_ms: Array
+    expires_at_ms: Array
+    noise: Array
+    standing: Array
+
+    def __init__(self, rules: PlacementRules) -> None:
+        self.rules = rules
+        self.now_ms = 0
+        self.row_of: dict[HostId, int] = {}
+        self.slots: list[Slot | None] = []
+        self.jobs: Presence[JobId] = Presence()
+        self.images: Presence[str] = Presence()
+        self.groups: Presence[tuple[str, ...]] = Presence()
+        self.changed: list[int] = []
+        """Rows that changed, in order; each round of the index reads on from where it was."""
+        self.version = 0
+        """Grows when hosts come, go, or change what does not depend on tasks."""
+        self.length = 0
+        self._spare: list[int] = []
+        self._is_unranked = False
+        self._codes: dict[str, tuple[Array, list[str | None]]] = {}
+        self._codes_version = 0
+        self._counts: dict[tuple[JobId, str], dict[str, int]] = {}
+        self._counted: dict[JobId, list[str]] = {}
+        self._values: dict[str, tuple[str, ...]] = {}
+        self._scalars: dict[str, tuple[Array, Array]] = {}
+        self._storage: dict[str, Array] = {}
+        self._digests: Array = np.zeros(0, np.int64)
+        self._guards = rules.guards
+        self._resize(0)
+
+    # Hosts come and go
+
+    def put(self, views: Iterable[HostView]) -> None:
+        """Take over hosts whole, known or new."""
+        new: list[HostView] = []
+        for view in views:
+            row = self.row_of.get(view.host_id)
+            if row is None:
+                new.append(view)
+            else:
+                slot = self.slots[row]
+                assert slot is not None
+                self._replace(slot, view)
+        if new:
+            self._insert(new)
+
+    def remove(self, host_id: HostId) -> None:
+        """Forget a host; one that is not known is no fault."""
+        row = self.row_of.pop(host_id, None)
+        if row is None:
+            return
+        slot = self.slots[row]
+        assert slot is not None
+        self._leave_indexes(slot)
+        self.slots[row] = None
+        for name in _NAMES:
+            getattr(self, name)[row] = 0
+        self.cpu_open[row] = -1
+        for free, total in self._scalars.values():
+            free[row] = total[row] = 0
+        self._spare.append(row)
+        self._shaken()
+        self.changed.append(row)
+
+    def _insert(self, views: list[HostView]) -> None:
+        views = list({view.host_id: view for view in views}.values())
+        length = self.length + max(0, len(views) - len(self._spare))
+        assert length <= ROWS_MAX, f"{length} hosts are more than one index holds ({ROWS_MAX})"
+        if length > self.length:
+            self._resize(length)
+        for view in views:
+            if self._spare:
+                row = self._spare.pop()
+            else:
+                row = len(self.slots)
+                self.slots.append(None)
+            digest = blake2b(view.host_id.encode(), digest_size=8).digest()
+            slot = Slot(row, int.from_bytes(digest, "big") >> 1)
+            self.slots[row] = slot
+            self.row_of[view.host_id] = row
+            self._digests[row] = slot.digest
+            self._take_over(slot, view)
+        self._shaken()
+        self._is_unranked = True
+
+    def _replace(self, slot: Slot, view: HostView) -> None:
+        before = slot.view
+        assert before is not None
+        if (
+            before.attributes != view.attributes
+            or before.hostname != view.hostname
+            or before.is_schedulable != view.is_schedulable
+            or before.gpu_model != view.gpu_model
+        ):
+            self._shaken()
+        self._leave_indexes(slot)
+        self._take_over(slot, view)
+
+    def _take_over(self, slot: Slot, view: HostView) -> None:
+        row = slot.row
+        slot.fill(view)
+        slot.attributes = dict(view.attributes)
+        for job_id, count in view.tasks_of_job:
+            slot.job_counts[job_id] = count
+            self.jobs.change(job_id, row, count)
+            self._tally(slot, job_id, count)
+        slot.tasks = sum([count for _, count in view.tasks_of_job])
+        for image in view.images:
+            slot.images[image] = 1
+            self.images.change(image, row, 1)
+        for groups in view.security_groups:
+            slot.groups[groups] = 1
+            self.groups.change(groups, row, 1)
+        for name in _OF_SLOT:
+            getattr(self, name)[row] = getattr(slot, name)
+        for name, (free, total) in self._scalars.items():
+            free[row], total[row] = slot.scalar_free(name), slot.scalar_total(name)
+        self.settle(slot)
+
+    def _leave_indexes(self, slot: Slot) -> None:
+        for job_id, count in slot.job_counts.items():
+            self.jobs.change(job_id, slot.row, -count)
+            self._tally(slot, job_id, -count)
+        for image, count in slot.images.items():
+            self.images.change(image, slot.row, -count)
+        for groups, count in slot.groups.items():
+            self.groups.change(groups, slot.row, -count)
+        slot.job_counts.clear()
+        slot.images.clear()
+        slot.groups.clear()
+
+    def _resize(self, length: int) -> None:
+        """Give every column this many rows; storage grows by doubling."""
+        capacity = len(self._storage.get("standing", ()))
+        if length > capacity or not self._storage:
+            capacity = max(16, length, 2 * capacity)
+            self._storage = {
+                name: _grown(self._storage.get(name), capacity)
+                for name in (*_NAMES, "digests", *(f"scalar {name}" for name in self._scalars),
+                             *(f"total {name}" for name in self._scalars))
+            }
+        self._storage["cpu_open"][self.length : length] = -1
+        self.length = length
+        for name in _NAMES:
+            setattr(self, name, self._storage[name][:length])
+        self._digests = self._storage["digests"][:length]
+        for name in self._scalars:
+            self._scalars[name] = (
+                self._storage[f"scalar {name}"][:length],
+                self._storage[f"total {name}"][:length],
+            )
+        for presence in (self.jobs, self.images, self.groups):
+            presence.resized()
+
+    def _shaken(self) -> None:
+        self.version += 1
+        self._counts.clear()
+        self._counted.clear()
+        self._values.clear()
+
+    # What follows from a host's numbers
+
+    def settle(self, slot: Slot) -> None:
+        """Bring the columns that follow from others up to date for one row, and note the change."""
+        row = slot.row
+        slot.is_open = self.closed_by(slot) is None
+        self.cpu_open[row] = slot.cpu_free if slot.is_open else -1
+        rank = self.standing.item(row) & (ROWS_MAX - 1)
+        slot.standing = self.standing[row] = (
+            (0 if slot.last_choice else FIRST_CHOICE)
+            | min(slot.packed >> _FULLNESS_SHIFT, (1 << FULLNESS_BITS) - 1) << RANK_BITS
+            | rank
+        )
+        self.changed.append(row)
+
+    def closed_by(self, slot: Slot) -> tuple[str, str] | None:
+        """The rule of the system by which the host gets nothing now, and why; None: it may."""
+        view, guards = slot.view, self._guards
+        assert view is not None
+        if not view.is_offered:
+            return "offers", "nothing of it is on offer"
+        if not view.is_schedulable:
+            return "draining", "it drains or is disabled"
+        if self.rules.lost_zones and (why := zone_refusal(slot.attributes, self.rules)):
+            return "lostZone", why
+        if slot.quality < guards.quality_least_milli:
+            least = guards.quality_least_milli
+            return "quality", f"its quality is {slot.quality}, at least {least} is asked"
+        if 0 < guards.launching_per_host_max <= slot.launching:
+            return "launching", f"{slot.launching} tasks are being launched there"
+        if 0 < guards.launches_per_host_per_minute <= slot.launches:
+            return "launchRate", f"{slot.launches} tasks were launched there in the last minute"
+        if slot.exclusive_job is not None:
+            return "exclusiveHost", f"a task of job {slot.exclusive_job} has it for itself"
+        return None
+
+    def ranked(self) -> None:
+        """Number the hosts by the digests of their ids, if any came since the last time."""
+        if not self._is_unranked:
+            return
+        self._is_unranked = False
+        order = np.argsort(self._digests, kind="stable")
+        ranks = np.empty(self.length, np.int64)
+        ranks[order] = np.arange(self.length)
+        self.standing &= ~np.int64(ROWS_MAX - 1)
+        self.standing |= ranks
+        for slot in self.slots:
+            if slot is not None:
+                slot.standing = self.standing.item(slot.row)
+        self.changed.extend(range(self.length))
+
+    # Tasks come and go
+
+    def task_counts(self, slot: Slot, job_id: JobId, change: int) -> None:
+        """``change`` tasks more of the job are on the host."""
+        count = slot.job_counts.get(job_id, 0) + change
+        if count > 0:
+            slot.job_counts[job_id] = count
+        else:
+            slot.job_counts.pop(job_id, None)
+        slot.tasks += change
+        self.jobs.change(job_id, slot.row, change)
+        self._tally(slot, job_id, change)
+
+    def amounts_changed(self, slot: Slot) -> None:
+        """Write the numbers that tasks change from the slot into the columns."""
+        row = slot.row
+        self.cpu_free[row] = slot.cpu_free
+        self.memory_free[row] = slot.memory_free
+        self.packed[row] = slot.packed
+        self.tasks[row] = slot.tasks
+        self.services[row] = slot.services
+        self.settle(slot)
+
+    # Questions about many hosts
+
+    def codes(self, attribute: str) -> tuple[Array, list[str | None]]:
+        """A number for each row's value of the attribute, and the values; number 0 is none."""
+        if self._codes_version != self.version:
+            self._codes.clear()
+            self._codes_version = self.version
+        known = self._codes.get(attribute)
+        if known is None:
+            numbers: dict[str | None, int] = {None: 0}
+            array = np.zeros(self.length, np.int64)
+            for slot in self.slots:
+                if slot is not None:
+                    value = slot.attributes.get(attribute)
+                    array[slot.row] = numbers.setdefault(value, len(numbers))
+            known = self._codes[attribute] = (array, list(numbers))
+        return known
+
+    def values(self, attribute: str) -> tuple[str, ...]:
+        """Values of the attribute among schedulable hosts outside of lost zones, sorted."""
+        known = self._values.get(attribute)
+        if known is None:
+            found = {
+                slot.attributes[attribute]
+                for slot in self.slots
+                if slot is not None
+                and attribute in slot.attributes
+                and slot.view is not None
+                and slot.view.is_schedulable
+                and not zone_refusal(slot.attributes, self.rules)
+            }
+            known = self._values[attribute] = tuple(sorted(found))
+        return known
+
+    def counts(self, job_id: JobId, attribute: str) -> Mapping[str, int]:
+        """Tasks of the job by the value of their host's attribute."""
+        known = self._counts.get((job_id, attribute))
+        if known is None:
+            known = {}
+            for row, count in self.jobs.rows.get(job_id, {}).items():
+                slot = self.slots[row]
+                assert slot is not None
+                value = slot.attributes.get(attribute)
+                if value is not None:
+                    known[value] = known.get(value, 0) + count
+            if len(self._counts) >= 8_192:  # Jobs come and go; they are counted anew when asked.
+                self._counts.clear()
+                self._counted.clear()
+            self._counts[job_id, attribute] = known
+            self._counted.setdefault(job_id, []).append(attribute)
+        return known
+
+    def has_tasks(self, job_id: JobId) -> bool:
+        """Whether any task of the job is on any host."""
+        return bool(self.jobs.rows.get(job_id))
+
+    def _tally(self, slot: Slot, job_id: JobId, change: int) -> None:
+        for attribute in self._counted.get(job_id, ()):
+            value = slot.attributes.get(attribute)
+            if value is not None:
+                counts = self._counts[job_id, attribute]
+                counts[value] = counts.get(value, 0) + change
+
+    # The names that a slot answers to as well
+
+    def tasks_of(self, job_id: JobId) -> Any:  # noqa: ANN401 - an array, or 0 for all rows
+        """How many tasks of the job are on each host."""
+        return self.jobs.counts(job_id, self.length)
+
+    def has_image(self, image: str) -> Any:  # noqa: ANN401 - an array, or 0 for all rows
+        """1 for each host that has the image."""
+        return self.images.is_on(image, self.length)
+
+    def has_groups(self, groups: tuple[str, ...]) -> Any:  # noqa: ANN401 - an array, or 0
+        """1 for each host with a task of this very set of security groups."""
+        return self.groups.is_on(groups, self.length)
+
+    def scalar_free(self, name: str) -> Array:
+        """What is free of a named scalar on each host."""
+        return self._scalar(name)[0]
+
+    def scalar_total(self, name: str) -> Array:
+        """What there is of a named scalar on each host."""
+        return self._scalar(name)[1]
+
+    def _scalar(self, name: str) -> tuple[Array, Array]:
+        known = self._scalars.get(name)
+        if known is None:
+            capacity = len(self._storage["standing"])
+            free, total = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
+            self._storage[f"scalar {name}"], self._storage[f"total {name}"] = free, total
+            for slot in self.slots:
+                if slot is not None:
+                    free[slot.row] = slot.scalar_free(name)
+                    total[slot.row] = slot.scalar_total(name)
+            known = self._scalars[name] = (free[: self.length], total[: self.length])
+        return known
+
+
+def _grown(array: Array | None, capacity: int) -> Array:
+    made = np.zeros(capacity, np.int64)
+    if array is not None:
+        made[: len(array)] = array
+    return made

@@ -1,0 +1,56 @@
+"""The parts by the names that profiles use.
+
+The one thing to know: a part that never falls while tasks of the request arrive on the host is
+`GROWING`; where all parts of a profile are, the best host stays the best until it is full, and is
+filled in one step.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from scheduler.placement.fitness import host, neighbours, packing
+from scheduler.placement.fitness.hosts import Part
+
+PARTS: Final[Mapping[str, Part]] = MappingProxyType(
+    {
+        "age": host.age,
+        "agent": host.agent,
+        "cpu": packing.cpu,
+        "disk": packing.disk,
+        "expiry": host.expiry,
+        "groupSpread": neighbours.group_spread,
+        "image": neighbours.image,
+        "imageSpread": neighbours.image_spread,
+        "jobSpread": neighbours.job_spread,
+        "jobType": neighbours.job_type,
+        "memory": packing.memory,
+        "network": packing.network,
+        "noise": neighbours.noise,
+        "packing": packing.packing,
+        "securityGroup": neighbours.security_group,
+        "spread": packing.spread,
+        "weighted": packing.weighted,
+    }
+)
+"""Parts that look at plain numbers; `interface` and `gpu` look at a host's devices, see there."""
+
+GROWING: Final = frozenset(
+    {
+        "age",
+        "agent",
+        "cpu",
+        "disk",
+        "expiry",
+        "image",
+        "jobType",
+        "memory",
+        "network",
+        "noise",
+        "packing",
+        "securityGroup",
+        "weighted",
+    }
+)
+OF_TIME: Final = frozenset({"age", "expiry"})
+"""Their answers change with the clock alone."""

@@ -1,0 +1,146 @@
+"""A request made ready: what to compare, what to add up, what depends on where its job runs.
+
+The one thing to know: all that follows from the request and the rules alone is worked out here,
+once for each class of tasks; what is left for a search is arithmetic.
+"""
+
+from typing import Final
+
+from scheduler.constraints import fixed, moving
+from scheduler.constraints.selectors import selected
+from scheduler.model.constraint import Constraint
+from scheduler.model.rules import PlacementRules, Profile
+from scheduler.placement.fitness.hosts import Part
+from scheduler.placement.fitness.parts import GROWING, OF_TIME, PARTS
+from scheduler.placement.request import Request
+
+WEIGHTS_MAX: Final = 8_191
+"""All weights together: times 1,000 this is what a key has room for. Larger ones are scaled."""
+PACK: Final = "pack"
+"""The profile that the mode ``failover`` gives to all work."""
+
+
+class Prepared:
+    """A request with everything that its searches need."""
+
+    __slots__ = (
+        "allowed",
+        "allowed_version",
+        "amounts",
+        "balances",
+        "cap",
+        "fixed_hard",
+        "fixed_soft",
+        "is_exclusive",
+        "is_growing",
+        "is_self_bound",
+        "is_timed",
+        "is_unique",
+        "moving_hard",
+        "moving_soft",
+        "parts",
+        "profile",
+        "request",
+        "soft_base",
+        "soft_count",
+        "soft_points",
+        "soft_version",
+        "soft_weight",
+        "tolerated",
+        "weight",
+    )
+
+    def __init__(self, request: Request, rules: PlacementRules) -> None:
+        self.request = request
+        hard, soft = request.hard, request.soft
+        if rules.selectors:
+            must, should = selected(rules, request.tier, request.group, request.application)
+            # A caller that made the request by `request_of` has them already: each counts once.
+            hard = tuple(sorted({*hard, *must})) if must else hard
+            soft = tuple(sorted({*soft, *should})) if should else soft
+        self.tolerated = fixed.tolerated(hard)
+        self.fixed_hard = tuple(each for each in hard if each.kind in fixed.KINDS)
+        self.moving_hard = tuple(each for each in hard if each.kind in moving.KINDS)
+        self.fixed_soft = tuple(each for each in soft if each.kind in fixed.KINDS)
+        self.moving_soft = tuple(each for each in soft if each.kind in moving.KINDS)
+        self.is_unique = any(each.kind == "uniqueHost" for each in hard)
+        self.is_exclusive = any(each.kind == "exclusiveHost" for each in hard)
+        self.balances = _balances(self.moving_hard, self.moving_soft, rules)
+        self.is_self_bound = any(
+            each.kind in {"nearJob", "awayFromJob"} and each.values == (request.job_id,)
+            for each in (*hard, *soft)
+        )
+        self.profile = profile_of(request, rules)
+        weights = [(name, weight) for name, weight in self.profile.weights if weight > 0]
+        self.soft_count = len(soft)
+        soft_weight = self.profile.soft_weight if soft else 0
+        scaled = _scaled([weight for _, weight in weights], soft_weight)
+        self.soft_weight = scaled.pop()
+        self.parts: list[tuple[str, int, Part]] = [
+            (name, weight, PARTS[name])
+            for (name, _), weight in zip(weights, scaled, strict=True)
+            if name in PARTS
+        ]
+        self.weight = sum([weight for _, weight, _ in self.parts]) + self.soft_weight
+        names = {name for name, _ in weights}
+        self.is_growing = names <= GROWING and not self.moving_soft
+        self.is_timed = not names.isdisjoint(OF_TIME)
+        good_enough = self.profile.good_enough
+        self.cap = None if good_enough is None else good_enough * self.weight
+        self.amounts = _amounts(request)
+        self.allowed_version = self.soft_version = -1
+
+
+def profile_of(request: Request, rules: PlacementRules) -> Profile:
+    """The profile for the request's tier and kind; in failover the packing one for all."""
+    profiles = {each.name: each for each in rules.profiles}
+    if rules.mode == "failover" and PACK in profiles:
+        return profiles[PACK]
+    tiers = {each.name: each for each in rules.tiers}
+    tier = tiers.get(request.tier) or (rules.tiers[-1] if rules.tiers else None)
+    if tier is not None:
+        name = tier.service_profile if request.is_service else tier.batch_profile
+        if rules.mode == "failover":
+            name = tier.batch_profile
+        if name in profiles:
+            return profiles[name]
+    return rules.profiles[0] if rules.profiles else Profile(name="none", weights=())
+
+
+def _amounts(request: Request) -> tuple[tuple[str, int], ...]:
+    """Columns and what must be free in them, beside cpu, which is compared first."""
+    need = request.need
+    found = (
+        ("memory_free", need.memory_mib),
+        ("disk_free", need.disk_mib),
+        ("network_free", need.network_mbps),
+        ("ports_free", need.ports),
+    )
+    return tuple((name, amount) for name, amount in found if amount > 0)
+
+
+def _balances(
+    hard: tuple[Constraint, ...], soft: tuple[Constraint, ...], rules: PlacementRules
+) -> tuple[tuple[str, bool, int], ...]:
+    """Attributes to balance by: name, whether it is hard, and how often it is asked softly."""
+    found: dict[str, tuple[bool, int]] = {}
+    for each in hard:
+        if each.kind in moving.BALANCED:
+            name = moving.balanced_by(each, rules)
+            found[name] = (True, found.get(name, (False, 0))[1])
+    for each in soft:
+        if each.kind in moving.BALANCED:
+            name = moving.balanced_by(each, rules)
+            is_hard, times = found.get(name, (False, 0))
+            found[name] = (is_hard, times + 1)
+    return tuple((name, *found[name]) for name in sorted(found))
+
+
+def _scaled(weights: list[int], soft_weight: int) -> list[int]:
+    """The weights, the one of the soft constraints last, so that their sum is not too large."""
+    every = [*weights, soft_weight]
+    total = sum(every)
+    if total <= WEIGHTS_MAX:
+        return every
+    room = WEIGHTS_MAX - len(every)
+    return [max(1, each * room // total) if each else 0 for each in every]

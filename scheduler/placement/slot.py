@@ -1,0 +1,164 @@
+"""One host inside the index: everything about it as plain numbers, for questions about one host.
+
+The one thing to know: a slot and the columns (`scheduler.placement.columns`) answer to the same
+names, a slot with one number and the columns with an array of them. A fitness part is written once
+and works on both.
+"""
+
+from scheduler.model.ids import HostId, JobId
+from scheduler.model.resources import PortRange, Resources
+from scheduler.placement.host import GpuDevice, HostView, Interface
+
+UNIT_BITS = 32
+"""Shares are computed in units of 1/2**32 of a point of fitness, so that no sum is rounded."""
+NOT_COUNTED = 1 << 60
+"""What a host has of a resource that it does not account for: more than anybody asks."""
+NEVER_MS = 1 << 60
+
+
+class Slot:
+    """A host's numbers, changed in place as tasks are put there and taken away."""
+
+    __slots__ = (
+        "attributes",
+        "cpu_free",
+        "cpu_total",
+        "cpu_unit",
+        "digest",
+        "disk_free",
+        "disk_total",
+        "disk_unit",
+        "exclusive_job",
+        "expires_at_ms",
+        "gpu_free",
+        "gpu_total",
+        "gpus",
+        "groups",
+        "host_id",
+        "images",
+        "interfaces",
+        "is_open",
+        "job_counts",
+        "last_choice",
+        "launches",
+        "launching",
+        "memory_free",
+        "memory_total",
+        "memory_unit",
+        "network_free",
+        "network_total",
+        "network_unit",
+        "noise",
+        "packed",
+        "port_ranges",
+        "ports_free",
+        "quality",
+        "row",
+        "scalar_totals",
+        "scalars",
+        "services",
+        "share_free",
+        "since_ms",
+        "standing",
+        "tasks",
+        "view",
+    )
+
+    def __init__(self, row: int, digest: int) -> None:
+        self.row = row
+        self.digest = digest
+        self.exclusive_job: JobId | None = None
+        self.job_counts: dict[JobId, int] = {}
+        self.images: dict[str, int] = {}
+        self.groups: dict[tuple[str, ...], int] = {}
+        self.attributes: dict[str, str] = {}
+
+    def fill(self, view: HostView) -> None:
+        """Take every number over from the host's view; what others index is not touched."""
+        free, total = view.free, view.total
+        self.view: HostView | None = view
+        self.host_id: HostId = view.host_id
+        self.cpu_free = free.cpu_milli
+        self.cpu_total = total.cpu_milli
+        self.cpu_unit = unit_of(total.cpu_milli)
+        self.memory_free = free.memory_mib
+        self.memory_total = total.memory_mib
+        self.memory_unit = unit_of(total.memory_mib)
+        self.disk_free = free.disk_mib
+        self.disk_total = total.disk_mib
+        self.disk_unit = unit_of(total.disk_mib)
+        is_counted = view.accounts_network
+        self.network_free = free.network_mbps if is_counted else NOT_COUNTED
+        self.network_total = total.network_mbps if is_counted else NOT_COUNTED
+        self.network_unit = unit_of(total.network_mbps) if is_counted else 0
+        self.packed = _packed(self.cpu_total, self.cpu_free, self.cpu_unit) + _packed(
+            self.memory_total, self.memory_free, self.memory_unit
+        )
+        self.port_ranges: tuple[PortRange, ...] = free.ports
+        self.ports_free = sum([each.end - each.begin + 1 for each in free.ports])
+        self.gpus: tuple[GpuDevice, ...] = view.gpus
+        self.gpu_total = len(view.gpus) or total.gpus
+        self.gpu_free = free.gpus
+        self.share_free = 0
+        if view.gpus:
+            self.count_gpus()
+        self.interfaces: tuple[Interface, ...] = view.interfaces
+        self.scalars = dict(free.scalars)
+        self.scalar_totals = dict(total.scalars)
+        self.services = view.services
+        self.launching = view.launching
+        self.launches = view.launches_last_minute
+        self.quality = view.quality_milli
+        self.last_choice = 1 if view.is_last_choice else 0
+        self.since_ms = view.since_ms
+        self.expires_at_ms = NEVER_MS if view.expires_at_ms is None else view.expires_at_ms
+        self.noise = view.noise_milli
+        self.exclusive_job = view.exclusive_job
+
+    def count_gpus(self) -> None:
+        """Bring the counts of devices up to date with the devices."""
+        self.gpu_free = sum([each.free_milli == each.total_milli for each in self.gpus])
+        self.share_free = max((each.free_milli for each in self.gpus), default=0)
+
+    def tasks_of(self, job_id: JobId) -> int:
+        """How many tasks of the job are here."""
+        return self.job_counts.get(job_id, 0)
+
+    def has_image(self, image: str) -> int:
+        """1 where the image is here, else 0."""
+        return 1 if image in self.images else 0
+
+    def has_groups(self, groups: tuple[str, ...]) -> int:
+        """1 where a task here has this very set of security groups, else 0."""
+        return 1 if groups in self.groups else 0
+
+    def scalar_free(self, name: str) -> int:
+        """What is free of a named scalar."""
+        return self.scalars.get(name, 0)
+
+    def scalar_total(self, name: str) -> int:
+        """What there is of a named scalar in all."""
+        return self.scalar_totals.get(name, 0)
+
+    def free(self) -> Resources:
+        """What is free here now, as the contracts write it."""
+        counted = self.network_total != NOT_COUNTED
+        return Resources(
+            self.cpu_free,
+            self.memory_free,
+            self.disk_free,
+            self.port_ranges,
+            self.network_free if counted else 0,
+            self.gpu_free,
+            tuple(sorted((name, amount) for name, amount in self.scalars.items() if amount)),
+        )
+
+
+def unit_of(total: int) -> int:
+    """What one of ``total`` is worth, so that all of them are 1,000 points and never less."""
+    return -(-(1_000 << UNIT_BITS) // total) if total > 0 else 0
+
+
+def _packed(total: int, free: int, unit: int) -> int:
+    # A host without any of a resource is full of it.
+    return max(0, total - free) * unit if total > 0 else 1_000 << UNIT_BITS

@@ -1,0 +1,1 @@
+"""Whose turn it is: tiers, capacity groups, guarantees, limits, aging, gangs, preemption."""

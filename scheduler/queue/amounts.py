@@ -1,0 +1,81 @@
+"""Amounts that groups are counted in: five whole numbers, always in the same order.
+
+The one thing to know: devices are counted in thousandths here, so that a share of one and a whole
+one add up; every other number has the unit of its name in `scheduler.model.resources`.
+"""
+
+from typing import Final
+
+from scheduler.model.resources import Need
+from scheduler.model.rules import Amount
+
+Vector = tuple[int, int, int, int, int]
+"""cpu_milli, memory_mib, disk_mib, network_mbps, gpu_milli."""
+Counted = tuple[int | None, int | None, int | None, int | None, int | None]
+"""The same, as a guarantee or a limit; None: not counted."""
+
+NAMES: Final = ("cpu_milli", "memory_mib", "disk_mib", "network_mbps", "gpu_milli")
+NOTHING: Final[Vector] = (0, 0, 0, 0, 0)
+RESOURCES: Final = range(5)
+_DEVICE_MILLI: Final = 1_000
+
+
+def of_need(need: Need) -> Vector:
+    """What one task of this need counts as."""
+    return (
+        need.cpu_milli,
+        need.memory_mib,
+        need.disk_mib,
+        need.network_mbps,
+        need.gpus * _DEVICE_MILLI + need.gpu_milli,
+    )
+
+
+def of_amount(amount: Amount) -> Counted:
+    """A guarantee or limit of the rules in these units."""
+    gpus = amount.gpus
+    return (
+        amount.cpu_milli,
+        amount.memory_mib,
+        amount.disk_mib,
+        amount.network_mbps,
+        None if gpus is None else gpus * _DEVICE_MILLI,
+    )
+
+
+def plus(left: Vector, right: Vector, times: int = 1) -> Vector:
+    """``left`` and ``times`` times ``right``."""
+    return (
+        left[0] + right[0] * times,
+        left[1] + right[1] * times,
+        left[2] + right[2] * times,
+        left[3] + right[3] * times,
+        left[4] + right[4] * times,
+    )
+
+
+def over(left: Vector, right: Vector) -> Vector:
+    """What ``left`` has more than ``right``, resource by resource; never below 0."""
+    return (
+        max(0, left[0] - right[0]),
+        max(0, left[1] - right[1]),
+        max(0, left[2] - right[2]),
+        max(0, left[3] - right[3]),
+        max(0, left[4] - right[4]),
+    )
+
+
+def most(left: Vector, right: Vector) -> Vector:
+    """The larger of both, resource by resource."""
+    return (
+        max(left[0], right[0]),
+        max(left[1], right[1]),
+        max(left[2], right[2]),
+        max(left[3], right[3]),
+        max(left[4], right[4]),
+    )
+
+
+def in_words(number: int, amount: int) -> str:
+    """An amount of the resource with this number, with its unit."""
+    return f"{amount} {NAMES[number]}"

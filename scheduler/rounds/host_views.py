@@ -1,0 +1,107 @@
+"""A host of the cell as placement sees it, made from the fold's state.
+
+The one thing to know: what a host has in all is what it offers and what our tasks take; Mesos never
+says more. A host whose offers are used up or given back is still here: its tasks count for rules
+that look at them, and it gets none until it offers again.
+"""
+
+from collections import Counter
+
+from scheduler.model.ids import HostId, JobId
+from scheduler.model.job import Batch
+from scheduler.model.resources import Need, Resources, added, summed_scalars
+from scheduler.model.task import Task, place_of
+from scheduler.placement.host import GpuDevice, HostView, Interface
+from scheduler.placement.interfaces import Lodger, interfaces_of
+from scheduler.state import Job, State
+
+GPU_MODEL_ATTRIBUTE = "gpu_model"
+"""The attribute by which a host names the model of its devices."""
+
+
+def host_view(state: State, host_id: HostId) -> HostView | None:
+    """The host as it is now; None where it neither offers anything nor has tasks of ours."""
+    offers, there = state.host_offers.get(host_id), state.host_tasks.get(host_id)
+    if not offers and not there:
+        return None
+    free = Resources()
+    for offer_id in sorted(offers or ()):
+        free = added(free, state.offers[offer_id].resources)
+    tasks = [state.tasks[task_id] for task_id in there or ()]
+    jobs = {task.job_id: state.jobs[task.job_id] for task in tasks}
+    facts = state.hosts.get(host_id)
+    attributes = facts.attributes if facts else ()
+    counts = Counter(task.job_id for task in tasks)
+    total = _total(free, [jobs[task.job_id].spec.container.need for task in tasks])
+    return HostView(
+        host_id=host_id,
+        free=free,
+        total=total,
+        attributes=attributes,
+        hostname=state.hostname(host_id),
+        tasks_of_job=tuple(sorted(counts.items())),
+        services=sum(n for job_id, n in counts.items() if not _is_batch(jobs[job_id])),
+        exclusive_job=_exclusive_job(jobs),
+        images=tuple(sorted({job.spec.container.full_image for job in jobs.values()} - {""})),
+        security_groups=_group_sets(jobs),
+        is_offered=bool(offers),
+        gpu_model=dict(attributes).get(GPU_MODEL_ATTRIBUTE, ""),
+        gpus=_devices(total.gpus, tasks),
+        interfaces=_interfaces(state, host_id, attributes, tasks),
+        accounts_network=host_id in state.network_hosts,
+    )
+
+
+def _total(free: Resources, needs: list[Need]) -> Resources:
+    cpu_milli, memory_mib, disk_mib = free.cpu_milli, free.memory_mib, free.disk_mib
+    network_mbps, gpus, scalars = free.network_mbps, free.gpus, free.scalars
+    for need in needs:
+        cpu_milli += need.cpu_milli
+        memory_mib += need.memory_mib
+        disk_mib += need.disk_mib
+        network_mbps += need.network_mbps
+        gpus += need.gpus
+        scalars = summed_scalars(scalars, need.scalars)
+    return Resources(cpu_milli, memory_mib, disk_mib, (), network_mbps, gpus, scalars)
+
+
+def _is_batch(job: Job) -> bool:
+    return isinstance(job.spec.kind, Batch)
+
+
+def _exclusive_job(jobs: dict[JobId, Job]) -> JobId | None:
+    wanting = (
+        job_id
+        for job_id, job in sorted(jobs.items())
+        if any(each.kind == "exclusiveHost" for each in job.spec.container.hard_constraints)
+    )
+    return next(wanting, None)
+
+
+def _group_sets(jobs: dict[JobId, Job]) -> tuple[tuple[str, ...], ...]:
+    found = {tuple(sorted(job.spec.container.security_groups)) for job in jobs.values()}
+    return tuple(sorted(found - {()}))
+
+
+def _interfaces(
+    state: State, host_id: HostId, attributes: tuple[tuple[str, str], ...], tasks: list[Task]
+) -> tuple[Interface, ...]:
+    lodgers = [
+        Lodger(rest.interface, rest.security_groups, rest.ended_at_ms)
+        for rest in state.address_rests.get(host_id, ())
+    ]
+    for task in tasks:
+        place = place_of(task.state)
+        if place is not None and place.interface >= 0:
+            groups = state.jobs[task.job_id].spec.container.security_groups
+            lodgers.append(Lodger(place.interface, groups))
+    reuse_ms = state.policy.placement.guards.address_reuse_ms
+    return interfaces_of(attributes, lodgers, state.clock.now_ms, reuse_ms)
+
+
+def _devices(count: int, tasks: list[Task]) -> tuple[GpuDevice, ...]:
+    """The host's devices, those that a task has without anything free."""
+    if not count:
+        return ()
+    taken = {device for task in tasks if (place := place_of(task.state)) for device in place.gpus}
+    return tuple(GpuDevice(free_milli=0 if n in taken else 1_000) for n in range(count))

@@ -1,0 +1,238 @@
+"""The cell's own placement: an index of hosts and a queue, kept in step with the fold's state.
+
+The one thing to know: nothing is remembered here that the state does not say. What the index knows
+is brought up to date from the hosts and jobs that changed since the last round, and is the same as
+if it were made anew; so a leader that has just been elected decides as the one before it would.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from scheduler.fold.preemption import preemptions_left_of, recent_preemptions
+from scheduler.model.events import RoundRecord
+from scheduler.model.ids import HostId, JobId, OfferId, TaskId
+from scheduler.model.proposals import Launch, LaunchTasks, PreemptTask
+from scheduler.model.rules import PlacementRules
+from scheduler.model.task import Launched, Queued, Started, StartInitiated
+from scheduler.placement.engine import Placement
+from scheduler.placement.outcome import Choice
+from scheduler.placement.request import Request
+from scheduler.placement.requests_of_jobs import request_of
+from scheduler.queue.outcome import Disruption, Promise, RoundLimits, RoundOutcome, RunningTask
+from scheduler.queue.usage import Usage
+from scheduler.queue.waiting import Queue
+from scheduler.rounds.host_views import host_view
+from scheduler.rounds.placing import place_round
+from scheduler.rounds.records import record_of
+from scheduler.state import State
+
+TOLD_AGAIN_MS = 10_000
+"""A refusal that stays the same is written again after so long, with the numbers of then."""
+
+
+class Round(msgspec.Struct, frozen=True):
+    """What a round of placement decided: its record, launches by host, and whom it ends."""
+
+    record: RoundRecord
+    launches: tuple[LaunchTasks, ...] = ()
+    preemptions: tuple[PreemptTask, ...] = ()
+
+    @property
+    def offer_ids(self) -> frozenset[OfferId]:
+        """The offers that the launches use."""
+        return frozenset(offer_id for each in self.launches for offer_id in each.offer_ids)
+
+
+class Planner:
+    """Plans rounds of one cell; made for one state, whose changes it is told by the state."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._rules: PlacementRules | None = None
+        self._placement = Placement(state.policy.placement)
+        self._queue = Queue()
+        self._usage = Usage()
+        self._requests: dict[JobId, Request] = {}
+        self._counted: dict[JobId, int] = {}
+        """Tasks on hosts of each job, as the usage has them."""
+        self._hosts: dict[HostId, None] = {}
+        """Hosts that the index has."""
+        self._used: dict[HostId, None] = {}
+        """Hosts that the last round used; what the fold made of that, its state says."""
+
+    def plan(self) -> Round:
+        """One round over all that waits; the state is read and not changed."""
+        self._catch_up()
+        state = self._state
+        outcome = place_round(
+            self._placement,
+            self._queue,
+            self._usage,
+            state.policy.placement,
+            state.clock.now_ms,
+            limits=RoundLimits(
+                launches_max=state.policy.launches_per_round_max,
+                explanations_max=state.policy.refusals_per_round_max,
+            ),
+            disruption=self._disruption(),
+            promises=tuple(self._promises()),
+            is_told=self._is_told,
+        )
+        launches = self._launches(outcome)
+        record = record_of(state, outcome, self._queue.tasks)
+        self._used = dict.fromkeys(each.host_id for each in launches)
+        return Round(record, launches, tuple(self._preemptions(outcome)))
+
+    # What changed since the last round.
+
+    def _catch_up(self) -> None:
+        state = self._state
+        if self._rules != state.policy.placement:
+            self._begin_anew(state.policy.placement)
+        for job_id in state.jobs_changed:
+            self._read_job(job_id)
+        state.jobs_changed.clear()
+        changed = {**state.hosts_changed, **self._used}
+        state.hosts_changed.clear()
+        views = []
+        for host_id in sorted(changed):
+            view = host_view(state, host_id)
+            if view is not None:
+                views.append(view)
+                self._hosts[host_id] = None
+            elif host_id in self._hosts:
+                self._placement.remove_host(host_id)
+                del self._hosts[host_id]
+        self._placement.put_hosts(views)
+        self._placement.advance(state.clock.now_ms)
+
+    def _begin_anew(self, rules: PlacementRules) -> None:
+        """Other rules make other requests, and weigh every host anew."""
+        state = self._state
+        self._rules = rules
+        self._placement = Placement(rules)
+        self._queue, self._usage = Queue(), Usage()
+        self._requests, self._counted, self._hosts = {}, {}, {}
+        state.is_planned = True
+        state.jobs_changed.update(dict.fromkeys([*state.queue, *state.on_hosts]))
+        state.hosts_changed.update(dict.fromkeys([*state.host_offers, *state.host_tasks]))
+
+    def _read_job(self, job_id: JobId) -> None:
+        """Take over how many tasks of the job wait and run now."""
+        state, request = self._state, self._requests.get(job_id)
+        job = state.jobs.get(job_id)
+        if request is None:
+            if job is None:
+                return
+            assert self._rules is not None
+            request = self._requests[job_id] = request_of(job_id, job.spec, self._rules)
+        count = state.on_hosts.get(job_id, 0)
+        if difference := count - self._counted.pop(job_id, 0):
+            self._usage.add(request, difference)
+        if count:
+            self._counted[job_id] = count
+        waiting, resting = state.queue.get(job_id, {}), state.resting.get(job_id, {})
+        ready = len(waiting) - len(resting)
+        if not ready:
+            if self._queue.get(request) is not None:
+                self._queue.set_waiting(request, 0, 0, (0, 0))
+            if not count and not waiting:
+                del self._requests[job_id]
+            return
+        assert job is not None
+        oldest = next(each for each in waiting if each not in resting)
+        task_state = state.tasks[oldest].state
+        assert isinstance(task_state, Queued)
+        placed_at_ms = state.placed_at_ms.get(job_id, 0)
+        since_ms = max(task_state.since_ms, task_state.ready_at_ms, placed_at_ms)
+        order = (job.accepted_offset, job.accepted_index)
+        self._queue.set_waiting(request, ready, since_ms, order)
+
+    def _is_told(self, request: Request, count: int) -> bool:
+        """Whether the log has said lately why this class waits."""
+        told = self._state.told.get(request.job_id)
+        if told is None or told.waiting != count:
+            return False
+        return self._state.clock.now_ms < told.at_ms + TOLD_AGAIN_MS
+
+    # What the round decided, as events.
+
+    def _launches(self, outcome: RoundOutcome) -> tuple[LaunchTasks, ...]:
+        """One launch for each host, in the order in which hosts were chosen first."""
+        state = self._state
+        by_host: dict[HostId, list[Launch]] = {}
+        next_of_job: dict[JobId, Iterator[TaskId]] = {}
+        for placed in outcome.placed:
+            job_id = placed.request.job_id
+            task_ids = next_of_job.get(job_id)
+            if task_ids is None:
+                task_ids = next_of_job[job_id] = iter(self._ready_tasks(job_id))
+            for choice in placed.outcome.choices:
+                launch = _launch_of(next(task_ids), choice)
+                by_host.setdefault(choice.host_id, []).append(launch)
+        return tuple(
+            LaunchTasks(
+                host_id=host_id,
+                offer_ids=tuple(sorted(state.host_offers[host_id])),
+                launches=tuple(launches),
+            )
+            for host_id, launches in by_host.items()
+        )
+
+    def _ready_tasks(self, job_id: JobId) -> list[TaskId]:
+        """The job's tasks that may be placed now, lowest index first."""
+        state = self._state
+        resting = state.resting.get(job_id, {})
+        ready = [state.tasks[each] for each in state.queue[job_id] if each not in resting]
+        ready.sort(key=lambda task: task.index)
+        return [task.task_id for task in ready]
+
+    def _disruption(self) -> Disruption:
+        """What preemption may ask of the cell, and what it has done lately."""
+        state = self._state
+        by_job = Counter(job_id for _, job_id in recent_preemptions(state))
+        return Disruption(
+            tasks_on=self._tasks_on,
+            may_disrupt=lambda job_id: preemptions_left_of(state, job_id),
+            preempted_last_hour=by_job.total(),
+            preempted_last_hour_of_job=tuple(sorted(by_job.items())),
+        )
+
+    def _tasks_on(self, host_id: HostId) -> list[RunningTask]:
+        """The tasks of a host that could be ended for others."""
+        state, found = self._state, []
+        for task_id in sorted(state.host_tasks.get(host_id, ())):
+            task = state.tasks[task_id]
+            if not isinstance(task.state, Launched | StartInitiated | Started):
+                continue
+            request = self._requests[task.job_id]
+            found.append(
+                RunningTask(
+                    task_id=task_id,
+                    job_id=task.job_id,
+                    group=request.group,
+                    tier=request.tier,
+                    need=request.need,
+                    since_ms=task.state.since_ms,
+                    is_opportunistic=request.is_opportunistic,
+                    is_service=request.is_service,
+                )
+            )
+        return found
+
+    def _promises(self) -> Iterator[Promise]:
+        for each in self._state.promises:
+            request = self._requests.get(each.job_id)
+            if request is not None:
+                yield Promise(each.host_id, request, each.count, each.at_ms)
+
+    def _preemptions(self, outcome: RoundOutcome) -> Iterator[PreemptTask]:
+        for each in outcome.preemptions:
+            for victim in each.victims:
+                yield PreemptTask(victim.task_id, each.host_id, each.request.job_id, each.words)
+
+
+def _launch_of(task_id: TaskId, choice: Choice) -> Launch:
+    return Launch(task_id, choice.ports, choice.interface, choice.gpus)

@@ -1,0 +1,103 @@
+"""What a round decided, in the words of the log.
+
+The one thing to know: a round's record is what `why` rests on years later, so it names hosts and
+numbers as they were; and it is bounded, because it is written again and again.
+"""
+
+from collections.abc import Iterator
+
+from scheduler.model.events import (
+    ClassPlacement,
+    ClassRefusal,
+    Promised,
+    RoundRecord,
+    RuleRefusal,
+    Troughs,
+)
+from scheduler.model.ids import JobId
+from scheduler.placement.outcome import Outcome
+from scheduler.queue.outcome import RoundOutcome
+from scheduler.state import State
+
+PLACEMENTS_MAX = 100
+"""Jobs of which a round's record says why tasks went where they went; the others are counted."""
+RULES_MAX = 12
+"""Rules of one refusal; those that refused most hosts."""
+
+
+def record_of(state: State, outcome: RoundOutcome, waiting: int) -> RoundRecord:
+    """The record of a round that looked at ``waiting`` tasks."""
+    return RoundRecord(
+        policy_version=state.policy_version,
+        inputs_seen=state.placement_inputs,
+        mesos_offset=state.stream.mesos_offset,
+        waiting=waiting,
+        placed=outcome.tasks_placed,
+        hosts=len(state.host_offers),
+        refusals=tuple(_refusals_of(outcome)),
+        unexplained=outcome.unexplained,
+        mode=state.policy.placement.mode,
+        placements=_placements_of(outcome),
+        troughs=_troughs_of(outcome),
+        promises=tuple(
+            Promised(each.host_id, each.request.job_id, each.count, each.at_ms)
+            for each in outcome.promises
+        ),
+        again_at_ms=outcome.again_at_ms,
+    )
+
+
+def _refusals_of(outcome: RoundOutcome) -> Iterator[ClassRefusal]:
+    for each in outcome.refused:
+        yield ClassRefusal(
+            each.request.job_id, each.count, _rules_of(each.outcome), each.outcome.wake
+        )
+    for held in outcome.held:
+        rule = RuleRefusal(held.rule, 0, None, held.words)
+        yield ClassRefusal(held.request.job_id, held.count, (rule,), held.wake)
+
+
+def _rules_of(outcome: Outcome) -> tuple[RuleRefusal, ...]:
+    rules = sorted(outcome.refused, key=lambda each: (-each.hosts, each.rule))[:RULES_MAX]
+    return tuple(RuleRefusal(each.rule, each.hosts, each.nearest, each.missing) for each in rules)
+
+
+def _placements_of(outcome: RoundOutcome) -> tuple[ClassPlacement, ...]:
+    """One entry for each job, of the first of its tasks that was placed."""
+    found: dict[JobId, ClassPlacement] = {}
+    for placed in outcome.placed:
+        reason, job_id = placed.outcome.reason, placed.request.job_id
+        count = len(placed.outcome.choices)
+        before = found.get(job_id)
+        if reason is None or (before is None and len(found) >= PLACEMENTS_MAX):
+            continue
+        first = before or ClassPlacement(
+            job_id,
+            0,
+            placed.outcome.choices[0].host_id,
+            reason.fitness,
+            reason.parts,
+            reason.runner_up,
+            reason.runner_up_fitness,
+            reason.runner_up_parts,
+        )
+        found[job_id] = ClassPlacement(
+            job_id,
+            first.placed + count,
+            first.host_id,
+            first.fitness,
+            first.parts,
+            first.runner_up,
+            first.runner_up_fitness,
+            first.runner_up_parts,
+        )
+    return tuple(found.values())
+
+
+def _troughs_of(outcome: RoundOutcome) -> Troughs | None:
+    each = outcome.troughs
+    if each is None:
+        return None
+    return Troughs(
+        each.total, each.allocated, each.opportunistic, each.guaranteed, each.not_allocated
+    )

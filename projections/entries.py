@@ -16,7 +16,7 @@ import msgspec
 
 from projections.obeyed import Place
 from scheduler.model.address import Source
-from scheduler.model.events import ClassPlacement, ClassRefusal
+from scheduler.model.events import ClassPlacement, ClassRefusal, Troughs
 from scheduler.model.ids import HostId, JobId, ProposalId, StreamId, TaskId
 from scheduler.model.mesos import MesosTaskState
 from scheduler.model.task import Task
@@ -77,6 +77,7 @@ class RoundFacts(msgspec.Struct, frozen=True, gc=False):
     unexplained: int
     mode: str = "normal"
     placements: tuple[ClassPlacement, ...] = ()
+    troughs: Troughs | None = None
 
     def placement_of(self, job_id: JobId) -> ClassPlacement | None:
         """Why tasks of the job were placed where they were, as the record says."""

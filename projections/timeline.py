@@ -254,6 +254,7 @@ class Timeline:
             unexplained=event.unexplained,
             mode=event.mode,
             placements=event.placements,
+            troughs=event.troughs,
         )
         for refusal in event.refusals:
             self.histories.note_refusal(place, refusal)

@@ -6,6 +6,8 @@ adds nothing of its own. It is pure, so what was sent can be shown again from th
 
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from scheduler.model.effects import (
     AcceptOffers,
     AskAll,
@@ -44,7 +46,9 @@ def effect_of(state: State, decision: Decision) -> Effect:
                 proposal_id=proposal_id,
                 host_id=proposal.host_id,
                 offer_ids=proposal.offer_ids,
-                tasks=tuple(_task_to_run(state, launch) for launch in proposal.launches),
+                tasks=tuple(
+                    _task_to_run(state, proposal.host_id, launch) for launch in proposal.launches
+                ),
                 refuse_ms=LAUNCH_REFUSE_MS,
             )
         case DeclineOffers():
@@ -65,15 +69,18 @@ def effect_of(state: State, decision: Decision) -> Effect:
             assert_never(proposal)
 
 
-def _task_to_run(state: State, launch: Launch) -> TaskToRun:
+def _task_to_run(state: State, host_id: HostId, launch: Launch) -> TaskToRun:
     task = state.tasks[launch.task_id]
     spec = state.jobs[task.job_id].spec
     container = spec.container
+    need = container.need
+    if need.network_mbps and host_id not in state.network_hosts:
+        need = replace(need, network_mbps=0)  # Mesos refuses what the host does not have.
     return TaskToRun(
         task_id=task.task_id,
         job_id=task.job_id,
         index=task.index,
-        need=container.need,
+        need=need,
         ports=launch.ports,
         command=container.command,
         environment=(
@@ -89,6 +96,8 @@ def _task_to_run(state: State, launch: Launch) -> TaskToRun:
         kill_grace_ms=container.kill_grace_ms,
         container=container,
         application=spec.application_name,
+        interface=launch.interface,
+        gpus=launch.gpus,
     )
 
 

@@ -5,7 +5,7 @@ halts the cell before an effect can follow from it. Tests check everything after
 running cell does at every `Mark`.
 """
 
-from scheduler.model.ids import TaskId
+from scheduler.model.ids import JobId, TaskId
 from scheduler.model.proposals import LaunchTasks
 from scheduler.model.task import (
     Finished,
@@ -25,6 +25,7 @@ def check_everything(state: State) -> None:
     _check_offers(state)
     _check_decisions(state)
     _check_jobs(state)
+    _check_company(state)
 
 
 def _check_tasks(state: State) -> None:
@@ -46,6 +47,25 @@ def _check_tasks(state: State) -> None:
     assert hosted <= state.tasks.keys()
     assert len(queued) == state.queued_tasks
     assert all(state.queue.values()), "an empty queue of a job is kept"
+
+
+def _check_company(state: State) -> None:
+    """No task shares a host, or a device of it, with one that it may not share it with."""
+    for host_id, there in state.host_tasks.items():
+        jobs: dict[JobId, int] = {}
+        devices: list[int] = []
+        for task_id in there:
+            task = state.tasks[task_id]
+            jobs[task.job_id] = jobs.get(task.job_id, 0) + 1
+            place = place_of(task.state)
+            if place is not None and place.gpus:
+                devices.extend(place.gpus)
+        assert len(devices) == len(set(devices)), f"two tasks have one device of {host_id}"
+        for job_id, count in jobs.items():
+            for each in state.jobs[job_id].spec.container.hard_constraints:
+                is_alone = len(there) == 1 if each.kind == "exclusiveHost" else count == 1
+                is_about = each.kind in {"exclusiveHost", "uniqueHost"}
+                assert is_alone or not is_about, f"{host_id} breaks {each.kind} of {job_id}"
 
 
 def _check_indexes(state: State) -> None:

@@ -203,7 +203,7 @@ class Machine:
                 f"{event.digest}: one of the two folds is wrong; compare them before going on"
             )
 
-    def decide(self) -> tuple[RoundRecord | Proposal, ...]:
+    def decide(self) -> tuple[RoundRecord | PreemptTask | Proposal, ...]:
         """What should be written to the cell log next; empty where nothing is to do.
 
         Call again only when all of the last answer has been folded, or its epoch has ended.
@@ -214,16 +214,23 @@ class Machine:
         failed_ms = stream.call_failed_at_ms
         if failed_ms and state.clock.now_ms < failed_ms + state.policy.call_retry_ms:
             return ()  # The stream may be over and we not know it yet: say nothing more on it.
-        answer: list[RoundRecord | Proposal] = [*questions(state), *kills(state)]
+        answer: list[RoundRecord | PreemptTask | Proposal] = [*questions(state), *kills(state)]
         used: frozenset[OfferId] = frozenset()
         is_known = stream.is_reconcile_sent or not state.unanswered
-        if state.queue and is_known and state.placement_seen != state.placement_inputs:
+        if state.queue and is_known and self._is_round_due():
             outcome = place(state)
             if outcome.record.waiting:
                 answer += [outcome.record, *outcome.launches]
                 used = frozenset(offer for each in outcome.launches for offer in each.offer_ids)
         answer += offer_care(state, used)
         return tuple(answer)
+
+    def _is_round_due(self) -> bool:
+        """Whether something has changed that could change an answer, be it only the time."""
+        state = self.state
+        if state.placement_seen != state.placement_inputs:
+            return True
+        return 0 < state.round_again_at_ms <= state.clock.now_ms
 
 
 def _check_beginning(first: CellEvent) -> None:

@@ -1,4 +1,4 @@
-"""What tests share: one Kafka for the whole session, and names that no other test uses.
+"""What tests share: one Kafka for each process of tests, and names that no other test uses.
 
 A test that stops or kills its broker takes `own_kafka` instead of `kafka`.
 """
@@ -12,14 +12,26 @@ from pathlib import Path
 import pytest
 
 from streams.kafka.embedded import EmbeddedKafka
+from tests.support.spread import Spread, give_own_ports
 
 _numbers = itertools.count(1)
 _session = uuid.uuid4().hex[:8]
 
 
+def pytest_configure() -> None:
+    """Keep the ports of several processes of tests apart."""
+    give_own_ports()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Spread:
+    """Spread the tests as `tests.support.spread` says, whatever `--dist` does."""
+    return Spread(config, log)
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The bootstrap address of the session's broker, or of `KAFKA_BROKERS` if that is set."""
+    """The bootstrap address of this process' broker, or of `KAFKA_BROKERS` if that is set."""
     if others := os.environ.get("KAFKA_BROKERS"):
         yield others
     else:

@@ -52,6 +52,8 @@ class ClusterConfig:
     masters: int = 1
     # What tasks are confined by: words of `agent/isolation.py`.
     isolation: str = "auto"
+    # Whether agents divide the computer's threads among their tasks: `agent/cpu_sets.py`.
+    cpu_sets: bool = False
     # Mesos' --container_disk_watch_interval, where disk is among those words.
     disk_watch_seconds: float = 15.0
     # So many agents inside the master's own process instead of `agents`, with their model and seed.
@@ -100,7 +102,9 @@ class ClusterConfig:
     def attributes_of(self, node: str) -> str:
         """The attributes of an agent; ``zone:zN`` unless others were asked for."""
         number = node.removeprefix("agent")
-        return (self.attributes or "zone:z{n}").replace("{n}", number)
+        text = (self.attributes or "zone:z{n}").replace("{n}", number)
+        # For jobs that want their threads to themselves: a constraint on a host attribute.
+        return f"{text};cpuSets:true" if self.cpu_sets and not self.simulate else text
 
     def cgroup_prefix(self, node: str) -> str:
         """What the names of an agent's cgroups begin with, different for every data directory."""

@@ -17,6 +17,9 @@ from connectors.web.standing import standing_of
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 
+RESOURCES: Final = ("cpu_milli", "memory_mib", "disk_mib", "network_mbps", "gpu_milli")
+"""In the order of `scheduler.model.events.Amounts`."""
+
 
 class Metrics:
     """The metrics of one API process."""
@@ -103,4 +106,20 @@ class _FoldMetrics(Collector):
             ("flumina_cell_offers_held", "Offers that are ours to use.", len(state.offers)),
             ("flumina_cell_orphans", "Tasks without history in the log.", len(state.orphans)),
         ]
-        return [GaugeMetricFamily(name, help_text, value) for name, help_text, value in rows]
+        gauges = [GaugeMetricFamily(name, help_text, value) for name, help_text, value in rows]
+        return [*gauges, self._capacity()]
+
+    def _capacity(self) -> Metric:
+        """What the last round of placement found of capacity, in all and by use."""
+        family = GaugeMetricFamily(
+            "flumina_cell_capacity",
+            "Capacity at the last round of placement, by kind and resource.",
+            labels=("kind", "resource"),
+        )
+        last = self._cell.view.timeline.last_round
+        troughs = last.troughs if last else None
+        if troughs is not None:
+            for kind in troughs.__struct_fields__:
+                for resource, amount in zip(RESOURCES, getattr(troughs, kind), strict=True):
+                    family.add_metric((kind, resource), amount)
+        return family

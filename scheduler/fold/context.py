@@ -149,6 +149,9 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
         changed = place_of(now) or place_of(was)
         if changed is not None:
             fold.state.hosts_changed[changed.host_id] = None
+        has_started = was_kind in LAUNCHING and now_kind not in LAUNCHING
+        if has_started and fold.state.policy.placement.guards.launching_per_host_max:
+            fold.wake_placement()  # The host may be given the next one now.
     if now_kind is KillInitiated or (type(now) is Finished and now.is_back):
         fold.state.killing[after.task_id] = None
     elif was_kind is KillInitiated or was_kind is Finished:
@@ -157,6 +160,8 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
         watch(fold, after)  # Health that flaps for days changes no deadline and fills no heap.
 
 
+LAUNCHING = frozenset((Placed, Launched, StartInitiated))
+"""States of a task that is given to a host and has not started there."""
 _ON_HOST = frozenset((Placed, Launched, StartInitiated, Started, Disconnected, KillInitiated))
 _TIMED = frozenset((Launched, StartInitiated, Started, Disconnected, KillInitiated))
 

@@ -19,17 +19,14 @@ from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
-from scheduler.fold.context import Fold
+from scheduler.fold.context import LAUNCHING, Fold
 from scheduler.model.changes import TaskChanged
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.task import (
     Disconnected,
     Finished,
     KillInitiated,
-    Launched,
-    Placed,
     Started,
-    StartInitiated,
     Task,
     TaskState,
 )
@@ -63,7 +60,6 @@ _TRANSIENT: Final = (
     "RESOURCES_UNKNOWN",
 )
 """Ends that say nothing of the host: an offer that was taken back, a master that changed."""
-_LAUNCHING: Final = frozenset((Placed, Launched, StartInitiated))
 
 
 def view(state: State, host_id: HostId) -> tuple[int, int, int]:
@@ -75,10 +71,22 @@ def view(state: State, host_id: HostId) -> tuple[int, int, int]:
     )
 
 
+def is_schedulable(state: State, host_id: HostId) -> bool:
+    """Whether operators let the host be given tasks."""
+    order = state.host_orders.get(host_id)
+    return order is None or order.standing == "lastChoice"
+
+
+def is_last_choice(state: State, host_id: HostId) -> bool:
+    """Whether an operator wants the host used only where no other will do."""
+    order = state.host_orders.get(host_id)
+    return order is not None and order.standing == "lastChoice"
+
+
 def launching(state: State, host_id: HostId) -> int:
     """How many tasks are launched on the host and have not started yet."""
     tasks = state.tasks
-    return sum(type(tasks[each].state) in _LAUNCHING for each in state.host_tasks.get(host_id, ()))
+    return sum(type(tasks[each].state) in LAUNCHING for each in state.host_tasks.get(host_id, ()))
 
 
 def quality(state: State, host_id: HostId) -> int:
@@ -95,7 +103,7 @@ def host_refusal(state: State, host_id: HostId, count: int) -> str:
     """Why the host may not be given ``count`` more tasks now, in words; empty where it may."""
     guards = state.policy.placement.guards
     order = state.host_orders.get(host_id)
-    if order is not None and order.standing in {"draining", "disabled"}:
+    if order is not None and not is_schedulable(state, host_id):
         return f"host {host_id} is {order.standing} ({order.actor}: {order.why})"
     most = guards.launching_per_host_max
     if most:
@@ -115,12 +123,6 @@ def host_refusal(state: State, host_id: HostId, count: int) -> str:
     return ""
 
 
-def is_last_choice(state: State, host_id: HostId) -> bool:
-    """Whether an operator lets the host be used only where no other will do."""
-    order = state.host_orders.get(host_id)
-    return order is not None and order.standing == "lastChoice"
-
-
 def launches_left_of_job(state: State, job_id: JobId) -> int | None:
     """How many more tasks of the job may be launched now; None where there is no limit."""
     most = state.policy.placement.guards.launches_per_job_per_minute
@@ -128,15 +130,15 @@ def launches_left_of_job(state: State, job_id: JobId) -> int | None:
 
 
 def usable_again_ms(state: State, host_id: HostId) -> int | None:
-    """When time alone could let the host be used again; None where it cannot or need not.
+    """When time alone lets the host be used again; None where it cannot or need not.
 
-    Nobody has to wait for it: the tick that comes then wakes placement.
+    Nobody has to ask: the tick that comes then wakes placement.
     """
     guards = state.policy.placement.guards
     found: list[int] = []
     known = state.host_failures.get(host_id)
     if known is not None and quality(state, host_id) < guards.quality_least_milli:
-        found.append(known.next_ms)
+        found.append(_good_again_ms(known, guards.quality_least_milli, guards.quality_window_ms))
     most = guards.launches_per_host_per_minute
     if most and state.launches_of_hosts.get(host_id, 0) >= most:
         left = state.launches_of_hosts[host_id]
@@ -146,6 +148,16 @@ def usable_again_ms(state: State, host_id: HostId) -> int | None:
                 found.append((second + MINUTE_S) * 1_000)
                 break
     return max(found) if found else None
+
+
+def _good_again_ms(known: HostFailures, least: int, window_ms: int) -> int:
+    """When the failures that are known count so little that the quality is ``least`` again."""
+    steps = sorted(
+        each.at_ms - (-step * window_ms // STEPS)
+        for each in known.failures
+        for step in range(1, STEPS + 1)
+    )
+    return next(at_ms for at_ms in steps if _quality_of(known.failures, at_ms, window_ms) >= least)
 
 
 # What happens.
@@ -299,7 +311,7 @@ def _quality_of(failures: Iterable[Failure], now_ms: int, window_ms: int) -> int
     blamed: dict[JobId, int] = {}
     most: dict[JobId, int] = {}
     for each in failures:
-        left = _steps_left(each, now_ms, window_ms)
+        left = max(0, _steps_left(each, now_ms, window_ms))
         weight = each.weight_milli * left // (STEPS * each.hosts)
         blamed[each.job_id] = blamed.get(each.job_id, 0) + weight
         cap = JOB_BLAME_MAX * left // (STEPS * each.hosts)

@@ -16,6 +16,7 @@ from scheduler.constraints import fixed, moving
 from scheduler.fold import guards
 from scheduler.model.constraint import Constraint
 from scheduler.model.ids import HostId, JobId, TaskId
+from scheduler.model.job import JobSpec
 from scheduler.model.proposals import Launch, LaunchTasks
 from scheduler.model.resources import (
     Need,
@@ -40,12 +41,13 @@ from scheduler.state import State
 
 def launch_refusal(state: State, proposal: LaunchTasks) -> str:
     """Why these tasks may not all be launched on the offers named, in words; or empty."""
-    free = Resources()
+    free: Resources | None = None
     for offer_id in proposal.offer_ids:
         held = state.offers[offer_id]
         if held.host_id != proposal.host_id:
             return f"offer {offer_id} is not of host {proposal.host_id}"
-        free = added(free, held.resources)
+        free = held.resources if free is None else added(free, held.resources)
+    assert free is not None, "without an offer it was refused before"
     why = guards.host_refusal(state, proposal.host_id, len(proposal.launches))
     if why:
         return why
@@ -107,15 +109,30 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     """What the tasks of one job ask of one host, once its fixed demands are met."""
 
     need: Need
-    moving: tuple[Constraint, ...]
-    groups: tuple[str, ...]
-    is_exclusive: bool
-    is_plain: bool
+    moving: tuple[Constraint, ...] = ()
+    groups: tuple[str, ...] = ()
+    is_exclusive: bool = False
+    is_plain: bool = True
     """It needs no more than amounts: most jobs do."""
 
 
 class Site:
     """One host while tasks are put there, one after the other, in thought."""
+
+    __slots__ = (
+        "_asked",
+        "_attributes",
+        "_devices",
+        "_exclusive",
+        "_free",
+        "_host_id",
+        "_interfaces",
+        "_is_network_counted",
+        "_launched",
+        "_rules",
+        "_state",
+        "_tasks_of_job",
+    )
 
     def __init__(self, state: State, host_id: HostId, free: Resources) -> None:
         self._state = state
@@ -126,8 +143,7 @@ class Site:
         self._asked: dict[JobId, Asked] = {}
         self._launched: dict[JobId, int] = {}
         facts = state.hosts.get(host_id)
-        self._attributes = dict(facts.attributes) if facts else {}
-        self._hostname = facts.hostname if facts else ""
+        self._attributes: dict[str, str] = dict(facts.attributes) if facts else {}
         self._exclusive = exclusive_job_on(state, host_id)
         self._interfaces: tuple[Interface, ...] | None = None
         self._devices: set[int] | None = None
@@ -137,11 +153,12 @@ class Site:
         """Put one more task there; why that may not be, or empty."""
         asked = self._asked.get(job_id)
         if asked is None:
-            asked = self._ask(job_id)
-            why = self._job_refusal(job_id, asked)
+            spec = self._state.jobs[job_id].spec
+            hard = hard_constraints_of(spec, self._rules)
+            why = self._job_refusal(spec.container.need, hard)
             if why:
                 return why
-            self._asked[job_id] = asked
+            asked = self._asked[job_id] = _asked(spec, hard)
         if self._exclusive is not None:
             return self._worded(moving.taken_refusal(self._exclusive), "exclusiveHost")
         need = asked.need
@@ -170,47 +187,30 @@ class Site:
                 return f"job {job_id} may have {left} more tasks launched in this minute"
         return ""
 
-    def _ask(self, job_id: JobId) -> Asked:
-        spec = self._state.jobs[job_id].spec
-        need = spec.container.need
-        hard = hard_constraints_of(spec, self._rules)
-        among = tuple(each for each in hard if each.kind in moving.KINDS) if hard else ()
-        is_plain = not among and not need.gpus and not need.gpu_milli and not need.addresses
-        return Asked(
-            need=need,
-            moving=among,
-            groups=group_set(spec.container.security_groups) if need.addresses else (),
-            is_exclusive=any(each.kind == "exclusiveHost" for each in among),
-            is_plain=is_plain,
-        )
-
-    def _job_refusal(self, job_id: JobId, asked: Asked) -> str:
-        """Why no task of the job may go to this host, whatever runs there; or empty."""
+    def _job_refusal(self, need: Need, hard: tuple[Constraint, ...]) -> str:
+        """Why no task of such a job may go to this host, whatever runs there; or empty."""
         rules, attributes = self._rules, self._attributes
         if rules.lost_zones:
             why = fixed.zone_refusal(attributes, rules)
             if why:
                 return self._worded(why, "lost zone")
-        hard = hard_constraints_of(self._state.jobs[job_id].spec, rules)
         if rules.taints_attribute in attributes:
             why = fixed.taint_refusal(fixed.tolerated(hard), attributes, rules)
             if why:
                 return self._worded(why, "taint")
         for each in hard:
             if each.kind in fixed.KINDS:
-                why = fixed.refusal(each, attributes, self._host_id, self._hostname, rules)
+                hostname = self._state.hostname(self._host_id)
+                why = fixed.refusal(each, attributes, self._host_id, hostname, rules)
                 if why:
                     return self._worded(why, each.kind)
-        if asked.need.gpu_models:
-            why = fixed.model_refusal(asked.need.gpu_models, attributes)
+        if need.gpu_models:
+            why = fixed.model_refusal(need.gpu_models, attributes)
             if why:
                 return self._worded(why, "gpuModels")
-        if not rules.gpu_hosts_take_all:
-            why = fixed.devices_refusal(
-                asks_devices=asked.need.gpus > 0,
-                has_devices=self._device_count() > 0,
-                rules=rules,
-            )
+        if not rules.gpu_hosts_take_all and not need.gpus:
+            has_devices = self._device_count() > 0
+            why = fixed.devices_refusal(asks_devices=False, has_devices=has_devices, rules=rules)
             if why:
                 return self._worded(why, "gpu hosts")
         return ""
@@ -324,25 +324,32 @@ class Site:
         return job_id in self._state.on_hosts or job_id in self._launched
 
 
+def _asked(spec: JobSpec, hard: tuple[Constraint, ...]) -> Asked:
+    need = spec.container.need
+    is_scarce = need.gpus or need.gpu_milli or need.addresses
+    if not hard and not is_scarce:
+        return Asked(need)
+    among = tuple(each for each in hard if each.kind in moving.KINDS)
+    return Asked(
+        need=need,
+        moving=among,
+        groups=group_set(spec.container.security_groups) if need.addresses else (),
+        is_exclusive=any(each.kind == "exclusiveHost" for each in among),
+        is_plain=not among and not is_scarce,
+    )
+
+
 def exclusive_job_on(state: State, host_id: HostId) -> JobId | None:
     """The job whose task has this host for itself, where there is one."""
-    there = state.host_tasks.get(host_id)
-    if not there or not _may_be_exclusive(state):
-        return None
     rules = state.policy.placement
+    if not state.exclusive_jobs and not rules.selectors:
+        return None  # Mostly nobody wants that, and nobody need look.
+    there = state.host_tasks.get(host_id, ())
     for job_id in sorted({state.tasks[task_id].job_id for task_id in there}):
         hard = hard_constraints_of(state.jobs[job_id].spec, rules)
         if any(each.kind == "exclusiveHost" for each in hard):
             return job_id
     return None
-
-
-def _may_be_exclusive(state: State) -> bool:
-    """Whether any job may want a host for itself: mostly none does, and nobody need look."""
-    selectors = state.policy.placement.selectors
-    return state.exclusive_jobs > 0 or any(
-        each.constraint.kind == "exclusiveHost" for each in selectors
-    )
 
 
 def interfaces_on(state: State, host_id: HostId) -> tuple[Interface, ...]:

@@ -7,7 +7,6 @@ the log. What does not hold changes nothing, and is answered with everything tha
 from msgspec.structs import replace
 
 from scheduler.fold.context import Fold
-from scheduler.fold.guards import policy_changed
 from scheduler.fold.time import change_policy
 from scheduler.model.address import Source
 from scheduler.model.changes import JobRejected, RequestAccepted
@@ -29,7 +28,6 @@ def policy_asked(fold: Fold, source: Source, body: PolicyAsked) -> None:
         _refuse(fold, source, (_number_fault(error),))
         return
     change_policy(fold, policy, fold.state.policy_version + 1)
-    policy_changed(fold)
     fold.report(RequestAccepted(source=source, what="set policy"))
 
 
@@ -88,7 +86,6 @@ def _set(fold: Fold, source: Source, policy: Policy, what: str) -> None:
     state = fold.state
     if policy != state.policy:
         change_policy(fold, policy, state.policy_version + 1)
-        policy_changed(fold)
     fold.report(RequestAccepted(source=source, what=what))
 
 

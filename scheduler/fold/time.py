@@ -7,7 +7,7 @@ tick, and then every time-out that judges starts anew. Ten minutes away must not
 from heapq import heappop
 
 from scheduler.fold.context import Fold, due_at_ms, moved_task, rested, watch
-from scheduler.fold.guards import recovered, time_passed
+from scheduler.fold.guards import policy_changed, recovered, time_passed
 from scheduler.fold.mesos import close_stream
 from scheduler.model.changes import TimeGapped
 from scheduler.model.events import LeaderElected, Tick
@@ -46,6 +46,7 @@ def change_policy(fold: Fold, policy: Policy, version: int) -> None:
     state.policy, state.policy_version = policy, version
     for task in state.tasks.values():
         watch(fold, task)
+    policy_changed(fold)
     fold.wake_placement()
 
 

@@ -17,21 +17,30 @@ Weights = tuple[tuple[str, int], ...]
 FITNESS_MAX: Final = 1_000
 """Every fitness function answers 0 to this; so does their weighted mean. 0 refuses nothing."""
 FITNESS_NAMES: Final = (
+    "age",
     "agent",
-    "cpuPacking",
+    "cpu",
+    "disk",
     "expiry",
-    "gpuPacking",
+    "fgd",
+    "gpu",
+    "gpuBestFit",
+    "gpuFeed",
+    "gpuFragments",
+    "gpuModels",
+    "groupSpread",
     "image",
     "imageSpread",
+    "interface",
     "jobSpread",
     "jobType",
-    "memoryPacking",
-    "networkPacking",
+    "memory",
+    "network",
     "noise",
     "packing",
     "securityGroup",
-    "securityGroupSpread",
-    "spreading",
+    "spread",
+    "weighted",
 )
 """The fitness functions of our own; those of plug-ins have other names."""
 
@@ -94,8 +103,8 @@ class Guards(Rule, frozen=True):
     launches_per_job_per_minute: int = 0
     quality_window_ms: int = 300_000
     """Failures on a host count for so long; Titus S19 takes 300 s."""
-    quality_least_milli: int = 0
-    """A host of lower quality gets no tasks; 0 to 1,000."""
+    quality_least_milli: int = 100
+    """A host of lower quality gets no tasks; 0 to 1,000. See `scheduler.fold.guards`."""
     preemptions_per_hour: int = 100
     """Tasks of others ended for guaranteed work, in the whole cell."""
     preemptions_per_job_per_hour: int = 10

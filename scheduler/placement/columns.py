@@ -13,9 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from scheduler.constraints.fixed import zone_refusal
+from scheduler.constraints.moving import taken_refusal
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.rules import PlacementRules
+from scheduler.placement.changes import ChangeLog
 from scheduler.placement.host import HostView
+from scheduler.placement.interface_book import InterfaceBook
 from scheduler.placement.presence import Presence
 from scheduler.placement.slot import UNIT_BITS, Slot
 
@@ -51,6 +54,8 @@ _NAMES: Final = (
     "network_unit",
     "gpu_free",
     "gpu_total",
+    "gpu_idle",
+    "gpu_milli",
     "share_free",
     "ports_free",
     "tasks",
@@ -60,17 +65,34 @@ _NAMES: Final = (
     "since_ms",
     "expires_at_ms",
     "noise",
+    "interface_class",
+    "closed",
+    "takes",
     "standing",
 )
 """The columns; each is also an attribute of `Columns`, of the length of the table."""
-_OF_SLOT: Final = tuple(name for name in _NAMES if name not in {"cpu_open", "standing"})
-_CHANGED_BY_TASKS: Final = (
-    "cpu_free",
-    "memory_free",
-    "packed",
-    "tasks",
-    "services",
+_OF_SLOT: Final = tuple(
+    name for name in _NAMES if name not in {"cpu_open", "standing", "closed"}
 )
+
+CLOSED_BY: Final = (
+    "",
+    "gone",
+    "offers",
+    "draining",
+    "lostZone",
+    "quality",
+    "launchingLimit",
+    "launchRate",
+    "exclusiveHost",
+)
+"""Rules of the system in the order in which they are asked; the column `closed` has their number.
+Hosts that are ``gone`` or have nothing on offer are counted in no refusal."""
+_NUMBERS: Final = {name: number for number, name in enumerate(CLOSED_BY)}
+GONE: Final = _NUMBERS["gone"]
+UNOFFERED: Final = _NUMBERS["offers"]
+PASSING: Final = tuple(_NUMBERS[name] for name in ("", "offers", "launchingLimit", "launchRate"))
+"""What closes a host only for the moment."""
 
 
 class Columns:
@@ -92,6 +114,8 @@ class Columns:
     network_unit: Array
     gpu_free: Array
     gpu_total: Array
+    gpu_idle: Array
+    gpu_milli: Array
     share_free: Array
     ports_free: Array
     tasks: Array
@@ -101,6 +125,9 @@ class Columns:
     since_ms: Array
     expires_at_ms: Array
     noise: Array
+    interface_class: Array
+    closed: Array
+    takes: Array
     standing: Array
 
     def __init__(self, rules: PlacementRules) -> None:
@@ -111,19 +138,27 @@ class Columns:
         self.jobs: Presence[JobId] = Presence()
         self.images: Presence[str] = Presence()
         self.groups: Presence[tuple[str, ...]] = Presence()
-        self.changed: list[int] = []
-        """Rows that changed, in order; each round of the index reads on from where it was."""
+        self.interfaces = InterfaceBook()
+        self.changed = ChangeLog()
+        """Rows that changed, in order."""
+        self.job_changes: dict[JobId, int] = {}
+        """How often the tasks of a job have come or gone; for those who asked once."""
         self.version = 0
         """Grows when hosts come, go, or change what does not depend on tasks."""
         self.length = 0
         self._spare: list[int] = []
         self._is_unranked = False
         self._codes: dict[str, tuple[Array, list[str | None]]] = {}
+        self._partitions: dict[
+            tuple[str, ...], list[tuple[tuple[str | None, ...], Array]]
+        ] = {}
         self._codes_version = 0
         self._counts: dict[tuple[JobId, str], dict[str, int]] = {}
         self._counted: dict[JobId, list[str]] = {}
         self._values: dict[str, tuple[str, ...]] = {}
         self._scalars: dict[str, tuple[Array, Array]] = {}
+        self._scalar_names: set[str] = set()
+        self._models: tuple[Array, list[str]] | None = None
         self._storage: dict[str, Array] = {}
         self._digests: Array = np.zeros(0, np.int64)
         self._guards = rules.guards
@@ -157,6 +192,7 @@ class Columns:
         for name in _NAMES:
             getattr(self, name)[row] = 0
         self.cpu_open[row] = -1
+        self.closed[row] = GONE
         for free, total in self._scalars.values():
             free[row] = total[row] = 0
         self._spare.append(row)
@@ -206,6 +242,9 @@ class Columns:
             self.jobs.change(job_id, row, count)
             self._tally(slot, job_id, count)
         slot.tasks = sum([count for _, count in view.tasks_of_job])
+        slot.takes = int(view.is_schedulable and not zone_refusal(slot.attributes, self.rules))
+        slot.interface_class = 0
+        self._scalar_names.update(slot.scalar_totals)
         for image in view.images:
             slot.images[image] = 1
             self.images.change(image, row, 1)
@@ -214,6 +253,8 @@ class Columns:
             self.groups.change(groups, row, 1)
         for name in _OF_SLOT:
             getattr(self, name)[row] = getattr(slot, name)
+        if slot.interfaces:
+            self.interfaces_changed(slot)
         for name, (free, total) in self._scalars.items():
             free[row], total[row] = slot.scalar_free(name), slot.scalar_total(name)
         self.settle(slot)
@@ -241,6 +282,7 @@ class Columns:
                              *(f"total {name}" for name in self._scalars))
             }
         self._storage["cpu_open"][self.length : length] = -1
+        self._storage["closed"][self.length : length] = GONE
         self.length = length
         for name in _NAMES:
             setattr(self, name, self._storage[name][:length])
@@ -264,7 +306,8 @@ class Columns:
     def settle(self, slot: Slot) -> None:
         """Bring the columns that follow from others up to date for one row, and note the change."""
         row = slot.row
-        slot.is_open = self.closed_by(slot) is None
+        slot.closed = self.closed[row] = self._closed_by(slot)
+        slot.is_open = not slot.closed
         self.cpu_open[row] = slot.cpu_free if slot.is_open else -1
         rank = self.standing.item(row) & (ROWS_MAX - 1)
         slot.standing = self.standing[row] = (
@@ -274,26 +317,52 @@ class Columns:
         )
         self.changed.append(row)
 
-    def closed_by(self, slot: Slot) -> tuple[str, str] | None:
-        """The rule of the system by which the host gets nothing now, and why; None: it may."""
+    def _closed_by(self, slot: Slot) -> int:
+        """The number of the first rule of the system by which the host gets nothing now; or 0."""
         view, guards = slot.view, self._guards
         assert view is not None
         if not view.is_offered:
-            return "offers", "nothing of it is on offer"
-        if not view.is_schedulable:
-            return "draining", "it drains or is disabled"
-        if self.rules.lost_zones and (why := zone_refusal(slot.attributes, self.rules)):
-            return "lostZone", why
+            return UNOFFERED
+        if not slot.takes:
+            return _NUMBERS["lostZone" if view.is_schedulable else "draining"]
         if slot.quality < guards.quality_least_milli:
-            least = guards.quality_least_milli
-            return "quality", f"its quality is {slot.quality}, at least {least} is asked"
+            return _NUMBERS["quality"]
         if 0 < guards.launching_per_host_max <= slot.launching:
-            return "launching", f"{slot.launching} tasks are being launched there"
+            return _NUMBERS["launchingLimit"]
         if 0 < guards.launches_per_host_per_minute <= slot.launches:
-            return "launchRate", f"{slot.launches} tasks were launched there in the last minute"
-        if slot.exclusive_job is not None:
-            return "exclusiveHost", f"a task of job {slot.exclusive_job} has it for itself"
-        return None
+            return _NUMBERS["launchRate"]
+        return 0 if slot.exclusive_job is None else _NUMBERS["exclusiveHost"]
+
+    def why_closed(self, slot: Slot) -> str:
+        """The rule of the system that closes the host, in words."""
+        guards = self._guards
+        match CLOSED_BY[slot.closed]:
+            case "draining":
+                return "it drains or is disabled"
+            case "lostZone":
+                return zone_refusal(slot.attributes, self.rules)
+            case "quality":
+                least = guards.quality_least_milli
+                return f"its quality is {slot.quality} of 1,000, {least} is the least allowed"
+            case "launchingLimit":
+                most = guards.launching_per_host_max
+                return f"{slot.launching} tasks are being launched there, {most} may be at once"
+            case "launchRate":
+                most = guards.launches_per_host_per_minute
+                return f"{slot.launches} tasks were launched there in a minute, {most} may be"
+            case _:
+                return taken_refusal(slot.exclusive_job)
+
+    def interfaces_changed(self, slot: Slot) -> None:
+        """Number the state of the host's interfaces; states that no host is in are forgotten."""
+        slot.interface_class = self.interfaces.number(slot.interfaces)
+        self.interface_class[slot.row] = slot.interface_class
+        if self.interfaces.count > 4_096 + 4 * self.length:
+            self.interfaces.forget()
+            for each in self.slots:
+                if each is not None:
+                    each.interface_class = self.interfaces.number(each.interfaces)
+                    self.interface_class[each.row] = each.interface_class
 
     def ranked(self) -> None:
         """Number the hosts by the digests of their ids, if any came since the last time."""
@@ -308,7 +377,7 @@ class Columns:
         for slot in self.slots:
             if slot is not None:
                 slot.standing = self.standing.item(slot.row)
-        self.changed.extend(range(self.length))
+        self.changed.all_changed()
 
     # Tasks come and go
 
@@ -322,6 +391,13 @@ class Columns:
         slot.tasks += change
         self.jobs.change(job_id, slot.row, change)
         self._tally(slot, job_id, change)
+
+    def devices_changed(self, slot: Slot) -> None:
+        """Write what follows from the devices of the host into the columns."""
+        row = slot.row
+        self.gpu_free[row] = slot.gpu_free
+        self.gpu_idle[row] = slot.gpu_idle
+        self.share_free[row] = slot.share_free
 
     def amounts_changed(self, slot: Slot) -> None:
         """Write the numbers that tasks change from the slot into the columns."""
@@ -338,8 +414,7 @@ class Columns:
     def codes(self, attribute: str) -> tuple[Array, list[str | None]]:
         """A number for each row's value of the attribute, and the values; number 0 is none."""
         if self._codes_version != self.version:
-            self._codes.clear()
-            self._codes_version = self.version
+            self._drop_codes()
         known = self._codes.get(attribute)
         if known is None:
             numbers: dict[str | None, int] = {None: 0}
@@ -350,6 +425,42 @@ class Columns:
                     array[slot.row] = numbers.setdefault(value, len(numbers))
             known = self._codes[attribute] = (array, list(numbers))
         return known
+
+    def models(self) -> tuple[Array, list[str]]:
+        """A number for each row's model of GPU, and the models."""
+        if self._codes_version != self.version:
+            self._drop_codes()
+        if self._models is None:
+            numbers: dict[str, int] = {}
+            array = np.zeros(self.length, np.int64)
+            for slot in self.slots:
+                if slot is not None:
+                    array[slot.row] = numbers.setdefault(slot.gpu_model, len(numbers))
+            self._models = (array, list(numbers))
+        return self._models
+
+    def partitions(
+        self, attributes: tuple[str, ...]
+    ) -> list[tuple[tuple[str | None, ...], Array]]:
+        """Rows with equal values of all these attributes, with the values."""
+        if self._codes_version != self.version:
+            self._drop_codes()
+        known = self._partitions.get(attributes)
+        if known is None:
+            by_values: dict[tuple[str | None, ...], list[int]] = {}
+            for slot in self.slots:
+                if slot is not None:
+                    values = tuple([slot.attributes.get(name) for name in attributes])
+                    by_values.setdefault(values, []).append(slot.row)
+            known = [(values, np.array(rows)) for values, rows in by_values.items()]
+            self._partitions[attributes] = known
+        return known
+
+    def _drop_codes(self) -> None:
+        self._codes.clear()
+        self._partitions.clear()
+        self._models = None
+        self._codes_version = self.version
 
     def values(self, attribute: str) -> tuple[str, ...]:
         """Values of the attribute among schedulable hosts outside of lost zones, sorted."""
@@ -390,6 +501,8 @@ class Columns:
         return bool(self.jobs.rows.get(job_id))
 
     def _tally(self, slot: Slot, job_id: JobId, change: int) -> None:
+        if job_id in self.job_changes:
+            self.job_changes[job_id] += 1
         for attribute in self._counted.get(job_id, ()):
             value = slot.attributes.get(attribute)
             if value is not None:
@@ -410,6 +523,10 @@ class Columns:
         """1 for each host with a task of this very set of security groups."""
         return self.groups.is_on(groups, self.length)
 
+    def address_fitness(self, groups: tuple[str, ...], now_ms: int) -> Array:
+        """How good the best address for these groups would be on each host."""
+        return self.interfaces.fitness(groups, now_ms, self.interface_class)
+
     def scalar_free(self, name: str) -> Array:
         """What is free of a named scalar on each host."""
         return self._scalar(name)[0]
@@ -417,6 +534,10 @@ class Columns:
     def scalar_total(self, name: str) -> Array:
         """What there is of a named scalar on each host."""
         return self._scalar(name)[1]
+
+    def scalar_names(self) -> tuple[str, ...]:
+        """All named scalars that hosts ever had, sorted."""
+        return tuple(sorted(self._scalar_names))
 
     def _scalar(self, name: str) -> tuple[Array, Array]:
         known = self._scalars.get(name)

@@ -72,7 +72,8 @@ def declared_interfaces(attributes: Iterable[tuple[str, str]]) -> Declared:
     found: list[Interface] = []
     faults: list[str] = []
     for name, value in sorted(attributes):
-        if _ATTRIBUTE.fullmatch(name) is None:
+        # The first question is the quicker one, and asked of each attribute of each changed host.
+        if not name.startswith("res") or _ATTRIBUTE.fullmatch(name) is None:
             continue
         count, addresses, fault = _read_set(value)
         if not fault and len(found) + count > INTERFACES_MAX:
@@ -271,6 +272,8 @@ def lacking_interface(interfaces: Sequence[Interface], addresses: int, groups: G
     """What a host lacks for a task that asks for an address, in words; empty where it fits."""
     if not addresses or not interfaces or any(_takes(each, groups) for each in interfaces):
         return ""
+    if not any(each.addresses for each in interfaces):
+        return "what its attributes say of network interfaces cannot be read"
     free = sum(max(0, each.addresses - each.used) for each in interfaces)
     if not free:
         return "every address of its interfaces is in use"

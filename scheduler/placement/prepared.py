@@ -4,20 +4,30 @@ The one thing to know: all that follows from the request and the rules alone is 
 once for each class of tasks; what is left for a search is arithmetic.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from scheduler.constraints import fixed, moving
 from scheduler.constraints.selectors import selected
 from scheduler.model.constraint import Constraint
 from scheduler.model.rules import PlacementRules, Profile
+from scheduler.placement.devices import asks_for_devices
 from scheduler.placement.fitness.hosts import Part
-from scheduler.placement.fitness.parts import GROWING, OF_TIME, PARTS
+from scheduler.placement.fitness.parts import GROWING, OF_TIME
+from scheduler.placement.interfaces import group_set
+from scheduler.placement.plugins import FitnessFunction
 from scheduler.placement.request import Request
 
 WEIGHTS_MAX: Final = 8_191
 """All weights together: times 1,000 this is what a key has room for. Larger ones are scaled."""
 PACK: Final = "pack"
 """The profile that the mode ``failover`` gives to all work."""
+
+
+class Function(NamedTuple):
+    """A fitness function of others: it is asked about one host at a time."""
+
+    call: FitnessFunction
 
 
 class Prepared:
@@ -27,10 +37,13 @@ class Prepared:
         "allowed",
         "allowed_version",
         "amounts",
+        "asks_devices",
         "balances",
         "cap",
         "fixed_hard",
         "fixed_soft",
+        "functions",
+        "groups",
         "is_exclusive",
         "is_growing",
         "is_self_bound",
@@ -42,15 +55,16 @@ class Prepared:
         "profile",
         "request",
         "soft_base",
-        "soft_count",
-        "soft_points",
+        "soft_total",
         "soft_version",
         "soft_weight",
         "tolerated",
         "weight",
     )
 
-    def __init__(self, request: Request, rules: PlacementRules) -> None:
+    def __init__(
+        self, request: Request, rules: PlacementRules, library: Mapping[str, Part | Function]
+    ) -> None:
         self.request = request
         hard, soft = request.hard, request.soft
         if rules.selectors:
@@ -72,23 +86,36 @@ class Prepared:
         )
         self.profile = profile_of(request, rules)
         weights = [(name, weight) for name, weight in self.profile.weights if weight > 0]
-        self.soft_count = len(soft)
+        self.soft_total = sum([each.weight for each in soft])
         soft_weight = self.profile.soft_weight if soft else 0
         scaled = _scaled([weight for _, weight in weights], soft_weight)
         self.soft_weight = scaled.pop()
-        self.parts: list[tuple[str, int, Part]] = [
-            (name, weight, PARTS[name])
-            for (name, _), weight in zip(weights, scaled, strict=True)
-            if name in PARTS
-        ]
-        self.weight = sum([weight for _, weight, _ in self.parts]) + self.soft_weight
+        self.parts: list[tuple[str, int, Part]] = []
+        self.functions: list[tuple[str, int, FitnessFunction]] = []
+        for (name, _), weight in zip(weights, scaled, strict=True):
+            part = library[name]
+            if isinstance(part, Function):
+                self.functions.append((name, weight, part.call))
+            else:
+                self.parts.append((name, weight, part))
+        self.weight = sum(scaled) + self.soft_weight
         names = {name for name, _ in weights}
-        self.is_growing = names <= GROWING and not self.moving_soft
+        self.is_growing = names <= GROWING and all(
+            each.kind in moving.BALANCED for each in self.moving_soft
+        )
         self.is_timed = not names.isdisjoint(OF_TIME)
         good_enough = self.profile.good_enough
         self.cap = None if good_enough is None else good_enough * self.weight
+        self.asks_devices = asks_for_devices(request.need)
+        self.groups = group_set(request.security_groups)
         self.amounts = _amounts(request)
         self.allowed_version = self.soft_version = -1
+
+
+    def soft_share(self, weight: int, points: int) -> int:
+        """What a soft constraint of this weight adds to the weighted sum for these points."""
+        total = self.soft_total
+        return self.soft_weight * weight * points // total if total else 0
 
 
 def profile_of(request: Request, rules: PlacementRules) -> Profile:
@@ -114,6 +141,8 @@ def _amounts(request: Request) -> tuple[tuple[str, int], ...]:
         ("memory_free", need.memory_mib),
         ("disk_free", need.disk_mib),
         ("network_free", need.network_mbps),
+        ("gpu_free", need.gpus),
+        ("share_free", need.gpu_milli),
         ("ports_free", need.ports),
     )
     return tuple((name, amount) for name, amount in found if amount > 0)
@@ -122,7 +151,7 @@ def _amounts(request: Request) -> tuple[tuple[str, int], ...]:
 def _balances(
     hard: tuple[Constraint, ...], soft: tuple[Constraint, ...], rules: PlacementRules
 ) -> tuple[tuple[str, bool, int], ...]:
-    """Attributes to balance by: name, whether it is hard, and how often it is asked softly."""
+    """Attributes to balance by: name, whether it is hard, and the weight of what is soft."""
     found: dict[str, tuple[bool, int]] = {}
     for each in hard:
         if each.kind in moving.BALANCED:
@@ -131,8 +160,8 @@ def _balances(
     for each in soft:
         if each.kind in moving.BALANCED:
             name = moving.balanced_by(each, rules)
-            is_hard, times = found.get(name, (False, 0))
-            found[name] = (is_hard, times + 1)
+            is_hard, weight = found.get(name, (False, 0))
+            found[name] = (is_hard, weight + each.weight)
     return tuple((name, *found[name]) for name in sorted(found))
 
 

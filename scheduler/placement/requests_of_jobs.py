@@ -12,6 +12,7 @@ from scheduler.model.ids import JobId
 from scheduler.model.job import JobSpec, Service
 from scheduler.model.manner import manner_of
 from scheduler.model.rules import CapacityGroup, PlacementRules
+from scheduler.placement.interfaces import group_set
 from scheduler.placement.request import Request
 
 DEFAULT_GROUP: Final = "DEFAULT"
@@ -33,7 +34,7 @@ def request_of(job_id: JobId, spec: JobSpec, rules: PlacementRules) -> Request:
         application=spec.application_name,
         is_service=isinstance(spec.kind, Service),
         image=container.full_image,
-        security_groups=tuple(sorted(container.security_groups)),
+        security_groups=group_set(container.security_groups),
         runtime_ms=manner.runtime_ms,
         is_opportunistic=manner.is_opportunistic,
         gang=manner.gang,

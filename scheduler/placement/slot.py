@@ -7,7 +7,9 @@ and works on both.
 
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.resources import PortRange, Resources
+from scheduler.placement.devices import idle_milli, untouched
 from scheduler.placement.host import GpuDevice, HostView, Interface
+from scheduler.placement.interface_book import fitness_of
 
 UNIT_BITS = 32
 """Shares are computed in units of 1/2**32 of a point of fitness, so that no sum is rounded."""
@@ -21,6 +23,7 @@ class Slot:
 
     __slots__ = (
         "attributes",
+        "closed",
         "cpu_free",
         "cpu_total",
         "cpu_unit",
@@ -31,11 +34,15 @@ class Slot:
         "exclusive_job",
         "expires_at_ms",
         "gpu_free",
+        "gpu_idle",
+        "gpu_milli",
+        "gpu_model",
         "gpu_total",
         "gpus",
         "groups",
         "host_id",
         "images",
+        "interface_class",
         "interfaces",
         "is_open",
         "job_counts",
@@ -60,6 +67,7 @@ class Slot:
         "share_free",
         "since_ms",
         "standing",
+        "takes",
         "tasks",
         "view",
     )
@@ -97,10 +105,14 @@ class Slot:
         self.port_ranges: tuple[PortRange, ...] = free.ports
         self.ports_free = sum([each.end - each.begin + 1 for each in free.ports])
         self.gpus: tuple[GpuDevice, ...] = view.gpus
+        self.gpu_model = view.gpu_model
         self.gpu_total = len(view.gpus) or total.gpus
         self.gpu_free = free.gpus
-        self.share_free = 0
+        self.gpu_milli = 1_000 * total.gpus
+        self.gpu_idle = 1_000 * free.gpus
+        self.share_free = 1_000 if free.gpus else 0
         if view.gpus:
+            self.gpu_milli = sum([each.total_milli for each in view.gpus])
             self.count_gpus()
         self.interfaces: tuple[Interface, ...] = view.interfaces
         self.scalars = dict(free.scalars)
@@ -117,8 +129,9 @@ class Slot:
 
     def count_gpus(self) -> None:
         """Bring the counts of devices up to date with the devices."""
-        self.gpu_free = sum([each.free_milli == each.total_milli for each in self.gpus])
-        self.share_free = max((each.free_milli for each in self.gpus), default=0)
+        self.gpu_free = untouched(self.gpus)
+        self.gpu_idle = idle_milli(self.gpus)
+        self.share_free = max([each.free_milli for each in self.gpus], default=0)
 
     def tasks_of(self, job_id: JobId) -> int:
         """How many tasks of the job are here."""
@@ -131,6 +144,10 @@ class Slot:
     def has_groups(self, groups: tuple[str, ...]) -> int:
         """1 where a task here has this very set of security groups, else 0."""
         return 1 if groups in self.groups else 0
+
+    def address_fitness(self, groups: tuple[str, ...], now_ms: int) -> int:
+        """How good the best address for these groups would be."""
+        return fitness_of(self.interfaces, groups, now_ms)
 
     def scalar_free(self, name: str) -> int:
         """What is free of a named scalar."""

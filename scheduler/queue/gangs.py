@@ -23,25 +23,26 @@ def gangs_of(entries: Sequence[Entry]) -> Gangs:
         if entry.request.gang:
             gangs.setdefault(entry.request.gang, []).append(entry)
     for members in gangs.values():
+        # Who is known to fit nowhere is asked first, so that nothing need be put back.
+        members.sort(key=lambda member: not member.is_hopeless)
         size = sum(member.left for member in members)
         for member in members:
             member.gang_size = size
     return gangs
 
 
-def refuse(members: Sequence[Entry], fitted: int, failing: Entry, why: Outcome | None) -> None:
+def refuse(members: Sequence[Entry], fitted: int, failing: Entry, why: Outcome) -> None:
     """Tell every member that the gang waits on: which one failed, and how many of all did fit."""
-    first = members[0]
-    words = (
-        f"gang {first.request.gang} starts whole: {fitted} of its {first.gang_size} tasks fit, "
-        f"then job {failing.request.job_id} found no host"
+    reason = Refused(
+        rule=GANG,
+        hosts=0,
+        missing=f"gang {failing.request.gang} starts whole: {fitted} of its {failing.gang_size} "
+        f"tasks fit, then job {failing.request.job_id} found no host",
     )
-    reason = Refused(rule=GANG, hosts=0, nearest=None, missing=words)
-    wake = "room for the whole gang" if why is None or not why.wake else why.wake
+    wake = why.wake or "room for the whole gang"
     for member in members:
-        refused = (reason, *why.refused) if member is failing and why is not None else (reason,)
-        outcome = Outcome((), None, member.left, refused, wake)
-        member.refusal = outcome
+        refused = (reason, *why.refused) if member is failing else (reason,)
+        member.refusal = Outcome((), None, member.left, refused, wake)
 
 
 def hold(members: Sequence[Entry], failing: Entry) -> None:

@@ -39,13 +39,16 @@ class KeptHosts:
         """How many hosts are reserved."""
         return len(self._reserved)
 
+    @property
+    def kept(self) -> int:
+        """How many hosts are kept at most, reserved or promised."""
+        return len(self._reserved) + len(self._promised)
+
     def avoided(self, request: Request, claim: Claim) -> AbstractSet[HostId]:
         """The hosts that a task of this request and claim may not take."""
         if not self._promised and not self._reserved:
             return _NONE
-        hosts = {
-            host_id for host_id, holders in self._promised.items() if request not in holders
-        }
+        hosts = {host_id for host_id, holders in self._promised.items() if request not in holders}
         for host_id, (holder, its_claim) in self._reserved.items():
             if holder != request and its_claim <= claim:
                 hosts.add(host_id)
@@ -73,6 +76,10 @@ class KeptHosts:
     def promised(self, request: Request) -> int:
         """For how many tasks of the request room is being freed already."""
         return sum(each.count for each in self.promises if each.request == request)
+
+    def promised_hosts(self, request: Request) -> tuple[HostId, ...]:
+        """Where room is being freed for the request."""
+        return tuple(each.host_id for each in self.promises if each.request == request)
 
     def still_promised(
         self, placed: Iterable[Placed], left: dict[Request, int]

@@ -13,6 +13,7 @@ from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.resources import Need
 from scheduler.placement.outcome import Outcome
 from scheduler.placement.request import Request
+from scheduler.placement.windows import Window
 
 from .amounts import Vector
 
@@ -26,8 +27,10 @@ class RoundLimits(msgspec.Struct, frozen=True):
     """Hosts kept for classes that have waited long."""
     preemptions_max: int = 100
     """Tasks ended for others in one round."""
+    hosts_scanned_max: int = 20_000
+    """Hosts that preemption goes through for one class, looking for tasks that may end."""
     hosts_examined_max: int = 64
-    """Hosts that preemption looks at for one class."""
+    """Hosts with such tasks, of which it chooses the best."""
     promise_ms_max: int = 600_000
     """Room that is not free after so long is no longer waited for: a task does not want to end."""
     chunks: int = 128
@@ -146,6 +149,8 @@ class RoundOutcome(msgspec.Struct, frozen=True):
     promises: tuple[Promise, ...] = ()
     """Room that is being freed, this round's included; given to the next round as it is."""
     troughs: Troughs | None = None
+    windows: tuple[Window, ...] | None = None
+    """What is still lent, where the round was given windows."""
     again_at_ms: int = 0
     """When time alone could change an answer (aging, a rate, a promise); 0: it cannot."""
 

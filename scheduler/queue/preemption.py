@@ -25,7 +25,7 @@ from .outcome import Disruption, Preemption, RoundLimits, RunningTask
 from .tree import Tree
 
 _SEARCHED: Final = 3
-"""Up to so many victims on a host are chosen by trying all combinations; more, one after another."""
+"""Up to so many victims on a host are found by trying all combinations; more, one by one."""
 Cost = tuple[int, int, int, bytes]
 """Victims with a budget, victims, milliseconds lost, digest: the least is chosen."""
 
@@ -49,6 +49,7 @@ class Preemptor:
         kept: KeptHosts,
         rules: PlacementRules,
         disruption: Disruption,
+        *,
         limits: RoundLimits,
         now_ms: int,
     ) -> None:
@@ -72,11 +73,7 @@ class Preemptor:
 
         The caller has found that the request fits nowhere as things are.
         """
-        hosts = [
-            host_id
-            for host_id in self._placement.nearest(request, self._limits.hosts_examined_max)
-            if not self._kept.is_kept_for_others(host_id, request)
-        ]
+        hosts = self._hosts(request)
         before = {host_id: self._rooms(request, host_id, ()) for host_id in hosts}
         taken: list[tuple[Plan, int]] = []
         missing = count
@@ -103,6 +100,18 @@ class Preemptor:
                 self._give_back(plan)
             return []
         return _by_host(request, taken)
+
+    def _hosts(self, request: Request) -> list[HostId]:
+        """Hosts with tasks that may end for the request, the smallest shortfall first."""
+        hosts: list[HostId] = []
+        for host_id in self._placement.nearest(request, self._limits.hosts_scanned_max):
+            if self._kept.is_kept_for_others(host_id, request):
+                continue
+            if any(self._may_end(task, request) for task in self._disruption.tasks_on(host_id)):
+                hosts.append(host_id)
+                if len(hosts) == self._limits.hosts_examined_max:
+                    break
+        return hosts
 
     def _plan(self, request: Request, host_id: HostId, rooms: int) -> Plan | None:
         """The cheapest victims that make room for one task more on this host."""

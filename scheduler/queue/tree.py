@@ -170,8 +170,20 @@ class Tree:
         return fewest, words
 
     def unclaimed(self, leaf: Group, need: Vector, *, is_guaranteed: bool) -> tuple[int, str]:
-        """How many such tasks what is free allows after what is held back, and the words of it."""
-        held = self.held_back(leaf, is_guaranteed=is_guaranteed)
+        """How many such tasks what is free allows after what is held back, and the words of it.
+
+        What opportunistic tasks stand on is back at once, so that the owner can do without as much
+        of what is free.
+        """
+        return self._beyond(
+            over(self.held_back(leaf, is_guaranteed=is_guaranteed), self.opportunistic), need
+        )
+
+    def lendable(self, leaf: Group, need: Vector) -> int:
+        """How many such tasks fit beside all that is held back: they need not borrow anything."""
+        return self._beyond(self.held_back(leaf, is_guaranteed=False), need)[0]
+
+    def _beyond(self, held: Vector, need: Vector) -> tuple[int, str]:
         fewest, words = UNLIMITED, ""
         for number in RESOURCES:
             # Where nothing is held back, only the hosts can tell what fits.
@@ -187,7 +199,7 @@ class Tree:
         return fewest, words
 
     def held_back(self, leaf: Group, *, is_guaranteed: bool) -> Vector:
-        """What is guaranteed to others with a better claim, and neither used nor lent."""
+        """What is guaranteed to others with a better claim, and not used by them."""
         held = NOTHING
         chain = leaf.chain()
         if is_guaranteed:
@@ -204,7 +216,7 @@ class Tree:
                 for sibling in node.parent.children:
                     if sibling is not node:
                         held = plus(held, sibling.reserve)
-        return over(held, self.opportunistic)
+        return held
 
     def may_lose(self, leaf: Group, need: Vector) -> bool:
         """Whether such a task can end and every group above it keeps what it is guaranteed."""

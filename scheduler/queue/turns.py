@@ -17,7 +17,7 @@ from .tree import Group
 from .waiting import Waiting
 
 
-class Entry(msgspec.Struct, eq=False):
+class Entry(msgspec.Struct, eq=False, gc=False):
     """A waiting class in this round: what is left of it, and what stopped it."""
 
     waiting: Waiting

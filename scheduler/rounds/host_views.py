@@ -7,12 +7,13 @@ that look at them, and it gets none until it offers again.
 
 from collections import Counter
 
+from scheduler.fold import guards
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.job import Batch
 from scheduler.model.resources import Need, Resources, added, summed_scalars
 from scheduler.model.task import Task, place_of
 from scheduler.placement.host import GpuDevice, HostView, Interface
-from scheduler.placement.interfaces import Lodger, interfaces_of
+from scheduler.placement.interfaces import Lodger, group_set, interfaces_of
 from scheduler.state import Job, State
 
 GPU_MODEL_ATTRIBUTE = "gpu_model"
@@ -33,6 +34,7 @@ def host_view(state: State, host_id: HostId) -> HostView | None:
     attributes = facts.attributes if facts else ()
     counts = Counter(task.job_id for task in tasks)
     total = _total(free, [jobs[task.job_id].spec.container.need for task in tasks])
+    launching, launches_last_minute, quality_milli = guards.view(state, host_id)
     return HostView(
         host_id=host_id,
         free=free,
@@ -44,11 +46,16 @@ def host_view(state: State, host_id: HostId) -> HostView | None:
         exclusive_job=_exclusive_job(jobs),
         images=tuple(sorted({job.spec.container.full_image for job in jobs.values()} - {""})),
         security_groups=_group_sets(jobs),
+        launching=launching,
+        launches_last_minute=launches_last_minute,
+        quality_milli=quality_milli,
         is_offered=bool(offers),
+        is_schedulable=guards.is_schedulable(state, host_id),
+        is_last_choice=guards.is_last_choice(state, host_id),
+        accounts_network=host_id in state.network_hosts,
         gpu_model=dict(attributes).get(GPU_MODEL_ATTRIBUTE, ""),
         gpus=_devices(total.gpus, tasks),
         interfaces=_interfaces(state, host_id, attributes, tasks),
-        accounts_network=host_id in state.network_hosts,
     )
 
 
@@ -79,7 +86,7 @@ def _exclusive_job(jobs: dict[JobId, Job]) -> JobId | None:
 
 
 def _group_sets(jobs: dict[JobId, Job]) -> tuple[tuple[str, ...], ...]:
-    found = {tuple(sorted(job.spec.container.security_groups)) for job in jobs.values()}
+    found = {group_set(job.spec.container.security_groups) for job in jobs.values()}
     return tuple(sorted(found - {()}))
 
 

@@ -94,6 +94,11 @@ class Api:
         """Why the job, task or orphan is where it is."""
         return decoded(self.raw_of(name, "why"), Why)
 
+    def scheduling_result(self, task_id: str, address: str) -> bytes:
+        """What the round at the address said of the task, as JSON."""
+        path = f"/api/v3/scheduler/results/{segment(task_id)}"
+        return self.connection.get(path, {"round": address})
+
     def events(self, name: str, query: Query | None = None) -> History:
         """What happened to the job or task."""
         return decoded(self.raw_of(name, "events", query), History)

@@ -13,14 +13,26 @@ from rich.console import Console
 from streams.cli.client import decoded
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
 from streams.cli.render import cell_text, clock, out, plain, print_json, show, state_text, table
-from streams.cli.shapes import Line, Standing, State, Why
+from streams.cli.shapes import Line, SchedulingResult, Standing, State, Why
 from streams.errors import OperatorError
 
 NameArgument = Annotated[str, typer.Argument(metavar="TASK|JOB", help="The id of a task or job.")]
 
 
+RoundOption = Annotated[
+    str,
+    typer.Option(
+        "--round",
+        metavar="ADDRESS",
+        help="Of a task: what the round of placement at this address said of it, or the last "
+        "before it.",
+    ),
+]
+
+
 def why(
     name: NameArgument,
+    address: RoundOption = "",
     as_json: JsonOption = False,
     api: ApiOption = None,
     data_dir: DataDirOption = None,
@@ -30,7 +42,13 @@ def why(
     Example: flumina why hello-worker-3-4
     """
     with api_here(api, data_dir) as there:
-        if as_json:
+        if address:
+            raw = there.scheduling_result(name, address)
+            if as_json:
+                print_json(orjson.loads(raw))
+            else:
+                print_scheduling_result(decoded(raw, SchedulingResult), out())
+        elif as_json:
             print_json(orjson.loads(there.raw_of(name, "why")))
         else:
             print_why(there.why(name), out())
@@ -59,6 +77,32 @@ def print_why(found: Why, console: Console) -> None:
     ]
     console.print()
     show(console, table("", ("time", "address", "task", "what", "because of"), rows))
+
+
+def print_scheduling_result(found: SchedulingResult, console: Console) -> None:
+    """Print what one round said of a task: hosts with their fitness, or rules with their counts."""
+    console.print(cell_text(f"task {found.task_id}, now {found.state}", "bold"))
+    if found.message:
+        console.print(cell_text(f"  {found.message}"))
+        return
+    policy = f", policy {found.policy_version}, mode {found.mode}" if found.mode else ""
+    console.print(cell_text(f"  round {found.round} at {clock(found.round_at_ms)}{policy}"))
+    if found.success is not None:
+        chosen = found.success
+        console.print(cell_text(f"  launched on {chosen.host} by {chosen.proposal}"))
+        rows = [
+            (host, place, fitness, ", ".join(f"{name} {value}" for name, value in parts.items()))
+            for host, place, fitness, parts in (
+                (chosen.of_host, "chosen first", chosen.fitness, chosen.parts),
+                (chosen.runner_up, "runner-up", chosen.runner_up_fitness, chosen.runner_up_parts),
+            )
+            if host
+        ]
+        show(console, table("", ("host", "", "fitness", "parts"), rows))
+        return
+    console.print(cell_text(f"  {found.waiting} of its job waited; what helps: {found.wake}"))
+    rules = [(each.rule, each.hosts, each.nearest_host, each.missing) for each in found.failures]
+    show(console, table("", ("rule", "hosts refused", "nearest", "missing there"), rules))
 
 
 def events(

@@ -27,6 +27,7 @@ from connectors.devcluster.simulated.fleet import SIMULATED_AGENTS_MAX
 from connectors.devcluster.simulated.model import ModelError, Weather, weather_of
 from connectors.devcluster.supervise import consequences, operating, supervisor
 from connectors.devcluster.supervise.control import default_data_dir
+from scheduler.placement.interfaces import declared_interfaces
 from streams.cli import dev_cluster_operate
 from streams.cli.dev_cluster_common import (
     DirOption,
@@ -84,6 +85,9 @@ def run(
     isolation: Annotated[
         str, typer.Option(help="What tasks are confined by: auto, none, or words with commas.")
     ] = "auto",
+    cpu_sets: Annotated[
+        bool, typer.Option("--cpu-sets", help="Agents divide the computer's threads among tasks.")
+    ] = False,
     unsafe_listen: Annotated[
         bool, typer.Option(help="Allow an address that others can reach.")
     ] = False,
@@ -108,6 +112,7 @@ def run(
         tasks_model=weather.path if weather else "",
         seed=weather.seed if weather else None,
         isolation=isolation,
+        cpu_sets=cpu_sets,
     )
     _refuse_nonsense(config, is_unsafe_welcome=unsafe_listen)
     try:
@@ -136,8 +141,17 @@ def _refuse_nonsense(config: ClusterConfig, *, is_unsafe_welcome: bool) -> None:
         parse_resources(config.resources)
         parse_attributes(config.attributes)
         wanted_of(config.isolation)
+        _refuse_unreadable_interfaces(config)
     except (ResourceError, IsolationError) as error:
         fail(str(error))
+
+
+def _refuse_unreadable_interfaces(config: ClusterConfig) -> None:
+    """End the command where a cell could not read what hosts would declare of their interfaces."""
+    attributes = parse_attributes(config.attributes)
+    texts = [(each["name"], each["text"]["value"]) for each in attributes if "text" in each]
+    for fault in declared_interfaces(texts).faults:
+        fail(f"--attributes: {fault}")
 
 
 def _weather(

@@ -1,7 +1,14 @@
-"""`flumina test`: pytest in the checkout that this code runs from."""
+"""`flumina test`: pytest in the checkout that this code runs from.
+
+The one thing to know: most tests wait for real time to pass, so a run of many is spread over
+several processes (pytest-xdist). One test, or a file, runs in one process, as does whatever needs
+the terminal for itself.
+"""
 
 import os
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +19,15 @@ from streams.errors import OperatorError
 
 # They run for many minutes, so only somebody who names them gets them.
 UNLESS_ASKED = "not soak"
+PROCESSES = 2
+"""Measured on two cores: a third one makes tests that wait for each other late, and saves little."""
+_ONE_PROCESS = frozenset(
+    "--pdb --trace -s --capture=no --co --collect-only --fixtures --fixtures-per-test --markers "
+    "--setup-only --setup-plan --setup-show --cache-show -h --help -V --version".split()
+)
+"""They speak with the person at the terminal, or run no test."""
+_SPREAD = re.compile(r"-n.*|--numprocesses(=.*)?|--dist(=.*)?|--tx(=.*)?|-d")
+"""The person says how tests are spread."""
 
 
 def run_tests(
@@ -21,7 +37,8 @@ def run_tests(
 ) -> None:
     """Run the tests of this checkout; all arguments go to pytest.
 
-    What is marked `soak` runs only where `-m` names it.
+    What is marked `soak` runs only where `-m` names it. Unless files are named, two processes
+    share the tests; `-n 4` lets four, and `-n 0` none but this one.
 
     Example: flumina test -m "not integration" -x
     """
@@ -34,9 +51,22 @@ def run_tests(
             "Clone the repository and run ./flumina test there.",
         )
     os.chdir(root)
+    processes = _processes(words, os.cpu_count() or 1)
+    if processes > 1:
+        print(f"flumina test: {processes} processes share the tests; -n NUMBER for another number")
+        words = ["-n", str(processes), *words]
     command = [sys.executable, "-m", "pytest", *_without_soak(words)]
     sys.stdout.flush()
     os.execv(sys.executable, command)  # noqa: S606 - pytest is what was asked for
+
+
+def _processes(words: Sequence[str], cores: int) -> int:
+    """How many processes to ask for; 1 where the words say it themselves or name files."""
+    is_one = any(
+        word in _ONE_PROCESS or _SPREAD.fullmatch(word) or Path(word.partition("::")[0]).exists()
+        for word in words
+    )
+    return 1 if is_one else min(PROCESSES, cores)
 
 
 def _without_soak(words: list[str]) -> list[str]:

@@ -258,6 +258,44 @@ class Why(Shape, frozen=True):
     stale: str = ""
 
 
+class Success(Shape, frozen=True):
+    """Where a round put a task, and why there."""
+
+    host: str = ""
+    of_host: str = ""
+    proposal: str = ""
+    fitness: int = 0
+    parts: dict[str, int] = {}
+    runner_up: str = ""
+    runner_up_fitness: int = 0
+    runner_up_parts: dict[str, int] = {}
+
+
+class Failure(Shape, frozen=True):
+    """One rule by which a round refused hosts."""
+
+    rule: str
+    hosts: int = 0
+    nearest_host: str = ""
+    missing: str = ""
+
+
+class SchedulingResult(Shape, frozen=True):
+    """What a round said of a task."""
+
+    task_id: str
+    state: str = ""
+    round: str = ""
+    round_at_ms: int = 0
+    policy_version: int = 0
+    mode: str = ""
+    success: Success | None = None
+    failures: tuple[Failure, ...] = ()
+    waiting: int = 0
+    wake: str = ""
+    message: str = ""
+
+
 class Orphan(Shape, frozen=True):
     """A task that runs without history in the log."""
 

@@ -35,12 +35,17 @@ def print_figure(
     samples: int,
     peer: Peer | None = None,
     target: float | None = None,
+    is_more_better: bool | None = None,
     **more: object,
 ) -> None:
-    """Print one figure; ``target`` is what it must reach (below for times, above for rates)."""
+    """Print one figure; ``target`` is what it must reach.
+
+    Above it for rates and where ``is_more_better`` says so, below it for all else.
+    """
     met = None
     if target is not None:
-        met = value >= target if unit.endswith("/s") else value <= target
+        is_above = unit.endswith("/s") if is_more_better is None else is_more_better
+        met = value >= target if is_above else value <= target
     line = {
         "benchmark": benchmark,
         "figure": figure,

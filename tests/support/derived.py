@@ -35,6 +35,28 @@ def check_derived(state: State) -> None:
     assert state.unanswered.keys() <= state.tasks.keys(), "asked for a task that is forgotten"
     _check_resting(state)
     _check_on_hosts(state)
+    _check_guards(state)
+
+
+def _check_guards(state: State) -> None:
+    """Assert that launches and failures are summed as they are remembered, and no older."""
+    hosts: Counter[HostId] = Counter()
+    jobs: Counter[JobId] = Counter()
+    for second, counts in state.launch_seconds.items():
+        assert second <= state.clock.now_ms // 1_000
+        for (host_id, job_id), count in counts.items():
+            hosts[host_id] += count
+            jobs[job_id] += count
+    assert hosts == state.launches_of_hosts
+    assert jobs == state.launches_of_jobs
+    assert list(state.launch_seconds) == sorted(state.launch_seconds)
+    failing: dict[JobId, Counter[HostId]] = defaultdict(Counter)
+    for host_id, known in state.host_failures.items():
+        assert known.failures, "a host without failures is kept"
+        assert 0 <= known.quality_milli <= 1_000
+        for each in known.failures:
+            failing[each.job_id][host_id] += 1
+    assert failing == state.failing_jobs
 
 
 def _check_resting(state: State) -> None:
@@ -58,6 +80,13 @@ def _check_on_hosts(state: State) -> None:
     assert Counter(task.job_id for task in tasks) == state.on_hosts
 
 
+def _check_exclusive(state: State) -> None:
+    """Assert that active jobs are counted whose tasks want a host for themselves."""
+    active = (job for job in state.jobs.values() if job.state != "Finished")
+    kinds = ([each.kind for each in job.spec.container.hard_constraints] for job in active)
+    assert sum("exclusiveHost" in each for each in kinds) == state.exclusive_jobs
+
+
 def check_launch(state: State, decision: Decision) -> None:
     """Assert that an accepted launch uses no more than its offers hold, port by port."""
     launch = decision.proposal
@@ -69,8 +98,15 @@ def check_launch(state: State, decision: Decision) -> None:
         state.jobs[state.tasks[each.task_id].job_id].spec.container.need for each in launch.launches
     ]
     given = [held.resources for held in offers]
-    for name in ("cpu_milli", "memory_mib", "disk_mib"):
+    counted = ["network_mbps"] if launch.host_id in state.network_hosts else []
+    for name in ("cpu_milli", "memory_mib", "disk_mib", "gpus", *counted):
         wanted, there = (sum(getattr(each, name) for each in side) for side in (needs, given))
+        assert wanted <= there, f"{decision} takes {wanted} {name} of {there}"
+    scalars: Counter[str] = Counter()
+    for need in needs:
+        scalars.update(dict(need.scalars))
+    for name, wanted in scalars.items():
+        there = sum(dict(each.scalars).get(name, 0) for each in given)
         assert wanted <= there, f"{decision} takes {wanted} {name} of {there}"
     ports = [port for each in launch.launches for port in each.ports]
     ranges = [each for resources in given for each in resources.ports]
@@ -90,6 +126,9 @@ def check_digest(machine: Machine) -> None:
         ("offer", state.offers),
         ("orphan", state.orphans),
         ("decision", state.decisions),
+        ("failures", state.host_failures),
+        ("launches", state.launch_seconds),
+        ("order", state.host_orders),
         ("watermark", state.watermarks),
     ):
         state.dirty[kind].update(container)

@@ -10,7 +10,7 @@ Requests: a job, how many tasks, and phrases.
 Constraints: the kind, then attribute and values as they need them.
     uniqueHost   availabilityZone=A   hostAttributeIn(rack)=r1+r2   nearJob(zone)=other
 Rules: phrases, separated by commas.
-    weights cpuPacking 1 memoryPacking 1, good enough 900, launching 1, quality 500, lost A
+    weights cpu 1 memory 1, good enough 900, launching 1, quality 500, lost A
 """
 
 import re

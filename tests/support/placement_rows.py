@@ -58,7 +58,7 @@ def rows(path: Path) -> list[Row]:
     """The rows of a table; lines without a bar are for its reader."""
     found = []
     for line in path.read_text("utf-8").splitlines():
-        if "|" not in line or line.startswith("#"):
+        if "|" not in line or line.startswith(("#", "feature ")):
             continue
         feature, case, of_rules, of_hosts, steps = (each.strip() for each in line.split("|"))
         parts = tuple(each.strip() for each in steps.split(";"))
@@ -138,6 +138,7 @@ class Table:
         view = self.truth.views[choice.host_id]
         assert not self.truth.broken(choice.host_id, wanted, self.rules), (view, wanted)
         self.truth.launch(wanted, choice)
+        self.usage.add(wanted)
         self.running.append((wanted, choice))
 
     def undo(self) -> None:
@@ -156,7 +157,6 @@ class Table:
             if each[0].job_id == JobId(job) and each[1].host_id == HostId(name)
         )
         self.forget(wanted, choice)
-        self.usage.add(wanted, -1)
         self.rest(choice)
         self.placement.put_hosts([self.truth.views[choice.host_id]])
 
@@ -176,6 +176,7 @@ class Table:
     def forget(self, wanted: Request, choice: Choice) -> None:
         """The task is no longer there, and what only it had on the host is gone with it."""
         self.running.remove((wanted, choice))
+        self.usage.add(wanted, -1)
         bare = host(choice.host_id)
         self.truth.undo(wanted, choice, bare)
         view = self.truth.views[choice.host_id]
@@ -214,7 +215,6 @@ class Table:
             for choice in placed.outcome.choices:
                 self.launched(placed.request, choice)
             count = len(placed.outcome.choices)
-            self.usage.add(placed.request, count)
             self.queue.placed(placed.request, count, self.now_ms)
         assert in_words(done) == sorted(expected.split(", ")), in_words(done)
 

@@ -5,6 +5,8 @@ They are what the golden records hold; a golden record's bytes must decode to ex
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from scheduler.model import changes, events, inbound, mesos, proposals
 from scheduler.model.address import Source
 from scheduler.model.changes import Change
@@ -26,6 +28,16 @@ from scheduler.model.job import Batch, Container, JobSpec, RetryPolicy, Service
 from scheduler.model.mesos import HostFacts, MesosRecord, Offer
 from scheduler.model.policy import NUMBERS, Policy
 from scheduler.model.resources import Need, PortRange, Resources
+from scheduler.model.rules import (
+    Amount,
+    CapacityGroup,
+    Guards,
+    PlacementRules,
+    Plugin,
+    Profile,
+    Selector,
+    Tier,
+)
 
 CELL: Final = CellName("main")
 CELL_UUID: Final = CellUuid("0b87e1a2-4c6d-4a54-9d35-1f64a2f0c001")
@@ -87,8 +99,46 @@ OTHER_SPEC: Final = JobSpec(
     kind=Service(minimum=1, desired=2, maximum=5),
     retry=RetryPolicy(kind="immediate", retries=0),
 )
+OTHER_AMOUNT: Final = Amount(12_500, 65_536, 1_048_577, 10_000, 2)
+OTHER_GROUP: Final = CapacityGroup(
+    name="Studio/encode",
+    tier="Batch",
+    guarantee=OTHER_AMOUNT,
+    limit=Amount(13_000, 65_537, 1_048_578, 10_001, 3),
+    weight=3,
+    parent="Studio",
+)
+OTHER_SELECTOR: Final = Selector(
+    name="no old machines",
+    strength="should",
+    constraint=Constraint("hostAttributeUnlike", "itype", ("m1", "m2")),
+    tiers=("Batch",),
+    groups=("Studio/encode",),
+    applications=("encoder",),
+    reason="they are slow: ticket #12",
+)
+OTHER_RULES: Final = PlacementRules(
+    mode="failover",
+    lost_zones=("b", "c"),
+    zone_attribute="az",
+    machine_type_attribute="type",
+    machine_group_attribute="asg",
+    taints_attribute="keep-off",
+    gpu_hosts_take_all=False,
+    profiles=(Profile("both", (("nearData", 2), ("packing", 1)), 5, 900),),
+    tiers=(Tier("Live", "both", "both", ("Batch",)), Tier("Batch", "both", "both", ("Night",))),
+    groups=(
+        replace(OTHER_GROUP, name="DEFAULT", parent="Studio/encode", guarantee=OTHER_AMOUNT),
+        OTHER_GROUP,
+    ),
+    guards=Guards(*range(1, 1 + len(Guards.__struct_fields__))),
+    selectors=(OTHER_SELECTOR,),
+    plugins=(Plugin("fitness", "nearData", "acme-flumina", "1.2.3"),),
+    aging_ms=90_001,
+)
+"""Every field shown; they need not hold together."""
 OTHER_POLICY: Final = Policy(
-    **{name: at + 1_001 for at, name in enumerate(NUMBERS)}
+    **{name: at + 1_001 for at, name in enumerate(NUMBERS)}, placement=OTHER_RULES
 )
 REFUSALS: Final = (
     ClassRefusal(
@@ -152,6 +202,22 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
         stream_id=STREAM, first_offset=12, added=(OFFERED,), removed=(OTHER_OFFER,)
     ),
     inbound.PolicyAsked(values={"batch_size_max": 500}, actor="op", why="quiet hours"),
+    inbound.RulesAsked(
+        rules=OTHER_RULES, values={"batch_size_max": 500}, actor="op", why="May", if_version=3
+    ),
+    inbound.RulesChangeAsked(
+        actor="op",
+        why="zone b is dark",
+        mode="failover",
+        lost_zones=("b",),
+        regained_zones=("c",),
+        selectors=(OTHER_SELECTOR,),
+        removed_selectors=("older",),
+        groups=(OTHER_GROUP,),
+        removed_groups=("gone",),
+        if_version=4,
+    ),
+    inbound.HostOrdered(host_id=HOST, standing="draining", actor="op", why="new kernel"),
     inbound.RecordSkipped(offset=99, digest=DIGEST, actor="op", why="broken build of May 3rd"),
     inbound.OrphanForgotten(task_id=TASK, actor="op", why="stopped by hand", host_id=HOST),
 )

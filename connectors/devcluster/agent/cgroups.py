@@ -159,7 +159,7 @@ def _v1(mounts: str, own: str) -> Cgroups:
     homes: dict[str, Path] = {}
     problems = []
     for controller in V1_CONTROLLERS:
-        home = _home_v1(controller, mounts, own)
+        home = home_v1(controller, mounts, own)
         if home is None:
             problems.append(f"{controller} is not mounted")
         elif problem := _problem_at(home):
@@ -169,7 +169,8 @@ def _v1(mounts: str, own: str) -> Cgroups:
     return Cgroups(1, homes, "; ".join(problems))
 
 
-def _home_v1(controller: str, mounts: str, own: str) -> Path | None:
+def home_v1(controller: str, mounts: str, own: str) -> Path | None:
+    """The cgroup of this process in a v1 controller, from its mounts and its own cgroups."""
     path = next(
         (p for _, c, p in (line.split(":", 2) for line in own.splitlines())
          if controller in c.split(",")),

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ from scheduler.cpu_sets.violations import violations
 BURST_LABEL: Final = "flumina.cpu.burst"
 """The label of a task that may use threads that nobody owns; what a job says by an attribute."""
 MEASURE_SECONDS: Final = 10.0
-"""How often it is looked who waits for whom. Ours: long enough that a moment's burst is no noise."""
+"""How often it is looked who waits for whom. Ours: a burst of a moment is no noise yet."""
 _PASSES_MAX: Final = 10
 _SYS: Final = Path("/sys/devices/system")
 _SYS_FILES: Final = (
@@ -100,6 +101,7 @@ class CpuSets:
             if self._roots.get(name) != root:
                 self._roots[name] = root
                 self._bound.pop(name, None)
+        self._groups.sweep()
         self._tell()
 
     def _is_other(self, workload: Workload) -> bool:
@@ -118,7 +120,7 @@ class CpuSets:
                 continue
             self._bound[name] = numbers
             try:
-                self._groups.put(name, numbers, lambda: threads_below(root))
+                self._groups.put(name, numbers, partial(threads_below, root))
                 bind(root, numbers)
             except OSError as error:
                 self._log(f"cannot bind container {name} to threads {list_of(numbers)}: {error}")

@@ -21,7 +21,10 @@ import orjson
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from connectors.devcluster.agent import cpuset_groups
 from connectors.devcluster.agent import executor as executor_program
+from connectors.devcluster.agent.cpu_sets import CpuSets, topology_here
+from connectors.devcluster.agent.cpuset_groups import find_cpusets
 from connectors.devcluster.agent.executor_api import ExecutorApi
 from connectors.devcluster.agent.files import SandboxFiles
 from connectors.devcluster.agent.isolation import probe
@@ -103,9 +106,12 @@ class Agent:
             "attributes": parse_attributes(config.attributes_of(node)),
         }
         self.state = AgentState(info, lambda: str(uuid.uuid4()), _status_uuid)
-        self.isolation = probe(config.cgroup_prefix(node), config.isolation)
+        # Two that bind a task to threads would be in each other's way.
+        words = f"{config.isolation},-affinity" if config.cpu_sets else config.isolation
+        self.isolation = probe(config.cgroup_prefix(node), words)
         self.isolation.disk_seconds = config.disk_watch_seconds
         self.isolation.cgroups.remove_left(config.cgroup_prefix(node))
+        self._cpu_sets = self._divided() if config.cpu_sets else None
         agent_id = self._store.agent_id(info)
         now = self._clock.now()
         self._volumes = Volumes(home)
@@ -126,6 +132,13 @@ class Agent:
         self._work: set[asyncio.Task[None]] = set()
         self._to_master: deque[Json] = deque()
         self._master_wake = asyncio.Event()
+
+    def _divided(self) -> CpuSets:
+        """The agent's part of the computer's threads, of which nothing is given out yet."""
+        names, prefix = self._config.agent_names, self._config.cgroup_prefix(self._node)
+        cpuset_groups.remove_left([prefix])
+        topology = topology_here(names.index(self._node), len(names))
+        return CpuSets(topology, find_cpusets(prefix, self.isolation.cgroups), log)
 
     def app(self) -> ASGIApp:
         """The HTTP application."""
@@ -174,13 +187,19 @@ class Agent:
         task.add_done_callback(end_if_failed)
 
     def _show_state(self) -> Json:
-        return agent_state_view(self.state, self._store, self.isolation)
+        view = agent_state_view(self.state, self._store, self.isolation)
+        if self._cpu_sets is not None:
+            view["flumina_cpu_sets"] = self._cpu_sets.to_json()
+        return view
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self.state.tick(self._clock.now())
             self._carry_out()
+            if self._cpu_sets is not None:
+                self._cpu_sets.follow(self.state)
+                self._cpu_sets.measure(self._clock.now())
 
     def _carry_out(self) -> None:
         while outputs := self.state.take():
@@ -337,6 +356,9 @@ class Agent:
                 container_id = message["container_id"]
                 self._keepers[container_id] = writer
                 self.state.from_keeper(message, self._clock.now())
+                if self._cpu_sets is not None:
+                    # Before its keeper is told to run it: the command inherits from the keeper.
+                    self._cpu_sets.follow(self.state)
                 self._carry_out()
         except ConnectionError as error:
             log("connection of a keeper broke", container=container_id, error=error)

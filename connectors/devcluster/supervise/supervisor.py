@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from connectors.devcluster.agent import cpuset_groups
 from connectors.devcluster.agent.executor import descendants
 from connectors.devcluster.agent.isolation import remove_left
 from connectors.devcluster.master.leadership import leader_of
@@ -270,8 +271,10 @@ class Supervisor:
                     _kill_quietly(pid)
             self._look(20.0)
         # Of tasks whose executors were killed: nobody else is left to do it.
-        prefixes = map(self._config.cgroup_prefix, self._config.agent_names)
+        prefixes = list(map(self._config.cgroup_prefix, self._config.agent_names))
         remove_left(self._config.isolation, prefixes)
+        if self._config.cpu_sets:
+            cpuset_groups.remove_left(prefixes)
         forget(self._config)
         for client in self._stop_clients:
             answer_to(client, {"ok": True})

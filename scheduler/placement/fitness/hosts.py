@@ -37,6 +37,8 @@ class Hosts(Protocol):
     network_unit: Numbers
     gpu_free: Numbers
     gpu_total: Numbers
+    gpu_idle: Numbers
+    gpu_milli: Numbers
     tasks: Numbers
     services: Numbers
     quality: Numbers
@@ -53,6 +55,9 @@ class Hosts(Protocol):
 
     def has_groups(self, groups: tuple[str, ...]) -> Numbers:
         """1 where a task has this very set of security groups, else 0."""
+
+    def address_fitness(self, groups: tuple[str, ...], now_ms: int) -> Numbers:
+        """How good the best address for these groups would be."""
 
 
 Part = Callable[[Request, Hosts, int], Numbers]

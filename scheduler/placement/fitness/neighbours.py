@@ -62,6 +62,13 @@ def group_spread(request: Request, hosts: Hosts, now_ms: int) -> Numbers:
     return FITNESS_MAX + NOT_THERE - security_group(request, hosts, now_ms)
 
 
+def interface(request: Request, hosts: Hosts, now_ms: int) -> Numbers:
+    """How good the best address is: Fenzo's fitness of two-level resources; 1,000 without one."""
+    if not request.need.addresses:
+        return FITNESS_MAX
+    return hosts.address_fitness(request.security_groups, now_ms)
+
+
 def noise(request: Request, hosts: Hosts, now_ms: int) -> Numbers:  # noqa: ARG001
     """1,000 less how much the host's tasks disturb each other, as measured."""
     return FITNESS_MAX - hosts.noise

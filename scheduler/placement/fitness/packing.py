@@ -6,6 +6,7 @@ more than one point.
 """
 
 from scheduler.model.rules import FITNESS_MAX
+from scheduler.placement.devices import asked_milli
 from scheduler.placement.fitness.hosts import Hosts, Numbers
 from scheduler.placement.request import Request
 from scheduler.placement.slot import UNIT_BITS
@@ -47,10 +48,18 @@ def network(request: Request, hosts: Hosts, now_ms: int) -> Numbers:  # noqa: AR
     return (used * hosts.network_unit) >> UNIT_BITS
 
 
-def weighted(request: Request, hosts: Hosts, now_ms: int) -> Numbers:
-    """The mean of the shares in use of all that the request asks for: cpu, memory, disk, network.
+def gpu(request: Request, hosts: Hosts, now_ms: int) -> Numbers:  # noqa: ARG001
+    """The share of the host's devices in use, in thousandths; 0 on a host without any."""
+    asked = asked_milli(request.need)
+    has_any = hosts.gpu_milli > 0
+    used = hosts.gpu_milli - hosts.gpu_idle + asked
+    return has_any * (FITNESS_MAX * used // (hosts.gpu_milli + (1 - has_any)))
 
-    A profile that lists `cpu`, `memory`, `disk` and `network` itself gives each its own weight.
+
+def weighted(request: Request, hosts: Hosts, now_ms: int) -> Numbers:
+    """The mean of the shares in use of all that the request asks for.
+
+    A profile that lists `cpu`, `memory` and so on gives each a weight of its own.
     """
     need = request.need
     asked = [
@@ -60,6 +69,7 @@ def weighted(request: Request, hosts: Hosts, now_ms: int) -> Numbers:
             (memory, need.memory_mib),
             (disk, need.disk_mib),
             (network, need.network_mbps),
+            (gpu, asked_milli(need)),
         )
         if amount
     ]

@@ -19,9 +19,11 @@ PARTS: Final[Mapping[str, Part]] = MappingProxyType(
         "cpu": packing.cpu,
         "disk": packing.disk,
         "expiry": host.expiry,
+        "gpu": packing.gpu,
         "groupSpread": neighbours.group_spread,
         "image": neighbours.image,
         "imageSpread": neighbours.image_spread,
+        "interface": neighbours.interface,
         "jobSpread": neighbours.job_spread,
         "jobType": neighbours.job_type,
         "memory": packing.memory,
@@ -33,7 +35,7 @@ PARTS: Final[Mapping[str, Part]] = MappingProxyType(
         "weighted": packing.weighted,
     }
 )
-"""Parts that look at plain numbers; `interface` and `gpu` look at a host's devices, see there."""
+"""All parts that need no more than hosts; those of `gpu` need a mix, those of plug-ins others."""
 
 GROWING: Final = frozenset(
     {
@@ -42,6 +44,7 @@ GROWING: Final = frozenset(
         "cpu",
         "disk",
         "expiry",
+        "gpu",
         "image",
         "jobType",
         "memory",
@@ -52,5 +55,7 @@ GROWING: Final = frozenset(
         "weighted",
     }
 )
-OF_TIME: Final = frozenset({"age", "expiry"})
+OF_TIME: Final = frozenset({"age", "expiry", "interface"})
 """Their answers change with the clock alone."""
+OF_JOB: Final = frozenset({"jobSpread"})
+"""Their answers differ between jobs that ask for the same."""

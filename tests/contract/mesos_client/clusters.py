@@ -4,13 +4,10 @@ The one thing to know: both have a master on ``port`` and two agents on the port
 an agent after four missed pings of a second each, and are ended whatever the test did to them.
 """
 
-import itertools
 import json
 import os
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,9 +21,18 @@ from typing import Final
 
 import pytest
 
+from streams.supervise.ports import free_block
+from tests.processes import is_gone
+
 CHECKOUT: Final = Path(__file__).parents[3]
 AGENTS: Final = ("agent1", "agent2")
-UP_S: Final = 30.0
+ZONES: Final = {"z1", "z2"}
+NODES: Final = ("master", *AGENTS)
+UP_S: Final = 60.0
+WHOLE_S: Final = 60.0
+"""A registration that failed is tried again after up to 15 s, and computers may be busy."""
+ANSWER_S: Final = 10.0
+LOG_LINES: Final = 20
 
 
 class Cluster(ABC):
@@ -58,12 +64,57 @@ class Cluster(ABC):
         """The process of a node that runs."""
 
     @abstractmethod
+    def runs(self, node: str) -> bool:
+        """Whether the node has a process that has not ended."""
+
+    @abstractmethod
     def down(self) -> None:
         """End everything."""
 
     @abstractmethod
     def log(self, node: str) -> str:
         """The last lines that a node wrote."""
+
+    def agents(self) -> set[str]:
+        """The zones of the agents that the master says are connected; none where it is away."""
+        try:
+            with urllib.request.urlopen(
+                f"http://{self.address}/slaves", timeout=ANSWER_S
+            ) as answer:
+                slaves = json.load(answer)["slaves"]
+        except OSError:
+            return set()
+        return {each["attributes"]["zone"] for each in slaves if each["active"]}
+
+    def is_whole(self) -> bool:
+        """Whether the master answers and has its two agents."""
+        return self.agents() == ZONES
+
+    def mend(self) -> str:
+        """Start what has died; what that was, with the end of its log, or nothing.
+
+        Raises `ClusterDownError` where the cluster does not become whole by that.
+        """
+        if self.is_whole():
+            return ""
+        dead = [node for node in NODES if not self.runs(node)]
+        told = "\n".join(
+            f"{node} of the {self.name} has died; its log ends:\n{self.log(node)}" for node in dead
+        )
+        for node in dead:
+            self.start(node)
+            if node == "master":
+                self.await_master()
+        deadline = time.monotonic() + WHOLE_S
+        while not self.is_whole():
+            if time.monotonic() > deadline:
+                logs = "\n".join(f"{node}:\n{self.log(node)}" for node in NODES)
+                raise ClusterDownError(
+                    f"the {self.name} has the agents {sorted(self.agents())} and not "
+                    f"{sorted(ZONES)} after {WHOLE_S:.0f} s. {told}\n{logs}"
+                )
+            time.sleep(0.05)
+        return told
 
     def await_master(self) -> None:
         """Return when the master answers."""
@@ -103,6 +154,10 @@ class RealMesos(Cluster):
 
     def pid(self, node: str) -> int:
         return int((self.home / f"{node}.pid").read_text())
+
+    def runs(self, node: str) -> bool:
+        path = self.home / f"{node}.pid"
+        return path.is_file() and not is_gone(int(path.read_text()))
 
     def down(self) -> None:
         self._run("down")
@@ -158,6 +213,7 @@ class DevCluster(Cluster):
                     "4",
                 ],
                 cwd=CHECKOUT,
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -170,8 +226,18 @@ class DevCluster(Cluster):
         self._ask("kill", node)
 
     def pid(self, node: str) -> int:
+        pid = self._pid(node)
+        assert pid is not None, f"{node} does not run: {self.log(node)}"
+        return pid
+
+    def runs(self, node: str) -> bool:
+        pid = self._pid(node)
+        return pid is not None and not is_gone(pid)
+
+    def _pid(self, node: str) -> int | None:
         nodes = json.loads(self._ask("status", "--json"))["nodes"]
-        return int(next(each["pid"] for each in nodes if each["node"] == node))
+        pid = next(each["pid"] for each in nodes if each["node"] == node)
+        return None if pid is None else int(pid)
 
     def down(self) -> None:
         self._supervisor.terminate()
@@ -182,17 +248,21 @@ class DevCluster(Cluster):
             self._supervisor.wait(20)
 
     def log(self, node: str) -> str:
-        del node
-        return _tail(self.home / "supervisor.log")
+        return _tail(self.home / "data" / f"{node}.log")
 
     def _command(self, *words: str) -> list[str]:
         module = [sys.executable, "-m", "streams.cli.dev_cluster", *words]
         return [*module, "--port", str(self.port), "--data-dir", str(self.home / "data")]
 
+    def _environment(self) -> dict[str, str]:
+        """Its note of where it lives stands with it, and not among a person's."""
+        return {**os.environ, "FLUMINA_CACHE": str(self.home / "cache")}
+
     def _ask(self, *words: str) -> str:
         return subprocess.run(
             self._command(*words),
             cwd=CHECKOUT,
+            env=self._environment(),
             check=True,
             timeout=60,
             capture_output=True,
@@ -221,7 +291,7 @@ def real_mesos(home: Path) -> Iterator[RealMesos]:
     for part in ("module.so", "host", "ready"):
         (home / part).symlink_to(prepared / part)
     (home / "tmp").mkdir()
-    cluster = RealMesos(free_ports(8), home, control)
+    cluster = RealMesos(free_block(8), home, control)
     try:
         cluster.start("master")
         try:
@@ -243,7 +313,7 @@ def dev_cluster(home: Path) -> Iterator[DevCluster]:
     if not (CHECKOUT / "streams" / "cli" / "dev_cluster.py").is_file():
         pytest.skip("no dev cluster: streams/cli/dev_cluster.py is not in this checkout")
     home.mkdir(parents=True)
-    cluster = DevCluster(free_ports(8), home)
+    cluster = DevCluster(free_block(8), home)
     try:
         cluster.await_master()
         for agent in AGENTS:
@@ -251,16 +321,6 @@ def dev_cluster(home: Path) -> Iterator[DevCluster]:
         yield cluster
     finally:
         cluster.down()
-
-
-def free_ports(count: int) -> int:
-    """The first of ``count`` ports in a row that are free now, below the ephemeral range."""
-    # Each search begins elsewhere, so that two test runs that start together rarely meet.
-    begin = 21000 + secrets.randbelow(625) * 16
-    for first in itertools.chain(range(begin, 31000, 16), range(21000, begin, 16)):
-        if all(_is_free(port) for port in range(first, first + count)):
-            return first
-    raise ClusterDownError("no ports are free between 21000 and 31000")
 
 
 def _told_of(text: str) -> list[int]:
@@ -273,18 +333,9 @@ def _told_of(text: str) -> list[int]:
     return found
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return True
-    return False
-
-
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - an http URL of ours
+        with urllib.request.urlopen(url, timeout=ANSWER_S) as answer:  # noqa: S310 - an http URL of ours
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
@@ -294,4 +345,4 @@ def _tail(path: Path) -> str:
     if not path.is_file():
         return "it wrote nothing"
     lines = path.read_text("utf-8", errors="replace").strip().splitlines()
-    return " | ".join(lines[-3:]) or "it wrote nothing"
+    return "\n".join(lines[-LOG_LINES:]) or "it wrote nothing"

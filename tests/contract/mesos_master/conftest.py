@@ -1,24 +1,12 @@
-"""The two masters that every test of this folder runs against, each started once."""
+"""What the tests of this folder need of the master that they run against."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.mesos_client.clusters import Cluster, dev_cluster, real_mesos
+from tests.contract.mesos_client.clusters import Cluster
 from tests.contract.mesos_master.executor_client import open_executor_streams
-from tests.contract.mesos_master.master_client import await_agents, open_streams
-
-
-@pytest.fixture(scope="session", params=["dev", pytest.param("real", marks=pytest.mark.real_mesos)])
-def cluster(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Cluster]:
-    """A master with two agents: the dev cluster's, then the real one's (skips without it)."""
-    start = dev_cluster if request.param == "dev" else real_mesos
-    with start(tmp_path_factory.mktemp(request.param) / "home") as running:
-        await_agents(running.port, {"z1", "z2"})
-        yield running
+from tests.contract.mesos_master.master_client import open_streams
 
 
 @pytest.fixture
@@ -43,13 +31,12 @@ def _no_stream_stays_open() -> Iterator[None]:
         open_executor_streams.pop().close()
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Clusters of tests leave no notes where a person's clusters leave theirs."""
-    before = os.environ.get("FLUMINA_CACHE")
-    os.environ["FLUMINA_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["FLUMINA_CACHE"]
-    else:
-        os.environ["FLUMINA_CACHE"] = before
+    """Clusters of tests leave no notes where a person's clusters leave theirs.
+
+    For no longer than a module: what other tests use of the cache took minutes to download.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLUMINA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

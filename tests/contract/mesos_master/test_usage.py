@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from connectors.mesos.usage import HostUsage, TaskUsage, Usage
-from streams.usage.poller import Poller, PollError
 from streams.supervise.ports import free_block
+from streams.usage.poller import Poller, PollError
 from tests.contract.mesos_master.master_client import Framework, scalars
 
 pytestmark = pytest.mark.integration

@@ -1,8 +1,8 @@
-"""`flumina test`: what is marked `soak` runs only where `-m` names it."""
+"""`flumina test`: what is marked `soak` runs only where `-m` names it; many tests share processes."""
 
 import pytest
 
-from streams.cli.run_tests import _without_soak
+from streams.cli.run_tests import PROCESSES, _processes, _without_soak
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,26 @@ from streams.cli.run_tests import _without_soak
 )
 def test_soak_is_left_out_unless_it_is_named(words: list[str], expected: list[str]) -> None:
     assert _without_soak(words) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], PROCESSES),
+        (["-ra", "--durations=15", "-x"], PROCESSES),
+        (["-m", "not integration", "-k", "log"], PROCESSES),
+        (["-n", "4"], 1),
+        (["-n0"], 1),
+        (["--numprocesses=3"], 1),
+        (["tests/unit"], 1),
+        (["tests/unit/cli/test_run_tests.py::test_soak"], 1),
+        (["--pdb"], 1),
+        (["--collect-only", "-q"], 1),
+    ],
+)
+def test_a_run_of_many_is_shared_unless_the_words_say_otherwise(
+    words: list[str], expected: int, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.chdir(request.config.rootpath)
+    assert _processes(words, cores=8) == expected
+    assert _processes(words, cores=1) == 1

@@ -83,6 +83,7 @@ def test_subscribe_says_who_we_are() -> None:
                     {"type": "PARTITION_AWARE"},
                     {"type": "MULTI_ROLE"},
                     {"type": "TASK_KILLING_STATE"},
+                    {"type": "GPU_RESOURCES"},
                 ],
                 "principal": "p",
                 "hostname": "us",
@@ -254,6 +255,39 @@ def test_reserved_resources_are_asked_for_first_and_by_their_name() -> None:
         scalar("mem", 960.0, **ours),
         scalar("mem", 40.0),
         scalar("disk", 10.0),
+    ]
+
+
+OFFERED = {
+    "network": (1000.5, "network_mbps", 1000),
+    "gpus": (2.0, "gpus", 2),
+    "license": (1.5, "scalars", (("license", 1500),)),
+    "a b": (7.0, "scalars", ()),
+    "x" * 129: (7.0, "scalars", ()),
+}
+
+
+@pytest.mark.parametrize("name", OFFERED)
+def test_scalars_of_an_offer(name: str) -> None:
+    """Network and devices in whole units, others in thousandths; odd names are left aside."""
+    value, field, expected = OFFERED[name]
+    offered = wire.Resource(name=name, scalar=wire.Scalar(value))
+    assert getattr(usable([offered, offered])[0], field) == (
+        expected * 2 if isinstance(expected, int) else tuple((n, 2 * x) for n, x in expected)
+    )
+
+
+def test_scalars_of_a_task() -> None:
+    need = Need(500, 32, network_mbps=100, gpus=1, scalars=(("license", 1500),))
+    task = msgspec.structs.replace(TASK, need=need, ports=())
+    effect = AcceptOffers(P, H, (OfferId("o"),), (task,), 0)
+    (info,) = call_of(effect, SETTINGS)["accept"]["operations"][0]["launch"]["task_infos"]
+    assert info["resources"] == [
+        scalar("cpus", 0.5),
+        scalar("mem", 32.0),
+        scalar("network", 100.0),
+        scalar("gpus", 1.0),
+        scalar("license", 1.5),
     ]
 
 

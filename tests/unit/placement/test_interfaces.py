@@ -71,6 +71,7 @@ def test_what_cannot_be_read_gives_no_address_and_is_named(value: str, word: str
     assert word in fault
     assert fault.startswith("attribute res = ")
     assert choose(declared.interfaces[:1], A, 0) is None
+    assert lacking_interface(declared.interfaces[:1], 1, A).endswith("cannot be read")
     assert choose(declared.interfaces, A, 0)
 
 

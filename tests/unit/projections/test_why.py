@@ -107,7 +107,7 @@ def test_why_on_that_host_is_the_record_of_the_round() -> None:
     (offer,) = placement.offers
     assert offer.source == "mesos/0a0b0c0d:0:2"
     assert cell.has_event(placement.round)
-    assert f"The round at {placement.round} (policy 1) had 3 tasks to place" in text
+    assert f"The round at {placement.round} (policy 1, mode normal) had 3 tasks to place" in text
     assert "4 cpus, 8192 MiB of memory, 10000 MiB of disk (record mesos/0a0b0c0d:0:2)" in text
 
 

@@ -1,0 +1,1 @@
+"""A trace run through rounds of placement: what became of it, as values, tables and a page."""

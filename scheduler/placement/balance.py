@@ -1,0 +1,190 @@
+"""Zone and attribute balance: the best host of each value, and the value that is next.
+
+The one thing to know: hosts with equal values of the balanced attributes differ only by their own
+keys. So each such partition keeps its best host, and a task goes to the partition whose best host
+and whose balance together stand highest. What a balance is worth is defined in
+`scheduler.constraints.moving`; here it is counted for all values at once.
+"""
+
+from typing import Final
+
+from scheduler.model.rules import FITNESS_MAX
+from scheduler.placement.columns import SUM_MASK, SUM_SHIFT, Array, Columns
+from scheduler.placement.index import Index, total_of
+from scheduler.placement.outcome import Choice
+from scheduler.placement.prepared import Prepared
+from scheduler.placement.reasons import Standing, standing_of
+from scheduler.placement.search import Found
+
+FORBIDDEN: Final = -1
+"""Worth of a value to which a hard balance sends nothing now."""
+
+
+class Scale:
+    """One balanced attribute: how many tasks of the job each value has, and what a value is worth.
+
+    Values that take no work now are not on the scale; they have no worth and no hosts.
+    """
+
+    __slots__ = ("_prepared", "_weight", "counts", "is_hard", "worth")
+
+    def __init__(
+        self, counts: dict[str, int], prepared: Prepared, weight: int, *, is_hard: bool
+    ) -> None:
+        self.counts = counts
+        self._prepared = prepared
+        self._weight = weight
+        self.is_hard = is_hard
+        self.worth: dict[str | None, int] = {}
+        self.weigh()
+
+    def weigh(self) -> None:
+        """Work out anew what each value is worth: the least full most, by rank."""
+        counts = self.counts
+        ranks = sorted(set(counts.values()))
+        steps = len(ranks) - 1
+        by_count = {
+            count: self._prepared.soft_share(self._weight, _points(rank, steps))
+            for rank, count in enumerate(ranks)
+        }
+        if self.is_hard and steps:
+            by_count[ranks[-1]] = FORBIDDEN
+        self.worth = {value: by_count[count] for value, count in counts.items()}
+
+    def of(self, value: str | None) -> int:
+        """What the value adds to the weighted sum of its hosts; below 0: nothing may go there."""
+        return self.worth.get(value, FORBIDDEN if self.is_hard else 0)
+
+    def add(self, value: str | None) -> None:
+        """One task more is there."""
+        if value in self.counts:
+            self.counts[value] += 1
+            self.weigh()
+
+
+class Partition:
+    """Hosts with equal values of all balanced attributes."""
+
+    __slots__ = ("best", "key", "keys", "rows", "values")
+
+    def __init__(self, values: tuple[str | None, ...], rows: Array, keys: Array) -> None:
+        self.values = values
+        self.rows = rows
+        self.keys = keys
+        self.best = 0
+        self.key = -1
+        self.find()
+
+    def find(self) -> None:
+        """Look for the best host anew."""
+        self.best = int(self.keys.argmax())
+        self.key = self.keys.item(self.best)
+
+
+def scales(columns: Columns, prepared: Prepared) -> list[Scale]:
+    """A scale for each balanced attribute of the request, as tasks stand now."""
+    made = []
+    for name, is_hard, weight in prepared.balances:
+        there = columns.counts(prepared.request.job_id, name)
+        counts = {value: there.get(value, 0) for value in columns.values(name)}
+        made.append(Scale(counts, prepared, weight, is_hard=is_hard))
+    return made
+
+
+def worth_of(scales: list[Scale], values: tuple[str | None, ...]) -> int:
+    """What all balances together give to hosts with these values; below 0: refused."""
+    total = 0
+    for scale, value in zip(scales, values, strict=True):
+        worth = scale.of(value)
+        if worth < 0:
+            return FORBIDDEN
+        total += worth
+    return total
+
+
+def fill_balanced(index: Index, prepared: Prepared, keys: Array, count: int) -> Found:
+    """Put up to ``count`` tasks on the best hosts, the balances looked at anew after each."""
+    columns = index.columns
+    names = tuple(name for name, _, _ in prepared.balances)
+    partitions = [
+        Partition(values, rows, keys[rows]) for values, rows in columns.partitions(names)
+    ]
+    balances = scales(columns, prepared)
+    choices: list[Choice] = []
+    first = second = None
+    while len(choices) < count:
+        best, best_worth, others = _best(partitions, balances, prepared.cap)
+        if best is None:
+            break
+        slot = columns.slots[best.rows.item(best.best)]
+        assert slot is not None
+        if not choices:
+            first = standing_of(index, prepared, slot, best.key, best_worth)
+            second = _second(index, prepared, partitions, balances, best, others)
+        choices += index.take(slot, prepared, 1)
+        key = index.key(slot, prepared)
+        best.keys[best.best] = key
+        if key >= best.key:
+            best.key = key  # Others of the partition did not change: it is still their best.
+        else:
+            best.find()
+        for scale, value in zip(balances, best.values, strict=True):
+            scale.add(value)
+    return Found(choices, first, second)
+
+
+def _best(
+    partitions: list[Partition], balances: list[Scale], cap: int | None
+) -> tuple[Partition | None, int, int]:
+    """The partition that is next, what balances give it, and the second best's place or -1."""
+    best: Partition | None = None
+    best_key = second_key = -1
+    best_worth, second = 0, -1
+    best_place = -1
+    for place, each in enumerate(partitions):
+        if each.key < 0:
+            continue
+        worth = worth_of(balances, each.values)
+        if worth < 0:
+            continue
+        key = each.key + (worth << SUM_SHIFT)
+        if cap is not None and total_of(key) > cap:
+            key = (key & ~(SUM_MASK << SUM_SHIFT)) | cap << SUM_SHIFT
+        if key > best_key:
+            second, second_key = best_place, best_key
+            best, best_key, best_worth, best_place = each, key, worth, place
+        elif key > second_key:
+            second, second_key = place, key
+    return best, best_worth, second
+
+
+def _second(
+    index: Index,
+    prepared: Prepared,
+    partitions: list[Partition],
+    balances: list[Scale],
+    best: Partition,
+    second: int,
+) -> Standing | None:
+    """The runner-up: of another partition, or the second of the best one."""
+    kept = best.keys.item(best.best)
+    best.keys[best.best] = -1
+    within = int(best.keys.argmax())
+    found: list[tuple[int, int, Partition, int]] = []
+    for each, place in ((best, within), *([(partitions[second], -1)] if second >= 0 else [])):
+        place = each.best if place < 0 else place
+        key = each.keys.item(place)
+        worth = worth_of(balances, each.values)
+        if key >= 0:
+            found.append((key + (worth << SUM_SHIFT), place, each, worth))
+    best.keys[best.best] = kept
+    if not found:
+        return None
+    _, place, partition, worth = max(found, key=lambda each: each[0])
+    slot = index.columns.slots[partition.rows.item(place)]
+    assert slot is not None
+    return standing_of(index, prepared, slot, partition.keys.item(place), worth)
+
+
+def _points(rank: int, steps: int) -> int:
+    return FITNESS_MAX * (steps - rank) // steps if steps else FITNESS_MAX

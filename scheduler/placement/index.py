@@ -1,0 +1,265 @@
+"""The table of hosts, and what one request makes of it: keys to choose by, tasks put there.
+
+The one thing to know: a key is one number for each host (`scheduler.placement.columns` says of
+which bits), -1 where a hard rule or a resource refuses it. The greatest key is the best host, and
+no two hosts have the same.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
+
+from scheduler.constraints import moving
+from scheduler.model.ids import JobId
+from scheduler.model.resources import PortRange, first_ports, merged_ports, without_ports
+from scheduler.model.rules import PlacementRules
+from scheduler.placement.columns import SUM_MASK, SUM_SHIFT, Array, Columns, Flags
+from scheduler.placement.masks import Masks, moving_flags, moving_points
+from scheduler.placement.outcome import Choice
+from scheduler.placement.prepared import Prepared
+from scheduler.placement.slot import Slot
+
+ENDLESS: Final = 1 << 40
+"""More tasks than any host has room for."""
+
+
+class Index:
+    """All hosts, and the questions of a search about them."""
+
+    def __init__(self, rules: PlacementRules) -> None:
+        self.rules = rules
+        self.columns = Columns(rules)
+        self.masks = Masks(self.columns)
+
+    # Keys of all hosts
+
+    def fits(self, prepared: Prepared) -> Flags:
+        """The rows that no resource and no hard rule refuses, balances left out."""
+        columns, need = self.columns, prepared.request.need
+        fits: Flags = columns.cpu_open >= max(0, need.cpu_milli)
+        for name, amount in prepared.amounts:
+            fits &= getattr(columns, name) >= amount
+        for name, amount in need.scalars:
+            fits &= columns.scalar_free(name) >= amount
+        allowed = self.allowed(prepared)
+        if allowed is not None:
+            fits &= allowed
+        if prepared.moving_hard:
+            for constraint in prepared.moving_hard:
+                flags = moving_flags(constraint, prepared.request.job_id, columns)
+                if flags is not None:
+                    fits &= flags
+        return fits
+
+    def allowed(self, prepared: Prepared) -> Flags | None:
+        """The rows that no fixed constraint refuses; None where that is all of them."""
+        if prepared.allowed_version != self.columns.version:
+            allowed = self.masks.tolerating(prepared.tolerated)
+            for constraint in prepared.fixed_hard:
+                if constraint.kind != "toleration":
+                    flags = self.masks.allowed(constraint)
+                    allowed = flags if allowed is None else allowed & flags
+            prepared.allowed = allowed
+            prepared.allowed_version = self.columns.version
+        return prepared.allowed
+
+    def keys(self, prepared: Prepared, fits: Flags) -> Array:
+        """A key for each row that fits, -1 for the others."""
+        columns = self.columns
+        total = self.sums(prepared)
+        if prepared.cap is not None and not prepared.balances:
+            total = np.minimum(total, prepared.cap)
+        keys: Array = np.where(fits, (total << SUM_SHIFT) | columns.standing, -1)
+        return keys
+
+    def sums(self, prepared: Prepared) -> Array:
+        """The weighted sum of fitness for each row, without what balances give."""
+        columns, request = self.columns, prepared.request
+        now_ms = columns.now_ms
+        total: Array | int = 0
+        for _, weight, part in prepared.parts:
+            total += part(request, columns, now_ms) * weight
+        if prepared.soft_count:
+            total = total + self._soft(prepared)
+        return total if isinstance(total, np.ndarray) else np.full(columns.length, total)
+
+    def _soft(self, prepared: Prepared) -> Array | int:
+        weight, count = prepared.soft_weight, prepared.soft_count
+        total: Array | int = 0
+        if prepared.fixed_soft:
+            if prepared.soft_version != self.columns.version:
+                prepared.soft_base = self._fixed_soft(prepared)
+                prepared.soft_version = self.columns.version
+            total = prepared.soft_base
+        for constraint in prepared.moving_soft:
+            if constraint.kind not in moving.BALANCED:
+                points = moving_points(constraint, prepared.request.job_id, self.columns)
+                total = total + weight * points // count
+        return total
+
+    def _fixed_soft(self, prepared: Prepared) -> Array | int:
+        weight, count = prepared.soft_weight, prepared.soft_count
+        total: Array | int = 0
+        for constraint in prepared.fixed_soft:
+            if constraint.kind == "toleration":
+                total = total + weight * 1_000 // count
+            else:
+                total = total + self.masks.allowed(constraint) * (weight * 1_000 // count)
+        return total
+
+    # One host
+
+    def room(self, slot: Slot, prepared: Prepared) -> int:
+        """How many of the request's tasks still fit on a host that its fixed rules allow."""
+        if not slot.is_open:
+            return 0
+        need = prepared.request.need
+        room = ENDLESS
+        if need.cpu_milli > 0:
+            room = slot.cpu_free // need.cpu_milli
+        if need.memory_mib > 0:
+            room = min(room, slot.memory_free // need.memory_mib)
+        for name, amount in prepared.amounts:
+            room = min(room, getattr(slot, name) // amount)
+        for name, amount in need.scalars:
+            room = min(room, slot.scalar_free(name) // amount)
+        guards = self.rules.guards
+        if guards.launching_per_host_max:
+            room = min(room, guards.launching_per_host_max - slot.launching)
+        if guards.launches_per_host_per_minute:
+            room = min(room, guards.launches_per_host_per_minute - slot.launches)
+        if prepared.is_unique:
+            room = min(room, 0 if slot.tasks_of(prepared.request.job_id) else 1)
+        if prepared.is_exclusive:
+            room = min(room, 0 if slot.tasks else 1)
+        return max(0, room)
+
+    def key(self, slot: Slot, prepared: Prepared) -> int:
+        """The key of one host for one more task; -1 where it has no room."""
+        if self.room(slot, prepared) < 1:
+            return -1
+        total = self.sum_of(slot, prepared)
+        if prepared.cap is not None and not prepared.balances:
+            total = min(total, prepared.cap)
+        return (total << SUM_SHIFT) | slot.standing
+
+    def sum_of(self, slot: Slot, prepared: Prepared) -> int:
+        """The weighted sum of fitness for one host, without what balances give."""
+        request, now_ms = prepared.request, self.columns.now_ms
+        total = 0
+        for _, weight, part in prepared.parts:
+            total += int(part(request, slot, now_ms)) * weight
+        return total + self.soft_of(slot, prepared) if prepared.soft_count else total
+
+    def soft_of(self, slot: Slot, prepared: Prepared) -> int:
+        """What soft constraints give to one host, without balances."""
+        weight, count = prepared.soft_weight, prepared.soft_count
+        total = 0
+        for constraint in prepared.fixed_soft:
+            if constraint.kind == "toleration" or self.masks.allowed(constraint)[slot.row]:
+                total += weight * 1_000 // count
+        for constraint in prepared.moving_soft:
+            if constraint.kind not in moving.BALANCED:
+                points = moving.soft_fitness(
+                    constraint, prepared.request.job_id, self.place(slot), self.columns, self.rules
+                )
+                total += weight * points // count
+        return total
+
+    def place(self, slot: Slot) -> moving.Place:
+        """The host as constraints see it."""
+        return moving.Place(
+            slot.host_id,
+            slot.attributes,
+            slot.job_counts,
+            slot.exclusive_job,
+            bool(slot.last_choice),
+        )
+
+    # Tasks
+
+    def take(self, slot: Slot, prepared: Prepared, count: int) -> tuple[Choice, ...]:
+        """Put ``count`` tasks on the host, which has room for them; what they get there."""
+        request = prepared.request
+        need = request.need
+        choices = (Choice(slot.host_id),) * count
+        if need.ports:
+            choices = tuple([self._with_ports(slot, need.ports) for _ in range(count)])
+        self._move(slot, prepared, count)
+        return choices
+
+    def _with_ports(self, slot: Slot, count: int) -> Choice:
+        ports = first_ports(slot.port_ranges, count)
+        slot.port_ranges = without_ports(slot.port_ranges, ports)
+        return Choice(slot.host_id, ports)
+
+    def give_back(self, prepared: Prepared, choices: Iterable[Choice]) -> None:
+        """Undo what `take` did for these choices, in the reverse order."""
+        columns = self.columns
+        for choice in reversed(tuple(choices)):
+            row = columns.row_of.get(choice.host_id)
+            slot = None if row is None else columns.slots[row]
+            if slot is None:
+                continue  # The host went away meanwhile, and its tasks with it.
+            self._return_things(slot, prepared, choice)
+            self._move(slot, prepared, -1)
+
+    def _return_things(self, slot: Slot, prepared: Prepared, choice: Choice) -> None:
+        if choice.ports:
+            back = [PortRange(port, port) for port in choice.ports]
+            slot.port_ranges = merged_ports((*slot.port_ranges, *back))
+
+    def _move(self, slot: Slot, prepared: Prepared, count: int) -> None:
+        """``count`` tasks come, or go where it is below 0."""
+        request, columns = prepared.request, self.columns
+        need = request.need
+        row = slot.row
+        slot.cpu_free -= count * need.cpu_milli
+        slot.memory_free -= count * need.memory_mib
+        slot.packed += count * (
+            need.cpu_milli * slot.cpu_unit + need.memory_mib * slot.memory_unit
+        )
+        if need.disk_mib:
+            slot.disk_free -= count * need.disk_mib
+            columns.disk_free[row] = slot.disk_free
+        if need.network_mbps:
+            slot.network_free -= count * need.network_mbps
+            columns.network_free[row] = slot.network_free
+        if need.ports:
+            slot.ports_free -= count * need.ports
+            columns.ports_free[row] = slot.ports_free
+        for name, amount in need.scalars:
+            slot.scalars[name] = slot.scalar_free(name) - count * amount
+            columns.scalar_free(name)[row] = slot.scalars[name]
+        slot.launching += count
+        slot.launches += count
+        if request.is_service:
+            slot.services += count
+        if prepared.is_exclusive:
+            slot.exclusive_job = request.job_id if count > 0 else None
+        columns.task_counts(slot, request.job_id, count)
+        if request.image:
+            _count(slot.images, request.image, count)
+            columns.images.change(request.image, row, count)
+        if request.security_groups:
+            _count(slot.groups, request.security_groups, count)
+            columns.groups.change(request.security_groups, row, count)
+        columns.amounts_changed(slot)
+
+    def count_of(self, job_id: JobId) -> int:
+        """How many tasks of the job there are on all hosts."""
+        return sum(self.columns.jobs.rows.get(job_id, {}).values())
+
+
+def total_of(key: int) -> int:
+    """The weighted sum of fitness that a key holds."""
+    return (key >> SUM_SHIFT) & SUM_MASK
+
+
+def _count(counts: dict[Any, int], key: object, change: int) -> None:
+    count = counts.get(key, 0) + change
+    if count > 0:
+        counts[key] = count
+    else:
+        counts.pop(key, None)

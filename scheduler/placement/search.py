@@ -1,0 +1,68 @@
+"""The best host for one task after the other, in as few steps as there are hosts to fill.
+
+The one thing to know: tasks are placed one by one in meaning and by the hostful in fact. Where no
+part of the fitness falls as tasks arrive, the best host stays the best until it is full, so it is
+filled at once; the answer is the same as one by one.
+"""
+
+from typing import NamedTuple
+
+from scheduler.placement.columns import Array
+from scheduler.placement.index import Index
+from scheduler.placement.outcome import Choice
+from scheduler.placement.prepared import Prepared
+from scheduler.placement.reasons import Standing, standing_of
+from scheduler.placement.slot import Slot
+
+
+class Found(NamedTuple):
+    """Choices in the order in which they were made, and who stood first and second at first."""
+
+    choices: list[Choice]
+    first: Standing | None
+    second: Standing | None
+
+
+def fill(index: Index, prepared: Prepared, keys: Array, count: int) -> Found:
+    """Put up to ``count`` tasks on the best hosts; ``keys`` is used up."""
+    choices: list[Choice] = []
+    slots = index.columns.slots
+    row = int(keys.argmax())
+    key = keys.item(row)
+    if key < 0:
+        return Found(choices, None, None)
+    keys[row] = -1
+    next_row = int(keys.argmax())
+    next_key = keys.item(next_row)
+    first = standing_of(index, prepared, _slot(slots, row), key)
+    second = standing_of(index, prepared, _slot(slots, next_row), next_key)
+    is_growing = prepared.is_growing
+    left = count
+    while True:
+        slot = _slot(slots, row)
+        room = index.room(slot, prepared)
+        taken = min(room, left) if is_growing else 1
+        choices += index.take(slot, prepared, taken)
+        left -= taken
+        if not left:
+            break
+        if not is_growing:
+            key = index.key(slot, prepared)
+            if key > next_key:
+                continue
+            keys[row] = key
+            next_row = int(keys.argmax())
+            next_key = keys.item(next_row)
+        if next_key < 0:
+            break
+        row, key = next_row, next_key
+        keys[row] = -1
+        next_row = int(keys.argmax())
+        next_key = keys.item(next_row)
+    return Found(choices, first, second)
+
+
+def _slot(slots: list[Slot | None], row: int) -> Slot:
+    slot = slots[row]
+    assert slot is not None, f"row {row} has a key and no host"
+    return slot

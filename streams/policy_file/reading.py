@@ -1,0 +1,153 @@
+"""YAML text as a plain document, and where each part of it stands: line and column.
+
+The one thing to know: values are YAML 1.2's core schema and nothing more: ``yes`` and ``on`` are
+texts, tags and merge keys are refused, and a key that stands twice is a fault and not the last one.
+Aliases are followed, up to a limit of entries, so that no file grows in memory beyond its size.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from scheduler.model.reading.faults import Faults, path_below, shown_text
+from scheduler.model.reading.json_text import DoubledObject
+
+FILE_BYTES_MAX: Final = 512 * 1024
+"""What a record of the log may hold; a file that says more could not be applied."""
+ENTRIES_MAX: Final = 100_000
+DEPTH_MAX: Final = 32
+_DIGITS_MAX: Final = 20
+_WHOLE: Final = re.compile(r"[-+]?[0-9]+")
+_OTHER_BASE: Final = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_DECIMAL: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: Final[Mapping[str, bool | None]] = {
+    "": None,
+    "~": None,
+    **dict.fromkeys(("null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+class Place(NamedTuple):
+    """Where something stands in a text, both counted from 1."""
+
+    line: int
+    column: int
+
+
+class YamlText(NamedTuple):
+    """A YAML text as a plain document, with the place of every path in it."""
+
+    document: Any
+    places: Mapping[str, Place]
+
+    def place_of(self, path: str) -> Place | None:
+        """Where ``path`` stands, or the nearest thing around it that is there."""
+        while path and path not in self.places:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.places.get(path)
+
+
+def read_yaml(text: str, faults: Faults) -> YamlText:
+    """The document in ``text``; None in its place, and a fault, where it is no YAML."""
+    if len(text.encode("utf-8", "surrogatepass")) > FILE_BYTES_MAX:
+        faults.add("", f"is longer than {FILE_BYTES_MAX} bytes", "name fewer groups or selectors")
+        return YamlText(None, {})
+    try:
+        node = YAML(typ="safe", pure=True).compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = {} if mark is None else {"": Place(mark.line + 1, mark.column + 1)}
+        what = " ".join(str(error.problem or error.context or "cannot be read").split())
+        faults.add("", f"is not YAML: {what}", "indent by spaces, one entry a line")
+        return YamlText(None, place)
+    except (YAMLError, ValueError, RecursionError) as error:
+        what = " ".join(str(error).split()) or type(error).__name__
+        faults.add("", f"is not YAML: {what[:200]}", "save it as UTF-8 text")
+        return YamlText(None, {})
+    if node is None:
+        faults.add("", "is empty", "`flumina policy show` writes one to begin with")
+        return YamlText(None, {})
+    reader = _Reader(faults)
+    return YamlText(reader.value(node, "", 0), reader.places)
+
+
+class _Reader:
+    """Walks over the nodes of one text."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.places: dict[str, Place] = {}
+        self._faults = faults
+        self._entries = 0
+
+    def value(self, node: Node, path: str, depth: int) -> object:
+        """The node's value; what is wrong with it is remembered with its path."""
+        self._entries += 1
+        mark = node.start_mark
+        if mark is not None:
+            self.places.setdefault(path, Place(mark.line + 1, mark.column + 1))
+        if depth > DEPTH_MAX or self._entries > ENTRIES_MAX:
+            text = "is nested too deeply" if depth > DEPTH_MAX else "has too many entries"
+            self._faults.add(path, text, "write it out, without aliases")
+            return None
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path, depth)
+        if isinstance(node, SequenceNode):
+            return [
+                self.value(each, f"{path}[{place}]", depth + 1)
+                for place, each in enumerate(node.value)
+            ]
+        assert isinstance(node, ScalarNode)
+        return self._scalar(node, path)
+
+    def _mapping(self, node: MappingNode, path: str, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        doubled: dict[str, None] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, ScalarNode):
+                self._faults.add(path, "has a name that is no text", "write name: value")
+                continue
+            key = str(key_node.value)
+            inner = path_below(path, key)
+            if key == "<<" and key_node.style is None:
+                self._faults.add(inner, "is a merge key", "write out what it would merge")
+                continue
+            if key in found:
+                doubled[key] = None
+            mark = key_node.start_mark
+            if mark is not None:
+                self.places[inner] = Place(mark.line + 1, mark.column + 1)
+            found[key] = self.value(value_node, inner, depth + 1)
+        if not doubled:
+            return found
+        answer = DoubledObject(found)
+        answer.doubled = tuple(doubled)
+        return answer
+
+    def _scalar(self, node: ScalarNode, path: str) -> object:
+        text = str(node.value)
+        tag = str(node.tag or "")
+        if not tag.startswith("tag:yaml.org,2002:"):
+            self._faults.add(path, f"has the tag {shown_text(tag)}", "leave it out")
+            return None
+        return text if node.style is not None else plain_value(text)
+
+
+def plain_value(text: str) -> object:
+    """What a word without quotes means in YAML 1.2's core schema."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if len(text) > _DIGITS_MAX:
+        return text
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if _OTHER_BASE.fullmatch(text):
+        return int(text, 0)
+    if _DECIMAL.fullmatch(text):
+        return float(text)
+    return text

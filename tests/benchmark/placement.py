@@ -1,0 +1,359 @@
+"""Placements a second, against Fenzo in the same run; and how long rounds of a large cell take.
+
+Both programs read the same files of hosts and tasks, take the queue in the same calls and write
+what they placed; the files are compared, so that nothing is fast by placing less or worse. What is
+timed is the whole path: indexes built, tasks placed, refusals explained, records encoded. Fenzo
+takes minutes for 10,000 hosts: it gets a time limit, and its rate is of what it did; quality is
+compared on the tasks that it came to.
+"""
+
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from tests.benchmark.fenzo import Fenzo, Figures, PeerMissing
+from tests.benchmark.figures import IS_QUICK, ROOT, Peer, print_figure
+from tests.benchmark.placement_traces import (
+    Mix,
+    TraceTask,
+    hosts_of,
+    tasks_of,
+    write_hosts,
+    write_tasks,
+)
+
+BATCH = 200
+SEED = 5
+PASSES = 1 if IS_QUICK else 3
+PEER_LIMIT_S = 25.0
+"""For one pass; 5 calls of 200 and more at every size."""
+OWN_FALL_MAX = 1 / 3
+"""From 1,000 to 10,000 hosts."""
+ROUND_MS_MAX = 1_000
+CHANGE_P99_MS_MAX = 5
+MEMORY_MIB_MAX = 1_536
+
+
+class Case(NamedTuple):
+    """One comparison; ``target`` is how many times Fenzo's placements a second."""
+
+    hosts: int
+    tasks: int
+    mix: Mix
+    soft: str
+    target: float
+
+    @property
+    def name(self) -> str:
+        """The case in words."""
+        soft = f", soft {self.soft}" if self.soft else ""
+        return f"{self.mix} mix on {self.hosts} hosts{soft}"
+
+
+CASES = (
+    Case(1_000, 8_000, "three-size", "", 25),
+    Case(5_000, 20_000, "three-size", "", 150),
+    Case(10_000, 10_000, "three-size", "", 800),
+    Case(1_000, 8_000, "three-size", "zone-balance", 80),
+    Case(5_000, 20_000, "three-size", "zone-balance", 400),
+    Case(10_000, 10_000, "three-size", "zone-balance", 1_000),
+    Case(1_000, 8_000, "wide", "", 10),
+)
+QUICK_CASES = (
+    Case(30, 400, "three-size", "zone-balance", 1),
+    Case(30, 400, "wide", "", 1),
+)
+
+
+class Quality(NamedTuple):
+    """What a placement file holds."""
+
+    placed: int
+    hosts_used: int
+    skew_max: int
+    """Over jobs that were placed before the first task found no room: 1 is possible there."""
+    skew_mean: float
+
+
+class Files(NamedTuple):
+    """The files of one case."""
+
+    hosts: Path
+    tasks: Path
+    placement: Path
+
+
+def measured(files: Files, soft: str) -> Figures:
+    """What `flumina simulate` says of the same files, median of warm passes."""
+    said = []
+    for _ in range(PASSES):
+        command = [
+            *(sys.executable, "-m", "streams.cli.main", "simulate"),
+            *("--hosts", files.hosts, "--tasks", files.tasks, "--placement", files.placement),
+            *("--batch", str(BATCH), "--json"),
+            *(("--soft", soft) if soft else ()),
+        ]
+        done = subprocess.run(
+            [str(word) for word in command], cwd=ROOT, stdout=subprocess.PIPE, check=True
+        )
+        said.append(json.loads(done.stdout.splitlines()[-1]))
+    rate = median(each["placed_per_sec"] for each in said)
+    return Figures(
+        seen=said[-1]["tasks"],
+        placed=said[-1]["placed"],
+        placed_per_sec=rate,
+        hosts_used=said[-1]["hosts_used"],
+        wall_s=median(each["wall_s"] for each in said),
+        cpu_s=median(each["cpu_s"] for each in said),
+        passes=PASSES,
+    )
+
+
+def quality(files: Files) -> Quality:
+    """What came of a queue, counted from the files alone, the same way for both programs."""
+    zone_of = {row["name"]: row["zone"] for row in _rows(files.hosts)}
+    job_of = {row["id"]: row["job"] for row in _rows(files.tasks)}
+    zones = sorted(set(zone_of.values()))
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    used: set[str] = set()
+    placed = 0
+    is_full = False
+    crowded: set[str] = set()
+    for row in _rows(files.placement):
+        job, host = job_of[row["task"]], row["host"]
+        is_full = is_full or not host
+        if is_full:
+            crowded.add(job)
+        if host:
+            placed += 1
+            used.add(host)
+            counts[job][zone_of[host]] += 1
+    skews = [
+        max(of_job[zone] for zone in zones) - min(of_job[zone] for zone in zones)
+        for job, of_job in sorted(counts.items())
+        if job not in crowded
+    ]
+    mean = sum(skews) / len(skews) if skews else 0.0
+    return Quality(placed, len(used), max(skews, default=0), mean)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def compare(case: Case, fenzo: Fenzo | None, home: Path) -> float:
+    """Measure one case with both programs; our placements a second."""
+    tasks = tasks_of(case.mix, case.tasks, SEED)
+    ours = _files(home, "ours", case, tasks)
+    rate = measured(ours, case.soft)
+    found = quality(ours)
+    mine = {
+        "hosts": case.hosts,
+        "tasks": case.tasks,
+        "batch": BATCH,
+        "placed": found.placed,
+        "hosts_used": found.hosts_used,
+        "cpu_s": round(rate.cpu_s, 3),
+        "wall_s": round(rate.wall_s, 3),
+        "skew_max": found.skew_max,
+    }
+    if fenzo is None:
+        print_figure(
+            "placement",
+            f"placements a second, {case.name}",
+            rate.placed_per_sec,
+            "placed/s",
+            samples=PASSES,
+            **mine,
+        )
+        return rate.placed_per_sec
+    theirs = _files(home, "fenzo", case, tasks)
+    peer = fenzo.measured(
+        *theirs,
+        batch=BATCH,
+        soft=case.soft,
+        passes=PASSES,
+        limit_s=PEER_LIMIT_S,
+        warm_s=1 if IS_QUICK else 8,
+    )
+    ratio = rate.placed_per_sec / peer.placed_per_sec
+    print_figure(
+        "placement",
+        f"placements a second, {case.name}",
+        rate.placed_per_sec,
+        "placed/s",
+        samples=PASSES,
+        peer=Peer("Fenzo 1.0.1", peer.placed_per_sec),
+        **mine,
+        peer_cpu_s=round(peer.cpu_s, 3),
+        peer_wall_s=round(peer.wall_s, 3),
+        peer_seen=peer.seen,
+        peer_was_cut=peer.seen < case.tasks,
+    )
+    print_figure(
+        "placement",
+        f"times Fenzo's rate, {case.name}",
+        ratio,
+        "times",
+        samples=PASSES,
+        target=None if IS_QUICK else case.target,
+        is_more_better=True,
+        peer=Peer("Fenzo 1.0.1", 1.0),
+    )
+    _print_quality(case, found, quality(theirs), _same_tasks(case, tasks[: peer.seen], ours, home))
+    return rate.placed_per_sec
+
+
+def _files(home: Path, name: str, case: Case, tasks: list[TraceTask]) -> Files:
+    folder = home / name / str(len(list(home.glob(f"{name}/*"))))
+    folder.mkdir(parents=True)
+    files = Files(folder / "hosts.csv", folder / "tasks.csv", folder / "placement.csv")
+    write_hosts(files.hosts, hosts_of(case.hosts))
+    write_tasks(files.tasks, tasks)
+    return files
+
+
+def _same_tasks(case: Case, seen: list[TraceTask], ours: Files, home: Path) -> Quality:
+    """What ours makes of just the tasks that Fenzo came to."""
+    if len(seen) == case.tasks:
+        return quality(ours)
+    files = _files(home, "cut", case, seen)
+    measured(files, case.soft)
+    return quality(files)
+
+
+def _print_quality(case: Case, found: Quality, theirs: Quality, same: Quality) -> None:
+    """Placed count, hosts and balance, on the tasks that both programs saw."""
+    hosts_max = theirs.hosts_used - (1 if case.mix == "wide" and not IS_QUICK else 0)
+    print_figure(
+        "placement",
+        f"hosts used, {case.name}",
+        same.hosts_used,
+        "hosts",
+        samples=1,
+        peer=Peer("Fenzo 1.0.1", theirs.hosts_used),
+        target=hosts_max,
+    )
+    print_figure(
+        "placement",
+        f"tasks placed, {case.name}",
+        same.placed,
+        "tasks",
+        samples=1,
+        peer=Peer("Fenzo 1.0.1", theirs.placed),
+        target=theirs.placed,
+        is_more_better=True,
+    )
+    if case.soft:
+        print_figure(
+            "placement",
+            f"largest zone skew of a job that had room, {case.name}",
+            found.skew_max,
+            "tasks",
+            samples=1,
+            peer=Peer("Fenzo 1.0.1", theirs.skew_max),
+            target=1,
+            skew_mean=round(found.skew_mean, 2),
+            peer_skew_mean=round(theirs.skew_mean, 2),
+        )
+
+
+def rounds() -> None:
+    """Rounds over a million waiting tasks, and rounds after one change."""
+    sizes = (50, 20, 50, 20) if IS_QUICK else (10_000, 1_000, 1_000, 1_000)
+    said = _told_by("placement_rounds", *sizes)
+    more = {"hosts": sizes[0], "classes": sizes[1], "waiting": said["waiting"]}
+    print_figure(
+        "placement",
+        "one round over all that waits, on empty hosts",
+        said["first_ms"],
+        "ms",
+        samples=3,
+        target=ROUND_MS_MAX,
+        placed=said["placed"],
+        **more,
+    )
+    print_figure(
+        "placement",
+        "one round over all that waits, on full hosts, every refusal written anew",
+        said["full_ms"],
+        "ms",
+        samples=3,
+        target=ROUND_MS_MAX,
+        **more,
+    )
+    print_figure(
+        "placement",
+        "round after one change, p99",
+        said["change_p99_ms"],
+        "ms",
+        samples=said["changes"],
+        target=CHANGE_P99_MS_MAX,
+        p50=round(said["change_p50_ms"], 3),
+        **more,
+    )
+
+
+def memory() -> None:
+    """Memory of a whole cell, state and index, in a process of its own."""
+    sizes = (50, 20, 50) if IS_QUICK else (10_000, 1_000, 1_000)
+    said = _told_by("placement_memory", *sizes)
+    print_figure(
+        "placement",
+        f"peak memory of a cell with {said['hosts']} hosts and {said['tasks']} tasks",
+        said["peak_mib"],
+        "MiB",
+        samples=1,
+        target=MEMORY_MIB_MAX,
+        **{name: value for name, value in said.items() if name != "peak_mib"},
+    )
+
+
+def _told_by(module: str, *sizes: int) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.benchmark.{module}", *map(str, sizes)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    said: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return said
+
+
+def main() -> None:
+    """Compare case by case, each program after the other; then rounds and memory."""
+    try:
+        fenzo = Fenzo()
+    except PeerMissing as why:
+        print(f"placement: {why}", file=sys.stderr)
+        fenzo = None
+    rates: dict[tuple[int, str, str], float] = {}
+    with tempfile.TemporaryDirectory(prefix="flumina-bench-") as folder:
+        for case in QUICK_CASES if IS_QUICK else CASES:
+            rates[case.hosts, case.mix, case.soft] = compare(case, fenzo, Path(folder))
+    if not IS_QUICK:
+        small, large = rates[1_000, "three-size", ""], rates[10_000, "three-size", ""]
+        print_figure(
+            "placement",
+            "our own rate at 10,000 hosts, as a part of that at 1,000",
+            large / small,
+            "of it",
+            samples=PASSES,
+            target=round(1 - OWN_FALL_MAX, 3),
+            is_more_better=True,
+            at_1000=round(small),
+            at_10000=round(large),
+        )
+    rounds()
+    memory()
+
+
+if __name__ == "__main__":
+    main()

@@ -72,6 +72,7 @@ def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
         "host": state.hosts,
         "job": state.jobs,
         "launches": state.launch_seconds,
+        "noise": state.host_noise,
         "offer": state.offers,
         "order": state.host_orders,
         "orphan": state.orphans,

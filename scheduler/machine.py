@@ -44,7 +44,7 @@ from scheduler.model.proposals import (
     SuppressOffers,
 )
 from scheduler.model.task import Placed, Task
-from scheduler.placement.first import place
+from scheduler.rounds.planner import Planner
 from scheduler.rounds.talk import kills, offer_care, questions
 from scheduler.state import NO_OFFSET, State, Told
 
@@ -66,6 +66,7 @@ class Machine:
         self.marks: dict[int, str] = {}
         """Digests at the last marks, by offset."""
         self._fold = Fold(self.state, on_finished=_finished)
+        self._planner = Planner(self.state)
 
     def apply(self, offset: int, record: CellRecord) -> list[tuple[int, Change]]:
         """Fold one record; the changes it made, each with the index of its event.
@@ -218,10 +219,10 @@ class Machine:
         used: frozenset[OfferId] = frozenset()
         is_known = stream.is_reconcile_sent or not state.unanswered
         if state.queue and is_known and self._is_round_due():
-            outcome = place(state)
-            if outcome.record.waiting:
-                answer += [outcome.record, *outcome.launches]
-                used = frozenset(offer for each in outcome.launches for offer in each.offer_ids)
+            planned = self._planner.plan()
+            if planned.record.waiting:
+                answer += [planned.record, *planned.preemptions, *planned.launches]
+                used = planned.offer_ids
         answer += offer_care(state, used)
         return tuple(answer)
 

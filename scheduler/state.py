@@ -36,6 +36,7 @@ ENTITY_KINDS: Final = (
     "index",
     "job",
     "launches",
+    "noise",
     "offer",
     "order",
     "orphan",
@@ -229,6 +230,8 @@ class State:
     network_hosts: dict[HostId, None] = field(default_factory=dict)
     """Hosts that ever offered bandwidth; the others do not count it."""
 
+    host_noise: dict[HostId, int] = field(default_factory=dict)
+    """How much tasks on a host wait for each other, 1 to 1,000, as it was told last."""
     host_orders: dict[HostId, HostOrder] = field(default_factory=dict)
     """What operators let hosts be used for, where that is not everything."""
     host_failures: dict[HostId, HostFailures] = field(default_factory=dict)

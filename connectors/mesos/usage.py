@@ -71,6 +71,8 @@ class HostUsage(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     allocatable_memory_mib: int | None = None
     tasks_running: int | None = None
     uptime_s: int | None = None
+    noise_milli: int | None = None
+    """How much its tasks wait for each other, 0 to 1,000; only of agents that divide threads."""
 
 
 Usage = TaskUsage | HostUsage
@@ -235,6 +237,7 @@ def host_usage(host: Host, cell: str, metrics: Json, at_ms: int) -> HostUsage:
         allocatable_memory_mib=_whole(metrics, "slave/mem_total"),
         tasks_running=_whole(metrics, "slave/tasks_running"),
         uptime_s=_whole(metrics, "slave/uptime_secs"),
+        noise_milli=_whole(metrics, "flumina/noise_milli"),
     )
 
 

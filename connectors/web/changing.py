@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from connectors.web.api import Api
 from connectors.web.call import Call
+from connectors.web.policy import status_of
 from connectors.web.problems import refused
-from connectors.web.requests import actor_of, refuse_body, small_body
+from connectors.web.requests import actor_of, find_doubled, refuse_body, small_body
 from connectors.web.writing import Written, write, written_response
 from scheduler.model.changes import JobRejected
 from scheduler.model.foreign_records import encode_kill_job, encode_kill_task, encode_scale_job
@@ -23,6 +24,7 @@ from scheduler.model.inbound import Fault
 from scheduler.model.job import Service
 from scheduler.model.reading.checks import job_id_check, task_id_check
 from scheduler.model.reading.fields import Fields
+from scheduler.model.rules_document.commands import SWITCHES
 from scheduler.model.v3.limits import SERVICE_SIZE_MAX
 
 
@@ -147,6 +149,16 @@ async def set_policy(call: Call) -> Response:
     return await _command(call, "SetPolicy", ("values",), "policy")
 
 
+async def change_rules(call: Call) -> Response:
+    """``200 {"id": "rules"}`` once the fold decides by the switches; the others stay."""
+    return await _command(call, "ChangeRules", SWITCHES, "rules")
+
+
+async def set_host(call: Call) -> Response:
+    """``200 {"id": "host"}`` once the host is used as the operator says."""
+    return await _command(call, "SetHost", ("hostId", "standing"), "host")
+
+
 async def skip_record(call: Call) -> Response:
     """``200 {"id": "skip"}`` once the fold has gone on; asked for while nobody leads as well."""
     return await _command(call, "SkipRecord", ("offset", "digest"), "skip")
@@ -166,8 +178,9 @@ async def _command(call: Call, kind: str, names: tuple[str, ...], subject: str) 
         if fields.has(name):
             record[name] = fields.raw(name)
     fields.close()
-    if isinstance(record.get("values"), dict):
-        fields.inner("values")  # Names that stand twice are seen only in the text as it came.
+    for name in ("values", "setSelectors", "setGroups"):
+        if isinstance(record.get(name), dict):
+            find_doubled(record[name], name, faults)
     if faults:
         raise refused(faults.all())
     # The reader of topic ``commands`` checks every field: NaN and the like must reach it.
@@ -182,5 +195,5 @@ async def _command(call: Call, kind: str, names: tuple[str, ...], subject: str) 
         is_leader_needed=kind != "SkipRecord",
     )
     if isinstance(written.answer, JobRejected):
-        raise refused(written.answer.faults)
+        raise refused(written.answer.faults, status_of(written.answer.faults))
     return written_response(written, subject)

@@ -8,7 +8,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
@@ -16,14 +16,16 @@ from starlette.requests import ClientDisconnect, Request
 from connectors.web.cell import OFFSET_MAX, Token, token_of
 from connectors.web.problems import JSON, Problem, refused
 from scheduler.model.reading.checks import Check, name_check, words_check
-from scheduler.model.reading.faults import Faults, nearest_name, shown_text
+from scheduler.model.reading.faults import Faults, nearest_name, path_below, shown_text
 from scheduler.model.reading.fields import Fields
-from scheduler.model.reading.json_text import parsed_json
+from scheduler.model.reading.json_text import DoubledObject, parsed_json
 from scheduler.model.v3.limits import DESCRIPTOR_BYTES_MAX
 
 BODY_S_MAX: Final = 10.0
 """A body of 500 KiB takes that long at 0.4 Mbit/s; slower callers hold a connection for nothing."""
 SMALL_BODY_BYTES_MAX: Final = 64 * 1024
+DEPTH_MAX: Final = 32
+"""Of a policy's document, which has eight levels at most."""
 QUERY_BYTES_MAX: Final = 8 * 1024
 QUERY_PARAMETERS_MAX: Final = 200
 PARAMETER_BYTES_MAX: Final = 1_024
@@ -207,6 +209,36 @@ async def small_body(request: Request) -> tuple[Fields, Faults]:
     if faults:
         raise refused(faults.all())
     return Fields(raw, "", faults), faults
+
+
+async def document_body(request: Request) -> dict[str, Any]:
+    """The body's JSON object, as it is; names in it that stand twice are refused."""
+    data = await _body(request, DESCRIPTOR_BYTES_MAX)
+    faults = Faults()
+    raw = parsed_json(data, DESCRIPTOR_BYTES_MAX, faults)
+    if not faults:
+        find_doubled(raw, "", faults)
+    if not faults and not isinstance(raw, dict):
+        faults.add("", "is no object", "write {...}")
+    if faults:
+        raise refused(faults.all())
+    return dict(raw) if isinstance(raw, dict) else {}
+
+
+def find_doubled(raw: object, path: str, faults: Faults, depth: int = 0) -> None:
+    """Add a fault for each name that stands twice: written anew, one of them would be lost."""
+    if depth > DEPTH_MAX:
+        faults.add(path, "is nested too deeply", "nothing that is taken here is")
+        return
+    if isinstance(raw, DoubledObject):
+        for name in raw.doubled:
+            faults.add(path_below(path, name), "is given twice", "keep one of them")
+    if isinstance(raw, dict):
+        for name, each in raw.items():
+            find_doubled(each, path_below(path, name), faults, depth + 1)
+    elif isinstance(raw, list):
+        for place, each in enumerate(raw):
+            find_doubled(each, f"{path}[{place}]", faults, depth + 1)
 
 
 def refuse_body(request: Request) -> None:

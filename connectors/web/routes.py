@@ -6,7 +6,15 @@ holds both against each other.
 
 from typing import Final
 
-from connectors.web import cell_status, changing, logs, reading, submitting
+from connectors.web import (
+    cell_status,
+    changing,
+    logs,
+    policy,
+    reading,
+    submitting,
+    system_selectors,
+)
 from connectors.web.resource import Operation
 from connectors.web.views import CRITERIA
 
@@ -36,9 +44,24 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
     "/api/v3/scheduler/results/{id}": {
         "GET": Operation(reading.scheduling_result, ("round",), is_read=True)
     },
+    system_selectors.PATH: {
+        "GET": Operation(system_selectors.list_selectors, is_read=True),
+        "POST": Operation(system_selectors.add_selector, ("why",)),
+    },
+    f"{system_selectors.PATH}/{{id}}": {
+        "GET": Operation(system_selectors.show_selector, is_read=True),
+        "PUT": Operation(system_selectors.put_selector, ("ifVersion", "why")),
+        "DELETE": Operation(system_selectors.remove_selector, ("ifVersion", "why")),
+    },
     "/api/v3/status": {"GET": Operation(cell_status.status, is_read=True)},
     "/api/flumina/state": {"GET": Operation(cell_status.state, is_read=True)},
     "/api/flumina/orphans": {"GET": Operation(cell_status.orphans, is_read=True)},
+    policy.PATH: {
+        "GET": Operation(policy.show_policy, is_read=True),
+        "PUT": Operation(policy.put_policy, ("dryRun", "ifVersion", "why")),
+    },
+    "/api/flumina/commands/rules": {"POST": Operation(changing.change_rules)},
+    "/api/flumina/commands/host": {"POST": Operation(changing.set_host)},
     "/api/flumina/commands/policy": {"POST": Operation(changing.set_policy)},
     "/api/flumina/commands/skip": {"POST": Operation(changing.skip_record)},
     "/api/flumina/commands/forget-orphan": {"POST": Operation(changing.forget_orphan)},

@@ -43,7 +43,7 @@ def failover() -> PlacementRules:
 
 def empty() -> PlacementRules:
     """The emptiest host first, by cpu and memory: what spreads a job over hosts and no more."""
-    return _all_work(Profile(name="empty", weights=(("spreading", 1_000),), soft_weight=1_000))
+    return _all_work(Profile(name="empty", weights=(("spread", 1_000),), soft_weight=1_000))
 
 
 def gpu() -> PlacementRules:

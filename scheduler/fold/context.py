@@ -144,7 +144,8 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
             place = place_of(now) if holds else place_of(was)
             assert place is not None
             _rehost(fold, place.host_id, after, is_there=holds)
-            if place.interface >= 0 and not holds:
+            # What never left the cell has used no address that could have to rest.
+            if place.interface >= 0 and not holds and was_kind is not Placed:
                 _rest(fold, place, after.job_id)
         changed = place_of(now) or place_of(was)
         if changed is not None:

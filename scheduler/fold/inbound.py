@@ -19,11 +19,13 @@ from scheduler.fold.mesos import (
     subscribed,
     unrecognised,
 )
+from scheduler.fold.noise import host_noise_measured
 from scheduler.fold.rules import host_ordered, policy_asked, rules_asked, rules_change_asked
 from scheduler.model.address import Source
 from scheduler.model.changes import CellPaged, JobRejected, RequestAccepted
 from scheduler.model.events import Copied
 from scheduler.model.inbound import (
+    HostNoiseMeasured,
     HostOrdered,
     InboundBody,
     InboundLost,
@@ -96,6 +98,8 @@ def _taken(  # noqa: C901, PLR0912 - one arm for each kind of body, and mypy pro
             rules_change_asked(fold, source, body)
         case HostOrdered():
             host_ordered(fold, source, body)
+        case HostNoiseMeasured():
+            host_noise_measured(fold, source, body)
         case OrphanForgotten():
             orphan_forgotten(fold, body)
             fold.report(RequestAccepted(source=source, what="forget orphan"))

@@ -119,35 +119,22 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 class Site:
     """One host while tasks are put there, one after the other, in thought."""
 
-    __slots__ = (
-        "_asked",
-        "_attributes",
-        "_devices",
-        "_exclusive",
-        "_free",
-        "_host_id",
-        "_interfaces",
-        "_is_network_counted",
-        "_launched",
-        "_rules",
-        "_state",
-        "_tasks_of_job",
-    )
+    # What few tasks ask for is worked out when the first of them does.
+    _interfaces: tuple[Interface, ...] | None = None
+    _devices: set[int] | None = None
+    _tasks_of_job: dict[JobId, int] | None = None
 
     def __init__(self, state: State, host_id: HostId, free: Resources) -> None:
         self._state = state
-        self._rules = state.policy.placement
+        self._rules = rules = state.policy.placement
         self._host_id = host_id
         self._free = free
-        self._is_network_counted = host_id in state.network_hosts
         self._asked: dict[JobId, Asked] = {}
         self._launched: dict[JobId, int] = {}
         facts = state.hosts.get(host_id)
         self._attributes: dict[str, str] = dict(facts.attributes) if facts else {}
-        self._exclusive = exclusive_job_on(state, host_id)
-        self._interfaces: tuple[Interface, ...] | None = None
-        self._devices: set[int] | None = None
-        self._tasks_of_job: dict[JobId, int] | None = None
+        may_be_taken = state.exclusive_jobs or rules.selectors
+        self._exclusive = exclusive_job_on(state, host_id) if may_be_taken else None
 
     def take(self, launch: Launch, job_id: JobId) -> str:
         """Put one more task there; why that may not be, or empty."""
@@ -162,7 +149,8 @@ class Site:
         if self._exclusive is not None:
             return self._worded(moving.taken_refusal(self._exclusive), "exclusiveHost")
         need = asked.need
-        why = lacking(self._free, need, is_network_counted=self._is_network_counted)
+        is_counted = not need.network_mbps or self._host_id in self._state.network_hosts
+        why = lacking(self._free, need, is_network_counted=is_counted)
         if not why and (need.ports or launch.ports):
             why = _port_refusal(self._free, need, launch.ports)
         if why:
@@ -342,8 +330,6 @@ def _asked(spec: JobSpec, hard: tuple[Constraint, ...]) -> Asked:
 def exclusive_job_on(state: State, host_id: HostId) -> JobId | None:
     """The job whose task has this host for itself, where there is one."""
     rules = state.policy.placement
-    if not state.exclusive_jobs and not rules.selectors:
-        return None  # Mostly nobody wants that, and nobody need look.
     there = state.host_tasks.get(host_id, ())
     for job_id in sorted({state.tasks[task_id].job_id for task_id in there}):
         hard = hard_constraints_of(state.jobs[job_id].spec, rules)

@@ -14,6 +14,7 @@ from scheduler.model.codec import RECORD_BYTES_MAX, digest_of
 from scheduler.model.descriptor import spec_digest
 from scheduler.model.ids import HostId, JobId, TaskId, job_id_fault, job_id_of
 from scheduler.model.inbound import (
+    HostNoiseMeasured,
     HostOrdered,
     InboundRejected,
     JobKillAsked,
@@ -50,6 +51,8 @@ FOREIGN_BYTES_MAX: Final = RECORD_BYTES_MAX
 """A larger value could not be copied into one record of the cell log."""
 ACTOR_BYTES_MAX: Final = 255
 WHY_BYTES_MAX: Final = 1_000
+NOISE_MAX: Final = 1_000
+"""Thousandths, as everywhere (`scheduler.cpu_sets.noise`)."""
 OFFSET_MAX: Final = 2**63 - 1
 POLICY_VALUE_MAX: Final = 10**15
 """Every number stays exact in any reader of JSON, doubles included."""
@@ -64,6 +67,7 @@ ForeignBody = (
     | RulesAsked
     | RulesChangeAsked
     | HostOrdered
+    | HostNoiseMeasured
     | RecordSkipped
     | OrphanForgotten
     | InboundRejected
@@ -76,6 +80,7 @@ _ACTOR: Final = name_check(ACTOR_BYTES_MAX)
 _WHY: Final = name_check(WHY_BYTES_MAX)
 _WHY_OR_NONE: Final = words_check(WHY_BYTES_MAX)
 _ORPHAN: Final = name_check(255)  # Mesos takes ids that we would not make
+_HOST: Final = name_check(255)  # so are hosts' ids
 _GENERATION: Final = pattern_check("[0-9a-f]{8}", 8, "1a2b3c4d")
 _DIGEST: Final = pattern_check("[0-9a-f]{32}", 32, "the 32 hex digits of the halt report")
 _KEY_BYTES_MAX: Final = 4 * 255
@@ -235,6 +240,12 @@ def _set_host(fields: Fields) -> HostOrdered:
     return read_set_host(fields, *_said(fields, is_required=True))
 
 
+def _note_noise(fields: Fields) -> HostNoiseMeasured:
+    host_id = HostId(fields.text("hostId", _HOST))
+    noise_milli = fields.whole("noiseMilli", 0, NOISE_MAX)
+    return HostNoiseMeasured(host_id, noise_milli, *_said(fields, is_required=False))
+
+
 def _skip_record(fields: Fields) -> RecordSkipped:
     offset = fields.whole("offset", 0, OFFSET_MAX)
     digest = fields.text("digest", _DIGEST)
@@ -261,6 +272,7 @@ _COMMANDS: Final[Mapping[str, Reader]] = {
     "SetRules": _set_rules,
     "ChangeRules": _change_rules,
     "SetHost": _set_host,
+    "NoteNoise": _note_noise,
     "SkipRecord": _skip_record,
     "ForgetOrphan": _forget_orphan,
 }

@@ -109,6 +109,13 @@ def encode_skip_record(offset: int, digest: str, actor: str, why: str) -> bytes:
     )
 
 
+def encode_note_noise(host_id: HostId, noise_milli: int, actor: str = "") -> bytes:
+    """The value by which a host's measured noise becomes known to the cell."""
+    return _encoded(
+        {"type": "NoteNoise", "hostId": host_id, "noiseMilli": noise_milli, "actor": actor}
+    )
+
+
 def encode_forget_orphan(
     task_id: TaskId, actor: str, why: str, host_id: HostId | None = None
 ) -> bytes:

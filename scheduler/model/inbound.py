@@ -151,6 +151,15 @@ class HostOrdered(Ours, frozen=True):
     why: str
 
 
+class HostNoiseMeasured(Ours, frozen=True):
+    """How much the tasks of a host were seen to wait for each other, 0 to 1,000."""
+
+    host_id: HostId
+    noise_milli: int
+    actor: str = ""
+    why: str = ""
+
+
 class RecordSkipped(Ours, frozen=True):
     """An operator lets the fold pass a record that it cannot apply."""
 
@@ -188,6 +197,7 @@ InboundBody = (
     | RulesAsked
     | RulesChangeAsked
     | HostOrdered
+    | HostNoiseMeasured
     | RecordSkipped
     | OrphanForgotten
 )

@@ -102,7 +102,9 @@ def worth_of(scales: list[Scale], values: tuple[str | None, ...]) -> int:
     return total
 
 
-def fill_balanced(index: Index, prepared: Prepared, keys: Array, count: int) -> Found:
+def fill_balanced(
+    index: Index, prepared: Prepared, keys: Array, count: int, choices: list[Choice]
+) -> Found:
     """Put up to ``count`` tasks on the best hosts, the balances looked at anew after each."""
     columns = index.columns
     names = tuple(name for name, _, _ in prepared.balances)
@@ -110,15 +112,14 @@ def fill_balanced(index: Index, prepared: Prepared, keys: Array, count: int) -> 
         Partition(values, rows, keys[rows]) for values, rows in columns.partitions(names)
     ]
     balances = scales(columns, prepared)
-    choices: list[Choice] = []
     first = second = None
-    while len(choices) < count:
+    for number in range(count):
         best, best_worth, others = _best(partitions, balances, prepared.cap)
         if best is None:
             break
         slot = columns.slots[best.rows.item(best.best)]
         assert slot is not None
-        if not choices:
+        if not number:
             first = standing_of(index, prepared, slot, best.key, best_worth)
             second = _second(index, prepared, partitions, balances, best, others)
         choices += index.take(slot, prepared, 1)
@@ -130,7 +131,7 @@ def fill_balanced(index: Index, prepared: Prepared, keys: Array, count: int) -> 
             best.find()
         for scale, value in zip(balances, best.values, strict=True):
             scale.add(value)
-    return Found(choices, first, second)
+    return Found(first, second)
 
 
 def _best(

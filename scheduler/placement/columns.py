@@ -411,6 +411,10 @@ class Columns:
 
     # Questions about many hosts
 
+    def offered(self) -> int:
+        """How many hosts have something on offer."""
+        return int(np.count_nonzero((self.closed != GONE) & (self.closed != UNOFFERED)))
+
     def codes(self, attribute: str) -> tuple[Array, list[str | None]]:
         """A number for each row's value of the attribute, and the values; number 0 is none."""
         if self._codes_version != self.version:

@@ -1,44 +1,59 @@
 """The index of hosts that places requests: what a round, a simulation and a benchmark call.
 
 The one thing to know: `Placement` is changed by what it is told (hosts) and by what it answers
-(tasks that it put somewhere count from then on). It is rebuilt from hosts alone at any time, with
+(tasks that it put somewhere count from then on). It is made anew from hosts alone at any time, with
 the same answers.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from types import MappingProxyType
+from typing import Final
 
-import numpy as np
-
-from scheduler.model.ids import HostId
+from scheduler.model.ids import HostId, JobId
+from scheduler.model.resources import Resources
 from scheduler.model.rules import PlacementRules
+from scheduler.placement import survey
 from scheduler.placement.balance import fill_balanced
-from scheduler.placement.columns import Flags
+from scheduler.placement.explain import refusals, wake_of
+from scheduler.placement.fitness.hosts import Part
+from scheduler.placement.hopeless import Hopeless
 from scheduler.placement.host import HostView
 from scheduler.placement.index import Index
-from scheduler.placement.outcome import Choice, Outcome
+from scheduler.placement.outcome import Choice, Outcome, Refused
+from scheduler.placement.plugins import NO_PLUGINS, PluginFailed, Plugins
 from scheduler.placement.prepared import Prepared
 from scheduler.placement.reasons import reason_of
 from scheduler.placement.request import Request
-from scheduler.placement.search import Found, fill
+from scheduler.placement.search import NOBODY, Found, fill
 
-_PREPARED_MAX = 16_384
-_NO_HOSTS: frozenset[HostId] = frozenset()
+_PREPARED_MAX: Final = 16_384
+_NOWHERE: Final[frozenset[HostId]] = frozenset()
 
 
 class Placement:
     """Hosts, and where tasks go on them."""
 
-    def __init__(self, rules: PlacementRules) -> None:
-        self._index = Index(rules)
+    def __init__(
+        self,
+        rules: PlacementRules,
+        plugins: Plugins = NO_PLUGINS,
+        parts: Mapping[str, Part] = MappingProxyType({}),
+    ) -> None:
+        """``parts`` are fitness parts beside the built-in ones, written like these."""
+        self.rules = rules
+        self._index = Index(rules, plugins, parts)
+        self._hopeless = Hopeless(self._index)
         self._prepared: dict[Request, Prepared] = {}
+
+    # Hosts and time
 
     def put_hosts(self, views: Iterable[HostView]) -> None:
         """Take hosts over as they are now: new ones, and known ones whole."""
         self._index.columns.put(views)
 
     def remove_host(self, host_id: HostId) -> None:
-        """Forget a host."""
+        """Forget a host; one that is not known is no fault."""
         self._index.columns.remove(host_id)
 
     def advance(self, now_ms: int) -> None:
@@ -46,41 +61,132 @@ class Placement:
         columns = self._index.columns
         columns.now_ms = max(columns.now_ms, now_ms)
 
+    def host(self, host_id: HostId) -> HostView | None:
+        """The host as it is now, with what was placed there since; None: it is not known."""
+        columns = self._index.columns
+        row = columns.row_of.get(host_id)
+        slot = None if row is None else columns.slots[row]
+        return None if slot is None else slot.view_now()
+
+    # Tasks
+
     def place(
-        self, request: Request, count: int, avoid: AbstractSet[HostId] = _NO_HOSTS
+        self, request: Request, count: int, avoid: AbstractSet[HostId] = _NOWHERE
     ) -> Outcome:
         """Hosts for up to ``count`` tasks, none of ``avoid``; they count as launched from now."""
-        self._index.columns.ranked()
+        if count < 1:
+            return Outcome((), None, 0)
+        index = self._index
+        index.columns.ranked()
         prepared = self._ready(request)
-        fits = self._fits(prepared, avoid)
-        found = self._search(prepared, fits, count)
-        return Outcome(
-            tuple(found.choices), reason_of(found.first, found.second), count - len(found.choices)
-        )
+        entry = self._hopeless.find(request)
+        if entry is not None and entry.at == index.columns.changed.end and not avoid:
+            return Outcome((), None, count, entry.refused, entry.wake)
+        choices: list[Choice] = []
+        try:
+            found = NOBODY if entry else self._search(prepared, count, avoid, choices)
+            reason = reason_of(found.first, found.second)
+            left = count - len(choices)
+            if not left:
+                return Outcome(tuple(choices), reason, 0)
+            refused = refusals(index, prepared, avoid)
+        except PluginFailed as failed:
+            index.give_back(prepared, choices)
+            return self._failed(failed, count)
+        wake = wake_of(refused, prepared)
+        if not avoid:
+            self._hopeless.remember(prepared, refused, wake)
+        return Outcome(tuple(choices), reason, left, refused, wake)
 
     def put_back(self, request: Request, choices: Sequence[Choice]) -> None:
         """Undo choices of `place`: their tasks are not launched after all."""
         self._index.give_back(self._ready(request), choices)
+
+    # Questions
+
+    def is_hopeless(self, request: Request) -> bool:
+        """Whether the request is known to fit on no host, at next to no cost."""
+        return self._hopeless.find(request) is not None
+
+    def refusals(
+        self, request: Request, avoid: AbstractSet[HostId] = _NOWHERE
+    ) -> tuple[Refused, ...]:
+        """Why each host on offer refuses one more task now, counted by rule."""
+        entry = self._hopeless.find(request)
+        if entry is not None and entry.at == self._index.columns.changed.end and not avoid:
+            return entry.refused
+        try:
+            return refusals(self._index, self._ready(request), avoid)
+        except PluginFailed as failed:
+            return self._failed(failed, 1).refused
+
+    def nearest(self, request: Request, most: int) -> tuple[HostId, ...]:
+        """Hosts that lack nothing but free amounts and could hold the task, the nearest first."""
+        return survey.nearest(self._index, self._ready(request), most)
+
+    def rooms_after(
+        self,
+        request: Request,
+        host_id: HostId,
+        freed: Resources,
+        ended: Sequence[tuple[JobId, int]] = (),
+    ) -> int:
+        """How many tasks would fit on the host if ``freed`` came back and those had ended."""
+        return survey.rooms_after(self._index, self._ready(request), host_id, freed, ended)
+
+    def totals(self) -> survey.Totals:
+        """Sums over the hosts that take tasks."""
+        return survey.totals(self._index.columns)
+
+    # Inside
 
     def _ready(self, request: Request) -> Prepared:
         prepared = self._prepared.get(request)
         if prepared is None:
             if len(self._prepared) >= _PREPARED_MAX:
                 self._prepared.pop(next(iter(self._prepared)))
-            prepared = self._prepared[request] = Prepared(request, self._index.rules)
+            prepared = Prepared(request, self.rules, self._index.library)
+            self._prepared[request] = prepared
         return prepared
 
-    def _fits(self, prepared: Prepared, avoid: AbstractSet[HostId]) -> Flags:
-        fits = self._index.fits(prepared)
+    def _search(
+        self,
+        prepared: Prepared,
+        count: int,
+        avoid: AbstractSet[HostId],
+        choices: list[Choice],
+    ) -> Found:
+        if not prepared.is_self_bound:
+            return self._search_once(prepared, count, avoid, choices)
+        # Where a task of the job may be depends on the ones before it: each is looked at anew.
+        found = self._search_once(prepared, 1, avoid, choices)
+        placed = len(choices)
+        while placed < count and placed == len(choices) and placed:
+            self._search_once(prepared, 1, avoid, choices)
+            placed += 1
+        return found
+
+    def _search_once(
+        self,
+        prepared: Prepared,
+        count: int,
+        avoid: AbstractSet[HostId],
+        choices: list[Choice],
+    ) -> Found:
+        index = self._index
+        fits = index.fits(prepared)
         for host_id in avoid:
-            row = self._index.columns.row_of.get(host_id)
+            row = index.columns.row_of.get(host_id)
             if row is not None:
                 fits[row] = False
-        return fits
-
-    def _search(self, prepared: Prepared, fits: Flags, count: int) -> Found:
-        if count < 1 or not fits.any():
-            return Found([], None, None)
-        keys = self._index.keys(prepared, fits)
+        if not fits.any():
+            return NOBODY
+        keys = index.keys(prepared, fits)
         search = fill_balanced if prepared.balances else fill
-        return search(self._index, prepared, keys, count)
+        return search(index, prepared, keys, count, choices)
+
+    def _failed(self, failed: PluginFailed, count: int) -> Outcome:
+        """The outcome of a request whose plug-in raised: that one alone is not placed."""
+        hosts = self._index.columns.offered()
+        refused = (Refused(failed.name, hosts, None, failed.said),)
+        return Outcome((), None, count, refused, f"another version of the plug-in {failed.name}")

@@ -5,7 +5,7 @@ which bits), -1 where a hard rule or a resource refuses it. The greatest key is 
 no two hosts have the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -13,11 +13,27 @@ import numpy as np
 from scheduler.constraints import moving
 from scheduler.model.ids import JobId
 from scheduler.model.resources import PortRange, first_ports, merged_ports, without_ports
-from scheduler.model.rules import PlacementRules
+from scheduler.model.rules import FITNESS_MAX, PlacementRules
 from scheduler.placement.columns import SUM_MASK, SUM_SHIFT, Array, Columns, Flags
+from scheduler.placement.devices import (
+    chosen_devices,
+    is_model_right,
+    with_returned,
+    with_taken,
+)
+from scheduler.placement.fitness.hosts import Part
+from scheduler.placement.fitness.parts import PARTS
+from scheduler.placement.interfaces import NO_INTERFACE, choose, taken, undone
+from scheduler.placement.interfaces import room as address_room
 from scheduler.placement.masks import Masks, moving_flags, moving_points
 from scheduler.placement.outcome import Choice
-from scheduler.placement.prepared import Prepared
+from scheduler.placement.plugins import (
+    ConstraintFunction,
+    FitnessFunction,
+    PluginFailed,
+    Plugins,
+)
+from scheduler.placement.prepared import Function, Prepared
 from scheduler.placement.slot import Slot
 
 ENDLESS: Final = 1 << 40
@@ -27,10 +43,19 @@ ENDLESS: Final = 1 << 40
 class Index:
     """All hosts, and the questions of a search about them."""
 
-    def __init__(self, rules: PlacementRules) -> None:
+    def __init__(
+        self, rules: PlacementRules, plugins: Plugins, parts: Mapping[str, Part]
+    ) -> None:
         self.rules = rules
         self.columns = Columns(rules)
         self.masks = Masks(self.columns)
+        self.library: dict[str, Part | Function] = {
+            **PARTS,
+            **parts,
+            **{name: Function(each) for name, each in plugins.fitness.items()},
+        }
+        self.demands = sorted(plugins.constraints.items())
+        """Constraints of others by name; every request is asked."""
 
     # Keys of all hosts
 
@@ -50,7 +75,22 @@ class Index:
                 flags = moving_flags(constraint, prepared.request.job_id, columns)
                 if flags is not None:
                     fits &= flags
+        if need.gpu_models and prepared.asks_devices:
+            fits &= self.right_models(need.gpu_models)
+        if need.addresses:
+            fits &= columns.interfaces.has_room(prepared.groups, columns.interface_class)
+        for name, function in self.demands:
+            for row in np.flatnonzero(fits).tolist():
+                slot = columns.slots[row]
+                assert slot is not None
+                fits[row] = not demanded(name, function, prepared, slot)
         return fits
+
+    def right_models(self, models: tuple[str, ...]) -> Flags:
+        """The rows whose devices are of one of these models."""
+        numbers, names = self.columns.models()
+        flags: Flags = np.array([name in models for name in names], np.bool_)[numbers]
+        return flags
 
     def allowed(self, prepared: Prepared) -> Flags | None:
         """The rows that no fixed constraint refuses; None where that is all of them."""
@@ -67,25 +107,31 @@ class Index:
     def keys(self, prepared: Prepared, fits: Flags) -> Array:
         """A key for each row that fits, -1 for the others."""
         columns = self.columns
-        total = self.sums(prepared)
+        total = self.sums(prepared, fits)
         if prepared.cap is not None and not prepared.balances:
             total = np.minimum(total, prepared.cap)
         keys: Array = np.where(fits, (total << SUM_SHIFT) | columns.standing, -1)
         return keys
 
-    def sums(self, prepared: Prepared) -> Array:
+    def sums(self, prepared: Prepared, fits: Flags) -> Array:
         """The weighted sum of fitness for each row, without what balances give."""
         columns, request = self.columns, prepared.request
         now_ms = columns.now_ms
         total: Array | int = 0
         for _, weight, part in prepared.parts:
             total += part(request, columns, now_ms) * weight
-        if prepared.soft_count:
+        for name, weight, function in prepared.functions:
+            found = np.zeros(columns.length, np.int64)
+            for row in np.flatnonzero(fits).tolist():
+                slot = columns.slots[row]
+                assert slot is not None
+                found[row] = asked(name, function, prepared, slot)
+            total = total + found * weight
+        if prepared.soft_total:
             total = total + self._soft(prepared)
         return total if isinstance(total, np.ndarray) else np.full(columns.length, total)
 
     def _soft(self, prepared: Prepared) -> Array | int:
-        weight, count = prepared.soft_weight, prepared.soft_count
         total: Array | int = 0
         if prepared.fixed_soft:
             if prepared.soft_version != self.columns.version:
@@ -95,17 +141,18 @@ class Index:
         for constraint in prepared.moving_soft:
             if constraint.kind not in moving.BALANCED:
                 points = moving_points(constraint, prepared.request.job_id, self.columns)
-                total = total + weight * points // count
+                weight = prepared.soft_weight * constraint.weight
+                total = total + weight * points // prepared.soft_total
         return total
 
     def _fixed_soft(self, prepared: Prepared) -> Array | int:
-        weight, count = prepared.soft_weight, prepared.soft_count
         total: Array | int = 0
         for constraint in prepared.fixed_soft:
+            share = prepared.soft_share(constraint.weight, FITNESS_MAX)
             if constraint.kind == "toleration":
-                total = total + weight * 1_000 // count
+                total = total + share
             else:
-                total = total + self.masks.allowed(constraint) * (weight * 1_000 // count)
+                total = total + self.masks.allowed(constraint) * share
         return total
 
     # One host
@@ -121,9 +168,17 @@ class Index:
         if need.memory_mib > 0:
             room = min(room, slot.memory_free // need.memory_mib)
         for name, amount in prepared.amounts:
-            room = min(room, getattr(slot, name) // amount)
+            if name != "share_free":
+                room = min(room, getattr(slot, name) // amount)
         for name, amount in need.scalars:
             room = min(room, slot.scalar_free(name) // amount)
+        if need.gpu_milli:
+            room = min(room, sum([each.free_milli // need.gpu_milli for each in slot.gpus]))
+        if need.addresses and slot.interfaces:
+            room = min(room, address_room(slot.interfaces, prepared.groups))
+        for name, function in self.demands:
+            if room > 0 and demanded(name, function, prepared, slot):
+                return 0
         guards = self.rules.guards
         if guards.launching_per_host_max:
             room = min(room, guards.launching_per_host_max - slot.launching)
@@ -134,6 +189,23 @@ class Index:
         if prepared.is_exclusive:
             room = min(room, 0 if slot.tasks else 1)
         return max(0, room)
+
+    def takes(self, slot: Slot, prepared: Prepared) -> bool:
+        """Whether the host takes one more task of the request, by every rule."""
+        allowed = self.allowed(prepared)
+        if allowed is not None and not allowed[slot.row]:
+            return False
+        if self.room(slot, prepared) < 1:
+            return False
+        request = prepared.request
+        if prepared.asks_devices and not is_model_right(request.need, slot.gpu_model):
+            return False
+        if prepared.moving_hard:
+            place = self.place(slot)
+            for constraint in prepared.moving_hard:
+                if moving.refusal(constraint, request.job_id, place, self.columns, self.rules):
+                    return False
+        return True
 
     def key(self, slot: Slot, prepared: Prepared) -> int:
         """The key of one host for one more task; -1 where it has no room."""
@@ -150,21 +222,22 @@ class Index:
         total = 0
         for _, weight, part in prepared.parts:
             total += int(part(request, slot, now_ms)) * weight
-        return total + self.soft_of(slot, prepared) if prepared.soft_count else total
+        for name, weight, function in prepared.functions:
+            total += asked(name, function, prepared, slot) * weight
+        return total + self.soft_of(slot, prepared) if prepared.soft_total else total
 
     def soft_of(self, slot: Slot, prepared: Prepared) -> int:
         """What soft constraints give to one host, without balances."""
-        weight, count = prepared.soft_weight, prepared.soft_count
         total = 0
         for constraint in prepared.fixed_soft:
             if constraint.kind == "toleration" or self.masks.allowed(constraint)[slot.row]:
-                total += weight * 1_000 // count
+                total += prepared.soft_share(constraint.weight, FITNESS_MAX)
         for constraint in prepared.moving_soft:
             if constraint.kind not in moving.BALANCED:
                 points = moving.soft_fitness(
                     constraint, prepared.request.job_id, self.place(slot), self.columns, self.rules
                 )
-                total += weight * points // count
+                total += prepared.soft_share(constraint.weight, points)
         return total
 
     def place(self, slot: Slot) -> moving.Place:
@@ -181,18 +254,40 @@ class Index:
 
     def take(self, slot: Slot, prepared: Prepared, count: int) -> tuple[Choice, ...]:
         """Put ``count`` tasks on the host, which has room for them; what they get there."""
-        request = prepared.request
-        need = request.need
-        choices = (Choice(slot.host_id),) * count
-        if need.ports:
-            choices = tuple([self._with_ports(slot, need.ports) for _ in range(count)])
+        need = prepared.request.need
+        if need.ports or need.addresses or prepared.asks_devices:
+            choices = tuple([self._with_things(slot, prepared) for _ in range(count)])
+            if prepared.asks_devices:
+                slot.count_gpus()
+                self.columns.devices_changed(slot)
+            if slot.interfaces and need.addresses:
+                self.columns.interfaces_changed(slot)
+        else:
+            choices = (Choice(slot.host_id),) * count
         self._move(slot, prepared, count)
         return choices
 
-    def _with_ports(self, slot: Slot, count: int) -> Choice:
-        ports = first_ports(slot.port_ranges, count)
-        slot.port_ranges = without_ports(slot.port_ranges, ports)
-        return Choice(slot.host_id, ports)
+    def _with_things(self, slot: Slot, prepared: Prepared) -> Choice:
+        """The very ports, devices and address that one task gets."""
+        need = prepared.request.need
+        ports: tuple[int, ...] = ()
+        gpus: tuple[int, ...] = ()
+        interface = NO_INTERFACE
+        if need.ports:
+            ports = first_ports(slot.port_ranges, need.ports)
+            slot.port_ranges = without_ports(slot.port_ranges, ports)
+        if prepared.asks_devices:
+            chosen = chosen_devices(slot.gpus, slot.gpu_model, need)
+            assert chosen is not None, f"{slot.host_id} has no devices for {need}"
+            gpus = chosen
+            slot.gpus = with_taken(slot.gpus, need, gpus)
+        if need.addresses and slot.interfaces:
+            now_ms = self.columns.now_ms
+            pick = choose(slot.interfaces, prepared.groups, now_ms)
+            assert pick is not None, f"{slot.host_id} has no address for {prepared.groups}"
+            interface = pick.index
+            slot.interfaces = taken(slot.interfaces, interface, prepared.groups, now_ms)
+        return Choice(slot.host_id, ports, interface, gpus)
 
     def give_back(self, prepared: Prepared, choices: Iterable[Choice]) -> None:
         """Undo what `take` did for these choices, in the reverse order."""
@@ -209,12 +304,21 @@ class Index:
         if choice.ports:
             back = [PortRange(port, port) for port in choice.ports]
             slot.port_ranges = merged_ports((*slot.port_ranges, *back))
+        if choice.gpus:
+            slot.gpus = with_returned(slot.gpus, prepared.request.need, choice.gpus)
+            slot.count_gpus()
+            self.columns.devices_changed(slot)
+        if choice.interface != NO_INTERFACE:
+            slot.interfaces = undone(slot.interfaces, choice.interface)
+            self.columns.interfaces_changed(slot)
 
     def _move(self, slot: Slot, prepared: Prepared, count: int) -> None:
         """``count`` tasks come, or go where it is below 0."""
         request, columns = prepared.request, self.columns
         need = request.need
         row = slot.row
+        slot.is_touched = True
+        slot.whole_gpus_taken += count * need.gpus
         slot.cpu_free -= count * need.cpu_milli
         slot.memory_free -= count * need.memory_mib
         slot.packed += count * (
@@ -242,9 +346,9 @@ class Index:
         if request.image:
             _count(slot.images, request.image, count)
             columns.images.change(request.image, row, count)
-        if request.security_groups:
-            _count(slot.groups, request.security_groups, count)
-            columns.groups.change(request.security_groups, row, count)
+        if prepared.groups:
+            _count(slot.groups, prepared.groups, count)
+            columns.groups.change(prepared.groups, row, count)
         columns.amounts_changed(slot)
 
     def count_of(self, job_id: JobId) -> int:
@@ -255,6 +359,25 @@ class Index:
 def total_of(key: int) -> int:
     """The weighted sum of fitness that a key holds."""
     return (key >> SUM_SHIFT) & SUM_MASK
+
+
+def asked(name: str, function: FitnessFunction, prepared: Prepared, slot: Slot) -> int:
+    """What a fitness function of others thinks of a host, cut to the scale."""
+    try:
+        points = function(prepared.request, slot.view_now())
+    except Exception as fault:  # noqa: BLE001 - what others wrote may raise anything
+        raise PluginFailed(name, fault) from fault
+    return max(0, min(FITNESS_MAX, int(points)))
+
+
+def demanded(
+    name: str, function: ConstraintFunction, prepared: Prepared, slot: Slot
+) -> str:
+    """What a constraint of others misses on a host, in words; empty where it misses nothing."""
+    try:
+        return str(function(prepared.request, slot.view_now()))
+    except Exception as fault:  # noqa: BLE001 - what others wrote may raise anything
+        raise PluginFailed(name, fault) from fault
 
 
 def _count(counts: dict[Any, int], key: object, change: int) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from scheduler.model.ids import HostId
 from scheduler.placement.columns import SUM_MASK, SUM_SHIFT
-from scheduler.placement.index import Index
+from scheduler.placement.index import Index, asked
 from scheduler.placement.outcome import Parts, Reason
 from scheduler.placement.prepared import Prepared
 from scheduler.placement.slot import Slot
@@ -27,15 +27,16 @@ class Standing(NamedTuple):
 
 def standing_of(
     index: Index, prepared: Prepared, slot: Slot, key: int, balance: int = 0
-) -> Standing | None:
-    """How a host stands for one more task; None where its key says that it is refused.
+) -> Standing:
+    """How a host that is not refused stands for one more task.
 
     ``balance`` is what balances add to the weighted sum.
     """
-    if key < 0:
-        return None
     request, now_ms = prepared.request, index.columns.now_ms
     parts = [(name, int(part(request, slot, now_ms))) for name, _, part in prepared.parts]
+    parts += [
+        (name, asked(name, function, prepared, slot)) for name, _, function in prepared.functions
+    ]
     if prepared.soft_weight:
         soft = index.soft_of(slot, prepared) + balance
         parts.append((SOFT, soft // prepared.soft_weight))

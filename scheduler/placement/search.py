@@ -16,26 +16,31 @@ from scheduler.placement.slot import Slot
 
 
 class Found(NamedTuple):
-    """Choices in the order in which they were made, and who stood first and second at first."""
+    """Who stood first and second when the first task was placed."""
 
-    choices: list[Choice]
     first: Standing | None
     second: Standing | None
 
 
-def fill(index: Index, prepared: Prepared, keys: Array, count: int) -> Found:
-    """Put up to ``count`` tasks on the best hosts; ``keys`` is used up."""
-    choices: list[Choice] = []
+NOBODY = Found(None, None)
+
+
+def fill(
+    index: Index, prepared: Prepared, keys: Array, count: int, choices: list[Choice]
+) -> Found:
+    """Put up to ``count`` tasks on the best hosts, into ``choices``; ``keys`` is used up."""
     slots = index.columns.slots
     row = int(keys.argmax())
     key = keys.item(row)
     if key < 0:
-        return Found(choices, None, None)
+        return NOBODY
     keys[row] = -1
     next_row = int(keys.argmax())
     next_key = keys.item(next_row)
     first = standing_of(index, prepared, _slot(slots, row), key)
-    second = standing_of(index, prepared, _slot(slots, next_row), next_key)
+    second = None
+    if next_key >= 0:
+        second = standing_of(index, prepared, _slot(slots, next_row), next_key)
     is_growing = prepared.is_growing
     left = count
     while True:
@@ -59,7 +64,7 @@ def fill(index: Index, prepared: Prepared, keys: Array, count: int) -> Found:
         keys[row] = -1
         next_row = int(keys.argmax())
         next_key = keys.item(next_row)
-    return Found(choices, first, second)
+    return Found(first, second)
 
 
 def _slot(slots: list[Slot | None], row: int) -> Slot:

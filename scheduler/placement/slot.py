@@ -5,6 +5,8 @@ names, a slot with one number and the columns with an array of them. A fitness p
 and works on both.
 """
 
+import msgspec
+
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.resources import PortRange, Resources
 from scheduler.placement.devices import idle_milli, untouched
@@ -45,6 +47,7 @@ class Slot:
         "interface_class",
         "interfaces",
         "is_open",
+        "is_touched",
         "job_counts",
         "last_choice",
         "launches",
@@ -70,6 +73,7 @@ class Slot:
         "takes",
         "tasks",
         "view",
+        "whole_gpus_taken",
     )
 
     def __init__(self, row: int, digest: int) -> None:
@@ -84,6 +88,9 @@ class Slot:
     def fill(self, view: HostView) -> None:
         """Take every number over from the host's view; what others index is not touched."""
         free, total = view.free, view.total
+        self.is_touched = False
+        """Whether tasks came or went since the view was made."""
+        self.whole_gpus_taken = 0
         self.view: HostView | None = view
         self.host_id: HostId = view.host_id
         self.cpu_free = free.cpu_milli
@@ -106,13 +113,11 @@ class Slot:
         self.ports_free = sum([each.end - each.begin + 1 for each in free.ports])
         self.gpus: tuple[GpuDevice, ...] = view.gpus
         self.gpu_model = view.gpu_model
-        self.gpu_total = len(view.gpus) or total.gpus
-        self.gpu_free = free.gpus
-        self.gpu_milli = 1_000 * total.gpus
-        self.gpu_idle = 1_000 * free.gpus
-        self.share_free = 1_000 if free.gpus else 0
+        self.gpus: tuple[GpuDevice, ...] = view.gpus
+        self.gpu_total = len(view.gpus)
+        self.gpu_milli = sum([each.total_milli for each in view.gpus])
+        self.gpu_free = self.gpu_idle = self.share_free = 0
         if view.gpus:
-            self.gpu_milli = sum([each.total_milli for each in view.gpus])
             self.count_gpus()
         self.interfaces: tuple[Interface, ...] = view.interfaces
         self.scalars = dict(free.scalars)
@@ -157,16 +162,38 @@ class Slot:
         """What there is of a named scalar in all."""
         return self.scalar_totals.get(name, 0)
 
+    def view_now(self) -> HostView:
+        """The host as it is now, tasks of this index included, as the contracts write it."""
+        before = self.view
+        assert before is not None
+        if not self.is_touched:
+            return before
+        return msgspec.structs.replace(
+            before,
+            free=self.free(),
+            tasks_of_job=tuple(sorted(self.job_counts.items())),
+            services=self.services,
+            exclusive_job=self.exclusive_job,
+            images=tuple(sorted(self.images)),
+            security_groups=tuple(sorted(self.groups)),
+            launching=self.launching,
+            launches_last_minute=self.launches,
+            gpus=self.gpus,
+            interfaces=self.interfaces,
+        )
+
     def free(self) -> Resources:
-        """What is free here now, as the contracts write it."""
-        counted = self.network_total != NOT_COUNTED
+        """What is free here now."""
+        assert self.view is not None
+        is_counted = self.view.accounts_network
+        whole = self.view.free.gpus - self.whole_gpus_taken
         return Resources(
             self.cpu_free,
             self.memory_free,
             self.disk_free,
             self.port_ranges,
-            self.network_free if counted else 0,
-            self.gpu_free,
+            self.network_free if is_counted else self.view.free.network_mbps,
+            whole,
             tuple(sorted((name, amount) for name, amount in self.scalars.items() if amount)),
         )
 

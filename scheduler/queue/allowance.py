@@ -9,7 +9,6 @@ from typing import Final
 
 from scheduler.model.ids import JobId
 from scheduler.model.rules import PlacementRules
-
 from scheduler.placement.windows import (
     Window,
     best_window,

@@ -5,6 +5,10 @@ The one thing to know: a reservation has no memory. In each round, a class that 
 or a lower one is placed there, so that this shortfall only shrinks while the tasks there end; if
 another host comes nearer, it is that one's turn, with a smaller shortfall again. So the smallest
 shortfall never grows, and the class is placed once enough tasks have ended, whoever else waits.
+
+Tasks that never end, or a gang that is larger than its hosts, must not close them for ever: a class
+keeps hosts for a while, then lets others on for as long, then for twice as long, and so on. Its
+turns outgrow every running time, and others have their half of the time.
 """
 
 from collections.abc import Iterable
@@ -21,6 +25,27 @@ from .outcome import Placed, Promise, Reservation
 Claim = tuple[int, int]
 """Number of the tier; 0 inside a guarantee, 1 beyond, 2 opportunistic. The least is the best."""
 _NONE: Final[frozenset[HostId]] = frozenset()
+
+
+def is_reserving(waited_ms: int, aging_ms: int) -> bool:
+    """Whether a class that has waited so long keeps hosts now: in the first half of each doubling.
+
+    Counted in ``aging_ms``, it does from 1 to 3, from 4 to 6, from 8 to 12, from 16 to 24, ...
+    """
+    periods = waited_ms // aging_ms
+    if periods < 2:
+        return periods == 1
+    return not periods & 1 << periods.bit_length() - 2
+
+
+def changes_after_ms(waited_ms: int, aging_ms: int) -> int:
+    """After how long a wait `is_reserving` says something else than it does now."""
+    periods = waited_ms // aging_ms
+    if periods < 1:
+        return aging_ms
+    whole = 1 << periods.bit_length() - 1
+    half = 3 * whole // 2 if whole > 1 else 3
+    return aging_ms * (half if periods < half else 2 * whole)
 
 
 class KeptHosts:

@@ -56,6 +56,7 @@ def host_view(state: State, host_id: HostId) -> HostView | None:
         gpu_model=dict(attributes).get(GPU_MODEL_ATTRIBUTE, ""),
         gpus=_devices(total.gpus, tasks),
         interfaces=_interfaces(state, host_id, attributes, tasks),
+        noise_milli=state.host_noise.get(host_id, 0),
     )
 
 

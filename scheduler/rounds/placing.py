@@ -28,7 +28,7 @@ from scheduler.queue.allowance import (
 )
 from scheduler.queue.amounts import Vector, over
 from scheduler.queue.engine import Engine, TotalsLike
-from scheduler.queue.kept import Claim, KeptHosts
+from scheduler.queue.kept import Claim, KeptHosts, changes_after_ms, is_reserving
 from scheduler.queue.outcome import (
     Disruption,
     Held,
@@ -205,13 +205,13 @@ class _Round:
     def _gang(self, entry: Entry, claim: Claim) -> bool:
         """Place the whole gang, or nothing of it; whether it was placed."""
         members = [each for each in self.gangs[entry.request.gang] if each.left]
-        before = len(self.placed)
+        before, windows = len(self.placed), self.allowance.windows
         fitted = 0
         for member in members:
             wanted = member.left
             # Who is known to fit nowhere is asked too: the answer is its explanation.
             if self._allowed(member, claim) < wanted:
-                self._put_back(members, before)
+                self._put_back(members, before, windows)
                 # Beyond its guarantee the gang may still go by fair shares, in the pass after.
                 if claim[1] != _GUARANTEED:
                     self._hold_gang(members, member)
@@ -219,7 +219,7 @@ class _Round:
             outcome = self._place(member, wanted, claim)
             fitted += len(outcome.choices)
             if outcome.left:
-                self._put_back(members, before)
+                self._put_back(members, before, windows)
                 gangs.refuse(members, fitted, member, outcome)
                 return False
         return True
@@ -230,12 +230,15 @@ class _Round:
             self.allowance.say_what_holds(member)
         gangs.hold(members, member)
 
-    def _put_back(self, members: Sequence[Entry], before: int) -> None:
+    def _put_back(
+        self, members: Sequence[Entry], before: int, windows: tuple[Window, ...] | None
+    ) -> None:
         of_request = {member.request: member for member in members}
         for turn in reversed(self.placed[before:]):
             self.placement.put_back(turn.request, turn.outcome.choices)
             self.allowance.count(of_request[turn.request], -len(turn.outcome.choices))
         del self.placed[before:]
+        self.allowance.windows = windows
 
     def _overdue(self, entries: list[Entry], tier: int) -> None:
         """One task, or one gang, of each class that has waited too long; or a host kept for it."""
@@ -262,8 +265,9 @@ class _Round:
                 self._reserve(entry, claim)
 
     def _may_reserve(self, entry: Entry) -> bool:
+        waited_ms = self.now_ms - entry.waiting.since_ms
         return (
-            entry.left > 0
+            is_reserving(waited_ms, self.rules.aging_ms)
             and self.kept.reserved < self.limits.reservations_max
             and self.reservations_tried < _RESERVATIONS_TRIED_MAX
             and not self.kept.promised(entry.request)
@@ -380,9 +384,9 @@ class _Round:
         aging_ms = self.rules.aging_ms
         rate = self.rules.guards.launches_per_job_per_minute
         for entry in waiting:
-            due = entry.waiting.since_ms + aging_ms
-            if aging_ms and due > self.now_ms:
-                times.append(due)
+            if aging_ms:
+                since_ms = entry.waiting.since_ms
+                times.append(since_ms + changes_after_ms(self.now_ms - since_ms, aging_ms))
             if entry.held is not None and entry.held.rule == LAUNCH_RATE:
                 times.append(self.now_ms + max(1, MINUTE_MS // rate))
         if self.preemptor is not None and self.preemptor.was_denied:

@@ -61,10 +61,13 @@ class Planner:
         """Hosts that the index has."""
         self._used: dict[HostId, None] = {}
         """Hosts that the last round used; what the fold made of that, its state says."""
+        self._tell_at_ms = 0
+        """When to look again at what this round did not explain anew; 0: at no time."""
 
     def plan(self) -> Round:
         """One round over all that waits; the state is read and not changed."""
         self._catch_up()
+        self._tell_at_ms = 0
         state = self._state
         outcome = place_round(
             self._placement,
@@ -81,7 +84,8 @@ class Planner:
             is_told=self._is_told,
         )
         launches = self._launches(outcome)
-        record = record_of(state, outcome, self._queue.tasks)
+        times_ms = [each for each in (outcome.again_at_ms, self._tell_at_ms) if each]
+        record = record_of(state, outcome, self._queue.tasks, min(times_ms, default=0))
         self._used = dict.fromkeys(each.host_id for each in launches)
         return Round(record, launches, tuple(self._preemptions(outcome)))
 
@@ -155,7 +159,12 @@ class Planner:
         told = self._state.told.get(request.job_id)
         if told is None or told.waiting != count:
             return False
-        return self._state.clock.now_ms < told.at_ms + TOLD_AGAIN_MS
+        again_at_ms = told.at_ms + TOLD_AGAIN_MS
+        if self._state.clock.now_ms >= again_at_ms:
+            return False
+        # What was said may not be all by now: a round looks again, however quiet it is.
+        self._tell_at_ms = min(self._tell_at_ms or again_at_ms, again_at_ms)
+        return True
 
     # What the round decided, as events.
 

@@ -25,8 +25,8 @@ RULES_MAX = 12
 """Rules of one refusal; those that refused most hosts."""
 
 
-def record_of(state: State, outcome: RoundOutcome, waiting: int) -> RoundRecord:
-    """The record of a round that looked at ``waiting`` tasks."""
+def record_of(state: State, outcome: RoundOutcome, waiting: int, again_at_ms: int) -> RoundRecord:
+    """The record of a round that looked at ``waiting`` tasks; time alone may change it then."""
     return RoundRecord(
         policy_version=state.policy_version,
         inputs_seen=state.placement_inputs,
@@ -43,7 +43,7 @@ def record_of(state: State, outcome: RoundOutcome, waiting: int) -> RoundRecord:
             Promised(each.host_id, each.request.job_id, each.count, each.at_ms)
             for each in outcome.promises
         ),
-        again_at_ms=outcome.again_at_ms,
+        again_at_ms=again_at_ms,
     )
 
 

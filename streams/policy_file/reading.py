@@ -33,6 +33,11 @@ _WORDS: Final[Mapping[str, bool | None]] = {
 }
 
 
+_CORE: Final = "tag:yaml.org,2002:"
+_TAGS: Final = frozenset(("str", "int", "float", "bool", "null", "timestamp"))
+"""What the parser itself says of words without a tag; what they mean is decided here."""
+
+
 class Place(NamedTuple):
     """Where something stands in a text, both counted from 1."""
 
@@ -132,7 +137,7 @@ class _Reader:
     def _scalar(self, node: ScalarNode, path: str) -> object:
         text = str(node.value)
         tag = str(node.tag or "")
-        if not tag.startswith("tag:yaml.org,2002:"):
+        if tag.removeprefix(_CORE) not in _TAGS:
             self._faults.add(path, f"has the tag {shown_text(tag)}", "leave it out")
             return None
         return text if node.style is not None else plain_value(text)

@@ -89,4 +89,4 @@ def scalar_text(value: object) -> str:
     if not isinstance(value, str):
         return json.dumps(value)
     is_plain = _PLAIN.fullmatch(value) is not None and isinstance(plain_value(value), str)
-    return value if is_plain else json.dumps(value)
+    return value if is_plain else json.dumps(value, ensure_ascii=False)

@@ -26,6 +26,7 @@ NAMES = some.text(
 ).filter(lambda text: text.isprintable() and text.strip(" ") == text)
 SMALL = some.integers(0, 10**6)
 LARGE = some.integers(1_000, 10**12)
+WEIGHTS = some.integers(1, 10**6)
 SOME_OR_NONE = some.none() | LARGE
 AMOUNTS = some.builds(Amount, *(SOME_OR_NONE for _ in Amount.__struct_fields__))
 
@@ -41,7 +42,7 @@ def policies(draw: some.DrawFn) -> Policy:
     names = draw(some.lists(NAMES, min_size=1, max_size=3, unique=True).map(sorted))
     weights = some.dictionaries(some.sampled_from(FITNESS_NAMES), SMALL, min_size=1, max_size=4)
     constraint = some.builds(
-        Constraint, some.sampled_from(KINDS), some.just("") | NAMES, tuples(NAMES)
+        Constraint, some.sampled_from(KINDS), some.just("") | NAMES, tuples(NAMES), WEIGHTS
     )
     strength = some.sampled_from(("must", "should"))
     limit = some.none() | some.integers(1, 1_000)
@@ -55,7 +56,7 @@ def policies(draw: some.DrawFn) -> Policy:
         ),
         tiers=tuple(Tier(name, draw(NAMES), draw(NAMES), draw(tuples(NAMES))) for name in names),
         groups=tuple(
-            CapacityGroup(name, draw(NAMES), draw(AMOUNTS), draw(AMOUNTS), 1 + draw(SMALL))
+            CapacityGroup(name, draw(NAMES), draw(AMOUNTS), draw(AMOUNTS), draw(WEIGHTS))
             for name in names
         ),
         guards=Guards(*(draw(some.integers(0, 1_000)) for _ in Guards.__struct_fields__)),
@@ -69,7 +70,7 @@ def policies(draw: some.DrawFn) -> Policy:
     return Policy(**{name: draw(LARGE) for name in NUMBERS}, placement=rules)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(policies())
 def test_the_file_of_a_policy_is_read_back_as_that_policy(policy: Policy) -> None:
     form = Faults()

@@ -128,6 +128,7 @@ def check_digest(machine: Machine) -> None:
         ("decision", state.decisions),
         ("failures", state.host_failures),
         ("launches", state.launch_seconds),
+        ("noise", state.host_noise),
         ("order", state.host_orders),
         ("watermark", state.watermarks),
     ):

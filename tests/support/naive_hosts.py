@@ -82,6 +82,9 @@ class NaiveHosts:
             found.add("taints")
         if view.exclusive_job is not None:
             found.add("exclusive")
+        asks_for_devices = request.need.gpus or request.need.gpu_milli
+        if not rules.gpu_hosts_take_all and view.gpus and not asks_for_devices:
+            found.add("kept for devices")
         return found
 
     def _breaks(

@@ -65,7 +65,7 @@ class NaivePlacer:
         """What one soft constraint thinks of the host."""
         if rule.kind == "uniqueHost":
             there = dict(view.tasks_of_job).get(request.job_id, 0)
-            return 500 // there if there else 1_000
+            return 250 // there if there else 1_000
         if rule.kind in {"zoneBalance", "balancedAttribute"}:
             name = self.rules.zone_attribute if rule.kind == "zoneBalance" else rule.attribute
             values = self.hosts.values(name, self.rules)

@@ -111,7 +111,7 @@ OTHER_GROUP: Final = CapacityGroup(
 OTHER_SELECTOR: Final = Selector(
     name="no old machines",
     strength="should",
-    constraint=Constraint("hostAttributeUnlike", "itype", ("m1", "m2")),
+    constraint=Constraint("hostAttributeUnlike", "itype", ("m1", "m2"), weight=3),
     tiers=("Batch",),
     groups=("Studio/encode",),
     applications=("encoder",),
@@ -218,6 +218,7 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
         if_version=4,
     ),
     inbound.HostOrdered(host_id=HOST, standing="draining", actor="op", why="new kernel"),
+    inbound.HostNoiseMeasured(host_id=HOST, noise_milli=250, actor="usage"),
     inbound.RecordSkipped(offset=99, digest=DIGEST, actor="op", why="broken build of May 3rd"),
     inbound.OrphanForgotten(task_id=TASK, actor="op", why="stopped by hand", host_id=HOST),
 )

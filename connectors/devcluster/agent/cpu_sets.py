@@ -79,6 +79,7 @@ class CpuSets:
     ) -> None:
         self.layout = Layout(topology)
         self.noise_milli = 0
+        self.measure_seconds = MEASURE_SECONDS
         self._groups = groups
         self._log = log
         self._roots: dict[str, int] = {}
@@ -96,8 +97,7 @@ class CpuSets:
             self._forget(name)
         for name, (workload, root) in wanted.items():
             if name not in self.layout.names():
-                held = os.sched_getaffinity(root) if _is_alive(root) else ()
-                self.layout = adopted(self.layout, workload, held)
+                self.layout = adopted(self.layout, workload, _held_by(root))
             if self._roots.get(name) != root:
                 self._roots[name] = root
                 self._bound.pop(name, None)
@@ -129,7 +129,7 @@ class CpuSets:
         """Every few seconds: who waited for whom since the last time, and keep those apart."""
         if self._measure_at is not None and now_s < self._measure_at:
             return
-        self._measure_at = now_s + MEASURE_SECONDS
+        self._measure_at = now_s + self.measure_seconds
         samples: list[Sample] = []
         for name, root in self._roots.items():
             ran_ms, waited_ms = _counters(root)
@@ -202,8 +202,12 @@ def _is_burst(task: LocalTask) -> bool:
     )
 
 
-def _is_alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+def _held_by(pid: int) -> set[int]:
+    """Where the process may run now; nowhere when it is gone."""
+    try:
+        return os.sched_getaffinity(pid)
+    except ProcessLookupError:
+        return set()
 
 
 def threads_below(root: int) -> set[int]:

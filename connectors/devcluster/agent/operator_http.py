@@ -56,6 +56,7 @@ class AgentOperatorHttp:
         show_state: Callable[[], Json],
         statistics: Statistics,
         now: Callable[[], float],
+        own_metrics: Callable[[], dict[str, float]] = dict,
     ) -> None:
         self._state = state
         self._files = files
@@ -63,6 +64,7 @@ class AgentOperatorHttp:
         self._statistics = statistics
         self._now = now
         self._started_at = now()
+        self._own_metrics = own_metrics
 
     def routes(self) -> list[Route]:
         """All of them; as in Mesos most are there with and without ``/slave(1)``."""
@@ -93,7 +95,7 @@ class AgentOperatorHttp:
 
     def _metrics(self) -> dict[str, float]:
         found = operator_views.metrics(self._state, self._now(), self._started_at)
-        return dict(sorted((found | metrics.host()).items()))
+        return dict(sorted((found | metrics.host() | self._own_metrics()).items()))
 
     async def _api(self, request: Request) -> Response:
         """``POST /api/v1``."""

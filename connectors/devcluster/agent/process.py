@@ -149,6 +149,7 @@ class Agent:
             self._show_state,
             sampler.statistics,
             self._clock.now,
+            self._own_metrics,
         )
         routes = operators.routes() + self._executor_api.routes()
         return Starlette(routes=routes, exception_handlers=HTTP_ERRORS)
@@ -185,6 +186,11 @@ class Agent:
         self._work.add(task)
         task.add_done_callback(self._work.discard)
         task.add_done_callback(end_if_failed)
+
+    def _own_metrics(self) -> dict[str, float]:
+        """What Mesos' agents have no name for."""
+        sets = self._cpu_sets
+        return {} if sets is None else {"flumina/noise_milli": float(sets.noise_milli)}
 
     def _show_state(self) -> Json:
         view = agent_state_view(self.state, self._store, self.isolation)

@@ -27,7 +27,7 @@ from scheduler.model.rules_document.reading import (
 STANDINGS: Final[tuple[Standing, ...]] = get_args(Standing)
 _HOST: Final = name_check(known.NAME_BYTES_MAX)
 _VERSION_MAX: Final = 2**53
-_SWITCHES: Final = (
+SWITCHES: Final = (
     "mode",
     "loseZones",
     "regainZones",
@@ -35,7 +35,9 @@ _SWITCHES: Final = (
     "removeSelectors",
     "setGroups",
     "removeGroups",
+    "ifVersion",
 )
+"""Fields of the order to turn switches; the last one turns none."""
 
 
 def read_set_rules(fields: Fields, actor: str, why: str) -> RulesAsked:
@@ -61,8 +63,8 @@ def read_set_rules(fields: Fields, actor: str, why: str) -> RulesAsked:
 
 def read_change_rules(fields: Fields, actor: str, why: str) -> RulesChangeAsked:
     """The order to turn some switches."""
-    if not any(fields.has(name) for name in _SWITCHES):
-        fields.fault_here("names nothing to change", f"give one of {', '.join(_SWITCHES)}")
+    if not any(fields.has(name) for name in SWITCHES[:-1]):
+        fields.fault_here("names nothing to change", f"give one of {', '.join(SWITCHES[:-1])}")
     mode = choice(fields, "mode", MODES) if fields.has("mode") else None
     lost = names_of(fields, "loseZones", known.ZONES_MAX)
     regained = names_of(fields, "regainZones", known.ZONES_MAX)

@@ -280,8 +280,9 @@ def read_constraint(fields: Fields) -> Constraint:
     kind = choice(fields, "kind", KINDS)
     attribute = fields.text("attribute", _ATTRIBUTE, default="")
     values = names_of(fields, "values")
+    weight = fields.whole("weight", 1, known.WEIGHT_MAX, default=1)
     fields.close()
-    return Constraint(kind, attribute, values)
+    return Constraint(kind, attribute, values, weight)
 
 
 def _plugins(fields: Fields, faults: Faults) -> tuple[Plugin, ...]:

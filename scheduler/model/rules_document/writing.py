@@ -134,4 +134,6 @@ def _constraint(constraint: Constraint) -> Document:
         written["attribute"] = constraint.attribute
     if constraint.values:
         written["values"] = list(constraint.values)
+    if constraint.weight != 1:
+        written["weight"] = constraint.weight
     return written

@@ -124,6 +124,9 @@ def _refuse_idle_weights(fields: Fields, weights: dict[str, int], found: dict[st
 
 
 def _key(kind: str, attribute: str) -> str:
+    """A name as it is compared: without case but for the attribute, and one for each meaning."""
+    if kind.lower() == "cpumodel" and not attribute:
+        kind, attribute = "hostAttribute", names.CPU_MODEL_ATTRIBUTE
     return f"{kind.lower()}.{attribute}"
 
 

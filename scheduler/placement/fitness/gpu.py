@@ -2,8 +2,8 @@
 
 The one thing to know: a part compares the host before and after the task, in devices; 30 points
 are one device, 500 is no change. All of them look at the `Mix` of tasks that arrived, which the
-caller learns and hands over: `gpu_parts(mix)` are plug-ins for the index of hosts. Answers about
-all hosts are kept for each need, and only rows that changed are worked out again.
+caller learns and hands over: `GpuFitness(mix).parts()` go to `Placement`. Answers about all hosts
+are kept for each need, and only rows that changed are worked out again.
 """
 
 from collections.abc import Mapping
@@ -54,22 +54,14 @@ FGD: Final = "fgd"
 GPU_PARTS: Final = (FRAGMENTS, FEED, MODELS, BEST_FIT, FGD)
 
 
-def gpu_parts(mix: Mix) -> dict[str, Part]:
-    """The parts by the names that profiles use, for one mix."""
-    fitness = GpuFitness(mix)
-    return {
-        FRAGMENTS: fitness.fragments,
-        FEED: fitness.feed,
-        MODELS: fitness.models,
-        BEST_FIT: fitness.best_fit,
-        FGD: fitness.fgd,
-    }
-
-
 class GpuFitness:
     """The parts for one mix, with what is known of one table of hosts."""
 
     def __init__(self, mix: Mix) -> None:
+        self.set_mix(mix)
+
+    def set_mix(self, mix: Mix) -> None:
+        """Look at hosts with another mix from now on."""
         self.mix = mix
         self.tasks = mix.tasks
         self.feed_asked = feed_of(mix)
@@ -77,9 +69,21 @@ class GpuFitness:
         self._tables = _Tables(mix)
         self._known: _Known | None = None
 
+    def parts(self) -> dict[str, Part]:
+        """The parts by the names that profiles use, for `Placement`."""
+        return {
+            FRAGMENTS: self.fragments,
+            FEED: self.feed,
+            MODELS: self.models,
+            BEST_FIT: best_fit,
+            FGD: self.fgd,
+        }
+
     def fragments(self, request: Request, hosts: Hosts, now_ms: int) -> Numbers:  # noqa: ARG002
         """500 and 30 points for each device that the mix can use better than before."""
         if isinstance(hosts, Slot):
+            if (known := self._of_table(request, hosts)) is not None:
+                return known.fragments.item(hosts.row)
             change = self._fragments_less(request.need, hosts)
             return _cut(NO_CHANGE + POINTS_OF_DEVICE * change // (DEVICE_MILLI * self.tasks or 1))
         return self._all(request, hosts).fragments
@@ -87,6 +91,8 @@ class GpuFitness:
     def feed(self, request: Request, hosts: Hosts, now_ms: int) -> Numbers:  # noqa: ARG002
         """500 less 30 points for each idle device that the cpu left cannot feed any more."""
         if isinstance(hosts, Slot):
+            if (known := self._of_table(request, hosts)) is not None:
+                return known.feed.item(hosts.row)
             after = _after(request.need, hosts)
             change = 0
             if after is not None:
@@ -99,30 +105,17 @@ class GpuFitness:
         """1,000 less 30 points for each device taken of a model that others must have."""
         asked = asked_milli(request.need)
         if isinstance(hosts, Slot):
-            view = hosts.view
-            sought = self.sought.get(view.gpu_model, 0) if view is not None else 0
+            sought = self.sought.get(hosts.gpu_model, 0)
             return _cut(FITNESS_MAX - POINTS_OF_DEVICE * sought * asked // 1_000_000)
         known = self._synchronised(hosts)
         cost = POINTS_OF_DEVICE * known.sought * asked // 1_000_000
         return np.maximum(FITNESS_MAX - cost, 0)
 
-    def best_fit(self, request: Request, hosts: Hosts, now_ms: int) -> Numbers:  # noqa: ARG002
-        """1,000 for a host that is left with nothing; free cpu and free devices count by half."""
-        need = request.need
-        if isinstance(hosts, Slot):
-            idle = sum(each.free_milli for each in hosts.gpus)
-        else:
-            idle = self._synchronised(hosts).idle
-        cpu = (hosts.cpu_free - need.cpu_milli) * NO_CHANGE // BEST_FIT_CPU_MILLI
-        gpu = (idle - asked_milli(need)) * NO_CHANGE // BEST_FIT_GPU_MILLI
-        points = FITNESS_MAX - cpu - gpu
-        if isinstance(hosts, Slot):
-            return _cut(points)
-        return np.clip(points, 0, FITNESS_MAX)
-
     def fgd(self, request: Request, hosts: Hosts, now_ms: int) -> Numbers:  # noqa: ARG002
         """The fitness of Weng et al.: a sigmoid of what fragmentation falls, in 100 steps of 10."""
         if isinstance(hosts, Slot):
+            if (known := self._of_table(request, hosts)) is not None:
+                return known.fgd.item(hosts.row)
             millionths = 1_000 * self._fragments_less(request.need, hosts) // (self.tasks or 1)
             return 10 * sum(millionths >= each for each in FGD_THRESHOLDS)
         return self._all(request, hosts).fgd
@@ -131,11 +124,19 @@ class GpuFitness:
         after = _after(need, slot)
         if after is None:
             return 0
-        model = slot.view.gpu_model if slot.view is not None else ""
-        before = fragments(self.mix, slot.cpu_free, slot.gpus, model)
-        return before - fragments(self.mix, after[0], after[1], model)
+        before = fragments(self.mix, slot.cpu_free, slot.gpus, slot.gpu_model)
+        return before - fragments(self.mix, after[0], after[1], slot.gpu_model)
 
     # All hosts
+
+    def _of_table(self, request: Request, slot: Slot) -> "_Answers | None":
+        """Answers for all hosts where this slot is one of theirs: it is asked about again."""
+        known = self._known
+        if known is None or slot.row >= known.length:
+            return None
+        if known.columns.slots[slot.row] is not slot:
+            return None
+        return self._all(request, known.columns)
 
     def _synchronised(self, columns: Hosts) -> "_Known":
         assert isinstance(columns, Columns)
@@ -174,6 +175,15 @@ class GpuFitness:
         change = known.unfed[rows] - self._tables.unfed(cpu, idle)
         points = NO_CHANGE + POINTS_OF_DEVICE * change // DEVICE_MILLI
         answers.feed[rows] = np.clip(points, 0, FITNESS_MAX)
+
+
+def best_fit(request: Request, hosts: Hosts, now_ms: int) -> Numbers:  # noqa: ARG001
+    """1,000 for a host that is left with nothing; free cpu and free devices count by half."""
+    cpu = (hosts.cpu_free - request.need.cpu_milli) * NO_CHANGE // BEST_FIT_CPU_MILLI
+    gpu = (hosts.gpu_idle - asked_milli(request.need)) * NO_CHANGE // BEST_FIT_GPU_MILLI
+    points = FITNESS_MAX - cpu - gpu
+    # What does not fit leaves less than nothing, and gets no key; what is larger has 0.
+    return points * (points > 0)
 
 
 class _Tables:
@@ -246,6 +256,8 @@ class _Known:
     def read_on(self, tables: _Tables) -> None:
         """Take over the rows that changed since the last time."""
         columns = self.columns
+        if self._read == columns.changed.end and self._version == columns.version:
+            return
         rows = columns.changed.since(self._read, columns.length)
         if rows is None or self._version != columns.version or self.length != columns.length:
             self._read_all(tables)
@@ -273,10 +285,9 @@ class _Known:
         self.usable = np.zeros(length, np.int64)
         self.unfed = np.zeros(length, np.int64)
         for slot in columns.slots:
-            if slot is not None and slot.view is not None:
-                model = slot.view.gpu_model
-                self.models[slot.row] = tables.model_codes.get(model, 0)
-                self.sought[slot.row] = self._sought.get(model, 0)
+            if slot is not None:
+                self.models[slot.row] = tables.model_codes.get(slot.gpu_model, 0)
+                self.sought[slot.row] = self._sought.get(slot.gpu_model, 0)
         self._take_over(np.arange(length), tables)
         self.log.clear()
         self.answers.clear()
@@ -315,8 +326,7 @@ def _take(devices: Array, need: Need) -> None:
 
 def _after(need: Need, slot: Slot) -> tuple[int, tuple[GpuDevice, ...]] | None:
     """Free cpu and devices once the task is there; None where it has no room."""
-    model = slot.view.gpu_model if slot.view is not None else ""
-    chosen = chosen_devices(slot.gpus, model, need)
+    chosen = chosen_devices(slot.gpus, slot.gpu_model, need)
     if chosen is None:
         return None
     return slot.cpu_free - need.cpu_milli, with_taken(slot.gpus, need, chosen)

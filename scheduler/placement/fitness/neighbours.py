@@ -9,6 +9,7 @@ from typing import Final
 
 from scheduler.model.rules import FITNESS_MAX
 from scheduler.placement.fitness.hosts import Hosts, Numbers
+from scheduler.placement.interfaces import group_set
 from scheduler.placement.request import Request
 
 CROWDED: Final = 500
@@ -52,7 +53,7 @@ def security_group(request: Request, hosts: Hosts, now_ms: int) -> Numbers:  # n
     """1,000 where a task has the same set of security groups, else 10; without groups 1,000."""
     if not request.security_groups:
         return FITNESS_MAX
-    return NOT_THERE + (FITNESS_MAX - NOT_THERE) * hosts.has_groups(request.security_groups)
+    return NOT_THERE + (FITNESS_MAX - NOT_THERE) * hosts.has_groups(group_set(request.security_groups))
 
 
 def group_spread(request: Request, hosts: Hosts, now_ms: int) -> Numbers:
@@ -66,7 +67,7 @@ def interface(request: Request, hosts: Hosts, now_ms: int) -> Numbers:
     """How good the best address is: Fenzo's fitness of two-level resources; 1,000 without one."""
     if not request.need.addresses:
         return FITNESS_MAX
-    return hosts.address_fitness(request.security_groups, now_ms)
+    return hosts.address_fitness(group_set(request.security_groups), now_ms)
 
 
 def noise(request: Request, hosts: Hosts, now_ms: int) -> Numbers:  # noqa: ARG001

@@ -97,24 +97,27 @@ class Cluster(ABC):
         """
         if self.is_whole():
             return ""
-        dead = [node for node in NODES if not self.runs(node)]
-        told = "\n".join(
-            f"{node} of the {self.name} has died; its log ends:\n{self.log(node)}" for node in dead
-        )
-        for node in dead:
-            self.start(node)
-            if node == "master":
-                self.await_master()
+        told: dict[str, str] = {}
         deadline = time.monotonic() + WHOLE_S
         while not self.is_whole():
+            # What is killed has not ended at once.
+            for node in NODES:
+                if node not in told and not self.runs(node):
+                    told[node] = (
+                        f"{node} of the {self.name} has died; its log ends:\n{self.log(node)}"
+                    )
+                    self.start(node)
+                    if node == "master":
+                        self.await_master()
             if time.monotonic() > deadline:
-                logs = "\n".join(f"{node}:\n{self.log(node)}" for node in NODES)
+                logs = [f"{node}:\n{self.log(node)}" for node in NODES]
                 raise ClusterDownError(
                     f"the {self.name} has the agents {sorted(self.agents())} and not "
-                    f"{sorted(ZONES)} after {WHOLE_S:.0f} s. {told}\n{logs}"
+                    f"{sorted(ZONES)} after {WHOLE_S:.0f} s. "
+                    + "\n".join([*told.values(), "Now the logs end:", *logs])
                 )
-            time.sleep(0.05)
-        return told
+            time.sleep(0.1)
+        return "\n".join(told.values())
 
     def await_master(self) -> None:
         """Return when the master answers."""

@@ -5,16 +5,29 @@ its later children included. The computer needs two threads; nothing else is ass
 """
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from scheduler.cpu_sets.topology import list_of
+from connectors.devcluster.agent import confine
+from connectors.devcluster.agent.cpu_sets import CpuSets
+from connectors.devcluster.agent.cpuset_groups import CpusetGroups
+from connectors.devcluster.agent.model import LocalAgent, LocalTask, Phase
+from scheduler.cpu_sets.topology import from_description, list_of
 from streams.supervise.ports import free_block
-from tests.contract.mesos_master.master_client import Framework, Json, request, scalars
+from tests.contract.mesos_master.master_client import (
+    Framework,
+    Json,
+    fresh_uuid,
+    request,
+    scalars,
+)
 from tests.processes import wait_until
 from tests.support.dev_cluster import DevCluster
 
@@ -187,3 +200,40 @@ def _directories(cluster: DevCluster) -> Iterator[Path]:
         mount, _, source = line.partition(" - ")
         if "cpuset" in source.split(" ")[2].split(","):
             yield from Path(mount.split(" ")[4]).glob(f"**/{prefix}*")
+
+
+def _busy(count: int) -> subprocess.Popen[bytes]:
+    """A process with so many children that never wait."""
+    loops = "while :; do :; done & " * count
+    return subprocess.Popen(["/bin/sh", "-c", f"{loops} wait"], start_new_session=True)
+
+
+def test_who_disturbs_another_is_kept_away_from_it() -> None:
+    """One takes more than it was promised, and the other one waits for it."""
+    if len(USABLE) < 2:
+        pytest.skip("this computer has one thread; dividing takes two")
+    two = from_description(f"1x{max(USABLE) + 1}x1").only(USABLE[:2])
+    sets = CpuSets(two, CpusetGroups(0, None, ""), print)
+    sets.measure_seconds = 0.3
+    agent = LocalAgent({}, fresh_uuid, fresh_uuid)
+    with ExitStack() as stack:
+        for name, cpus, count in (("meek", 0.9, 1), ("loud", 0.1, 3)):
+            process = _busy(count)
+            stack.callback(process.wait)
+            stack.callback(os.killpg, process.pid, signal.SIGKILL)
+            info = {"task_id": {"value": name}, "resources": scalars(cpus=cpus), "labels": BURST}
+            local = LocalTask("f", info, "*", name, Phase.RUNNING, 0.0, executor_pid=process.pid)
+            agent.tasks[local.key] = local
+        sets.follow(agent)
+        assert sets.layout.sets["meek"] == sets.layout.sets["loud"] == two.numbers
+
+        def are_apart() -> bool:
+            sets.measure(time.monotonic())
+            return not set(sets.layout.sets["meek"]) & set(sets.layout.sets["loud"])
+
+        wait_until(are_apart, "the loud one is kept on another core")
+        assert sets.noise_milli > 0
+        for name, local in (("meek", agent.tasks["f", "meek"]), ("loud", agent.tasks["f", "loud"])):
+            assert local.executor_pid is not None
+            for pid in confine.tree(local.executor_pid):
+                assert os.sched_getaffinity(pid) == set(sets.layout.sets[name])

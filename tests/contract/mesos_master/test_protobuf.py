@@ -5,7 +5,6 @@ Each row was observed on Apache Mesos 1.11.0; the same assertions run on it and 
 
 import http.client
 import json
-import time
 import uuid
 
 import pytest
@@ -165,27 +164,6 @@ def test_calls_are_answered_as_in_json(port: int) -> None:
         unknown = framework.call("REVIVE")
         assert (unknown.status, unknown.text) == (400, "Framework cannot be found")
         framework.framework_id = known
-
-
-def test_a_framework_whose_stream_is_closed_is_403(port: int) -> None:
-    with ProtobufFramework(port) as framework:
-        framework.stream.close()
-        deadline = time.monotonic() + 10
-        while (reply := framework.call("REVIVE")).status == 202:
-            assert time.monotonic() < deadline
-        assert (reply.status, reply.text) == (403, "Framework is not subscribed")
-
-
-def test_a_framework_that_was_torn_down_cannot_come_back(port: int) -> None:
-    with ProtobufFramework(port) as framework:
-        assert framework.call("TEARDOWN").status == 202
-        framework.await_event("END OF STREAM")
-        reply = framework.call("REVIVE")
-        assert (reply.status, reply.text) == (400, "Framework cannot be found")
-        framework.stream = framework.open()
-        error = framework.await_event("ERROR")
-        assert error["error"]["message"] == "Framework has been removed"
-        assert framework.stream.has_ended.wait(10)
 
 
 def test_the_type_that_aborts_a_real_master_is_400_here(port: int, is_real: bool) -> None:

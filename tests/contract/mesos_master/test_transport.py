@@ -55,16 +55,6 @@ def test_subscribe_that_accepts_no_json_is_406_and_any_other_call_is_not(port: i
         assert framework.call("REVIVE", Accept="text/html").status == 202
 
 
-@pytest.mark.parametrize("accept", ["application/json", "*/*", "application/*", None])
-def test_what_accepts_json_can_subscribe(port: int, accept: str | None) -> None:
-    headers = {"Content-Type": "application/json"}
-    if accept is not None:
-        headers["Accept"] = accept
-    stream = Stream(port, SUBSCRIBE, headers)
-    assert stream.status == 200
-    assert stream.headers["content-type"] == "application/json"
-
-
 MISSING = "Failed to convert JSON into Call protobuf: Missing required fields: "
 INVALID = "Failed to validate scheduler::Call: "
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from scheduler.model.changes import ProposalRefused
 from scheduler.model.constraint import Constraint
 from scheduler.model.ids import HostId, JobId, TaskId, proposal_id_of
 from scheduler.model.job import JobSpec
@@ -28,6 +29,7 @@ from scheduler.model.task import (
     StartInitiated,
     place_of,
 )
+from scheduler.rounds.planner import Planner
 from tests.support.cell import CellInMemory, batch
 
 HOSTS: Final[dict[str, dict[str, str]]] = {
@@ -347,11 +349,66 @@ def test_a_launch_is_accepted_exactly_where_every_rule_allows_it(
         elif step[0] == "pass":
             cell.tick(step[1])
         else:
-            running = sorted(each for there in cell.state.host_tasks.values() for each in there)
-            if running:
-                task_id = running[step[1] % len(running)]
-                host = cell.host_of(task_id)
-                cell.status(task_id, "TASK_FINISHED")
-                assert host is not None
-                cell.rescind(*cell.state.host_offers.get(host, ()))
-                offer(cell, host, rest_of(cell, host))
+            end_one(cell, step[1])
+
+
+def end_one(cell: CellInMemory, choice: int) -> None:
+    """A task ends, and its host offers what it held."""
+    running = sorted(each for there in cell.state.host_tasks.values() for each in there)
+    if not running:
+        return
+    task_id = running[choice % len(running)]
+    host = cell.host_of(task_id)
+    assert host is not None
+    cell.status(task_id, "TASK_FINISHED")
+    cell.rescind(*cell.state.host_offers.get(host, ()))
+    offer(cell, host, rest_of(cell, host))
+
+
+DAYS = st.lists(
+    st.one_of(
+        st.tuples(st.just("submit"), st.lists(st.sampled_from(sorted(SPECS)), max_size=6)),
+        st.tuples(st.just("round"), st.integers(1, 3)),
+        st.tuples(st.just("end"), st.integers(0, 20)),
+        st.tuples(st.just("pass"), st.sampled_from([1_000, 30_000])),
+    ),
+    min_size=4,
+    max_size=14,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(rules=st.sampled_from(RULES), steps=DAYS)
+def test_what_a_round_launches_is_accepted(rules: PlacementRules, steps: list[Any]) -> None:
+    """The index and the fold mean the same by every rule: else a round would try for ever."""
+    cell = CellInMemory(Policy(placement=rules))
+    cell.elect()
+    cell.subscribe()
+    for host in HOSTS:
+        offer(cell, host, OFFERED[host])
+    for kind, what in steps:
+        if kind == "submit":
+            for job in what:
+                if JobId(job) not in cell.state.jobs:
+                    cell.submit(SPECS[job], job)
+        elif kind == "round":
+            for _ in range(what):
+                a_round(cell)
+        elif kind == "pass":
+            cell.tick(what)
+        else:
+            end_one(cell, what)
+
+
+def a_round(cell: CellInMemory) -> None:
+    """One round, all of whose launches the fold must accept; then hosts offer what is left."""
+    planned = Planner(cell.state).plan()
+    if not planned.record.waiting:
+        return
+    offset = cell.write(planned.record, *planned.launches)
+    refused = cell.said(ProposalRefused)
+    assert not refused, refused
+    for index, launch in enumerate(planned.launches, start=1):
+        proposal_id = proposal_id_of(offset, index)
+        cell.carry_out(proposal_id)
+        offer(cell, launch.host_id, rest_of(cell, launch.host_id))

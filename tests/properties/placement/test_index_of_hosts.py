@@ -121,7 +121,7 @@ class Kept:
         assert sum(each.hosts for each in outcome.refused) == len(offered), outcome.refused
         assert outcome.wake
         for each in outcome.refused:
-            assert each.hosts > 0
+            assert each.hosts > 0 or not offered, "who refuses nobody is not named"
             assert each.nearest is None or each.nearest in self.truth.views
         assert len({each.rule for each in outcome.refused}) == len(outcome.refused)
 

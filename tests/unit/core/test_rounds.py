@@ -114,9 +114,9 @@ def test_the_end_of_a_task_frees_its_host_for_the_next_one_of_the_job() -> None:
 @pytest.mark.parametrize(
     ("need", "rule", "nearest", "missing"),
     [
-        ({"cpu_milli": 5_000}, "resources", "host1", "1000 thousandths of a cpu missing"),
-        ({"memory_mib": 9_000}, "resources", "host1", "808 MiB of memory missing"),
-        ({"ports": 50}, "ports", "host1", "1 ports missing"),
+        ({"cpu_milli": 5_000}, "cpu", "host1", "1 of 5 cpus missing"),
+        ({"memory_mib": 9_000}, "memory", "host1", "808 of 9000 MiB of memory missing"),
+        ({"ports": 50}, "ports", "host1", "1 of 50 ports missing"),
     ],
 )
 def test_a_refusal_names_the_nearest_host_and_what_it_lacks(

@@ -4,6 +4,7 @@ import hashlib
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from connectors.mesos.calls import call_of
 from connectors.mesos.containers import Containerizer, described
@@ -206,6 +207,37 @@ def test_the_setting_decides() -> None:
     assert "container" not in launched("none")
     assert launched("mesos")["container"]["type"] == "MESOS"
     assert launched("docker")["container"]["type"] == "DOCKER"
+
+
+def labels(task: TaskToRun, containerizer: Containerizer = "none") -> dict[str, str]:
+    """The labels with which a task is launched."""
+    settings = MesosSettings(masters=("m",), framework_id="f", containerizer=containerizer)
+    effect = AcceptOffers(ProposalId("p"), HostId("h"), (OfferId("o"),), (task,), refuse_ms=0)
+    (operation,) = call_of(effect, settings)["accept"]["operations"]
+    (info,) = operation["launch"]["task_infos"]
+    return {each["key"]: each["value"] for each in info["labels"]["labels"]}
+
+
+@pytest.mark.parametrize("containerizer", ["none", "mesos", "docker"])
+def test_an_address_has_its_interface_and_groups_in_labels(containerizer: Containerizer) -> None:
+    given = task_of(container(security_groups=("sg-b", "sg-a", "sg-b")))
+    given = replace(given, labels=(("flumina.job", "j"),), interface=2)
+    assert labels(given, containerizer) == {
+        "flumina.job": "j",
+        "flumina.interface": "2",
+        "flumina.securityGroups": "sg-a,sg-b",
+    }
+
+
+def test_a_task_without_address_has_no_label_of_one() -> None:
+    assert labels(task_of(container(security_groups=("sg-a",)))) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("true", {"flumina.cpu.burst": "true"}), ("false", {})]
+)
+def test_burst_work_is_labelled_for_the_agent(text: str, expected: dict[str, str]) -> None:
+    assert labels(task_of(container(attributes=(("flumina.cpu.burst", text),)))) == expected
 
 
 def test_every_attribute_stands_in_the_documentation() -> None:

@@ -93,9 +93,12 @@ def test_what_was_not_told_is_absent() -> None:
 
 def test_a_host() -> None:
     told = {"system/load_1min": 1.25, "slave/cpus_used": 0.5, "system/mem_free_bytes": 7.0}
+    assert host_usage(HOST, "main", told, 1).noise_milli is None
+    told["flumina/noise_milli"] = 250.0
     usage = host_usage(HOST, "main", told, 1)
     assert (usage.load_1min_milli, usage.allocated_cpus_milli) == (1250, 500)
     assert (usage.memory_free_bytes, usage.memory_total_bytes) == (7, None)
+    assert usage.noise_milli == 250
 
 
 @pytest.mark.parametrize("record", [TaskUsage, HostUsage])

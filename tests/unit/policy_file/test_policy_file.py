@@ -96,7 +96,7 @@ guards:
         ("<<: {mode: normal}", ["1:1 ['<<'] is a merge key"]),
         ("? [a]\n: b", ["1:1  has a name that is no text"]),
         ("mode: yes", ["1:1 mode is the text 'yes'"]),
-        ("lost_zones: [no, 1]", ["1:1 lost_zones[1] is 1; a text is needed"]),
+        ("lost_zones: [no, 1]", ["1:18 lost_zones[1] is 1; a text is needed"]),
         ("aging: 10", ["1:1 aging is 10, which has no unit"]),
         ("aging: 1.5 ms", ["1:1 aging is '1.5 ms', which is no whole number of ms"]),
         ("aging: -5 s", ["1:1 aging is '-5 s'; a duration is needed"]),

@@ -126,6 +126,7 @@ def test_rounds_that_refuse_a_task_are_collapsed_and_count_only_its_own_wait() -
     assert len(placed) == 8
     waiting = cell.task(8).task_id
     for number in range(3):
+        cell.tick(10_000)
         cell.offer("host2", cpus=0, name=f"empty-{number}")
         cell.decide_and_carry_out()
     cell.offer("host2", name="room")
@@ -138,8 +139,8 @@ def test_rounds_that_refuse_a_task_are_collapsed_and_count_only_its_own_wait() -
     assert isinstance(cell.event(refused.address), RoundRecord)
     assert isinstance(cell.event(refused.last_address), RoundRecord)
     (rule,) = refused.refusals
-    assert (rule.rule, rule.nearest_hostname) == ("resources", "name-of-host2")
-    assert "500 thousandths of a cpu missing" in rule.missing
+    assert (rule.rule, rule.nearest_hostname) == ("cpu", "name-of-host2")
+    assert "0.5 of 0.5 cpus missing" in rule.missing
     assert refused.wake
     assert "round refused" not in whats(cell, placed[0]), "it was placed by the first round"
     assert [line.what for line in cell.job_history()] == ["submitted", "round refused"]
@@ -166,6 +167,7 @@ def test_rounds_before_a_task_was_there_did_not_refuse_it() -> None:
     cell = watched_cell(hosts=0)
     cell.submit(service(1))
     for number in range(3):
+        cell.tick(10_000)
         cell.offer("host1", cpus=0, name=f"empty-{number}")
         cell.decide_and_carry_out()
     cell.scale(desired=2)

@@ -48,10 +48,11 @@ def test_a_task_that_is_too_big_names_the_nearest_host_and_what_it_lacked() -> N
     for host in ("host2", "host3"):
         cell.decide_and_carry_out()
         cell.offer(host)
+        cell.tick(10_000)
     cell.decide_and_carry_out()
     text = check_said(cell, task_id)
-    assert "rule resources refused 3 hosts" in text
-    assert "name-of-host1 came nearest (5000 thousandths of a cpu missing)" in text
+    assert "rule cpu refused 3 hosts" in text
+    assert "name-of-host1 came nearest (5 of 9 cpus missing)" in text
     assert "3 rounds refused it by the same rules" in text
     waits = [link for link in cell.why(task_id).chain if "found no place" in link.text]
     assert len(waits) == 1
@@ -118,7 +119,7 @@ def test_what_the_round_refused_to_the_rest_of_the_job_is_told_with_the_placemen
     assert "In the same round 1 other task of the job found no place" in check_said(cell, task_id)
     placement = cell.why(task_id).placement
     assert placement is not None
-    assert [each.rule for each in placement.refusals] == ["resources"]
+    assert [each.rule for each in placement.refusals] == ["cpu"]
 
 
 def test_each_state_on_a_host_has_its_sentence() -> None:
@@ -246,7 +247,7 @@ def test_a_job_counts_its_tasks_and_explains_what_waits() -> None:
     text = check_said(cell, "job")
     assert "job is a batch job of 9 tasks, submitted with record jobs/0a0b0c0d:0:1" in text
     assert "of its current tasks: 1 Accepted, 8 Launched" in text
-    assert "found no place for 1 of them: rule resources refused 1 host" in text
+    assert "found no place for 1 of them: rule cpu refused 1 host" in text
 
 
 def test_a_finished_job_names_the_first_task_that_did_not_end_well() -> None:

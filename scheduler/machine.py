@@ -43,7 +43,9 @@ from scheduler.model.proposals import (
     ReviveOffers,
     SuppressOffers,
 )
+from scheduler.model.rules import Plugin
 from scheduler.model.task import Placed, Task
+from scheduler.placement.plugins import Plugins
 from scheduler.rounds.planner import Planner
 from scheduler.rounds.talk import kills, offer_care, questions
 from scheduler.state import NO_OFFSET, State, Told
@@ -67,6 +69,8 @@ class Machine:
         """Digests at the last marks, by offset."""
         self._fold = Fold(self.state, on_finished=_finished)
         self._planner = Planner(self.state)
+        self.equipped_with: tuple[Plugin, ...] = ()
+        """Plug-ins of which the functions are here; nothing is placed by rules of others."""
 
     def apply(self, offset: int, record: CellRecord) -> list[tuple[int, Change]]:
         """Fold one record; the changes it made, each with the index of its event.
@@ -204,6 +208,11 @@ class Machine:
                 f"{event.digest}: one of the two folds is wrong; compare them before going on"
             )
 
+    def equip(self, wanted: tuple[Plugin, ...], plugins: Plugins) -> None:
+        """Hand over the functions of the plug-ins that the rules name; `decide` uses no others."""
+        self._planner.use(plugins)
+        self.equipped_with = wanted
+
     def decide(self) -> tuple[RoundRecord | PreemptTask | Proposal, ...]:
         """What should be written to the cell log next; empty where nothing is to do.
 
@@ -218,7 +227,8 @@ class Machine:
         answer: list[RoundRecord | PreemptTask | Proposal] = [*questions(state), *kills(state)]
         used: frozenset[OfferId] = frozenset()
         is_known = stream.is_reconcile_sent or not state.unanswered
-        if state.queue and is_known and self._is_round_due():
+        is_able = self.equipped_with == state.policy.placement.plugins
+        if state.queue and is_known and is_able and self._is_round_due():
             planned = self._planner.plan()
             if planned.record.waiting:
                 answer += [planned.record, *planned.preemptions, *planned.launches]

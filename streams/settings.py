@@ -38,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     failover_timeout_s: int
     containerizer: Containerizer
     usage_interval_s: int
+    is_load_noise: bool
     cell: str
     candidate: str | None
     api_url: str | None
@@ -129,6 +130,12 @@ def _whole_number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
+def _truth(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError("true or false is wanted")
+    return text == "true"
+
+
 SETTINGS = (
     Setting(
         "KAFKA_BROKERS",
@@ -200,6 +207,13 @@ SETTINGS = (
         "seconds between two looks at what tasks and hosts use; default 10",
         lambda _: USAGE_INTERVAL_S,
         _whole_number(1, USAGE_INTERVAL_S_MAX),
+    ),
+    Setting(
+        "FLUMINA_NOISE_BY_LOAD",
+        "is_load_noise",
+        "true: hosts that measure no waiting of tasks count as noisy by their load; default false",
+        lambda _: False,
+        _truth,
     ),
     Setting(
         "FLUMINA_CELL",

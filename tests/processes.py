@@ -14,7 +14,7 @@ def is_gone(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] in {"Z", "X"}
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
     """Return as soon as the condition holds; fail the test, naming it, when it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():

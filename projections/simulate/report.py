@@ -53,6 +53,8 @@ class Waits(msgspec.Struct, frozen=True):
     most_ms: int
     waited: int
     """How many did not get a host at once."""
+    by_per_cent: tuple[int, ...] = ()
+    """The wait that so many per cent of them did not exceed, for 0 to 100."""
 
 
 class Observer:
@@ -167,12 +169,13 @@ def waits_of(replay: Replay) -> Waits:
         placed.at_ms - tasks[index].arrive_ms for index, placed in replay.placed.items()
     )
     if not waits:
-        return Waits(0, 0, 0, 0)
+        return Waits(0, 0, 0, 0, (0,))
     return Waits(
         median_ms=waits[len(waits) // 2],
         p99_ms=waits[99 * len(waits) // 100],
         most_ms=waits[-1],
         waited=sum(each > 0 for each in waits),
+        by_per_cent=tuple(waits[min(len(waits) - 1, at * len(waits) // 100)] for at in range(101)),
     )
 
 

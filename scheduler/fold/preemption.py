@@ -8,6 +8,7 @@ and of one job.
 from scheduler.fold.context import Fold, moved_task
 from scheduler.model.changes import ProposalRefused
 from scheduler.model.ids import JobId
+from scheduler.model.manner import manner_of
 from scheduler.model.proposals import PreemptTask
 from scheduler.model.task import Launched, Started, StartInitiated
 from scheduler.state import State
@@ -27,11 +28,22 @@ def preempted(fold: Fold, proposal: PreemptTask) -> None:
     state = fold.state
     now_ms = state.clock.now_ms
     job_id = state.tasks[proposal.task_id].job_id
-    kept = [each for each in state.clock.preemptions if each[0] > now_ms - PREEMPTION_WINDOW_MS]
-    state.clock.preemptions = [*kept, (now_ms, job_id)]
+    if not _is_lent(state, job_id):
+        _count(state, job_id)
     message = f"for job {proposal.for_job}: {proposal.why}"
     given = Given(now_ms, reason="evicted", message=message)
     moved_task(fold, proposal.task_id, Input.KILL_ASKED, given)
+
+
+def _is_lent(state: State, job_id: JobId) -> bool:
+    """Whether the job runs on what is lent to it: that is given back at once, whoever asks."""
+    return manner_of(state.jobs[job_id].spec.attributes, is_lenient=True).is_opportunistic
+
+
+def _count(state: State, job_id: JobId) -> None:
+    now_ms = state.clock.now_ms
+    kept = [each for each in state.clock.preemptions if each[0] > now_ms - PREEMPTION_WINDOW_MS]
+    state.clock.preemptions = [*kept, (now_ms, job_id)]
 
 
 def preemptions_left(state: State) -> int:
@@ -62,6 +74,8 @@ def _refusal(state: State, proposal: PreemptTask) -> str:
         return f"no task of job {proposal.for_job} waits for a host"
     if task.job_id == proposal.for_job:
         return "a job does not end its own tasks"
+    if _is_lent(state, task.job_id):
+        return ""
     if not preemptions_left(state):
         most = state.policy.placement.guards.preemptions_per_hour
         return f"the budget of {most} preemptions an hour is used up"

@@ -106,8 +106,9 @@ class Guards(Rule, frozen=True):
     quality_least_milli: int = 100
     """A host of lower quality gets no tasks; 0 to 1,000. See `scheduler.fold.guards`."""
     preemptions_per_hour: int = 100
-    """Tasks of others ended for guaranteed work, in the whole cell."""
+    """Tasks of others ended for guaranteed work, in the whole cell; 0: none ever."""
     preemptions_per_job_per_hour: int = 10
+    """The same, of one job; 0: none ever."""
     address_reuse_ms: int = 120_000
     """An address that a task gave back is not given out again for so long, unless none is left."""
 

@@ -34,6 +34,7 @@ PUBLISHED: Final[Mapping[str, Mapping[int, str]]] = {
     "EffectStarted": {1: "efb241cb0b5d255999152c0f75771528"},
     "FoldVersion": {1: "82a2827afff55064a4f329893224a81c"},
     "HostFailed": {1: "cd9f7d53f1ae6d48ece52f4b10daf575"},
+    "HostNoiseMeasured": {1: "d1fde0b556977ad4ff90c7b94895ea16"},
     "HostOrdered": {1: "d37f290d53f60be8bcbed59a431470c7"},
     "InboundLost": {1: "3ae6e0973a69b6bb118c58f0becf6357"},
     "InboundRejected": {1: "adf41b01165b9153ee14cf0dd5e72139"},

@@ -228,6 +228,7 @@ class Columns:
             or before.hostname != view.hostname
             or before.is_schedulable != view.is_schedulable
             or before.gpu_model != view.gpu_model
+            or (slot.gpu_total > 0) != (bool(view.gpus) or view.total.gpus > 0)
         ):
             self._shaken()
         self._leave_indexes(slot)

@@ -130,6 +130,8 @@ def _of_attributes(index: Index, prepared: Prepared) -> Iterator[Rule]:
             ~tolerating,
             lambda slot: fixed.taint_refusal(tolerated, slot.attributes, rules),
         )
+    if not rules.gpu_hosts_take_all and not prepared.asks_devices:
+        yield Rule("gpuHosts", index.columns.gpu_total > 0, lambda _: fixed.DEVICES_KEPT)
     for constraint in prepared.fixed_hard:
         if constraint.kind != "toleration":
 

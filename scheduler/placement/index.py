@@ -100,6 +100,9 @@ class Index:
                 if constraint.kind != "toleration":
                     flags = self.masks.allowed(constraint)
                     allowed = flags if allowed is None else allowed & flags
+            if not self.rules.gpu_hosts_take_all and not prepared.asks_devices:
+                without = self.columns.gpu_total == 0
+                allowed = without if allowed is None else allowed & without
             prepared.allowed = allowed
             prepared.allowed_version = self.columns.version
         return prepared.allowed

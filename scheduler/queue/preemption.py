@@ -186,12 +186,12 @@ class Preemptor:
         for task in counted:
             of_job[task.job_id] = of_job.get(task.job_id, 0) + 1
         done = self._disruption.preempted_last_hour + sum(self._of_job.values())
-        if guards.preemptions_per_hour and done + len(counted) > guards.preemptions_per_hour:
+        if counted and done + len(counted) > guards.preemptions_per_hour:
             return self._denied()
         for job_id, count in of_job.items():
             more = self._of_job.get(job_id, 0) + count
             hourly = guards.preemptions_per_job_per_hour
-            if hourly and self._done_of_job.get(job_id, 0) + more > hourly:
+            if self._done_of_job.get(job_id, 0) + more > hourly:
                 return self._denied()
             if job_id not in self._may_disrupt:
                 self._may_disrupt[job_id] = self._disruption.may_disrupt(job_id)

@@ -18,6 +18,7 @@ from scheduler.model.rules import PlacementRules
 from scheduler.model.task import Launched, Queued, Started, StartInitiated
 from scheduler.placement.engine import Placement
 from scheduler.placement.outcome import Choice
+from scheduler.placement.plugins import NO_PLUGINS, Plugins
 from scheduler.placement.request import Request
 from scheduler.placement.requests_of_jobs import request_of
 from scheduler.queue.outcome import Disruption, Promise, RoundLimits, RoundOutcome, RunningTask
@@ -51,7 +52,8 @@ class Planner:
     def __init__(self, state: State) -> None:
         self._state = state
         self._rules: PlacementRules | None = None
-        self._placement = Placement(state.policy.placement)
+        self._plugins = NO_PLUGINS
+        self._placement = Placement(PlacementRules())
         self._queue = Queue()
         self._usage = Usage()
         self._requests: dict[JobId, Request] = {}
@@ -63,6 +65,11 @@ class Planner:
         """Hosts that the last round used; what the fold made of that, its state says."""
         self._tell_at_ms = 0
         """When to look again at what this round did not explain anew; 0: at no time."""
+
+    def use(self, plugins: Plugins) -> None:
+        """From the next round on, functions of others are these."""
+        self._plugins = plugins
+        self._rules = None  # An index is made for its plug-ins as for its rules.
 
     def plan(self) -> Round:
         """One round over all that waits; the state is read and not changed."""
@@ -116,7 +123,7 @@ class Planner:
         """Other rules make other requests, and weigh every host anew."""
         state = self._state
         self._rules = rules
-        self._placement = Placement(rules)
+        self._placement = Placement(rules, self._plugins)
         self._queue, self._usage = Queue(), Usage()
         self._requests, self._counted, self._hosts = {}, {}, {}
         state.is_planned = True

@@ -20,6 +20,7 @@ from streams.cell.ingest import Ingest
 from streams.cell.lead import Lead, LeadershipLost
 from streams.cell.mesos_feed import MesosFeed
 from streams.cell.outbox import Outbox
+from streams.cell.plugins import Equipment
 from streams.clock import elapsed_s
 
 logger = structlog.get_logger(__name__)
@@ -117,12 +118,13 @@ class Leader:
 
     async def _decide(self, lead: Lead) -> None:
         """Write what the machine proposes, one round at a time, and read it back."""
-        follower = self._cell.follower
+        follower, equipment = self._cell.follower, Equipment()
         version = -1
         while True:
             version = await follower.newer(version, timeout_s=TICK_S)
             while not lead.is_behind():
                 try:
+                    equipment.equip(follower.machine)
                     events = follower.machine.decide()
                 except Exception as error:  # pauses this decider only, and pages
                     logger.critical("decide failed; it pauses", page=True, exc_info=error)

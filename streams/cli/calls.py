@@ -6,7 +6,7 @@ again; the cell takes the same request twice as one.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -18,6 +18,7 @@ from streams.cli.shapes import (
     JobPage,
     OrphanList,
     Page,
+    PolicyShown,
     Standing,
     Taken,
     Task,
@@ -29,6 +30,7 @@ PAGE_SIZE: Final = 1_000
 LOG_PIECE_BYTES: Final = 64 * 1024
 JOBS: Final = "/api/v3/jobs"
 TASKS: Final = "/api/v3/tasks"
+POLICY: Final = "/api/flumina/policy"
 ANY: Final = "Any"
 
 Query = Mapping[str, str | int | None]
@@ -159,6 +161,15 @@ class Api:
         """
         path = f"/api/flumina/commands/{name}"
         return decoded(self.connection.ask("POST", path, body=dict(body)).body, Taken)
+
+    def policy(self) -> PolicyShown:
+        """The policy in force."""
+        return decoded(self.connection.get(POLICY), PolicyShown)
+
+    def put_policy(self, document: Mapping[str, Any], why: str, if_version: int) -> Taken:
+        """The order to set the whole policy; refused where the cell has another version by now."""
+        query: Query = {"why": why, "ifVersion": if_version}
+        return decoded(self.connection.ask("PUT", POLICY, query, dict(document)).body, Taken)
 
     def wait_for(self, taken: Taken) -> None:
         """Return when the cell has passed the request; raises `ApiError` if that takes too long."""

@@ -1,4 +1,4 @@
-"""`skip` and `policy`: what operators order, with their name and their reason in the log.
+"""`skip`: what an operator orders of a halted cell, with his name and his reason in the log.
 
 The one thing to know: an order is a record like any other. The cell folds it at its place, and
 every replay does the same.
@@ -10,7 +10,6 @@ from typing import Annotated, Final
 import typer
 
 from streams.cli.calls import Api
-from streams.cli.client import decoded
 from streams.cli.commands_explain import needed_why
 from streams.cli.common import (
     ApiOption,
@@ -18,10 +17,8 @@ from streams.cli.common import (
     JsonOption,
     WhyOption,
     api_here,
-    policy_numbers,
 )
-from streams.cli.render import out, print_json, show, table
-from streams.cli.shapes import State
+from streams.cli.render import out, print_json
 from streams.clock import elapsed_s
 from streams.errors import OperatorError
 
@@ -67,35 +64,3 @@ def _until_it_goes_on(there: Api, offset: int) -> None:
                 f"Compare with the report and start a cell's process. {halt}",
             )
         time.sleep(POLL_S)
-
-
-def policy(
-    values: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="What to change.")
-    ] = None,
-    why: WhyOption = "",
-    as_json: JsonOption = False,
-    api: ApiOption = None,
-    data_dir: DataDirOption = None,
-) -> None:
-    """Show the numbers that the cell decides by, or change some.
-
-    Example: flumina policy unreachable_timeout_ms=30000 --why "hosts come back quickly here"
-    """
-    numbers = policy_numbers(values)
-    with api_here(api, data_dir) as there:
-        if numbers:
-            order = {"values": numbers, "why": needed_why(why)}
-            there.wait_for(there.command("policy", order))
-        shown = decoded(there.state(), State)
-        if any(shown.policy.get(name) != value for name, value in numbers.items()):
-            raise OperatorError(
-                "The cell has passed the command, and decides by other numbers.",
-                "It was refused, or somebody else has changed them since.",
-                "Look with `flumina policy`, and order it again.",
-            )
-        if as_json:
-            print_json({"version": shown.policy_version, "policy": shown.policy})
-            return
-        out().print(f"Policy version {shown.policy_version}", markup=False)
-        show(out(), table("", ("name", "value #"), sorted(shown.policy.items())))

@@ -72,8 +72,13 @@ COMMANDS = (
     ),
     Command(
         "policy",
-        "streams.cli.commands_operate:policy",
-        "Show the numbers that the cell decides by, or change some.",
+        "streams.cli.command_policy:app",
+        "Show, check, compare, apply and switch the rules that the cell decides by.",
+    ),
+    Command(
+        "host",
+        "streams.cli.command_host:app",
+        "Take hosts out of use, and let them back in.",
     ),
     Command(
         "doctor",
@@ -95,6 +100,11 @@ COMMANDS = (
         "dev-cluster",
         "streams.cli.dev_cluster:app",
         "A Mesos-compatible master and agents that really run tasks, for development.",
+    ),
+    Command(
+        "simulate",
+        "streams.cli.command_simulate:simulate",
+        "Run a trace through placement policies, and compare what comes of it.",
     ),
     Command("bench", "streams.cli.command_bench:bench", "Run the benchmarks of this checkout."),
     Command(

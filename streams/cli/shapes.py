@@ -4,6 +4,8 @@ The one thing to know: a field that is missing has a default and one that is new
 command of this release reads the answers of the next. `--json` prints answers as they came.
 """
 
+from typing import Any
+
 import msgspec
 
 
@@ -199,6 +201,13 @@ class State(Shape, frozen=True):
     policy: dict[str, int] = {}
     fold_version: int = 0
     digest: str = ""
+
+
+class PolicyShown(Shape, frozen=True):
+    """The policy in force: its version, and its document."""
+
+    version: int = 0
+    document: dict[str, Any] = {}
 
 
 class Line(Shape, frozen=True):

@@ -14,14 +14,21 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from connectors.mesos.usage import TaskUsage, Usage
+from scheduler.model.foreign_records import encode_note_noise
+from scheduler.model.ids import HostId
 from streams.errors import OperatorError
+from streams.kafka.generations import ensure_generations
 from streams.kafka.topic_admin import ensure_topics
 from streams.settings import Settings
+from streams.usage.noise import ACTOR, NoiseNews
 from streams.usage.poller import Poller, PollError
 
 logger = structlog.get_logger(__name__)
 
 TOPIC: Final = "metrics"
+COMMANDS: Final = "commands"
+CELL_PARTITION: Final = 0
+"""As in the api: the first version serves one cell."""
 LINGER_MS: Final = 20
 REQUEST_TIMEOUT_MS: Final = 10_000
 
@@ -35,6 +42,8 @@ async def publish_usage(settings: Settings) -> None:
             "Set them to host:port, or use `flumina up`.",
         )
     await ensure_topics(settings.kafka_brokers, settings)
+    # Noise is told as a command, and whoever writes first to a partition has to begin it.
+    await ensure_generations(settings.kafka_brokers, settings.topic_prefix, settings.cells)
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
@@ -59,6 +68,7 @@ async def _rounds(
     poller: Poller, producer: AIOKafkaProducer, settings: Settings, stop: asyncio.Event
 ) -> None:
     loop = asyncio.get_running_loop()
+    noise = NoiseNews(is_load_counted=settings.is_load_noise)
     told = ""
     while not stop.is_set():
         began = loop.time()
@@ -66,6 +76,7 @@ async def _rounds(
         try:
             usages = await poller.round()
             lost = await _publish(producer, settings.topic_prefix + TOPIC, usages)
+            lost += await _tell_noise(producer, settings.topic_prefix + COMMANDS, noise, usages)
             said = "; ".join([*poller.failed.values(), *([f"{lost} not written"] if lost else [])])
         except PollError as error:
             said = str(error)
@@ -90,6 +101,22 @@ async def _publish(producer: AIOKafkaProducer, topic: str, usages: list[Usage]) 
         if not isinstance(fault, KafkaError | TimeoutError):
             raise fault
     return len(faults)
+
+
+async def _tell_noise(
+    producer: AIOKafkaProducer, topic: str, noise: NoiseNews, usages: list[Usage]
+) -> int:
+    """Tell the cell whose noise has changed; how many records could not be written."""
+    lost = 0
+    for host_id, noise_milli in noise.of(usages).items():
+        value = encode_note_noise(host_id, noise_milli, ACTOR)
+        try:
+            await producer.send_and_wait(topic, value, partition=CELL_PARTITION)
+        except (KafkaError, TimeoutError):
+            lost += 1
+        else:
+            noise.was_told(HostId(host_id), noise_milli)
+    return lost
 
 
 async def _send(producer: AIOKafkaProducer, topic: str, usage: Usage) -> None:

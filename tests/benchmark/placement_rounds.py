@@ -87,7 +87,7 @@ class Cell:
                 )
                 by_host.setdefault(choice.host_id, []).append(launch)
         events = [
-            record_of(self.state, outcome, self.queue.tasks),
+            record_of(self.state, outcome, self.queue.tasks, 0),
             *(
                 LaunchTasks(host_id, (OfferId(f"offer-of-{host_id}"),), tuple(launches))
                 for host_id, launches in by_host.items()

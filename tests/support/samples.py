@@ -61,11 +61,28 @@ FACTS: Final = HostFacts(
     attributes=(("rack", "r2"), ("zone", "z1")),
 )
 RESOURCES: Final = Resources(
-    4_000, 8_192, 10_000, (PortRange(31_000, 31_999), PortRange(33_000, 33_000))
+    4_000,
+    8_192,
+    10_000,
+    (PortRange(31_000, 31_999), PortRange(33_000, 33_000)),
+    network_mbps=1_000,
+    gpus=2,
+    scalars=(("license", 1_500),),
 )
 OFFERED: Final = Offer(offer_id=OFFER, host_id=HOST, resources=RESOURCES, facts=FACTS)
 CONTAINER: Final = Container(
-    need=Need(cpu_milli=1_500, memory_mib=2_048, disk_mib=500, ports=2, network_mbps=128),
+    need=Need(
+        cpu_milli=1_500,
+        memory_mib=2_048,
+        disk_mib=500,
+        ports=2,
+        network_mbps=128,
+        gpus=1,
+        gpu_milli=500,  # Never beside whole ones; here every field is shown.
+        gpu_models=("T4", "V100"),
+        addresses=1,
+        scalars=(("license", 1_000),),
+    ),
     command=("/bin/sh", "-c", "echo „grüß dich“"),
     entry_point_words=1,
     environment=(("EMPTY", ""), ("LEVEL", "debug")),
@@ -75,8 +92,11 @@ CONTAINER: Final = Container(
     security_groups=("sg-12345",),
     iam_role="arn:aws:iam::1234:role/worker",
     attributes=(("a", "b"),),
-    hard_constraints=(Constraint("uniqueHost"),),
-    soft_constraints=(Constraint("uniqueHost"),),
+    hard_constraints=(
+        Constraint("hostAttributeIn", "rack", ("r1", "r2")),
+        Constraint("uniqueHost"),
+    ),
+    soft_constraints=(Constraint("zoneBalance"),),
     kill_grace_ms=30_000,
     security_attributes=(("c", "d"),),
 )
@@ -218,7 +238,7 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
         if_version=4,
     ),
     inbound.HostOrdered(host_id=HOST, standing="draining", actor="op", why="new kernel"),
-    inbound.HostNoiseMeasured(host_id=HOST, noise_milli=250, actor="usage"),
+    inbound.HostNoiseMeasured(host_id=HOST, noise_milli=250, actor="usage", why="measured"),
     inbound.RecordSkipped(offset=99, digest=DIGEST, actor="op", why="broken build of May 3rd"),
     inbound.OrphanForgotten(task_id=TASK, actor="op", why="stopped by hand", host_id=HOST),
 )
@@ -249,6 +269,28 @@ EVENTS: Final[tuple[CellEvent, ...]] = (
         hosts=4,
         refusals=REFUSALS,
         unexplained=1,
+        mode="failover",
+        placements=(
+            events.ClassPlacement(
+                JOB,
+                2,
+                HOST,
+                812,
+                (("image", 10), ("packing", 960)),
+                HostId("host-4"),
+                790,
+                (("image", 10), ("packing", 930)),
+            ),
+        ),
+        troughs=events.Troughs(
+            (64_000, 262_144, 0, 0, 4_000),
+            (8_000, 16_384, 0, 0, 1_000),
+            (1_000, 1_024, 0, 0, 0),
+            (16_000, 65_536, 0, 0, 0),
+            (8_000, 49_152, 0, 0, 0),
+        ),
+        promises=(events.Promised(HOST, JOB, 2, AT_MS),),
+        again_at_ms=AT_MS + 600_000,
     ),
     events.EffectStarted(proposal_id=PROPOSAL),
     events.EffectEnded(proposal_id=PROPOSAL, fate="unknown", detail="no answer within 10 s"),
@@ -256,12 +298,13 @@ EVENTS: Final[tuple[CellEvent, ...]] = (
         host_id=HOST,
         offer_ids=(OFFER, OTHER_OFFER),
         launches=(
-            proposals.Launch(TASK, (31_000, 31_001)),
+            proposals.Launch(TASK, (31_000, 31_001), 2, (0, 3)),
             proposals.Launch(TaskId("titus-12345-worker-2-6")),
         ),
     ),
     proposals.DeclineOffers(offer_ids=(OFFER,), refuse_ms=5_000),
     proposals.KillTask(task_id=TASK, host_id=HOST, is_inferred=True),
+    proposals.PreemptTask(task_id=TASK, host_id=HOST, for_job=JobId("api"), why="guaranteed"),
     proposals.ReconcileTasks(task_ids=(TASK,)),
     proposals.ReconcileAll(),
     proposals.SuppressOffers(),

@@ -188,7 +188,7 @@ class World:
 
         return self._run(fetch())
 
-    def until(self, condition: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+    def until(self, condition: Callable[[], bool], what: str, timeout_s: float = 90.0) -> None:
         """Return when the condition holds for what the log says; else fail, and name it."""
         deadline = time.monotonic() + timeout_s
         while True:

@@ -302,14 +302,16 @@ def test_a_shutdown_is_asked_and_then_enforced(port: int, tmp_path: Path) -> Non
         assert framework.await_update("heeds")["state"] == "TASK_KILLED"
         # Its own grace is a second; then it is ended, and what it left was never said to end.
         assert framework.await_event("FAILURE")["failure"]["status"] == 9
-        assert 0.8 < time.monotonic() - asked_at < 5.0
+        # The default is five.
+        assert 0.8 < time.monotonic() - asked_at < 4.9
         status = framework.await_update("ignores")
         assert (status["state"], status["reason"]) == ("TASK_FAILED", GONE[2])
 
 
 def test_one_that_is_going_takes_nothing_more(port: int, tmp_path: Path) -> None:
     with Framework(port) as framework:
-        grace = {"nanoseconds": 3 * 10**9}
+        # Longer than a busy computer needs for what follows.
+        grace = {"nanoseconds": 60 * 10**9}
         info = waiting(tmp_path, "e", shutdown_grace_period=grace)
         executor = launched(framework, tmp_path, info, "t")
         executor.subscribe()
@@ -329,6 +331,8 @@ def test_one_that_is_going_takes_nothing_more(port: int, tmp_path: Path) -> None
         assert "executor_id" not in status
         framework.kill("t")
         assert executor.is_quiet()
+        let_exit(tmp_path, "e", 0)
+        framework.await_event("FAILURE")
 
 
 def test_a_teardown_shuts_it_down(port: int, tmp_path: Path) -> None:
@@ -351,7 +355,7 @@ def test_a_second_subscription_ends_the_first_stream(port: int, tmp_path: Path) 
         first = executor.events
         missed = executor.status("t", "TASK_RUNNING")
         executor.subscribe(unacknowledged_updates=[{"status": missed}])
-        assert first.get(timeout=5.0)["type"] == "END OF STREAM"
+        assert first.get(timeout=PATIENCE_S)["type"] == "END OF STREAM"
         # What is unacknowledged is taken; what was launched is not launched again.
         executor.expect("SUBSCRIBED", "ACKNOWLEDGED")
         assert framework.await_update("t")["uuid"] == missed["uuid"]
@@ -417,7 +421,7 @@ def test_after_a_restart_of_the_agent_it_has_two_seconds(
         executors = []
         for name, count in (("back", 2), ("away", 1)):
             executor = Executor(agent_port(port, agent_id), framework, name)
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + PATIENCE_S
             while not environment_file(tmp_path, name).exists():
                 assert time.monotonic() < deadline
                 time.sleep(0.01)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.mesos_master.master_client import Framework, Json, Reply, agents
+from tests.contract.mesos_master.master_client import PATIENCE_S, Framework, Json, Reply, agents
 
 pytestmark = pytest.mark.integration
 
@@ -125,7 +125,7 @@ def test_constraints_that_make_no_sense_are_refused(port: int, name: str) -> Non
     wanted, begin = REFUSED[name]
     framework = Framework(port, **ROLE)
     framework.subscribe_more = wanted
-    event = framework.open().events.get(timeout=10)
+    event = framework.open().events.get(timeout=PATIENCE_S)
     assert event["type"] == "ERROR"
     assert event["error"]["message"].startswith(begin)
     framework.subscribe_more = {}

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.contract.mesos_master.master_client import (
+    PATIENCE_S,
     QUIET_S,
     Framework,
     Json,
@@ -192,7 +193,7 @@ def test_offers_of_the_old_stream_are_void_without_rescind(port: int) -> None:
         old_stream = framework.stream
         framework.subscribe()
         rest = []
-        while (event := old_stream.events.get(timeout=10))["type"] != "END OF STREAM":
+        while (event := old_stream.events.get(timeout=PATIENCE_S))["type"] != "END OF STREAM":
             rest.append(event)
         assert [e["error"]["message"] for e in held(rest, "ERROR")] == ["Framework failed over"]
         assert not held(rest, "RESCIND")

@@ -7,6 +7,7 @@ import pytest
 
 from tests.contract.mesos_client.clusters import Cluster, dev_cluster, real_mesos
 from tests.contract.mesos_master.master_client import (
+    PATIENCE_S,
     Framework,
     agents,
     await_agents,
@@ -32,7 +33,7 @@ def test_it_begins_with_all_there_is_and_a_heartbeat(port: int) -> None:
         assert len(state["get_agents"]["agents"]) == 2
         names = [f["framework_info"]["name"] for f in state["get_frameworks"]["frameworks"]]
         assert "there" in names
-        assert watch.events.get(timeout=5)["type"] == "HEARTBEAT"
+        assert watch.events.get(timeout=PATIENCE_S)["type"] == "HEARTBEAT"
 
 
 def test_the_life_of_a_framework_and_its_tasks(port: int) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from connectors.devcluster.wire.codec import JSON, PROTOBUF
 from tests.contract.mesos_master.master_client import (
+    PATIENCE_S,
     SCHEDULER,
     Framework,
     Json,
@@ -43,13 +44,13 @@ def test_events_come_as_accepted_whatever_the_call_was(port: int, sent: str, acc
     stream = Stream(port, BODIES[sent], {"Content-Type": sent, "Accept": accepted}, decode)
     assert (stream.status, stream.headers["content-type"]) == (200, accepted)
     assert str(uuid.UUID(stream.stream_id)) == stream.stream_id
-    first = stream.events.get(timeout=10)
+    first = stream.events.get(timeout=PATIENCE_S)
     assert first["type"] == "SUBSCRIBED"
     assert first["subscribed"]["framework_id"]["value"]
     assert first["subscribed"]["heartbeat_interval_seconds"] == 15.0
     assert first["subscribed"]["master_info"]["port"] == port
     # At once, though offers may be quicker.
-    while stream.events.get(timeout=10)["type"] != "HEARTBEAT":
+    while stream.events.get(timeout=PATIENCE_S)["type"] != "HEARTBEAT":
         pass
 
 
@@ -85,7 +86,7 @@ REFUSED = None
 def test_accept_decides_what_the_events_are(
     port: int, accept: list[str], answered: str | None
 ) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         connection.putrequest("POST", SCHEDULER)
         for value in accept:
@@ -138,7 +139,7 @@ def test_an_invalid_framework_gets_its_error_in_protobuf(port: int) -> None:
     assert framework.stream.status == 200
     error = framework.await_event("ERROR")["error"]["message"]
     assert error.startswith("'FrameworkInfo.role' is not a valid role")
-    assert framework.stream.has_ended.wait(10)
+    assert framework.stream.has_ended.wait(PATIENCE_S)
 
 
 def test_calls_are_answered_as_in_json(port: int) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.contract.mesos_master.master_client import (
     JSON_HEADERS,
+    PATIENCE_S,
     SCHEDULER,
     Json,
     Reply,
@@ -28,7 +29,7 @@ NOBODY = (400, "Framework cannot be found")
 
 def by_hand(port: int, *pieces: bytes) -> Reply:
     """The answer to a request that is sent as it is, piece by piece."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
             connection.sendall(piece)
@@ -72,7 +73,7 @@ def test_a_body_of_unknown_length(port: int) -> None:
         yield CALL[:10]
         yield CALL[10:]
 
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         connection.request("POST", SCHEDULER, pieces(), JSON_HEADERS)
         answer = connection.getresponse()
@@ -82,7 +83,7 @@ def test_a_body_of_unknown_length(port: int) -> None:
 
 
 def test_the_connection_is_kept_for_the_next_call(port: int) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         for _ in range(3):
             connection.request("POST", SCHEDULER, CALL, JSON_HEADERS)
@@ -95,7 +96,7 @@ def test_the_connection_is_kept_for_the_next_call(port: int) -> None:
 
 
 def test_a_connection_is_closed_when_the_client_asks_for_it(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
         connection.sendall(head("GET", "/health", "Connection: close"))
         answer = b""
         while piece := connection.recv(65536):

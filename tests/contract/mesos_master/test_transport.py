@@ -11,6 +11,7 @@ import pytest
 
 from tests.contract.mesos_master.master_client import (
     JSON_HEADERS,
+    PATIENCE_S,
     SCHEDULER,
     Framework,
     Json,
@@ -157,7 +158,7 @@ def test_a_subscription_begins_with_subscribed_and_a_heartbeat(port: int) -> Non
         assert "content-length" not in headers
         assert str(uuid.UUID(framework.stream.stream_id)) == framework.stream.stream_id
         beat = framework.await_event("HEARTBEAT")
-        assert beat["at_s"] - started < 5.0
+        assert beat["at_s"] - started < 14.0  # the next one comes after 15 s
         assert framework.framework_id
 
 
@@ -165,7 +166,7 @@ def test_subscribed_names_the_master_and_the_beat(port: int) -> None:
     framework = Framework(port)
     framework.stream = framework.open()
     try:
-        first = framework.stream.events.get(timeout=10)
+        first = framework.stream.events.get(timeout=PATIENCE_S)
         assert first["type"] == "SUBSCRIBED"
         subscribed = first["subscribed"]
         assert subscribed["heartbeat_interval_seconds"] == 15.0
@@ -196,7 +197,7 @@ def test_calls_need_the_newest_stream_id(port: int) -> None:
 def test_a_framework_whose_stream_is_closed_is_403(port: int) -> None:
     with Framework(port) as framework:
         framework.stream.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while (reply := framework.call("REVIVE")).status == 202:
             assert time.monotonic() < deadline
         assert (reply.status, reply.text) == (403, "Framework is not subscribed")
@@ -212,7 +213,7 @@ def test_a_framework_that_was_torn_down_is_400_and_cannot_come_back(port: int) -
         assert framework.stream.status == 200
         error = framework.await_event("ERROR")
         assert error["error"]["message"] == "Framework has been removed"
-        assert framework.stream.has_ended.wait(10)
+        assert framework.stream.has_ended.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +248,7 @@ def test_an_invalid_framework_gets_200_an_error_and_the_end(
     framework.stream = framework.open()
     assert framework.stream.status == 200
     assert framework.await_event("ERROR")["error"]["message"] == message
-    assert framework.stream.has_ended.wait(10)
+    assert framework.stream.has_ended.wait(PATIENCE_S)
 
 
 def test_unknown_fields_and_nulls_do_no_harm(port: int) -> None:
@@ -260,7 +261,7 @@ def test_unknown_fields_and_nulls_do_no_harm(port: int) -> None:
     stream = Stream(port, call)
     try:
         assert stream.status == 200
-        assert stream.events.get(timeout=10)["type"] == "SUBSCRIBED"
+        assert stream.events.get(timeout=PATIENCE_S)["type"] == "SUBSCRIBED"
     finally:
         stream.close()
 

@@ -15,7 +15,8 @@ from tests.support.world import World, batch_of, service_of
 
 pytestmark = pytest.mark.integration
 
-LEADERSHIP_MOVES_WITHIN_S = 15.0
+# The session time-out is 6 s; the rest is for a busy computer.
+LEADERSHIP_MOVES_WITHIN_S = 60.0
 
 
 MARKED = (
@@ -40,7 +41,7 @@ def test_a_leader_killed_at_a_marked_point_leaves_nothing_doubled_or_lost(
     world.start_cell("cell-1")
     world.submit("job", batch_of(6, "sleep 1"))
     world.submit("more", batch_of(4, "true"))
-    assert world.wait_cell("cell-0", timeout_s=20) == -signal.SIGKILL
+    assert world.wait_cell("cell-0", timeout_s=60) == -signal.SIGKILL
     world.until(
         lambda: world.machine.state.leader == "cell-1", "another leader", LEADERSHIP_MOVES_WITHIN_S
     )
@@ -66,7 +67,7 @@ def test_a_leader_stopped_for_long_acts_no_more_when_it_goes_on(world: World) ->
     world.until(lambda: world.is_normal("meanwhile"), "a job of the new leader")
     world.until(lambda: time.monotonic() - stopped_at_s > 30, "30 s", 40)
     world.signal_cell(leader, signal.SIGCONT)
-    assert world.wait_cell(leader, timeout_s=20) == 3
+    assert world.wait_cell(leader, timeout_s=60) == 3
     world.submit("after", batch_of(4, "sleep 0.2"))
     world.until(lambda: world.is_normal("after"), "a job after all that")
     assert [task.task_id for task in world.tasks("before")] == ids

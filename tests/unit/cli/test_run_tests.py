@@ -1,4 +1,4 @@
-"""`flumina test`: what is marked `soak` runs only where `-m` names it; many tests share processes."""
+"""`flumina test`: `soak` runs only where `-m` names it; a run of many tests is shared."""
 
 import pytest
 

@@ -132,7 +132,7 @@ def test_a_group_keeps_what_it_is_guaranteed() -> None:
 
 
 def test_every_budget_is_asked() -> None:
-    cases = (
+    cases: tuple[tuple[str, dict[str, int], int, int], ...] = (
         ("the job's disruption budget", {}, 2, 1),
         ("the hour of the cell", {"preemptions_per_hour": 3}, 1_000, 1),
         ("the hour of the job", {"preemptions_per_job_per_hour": 2}, 1_000, 1),

@@ -25,12 +25,12 @@ class Case(NamedTuple):
     launches_max: int = 1_000
 
 
-CRITICAL = {"tier": "Critical", "group": "web"}
+WEB = ask("web", tier="Critical", group="web")
 CASES = (
     Case(
         "tiers in order",
         (group("web", "Critical"),),
-        ((ask("batch"), 16), (ask("web", **CRITICAL), 10)),
+        ((ask("batch"), 16), (WEB, 10)),
         {"web": 10, "batch": 6},
     ),
     Case(
@@ -73,13 +73,13 @@ CASES = (
     Case(
         "its owner has it",
         (group("web", "Critical", cpu=6),),
-        ((ask("batch"), 16), (ask("web", **CRITICAL), 6)),
+        ((ask("batch"), 16), (WEB, 6)),
         {"batch": 10, "web": 6},
     ),
     Case(
         "the guarantee of a lower tier is held back from best effort of a higher one",
         (group("web", "Critical"), group("etl", cpu=4)),
-        ((ask("web", **CRITICAL), 16),),
+        ((WEB, 16),),
         {"web": 12},
         {"web": "guarantee"},
     ),

@@ -1,4 +1,4 @@
-"""Opportunistic work borrows what is held back, by windows where there are any; it gives it back."""
+"""Opportunistic work borrows what is held back, by windows if there are any; its owner comes."""
 
 from scheduler.placement.windows import Window
 from tests.support.queueing import SmallCell, ask, group, held, hosts, rules

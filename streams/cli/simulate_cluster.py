@@ -1,0 +1,309 @@
+"""hosts.csv and tasks.csv through one or more policies, with the times that it took.
+
+The one thing to know: what is measured is the whole path: the index built, each round with its
+refusals explained, each record encoded and written to a file. Reading the CSV files, looking at the
+cluster for charts and writing reports are not in it.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+
+import msgspec
+
+from projections.simulate.charts import Chart, Line
+from projections.simulate.page import Figures
+from projections.simulate.replay import CallRecord, Replay
+from projections.simulate.report import (
+    Observer,
+    Sample,
+    Spread,
+    Waits,
+    hosts_used,
+    waits_of,
+    zone_spread,
+)
+from projections.simulate.trace import Trace
+from streams.traces.output import opened
+from streams.traces.policies import NamedRules
+
+SAMPLES: Final = 120
+"""Moments at which the cluster is looked at for the charts."""
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """One policy's run: what came of it, and what it took."""
+
+    policy: str
+    tasks: int
+    placed: int
+    hosts: int
+    hosts_used: int
+    hosts_busy_at_end: int
+    spread: Spread
+    waits: Waits
+    samples: tuple[Sample, ...]
+    refused: tuple[tuple[str, int], ...]
+    """Tasks by the rule that refused most hosts when they were offered last."""
+    calls: int
+    wall_s: float
+    cpu_s: float
+    index_s: float
+    placing_s: float
+    records_s: float
+    call_p50_ms: float
+    call_p99_ms: float
+    placement: tuple[tuple[str, str], ...]
+
+    @property
+    def placed_per_s(self) -> float:
+        """Placements in a second of wall time, over the whole path."""
+        return self.placed / self.wall_s if self.wall_s else 0.0
+
+
+class _Watch:
+    """Wall and processor time of the parts of a run."""
+
+    def __init__(self) -> None:
+        self.wall_s = self.cpu_s = self.last_s = 0.0
+        self.of: dict[str, float] = {}
+        self.calls_s: list[float] = []
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Count the time inside to a part."""
+        wall_s, cpu_s = time.perf_counter(), time.process_time()
+        yield
+        spent_s = time.perf_counter() - wall_s
+        self.cpu_s += time.process_time() - cpu_s
+        self.wall_s += spent_s
+        self.of[name] = self.of.get(name, 0.0) + spent_s
+        self.last_s = spent_s
+
+
+def run_policy(
+    trace: Trace,
+    policy: NamedRules,
+    *,
+    batch: int,
+    is_retrying: bool,
+    events: Path | None,
+    on_progress: Callable[[int], None],
+) -> Ran:
+    """Run the trace through one policy."""
+    observer = Observer(trace)
+    samples: list[Sample] = []
+    refused: dict[str, int] = {}
+    watch = _Watch()
+    with _records_to(events) as file:
+        with watch.part("index"):
+            replay = Replay(trace, policy.rules, batch=batch, is_retrying=is_retrying)
+            replay.build()
+            calls = replay.calls()
+        samples.append(observer.sample(replay))
+        due = _Due(trace)
+        while True:
+            with watch.part("placing"):
+                record = next(calls, False)
+            if record is False:
+                break
+            if isinstance(record, CallRecord):
+                watch.calls_s.append(watch.last_s)
+                with watch.part("records"):
+                    file.write(msgspec.json.encode(record) + b"\n")
+                _count(refused, record, is_retrying=is_retrying)
+                on_progress(replay.offered)
+            if due.is_now(replay):
+                samples.append(observer.sample(replay))
+        with watch.part("records"):
+            file.flush()
+    last = observer.sample(replay)
+    if samples[-1] != last:
+        samples.append(last)
+    return _ran(trace, policy, replay, samples, refused, watch)
+
+
+def _ran(
+    trace: Trace,
+    policy: NamedRules,
+    replay: Replay,
+    samples: list[Sample],
+    refused: dict[str, int],
+    watch: _Watch,
+) -> Ran:
+    calls_ms = sorted(1_000 * each for each in watch.calls_s)
+    return Ran(
+        policy=policy.name,
+        tasks=len(trace.tasks),
+        placed=len(replay.placed),
+        hosts=len(trace.hosts),
+        hosts_used=hosts_used(replay),
+        hosts_busy_at_end=samples[-1].hosts_used,
+        spread=zone_spread(replay, policy.rules.zone_attribute),
+        waits=waits_of(replay),
+        samples=tuple(samples),
+        refused=tuple(sorted(refused.items(), key=lambda each: (-each[1], each[0]))),
+        calls=len(calls_ms),
+        wall_s=watch.wall_s,
+        cpu_s=watch.cpu_s,
+        index_s=watch.of.get("index", 0.0),
+        placing_s=watch.of.get("placing", 0.0),
+        records_s=watch.of.get("records", 0.0),
+        call_p50_ms=calls_ms[len(calls_ms) // 2],
+        call_p99_ms=calls_ms[99 * len(calls_ms) // 100],
+        placement=tuple(
+            (task.task_id, replay.host_of(index) or "") for index, task in enumerate(trace.tasks)
+        ),
+    )
+
+
+class _Due:
+    """When the cluster is looked at: by the clock of the trace, or else by tasks offered."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._has_times = trace.has_times
+        ends = [each.end_ms or each.arrive_ms for each in trace.tasks]
+        span = max(ends) if trace.has_times else len(trace.tasks)
+        self._step = max(1, span // SAMPLES)
+        self._next = 0
+
+    def is_now(self, replay: Replay) -> bool:
+        """Whether another step of the way is done."""
+        at = replay.now_ms if self._has_times else replay.offered
+        if at < self._next:
+            return False
+        self._next = at + self._step
+        return True
+
+
+def _count(refused: dict[str, int], record: CallRecord, *, is_retrying: bool) -> None:
+    if is_retrying:
+        refused.clear()  # Who is refused again is counted again; the last call tells all.
+    for each in record.refused:
+        rule = max(each.rules, key=lambda rule: rule[1])[0] if each.rules else "no host"
+        refused[rule] = refused.get(rule, 0) + each.tasks
+
+
+@contextmanager
+def _records_to(events: Path | None) -> Iterator[IO[bytes]]:
+    """Where records are written: the file asked for, else one that is gone afterwards."""
+    if events is None:
+        with tempfile.TemporaryFile(prefix="flumina-simulate-") as file:
+            yield file
+    else:
+        with opened(events) as file:
+            yield file
+
+
+def json_of(ran: Ran) -> dict[str, Any]:
+    """The figures of a run, for machines."""
+    last = ran.samples[-1]
+    return {
+        "policy": ran.policy,
+        "tasks": ran.tasks,
+        "placed": ran.placed,
+        "not_placed": ran.tasks - ran.placed,
+        "placed_per_sec": round(ran.placed_per_s, 1),
+        "hosts": ran.hosts,
+        "hosts_used": ran.hosts_used,
+        "hosts_busy_at_end": ran.hosts_busy_at_end,
+        "zone_skew": ran.spread.most,
+        "zone_skew_mean": ran.spread.mean_milli / 1_000,
+        "cpu_used": last.cpu_milli / 1_000,
+        "mem_used": last.memory_milli / 1_000,
+        "gpu_used": last.gpu_milli / 1_000,
+        "fragmented": last.fragmented_milli / 1_000,
+        "wait_median_s": ran.waits.median_ms / 1_000,
+        "wait_p99_s": ran.waits.p99_ms / 1_000,
+        "wait_max_s": ran.waits.most_ms / 1_000,
+        "waited": ran.waits.waited,
+        "refused": dict(ran.refused),
+        "calls": ran.calls,
+        "call_p50_ms": round(ran.call_p50_ms, 3),
+        "call_p99_ms": round(ran.call_p99_ms, 3),
+        "wall_s": round(ran.wall_s, 4),
+        "cpu_s": round(ran.cpu_s, 4),
+        "index_s": round(ran.index_s, 4),
+        "placing_s": round(ran.placing_s, 4),
+        "records_s": round(ran.records_s, 4),
+    }
+
+
+def figures_of(runs: list[Ran], *, has_gpus: bool) -> Figures:
+    """The runs side by side."""
+    columns = ["policy", "placed", "hosts used", "busy at end", "zone skew", "mean skew"]
+    columns += ["cpu %", "mem %", *(["gpu %"] if has_gpus else []), "fragmented %"]
+    columns += ["wait p50 s", "wait p99 s", "placed/s", "call p50 ms", "call p99 ms"]
+    return Figures(
+        title=f"{runs[0].tasks:,} tasks on {runs[0].hosts:,} hosts",
+        columns=columns,
+        rows=[_row(each, has_gpus=has_gpus) for each in runs],
+        note="Shares are those at the end. Placements per second are over the whole path: index "
+        "built, refusals explained, records encoded and written.",
+    )
+
+
+def _row(ran: Ran, *, has_gpus: bool) -> list[str]:
+    last = ran.samples[-1]
+    return [
+        ran.policy,
+        f"{ran.placed:,}",
+        f"{ran.hosts_used:,}",
+        f"{ran.hosts_busy_at_end:,}",
+        str(ran.spread.most),
+        f"{ran.spread.mean_milli / 1_000:.2f}",
+        f"{last.cpu_milli / 10:.1f}",
+        f"{last.memory_milli / 10:.1f}",
+        *([f"{last.gpu_milli / 10:.1f}"] if has_gpus else []),
+        f"{last.fragmented_milli / 10:.1f}",
+        f"{ran.waits.median_ms / 1_000:.1f}",
+        f"{ran.waits.p99_ms / 1_000:.1f}",
+        f"{ran.placed_per_s:,.0f}",
+        f"{ran.call_p50_ms:.2f}",
+        f"{ran.call_p99_ms:.2f}",
+    ]
+
+
+def charts_of(trace: Trace, runs: list[Ran]) -> list[Chart]:
+    """What the runs look like over time, or over tasks offered where nothing has a time."""
+    across = "seconds" if trace.has_times else "tasks offered"
+
+    def chart(title: str, up: str, value: Callable[[Sample], float], top: float = 0.0) -> Chart:
+        lines = [Line(each.policy, [(_at(trace, s), value(s)) for s in each.samples]) for each in runs]
+        return Chart(title, across, up, lines, top)
+
+    charts = [chart("Hosts used", f"of {len(trace.hosts):,}", lambda s: s.hosts_used)]
+    charts.append(chart("CPU in use", "per cent", lambda s: s.cpu_milli / 10, 100))
+    charts.append(chart("Memory in use", "per cent", lambda s: s.memory_milli / 10, 100))
+    if any(view.gpus for view in trace.hosts):
+        charts.append(chart("GPU in use", "per cent", lambda s: s.gpu_milli / 10, 100))
+    charts.append(
+        chart(
+            "Fragmentation",
+            "per cent of what is free that typical tasks cannot use",
+            lambda s: s.fragmented_milli / 10,
+            100,
+        )
+    )
+    charts.append(
+        Chart(
+            "Waits, from arrival to placement",
+            "per cent of the tasks placed that waited at most so long",
+            "seconds",
+            [
+                Line(each.policy, [(at, ms / 1_000) for at, ms in enumerate(each.waits.by_per_cent)])
+                for each in runs
+            ],
+            1,
+        )
+    )
+    charts.append(chart("Tasks running", "", lambda s: s.running))
+    charts.append(chart("Tasks waiting", "", lambda s: s.waiting, 1))
+    return charts
+
+
+def _at(trace: Trace, sample: Sample) -> float:
+    return sample.at_ms / 1_000 if trace.has_times else sample.offered

@@ -12,7 +12,9 @@ import msgspec
 
 from projections.cell_view import CellView
 from scheduler.digest import Digest
+from scheduler.fold.guards import quality
 from scheduler.model.ids import HostId
+from scheduler.model.policy import NUMBERS
 from scheduler.model.resources import Resources, added, port_count
 from scheduler.model.task import Queued, titus_state
 from scheduler.state import NO_OFFSET, State
@@ -47,6 +49,10 @@ class HostSummary(msgspec.Struct, frozen=True, rename="camel"):
     offered_memory_mib: int
     offered_disk_mib: int
     offered_ports: int
+    standing: str = "enabled"
+    """What operators let it be used for: enabled, lastChoice, draining or disabled."""
+    quality_milli: int = 1_000
+    """1,000 less what failed on it lately, see `scheduler.fold.guards`."""
 
 
 class OrphanSummary(msgspec.Struct, frozen=True, rename="camel"):
@@ -155,7 +161,7 @@ def summary(view: CellView) -> Summary:
         ),
         published_offset=state.published_offset,
         policy_version=state.policy_version,
-        policy=msgspec.structs.asdict(state.policy),
+        policy={name: getattr(state.policy, name) for name in NUMBERS},
         fold_version=state.fold_version,
         digest_version=Digest.version,
         digest=_digest(view),
@@ -200,7 +206,7 @@ def _host(state: State, host_id: HostId) -> HostSummary:
     offered = Resources()
     for offer_id in offer_ids:
         offered = added(offered, state.offers[offer_id].resources)
-    facts = state.hosts.get(host_id)
+    facts, order = state.hosts.get(host_id), state.host_orders.get(host_id)
     return HostSummary(
         host_id=host_id,
         hostname=state.hostname(host_id),
@@ -213,6 +219,8 @@ def _host(state: State, host_id: HostId) -> HostSummary:
         offered_memory_mib=offered.memory_mib,
         offered_disk_mib=offered.disk_mib,
         offered_ports=port_count(offered.ports),
+        standing=order.standing if order else "enabled",
+        quality_milli=quality(state, host_id),
     )
 
 

@@ -34,7 +34,7 @@ from scheduler.model.events import Copied, EffectEnded, EffectStarted, LeaderEle
 from scheduler.model.ids import ProposalId, StreamId, TaskId, proposal_id_of
 from scheduler.model.inbound import JobKillAsked, JobScaleAsked, JobSubmitted, TaskKillAsked
 from scheduler.model.mesos import MesosTaskState, StatusUpdate, StreamEnded, Subscribed
-from scheduler.model.proposals import KillTask, LaunchTasks, ReconcileTasks
+from scheduler.model.proposals import KillTask, LaunchTasks, PreemptTask, ReconcileTasks
 from scheduler.state import State
 from scheduler.task_table import Input
 
@@ -124,6 +124,8 @@ class Timeline:
                 self._asked(place, event, changes)
             case EffectStarted() | EffectEnded():
                 self._effect(place, event, changes)
+            case PreemptTask():
+                self._changed(place, changes, Origin(actor="placement"))
             case LeaderElected():
                 self.elections = [*self.elections[1 - ELECTIONS_MAX :], place.spot]
                 self._stream_closed(None)

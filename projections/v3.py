@@ -17,7 +17,7 @@ from scheduler.model.task import Task, place_of, titus_state
 
 Json = dict[str, Any]
 
-_AGENT_ATTRIBUTES = ("region", "zone", "itype", "asg", "ami", "cluster", "stack")
+_AGENT_ATTRIBUTES = ("region", "zone", "itype", "asg", "ami", "cluster", "stack", "res")
 """Attributes of a host that Titus' task context has keys for (``agent.NAME``)."""
 
 
@@ -113,6 +113,10 @@ def _context(view: CellView, task: Task, history: TaskHistory | None) -> dict[st
         context["flumina.proposal"] = view.proposal_address(place.proposal_id)
         if place.ports:
             context["flumina.ports"] = ",".join(map(str, place.ports))
+        if place.interface >= 0:
+            context["task.networkInterfaceIndex"] = str(place.interface)
+        if place.gpus:
+            context["flumina.gpus"] = ",".join(map(str, place.gpus))
     last = _last_entry(history)
     if last is not None:
         context["flumina.address"] = view.address(

@@ -4,7 +4,7 @@ The one thing to know: colours and sizes are the page's style sheet; a chart onl
 is the first, the second, and so on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from math import ceil, floor, log10
 from typing import Final
@@ -19,6 +19,8 @@ TOP: Final = 12
 BOTTOM: Final = 38
 COLOURS: Final = 8
 """As many lines can be told apart; the next begins anew."""
+WIDER: Final = 1.7
+"""Points by which a line is wider than the one after it."""
 STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -28,6 +30,8 @@ class Line(msgspec.Struct, frozen=True):
     name: str
     points: Sequence[tuple[float, float]]
     is_dashed: bool = False
+    is_stepped: bool = False
+    """Whether a value holds until the next point."""
 
 
 class Chart(msgspec.Struct, frozen=True):
@@ -46,45 +50,81 @@ def svg_of(chart: Chart) -> str:
     """The chart as one SVG element."""
     points = [point for line in chart.lines for point in line.points]
     if not points:
-        return '<p class="none">Nothing to draw.</p>'
-    x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
-    y_low = 0.0 if chart.begins is None else chart.begins
-    y_high = max(chart.top, max(y for _, y in points))
-    x_ticks = ticks(x_low, x_high if x_high > x_low else x_low + 1)
-    y_ticks = ticks(y_low, y_high if y_high > y_low else y_low + 1)
-    x_high, y_high = max(x_high, x_low + 1e-9), max(y_ticks[-1], y_high)
+        return '<p class="note">Nothing to draw.</p>'
+    frame = _frame(chart, points)
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(chart.title)}">',
+        *_axes(chart, frame),
+    ]
+    results = [line for line in chart.lines if not line.is_dashed]
+    for line in chart.lines:
+        if line.is_dashed:
+            style = 'class="bound"'
+        else:
+            order = results.index(line)
+            # The first is drawn widest, so that lines which lie on each other are all seen.
+            width = 2.2 + WIDER * (len(results) - 1 - order)
+            style = f'class="line c{order % COLOURS}" style="stroke-width:{width:.1f}"'
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (frame.at(*each) for each in _path(line)))
+        parts.append(f'<polyline {style} points="{path}">')
+        parts.append(f"<title>{escape(line.name)}</title></polyline>")
+    parts.append("</svg>")
+    return "".join(parts)
 
-    def at(x: float, y: float) -> tuple[float, float]:
-        across = (x - x_low) / (x_high - x_low)
-        up = (max(y, y_low) - y_low) / (y_high - y_low)
+
+class _Frame(msgspec.Struct, frozen=True):
+    """What part of the plane is shown."""
+
+    x_low: float
+    x_high: float
+    y_low: float
+    y_high: float
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point is drawn."""
+        across = (x - self.x_low) / (self.x_high - self.x_low)
+        up = (max(y, self.y_low) - self.y_low) / (self.y_high - self.y_low)
         return (
             LEFT + across * (WIDTH - LEFT - RIGHT),
             HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM),
         )
 
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(chart.title)}">'
-    ]
-    for tick in y_ticks:
-        _, y = at(x_low, tick)
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{number(tick)}</text>')
-    for tick in x_ticks:
-        if tick <= x_high:
-            x, y = at(tick, y_low)
-            parts.append(f'<text class="tick" x="{x:.1f}" y="{y + 17:.1f}" text-anchor="middle">{number(tick)}</text>')
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text class="axis" x="{middle:.0f}" y="{HEIGHT - 4}" text-anchor="middle">{escape(chart.across)}</text>')
-    colour = 0
-    for line in chart.lines:
-        name = "bound" if line.is_dashed else f"line c{colour % COLOURS}"
-        colour += not line.is_dashed
-        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*point) for point in line.points))
-        parts.append(
-            f'<polyline class="{name}" points="{drawn}"><title>{escape(line.name)}</title></polyline>'
-        )
-    parts.append("</svg>")
-    return "".join(parts)
+
+def _frame(chart: Chart, points: Sequence[tuple[float, float]]) -> _Frame:
+    x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
+    y_low = 0.0 if chart.begins is None else chart.begins
+    y_high = max(chart.top, *(y for _, y in points), y_low)
+    return _Frame(
+        x_low,
+        x_high if x_high > x_low else x_low + 1,
+        y_low,
+        ticks(y_low, y_high if y_high > y_low else y_low + 1)[-1],
+    )
+
+
+def _axes(chart: Chart, frame: _Frame) -> Iterator[str]:
+    for tick in ticks(frame.y_low, frame.y_high):
+        _, y = frame.at(frame.x_low, tick)
+        yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        yield f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
+        yield f"{number(tick)}</text>"
+    for tick in ticks(frame.x_low, frame.x_high):
+        if frame.x_low <= tick <= frame.x_high:
+            x, y = frame.at(tick, frame.y_low)
+            yield f'<text class="tick" x="{x:.1f}" y="{y + 17:.1f}" text-anchor="middle">'
+            yield f"{number(tick)}</text>"
+    middle = (LEFT + WIDTH - RIGHT) // 2
+    yield f'<text class="axis" x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">'
+    yield f"{escape(chart.across)}</text>"
+
+
+def _path(line: Line) -> Iterator[tuple[float, float]]:
+    before: tuple[float, float] | None = None
+    for point in line.points:
+        if before is not None and line.is_stepped:
+            yield (point[0], before[1])
+        yield point
+        before = point
 
 
 def legend_of(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The published protocol of the Alibaba GPU trace: one pod at a time, dropped where it fits nowhere.
+"""The published protocol of the Alibaba GPU trace: one pod at a time, dropped where none fits.
 
 The one thing to know: after each pod, demand that arrived is rounded to whole per cent of all GPUs,
 and a figure at x per cent is the mean over the pods at which demand was x. A policy of ours learns

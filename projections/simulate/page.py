@@ -46,7 +46,7 @@ STYLE: Final = """
 *{box-sizing:border-box}
 body{margin:0;background:var(--back);color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-main{max-width:1200px;margin:0 auto;padding:36px 24px 56px}
+main{max-width:1280px;margin:0 auto;padding:36px 24px 56px}
 h1{font-size:26px;line-height:1.25;margin:0 0 4px;letter-spacing:-.01em}
 h2{font-size:15px;margin:0 0 10px}
 .sub{color:var(--soft);margin:0 0 22px}
@@ -54,8 +54,8 @@ h2{font-size:15px;margin:0 0 10px}
 padding:18px 20px;margin:0 0 18px;overflow-x:auto}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,430px),1fr));gap:18px}
 .charts .card{margin:0}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:7px 12px;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:14px}
+th,td{padding:7px 9px;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
 th{color:var(--soft);font-weight:500;font-size:13px}
 th:first-child,td:first-child{text-align:left;padding-left:0}
 tr:last-child td{border-bottom:0}
@@ -66,7 +66,7 @@ svg{width:100%;height:auto;display:block}
 .grid{stroke:var(--rule)}.tick,.axis{fill:var(--soft);font-size:12px}
 .line{fill:none;stroke-width:2.2;stroke-linejoin:round;stroke-linecap:round}
 .bound{fill:none;stroke:var(--soft);stroke-width:1.2;stroke-dasharray:4 4}
-.note{color:var(--soft);font-size:13px;margin:10px 0 0}
+.note{color:var(--soft);font-size:13px;font-weight:400;margin:10px 0 0}
 code{font:13px/1.5 ui-monospace,Menlo,Consolas,monospace;word-break:break-all}
 footer{color:var(--soft);font-size:13px;margin-top:22px}footer p{margin:4px 0}
 """

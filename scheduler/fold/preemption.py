@@ -30,7 +30,7 @@ def preempted(fold: Fold, proposal: PreemptTask) -> None:
     job_id = state.tasks[proposal.task_id].job_id
     if not _is_lent(state, job_id):
         _count(state, job_id)
-    message = f"for job {proposal.for_job}: {proposal.why}"
+    message = f"placement: for job {proposal.for_job}: {proposal.why}"
     given = Given(now_ms, reason="evicted", message=message)
     moved_task(fold, proposal.task_id, Input.KILL_ASKED, given)
 

@@ -47,7 +47,7 @@ class Scale:
             count: self._prepared.soft_share(self._weight, _points(rank, steps))
             for rank, count in enumerate(ranks)
         }
-        if self.is_hard and steps:
+        if self.is_hard and steps > 0:
             by_count[ranks[-1]] = FORBIDDEN
         self.worth = {value: by_count[count] for value, count in counts.items()}
 
@@ -188,4 +188,4 @@ def _second(
 
 
 def _points(rank: int, steps: int) -> int:
-    return FITNESS_MAX * (steps - rank) // steps if steps else FITNESS_MAX
+    return FITNESS_MAX * (steps - rank) // steps if steps > 0 else FITNESS_MAX

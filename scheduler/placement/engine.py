@@ -22,7 +22,7 @@ from scheduler.placement.host import HostView
 from scheduler.placement.index import Index
 from scheduler.placement.outcome import Choice, Outcome, Refused
 from scheduler.placement.plugins import NO_PLUGINS, PluginFailed, Plugins
-from scheduler.placement.prepared import Prepared
+from scheduler.placement.prepared import Prepared, manner_of
 from scheduler.placement.reasons import reason_of
 from scheduler.placement.request import Request
 from scheduler.placement.search import NOBODY, Found, fill
@@ -45,6 +45,7 @@ class Placement:
         self._index = Index(rules, plugins, parts)
         self._hopeless = Hopeless(self._index)
         self._prepared: dict[Request, Prepared] = {}
+        self._manners: dict[tuple[object, ...], Prepared] = {}
 
     # Hosts and time
 
@@ -71,17 +72,27 @@ class Placement:
     # Tasks
 
     def place(
-        self, request: Request, count: int, avoid: AbstractSet[HostId] = _NOWHERE
+        self,
+        request: Request,
+        count: int,
+        avoid: AbstractSet[HostId] = _NOWHERE,
+        *,
+        explain: bool = True,
     ) -> Outcome:
-        """Hosts for up to ``count`` tasks, none of ``avoid``; they count as launched from now."""
+        """Hosts for up to ``count`` tasks, none of ``avoid``; they count as launched from now.
+
+        Without ``explain`` what refused the tasks that are left is not said: `refusals` says it.
+        """
         if count < 1:
             return Outcome((), None, 0)
-        index = self._index
-        index.columns.ranked()
-        prepared = self._ready(request)
         entry = self._hopeless.find(request)
+        if entry is not None and not explain:
+            return Outcome((), None, count)
+        index = self._index
         if entry is not None and entry.at == index.columns.changed.end and not avoid:
             return Outcome((), None, count, entry.refused, entry.wake)
+        index.columns.ranked()
+        prepared = self._ready(request)
         choices: list[Choice] = []
         try:
             found = NOBODY if entry else self._search(prepared, count, avoid, choices)
@@ -89,11 +100,11 @@ class Placement:
             left = count - len(choices)
             if not left:
                 return Outcome(tuple(choices), reason, 0)
-            refused = refusals(index, prepared, avoid)
+            refused = refusals(index, prepared, avoid) if explain else ()
         except PluginFailed as failed:
             index.give_back(prepared, choices)
             return self._failed(failed, count)
-        wake = wake_of(refused, prepared)
+        wake = wake_of(refused, prepared) if explain else ""
         if not avoid:
             self._hopeless.remember(prepared, refused, wake)
         return Outcome(tuple(choices), reason, left, refused, wake)
@@ -120,6 +131,10 @@ class Placement:
         except PluginFailed as failed:
             return self._failed(failed, 1).refused
 
+    def wake(self, request: Request, refused: tuple[Refused, ...]) -> str:
+        """The events that could change these refusals, in words."""
+        return wake_of(refused, self._ready(request))
+
     def nearest(self, request: Request, most: int) -> tuple[HostId, ...]:
         """Hosts that lack nothing but free amounts and could hold the task, the nearest first."""
         return survey.nearest(self._index, self._ready(request), most)
@@ -145,8 +160,15 @@ class Placement:
         if prepared is None:
             if len(self._prepared) >= _PREPARED_MAX:
                 self._prepared.pop(next(iter(self._prepared)))
-            prepared = Prepared(request, self.rules, self._index.library)
-            self._prepared[request] = prepared
+            manner = manner_of(request)
+            model = self._manners.get(manner)
+            if model is None:
+                if len(self._manners) >= _PREPARED_MAX:
+                    self._manners.pop(next(iter(self._manners)))
+                model = Prepared(request, self.rules, self._index.library)
+                self._manners[manner] = model
+            self._index.allowed(model)
+            prepared = self._prepared[request] = model.like(request)
         return prepared
 
     def _search(

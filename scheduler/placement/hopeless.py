@@ -98,7 +98,7 @@ class Hopeless:
             columns.job_changes.setdefault(job_id, 0)
         entry.state = self._state(entry)
         entry.refused, entry.wake = refused, wake
-        entry.at = columns.changed.end
+        entry.at = columns.changed.end if refused else -1
 
     def _write(self, prepared: Prepared) -> None:
         if self._count == self._needs.shape[1]:

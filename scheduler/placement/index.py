@@ -89,7 +89,9 @@ class Index:
     def right_models(self, models: tuple[str, ...]) -> Flags:
         """The rows whose devices are of one of these models."""
         numbers, names = self.columns.models()
-        flags: Flags = np.array([name in models for name in names], np.bool_)[numbers]
+        flags: Flags = np.array(
+            [name in models for name in names] or [False], np.bool_
+        )[numbers]
         return flags
 
     def allowed(self, prepared: Prepared) -> Flags | None:

@@ -7,11 +7,13 @@ once for each class of tasks; what is left for a search is arithmetic.
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from scheduler.constraints import fixed, moving
 from scheduler.constraints.selectors import selected
 from scheduler.model.constraint import Constraint
 from scheduler.model.rules import PlacementRules, Profile
-from scheduler.placement.devices import asks_for_devices
 from scheduler.placement.fitness.hosts import Part
 from scheduler.placement.fitness.parts import GROWING, OF_TIME
 from scheduler.placement.interfaces import group_set
@@ -24,6 +26,49 @@ PACK: Final = "pack"
 """The profile that the mode ``failover`` gives to all work."""
 
 
+_OF_MANNER: Final = (
+    "allowed",
+    "allowed_version",
+    "balances",
+    "cap",
+    "fixed_hard",
+    "fixed_soft",
+    "functions",
+    "is_exclusive",
+    "is_growing",
+    "is_timed",
+    "is_unique",
+    "moving_hard",
+    "moving_soft",
+    "others",
+    "parts",
+    "profile",
+    "soft_base",
+    "soft_total",
+    "soft_version",
+    "soft_weight",
+    "tolerated",
+    "weight",
+)
+_OF_REQUEST: Final = ("amounts", "asks_devices", "groups", "is_self_bound", "request")
+Array = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+def manner_of(request: Request) -> tuple[object, ...]:
+    """All of a request that its constraints and weights depend on."""
+    need = request.need
+    return (
+        request.tier,
+        request.is_service,
+        request.hard,
+        request.soft,
+        request.group,
+        request.application,
+        need.gpus > 0 or need.gpu_milli > 0,
+    )
+
+
 class Function(NamedTuple):
     """A fitness function of others: it is asked about one host at a time."""
 
@@ -33,39 +78,11 @@ class Function(NamedTuple):
 class Prepared:
     """A request with everything that its searches need."""
 
-    __slots__ = (
-        "allowed",
-        "allowed_version",
-        "amounts",
-        "asks_devices",
-        "balances",
-        "cap",
-        "fixed_hard",
-        "fixed_soft",
-        "functions",
-        "groups",
-        "is_exclusive",
-        "is_growing",
-        "is_self_bound",
-        "is_timed",
-        "is_unique",
-        "moving_hard",
-        "moving_soft",
-        "parts",
-        "profile",
-        "request",
-        "soft_base",
-        "soft_total",
-        "soft_version",
-        "soft_weight",
-        "tolerated",
-        "weight",
-    )
+    __slots__ = (*_OF_MANNER, *_OF_REQUEST)
 
     def __init__(
         self, request: Request, rules: PlacementRules, library: Mapping[str, Part | Function]
     ) -> None:
-        self.request = request
         hard, soft = request.hard, request.soft
         if rules.selectors:
             must, should = selected(rules, request.tier, request.group, request.application)
@@ -80,9 +97,8 @@ class Prepared:
         self.is_unique = any(each.kind == "uniqueHost" for each in hard)
         self.is_exclusive = any(each.kind == "exclusiveHost" for each in hard)
         self.balances = _balances(self.moving_hard, self.moving_soft, rules)
-        self.is_self_bound = any(
-            each.kind in {"nearJob", "awayFromJob"} and each.values == (request.job_id,)
-            for each in (*hard, *soft)
+        self.others = tuple(
+            [each.values[0] for each in (*hard, *soft) if each.kind in {"nearJob", "awayFromJob"}]
         )
         self.profile = profile_of(request, rules)
         weights = [(name, weight) for name, weight in self.profile.weights if weight > 0]
@@ -106,10 +122,39 @@ class Prepared:
         self.is_timed = not names.isdisjoint(OF_TIME)
         good_enough = self.profile.good_enough
         self.cap = None if good_enough is None else good_enough * self.weight
-        self.asks_devices = asks_for_devices(request.need)
-        self.groups = group_set(request.security_groups)
-        self.amounts = _amounts(request)
+        self.allowed: Flags | None = None
+        self.soft_base: Array | int = 0
         self.allowed_version = self.soft_version = -1
+        self._ask(request)
+
+    def like(self, request: Request) -> "Prepared":
+        """The same for another request of the same `manner`, at little cost."""
+        other = Prepared.__new__(Prepared)
+        for name in _OF_MANNER:
+            setattr(other, name, getattr(self, name))
+        other._ask(request)
+        return other
+
+    def _ask(self, request: Request) -> None:
+        """What differs between requests of one manner."""
+        need = request.need
+        self.request = request
+        self.asks_devices = need.gpus > 0 or need.gpu_milli > 0
+        self.groups = group_set(request.security_groups) if request.security_groups else ()
+        self.is_self_bound = request.job_id in self.others
+        amounts = [("memory_free", need.memory_mib)] if need.memory_mib > 0 else []
+        if need.disk_mib > 0:
+            amounts.append(("disk_free", need.disk_mib))
+        if need.network_mbps > 0:
+            amounts.append(("network_free", need.network_mbps))
+        if need.ports > 0:
+            amounts.append(("ports_free", need.ports))
+        if need.gpus > 0:
+            amounts.append(("gpu_free", need.gpus))
+        if need.gpu_milli > 0:
+            amounts.append(("share_free", need.gpu_milli))
+        self.amounts = tuple(amounts)
+        """Columns and what must be free in them, beside cpu, which is compared first."""
 
 
     def soft_share(self, weight: int, points: int) -> int:
@@ -132,20 +177,6 @@ def profile_of(request: Request, rules: PlacementRules) -> Profile:
         if name in profiles:
             return profiles[name]
     return rules.profiles[0] if rules.profiles else Profile(name="none", weights=())
-
-
-def _amounts(request: Request) -> tuple[tuple[str, int], ...]:
-    """Columns and what must be free in them, beside cpu, which is compared first."""
-    need = request.need
-    found = (
-        ("memory_free", need.memory_mib),
-        ("disk_free", need.disk_mib),
-        ("network_free", need.network_mbps),
-        ("gpu_free", need.gpus),
-        ("share_free", need.gpu_milli),
-        ("ports_free", need.ports),
-    )
-    return tuple((name, amount) for name, amount in found if amount > 0)
 
 
 def _balances(

@@ -20,7 +20,8 @@ HostArgument = Annotated[
     str, typer.Argument(metavar="HOST", help="Its name or its id; `flumina state` lists them.")
 ]
 app = typer.Typer(
-    help="Take hosts out of use, and let them back in. Tasks that run there stay.",
+    help="Take hosts out of use, and let them back in. Tasks that run there stay.\n\n"
+    'Example: flumina host drain agent-3 --why "new kernel"',
     no_args_is_help=True,
 )
 

@@ -57,7 +57,8 @@ class PolicyGroup(TyperGroup):
 app = typer.Typer(
     cls=PolicyGroup,
     help="Show, check, compare, apply and switch the rules that the cell decides by.\n\n"
-    "Without a word it shows them, with NAME=VALUE it sets numbers.",
+    "Without a word it shows them, with NAME=VALUE it sets numbers.\n\n"
+    "Example: flumina policy show > policy.yaml",
 )
 
 
@@ -152,7 +153,7 @@ def apply(  # noqa: PLR0917 - typer gives every option by its name
             )
         if found:
             version = _apply(there, document, wanted, reason, version)
-    _tell(found, version, as_json=as_json, what="was changed")
+    _tell(found, version, as_json=as_json, what="changed")
 
 
 def _apply(there: Api, document: Mapping[str, Any], wanted: Policy, why: str, version: int) -> int:

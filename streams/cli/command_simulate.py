@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -32,7 +32,10 @@ BATCH: Final = 200
 """Tasks in a call, as in the comparison with Fenzo."""
 SEED: Final = 42
 """The first seed of the published runs; the others follow it."""
-_PATH: Final = {"dir_okay": False}
+SOURCE: Final = (
+    "gpu learns what pods are like from those that came; fgd and bestfit are told, as in the "
+    "paper: Weng et al., Beware of Fragmentation, USENIX ATC 2023."
+)
 
 
 def simulate(  # noqa: PLR0917 - options, all by name
@@ -119,7 +122,8 @@ def simulate(  # noqa: PLR0917 - options, all by name
             raise _misused("--trace openb needs --nodes and --pods.", "Name both files.")
         demand_writable(written, [nodes, *pods])
         policies = named_rules(policy or list(simulate_openb.DEFAULT_POLICIES))
-        report = _openb(nodes, pods, policies, range(seed, seed + seeds), demand, published)
+        asked = OpenbAsked(nodes, pods, policies, range(seed, seed + seeds), demand, published)
+        report = _openb(asked)
     else:
         if hosts is None or tasks is None:
             raise _misused(
@@ -133,79 +137,94 @@ def simulate(  # noqa: PLR0917 - options, all by name
             [hosts, tasks],
         )
         report = _cluster(
-            hosts, tasks, policies, _soft(soft), batch, retry, placement, events
+            ClusterAsked(hosts, tasks, policies, _soft(soft), batch, retry, placement, events)
         )
     _told(report, output, html, as_json=as_json)
 
 
-class Report:
-    """What a simulation found, in each of the forms in which it is told."""
+class ClusterAsked(NamedTuple):
+    """What is to be simulated of hosts.csv and tasks.csv."""
 
-    def __init__(self, page: Page, figures: dict[str, Any]) -> None:
-        self.page = page
-        self.figures = figures
+    hosts: Path
+    tasks: Path
+    policies: list[NamedRules]
+    soft: list[Constraint]
+    batch: int
+    is_retrying: bool
+    placement: Path | None
+    events: Path | None
 
 
-def _cluster(
-    hosts: Path,
-    tasks: Path,
-    policies: list[NamedRules],
-    soft: list[Constraint],
-    batch: int,
-    is_retrying: bool,
-    placement: Path | None,
-    events: Path | None,
-) -> Report:
-    trace = read_cluster(hosts, tasks, soft)
+class OpenbAsked(NamedTuple):
+    """What is to be simulated of the Alibaba trace."""
+
+    nodes: Path
+    pods: list[Path]
+    policies: list[NamedRules]
+    seeds: range
+    demand: int
+    published: Path | None
+
+
+class Report(NamedTuple):
+    """What a simulation found, for people and for machines."""
+
+    page: Page
+    figures: dict[str, Any]
+
+
+def _cluster(asked: ClusterAsked) -> Report:
+    policies = asked.policies
+    trace = read_cluster(asked.hosts, asked.tasks, asked.soft)
     for note in trace.notes:
         errors().print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
-    runs = []
+    events = _of_policies(asked.events, policies)
+    runs: list[simulate_cluster.Ran] = []
     with _progress("tasks", len(trace.tasks) * len(policies)) as advance:
         for number, policy in enumerate(policies):
             begun = number * len(trace.tasks)
+
+            def on_progress(done: int, begun: int = begun) -> None:
+                advance(begun + done)
+
             runs.append(
                 simulate_cluster.run_policy(
                     trace,
                     policy,
-                    batch=batch,
-                    is_retrying=is_retrying,
-                    events=_of_policies(events, policies)[number] if events else None,
-                    on_progress=lambda done, begun=begun: advance(begun + done),
+                    batch=asked.batch,
+                    is_retrying=asked.is_retrying,
+                    events=events[number] if events else None,
+                    on_progress=on_progress,
                 )
             )
-    for path, ran in zip(_of_policies(placement, policies), runs, strict=False):
+    for path, ran in zip(_of_policies(asked.placement, policies), runs, strict=False):
         write_placement(path, ran.placement)
     each = {ran.policy: simulate_cluster.json_of(ran) for ran in runs}
-    figures = {**each[policies[0].name], "batch": batch, "soft": [one.kind for one in soft]}
+    figures = {
+        **each[policies[0].name],
+        "batch": asked.batch,
+        "soft": [one.kind for one in asked.soft],
+    }
     if len(runs) > 1:
         figures["policies"] = each
+    has_gpus = any(view.gpus for view in trace.hosts)
+    offered = "offered again in each later call" if asked.is_retrying else "not offered again"
     page = Page(
         title="Placement, simulated",
-        subtitle=f"{tasks.name} on {hosts.name}, in calls of {batch}",
+        subtitle=f"{asked.tasks} on {asked.hosts}, in calls of {asked.batch}",
         policies=[each.policy for each in runs],
-        tables=[
-            simulate_cluster.figures_of(runs, has_gpus=any(view.gpus for view in trace.hosts))
-        ],
+        tables=[simulate_cluster.figures_of(runs, has_gpus=has_gpus)],
         charts=simulate_cluster.charts_of(trace, runs),
-        notes=[
-            "A task that got no host was "
-            + ("offered again in each later call." if is_retrying else "not offered again.")
-        ],
+        notes=[f"A task that got no host was {offered}."],
         command=_command(),
     )
     return Report(page, figures)
 
 
-def _openb(
-    nodes: Path,
-    pods: list[Path],
-    policies: list[NamedRules],
-    seeds: range,
-    demand: int,
-    published: Path | None,
-) -> Report:
+def _openb(asked: OpenbAsked) -> Report:
+    policies, seeds = asked.policies, asked.seeds
     done = 0
-    with _progress("runs", len(pods) * len(policies) * len(seeds)) as advance:
+    with _progress("runs", len(asked.pods) * len(policies) * len(seeds)) as advance:
 
         def on_progress() -> None:
             nonlocal done
@@ -213,29 +232,25 @@ def _openb(
             advance(done)
 
         mixes = simulate_openb.run_mixes(
-            nodes,
-            pods,
+            asked.nodes,
+            asked.pods,
             policies,
             seeds=seeds,
-            demand=demand,
-            published=published,
+            demand=asked.demand,
+            published=asked.published,
             on_progress=on_progress,
         )
     verdicts = [simulate_openb.verdict(mixes, policy.name) for policy in policies]
     page = Page(
         title="Alibaba GPU trace, published protocol",
-        subtitle=f"{len(mixes)} mixes, demand to {demand} %, median of {len(seeds)} seeds",
+        subtitle=f"{len(mixes)} mixes, demand to {asked.demand} %, median of {len(seeds)} seeds",
         policies=[each.name for each in policies],
         tables=simulate_openb.tables_of(mixes, policies),
         charts=[chart for mix in mixes for chart in simulate_openb.charts_of(mix)],
-        notes=[
-            *(each for each in verdicts if each),
-            "gpu learns what pods are like from those that came; fgd and bestfit are told, as in "
-            "the paper: Weng et al., Beware of Fragmentation, USENIX ATC 2023.",
-        ],
+        notes=[*(each for each in verdicts if each), SOURCE],
         command=_command(),
     )
-    return Report(page, simulate_openb.json_of(mixes, policies, seeds, demand))
+    return Report(page, simulate_openb.json_of(mixes, policies, seeds, asked.demand))
 
 
 def _told(report: Report, output: Path | None, html: Path | None, *, as_json: bool) -> None:

@@ -189,7 +189,7 @@ def print_state(standing: Standing, numbers: State, console: Console) -> None:
     elif standing.stale:
         console.print(cell_text(f"This may be old: {standing.stale}.", "yellow"))
     show(console, table("", ("", ""), rows))
-    columns = ("host", "zone", "tasks #", "cpus used #", "offered #", "MiB used #", "offered #")
+    columns = ("host", "zone", "tasks #", "cpus used #", "offered #", "MiB used #", "offered #", "")
     hosts = [
         (
             each.hostname,
@@ -199,6 +199,7 @@ def print_state(standing: Standing, numbers: State, console: Console) -> None:
             f"{each.offered_cpu_milli / 1000:g}",
             each.used_memory_mib,
             each.offered_memory_mib,
+            each.remark,
         )
         for each in numbers.hosts
     ]

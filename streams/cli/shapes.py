@@ -180,6 +180,15 @@ class Host(Shape, frozen=True):
     used_memory_mib: int = 0
     offered_cpu_milli: int = 0
     offered_memory_mib: int = 0
+    standing: str = "enabled"
+    quality_milli: int = 1_000
+
+    @property
+    def remark(self) -> str:
+        """What is not usual about it: an operator's order, or failures lately."""
+        standing = "" if self.standing == "enabled" else self.standing
+        quality = "" if self.quality_milli == 1_000 else f"quality {self.quality_milli / 1_000:g}"
+        return ", ".join(each for each in (standing, quality) if each)
 
 
 class State(Shape, frozen=True):

@@ -123,17 +123,17 @@ def run_policy(
     last = observer.sample(replay)
     if samples[-1] != last:
         samples.append(last)
-    return _ran(trace, policy, replay, samples, refused, watch)
+    return _ran(policy, replay, samples, refused, watch)
 
 
 def _ran(
-    trace: Trace,
     policy: NamedRules,
     replay: Replay,
     samples: list[Sample],
     refused: dict[str, int],
     watch: _Watch,
 ) -> Ran:
+    trace = replay.trace
     calls_ms = sorted(1_000 * each for each in watch.calls_s)
     return Ran(
         policy=policy.name,
@@ -268,40 +268,46 @@ def _row(ran: Ran, *, has_gpus: bool) -> list[str]:
 
 
 def charts_of(trace: Trace, runs: list[Ran]) -> list[Chart]:
-    """What the runs look like over time, or over tasks offered where nothing has a time."""
+    """What the runs look like over time, or over tasks offered where nothing has a time.
+
+    A chart that would be empty is left out: no GPUs, nobody waits.
+    """
     across = "seconds" if trace.has_times else "tasks offered"
 
     def chart(title: str, up: str, value: Callable[[Sample], float], top: float = 0.0) -> Chart:
-        lines = [Line(each.policy, [(_at(trace, s), value(s)) for s in each.samples]) for each in runs]
+        lines = [
+            Line(
+                each.policy,
+                [(_at(trace, sample), value(sample)) for sample in each.samples],
+                is_stepped=True,
+            )
+            for each in runs
+        ]
         return Chart(title, across, up, lines, top)
 
-    charts = [chart("Hosts used", f"of {len(trace.hosts):,}", lambda s: s.hosts_used)]
-    charts.append(chart("CPU in use", "per cent", lambda s: s.cpu_milli / 10, 100))
-    charts.append(chart("Memory in use", "per cent", lambda s: s.memory_milli / 10, 100))
+    waits = Chart(
+        "Waits, from arrival to placement",
+        "per cent of the tasks placed that waited at most so long",
+        "seconds",
+        [
+            Line(each.policy, [(at, ms / 1_000) for at, ms in enumerate(each.waits.by_per_cent)])
+            for each in runs
+        ],
+        1,
+    )
+    lost = "per cent of what is free that typical tasks cannot use"
+    charts = [
+        chart("Hosts used", f"of {len(trace.hosts):,}", lambda each: each.hosts_used),
+        chart("CPU in use", "per cent", lambda each: each.cpu_milli / 10, 100),
+        chart("Memory in use", "per cent", lambda each: each.memory_milli / 10, 100),
+        chart("Fragmentation", lost, lambda each: each.fragmented_milli / 10, 100),
+        chart("Tasks running", "", lambda each: each.running),
+        waits,
+    ]
     if any(view.gpus for view in trace.hosts):
-        charts.append(chart("GPU in use", "per cent", lambda s: s.gpu_milli / 10, 100))
-    charts.append(
-        chart(
-            "Fragmentation",
-            "per cent of what is free that typical tasks cannot use",
-            lambda s: s.fragmented_milli / 10,
-            100,
-        )
-    )
-    charts.append(
-        Chart(
-            "Waits, from arrival to placement",
-            "per cent of the tasks placed that waited at most so long",
-            "seconds",
-            [
-                Line(each.policy, [(at, ms / 1_000) for at, ms in enumerate(each.waits.by_per_cent)])
-                for each in runs
-            ],
-            1,
-        )
-    )
-    charts.append(chart("Tasks running", "", lambda s: s.running))
-    charts.append(chart("Tasks waiting", "", lambda s: s.waiting, 1))
+        charts.insert(1, chart("GPU in use", "per cent", lambda each: each.gpu_milli / 10, 100))
+    if any(sample.waiting for ran in runs for sample in ran.samples):
+        charts.append(chart("Tasks waiting", "", lambda each: each.waiting, 1))
     return charts
 
 

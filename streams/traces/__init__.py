@@ -1,1 +1,1 @@
-"""Traces of others as files: hosts, tasks, published figures; what is wrong with them, and where."""
+"""Traces as files: hosts, tasks, published figures; what is wrong with them, and where."""

@@ -4,7 +4,6 @@ The one thing to know: a mix is found by the name of its pods' file, so a file t
 no figures to stand beside.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -17,8 +16,6 @@ FILES: Final = (
 )
 """Figures and their files, as they lie in one directory."""
 _MIX_BEGINS: Final = "openb_pod_list_"
-Figures = Mapping[str, Mapping[str, float]]
-"""By policy: the figure's name with the demand, and the median of its seeds."""
 
 
 def mix_name(pods: Path) -> str:
@@ -26,7 +23,9 @@ def mix_name(pods: Path) -> str:
     return pods.name.split(".")[0].removeprefix(_MIX_BEGINS)
 
 
-def read_published(directory: Path, mix: str, marks: tuple[int, ...]) -> dict[str, dict[str, float]]:
+def read_published(
+    directory: Path, mix: str, marks: tuple[int, ...]
+) -> dict[str, dict[str, float]]:
     """Medians of the published seeds at each mark; empty for a mix that is not among them."""
     found: dict[str, dict[str, list[float]]] = {}
     for figure, name in FILES:

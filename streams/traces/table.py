@@ -50,7 +50,9 @@ class Cell(NamedTuple):
 class Table:
     """The columns of a file and its rows."""
 
-    def __init__(self, path: Path, columns: Sequence[str], rows: Sequence[tuple[int, list[str]]]):
+    def __init__(
+        self, path: Path, columns: Sequence[str], rows: Sequence[tuple[int, list[str]]]
+    ) -> None:
         self.path = path
         self.columns = tuple(columns)
         self._rows = rows

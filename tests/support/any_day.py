@@ -88,7 +88,16 @@ NEEDS = st.builds(
     disk_mib=st.sampled_from([0, 50]),
     ports=st.sampled_from([0, 0, 1, 3]),
 )
-CONSTRAINTS = st.sampled_from([(), (), (Constraint("uniqueHost"),)])
+CONSTRAINTS = st.sampled_from(
+    [
+        (),
+        (),
+        (),
+        (Constraint("uniqueHost"),),
+        (Constraint("exclusiveHost"),),
+        (Constraint("awayFromJob", "", ("alpha",)),),
+    ]
+)
 SPECS = st.builds(
     lambda kind, retries, need, hard, soft, sequence, delay_ms: replace(
         spec_of(kind, retries, {"need": need, "hard_constraints": hard, "soft_constraints": soft}),
@@ -400,7 +409,8 @@ class AnyDay(RuleBasedStateMachine):
             queued[each % len(queued)] if queued and each < 9 else self.task_id(each)
             for each in tasks
         ]
-        launches = tuple(Launch(each, tuple(ports)) for each in task_ids)
+        scarce = (choice % 2, (choice % 3,)) if choice > 24 else (-1, ())
+        launches = tuple(Launch(each, tuple(ports), *scarce) for each in task_ids)
         live = sorted(each for there in self.cell.state.host_tasks.values() for each in there)
         victim = live[choice % len(live)] if live and choice % 3 else self.task_id(choice)
         place = place_of(self.cell.state.tasks[victim].state) if victim in live else None

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,13 @@ def world(kafka: str, topic_prefix: str, tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def usage(world: World) -> Iterator[subprocess.Popen[str]]:
+    """The usage process of the busy world."""
+    with usage_process(world) as process:
+        yield process
+
+
+@contextmanager
+def usage_process(world: World) -> Iterator[subprocess.Popen[str]]:
     """The usage process, looking each second."""
     process = subprocess.Popen(
         [sys.executable, "-m", "streams.cli.main", "usage"],
@@ -138,3 +146,26 @@ def test_what_a_busy_task_uses(world: World, usage: subprocess.Popen[str]) -> No
     usage.kill()
     world.submit("after", {**JOB, "applicationName": "after"})
     world.until(lambda: world.are("after", Started, 1), "a job after it runs")
+
+
+def test_noise_of_a_host_reaches_the_log_of_the_cell(
+    kafka: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Twice as many loops as threads wait for each other; an agent that divides threads sees it."""
+    count = 2 * len(os.sched_getaffinity(0))
+    loops = "".join(["while :; do :; done & "] * count) + "wait"
+    crowd = {**JOB, "applicationName": "crowd"}
+    crowd["container"] = {**JOB["container"], "command": ["/bin/sh", "-c", loops]}
+    there = World(kafka, topic_prefix, tmp_path)
+    try:
+        there.start_cluster(free_block(2), agents=1, cpu_sets=True)
+        there.start_cell("cell-1")
+        there.submit("crowd", crowd)
+        there.until(lambda: there.are("crowd", Started, 1), "the loops run")
+        with usage_process(there):
+            there.until(lambda: bool(there.machine.state.host_noise), "the cell knows it")
+        ((host_id, noise_milli),) = there.machine.state.host_noise.items()
+        assert host_id in there.machine.state.hosts
+        assert 100 <= noise_milli <= 1_000
+    finally:
+        there.close()

@@ -47,6 +47,16 @@ def test_a_job_has_its_descriptor_and_the_times_of_its_states() -> None:
     assert job["version"] == {"timestamp": BEGAN_AT_MS + 5_000}
 
 
+def test_a_task_with_an_address_says_on_which_interface() -> None:
+    cell = watched_cell(hosts=0)
+    facts = HostFacts(hostname="h1", attributes=(("res", "ResourceSet-ENIs-2-4"),))
+    cell.offers(Offer(OfferId("o"), HostId("S1"), Resources(4_000, 8_192, 10_000), facts))
+    (task_id,) = cell.run(batch(need=Need(500, 256, addresses=1), security_groups=("sg-a",)))
+    context = task_of(cell, task_id)["taskContext"]
+    assert context["task.networkInterfaceIndex"] == "0"
+    assert context["agent.res"] == "ResourceSet-ENIs-2-4"
+
+
 def test_a_task_has_a_context_with_titus_keys_and_ours() -> None:
     cell = watched_cell(hosts=0)
     facts = HostFacts(

@@ -3,13 +3,16 @@
 import re
 
 import pytest
+from msgspec.structs import replace
 
 from projections.why import LINKS_MAX, PREDECESSORS_MAX, Unknown, why
 from projections.words import duration, instant, line_text
 from scheduler.model.address import parse_address
 from scheduler.model.ids import HostId, TaskId
+from scheduler.model.inbound import RulesAsked
 from scheduler.model.policy import Policy
 from scheduler.model.resources import Need
+from scheduler.model.rules import Amount, CapacityGroup, PlacementRules
 from tests.support.cell import batch, service
 from tests.unit.projections.watched import WatchedCell, check_addresses, lines_of, watched_cell
 
@@ -52,7 +55,7 @@ def test_a_task_that_is_too_big_names_the_nearest_host_and_what_it_lacked() -> N
     cell.decide_and_carry_out()
     text = check_said(cell, task_id)
     assert "rule cpu refused 3 hosts" in text
-    assert "name-of-host1 came nearest (5 of 9 cpus missing)" in text
+    assert "came nearest (5 of 9 cpus missing)" in text
     assert "3 rounds refused it by the same rules" in text
     waits = [link for link in cell.why(task_id).chain if "found no place" in link.text]
     assert len(waits) == 1
@@ -323,3 +326,22 @@ def test_times_and_spans_are_written_for_people() -> None:
         "3 h 10 min",
         "2 days 7 h",
     ]
+
+
+def test_a_task_that_is_ended_for_others_names_them() -> None:
+    cell = watched_cell(hosts=1)
+    cell.run(batch(1, need=Need(4_000, 256)), "flex")
+    rules = PlacementRules(
+        groups=(
+            CapacityGroup("web", "Critical", guarantee=Amount(cpu_milli=4_000)),
+            CapacityGroup("DEFAULT", "Flex"),
+        )
+    )
+    cell.copy("commands", RulesAsked(rules=rules, values={}, actor="op", why="test"))
+    cell.submit(replace(service(1, need=Need(4_000, 256)), capacity_group="web"), "web")
+    cell.decide()
+    said = cell.says("flex-worker-0-1")
+    assert "is being ended" in said
+    assert "asked for by placement" in said
+    assert "for job web" in said
+    assert "being freed on host1" in cell.says("web-worker-0-1")

@@ -117,7 +117,13 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
             floors = sorted(state.number_floors.items())
             rests = sorted(state.address_rests.items())
             kept = (list(state.finished_tasks), list(state.finished_jobs))
-            return (*kept, floors, rests, sorted(state.network_hosts))
+            return (
+                *kept,
+                floors,
+                rests,
+                sorted(state.network_hosts),
+                sorted(state.hosts_seen_at_ms.items()),
+            )
         case _:
             seen = (state.placement_inputs, state.placement_seen, state.round_again_at_ms)
             return (*seen, state.promises, state.is_quality_suspended)

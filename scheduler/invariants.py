@@ -54,12 +54,17 @@ def _check_company(state: State) -> None:
     for host_id, there in state.host_tasks.items():
         jobs: dict[JobId, int] = {}
         devices: list[int] = []
+        bound: dict[int, frozenset[str]] = {}
         for task_id in there:
             task = state.tasks[task_id]
             jobs[task.job_id] = jobs.get(task.job_id, 0) + 1
             place = place_of(task.state)
-            if place is not None and place.gpus:
-                devices.extend(place.gpus)
+            assert place is not None
+            devices.extend(place.gpus)
+            if place.interface >= 0:
+                groups = frozenset(state.jobs[task.job_id].spec.container.security_groups)
+                known = bound.setdefault(place.interface, groups)
+                assert known == groups, f"an interface of {host_id} has two sets of groups"
         assert len(devices) == len(set(devices)), f"two tasks have one device of {host_id}"
         for job_id, count in jobs.items():
             for each in state.jobs[job_id].spec.container.hard_constraints:

@@ -227,6 +227,8 @@ class State:
     of such names used. So no task id is ever used twice, and little has to be remembered."""
     address_rests: dict[HostId, tuple[Rest, ...]] = field(default_factory=dict)
     """Addresses given back lately, oldest first; only tasks with an address leave any."""
+    hosts_seen_at_ms: dict[HostId, int] = field(default_factory=dict)
+    """When each host offered something for the first time."""
     network_hosts: dict[HostId, None] = field(default_factory=dict)
     """Hosts that ever offered bandwidth; the others do not count it."""
 
@@ -247,6 +249,8 @@ class State:
     """Sums of the last minute."""
     failing_jobs: dict[JobId, dict[HostId, int]] = field(default_factory=dict)
     """How many of a host's remembered failures are of the job."""
+    bad_hosts: dict[HostId, None] = field(default_factory=dict)
+    """Hosts of less quality than the rules ask for."""
     queue: dict[JobId, dict[TaskId, None]] = field(default_factory=dict)
     """Tasks without a host, by job; those that wait for a retry included."""
     host_tasks: dict[HostId, dict[TaskId, None]] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 A test that stops or kills its broker takes `own_kafka` instead of `kafka`.
 """
 
+import faulthandler
 import itertools
 import os
 import uuid
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from streams.kafka.embedded import EmbeddedKafka
-from tests.support.spread import Spread, give_own_ports
+from tests.support.spread import give_own_ports, spread
 
 _numbers = itertools.count(1)
 _session = uuid.uuid4().hex[:8]
@@ -23,10 +24,16 @@ def pytest_configure() -> None:
     give_own_ports()
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A soak may take longer than what is taken for a test that hangs."""
+    if item.get_closest_marker("soak"):
+        faulthandler.cancel_dump_traceback_later()
+
+
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Spread:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Spread the tests as `tests.support.spread` says, whatever `--dist` does."""
-    return Spread(config, log)
+    return spread(config, log)
 
 
 @pytest.fixture(scope="session")

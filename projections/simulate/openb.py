@@ -142,7 +142,10 @@ def points_of(
 
 
 def series_of(points: Sequence[Point]) -> dict[int, tuple[float, float]]:
-    """Share allocated and share of idle GPU fragmented at each whole per cent of demand."""
+    """Share allocated and share of idle GPU fragmented at each whole per cent of demand.
+
+    In a small cluster a pod is more than one per cent: between two pods the first one's holds.
+    """
     sums: dict[int, tuple[float, float, int]] = {}
     for point in points:
         allocated, fragmented, count = sums.get(point.arrived, (0.0, 0.0, 0))
@@ -151,10 +154,15 @@ def series_of(points: Sequence[Point]) -> dict[int, tuple[float, float]]:
             fragmented + point.fragmented,
             count + 1,
         )
-    return {
-        arrived: (allocated / count, fragmented / count)
-        for arrived, (allocated, fragmented, count) in sorted(sums.items())
-    }
+    series: dict[int, tuple[float, float]] = {}
+    before: tuple[float, float] | None = None
+    for at in range(min(sums, default=0), max(sums, default=-1) + 1):
+        if at in sums:
+            allocated, fragmented, count = sums[at]
+            before = (allocated / count, fragmented / count)
+        assert before is not None
+        series[at] = before
+    return series
 
 
 def median_series(runs: Sequence[dict[int, tuple[float, float]]]) -> dict[int, tuple[float, float]]:

@@ -140,9 +140,7 @@ class Replay:
             since_ms = tasks[indexes[0]].arrive_ms
             queue.set_waiting(request, len(indexes), since_ms, (self._calls, number))
         self._placement.advance(self.now_ms)
-        outcome = place_round(
-            self._placement, queue, self._usage, self.rules, self.now_ms
-        )
+        outcome = place_round(self._placement, queue, self._usage, self.rules, self.now_ms)
         names: list[tuple[str, str]] = []
         for turn in outcome.placed:
             request, choices = turn.request, turn.outcome.choices

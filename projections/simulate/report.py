@@ -165,9 +165,7 @@ def zone_spread(replay: Replay, zone_attribute: str = "zone") -> Spread:
 def waits_of(replay: Replay) -> Waits:
     """How long tasks waited for a host."""
     tasks = replay.trace.tasks
-    waits = sorted(
-        placed.at_ms - tasks[index].arrive_ms for index, placed in replay.placed.items()
-    )
+    waits = sorted(placed.at_ms - tasks[index].arrive_ms for index, placed in replay.placed.items())
     if not waits:
         return Waits(0, 0, 0, 0, (0,))
     return Waits(

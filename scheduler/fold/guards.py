@@ -262,8 +262,12 @@ def recovered(fold: Fold, host_id: HostId, noted_ms: int) -> None:
 
 def policy_changed(fold: Fold) -> None:
     """Judge every host anew, by the rules that hold from here on."""
-    for host_id in sorted(fold.state.host_failures):
-        _put(fold, host_id, fold.state.host_failures[host_id])
+    state = fold.state
+    for host_id in sorted(state.host_failures):
+        _put(fold, host_id, state.host_failures[host_id])
+    least = state.policy.placement.guards.quality_least_milli
+    bad = (name for name, each in state.host_failures.items() if each.quality_milli < least)
+    state.bad_hosts = dict.fromkeys(bad)
     _judge(fold)
 
 
@@ -289,6 +293,10 @@ def _put(fold: Fold, host_id: HostId, value: HostFailures) -> None:
         else:
             due_ms = value.next_ms
         state.host_failures[host_id] = HostFailures(kept, now, due_ms)
+    if now < state.policy.placement.guards.quality_least_milli:
+        state.bad_hosts[host_id] = None
+    else:
+        state.bad_hosts.pop(host_id, None)
     if now != was:
         state.hosts_changed[host_id] = None
         if now > was:
@@ -331,15 +339,10 @@ def _drop(state: State, host_id: HostId, job_id: JobId) -> None:
 def _judge(fold: Fold) -> None:
     """Suspend the rule of least quality while it would hold back too many hosts."""
     state = fold.state
-    least = state.policy.placement.guards.quality_least_milli
-    held = [
-        host_id for host_id, each in state.host_failures.items() if each.quality_milli < least
-    ]
     there = max(len(state.host_offers), len(state.host_tasks))
-    is_suspended = len(held) * HELD_PART > there
+    is_suspended = len(state.bad_hosts) * HELD_PART > there
     if is_suspended == state.is_quality_suspended:
         return
     state.is_quality_suspended = is_suspended
-    for host_id in held:
-        state.hosts_changed[host_id] = None
+    state.hosts_changed.update(state.bad_hosts)
     fold.wake_placement()

@@ -102,6 +102,7 @@ def offers_changed(fold: Fold, source: Source, body: OffersChanged) -> None:
 
 def _hold(fold: Fold, source: Source, offer: Offer) -> None:
     state = fold.state
+    state.hosts_seen_at_ms.setdefault(offer.host_id, state.clock.now_ms)
     if offer.facts is not None and state.hosts.get(offer.host_id) != offer.facts:
         state.hosts[offer.host_id] = offer.facts
         state.hosts_changed[offer.host_id] = None

@@ -9,7 +9,10 @@ Where this differs from Titus, on purpose:
 - cpu is not raised to 1, memory not to 512 MiB, disk not to 10,000 MiB, network not to 128 Mbps.
   Titus' hosts have 64 cpus; ours may have 4, and a job of twenty small tasks must fit. The floors
   here are 0.01 cpus and 16 MiB; ``diskMB`` and ``networkMbps`` may be left out (nothing reserved).
-- ``container.resources.ports`` is ours: how many ports of its host each task gets.
+- ``container.resources`` has more: ``ports`` (how many ports of its host each task gets),
+  ``gpuMilli``, ``gpuModels`` and ``scalars``.
+- A constraint's name may go on, after a dot, with the host attribute that it is about; soft ones
+  may have weights. Titus' ``cpuModel`` is a host attribute here, its ``kubeBackend`` is refused.
 - ``image``, ``securityProfile`` and ``retryPolicy`` may be left out. A job without a retry policy
   is not retried after failures of its own; a service is always started again.
 - Numbers are JSON numbers. proto3's quoted 64-bit numbers are refused, with a hint.

@@ -26,7 +26,7 @@ class Scale:
     Values that take no work now are not on the scale; they have no worth and no hosts.
     """
 
-    __slots__ = ("_prepared", "_weight", "counts", "is_hard", "worth")
+    __slots__ = ("_prepared", "_shares", "_weight", "counts", "is_hard", "otherwise", "worth")
 
     def __init__(
         self, counts: dict[str, int], prepared: Prepared, weight: int, *, is_hard: bool
@@ -35,6 +35,9 @@ class Scale:
         self._prepared = prepared
         self._weight = weight
         self.is_hard = is_hard
+        self.otherwise = FORBIDDEN if is_hard else 0
+        """The worth of values that are not on the scale."""
+        self._shares: dict[int, list[int]] = {}
         self.worth: dict[str | None, int] = {}
         self.weigh()
 
@@ -43,17 +46,25 @@ class Scale:
         counts = self.counts
         ranks = sorted(set(counts.values()))
         steps = len(ranks) - 1
-        by_count = {
-            count: self._prepared.soft_share(self._weight, _points(rank, steps))
-            for rank, count in enumerate(ranks)
-        }
-        if self.is_hard and steps > 0:
-            by_count[ranks[-1]] = FORBIDDEN
+        shares = self._shares.get(steps)
+        if shares is None:
+            shares = self._shares[steps] = self._shares_of(steps)
+        by_count = dict(zip(ranks, shares, strict=True))
         self.worth = {value: by_count[count] for value, count in counts.items()}
+
+    def _shares_of(self, steps: int) -> list[int]:
+        """What each rank is worth where there are so many steps from the first to the last."""
+        shares = [
+            self._prepared.soft_share(self._weight, _points(rank, steps))
+            for rank in range(steps + 1)
+        ]
+        if self.is_hard and steps > 0:
+            shares[-1] = FORBIDDEN
+        return shares
 
     def of(self, value: str | None) -> int:
         """What the value adds to the weighted sum of its hosts; below 0: nothing may go there."""
-        return self.worth.get(value, FORBIDDEN if self.is_hard else 0)
+        return self.worth.get(value, self.otherwise)
 
     def add(self, value: str | None) -> None:
         """One task more is there."""
@@ -108,20 +119,18 @@ def fill_balanced(
     """Put up to ``count`` tasks on the best hosts, the balances looked at anew after each."""
     columns = index.columns
     names = tuple(name for name, _, _ in prepared.balances)
-    partitions = [
-        Partition(values, rows, keys[rows]) for values, rows in columns.partitions(names)
-    ]
+    partitions = [Partition(values, rows, keys[rows]) for values, rows in columns.partitions(names)]
     balances = scales(columns, prepared)
     first = second = None
     for number in range(count):
-        best, best_worth, others = _best(partitions, balances, prepared.cap)
+        best, best_worth, second_place = _best(partitions, balances, prepared.cap)
         if best is None:
             break
-        slot = columns.slots[best.rows.item(best.best)]
-        assert slot is not None
+        slot = columns.at(best.rows.item(best.best))
         if not number:
             first = standing_of(index, prepared, slot, best.key, best_worth)
-            second = _second(index, prepared, partitions, balances, best, others)
+            other = partitions[second_place] if second_place >= 0 else None
+            second = _second(index, prepared, balances, best, other)
         choices += index.take(slot, prepared, 1)
         key = index.key(slot, prepared)
         best.keys[best.best] = key
@@ -142,10 +151,14 @@ def _best(
     best_key = second_key = -1
     best_worth, second = 0, -1
     best_place = -1
+    alone = balances[0] if len(balances) == 1 else None
     for place, each in enumerate(partitions):
         if each.key < 0:
             continue
-        worth = worth_of(balances, each.values)
+        if alone is not None:
+            worth = alone.worth.get(each.values[0], alone.otherwise)
+        else:
+            worth = worth_of(balances, each.values)
         if worth < 0:
             continue
         key = each.key + (worth << SUM_SHIFT)
@@ -162,18 +175,17 @@ def _best(
 def _second(
     index: Index,
     prepared: Prepared,
-    partitions: list[Partition],
     balances: list[Scale],
     best: Partition,
-    second: int,
+    other: Partition | None,
 ) -> Standing | None:
-    """The runner-up: of another partition, or the second of the best one."""
+    """The runner-up: the best of another partition, or the second of the best one."""
     kept = best.keys.item(best.best)
     best.keys[best.best] = -1
     within = int(best.keys.argmax())
+    rivals = [(best, within)] if other is None else [(best, within), (other, other.best)]
     found: list[tuple[int, int, Partition, int]] = []
-    for each, place in ((best, within), *([(partitions[second], -1)] if second >= 0 else [])):
-        place = each.best if place < 0 else place
+    for each, place in rivals:
         key = each.keys.item(place)
         worth = worth_of(balances, each.values)
         if key >= 0:
@@ -182,8 +194,7 @@ def _second(
     if not found:
         return None
     _, place, partition, worth = max(found, key=lambda each: each[0])
-    slot = index.columns.slots[partition.rows.item(place)]
-    assert slot is not None
+    slot = index.columns.at(partition.rows.item(place))
     return standing_of(index, prepared, slot, partition.keys.item(place), worth)
 
 

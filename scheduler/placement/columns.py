@@ -5,19 +5,20 @@ zone, somebody's own) has less than no cpu in `cpu_open`, so a single comparison
 Why a host is closed is asked only when a refusal is explained.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from scheduler.constraints.fixed import zone_refusal
-from scheduler.constraints.moving import taken_refusal
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.rules import PlacementRules
 from scheduler.placement.changes import ChangeLog
+from scheduler.placement.closing import GONE, NUMBERS, UNOFFERED, closed_by
 from scheduler.placement.host import HostView
+from scheduler.placement.intake import is_plain, light_slot, take_in
 from scheduler.placement.interface_book import InterfaceBook
 from scheduler.placement.presence import Presence
 from scheduler.placement.slot import UNIT_BITS, Slot
@@ -36,6 +37,7 @@ FIRST_CHOICE: Final = 1 << (SUM_SHIFT + SUM_BITS)
 _FULLNESS_SHIFT: Final = UNIT_BITS + 11 - FULLNESS_BITS
 """Packed cpu and memory together are below 2**11 points."""
 ROWS_MAX: Final = 1 << RANK_BITS
+_FEW: Final = 64
 
 _NAMES: Final = (
     "cpu_open",
@@ -62,6 +64,7 @@ _NAMES: Final = (
     "services",
     "quality",
     "last_choice",
+    "agent",
     "since_ms",
     "expires_at_ms",
     "noise",
@@ -71,28 +74,7 @@ _NAMES: Final = (
     "standing",
 )
 """The columns; each is also an attribute of `Columns`, of the length of the table."""
-_OF_SLOT: Final = tuple(
-    name for name in _NAMES if name not in {"cpu_open", "standing", "closed"}
-)
-
-CLOSED_BY: Final = (
-    "",
-    "gone",
-    "offers",
-    "draining",
-    "lostZone",
-    "quality",
-    "launchingLimit",
-    "launchRate",
-    "exclusiveHost",
-)
-"""Rules of the system in the order in which they are asked; the column `closed` has their number.
-Hosts that are ``gone`` or have nothing on offer are counted in no refusal."""
-_NUMBERS: Final = {name: number for number, name in enumerate(CLOSED_BY)}
-GONE: Final = _NUMBERS["gone"]
-UNOFFERED: Final = _NUMBERS["offers"]
-PASSING: Final = tuple(_NUMBERS[name] for name in ("", "offers", "launchingLimit", "launchRate"))
-"""What closes a host only for the moment."""
+_OF_SLOT: Final = tuple(name for name in _NAMES if name not in {"cpu_open", "standing", "closed"})
 
 
 class Columns:
@@ -122,6 +104,7 @@ class Columns:
     services: Array
     quality: Array
     last_choice: Array
+    agent: Array
     since_ms: Array
     expires_at_ms: Array
     noise: Array
@@ -148,10 +131,10 @@ class Columns:
         self.length = 0
         self._spare: list[int] = []
         self._is_unranked = False
+        self.ranks: Array = np.zeros(0, np.int64)
+        self._is_all_open: bool | None = None
         self._codes: dict[str, tuple[Array, list[str | None]]] = {}
-        self._partitions: dict[
-            tuple[str, ...], list[tuple[tuple[str | None, ...], Array]]
-        ] = {}
+        self._partitions: dict[tuple[str, ...], list[tuple[tuple[str | None, ...], Array]]] = {}
         self._codes_version = 0
         self._counts: dict[tuple[JobId, str], dict[str, int]] = {}
         self._counted: dict[JobId, list[str]] = {}
@@ -162,6 +145,9 @@ class Columns:
         self._storage: dict[str, Array] = {}
         self._digests: Array = np.zeros(0, np.int64)
         self._guards = rules.guards
+        self._has_launch_guards = (
+            rules.guards.launching_per_host_max > 0 or rules.guards.launches_per_host_per_minute > 0
+        )
         self._resize(0)
 
     # Hosts come and go
@@ -174,9 +160,7 @@ class Columns:
             if row is None:
                 new.append(view)
             else:
-                slot = self.slots[row]
-                assert slot is not None
-                self._replace(slot, view)
+                self._replace(self.at(row), view)
         if new:
             self._insert(new)
 
@@ -185,14 +169,13 @@ class Columns:
         row = self.row_of.pop(host_id, None)
         if row is None:
             return
-        slot = self.slots[row]
-        assert slot is not None
-        self._leave_indexes(slot)
+        self._leave_indexes(self.at(row))
         self.slots[row] = None
         for name in _NAMES:
             getattr(self, name)[row] = 0
         self.cpu_open[row] = -1
         self.closed[row] = GONE
+        self._is_all_open = None
         for free, total in self._scalars.values():
             free[row] = total[row] = 0
         self._spare.append(row)
@@ -205,20 +188,46 @@ class Columns:
         assert length <= ROWS_MAX, f"{length} hosts are more than one index holds ({ROWS_MAX})"
         if length > self.length:
             self._resize(length)
-        for view in views:
-            if self._spare:
-                row = self._spare.pop()
-            else:
-                row = len(self.slots)
-                self.slots.append(None)
-            digest = blake2b(view.host_id.encode(), digest_size=8).digest()
-            slot = Slot(row, int.from_bytes(digest, "big") >> 1)
-            self.slots[row] = slot
+        rows = [self._spare.pop() for _ in range(min(len(views), len(self._spare)))]
+        rows += range(len(self.slots), len(self.slots) + len(views) - len(rows))
+        self.slots += [None] * (length - len(self.slots))
+        self._digests[rows] = np.frombuffer(
+            b"".join([blake2b(each.host_id.encode(), digest_size=8).digest() for each in views]),
+            ">u8",
+        ) >> np.uint64(1)
+        plain_rows: list[int] = []
+        plain_views: list[HostView] = []
+        for row, view in zip(rows, views, strict=True):
+            slot = self.slots[row] = Slot(row)
             self.row_of[view.host_id] = row
-            self._digests[row] = slot.digest
-            self._take_over(slot, view)
+            if is_plain(view):
+                light_slot(slot, view)
+                plain_rows.append(row)
+                plain_views.append(view)
+            else:
+                self._take_over(slot, view)
+        if plain_rows:
+            take_in(self, plain_rows, plain_views)
         self._shaken()
         self._is_unranked = True
+
+    def at(self, row: int) -> Slot:
+        """The host of a row that has one, with all its numbers."""
+        slot = self.slots[row]
+        assert slot is not None, f"there is no host in row {row}"
+        if not slot.is_filled:
+            assert slot.view is not None
+            slot.fill(slot.view)
+            slot.tasks = slot.interface_class = 0
+            slot.takes = self.takes.item(row)
+            slot.closed = self.closed.item(row)
+            slot.is_open = not slot.closed
+        return slot
+
+    def find(self, host_id: HostId) -> Slot | None:
+        """The host of this id with all its numbers; None: it is not known."""
+        row = self.row_of.get(host_id)
+        return None if row is None else self.at(row)
 
     def _replace(self, slot: Slot, view: HostView) -> None:
         before = slot.view
@@ -243,7 +252,7 @@ class Columns:
             self.jobs.change(job_id, row, count)
             self._tally(slot, job_id, count)
         slot.tasks = sum([count for _, count in view.tasks_of_job])
-        slot.takes = int(view.is_schedulable and not zone_refusal(slot.attributes, self.rules))
+        slot.takes = int(view.is_schedulable and not self.is_lost(slot.attributes))
         slot.interface_class = 0
         self._scalar_names.update(slot.scalar_totals)
         for image in view.images:
@@ -279,8 +288,12 @@ class Columns:
             capacity = max(16, length, 2 * capacity)
             self._storage = {
                 name: _grown(self._storage.get(name), capacity)
-                for name in (*_NAMES, "digests", *(f"scalar {name}" for name in self._scalars),
-                             *(f"total {name}" for name in self._scalars))
+                for name in (
+                    *_NAMES,
+                    "digests",
+                    *(f"scalar {name}" for name in self._scalars),
+                    *(f"total {name}" for name in self._scalars),
+                )
             }
         self._storage["cpu_open"][self.length : length] = -1
         self._storage["closed"][self.length : length] = GONE
@@ -304,55 +317,44 @@ class Columns:
 
     # What follows from a host's numbers
 
+    def is_lost(self, attributes: Mapping[str, str]) -> bool:
+        """Whether the host's zone is given up as lost."""
+        return bool(self.rules.lost_zones) and bool(zone_refusal(attributes, self.rules))
+
+    def settle_new(self, rows: Array, views: Sequence[HostView]) -> None:
+        """Bring the columns that follow from others up to date for new hosts without tasks."""
+        guards = self._guards
+        launching = np.array([each.launching for each in views])
+        launches = np.array([each.launches_last_minute for each in views])
+        closed = np.zeros(len(rows), np.int64)
+        if guards.launches_per_host_per_minute > 0:
+            closed[launches >= guards.launches_per_host_per_minute] = NUMBERS["launchRate"]
+        if guards.launching_per_host_max > 0:
+            closed[launching >= guards.launching_per_host_max] = NUMBERS["launchingLimit"]
+        closed[self.quality[rows] < guards.quality_least_milli] = NUMBERS["quality"]
+        closed[self.takes[rows] == 0] = NUMBERS["lostZone"]
+        closed[[not each.is_schedulable for each in views]] = NUMBERS["draining"]
+        closed[[not each.is_offered for each in views]] = UNOFFERED
+        self.closed[rows] = closed
+        self._is_all_open = None
+        self.cpu_open[rows] = np.where(closed == 0, self.cpu_free[rows], -1)
+        fullness = np.minimum(self.packed[rows] >> _FULLNESS_SHIFT, (1 << FULLNESS_BITS) - 1)
+        self.standing[rows] = (1 - self.last_choice[rows]) * FIRST_CHOICE + (fullness << RANK_BITS)
+        if len(rows) <= _FEW:
+            for row in rows.tolist():
+                self.changed.append(row)
+        else:
+            self.changed.all_changed()
+
     def settle(self, slot: Slot) -> None:
         """Bring the columns that follow from others up to date for one row, and note the change."""
         row = slot.row
-        slot.closed = self.closed[row] = self._closed_by(slot)
+        slot.closed = self.closed[row] = closed_by(slot, self._guards)
+        self._is_all_open = None
         slot.is_open = not slot.closed
         self.cpu_open[row] = slot.cpu_free if slot.is_open else -1
-        rank = self.standing.item(row) & (ROWS_MAX - 1)
-        slot.standing = self.standing[row] = (
-            (0 if slot.last_choice else FIRST_CHOICE)
-            | min(slot.packed >> _FULLNESS_SHIFT, (1 << FULLNESS_BITS) - 1) << RANK_BITS
-            | rank
-        )
+        self._stand(slot)
         self.changed.append(row)
-
-    def _closed_by(self, slot: Slot) -> int:
-        """The number of the first rule of the system by which the host gets nothing now; or 0."""
-        view, guards = slot.view, self._guards
-        assert view is not None
-        if not view.is_offered:
-            return UNOFFERED
-        if not slot.takes:
-            return _NUMBERS["lostZone" if view.is_schedulable else "draining"]
-        if slot.quality < guards.quality_least_milli:
-            return _NUMBERS["quality"]
-        if 0 < guards.launching_per_host_max <= slot.launching:
-            return _NUMBERS["launchingLimit"]
-        if 0 < guards.launches_per_host_per_minute <= slot.launches:
-            return _NUMBERS["launchRate"]
-        return 0 if slot.exclusive_job is None else _NUMBERS["exclusiveHost"]
-
-    def why_closed(self, slot: Slot) -> str:
-        """The rule of the system that closes the host, in words."""
-        guards = self._guards
-        match CLOSED_BY[slot.closed]:
-            case "draining":
-                return "it drains or is disabled"
-            case "lostZone":
-                return zone_refusal(slot.attributes, self.rules)
-            case "quality":
-                least = guards.quality_least_milli
-                return f"its quality is {slot.quality} of 1,000, {least} is the least allowed"
-            case "launchingLimit":
-                most = guards.launching_per_host_max
-                return f"{slot.launching} tasks are being launched there, {most} may be at once"
-            case "launchRate":
-                most = guards.launches_per_host_per_minute
-                return f"{slot.launches} tasks were launched there in a minute, {most} may be"
-            case _:
-                return taken_refusal(slot.exclusive_job)
 
     def interfaces_changed(self, slot: Slot) -> None:
         """Number the state of the host's interfaces; states that no host is in are forgotten."""
@@ -373,12 +375,9 @@ class Columns:
         order = np.argsort(self._digests, kind="stable")
         ranks = np.empty(self.length, np.int64)
         ranks[order] = np.arange(self.length)
+        self.ranks = ranks
         self.standing &= ~np.int64(ROWS_MAX - 1)
         self.standing |= ranks
-        for slot in self.slots:
-            if slot is not None:
-                slot.standing = self.standing.item(slot.row)
-        self.changed.all_changed()
 
     # Tasks come and go
 
@@ -408,9 +407,29 @@ class Columns:
         self.packed[row] = slot.packed
         self.tasks[row] = slot.tasks
         self.services[row] = slot.services
-        self.settle(slot)
+        if self._has_launch_guards or slot.closed or slot.exclusive_job is not None:
+            self.settle(slot)
+            return
+        self.cpu_open[row] = slot.cpu_free
+        self._stand(slot)
+        self.changed.append(row)
+
+    def _stand(self, slot: Slot) -> None:
+        row = slot.row
+        rank = self.standing.item(row) & (ROWS_MAX - 1)
+        self.standing[row] = (
+            (0 if slot.last_choice else FIRST_CHOICE)
+            | min(slot.packed >> _FULLNESS_SHIFT, (1 << FULLNESS_BITS) - 1) << RANK_BITS
+            | rank
+        )
 
     # Questions about many hosts
+
+    def is_all_open(self) -> bool:
+        """Whether every row has a host that may get tasks."""
+        if self._is_all_open is None:
+            self._is_all_open = self.length > 0 and not self.closed.any()
+        return self._is_all_open
 
     def offered(self) -> int:
         """How many hosts have something on offer."""
@@ -444,9 +463,7 @@ class Columns:
             self._models = (array, list(numbers))
         return self._models
 
-    def partitions(
-        self, attributes: tuple[str, ...]
-    ) -> list[tuple[tuple[str | None, ...], Array]]:
+    def partitions(self, attributes: tuple[str, ...]) -> list[tuple[tuple[str | None, ...], Array]]:
         """Rows with equal values of all these attributes, with the values."""
         if self._codes_version != self.version:
             self._drop_codes()
@@ -478,7 +495,7 @@ class Columns:
                 and attribute in slot.attributes
                 and slot.view is not None
                 and slot.view.is_schedulable
-                and not zone_refusal(slot.attributes, self.rules)
+                and not self.is_lost(slot.attributes)
             }
             known = self._values[attribute] = tuple(sorted(found))
         return known
@@ -516,15 +533,15 @@ class Columns:
 
     # The names that a slot answers to as well
 
-    def tasks_of(self, job_id: JobId) -> Any:  # noqa: ANN401 - an array, or 0 for all rows
+    def tasks_of(self, job_id: JobId) -> Array | int:
         """How many tasks of the job are on each host."""
         return self.jobs.counts(job_id, self.length)
 
-    def has_image(self, image: str) -> Any:  # noqa: ANN401 - an array, or 0 for all rows
+    def has_image(self, image: str) -> Array | int:
         """1 for each host that has the image."""
         return self.images.is_on(image, self.length)
 
-    def has_groups(self, groups: tuple[str, ...]) -> Any:  # noqa: ANN401 - an array, or 0
+    def has_groups(self, groups: tuple[str, ...]) -> Array | int:
         """1 for each host with a task of this very set of security groups."""
         return self.groups.is_on(groups, self.length)
 

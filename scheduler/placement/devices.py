@@ -104,9 +104,7 @@ def lacking_devices(devices: Sequence[GpuDevice], model: str, need: Need) -> str
     return f"{need.gpu_milli - most} of {need.gpu_milli} thousandths of one GPU missing"
 
 
-def _changed(
-    devices: Sequence[GpuDevice], need: Need, chosen: Sequence[int], sign: int
-) -> Devices:
+def _changed(devices: Sequence[GpuDevice], need: Need, chosen: Sequence[int], sign: int) -> Devices:
     made = list(devices)
     for number in chosen:
         each = made[number]

@@ -64,9 +64,7 @@ class Placement:
 
     def host(self, host_id: HostId) -> HostView | None:
         """The host as it is now, with what was placed there since; None: it is not known."""
-        columns = self._index.columns
-        row = columns.row_of.get(host_id)
-        slot = None if row is None else columns.slots[row]
+        slot = self._index.columns.find(host_id)
         return None if slot is None else slot.view_now()
 
     # Tasks
@@ -166,6 +164,8 @@ class Placement:
                 if len(self._manners) >= _PREPARED_MAX:
                     self._manners.pop(next(iter(self._manners)))
                 model = Prepared(request, self.rules, self._index.library)
+                if self._index.demands:
+                    model.is_growing = False  # What others demand is asked before each task.
                 self._manners[manner] = model
             self._index.allowed(model)
             prepared = self._prepared[request] = model.like(request)

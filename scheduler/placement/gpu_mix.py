@@ -79,9 +79,7 @@ def typical(counts: Mapping[Shape, int], per_cent: int = TYPICAL_PER_CENT) -> di
     return kept
 
 
-def usable_milli(
-    shape: Shape, cpu_free: int, devices: Sequence[GpuDevice], model: str
-) -> int:
+def usable_milli(shape: Shape, cpu_free: int, devices: Sequence[GpuDevice], model: str) -> int:
     """How much of a host's idle devices a task of the shape could use; 0 where it does not fit.
 
     A task without GPUs can use none of them: to it all idle devices are fragments.

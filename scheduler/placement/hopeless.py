@@ -20,7 +20,7 @@ from scheduler.placement.request import Request
 from scheduler.placement.slot import Slot
 
 REMEMBERED_MAX: Final = 16_384
-_ROWS_MAX: Final = 64
+_ROWS_MAX: Final = 256
 """With more changed hosts than this, trying anew costs less than asking."""
 
 _AMOUNTS: Final = (
@@ -77,22 +77,22 @@ class Hopeless:
             del self._entries[request]
             return None
         if self._suspect[entry.number] and self._fits_now(entry):
-            del self._entries[request]
+            # It is kept: once somebody else has taken the room, it fits nowhere again.
             return None
         return entry
 
     def remember(self, prepared: Prepared, refused: tuple[Refused, ...], wake: str) -> None:
         """The request fits nowhere now, and this is why."""
-        self._read_on()
         entry = self._entries.get(prepared.request)
+        if not self._entries:
+            self._forget_all()
+            self._read = self._index.columns.changed.end
         if entry is None:
             if self._count >= REMEMBERED_MAX:
                 self._compact()
             entry = self._entries[prepared.request] = Entry(prepared, self._count)
             self._write(prepared)
-        for flags in self._fitting.values():
-            flags[entry.number] = False
-        self._suspect[entry.number] = False
+        # Changes that are not read yet may be older than this: then the host is asked in vain.
         columns = self._index.columns
         for job_id in entry.jobs:
             columns.job_changes.setdefault(job_id, 0)
@@ -109,10 +109,16 @@ class Hopeless:
                 row: np.concatenate([flags, grown[: self._count]])
                 for row, flags in self._fitting.items()
             }
-        asked = dict(prepared.amounts)
-        asked["cpu_free"] = max(0, prepared.request.need.cpu_milli)
-        for number, name in enumerate(_AMOUNTS):
-            self._needs[number, self._count] = asked.get(name, 0)
+        need = prepared.request.need
+        self._needs[:, self._count] = (
+            need.cpu_milli,
+            need.memory_mib,
+            need.disk_mib,
+            need.network_mbps,
+            need.gpus,
+            need.gpu_milli,
+            need.ports,
+        )
         self._count += 1
 
     def _compact(self) -> None:
@@ -145,8 +151,8 @@ class Hopeless:
             self._forget_all()
             return
         for row in rows:
-            slot = columns.slots[row]
-            flags = None if slot is None or not slot.is_open else self._compared(slot)
+            is_open = columns.closed.item(row) == 0
+            flags = self._compared(columns.at(row)) if is_open else None
             if flags is not None and flags.any():
                 self._fitting[row] = flags
             else:
@@ -157,17 +163,15 @@ class Hopeless:
 
     def _compared(self, slot: Slot) -> Flags:
         fits: Flags = np.zeros(self._needs.shape[1], np.bool_)
-        fits[: self._count] = True
-        for number, name in enumerate(_AMOUNTS):
-            fits &= self._needs[number] <= getattr(slot, name)
+        there = [[getattr(slot, name)] for name in _AMOUNTS]
+        fits[: self._count] = (self._needs[:, : self._count] <= there).all(axis=0)
         return fits
 
     def _fits_now(self, entry: Entry) -> bool:
         """Whether one of the changed hosts takes the request; hosts that do not are noted."""
         for row, flags in self._fitting.items():
             if flags[entry.number]:
-                slot = self._index.columns.slots[row]
-                if slot is not None and self._index.takes(slot, entry.prepared):
+                if self._index.takes(self._index.columns.at(row), entry.prepared):
                     return True
                 flags[entry.number] = False
         self._suspect[entry.number] = False

@@ -43,10 +43,10 @@ ENDLESS: Final = 1 << 40
 class Index:
     """All hosts, and the questions of a search about them."""
 
-    def __init__(
-        self, rules: PlacementRules, plugins: Plugins, parts: Mapping[str, Part]
-    ) -> None:
+    def __init__(self, rules: PlacementRules, plugins: Plugins, parts: Mapping[str, Part]) -> None:
         self.rules = rules
+        self._launching_max = rules.guards.launching_per_host_max
+        self._launches_max = rules.guards.launches_per_host_per_minute
         self.columns = Columns(rules)
         self.masks = Masks(self.columns)
         self.library: dict[str, Part | Function] = {
@@ -81,17 +81,14 @@ class Index:
             fits &= columns.interfaces.has_room(prepared.groups, columns.interface_class)
         for name, function in self.demands:
             for row in np.flatnonzero(fits).tolist():
-                slot = columns.slots[row]
-                assert slot is not None
+                slot = columns.at(row)
                 fits[row] = not demanded(name, function, prepared, slot)
         return fits
 
     def right_models(self, models: tuple[str, ...]) -> Flags:
         """The rows whose devices are of one of these models."""
         numbers, names = self.columns.models()
-        flags: Flags = np.array(
-            [name in models for name in names] or [False], np.bool_
-        )[numbers]
+        flags: Flags = np.array([name in models for name in names] or [False], np.bool_)[numbers]
         return flags
 
     def allowed(self, prepared: Prepared) -> Flags | None:
@@ -114,9 +111,11 @@ class Index:
         columns = self.columns
         total = self.sums(prepared, fits)
         if prepared.cap is not None and not prepared.balances:
-            total = np.minimum(total, prepared.cap)
-        keys: Array = np.where(fits, (total << SUM_SHIFT) | columns.standing, -1)
-        return keys
+            np.minimum(total, prepared.cap, out=total)
+        total <<= SUM_SHIFT
+        total |= columns.standing
+        np.putmask(total, ~fits, -1)
+        return total
 
     def sums(self, prepared: Prepared, fits: Flags) -> Array:
         """The weighted sum of fitness for each row, without what balances give."""
@@ -128,13 +127,12 @@ class Index:
         for name, weight, function in prepared.functions:
             found = np.zeros(columns.length, np.int64)
             for row in np.flatnonzero(fits).tolist():
-                slot = columns.slots[row]
-                assert slot is not None
+                slot = columns.at(row)
                 found[row] = asked(name, function, prepared, slot)
             total = total + found * weight
         if prepared.soft_total:
             total = total + self._soft(prepared)
-        return total if isinstance(total, np.ndarray) else np.full(columns.length, total)
+        return total if isinstance(total, np.ndarray) else np.full(columns.length, total, np.int64)
 
     def _soft(self, prepared: Prepared) -> Array | int:
         total: Array | int = 0
@@ -166,34 +164,23 @@ class Index:
         """How many of the request's tasks still fit on a host that its fixed rules allow."""
         if not slot.is_open:
             return 0
-        need = prepared.request.need
-        room = ENDLESS
-        if need.cpu_milli > 0:
-            room = slot.cpu_free // need.cpu_milli
-        if need.memory_mib > 0:
-            room = min(room, slot.memory_free // need.memory_mib)
-        for name, amount in prepared.amounts:
-            if name != "share_free":
-                room = min(room, getattr(slot, name) // amount)
-        for name, amount in need.scalars:
-            room = min(room, slot.scalar_free(name) // amount)
-        if need.gpu_milli:
-            room = min(room, sum([each.free_milli // need.gpu_milli for each in slot.gpus]))
-        if need.addresses and slot.interfaces:
-            room = min(room, address_room(slot.interfaces, prepared.groups))
-        for name, function in self.demands:
-            if room > 0 and demanded(name, function, prepared, slot):
-                return 0
-        guards = self.rules.guards
-        if guards.launching_per_host_max:
-            room = min(room, guards.launching_per_host_max - slot.launching)
-        if guards.launches_per_host_per_minute:
-            room = min(room, guards.launches_per_host_per_minute - slot.launches)
+        room = amounts_room(slot, prepared)
+        if self._launching_max:
+            room = min(room, self._launching_max - slot.launching)
+        if self._launches_max:
+            room = min(room, self._launches_max - slot.launches)
         if prepared.is_unique:
             room = min(room, 0 if slot.tasks_of(prepared.request.job_id) else 1)
         if prepared.is_exclusive:
             room = min(room, 0 if slot.tasks else 1)
-        return max(0, room)
+        return self._demanded(room, slot, prepared) if self.demands and room > 0 else max(0, room)
+
+    def _demanded(self, room: int, slot: Slot, prepared: Prepared) -> int:
+        """The room that constraints of others leave: they are asked again before each task."""
+        for name, function in self.demands:
+            if demanded(name, function, prepared, slot):
+                return 0
+        return room
 
     def takes(self, slot: Slot, prepared: Prepared) -> bool:
         """Whether the host takes one more task of the request, by every rule."""
@@ -219,7 +206,7 @@ class Index:
         total = self.sum_of(slot, prepared)
         if prepared.cap is not None and not prepared.balances:
             total = min(total, prepared.cap)
-        return (total << SUM_SHIFT) | slot.standing
+        return (total << SUM_SHIFT) | self.columns.standing.item(slot.row)
 
     def sum_of(self, slot: Slot, prepared: Prepared) -> int:
         """The weighted sum of fitness for one host, without what balances give."""
@@ -298,8 +285,7 @@ class Index:
         """Undo what `take` did for these choices, in the reverse order."""
         columns = self.columns
         for choice in reversed(tuple(choices)):
-            row = columns.row_of.get(choice.host_id)
-            slot = None if row is None else columns.slots[row]
+            slot = columns.find(choice.host_id)
             if slot is None:
                 continue  # The host went away meanwhile, and its tasks with it.
             self._return_things(slot, prepared, choice)
@@ -326,9 +312,7 @@ class Index:
         slot.whole_gpus_taken += count * need.gpus
         slot.cpu_free -= count * need.cpu_milli
         slot.memory_free -= count * need.memory_mib
-        slot.packed += count * (
-            need.cpu_milli * slot.cpu_unit + need.memory_mib * slot.memory_unit
-        )
+        slot.packed += count * (need.cpu_milli * slot.cpu_unit + need.memory_mib * slot.memory_unit)
         if need.disk_mib:
             slot.disk_free -= count * need.disk_mib
             columns.disk_free[row] = slot.disk_free
@@ -361,6 +345,24 @@ class Index:
         return sum(self.columns.jobs.rows.get(job_id, {}).values())
 
 
+def amounts_room(slot: Slot, prepared: Prepared) -> int:
+    """How many of the request's tasks fit by what is free."""
+    need = prepared.request.need
+    room = ENDLESS
+    if need.cpu_milli > 0:
+        room = slot.cpu_free // need.cpu_milli
+    for name, amount in prepared.amounts:
+        if name != "share_free":
+            room = min(room, getattr(slot, name) // amount)
+    for name, amount in need.scalars:
+        room = min(room, slot.scalar_free(name) // amount)
+    if need.gpu_milli:
+        room = min(room, sum([each.free_milli // need.gpu_milli for each in slot.gpus]))
+    if need.addresses and slot.interfaces:
+        room = min(room, address_room(slot.interfaces, prepared.groups))
+    return room
+
+
 def total_of(key: int) -> int:
     """The weighted sum of fitness that a key holds."""
     return (key >> SUM_SHIFT) & SUM_MASK
@@ -370,18 +372,16 @@ def asked(name: str, function: FitnessFunction, prepared: Prepared, slot: Slot) 
     """What a fitness function of others thinks of a host, cut to the scale."""
     try:
         points = function(prepared.request, slot.view_now())
-    except Exception as fault:  # noqa: BLE001 - what others wrote may raise anything
+    except Exception as fault:  # What others wrote may raise anything.
         raise PluginFailed(name, fault) from fault
     return max(0, min(FITNESS_MAX, int(points)))
 
 
-def demanded(
-    name: str, function: ConstraintFunction, prepared: Prepared, slot: Slot
-) -> str:
+def demanded(name: str, function: ConstraintFunction, prepared: Prepared, slot: Slot) -> str:
     """What a constraint of others misses on a host, in words; empty where it misses nothing."""
     try:
         return str(function(prepared.request, slot.view_now()))
-    except Exception as fault:  # noqa: BLE001 - what others wrote may raise anything
+    except Exception as fault:  # What others wrote may raise anything.
         raise PluginFailed(name, fault) from fault
 
 

@@ -51,29 +51,21 @@ class InterfaceBook:
         """Whether a task with these groups finds an address, for each row's state."""
         known = self._rooms.setdefault(groups, [])
         known.extend(
-            [
-                1 if not state or room(state, groups) else 0
-                for state in self._states[len(known) :]
-            ]
+            [1 if not state or room(state, groups) else 0 for state in self._states[len(known) :]]
         )
-        self._trim(self._rooms)
+        if len(self._rooms) > _SETS_MAX:
+            self._rooms.pop(next(iter(self._rooms)))
         flags: npt.NDArray[np.bool_] = np.array(known, np.bool_)[numbers]
         return flags
 
     def fitness(self, groups: Groups, now_ms: int, numbers: Array) -> Array:
         """How good the best address would be, for each row's state."""
         known = self._fitness.setdefault((groups, now_ms), [])
-        known.extend(
-            [fitness_of(state, groups, now_ms) for state in self._states[len(known) :]]
-        )
-        self._trim(self._fitness)
+        known.extend([fitness_of(state, groups, now_ms) for state in self._states[len(known) :]])
+        if len(self._fitness) > _SETS_MAX:
+            self._fitness.pop(next(iter(self._fitness)))
         found: Array = np.array(known, np.int64)[numbers]
         return found
-
-    @staticmethod
-    def _trim(kept: dict[Groups, list[int]] | dict[tuple[Groups, int], list[int]]) -> None:
-        if len(kept) > _SETS_MAX:
-            kept.pop(next(iter(kept)))  # type: ignore[call-overload]  # The oldest, of either.
 
 
 def fitness_of(interfaces: Interfaces, groups: Groups, now_ms: int) -> int:

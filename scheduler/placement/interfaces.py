@@ -171,24 +171,6 @@ def taken(interfaces: Interfaces, index: int, groups: Groups, now_ms: int) -> In
     return (*interfaces[:index], after, *interfaces[index + 1 :])
 
 
-def given_back(interfaces: Interfaces, index: int, now_ms: int, reuse_ms: int) -> Interfaces:
-    """The interfaces after a task on ``index`` ended: its address rests, the last one unbinds."""
-    if index == NO_INTERFACE or index >= len(interfaces):
-        return interfaces
-    each = interfaces[index]
-    assert each.used, f"nobody is on interface {index}"
-    resting = each.resting if now_ms < each.rests_until_ms else 0
-    resting = resting + 1 if reuse_ms else resting
-    after = Interface(
-        addresses=each.addresses,
-        used=each.used - 1,
-        resting=resting,
-        security_groups=each.security_groups if each.used > 1 else None,
-        rests_until_ms=now_ms + reuse_ms if resting else 0,
-    )
-    return (*interfaces[:index], after, *interfaces[index + 1 :])
-
-
 def undone(interfaces: Interfaces, index: int) -> Interfaces:
     """The interfaces after a choice that was never carried out: its address need not rest."""
     if index == NO_INTERFACE:

@@ -116,9 +116,11 @@ def moving_flags(constraint: Constraint, job_id: JobId, columns: Columns) -> Fla
             flags[list(columns.jobs.rows.get(job_id, ()))] = False
             return flags
         case "exclusiveHost":
-            return columns.tasks == 0
+            empty: Flags = columns.tasks == 0
+            return empty
         case "activeHost":
-            return columns.last_choice == 0
+            active: Flags = columns.last_choice == 0
+            return active
         case "nearJob" | "awayFromJob":
             return near_flags(constraint, job_id, columns)
         case _:
@@ -131,9 +133,7 @@ def moving_points(constraint: Constraint, job_id: JobId, columns: Columns) -> Ar
         counts = columns.tasks_of(job_id)
         if isinstance(counts, int):
             return FITNESS_MAX
-        points: Array = np.where(
-            counts == 0, FITNESS_MAX, moving.TAKEN // np.maximum(counts, 1)
-        )
+        points: Array = np.where(counts == 0, FITNESS_MAX, moving.TAKEN // np.maximum(counts, 1))
         return points
     flags = moving_flags(constraint, job_id, columns)
     return 0 if flags is None else flags * np.int64(FITNESS_MAX)

@@ -125,18 +125,18 @@ class Prepared:
         self.allowed: Flags | None = None
         self.soft_base: Array | int = 0
         self.allowed_version = self.soft_version = -1
-        self._ask(request)
+        self.ask(request)
 
     def like(self, request: Request) -> "Prepared":
         """The same for another request of the same `manner`, at little cost."""
         other = Prepared.__new__(Prepared)
         for name in _OF_MANNER:
             setattr(other, name, getattr(self, name))
-        other._ask(request)
+        other.ask(request)
         return other
 
-    def _ask(self, request: Request) -> None:
-        """What differs between requests of one manner."""
+    def ask(self, request: Request) -> None:
+        """Work out what differs between requests of one manner."""
         need = request.need
         self.request = request
         self.asks_devices = need.gpus > 0 or need.gpu_milli > 0
@@ -155,7 +155,6 @@ class Prepared:
             amounts.append(("share_free", need.gpu_milli))
         self.amounts = tuple(amounts)
         """Columns and what must be free in them, beside cpu, which is compared first."""
-
 
     def soft_share(self, weight: int, points: int) -> int:
         """What a soft constraint of this weight adds to the weighted sum for these points."""

@@ -12,7 +12,6 @@ from scheduler.placement.index import Index
 from scheduler.placement.outcome import Choice
 from scheduler.placement.prepared import Prepared
 from scheduler.placement.reasons import Standing, standing_of
-from scheduler.placement.slot import Slot
 
 
 class Found(NamedTuple):
@@ -25,11 +24,9 @@ class Found(NamedTuple):
 NOBODY = Found(None, None)
 
 
-def fill(
-    index: Index, prepared: Prepared, keys: Array, count: int, choices: list[Choice]
-) -> Found:
+def fill(index: Index, prepared: Prepared, keys: Array, count: int, choices: list[Choice]) -> Found:
     """Put up to ``count`` tasks on the best hosts, into ``choices``; ``keys`` is used up."""
-    slots = index.columns.slots
+    at = index.columns.at
     row = int(keys.argmax())
     key = keys.item(row)
     if key < 0:
@@ -37,14 +34,14 @@ def fill(
     keys[row] = -1
     next_row = int(keys.argmax())
     next_key = keys.item(next_row)
-    first = standing_of(index, prepared, _slot(slots, row), key)
+    first = standing_of(index, prepared, at(row), key)
     second = None
     if next_key >= 0:
-        second = standing_of(index, prepared, _slot(slots, next_row), next_key)
+        second = standing_of(index, prepared, at(next_row), next_key)
     is_growing = prepared.is_growing
     left = count
     while True:
-        slot = _slot(slots, row)
+        slot = at(row)
         room = index.room(slot, prepared)
         taken = min(room, left) if is_growing else 1
         choices += index.take(slot, prepared, taken)
@@ -65,9 +62,3 @@ def fill(
         next_row = int(keys.argmax())
         next_key = keys.item(next_row)
     return Found(first, second)
-
-
-def _slot(slots: list[Slot | None], row: int) -> Slot:
-    slot = slots[row]
-    assert slot is not None, f"row {row} has a key and no host"
-    return slot

@@ -24,12 +24,12 @@ class Slot:
     """A host's numbers, changed in place as tasks are put there and taken away."""
 
     __slots__ = (
+        "agent",
         "attributes",
         "closed",
         "cpu_free",
         "cpu_total",
         "cpu_unit",
-        "digest",
         "disk_free",
         "disk_total",
         "disk_unit",
@@ -46,6 +46,7 @@ class Slot:
         "images",
         "interface_class",
         "interfaces",
+        "is_filled",
         "is_open",
         "is_touched",
         "job_counts",
@@ -69,16 +70,25 @@ class Slot:
         "services",
         "share_free",
         "since_ms",
-        "standing",
         "takes",
         "tasks",
         "view",
         "whole_gpus_taken",
     )
 
-    def __init__(self, row: int, digest: int) -> None:
+    def __init__(self, row: int) -> None:
         self.row = row
-        self.digest = digest
+        self.view: HostView | None = None
+        self.is_filled = False
+        self.gpus: tuple[GpuDevice, ...] = ()
+        self.interfaces: tuple[Interface, ...] = ()
+        self.scalars: dict[str, int] = {}
+        self.scalar_totals: dict[str, int] = {}
+        self.tasks: int
+        self.takes: int
+        self.closed: int
+        self.is_open: bool
+        self.interface_class: int
         self.exclusive_job: JobId | None = None
         self.job_counts: dict[JobId, int] = {}
         self.images: dict[str, int] = {}
@@ -91,7 +101,8 @@ class Slot:
         self.is_touched = False
         """Whether tasks came or went since the view was made."""
         self.whole_gpus_taken = 0
-        self.view: HostView | None = view
+        self.view = view
+        self.is_filled = True
         self.host_id: HostId = view.host_id
         self.cpu_free = free.cpu_milli
         self.cpu_total = total.cpu_milli
@@ -111,15 +122,14 @@ class Slot:
         )
         self.port_ranges: tuple[PortRange, ...] = free.ports
         self.ports_free = sum([each.end - each.begin + 1 for each in free.ports])
-        self.gpus: tuple[GpuDevice, ...] = view.gpus
         self.gpu_model = view.gpu_model
-        self.gpus: tuple[GpuDevice, ...] = view.gpus
+        self.gpus = view.gpus
         self.gpu_total = len(view.gpus)
         self.gpu_milli = sum([each.total_milli for each in view.gpus])
         self.gpu_free = self.gpu_idle = self.share_free = 0
         if view.gpus:
             self.count_gpus()
-        self.interfaces: tuple[Interface, ...] = view.interfaces
+        self.interfaces = view.interfaces
         self.scalars = dict(free.scalars)
         self.scalar_totals = dict(total.scalars)
         self.services = view.services
@@ -127,6 +137,7 @@ class Slot:
         self.launches = view.launches_last_minute
         self.quality = view.quality_milli
         self.last_choice = 1 if view.is_last_choice else 0
+        self.agent = agent_of(view)
         self.since_ms = view.since_ms
         self.expires_at_ms = NEVER_MS if view.expires_at_ms is None else view.expires_at_ms
         self.noise = view.noise_milli
@@ -196,6 +207,11 @@ class Slot:
             whole,
             tuple(sorted((name, amount) for name, amount in self.scalars.items() if amount)),
         )
+
+
+def agent_of(view: HostView) -> int:
+    """The host's quality; a hundredth of it where the host is phased out."""
+    return view.quality_milli // 100 if view.is_last_choice else view.quality_milli
 
 
 def unit_of(total: int) -> int:

@@ -14,7 +14,8 @@ import numpy as np
 from scheduler.constraints import moving
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.resources import Resources
-from scheduler.placement.columns import PASSING, Columns
+from scheduler.placement.closing import PASSING
+from scheduler.placement.columns import Columns
 from scheduler.placement.explain import shortfall
 from scheduler.placement.index import Index
 from scheduler.placement.masks import moving_flags
@@ -54,7 +55,9 @@ def totals(columns: Columns) -> Totals:
             disk_mib=int((columns.disk_total * takes).sum()),
             network_mbps=int((columns.network_total * counted).sum()),
             gpus=int((columns.gpu_total * takes).sum()),
-            scalars=_sums({name: int((columns.scalar_total(name) * takes).sum()) for name in names}),
+            scalars=_sums(
+                {name: int((columns.scalar_total(name) * takes).sum()) for name in names}
+            ),
         ),
         free_gpu_milli=int((columns.gpu_idle * takes).sum()),
         total_gpu_milli=int((columns.gpu_milli * takes).sum()),
@@ -100,8 +103,7 @@ def nearest(index: Index, prepared: Prepared, most: int) -> tuple[HostId, ...]:
         rows, short = rows[short <= bound], short[short <= bound]
     found = []
     for far, row in zip(short.tolist(), rows.tolist(), strict=True):
-        slot = columns.slots[row]
-        assert slot is not None
+        slot = columns.at(row)
         found.append((far, slot.host_id))
     return tuple([host_id for _, host_id in sorted(found)[:most]])
 
@@ -109,7 +111,9 @@ def nearest(index: Index, prepared: Prepared, most: int) -> tuple[HostId, ...]:
 class _After:
     """The fleet once some tasks of one host have ended."""
 
-    def __init__(self, columns: Columns, attributes: Mapping[str, str], ended: Counter[JobId]):
+    def __init__(
+        self, columns: Columns, attributes: Mapping[str, str], ended: Counter[JobId]
+    ) -> None:
         self._columns = columns
         self._attributes = attributes
         self._ended = ended
@@ -140,8 +144,7 @@ def rooms_after(
 ) -> int:
     """How many tasks would fit on the host if ``freed`` came back and those tasks had ended."""
     columns = index.columns
-    row = columns.row_of.get(host_id)
-    slot = None if row is None else columns.slots[row]
+    slot = columns.find(host_id)
     if slot is None or not slot.takes:
         return 0
     gone = Counter(dict(ended))

@@ -76,6 +76,11 @@ def most(left: Vector, right: Vector) -> Vector:
     )
 
 
+def size(need: Vector, total: Vector) -> int:
+    """The sum of a need's shares of the whole, in millionths: how large a task is beside others."""
+    return sum(1_000_000 * need[number] // total[number] for number in RESOURCES if total[number])
+
+
 def in_words(number: int, amount: int) -> str:
     """An amount of the resource with this number, with its unit."""
     return f"{amount} {NAMES[number]}"

@@ -45,7 +45,12 @@ class Engine(Protocol):
         """Sums over the hosts that take tasks."""
 
     def place(
-        self, request: Request, count: int, avoid: AbstractSet[HostId] = frozenset()
+        self,
+        request: Request,
+        count: int,
+        avoid: AbstractSet[HostId] = frozenset(),
+        *,
+        explain: bool = True,
     ) -> Outcome:
         """Hosts for up to ``count`` tasks, none of ``avoid``; the index changes as if launched."""
 
@@ -59,6 +64,9 @@ class Engine(Protocol):
         self, request: Request, avoid: AbstractSet[HostId] = frozenset()
     ) -> tuple[Refused, ...]:
         """Why each host refuses the request now, counted."""
+
+    def wake(self, request: Request, refused: tuple[Refused, ...]) -> str:
+        """The events that could change these refusals, in words."""
 
     def nearest(self, request: Request, most: int) -> tuple[HostId, ...]:
         """Hosts that lack nothing but free amounts, the smallest shortfall first."""

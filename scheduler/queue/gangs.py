@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from scheduler.placement.outcome import Outcome, Refused
 
 from .allowance import GANG
+from .outcome import Held
 from .turns import Entry
 
 Gangs = dict[str, list[Entry]]
@@ -23,15 +24,15 @@ def gangs_of(entries: Sequence[Entry]) -> Gangs:
         if entry.request.gang:
             gangs.setdefault(entry.request.gang, []).append(entry)
     for members in gangs.values():
-        # Who is known to fit nowhere is asked first, so that nothing need be put back.
-        members.sort(key=lambda member: not member.is_hopeless)
         size = sum(member.left for member in members)
         for member in members:
             member.gang_size = size
     return gangs
 
 
-def refuse(members: Sequence[Entry], fitted: int, failing: Entry, why: Outcome) -> None:
+def refuse(
+    members: Sequence[Entry], fitted: int, failing: Entry, refused: tuple[Refused, ...], wake: str
+) -> None:
     """Tell every member that the gang waits on: which one failed, and how many of all did fit."""
     reason = Refused(
         rule=GANG,
@@ -39,16 +40,15 @@ def refuse(members: Sequence[Entry], fitted: int, failing: Entry, why: Outcome) 
         missing=f"gang {failing.request.gang} starts whole: {fitted} of its {failing.gang_size} "
         f"tasks fit, then job {failing.request.job_id} found no host",
     )
-    wake = why.wake or "room for the whole gang"
     for member in members:
-        refused = (reason, *why.refused) if member is failing else (reason,)
-        member.refusal = Outcome((), None, member.left, refused, wake)
+        reasons = (reason, *refused) if member is failing else (reason,)
+        member.is_closed = True
+        member.gang_answer = Outcome((), None, member.left, reasons, wake)
 
 
-def hold(members: Sequence[Entry], failing: Entry) -> None:
+def hold(members: Sequence[Entry], held: Held) -> None:
     """Tell every member that a rule of the queue does not let the whole gang through."""
-    held = failing.held
-    assert held is not None, "a member that is let through holds nobody"
-    words = f"gang {failing.request.gang} starts whole, all {failing.gang_size} tasks: {held.words}"
+    gang, size = held.request.gang, members[0].gang_size
+    words = f"gang {gang} starts whole, all {size} tasks: {held.words}"
     for member in members:
-        member.held = replace(held, request=member.request, count=member.left, words=words)
+        member.gang_answer = replace(held, request=member.request, count=member.left, words=words)

@@ -23,7 +23,10 @@ from scheduler.placement.request import Request
 from .outcome import Placed, Promise, Reservation
 
 Claim = tuple[int, int]
-"""Number of the tier; 0 inside a guarantee, 1 beyond, 2 opportunistic. The least is the best."""
+"""Number of the tier, and one of the three below. The least is the best."""
+GUARANTEED: Final = 0
+BEST_EFFORT: Final = 1
+OPPORTUNISTIC: Final = 2
 _NONE: Final[frozenset[HostId]] = frozenset()
 
 

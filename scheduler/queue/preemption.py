@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from scheduler.model.constraint import Constraint
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.resources import Need, Resources, summed_scalars
 from scheduler.model.rules import PlacementRules
@@ -65,6 +66,8 @@ class Preemptor:
         self._ended = 0
         self._done_of_job = dict(disruption.preempted_last_hour_of_job)
         self._may_disrupt: dict[JobId, int] = {}
+        self._in_vain: set[tuple[str, Need, tuple[Constraint, ...]]] = set()
+        """What no room could be made for: another job that asks for the same is not tried."""
         self.was_denied = False
         """Whether a budget has protected a task that would have been ended."""
 
@@ -73,6 +76,9 @@ class Preemptor:
 
         The caller has found that the request fits nowhere as things are.
         """
+        kind = (request.tier, request.need, request.hard)
+        if kind in self._in_vain:
+            return []
         hosts = self._hosts(request)
         before = {host_id: self._rooms(request, host_id, ()) for host_id in hosts}
         taken: list[tuple[Plan, int]] = []
@@ -95,7 +101,9 @@ class Preemptor:
                 progress = True
             if not progress:
                 break
-        if all_or_none and missing > 0:
+        if missing > 0 and not all_or_none:
+            self._in_vain.add(kind)
+        if missing > 0 and all_or_none:
             for plan, _ in taken:
                 self._give_back(plan)
             return []

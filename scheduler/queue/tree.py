@@ -39,6 +39,8 @@ class Group:
     __slots__ = (
         "children",
         "guarantee",
+        "is_guaranteed",
+        "is_limited",
         "key",
         "limit",
         "name",
@@ -63,7 +65,12 @@ class Group:
         self.opportunistic: Vector = NOTHING
         self.reserve: Vector = NOTHING
         """Guaranteed and not used: what is held back from others."""
-        self.key: Key = (0, Fraction(0), name)
+        self.key: Key | None = None
+        """Where it stands among its siblings; None: not worked out since something has changed."""
+        self.is_limited = False
+        """Whether it, or a group above it, has a limit."""
+        self.is_guaranteed = False
+        """Whether it, or a group above it, is guaranteed anything."""
 
     def chain(self) -> list["Group"]:
         """The group, its parent, and so on up to the tier."""
@@ -79,6 +86,8 @@ class Tree:
     def __init__(self, rules: PlacementRules, usage: Usage, total: Vector, free: Vector) -> None:
         self.total = total
         self.free = free
+        self.version = 0
+        """Grows with every change: what was worked out before still holds while it is the same."""
         self.tiers = tuple(tier.name for tier in rules.tiers)
         self._tier_numbers = {name: number for number, name in enumerate(self.tiers)}
         self._listed = _groups(rules, self._tier_numbers)
@@ -90,6 +99,10 @@ class Tree:
                 self.tops[group.tier].append(group)
         for group in _children_first(self._listed):
             group.guarantee = _covering(group)
+        self.has_guarantees = any(any(each.guarantee) for each in self._listed.values())
+        """Whether any group is guaranteed anything; if not, nothing is held back."""
+        for group in self._listed.values():
+            _mark(group)
         for (tier, name), used in usage.ordinary():
             for node in self.leaf(tier, name).chain():
                 node.used = plus(node.used, used)
@@ -116,6 +129,7 @@ class Tree:
         if number not in self._unlisted:
             self._unlisted[number] = Group(_DEFAULT, number)
             self.tops[number].append(self._unlisted[number])
+            _mark(self._unlisted[number])
         return self._unlisted[number]
 
     def take(self, leaf: Group, need: Vector, count: int) -> None:
@@ -135,6 +149,7 @@ class Tree:
         """The same for opportunistic tasks, which stand on what is held back for others."""
         for node in leaf.chain():
             node.opportunistic = plus(node.opportunistic, need, count)
+        self.version += 1
         self.opportunistic = plus(self.opportunistic, need, count)
         self.free = plus(self.free, need, -count)
 
@@ -151,52 +166,63 @@ class Tree:
             below = node
         return best
 
-    def limited(self, leaf: Group, need: Vector) -> tuple[int, str]:
-        """How many more such tasks the limits allow, and the words of the tightest limit."""
-        fewest, words = UNLIMITED, ""
+    def limited(self, leaf: Group, need: Vector) -> int:
+        """How many more such tasks the limits of the group, and of those above it, allow."""
+        return self._tightest_limit(leaf, need)[0]
+
+    def limit_words(self, leaf: Group, need: Vector) -> str:
+        """The numbers of the limit that allows least."""
+        _, node, number = self._tightest_limit(leaf, need)
+        used = node.used[number] + node.opportunistic[number]
+        return (
+            f"group {node.name} may use {in_words(number, node.limit[number] or 0)} and uses "
+            f"{used}; a task needs {need[number]}"
+        )
+
+    def _tightest_limit(self, leaf: Group, need: Vector) -> tuple[int, Group, int]:
+        tightest = (UNLIMITED, leaf, 0)
         for node in leaf.chain():
-            used = plus(node.used, node.opportunistic)
             for number in RESOURCES:
                 cap, each = node.limit[number], need[number]
                 if cap is None or not each:
                     continue
-                count = max(0, cap - used[number]) // each
-                if count < fewest:
-                    fewest = count
-                    words = (
-                        f"group {node.name} may use {in_words(number, cap)} and uses "
-                        f"{used[number]}; a task needs {each}"
-                    )
-        return fewest, words
+                used = node.used[number] + node.opportunistic[number]
+                count = max(0, cap - used) // each
+                if count < tightest[0]:
+                    tightest = (count, node, number)
+        return tightest
 
-    def unclaimed(self, leaf: Group, need: Vector, *, is_guaranteed: bool) -> tuple[int, str]:
-        """How many such tasks what is free allows after what is held back, and the words of it.
+    def unclaimed(self, leaf: Group, need: Vector, *, is_guaranteed: bool) -> int:
+        """How many such tasks what is free allows after what is held back.
 
         What opportunistic tasks stand on is back at once, so that the owner can do without as much
         of what is free.
         """
-        return self._beyond(
-            over(self.held_back(leaf, is_guaranteed=is_guaranteed), self.opportunistic), need
+        held = over(self.held_back(leaf, is_guaranteed=is_guaranteed), self.opportunistic)
+        return self._beyond(held, need)[0]
+
+    def held_back_words(self, leaf: Group, need: Vector) -> str:
+        """The numbers of the resource of which least is left beside what is held back."""
+        held = over(self.held_back(leaf, is_guaranteed=False), self.opportunistic)
+        number = self._beyond(held, need)[1]
+        return (
+            f"of {in_words(number, self.free[number])} free, {held[number]} are held back "
+            f"for the guarantees of other groups; a task needs {need[number]}"
         )
 
     def lendable(self, leaf: Group, need: Vector) -> int:
         """How many such tasks fit beside all that is held back: they need not borrow anything."""
         return self._beyond(self.held_back(leaf, is_guaranteed=False), need)[0]
 
-    def _beyond(self, held: Vector, need: Vector) -> tuple[int, str]:
-        fewest, words = UNLIMITED, ""
+    def _beyond(self, held: Vector, need: Vector) -> tuple[int, int]:
+        fewest, tightest = UNLIMITED, 0
         for number in RESOURCES:
             # Where nothing is held back, only the hosts can tell what fits.
-            if not need[number] or not held[number]:
-                continue
-            count = max(0, self.free[number] - held[number]) // need[number]
-            if count < fewest:
-                fewest = count
-                words = (
-                    f"of {in_words(number, self.free[number])} free, {held[number]} are held back "
-                    f"for the guarantees of other groups; a task needs {need[number]}"
-                )
-        return fewest, words
+            if need[number] and held[number]:
+                count = max(0, self.free[number] - held[number]) // need[number]
+                if count < fewest:
+                    fewest, tightest = count, number
+        return fewest, tightest
 
     def held_back(self, leaf: Group, *, is_guaranteed: bool) -> Vector:
         """What is guaranteed to others with a better claim, and not used by them."""
@@ -258,32 +284,41 @@ class Tree:
             own = Group(group.name, group.tier)
             own.parent = group
             group.children.append(own)
+            _mark(own)
             self._own[group.name] = own
         return self._own[group.name]
 
-    def _refresh(self, node: Group) -> None:
-        kept = NOTHING
-        for child in node.children:
-            kept = plus(kept, child.reserve)
+    def key(self, node: Group) -> Key:
+        """Where the group stands among its siblings; the least has the next turn."""
+        if node.key is None:
+            node.key = self._key(node)
+        return node.key
+
+    def _key(self, node: Group) -> Key:
         promised = _whole(node.guarantee)
-        node.reserve = most(kept, over(promised, node.used))
-        fullest = Fraction(0)
-        is_below = False
-        for number in RESOURCES:
-            amount = promised[number]
-            if amount:
-                part = Fraction(node.used[number], amount)
-                fullest = max(fullest, part)
-                is_below = True
-        if is_below and fullest < 1:
-            node.key = (0, fullest, node.name)
-            return
+        if any(promised):
+            fullest = max(
+                Fraction(node.used[number], promised[number])
+                for number in RESOURCES
+                if promised[number]
+            )
+            if fullest < 1:
+                return (0, fullest, node.name)
         excess = over(node.used, promised)
         share = Fraction(0)
         for number in RESOURCES:
             if excess[number] and self.total[number]:
                 share = max(share, Fraction(excess[number], self.total[number] * node.weight))
-        node.key = (1, share, node.name)
+        return (1, share, node.name)
+
+    def _refresh(self, node: Group) -> None:
+        node.key = None
+        self.version += 1
+        if self.has_guarantees:
+            kept = NOTHING
+            for child in node.children:
+                kept = plus(kept, child.reserve)
+            node.reserve = most(kept, over(_whole(node.guarantee), node.used))
 
 
 def _groups(rules: PlacementRules, tiers: dict[str, int]) -> dict[str, Group]:
@@ -304,6 +339,12 @@ def _groups(rules: PlacementRules, tiers: dict[str, int]) -> dict[str, Group]:
     for group in groups.values():
         group.children.sort(key=lambda child: child.name)
     return groups
+
+
+def _mark(group: Group) -> None:
+    chain = group.chain()
+    group.is_limited = any(each is not None for node in chain for each in node.limit)
+    group.is_guaranteed = any(amount for node in chain for amount in node.guarantee)
 
 
 def _children_first(groups: dict[str, Group]) -> list[Group]:

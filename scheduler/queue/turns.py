@@ -12,8 +12,9 @@ from scheduler.placement.outcome import Outcome
 from scheduler.placement.request import Request
 
 from .amounts import Vector, of_need
+from .kept import Claim
 from .outcome import Held
-from .tree import Group
+from .tree import Group, Tree
 from .waiting import Waiting
 
 
@@ -21,36 +22,39 @@ class Entry(msgspec.Struct, eq=False, gc=False):
     """A waiting class in this round: what is left of it, and what stopped it."""
 
     waiting: Waiting
+    request: Request
+    """What one of its tasks needs."""
     leaf: Group
     need: Vector
     left: int
-    is_hopeless: bool = False
-    refusal: Outcome | None = None
-    """The answer of the hosts, once they have refused some of it."""
-    held: Held | None = None
+    is_closed: bool = False
+    """Whether hosts have refused some of it, or are known to refuse all of it."""
+    claim: Claim = (0, 0)
+    """The claim with which hosts were asked last."""
     gang_size: int = 0
     """Tasks of its whole gang, where it has one."""
-
-    @property
-    def request(self) -> Request:
-        """What one of its tasks needs."""
-        return self.waiting.request
+    gang_answer: Outcome | Held | None = None
+    """Why its gang does not start."""
 
     @property
     def is_open(self) -> bool:
         """Whether hosts may still be asked for it in this round."""
-        return self.left > 0 and self.refusal is None and not self.is_hopeless
+        return self.left > 0 and not self.is_closed
 
 
-def entry_of(waiting: Waiting, leaf: Group, is_hopeless: bool) -> Entry:
+def entry_of(waiting: Waiting, leaf: Group) -> Entry:
     """The class at the beginning of a round."""
-    return Entry(waiting, leaf, of_need(waiting.request.need), waiting.count, is_hopeless)
+    request = waiting.request
+    return Entry(waiting, request, leaf, of_need(request.need), waiting.count)
 
 
 class Turns:
     """One pass over the classes of one tier."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[Entry], tree: Tree) -> None:
+        self._tree = tree
+        self._leaf: Group | None = None
+        self._version = -1
         self._waiting: dict[Group, list[Entry]] = {}
         for entry in entries:
             self._waiting.setdefault(entry.leaf, []).append(entry)
@@ -70,14 +74,18 @@ class Turns:
 
     def next(self) -> Entry | None:
         """The class whose turn it is; None when all are done."""
-        level = self._children.get(None)
-        if not level:
-            return None
-        node = level[0] if len(level) == 1 else min(level, key=_key)
-        while node in self._children:
-            level = self._children[node]
-            node = level[0] if len(level) == 1 else min(level, key=_key)
-        return self._waiting[node][self._next[node]]
+        if self._leaf is None or self._version != self._tree.version:
+            level = self._children.get(None)
+            if not level:
+                return None
+            node = self._first(level)
+            while node in self._children:
+                node = self._first(self._children[node])
+            self._leaf, self._version = node, self._tree.version
+        return self._waiting[self._leaf][self._next[self._leaf]]
+
+    def _first(self, level: list[Group]) -> Group:
+        return level[0] if len(level) == 1 else min(level, key=self._tree.key)
 
     def done(self, entry: Entry) -> None:
         """The class whose turn it is gets no more in this pass."""
@@ -87,6 +95,7 @@ class Turns:
         if self._next[leaf] < len(self._waiting[leaf]):
             return
         del self._waiting[leaf]
+        self._leaf = None
         node = leaf
         while True:
             level = self._children[node.parent]
@@ -97,7 +106,3 @@ class Turns:
             if node.parent is None:
                 return
             node = node.parent
-
-
-def _key(group: Group) -> tuple[int, object, str]:
-    return group.key

@@ -11,13 +11,17 @@ from scheduler.fold import guards
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.job import Batch
 from scheduler.model.resources import Need, Resources, added, summed_scalars
+from scheduler.model.rules import PlacementRules
 from scheduler.model.task import Task, place_of
 from scheduler.placement.host import GpuDevice, HostView, Interface
 from scheduler.placement.interfaces import Lodger, group_set, interfaces_of
+from scheduler.placement.requests_of_jobs import hard_constraints_of
 from scheduler.state import Job, State
 
 GPU_MODEL_ATTRIBUTE = "gpu_model"
 """The attribute by which a host names the model of its devices."""
+UNAVAILABLE_ATTRIBUTE = "mesos.unavailable_from_ms"
+"""When a host's maintenance begins, as the Mesos connector writes it."""
 
 
 def host_view(state: State, host_id: HostId) -> HostView | None:
@@ -32,6 +36,7 @@ def host_view(state: State, host_id: HostId) -> HostView | None:
     jobs = {task.job_id: state.jobs[task.job_id] for task in tasks}
     facts = state.hosts.get(host_id)
     attributes = facts.attributes if facts else ()
+    named = dict(attributes)
     counts = Counter(task.job_id for task in tasks)
     total = _total(free, [jobs[task.job_id].spec.container.need for task in tasks])
     launching, launches_last_minute, quality_milli = guards.view(state, host_id)
@@ -43,7 +48,7 @@ def host_view(state: State, host_id: HostId) -> HostView | None:
         hostname=state.hostname(host_id),
         tasks_of_job=tuple(sorted(counts.items())),
         services=sum(n for job_id, n in counts.items() if not _is_batch(jobs[job_id])),
-        exclusive_job=_exclusive_job(jobs),
+        exclusive_job=_exclusive_job(jobs, state.policy.placement),
         images=tuple(sorted({job.spec.container.full_image for job in jobs.values()} - {""})),
         security_groups=_group_sets(jobs),
         launching=launching,
@@ -53,7 +58,9 @@ def host_view(state: State, host_id: HostId) -> HostView | None:
         is_schedulable=guards.is_schedulable(state, host_id),
         is_last_choice=guards.is_last_choice(state, host_id),
         accounts_network=host_id in state.network_hosts,
-        gpu_model=dict(attributes).get(GPU_MODEL_ATTRIBUTE, ""),
+        expires_at_ms=_whole(named.get(UNAVAILABLE_ATTRIBUTE, "")),
+        since_ms=state.hosts_seen_at_ms.get(host_id, 0),
+        gpu_model=named.get(GPU_MODEL_ATTRIBUTE, ""),
         gpus=_devices(total.gpus, tasks),
         interfaces=_interfaces(state, host_id, attributes, tasks),
         noise_milli=state.host_noise.get(host_id, 0),
@@ -73,15 +80,20 @@ def _total(free: Resources, needs: list[Need]) -> Resources:
     return Resources(cpu_milli, memory_mib, disk_mib, (), network_mbps, gpus, scalars)
 
 
+def _whole(text: str) -> int | None:
+    """The number that an attribute is, None where it is none: attributes are anybody's."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
 def _is_batch(job: Job) -> bool:
     return isinstance(job.spec.kind, Batch)
 
 
-def _exclusive_job(jobs: dict[JobId, Job]) -> JobId | None:
+def _exclusive_job(jobs: dict[JobId, Job], rules: PlacementRules) -> JobId | None:
     wanting = (
         job_id
         for job_id, job in sorted(jobs.items())
-        if any(each.kind == "exclusiveHost" for each in job.spec.container.hard_constraints)
+        if any(each.kind == "exclusiveHost" for each in hard_constraints_of(job.spec, rules))
     )
     return next(wanting, None)
 

@@ -10,25 +10,32 @@ over all tiers, opportunistic work.
 """
 
 from collections.abc import Callable, Sequence
+from operator import gt
 from typing import Final
 
-from msgspec.structs import replace
-
+from scheduler.model.ids import HostId
 from scheduler.model.rules import PlacementRules
 from scheduler.placement.outcome import Outcome, Refused
 from scheduler.placement.request import Request
 from scheduler.placement.windows import Window
 from scheduler.queue import gangs
 from scheduler.queue.allowance import (
-    LAUNCH_RATE,
     MINUTE_MS,
     PREEMPTION,
     RESERVATION,
     Allowance,
 )
-from scheduler.queue.amounts import Vector, over
+from scheduler.queue.amounts import NOTHING, Vector, over, plus, size
 from scheduler.queue.engine import Engine, TotalsLike
-from scheduler.queue.kept import Claim, KeptHosts, changes_after_ms, is_reserving
+from scheduler.queue.kept import (
+    BEST_EFFORT,
+    GUARANTEED,
+    OPPORTUNISTIC,
+    Claim,
+    KeptHosts,
+    changes_after_ms,
+    is_reserving,
+)
 from scheduler.queue.outcome import (
     Disruption,
     Held,
@@ -48,9 +55,6 @@ from scheduler.queue.waiting import Queue
 
 NO_LIMITS: Final = RoundLimits()
 IsTold = Callable[[Request, int], bool]
-_GUARANTEED: Final = 0
-_BEST_EFFORT: Final = 1
-_OPPORTUNISTIC: Final = 2
 _RESERVATIONS_TRIED_MAX: Final = 64
 """Classes for which a round looks for a host to reserve; some fit on none, however empty."""
 
@@ -134,11 +138,14 @@ class _Round:
         """The whole round."""
         for tier, entries in enumerate(self.ordinary):
             self._overdue(entries, tier)
-            self._turns(entries, (tier, _GUARANTEED))
-            self._preempt(entries)
-            self._turns(entries, (tier, _BEST_EFFORT))
+            if self.tree.has_guarantees:
+                self._turns(
+                    [each for each in entries if each.leaf.is_guaranteed], (tier, GUARANTEED)
+                )
+                self._preempt(entries)
+            self._turns(entries, (tier, BEST_EFFORT))
         for entries in self.opportunistic:
-            self._turns(entries, (len(self.opportunistic), _OPPORTUNISTIC))
+            self._turns(entries, (len(self.opportunistic), OPPORTUNISTIC))
         waiting = [
             entry
             for entries in (*self.ordinary, *self.opportunistic)
@@ -168,67 +175,99 @@ class _Round:
             ordinary, opportunistic = self.ordinary[leaf.tier], self.opportunistic[leaf.tier]
             for waiting in queue.of_group(tier, group):
                 request = waiting.request
-                into = opportunistic if request.is_opportunistic else ordinary
-                into.append(entry_of(waiting, leaf, is_hopeless(request)))
+                entry = entry_of(waiting, leaf)
+                # A gang is tried even so: how many of it would fit is part of its reason.
+                entry.is_closed = not request.gang and is_hopeless(request)
+                (opportunistic if request.is_opportunistic else ordinary).append(entry)
 
-    def _turns(self, entries: list[Entry], claim: Claim) -> None:
+    def _turns(self, entries: Sequence[Entry], claim: Claim) -> None:
         """Turns in fair order, until nobody of these wants another or may have one."""
-        turns = Turns(entry for entry in entries if entry.is_open)
-        while (entry := turns.next()) is not None:
-            if entry.is_open and entry.request.gang:
-                self._gang(entry, claim)
-            elif entry.is_open:
-                count = self._allowed(entry, claim)
-                if count and turns.is_contested:
-                    count = min(count, self.tree.chunk(entry.need, self.limits.chunks))
-                if count:
-                    self._place(entry, count, claim)
-                    if entry.is_open:
-                        continue
-            turns.done(entry)
+        # What rules let through only shrinks during a pass: who may have nothing now has no turn.
+        open_now = [
+            entry
+            for entry in entries
+            if entry.is_open and (entry.gang_size or self._allowed(entry, claim) > 0)
+        ]
+        turns = Turns(self._in_order(open_now), self.tree)
+        while self.allowance.budget > 0 and (entry := turns.next()) is not None:
+            if self._turn(entry, claim, is_contested=turns.is_contested):
+                turns.done(entry)
+
+    def _turn(self, entry: Entry, claim: Claim, *, is_contested: bool) -> bool:
+        """One turn of a class; whether it wants no more of this pass, or may have no more."""
+        if not entry.is_open:
+            return True
+        if entry.request.gang:
+            self._gang(entry, claim)
+            return True
+        if self.placement.is_hopeless(entry.request):
+            entry.is_closed, entry.claim = True, claim
+            return True
+        count = self._allowed(entry, claim)
+        if count <= 0:
+            return True
+        if is_contested:
+            count = min(count, self.tree.chunk(entry.need, self.limits.chunks))
+        self._place(entry, count, claim)
+        return not entry.is_open
+
+    def _in_order(self, entries: list[Entry]) -> list[Entry]:
+        """First come, first served; but largest first where there is room for everybody.
+
+        Then nobody loses by it, and fewer hosts are used: small tasks fill what large ones leave.
+        """
+        count, wanted = 0, NOTHING
+        room = self.tree.free
+        for entry in entries:
+            count += entry.left
+            wanted = plus(wanted, entry.need, entry.left)
+            is_short = any(map(gt, wanted, room)) or count > self.allowance.budget
+            if is_short or entry.leaf.is_limited or entry.request.gang:
+                return entries
+        if self.tree.has_guarantees or len(entries) < 2:
+            return entries
+        total = self.tree.total
+        return sorted(entries, key=lambda entry: -size(entry.need, total))
 
     def _allowed(self, entry: Entry, claim: Claim) -> int:
-        if claim[1] == _GUARANTEED:
+        if claim[1] == GUARANTEED:
             return self.allowance.guaranteed(entry)
         return self.allowance.best_effort(entry)
 
-    def _place(self, entry: Entry, count: int, claim: Claim) -> Outcome:
+    def _place(self, entry: Entry, count: int, claim: Claim) -> int:
+        """Hosts for up to so many of the class; how many there were."""
+        entry.claim = claim
         avoided = self.kept.avoided(entry.request, claim)
-        outcome = self.placement.place(entry.request, count, avoided)
+        outcome = self.placement.place(entry.request, count, avoided, explain=False)
         if outcome.choices:
             self.placed.append(Placed(entry.request, outcome))
             self.allowance.count(entry, len(outcome.choices))
         if outcome.left:
-            entry.refusal = outcome
-        return outcome
+            entry.is_closed = True
+        return len(outcome.choices)
 
-    def _gang(self, entry: Entry, claim: Claim) -> bool:
-        """Place the whole gang, or nothing of it; whether it was placed."""
+    def _gang(self, entry: Entry, claim: Claim) -> None:
+        """Place the whole gang, or nothing of it."""
         members = [each for each in self.gangs[entry.request.gang] if each.left]
         before, windows = len(self.placed), self.allowance.windows
         fitted = 0
         for member in members:
             wanted = member.left
-            # Who is known to fit nowhere is asked too: the answer is its explanation.
             if self._allowed(member, claim) < wanted:
-                self._put_back(members, before, windows)
                 # Beyond its guarantee the gang may still go by fair shares, in the pass after.
-                if claim[1] != _GUARANTEED:
-                    self._hold_gang(members, member)
-                return False
-            outcome = self._place(member, wanted, claim)
-            fitted += len(outcome.choices)
-            if outcome.left:
+                if claim[1] != GUARANTEED:
+                    held = self.allowance.held(member) or self.allowance.held_by_round(member)
+                    gangs.hold(members, held)
                 self._put_back(members, before, windows)
-                gangs.refuse(members, fitted, member, outcome)
-                return False
-        return True
-
-    def _hold_gang(self, members: Sequence[Entry], member: Entry) -> None:
-        if member.held is None:
-            # The rule lets some through, but not all: asked for one more, it says which it is.
-            self.allowance.say_what_holds(member)
-        gangs.hold(members, member)
+                return
+            fitted += self._place(member, wanted, claim)
+            if member.left:
+                avoided = self.kept.avoided(member.request, claim)
+                refused = self.placement.refusals(member.request, avoided)
+                wake = self.placement.wake(member.request, refused)
+                self._put_back(members, before, windows)
+                gangs.refuse(members, fitted, member, refused, wake)
+                return
 
     def _put_back(
         self, members: Sequence[Entry], before: int, windows: tuple[Window, ...] | None
@@ -248,20 +287,20 @@ class _Round:
         overdue = [entry for entry in entries if entry.waiting.since_ms <= latest]
         overdue.sort(key=lambda entry: (entry.waiting.since_ms, entry.waiting.order))
         for entry in overdue:
-            if not entry.left or (not entry.is_open and not self._may_reserve(entry)):
+            if not entry.left or not (entry.is_open or self._may_reserve(entry)):
                 continue
-            claim: Claim = (tier, _GUARANTEED)
+            claim: Claim = (tier, GUARANTEED)
             count = self.allowance.guaranteed(entry)
             if not count or count < entry.gang_size:
-                claim = (tier, _BEST_EFFORT)
+                claim = (tier, BEST_EFFORT)
                 count = self.allowance.best_effort(entry)
-            if not count:
+            if count <= 0:
                 continue
             if entry.is_open and entry.request.gang:
                 self._gang(entry, claim)
             elif entry.is_open:
                 self._place(entry, 1, claim)
-            if entry.left and not entry.is_open:
+            if entry.left and not entry.is_open and self._may_reserve(entry):
                 self._reserve(entry, claim)
 
     def _may_reserve(self, entry: Entry) -> bool:
@@ -278,8 +317,6 @@ class _Round:
         request = entry.request
         wanted = entry.left if request.gang else 1
         wanted = min(wanted, self.limits.reservations_max - self.kept.reserved)
-        if not self._may_reserve(entry):
-            return
         self.reservations_tried += 1
         hosts = tuple(
             host_id
@@ -299,23 +336,41 @@ class _Round:
         if self.preemptor is None:
             return
         for entry in entries:
-            if not entry.left or entry.is_open:
+            if not entry.left or entry.is_open or not entry.leaf.is_guaranteed:
                 continue
             request = entry.request
             count = self.allowance.guaranteed(entry) - self.kept.promised(request)
-            is_gang = bool(request.gang)
-            if count <= 0 or (is_gang and entry.gang_size != count):
+            if count <= 0 or (request.gang and entry.gang_size != count):
                 continue
-            made = self.preemptor.make_room(request, count, all_or_none=is_gang)
+            fitting = self._fitting(entry, count) if request.gang else {}
+            missing = count - sum(fitting.values())
+            made = self.preemptor.make_room(request, missing, all_or_none=bool(request.gang))
+            if not made:
+                continue
+            self.preemptions.extend(made)
             for preemption in made:
-                self.preemptions.append(preemption)
-                self.kept.promise(
-                    Promise(preemption.host_id, request, preemption.count, self.now_ms)
-                )
+                fitting[preemption.host_id] = fitting.get(preemption.host_id, 0) + preemption.count
+            for host_id, rooms in fitting.items():
+                self.kept.promise(Promise(host_id, request, rooms, self.now_ms))
+
+    def _fitting(self, entry: Entry, count: int) -> dict[HostId, int]:
+        """Where how many of a gang would fit already: only the rest needs room to be made."""
+        avoided = self.kept.avoided(entry.request, entry.claim)
+        tried = self.placement.place(entry.request, count, avoided, explain=False)
+        self.placement.put_back(entry.request, tried.choices)
+        fitting: dict[HostId, int] = {}
+        for choice in tried.choices:
+            fitting[choice.host_id] = fitting.get(choice.host_id, 0) + 1
+        return fitting
 
     def _explained(
         self, waiting: Sequence[Entry], is_told: IsTold | None
     ) -> tuple[tuple[Held, ...], tuple[Refusal, ...], int]:
+        """Why each class waits, as hosts, groups and rules are when the round is over.
+
+        Not as they were when the class had its turn: so the same state is explained in the same
+        words, whatever was known to be hopeless before.
+        """
         held: list[Held] = []
         refused: list[Refusal] = []
         unexplained = 0
@@ -323,16 +378,32 @@ class _Round:
         for entry in waiting:
             if is_told is not None and is_told(entry.request, entry.left):
                 continue
-            freeing = self._freeing(entry)
-            if freeing is not None:
-                entry.refusal, entry.held = None, freeing
             if len(held) + len(refused) >= most:
                 unexplained += 1
-            elif entry.held is not None and entry.refusal is None:
-                held.append(entry.held)
+                continue
+            answer = self._answer(entry)
+            if isinstance(answer, Held):
+                held.append(answer)
             else:
-                refused.append(Refusal(entry.request, entry.left, self._refusal(entry)))
+                refused.append(Refusal(entry.request, entry.left, answer))
         return tuple(held), tuple(refused), unexplained
+
+    def _answer(self, entry: Entry) -> Held | Outcome:
+        """The rule of the queue that holds the class, or else what the hosts say."""
+        request = entry.request
+        held = self._freeing(entry) or entry.gang_answer or self.allowance.held(entry)
+        if held is not None:
+            return held
+        is_untried = entry.is_open and not self.placement.is_hopeless(request)
+        if is_untried and self.allowance.budget <= 0:
+            return self.allowance.held_by_round(entry)
+        refused = self.placement.refusals(request, self.kept.avoided(request, entry.claim))
+        wake = self.placement.wake(request, refused)
+        for reservation in self.kept.reservations:
+            if reservation.request == request:
+                mine = Refused(RESERVATION, 0, reservation.host_ids[0], reservation.words)
+                refused = (mine, *refused)
+        return Outcome((), None, entry.left, refused, wake)
 
     def _freeing(self, entry: Entry) -> Held | None:
         hosts = self.kept.promised_hosts(entry.request)
@@ -343,28 +414,6 @@ class _Round:
             f"{', '.join(hosts)}, where others were ended for it"
         )
         return Held(entry.request, entry.left, PREEMPTION, words, "the end of the preempted tasks")
-
-    def _refusal(self, entry: Entry) -> Outcome:
-        outcome = self._refusal_of_hosts(entry)
-        for reservation in self.kept.reservations:
-            if reservation.request == entry.request:
-                mine = Refused(RESERVATION, 0, reservation.host_ids[0], reservation.words)
-                outcome = replace(outcome, refused=(mine, *outcome.refused))
-        return outcome
-
-    def _refusal_of_hosts(self, entry: Entry) -> Outcome:
-        if entry.refusal is not None:
-            return entry.refusal
-        # Known to fit nowhere: the index has nothing to place and only counts the reasons.
-        claim = (entry.leaf.tier, _BEST_EFFORT)
-        avoided = self.kept.avoided(entry.request, claim)
-        outcome = self.placement.place(entry.request, entry.left, avoided)
-        assert not outcome.choices, f"{entry.request.job_id} was called hopeless and has a host"
-        if entry.request.gang:
-            gangs.refuse([entry], 0, entry, outcome)
-            assert entry.refusal is not None
-            return entry.refusal
-        return outcome
 
     def _troughs(self, used: Vector | None) -> Troughs:
         allocated = self.tree.allocated()
@@ -381,14 +430,15 @@ class _Round:
     def _again_at_ms(self, waiting: Sequence[Entry], promises: Sequence[Promise]) -> int:
         """When time alone could change an answer; 0: it cannot."""
         times = [each.at_ms + self.limits.promise_ms_max for each in promises]
-        aging_ms = self.rules.aging_ms
+        if aging_ms := self.rules.aging_ms:
+            # Classes that began to wait together change together: most of a long queue does.
+            times.extend(
+                since_ms + changes_after_ms(self.now_ms - since_ms, aging_ms)
+                for since_ms in sorted({entry.waiting.since_ms for entry in waiting})
+            )
         rate = self.rules.guards.launches_per_job_per_minute
-        for entry in waiting:
-            if aging_ms:
-                since_ms = entry.waiting.since_ms
-                times.append(since_ms + changes_after_ms(self.now_ms - since_ms, aging_ms))
-            if entry.held is not None and entry.held.rule == LAUNCH_RATE:
-                times.append(self.now_ms + max(1, MINUTE_MS // rate))
+        if rate and any(self.allowance.is_rated(entry) for entry in waiting):
+            times.append(self.now_ms + max(1, MINUTE_MS // rate))
         if self.preemptor is not None and self.preemptor.was_denied:
             # Budgets are counted over a sliding hour; a minute is soon enough to ask again.
             times.append(self.now_ms + MINUTE_MS)

@@ -24,6 +24,7 @@ from scheduler.placement.requests_of_jobs import request_of
 from scheduler.queue.outcome import Disruption, Promise, RoundLimits, RoundOutcome, RunningTask
 from scheduler.queue.usage import Usage
 from scheduler.queue.waiting import Queue
+from scheduler.rounds.cell_mix import CellMix
 from scheduler.rounds.host_views import host_view
 from scheduler.rounds.placing import place_round
 from scheduler.rounds.records import record_of
@@ -54,6 +55,7 @@ class Planner:
         self._rules: PlacementRules | None = None
         self._plugins = NO_PLUGINS
         self._placement = Placement(PlacementRules())
+        self._mix = CellMix()
         self._queue = Queue()
         self._usage = Usage()
         self._requests: dict[JobId, Request] = {}
@@ -112,10 +114,13 @@ class Planner:
             view = host_view(state, host_id)
             if view is not None:
                 views.append(view)
+                self._mix.put(view)
                 self._hosts[host_id] = None
             elif host_id in self._hosts:
                 self._placement.remove_host(host_id)
+                self._mix.remove(host_id)
                 del self._hosts[host_id]
+        self._mix.learn(state, state.policy.placement)
         self._placement.put_hosts(views)
         self._placement.advance(state.clock.now_ms)
 
@@ -123,7 +128,8 @@ class Planner:
         """Other rules make other requests, and weigh every host anew."""
         state = self._state
         self._rules = rules
-        self._placement = Placement(rules, self._plugins)
+        self._mix = CellMix()
+        self._placement = Placement(rules, self._plugins, self._mix.fitness.parts())
         self._queue, self._usage = Queue(), Usage()
         self._requests, self._counted, self._hosts = {}, {}, {}
         state.is_planned = True

@@ -17,7 +17,7 @@ import typer
 import streams
 from streams.errors import OperatorError
 
-BENCHMARKS = ("submission", "fold_rate", "rebuild", "end_to_end", "simulated_master")
+BENCHMARKS = ("submission", "fold_rate", "rebuild", "end_to_end", "simulated_master", "placement")
 
 
 def bench(

@@ -6,32 +6,23 @@ simulated is only the world: hosts from one file, tasks from another, time from 
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from projections.simulate.page import Figures, Page, page_text
 from scheduler.model.constraint import Constraint
 from streams.cli import simulate_cluster, simulate_openb
+from streams.cli import simulate_options as options
 from streams.cli.render import errors, out, show, table
 from streams.traces.cluster import read_cluster
 from streams.traces.output import beside, demand_writable, write_placement
 from streams.traces.policies import NamedRules, named_rules
 from streams.traces.table import TraceError, near_match
 
-SOFT: Final = {
-    "zone-balance": Constraint(kind="zoneBalance"),
-    "unique-host": Constraint(kind="uniqueHost"),
-}
-"""Soft constraints that every task of a trace can be given."""
-BATCH: Final = 200
-"""Tasks in a call, as in the comparison with Fenzo."""
-SEED: Final = 42
-"""The first seed of the published runs; the others follow it."""
 SOURCE: Final = (
     "gpu learns what pods are like from those that came; fgd and bestfit are told, as in the "
     "paper: Weng et al., Beware of Fragmentation, USENIX ATC 2023."
@@ -39,69 +30,25 @@ SOURCE: Final = (
 
 
 def simulate(  # noqa: PLR0917 - options, all by name
-    trace_dir: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[TRACE]", help="Directory with hosts.csv and tasks.csv, plain or .gz."
-        ),
-    ] = None,
-    hosts: Annotated[
-        Path | None,
-        typer.Option(help="CSV `name,cpus,mem,zone` and more: disk, network, gpu, gpu_model, ..."),
-    ] = None,
-    tasks: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV `id,job,cpus,mem`, if wanted gpu_milli, num_gpu, gpu_spec, arrive_s, end_s."
-        ),
-    ] = None,
-    policy: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="pack, spread, empty, failover, gpu, fgd, bestfit, or a policy file; repeat it "
-            "to compare. Default pack; for openb gpu, fgd and bestfit."
-        ),
-    ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Tasks in a call.")] = BATCH,
-    soft: Annotated[
-        list[str] | None,
-        typer.Option(help=f"Soft constraint for every task: {' or '.join(SOFT)}."),
-    ] = None,
-    retry: Annotated[
-        bool,
-        typer.Option("--retry", help="Offer tasks again that got no host; else once only."),
-    ] = False,
-    trace: Annotated[
-        str | None,
-        typer.Option(help="`openb`: the Alibaba GPU trace under its published protocol."),
-    ] = None,
-    nodes: Annotated[Path | None, typer.Option(help="openb: the list of nodes.")] = None,
-    pods: Annotated[
-        list[Path] | None, typer.Option(help="openb: a list of pods; repeat it for more mixes.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="openb: the first seed.")] = SEED,
-    seeds: Annotated[
-        int, typer.Option(min=1, max=1_000, help="openb: so many seeds, one after the other.")
-    ] = 1,
-    demand: Annotated[
-        int,
-        typer.Option(min=1, max=1_000, help="openb: demand in per cent of all GPUs, at the end."),
-    ] = 130,
-    published: Annotated[
-        Path | None, typer.Option(help="openb: directory with the authors' figures.")
-    ] = None,
-    placement: Annotated[
-        Path | None,
-        typer.Option(help="Write `task,host`; an empty host is a task that was not placed."),
-    ] = None,
-    events: Annotated[
-        Path | None, typer.Option(help="Write what each call decided, one JSON a line.")
-    ] = None,
-    output: Annotated[Path | None, typer.Option(help="Write all figures as JSON.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page with tables and charts.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="End with one line of JSON: the figures.")
-    ] = False,
+    trace_dir: options.TraceArgument = None,
+    hosts: options.HostsOption = None,
+    tasks: options.TasksOption = None,
+    policy: options.PolicyOption = None,
+    batch: options.BatchOption = options.BATCH,
+    soft: options.SoftOption = None,
+    retry: options.RetryOption = False,
+    trace: options.TraceOption = None,
+    nodes: options.NodesOption = None,
+    pods: options.PodsOption = None,
+    seed: options.SeedOption = options.SEED,
+    seeds: options.SeedsOption = 1,
+    demand: options.DemandOption = 130,
+    published: options.PublishedOption = None,
+    placement: options.PlacementOption = None,
+    events: options.EventsOption = None,
+    output: options.OutputOption = None,
+    html: options.HtmlOption = None,
+    as_json: options.LastLineOption = False,
 ) -> None:
     """Run a trace through placement policies, and compare what comes of it.
 
@@ -111,31 +58,26 @@ def simulate(  # noqa: PLR0917 - options, all by name
 
     Example: flumina simulate --hosts hosts.csv --tasks tasks.csv --policy pack --policy spread
     """
-    if trace_dir is not None and hosts is None and tasks is None:
-        hosts, tasks = _in_directory(trace_dir, "hosts"), _in_directory(trace_dir, "tasks")
-    elif trace_dir is not None:
-        raise _misused("A directory and --hosts or --tasks name two traces.", "Name one trace.")
     written = [each for each in (output, html) if each is not None]
+    of_openb = [each for each in (nodes, *(pods or ()), published) if each is not None]
+    of_cluster = [each for each in (trace_dir, hosts, tasks, placement, events) if each is not None]
     if trace is not None:
-        _demand_openb(trace, hosts or tasks, placement or events)
-        if nodes is None or not pods:
-            raise _misused("--trace openb needs --nodes and --pods.", "Name both files.")
-        demand_writable(written, [nodes, *pods])
+        _demand_openb(trace, nodes, pods, [*of_cluster, *(soft or ())])
+        assert nodes is not None
+        assert pods
+        demand_writable(written, of_openb)
         policies = named_rules(policy or list(simulate_openb.DEFAULT_POLICIES))
-        asked = OpenbAsked(nodes, pods, policies, range(seed, seed + seeds), demand, published)
-        report = _openb(asked)
+        every = range(seed, seed + seeds)
+        report = _openb(OpenbAsked(nodes, pods, policies, every, demand, published))
     else:
-        if hosts is None or tasks is None:
+        if of_openb:
             raise _misused(
-                "There is no trace.", "Name --hosts and --tasks, a directory, or --trace openb."
+                "--nodes, --pods and --published belong to a trace.", "Add --trace openb."
             )
-        if nodes or pods or published:
-            raise _misused("--nodes, --pods and --published are for --trace openb.", "Add it.")
+        hosts, tasks = _files(trace_dir, hosts, tasks)
         policies = named_rules(policy or ["pack"])
-        demand_writable(
-            [*written, *_of_policies(placement, policies), *_of_policies(events, policies)],
-            [hosts, tasks],
-        )
+        own = [*_of_policies(placement, policies), *_of_policies(events, policies)]
+        demand_writable([*written, *own], [hosts, tasks])
         report = _cluster(
             ClusterAsked(hosts, tasks, policies, _soft(soft), batch, retry, placement, events)
         )
@@ -289,27 +231,44 @@ def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _soft(words: list[str] | None) -> list[Constraint]:
-    unknown = [word for word in words or () if word not in SOFT]
+    unknown = [word for word in words or () if word not in options.SOFT]
     if unknown:
         raise _misused(
-            f"There is no soft constraint {unknown[0]!r}.{near_match(unknown[0], SOFT)}",
-            f"Choose from {', '.join(SOFT)}.",
+            f"There is no soft constraint {unknown[0]!r}.{near_match(unknown[0], options.SOFT)}",
+            f"Choose from {', '.join(options.SOFT)}.",
         )
-    return [SOFT[word] for word in dict.fromkeys(words or ())]
+    return [options.SOFT[word] for word in dict.fromkeys(words or ())]
 
 
-def _demand_openb(trace: str, cluster: Path | None, own: Path | None) -> None:
+def _demand_openb(
+    trace: str, nodes: Path | None, pods: list[Path] | None, foreign: Sequence[object]
+) -> None:
+    """Return if the options are those of the Alibaba trace, all of them and no others."""
     if trace != "openb":
         raise _misused(
             f"There is no trace {trace!r}.", "Choose openb, or name --hosts and --tasks."
         )
-    if cluster is not None:
-        raise _misused("--trace openb has --nodes and --pods.", "Leave out --hosts and --tasks.")
-    if own is not None:
+    if nodes is None or not pods:
+        raise _misused("--trace openb needs --nodes and --pods.", "Name both files.")
+    if foreign:
         raise _misused(
-            "--trace openb has many runs and writes neither placements nor events.",
-            "Leave out --placement and --events.",
+            "--trace openb takes no hosts, tasks, soft constraints, placement or events.",
+            f"Leave out {foreign[0]}.",
         )
+
+
+def _files(directory: Path | None, hosts: Path | None, tasks: Path | None) -> tuple[Path, Path]:
+    """The files of hosts and tasks that the options name."""
+    if directory is not None and (hosts is not None or tasks is not None):
+        raise _misused("A directory and --hosts or --tasks name two traces.", "Name one trace.")
+    if directory is not None:
+        return _in_directory(directory, "hosts"), _in_directory(directory, "tasks")
+    if hosts is None or tasks is None:
+        missing = "--tasks is" if hosts else "--hosts is" if tasks else "A trace is"
+        raise _misused(
+            f"{missing} missing.", "Name --hosts and --tasks, a directory, or --trace openb."
+        )
+    return hosts, tasks
 
 
 def _in_directory(directory: Path, name: str) -> Path:

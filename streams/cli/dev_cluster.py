@@ -127,6 +127,8 @@ def _refuse_nonsense(config: ClusterConfig, *, is_unsafe_welcome: bool) -> None:
         fail(f"--agents {config.agents} is out of range; 1 to {AGENT_PROCESSES_MAX} are possible")
     if not 1 <= config.masters <= _MASTERS_MAX:
         fail(f"--masters {config.masters} is out of range; 1 to {_MASTERS_MAX} are possible")
+    if config.cpu_sets and config.simulate:
+        fail("--cpu-sets is for agents that run tasks; with --simulate there are none")
     if config.missed_pings_max < 1:
         fail("--max-ping-timeouts is out of range; at least 1 is needed")
     if not 1 <= config.port <= 65536 - config.masters - config.agents:

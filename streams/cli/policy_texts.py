@@ -41,7 +41,7 @@ def file_error(file: str, there: YamlText, faults: Faults) -> OperatorError:
     for place, each in _placed(there, faults):
         at = f"{file}:{place.line}:{place.column}" if place.line else file
         hint = f": {each.hint}" if each.hint else ""
-        lines.append(plain(f"  {at} {each.field} {each.text}{hint}"))
+        lines.append(plain(f"{at} {each.field} {each.text}{hint}"))
     count = f"{len(lines)} {'fault' if len(lines) == 1 else 'faults'}"
     return OperatorError(f"{file} is no policy, for {count}:", "\n".join(lines), "")
 

@@ -66,9 +66,7 @@ def run_mixes(
     mixes = []
     for path, requests in files:
         queues = [drawn(requests, capacity_milli, demand, seed) for seed in seeds]
-        series = {
-            policy.name: _series(hosts, queues, policy, on_progress) for policy in policies
-        }
+        series = {policy.name: _series(hosts, queues, policy, on_progress) for policy in policies}
         mixes.append(Mix(mix_name(path), len(requests), series, beside.get(path, {})))
     return mixes
 

@@ -133,9 +133,7 @@ class _Hosts:
 
 
 class _Tasks:
-    def __init__(
-        self, table: Table, shared: tuple[str, ...], soft: tuple[Constraint, ...]
-    ) -> None:
+    def __init__(self, table: Table, shared: tuple[str, ...], soft: tuple[Constraint, ...]) -> None:
         self.table = table
         self.shared = shared
         self.soft = soft

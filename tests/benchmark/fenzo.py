@@ -95,9 +95,8 @@ class Fenzo:
                 *("java", f"-Xmx{HEAP}", "-cp", self._classpath, CLASS),
                 *(word for name, value in options.items() for word in (f"--{name}", str(value))),
             ],
-            stdout=subprocess.PIPE,
-            # It says only that no logger is set up, and why it failed where it does.
-            stderr=subprocess.PIPE,
+            # On its other stream it says that no logger is set up, and why it failed where it does.
+            capture_output=True,
             text=True,
             check=False,
         )

@@ -19,6 +19,10 @@ IS_QUICK = "--quick" in sys.argv
 """Tiny sizes, to see that a benchmark runs; its figures mean nothing."""
 
 
+MORE_IS_BETTER = ("/s", "times", "of it", "tasks placed")
+"""Units that end so are rates and the like; of all others less is better."""
+
+
 class Peer(NamedTuple):
     """What the figure stands beside: the same unit, measured in the same run."""
 
@@ -35,17 +39,12 @@ def print_figure(
     samples: int,
     peer: Peer | None = None,
     target: float | None = None,
-    is_more_better: bool | None = None,
     **more: object,
 ) -> None:
-    """Print one figure; ``target`` is what it must reach.
-
-    Above it for rates and where ``is_more_better`` says so, below it for all else.
-    """
+    """Print one figure; ``target`` is what it must reach, from below where more is better."""
     met = None
     if target is not None:
-        is_above = unit.endswith("/s") if is_more_better is None else is_more_better
-        met = value >= target if is_above else value <= target
+        met = value >= target if unit.endswith(MORE_IS_BETTER) else value <= target
     line = {
         "benchmark": benchmark,
         "figure": figure,

@@ -46,9 +46,7 @@ class TraceTask(NamedTuple):
 def hosts_of(count: int) -> list[TraceHost]:
     """That many equal hosts, in three zones by turns."""
     return [
-        TraceHost(
-            f"h{number:05d}", 1_000 * HOST_CPUS, HOST_MEMORY_MIB, ZONES[number % len(ZONES)]
-        )
+        TraceHost(f"h{number:05d}", 1_000 * HOST_CPUS, HOST_MEMORY_MIB, ZONES[number % len(ZONES)])
         for number in range(count)
     ]
 

@@ -1,5 +1,7 @@
 """Any policy is written as a file that is read back as the same policy."""
 
+from typing import Literal
+
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
@@ -44,7 +46,8 @@ def policies(draw: some.DrawFn) -> Policy:
     constraint = some.builds(
         Constraint, some.sampled_from(KINDS), some.just("") | NAMES, tuples(NAMES), WEIGHTS
     )
-    strength = some.sampled_from(("must", "should"))
+    strengths: tuple[Literal["must", "should"], ...] = ("must", "should")
+    strength = some.sampled_from(strengths)
     limit = some.none() | some.integers(1, 1_000)
     rules = PlacementRules(
         mode=draw(some.sampled_from(("normal", "failover"))),

@@ -31,7 +31,13 @@ from scheduler.model.events import (
     Tick,
 )
 from scheduler.model.ids import HostId, JobId, OfferId, ProposalId, StreamId, TaskId
-from scheduler.model.inbound import InboundLost, OrphanForgotten
+from scheduler.model.inbound import (
+    HostOrdered,
+    InboundLost,
+    OrphanForgotten,
+    RulesAsked,
+    RulesChangeAsked,
+)
 from scheduler.model.job import Batch, JobSpec, RetryPolicy, Service
 from scheduler.model.mesos import MesosTaskState, StreamEnded
 from scheduler.model.policy import Policy
@@ -48,6 +54,7 @@ from scheduler.model.proposals import (
     SuppressOffers,
 )
 from scheduler.model.resources import Need, PortRange, Resources
+from scheduler.model.rules import Guards
 from scheduler.model.task import (
     Disconnected,
     Finished,
@@ -293,6 +300,30 @@ class AnyDay(RuleBasedStateMachine):
             known = [*sorted(self.cell.state.orphans), TaskId("x")]
             forgotten = OrphanForgotten(task_id=known[deed % len(known)], actor="op", why="done")
             self.cell.copy("commands", forgotten)
+
+    @rule(
+        host=st.sampled_from(HOSTS),
+        standing=st.sampled_from(["enabled", "lastChoice", "draining", "disabled"]),
+        mode=st.sampled_from(["normal", "failover", None]),
+        zones=st.tuples(*[st.sampled_from(["", "a", "b"])] * 2),
+        limits=st.tuples(*[st.sampled_from([0, 1, 3])] * 3),
+    )
+    def place_otherwise(
+        self, host: str, standing: Any, mode: Any, zones: Any, limits: tuple[int, int, int]
+    ) -> None:
+        """A host is taken out or let in, switches are turned, guard rails set."""
+        order = HostOrdered(HostId(host), standing, actor="op", why="test")
+        lost, back = ((zone,) if zone else () for zone in zones)
+        switches = RulesChangeAsked("op", "test", mode, lost, back)
+        guards = Guards(
+            launching_per_host_max=limits[0],
+            launches_per_host_per_minute=limits[1],
+            launches_per_job_per_minute=limits[2],
+            quality_window_ms=60_000,
+            quality_least_milli=300,
+        )
+        rules = replace(self.cell.state.policy.placement, guards=guards)
+        self.cell.copy("commands", order, switches, RulesAsked(rules, {}, "op", "test"))
 
     # Mesos, at its worst.
 

@@ -1,5 +1,8 @@
 """Any hosts, requests and rules for properties of placement: small, crowded, and of every kind.
 
+There are two worlds: a wild one, in which something closes most hosts, and a calm one, in which most
+tasks find a host and constraints decide which.
+
 The one thing to know: amounts are few and small, so that hosts fill up, ties happen and every rule
 refuses somebody within a handful of steps. Each value is made from one number, which hypothesis
 draws: its own drawing of twenty fields takes a hundred times as long. A small number makes a plain
@@ -11,6 +14,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from scheduler.model.constraint import Constraint, ConstraintKind
 from scheduler.model.ids import HostId, JobId
@@ -39,7 +43,7 @@ ATTRIBUTES = {
     "rack": ("r1", "r2"),
     "itype": ("r4", "m4"),
     "group": ("g1", "g2"),
-    "taints": ("", "gpu", "gpu,flaky"),
+    "taints": ("-", "-", "-", "", "gpu", "gpu,flaky"),
     "volumes": ("v1", "v1,v2"),
 }
 VALUES: tuple[tuple[ConstraintKind, str, tuple[str, ...]], ...] = (
@@ -108,19 +112,83 @@ def rules() -> st.SearchStrategy[PlacementRules]:
     return _made(_rules)
 
 
+def calm_hosts() -> st.SearchStrategy[list[HostView]]:
+    """Three to six hosts with room, in zones and racks, open to everybody."""
+    seeds = st.lists(SEEDS, min_size=3, max_size=len(HOSTS))
+    return seeds.map(
+        lambda found: [_calm(Chance(seed), HOSTS[number]) for number, seed in enumerate(found)]
+    )
+
+
+def calm_requests() -> st.SearchStrategy[Request]:
+    """Small tasks with a constraint or two."""
+    return _made(_calm_request)
+
+
+def calm_rules() -> st.SearchStrategy[PlacementRules]:
+    """Rules that close no host."""
+    return _made(_calm_rules)
+
+
+def _calm(chance: Chance, name: HostId) -> HostView:
+    cpu, used = chance.one(4_000, 2_000), chance.one(0, 100, 500, 1_000)
+    of_job = {job: chance.one(0, 0, 0, 1, 2) for job in JOBS}
+    tasks = sum(of_job.values())
+    return HostView(
+        host_id=name,
+        free=Resources(cpu - used, 4_096),
+        total=Resources(cpu, 4_096),
+        attributes=(
+            ("itype", chance.one("r4", "m4")),
+            ("rack", chance.one("r1", "r2")),
+            ("zone", chance.one("A", "B", "C")),
+        ),
+        tasks_of_job=tuple(sorted((job, count) for job, count in of_job.items() if count)),
+        services=chance.one(0, tasks),
+        images=chance.one((), ("nginx",)),
+        is_last_choice=chance.one(False, False, False, False, True),
+    )
+
+
+def _calm_request(chance: Chance) -> Request:
+    def some() -> tuple[Constraint, ...]:
+        made = {_constraint(chance) for _ in range(chance.one(1, 0, 2))}
+        return tuple(
+            sorted(each for each in made if each.kind not in {"machineGroup", "nearVolume"})
+        )
+
+    is_hard = chance.one(False, True)
+    return Request(
+        job_id=chance.one(*JOBS),
+        need=Need(chance.one(100, 333, 500), chance.one(1, 100, 512)),
+        hard=some() if is_hard else (),
+        soft=tuple(replace(each, weight=chance.one(1, 1, 3)) for each in some()),
+        is_service=chance.one(False, True),
+        image=chance.one("", "nginx"),
+    )
+
+
+def _calm_rules(chance: Chance) -> PlacementRules:
+    profiles = tuple(
+        replace(_profile(chance, name), soft_weight=chance.one(10, 1, 3))
+        for name in ("pack", "spread")
+    )
+    return replace(_rules(chance), profiles=profiles, guards=Guards(), lost_zones=(), selectors=())
+
+
 def _host(chance: Chance, name: HostId) -> HostView:
-    cpu = chance.one(1_000, 0, 1, 100, 333, 500, 2_000, 4_000)
-    memory = chance.one(1_024, 0, 1, 100, 512, 3_000)
-    used_cpu = chance.one(0, chance.randint(0, cpu))
-    used_memory = chance.one(0, chance.randint(0, memory))
-    network = chance.one(0, 0, 100, 1_000)
+    cpu = chance.one(1_000, 1_000, 2_000, 2_000, 4_000, 0, 333, 500)
+    memory = chance.one(1_024, 1_024, 3_000, 3_000, 100, 512, 0)
+    used_cpu = chance.one(0, 0, chance.randint(0, cpu))
+    used_memory = chance.one(0, 0, chance.randint(0, memory))
+    network = chance.one(0, 0, 100, 100)
     devices = chance.one((), (), (1_000,), (1_000, 1_000), (400, 1_000), (0, 700))
-    of_job = {job: chance.one(0, 0, 1, 2) for job in JOBS}
+    of_job = {job: chance.one(0, 0, 0, 1, 2) for job in JOBS}
     of_job = {job: count for job, count in of_job.items() if count}
     tasks = sum(of_job.values())
-    is_exclusive = tasks == 1 and chance.one(False, True)
+    is_exclusive = tasks == 1 and chance.one(False, False, True)
     licences = chance.one((), (), (("licences", 2_000),), (("licences", 500),))
-    ports = chance.one((), (PortRange(31_000, 31_001),), (PortRange(1, 1), PortRange(5, 7)))
+    ports = chance.one((PortRange(31_000, 31_001),), (PortRange(1, 1), PortRange(5, 7)))
     whole = sum(each == 1_000 for each in devices)
     disk = chance.one(0, 100, 1_000)
     return HostView(
@@ -134,13 +202,13 @@ def _host(chance: Chance, name: HostId) -> HostView:
         exclusive_job=next(iter(of_job)) if is_exclusive else None,
         images=chance.one((), ("nginx",), ("nginx", "redis")),
         security_groups=chance.one((), (("sg1",),), (("sg1", "sg2"), ("sg2",))),
-        launching=chance.one(0, min(2, tasks)),
-        launches_last_minute=chance.one(0, 1, 2),
-        quality_milli=chance.one(1_000, 1_000, 1_000, 500, 0),
+        launching=chance.one(0, 0, min(2, tasks)),
+        launches_last_minute=chance.one(0, 0, 1, 2),
+        quality_milli=chance.one(*[1_000] * 8, 500, 500, 0),
         expires_at_ms=chance.one(None, None, 5_000, 10**9),
         since_ms=chance.one(0, 1_000),
-        is_offered=chance.one(True, True, True, True, False),
-        is_schedulable=chance.one(True, True, True, True, False),
+        is_offered=chance.one(*[True] * 11, False),
+        is_schedulable=chance.one(*[True] * 11, False),
         is_last_choice=chance.one(False, False, False, True),
         gpu_model=chance.one(*MODELS) if devices else "",
         gpus=tuple(GpuDevice(free) for free in devices),
@@ -177,21 +245,21 @@ def _constraint(chance: Chance) -> Constraint:
 
 
 def _request(chance: Chance) -> Request:
-    gpu = chance.one("", "", "", "", "whole", "part")
+    gpu = chance.one(*[""] * 6, "whole", "part")
     groups = chance.one(*GROUP_SETS)
     return Request(
         job_id=chance.one(*JOBS),
         need=Need(
             cpu_milli=chance.one(1, 100, 333, 500, 1_000),
             memory_mib=chance.one(1, 100, 512),
-            disk_mib=chance.one(0, 0, 0, 100),
-            ports=chance.one(0, 0, 0, 1, 2),
-            network_mbps=chance.one(0, 0, 0, 50),
+            disk_mib=chance.one(0, 0, 0, 0, 100),
+            ports=chance.one(0, 0, 0, 0, 1, 2),
+            network_mbps=chance.one(0, 0, 50),
             gpus=chance.one(1, 2) if gpu == "whole" else 0,
             gpu_milli=chance.one(300, 500, 700) if gpu == "part" else 0,
             gpu_models=chance.one((), ("T4",)) if gpu else (),
             addresses=chance.one(0, 0, 1),
-            scalars=chance.one((), (), (), (("licences", 500),)),
+            scalars=chance.one(*[()] * 7, (("licences", 500),)),
         ),
         hard=_constraints(chance),
         soft=_constraints(chance),
@@ -206,7 +274,7 @@ def _request(chance: Chance) -> Request:
 
 
 def _constraints(chance: Chance) -> tuple[Constraint, ...]:
-    count = chance.one(0, 0, 0, 1, 1, 2)
+    count = chance.one(0, 0, 0, 0, 0, 1, 1, 2)
     return tuple(sorted({_constraint(chance) for _ in range(count)}))
 
 
@@ -233,8 +301,8 @@ def _rules(chance: Chance) -> PlacementRules:
     )
     return PlacementRules(
         mode=chance.one("normal", "normal", "normal", "failover"),
-        lost_zones=chance.one((), (), (), ("B",)),
-        gpu_hosts_take_all=chance.one(True, True, False),
+        lost_zones=chance.one((), (), (), (), (), ("B",)),
+        gpu_hosts_take_all=chance.one(True, True, True, False),
         profiles=(_profile(chance, "pack"), _profile(chance, "spread")),
         tiers=(
             Tier(name="Critical", service_profile="spread", batch_profile="pack"),
@@ -242,9 +310,9 @@ def _rules(chance: Chance) -> PlacementRules:
         ),
         groups=(CapacityGroup(name="DEFAULT", tier="Flex"), CapacityGroup(name="g", tier="Flex")),
         guards=Guards(
-            launching_per_host_max=chance.one(0, 0, 2),
-            launches_per_host_per_minute=chance.one(0, 0, 3),
-            quality_least_milli=chance.one(0, 0, 400),
+            launching_per_host_max=chance.one(0, 0, 0, 2),
+            launches_per_host_per_minute=chance.one(0, 0, 0, 3),
+            quality_least_milli=chance.one(0, 0, 0, 400),
         ),
         selectors=chance.one((), (), (), (), (selector,)),
     )

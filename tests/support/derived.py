@@ -9,7 +9,8 @@ from scheduler.digest import Digest, canonical_bytes
 from scheduler.machine import Machine
 from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.proposals import LaunchTasks
-from scheduler.model.task import Finished, KillInitiated, Queued
+from scheduler.model.task import Finished, KillInitiated, Queued, place_of
+from scheduler.placement.interfaces import declared_interfaces
 from scheduler.state import Decision, State
 
 
@@ -57,6 +58,9 @@ def _check_guards(state: State) -> None:
         for each in known.failures:
             failing[each.job_id][host_id] += 1
     assert failing == state.failing_jobs
+    least = state.policy.placement.guards.quality_least_milli
+    bad = {name for name, each in state.host_failures.items() if each.quality_milli < least}
+    assert bad == state.bad_hosts.keys()
 
 
 def _check_resting(state: State) -> None:
@@ -85,6 +89,17 @@ def _check_exclusive(state: State) -> None:
     active = (job for job in state.jobs.values() if job.state != "Finished")
     kinds = ([each.kind for each in job.spec.container.hard_constraints] for job in active)
     assert sum("exclusiveHost" in each for each in kinds) == state.exclusive_jobs
+
+
+def _check_addresses(state: State) -> None:
+    """Assert that no interface has more tasks than addresses; no test declares a host anew."""
+    for host_id, there in state.host_tasks.items():
+        places = [place_of(state.tasks[task_id].state) for task_id in there]
+        used = Counter(each.interface for each in places if each and each.interface >= 0)
+        facts = state.hosts.get(host_id)
+        declared = declared_interfaces(facts.attributes).interfaces if facts and used else ()
+        for index, count in used.items():
+            assert count <= declared[index].addresses, f"interface {index} of {host_id}"
 
 
 def check_launch(state: State, decision: Decision) -> None:

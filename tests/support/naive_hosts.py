@@ -87,7 +87,7 @@ class NaiveHosts:
             found.add("kept for devices")
         return found
 
-    def _breaks(
+    def _breaks(  # noqa: C901, PLR0911 - one arm a kind of rule
         self,
         rule: Constraint,
         view: HostView,
@@ -204,8 +204,7 @@ def has_slot(interfaces: tuple[Interface, ...], groups: tuple[str, ...]) -> bool
     if not interfaces:
         return True  # A host that declares none does not count addresses.
     return any(
-        each.used < each.addresses and each.security_groups in (None, groups)
-        for each in interfaces
+        each.used < each.addresses and each.security_groups in (None, groups) for each in interfaces
     )
 
 
@@ -281,7 +280,9 @@ def undone(view: HostView, request: Request, choice: Choice, before: HostView) -
     if choice.interface >= 0:
         each = interfaces[choice.interface]
         interfaces[choice.interface] = replace(
-            each, used=each.used - 1, security_groups=each.security_groups if each.used > 1 else None
+            each,
+            used=each.used - 1,
+            security_groups=each.security_groups if each.used > 1 else None,
         )
     return replace(
         view,

@@ -64,7 +64,8 @@ def mib(text: str) -> int:
 def constraint(text: str) -> Constraint:
     """A constraint from its kind, attribute and values."""
     found = _CONSTRAINT.fullmatch(text)
-    assert found and found["kind"] in KINDS, f"no constraint: {text}"
+    assert found is not None, f"no constraint: {text}"
+    assert found["kind"] in KINDS, f"no kind of constraint: {text}"
     values = tuple(found["values"].split("+")) if found["values"] else ()
     kind = cast("ConstraintKind", found["kind"])
     return Constraint(kind, attribute=found["attribute"] or "", values=values)
@@ -106,7 +107,7 @@ def host(name: str, phrases: str = "") -> HostView:
     )
 
 
-def _host_phrase(
+def _host_phrase(  # noqa: C901, PLR0912 - one arm a word
     word: str, rest: str, facts: dict[str, Any], free: dict[str, Any], more: dict[str, Any]
 ) -> None:
     match word:
@@ -177,7 +178,9 @@ def request(text: str) -> tuple[Request, int]:
     return Request(job_id=JobId(job.strip()), need=Need(**need), **facts), int(count or 1)
 
 
-def _request_phrase(word: str, rest: str, need: dict[str, Any], facts: dict[str, Any]) -> None:
+def _request_phrase(  # noqa: C901 - one arm a word
+    word: str, rest: str, need: dict[str, Any], facts: dict[str, Any]
+) -> None:
     match word:
         case "cpu":
             need["cpu_milli"] = milli(rest)
@@ -223,7 +226,9 @@ def rules(text: str) -> PlacementRules:
     return found
 
 
-def _rule(found: PlacementRules, word: str, rest: str) -> PlacementRules:
+def _rule(  # noqa: C901, PLR0911, PLR0912 - one arm a word
+    found: PlacementRules, word: str, rest: str
+) -> PlacementRules:
     match word:
         case "weights":
             words = rest.split()

@@ -136,7 +136,7 @@ class SmallCell:
         self.placement.put_back(request, (choice,))
 
     def end_preempted(self) -> None:
-        """The tasks that the last round has preempted have ended."""
+        """The tasks that rounds have preempted have ended."""
         for task_id in self.preempted:
             self.end(task_id)
         self.preempted = []

@@ -96,7 +96,7 @@ CONTAINER: Final = Container(
         Constraint("hostAttributeIn", "rack", ("r1", "r2")),
         Constraint("uniqueHost"),
     ),
-    soft_constraints=(Constraint("zoneBalance"),),
+    soft_constraints=(Constraint("zoneBalance", weight=3),),
     kill_grace_ms=30_000,
     security_attributes=(("c", "d"),),
 )

@@ -9,6 +9,7 @@ before those that compute, so that at the end no process waits long for another.
 import os
 import re
 
+import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from streams.supervise.ports import BLOCKS_FROM, BLOCKS_TO, BLOCKS_VARIABLE
@@ -32,16 +33,13 @@ def scope_of(test: str) -> str:
     return f"{path} on {found[1]}"
 
 
-class Spread(LoadScopeScheduling):
-    """Hands out whole scopes, in the order in which they were collected."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return scope_of(nodeid)
-
-    def schedule(self) -> None:
-        """Hand out the first scopes; not those with the most tests, for those are short ones."""
-        self.config.option.loadscopereorder = False
-        super().schedule()
+def spread(config: pytest.Config, log: object) -> object:
+    """What hands out whole scopes, in the order in which they were collected."""
+    # Its own order puts the scopes with the most tests first, and those are short ones.
+    config.option.loadscopereorder = False
+    scheduling = LoadScopeScheduling(config, log)
+    scheduling._split_scope = scope_of
+    return scheduling
 
 
 def give_own_ports() -> None:

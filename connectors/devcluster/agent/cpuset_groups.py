@@ -103,14 +103,16 @@ def _is_usable(home: Path) -> bool:
     """Whether a v1 cpuset can be made there and given memory, which it needs before any process."""
     probe = home / f"flumina-probe-{os.getpid()}"
     try:
+        memory = (home / "cpuset.mems").read_text("ascii").strip()
         probe.mkdir()
         try:
-            _write(probe / "cpuset.mems", (home / "cpuset.mems").read_text("ascii"))
+            _write(probe / "cpuset.mems", memory)
         finally:
             probe.rmdir()
     except OSError:
         return False
-    return True
+    # One that has none itself (nobody set it) can give none.
+    return bool(memory)
 
 
 def _is_enabled(home: Path) -> bool:

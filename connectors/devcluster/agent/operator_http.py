@@ -56,6 +56,7 @@ class AgentOperatorHttp:
         show_state: Callable[[], Json],
         statistics: Statistics,
         now: Callable[[], float],
+        *,
         own_metrics: Callable[[], dict[str, float]] = dict,
     ) -> None:
         self._state = state

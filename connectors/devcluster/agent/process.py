@@ -149,7 +149,7 @@ class Agent:
             self._show_state,
             sampler.statistics,
             self._clock.now,
-            self._own_metrics,
+            own_metrics=self._own_metrics,
         )
         routes = operators.routes() + self._executor_api.routes()
         return Starlette(routes=routes, exception_handlers=HTTP_ERRORS)

@@ -8,12 +8,15 @@ here, and whoever looks before only guesses.
 from collections.abc import Iterable
 from typing import TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from scheduler.model.inbound import Fault, RulesChangeAsked
+from scheduler.model.reading.checks import Complaint
 from scheduler.model.reading.faults import Faults, nearest_name, path_below, shown_text
 from scheduler.model.rules import CapacityGroup, PlacementRules, Selector
 from scheduler.model.rules_document.checks import rules_faults
+from scheduler.model.rules_document.known import RULES_BYTES_MAX
 
 Named = TypeVar("Named", bound=CapacityGroup | Selector)
 
@@ -46,7 +49,19 @@ def changed_rules(
     )
     for fault in rules_faults(after):
         faults.add(_in_the_change(fault.field, change), fault.text, fault.hint)
+    complaint = size_complaint(after)
+    if complaint is not None:
+        faults.add("", *complaint)
     return faults.all() or after
+
+
+def size_complaint(rules: PlacementRules) -> Complaint | None:
+    """What is wrong with rules that would not fit into one record of the cell log."""
+    size = len(msgspec.json.encode(rules))
+    if size <= RULES_BYTES_MAX:
+        return None
+    text = f"is {size} bytes long as an event; at most {RULES_BYTES_MAX} are taken"
+    return text, "name fewer groups or selectors"
 
 
 def _replaced(

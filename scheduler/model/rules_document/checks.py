@@ -36,7 +36,7 @@ AMOUNTS: Final[Mapping[str, str]] = {
 _VALUES_OF_KIND: Final[Mapping[str, tuple[bool, int, int]]] = {
     "activeHost": (False, 0, 0),
     "availabilityZone": (False, 1, 1),
-    "awayFromJob": (False, 1, 1),
+    "awayFromJob": (False, 1, 1_000),
     "balancedAttribute": (True, 0, 0),
     "exclusiveHost": (False, 0, 0),
     "hostAttribute": (True, 1, 1),
@@ -45,8 +45,8 @@ _VALUES_OF_KIND: Final[Mapping[str, tuple[bool, int, int]]] = {
     "machineGroup": (False, 1, 1),
     "machineId": (False, 1, 1),
     "machineType": (False, 1, 1),
-    "nearJob": (False, 1, 1),
-    "nearVolume": (False, 1, 1),
+    "nearJob": (False, 1, 1_000),
+    "nearVolume": (False, 1, 1_000),
     "toleration": (False, 1, 1_000),
     "uniqueHost": (False, 0, 0),
     "zoneBalance": (False, 0, 0),
@@ -250,9 +250,10 @@ def _constraint_faults(path: str, selector: Selector) -> Iterator[Said]:
         text = f"has {count} entries; {constraint.kind} takes {wanted}"
         yield f"{path}.values", text, "see docs/placement/policy.md"
     elif constraint.kind in _OF_ANOTHER_JOB:
-        complaint = job_id_check(constraint.values[0])
-        if complaint is not None:
-            yield f"{path}.values[0]", *complaint
+        for place, value in enumerate(constraint.values):
+            complaint = job_id_check(value)
+            if complaint is not None:
+                yield f"{path}.values[{place}]", *complaint
 
 
 def _plugins(rules: PlacementRules) -> Iterator[Said]:

@@ -6,7 +6,6 @@ Each answers with a usable value even where a field is wrong; it counts only if 
 
 from typing import Final, get_args
 
-from scheduler.model.codec import encode_value
 from scheduler.model.ids import HostId
 from scheduler.model.inbound import HostOrdered, RulesAsked, RulesChangeAsked, Standing
 from scheduler.model.policy import NUMBERS
@@ -14,6 +13,7 @@ from scheduler.model.reading.checks import name_check
 from scheduler.model.reading.faults import Faults
 from scheduler.model.reading.fields import Fields
 from scheduler.model.rules_document import known
+from scheduler.model.rules_document.changing import size_complaint
 from scheduler.model.rules_document.reading import (
     MODES,
     choice,
@@ -54,10 +54,9 @@ def read_set_rules(fields: Fields, actor: str, why: str) -> RulesAsked:
     values = {name: getattr(policy, name) for name in NUMBERS}
     asked = RulesAsked(policy.placement, values, actor, why, if_version)
     if not fields.is_faulty:
-        size = len(encode_value(asked))
-        if size > known.RULES_BYTES_MAX:
-            text = f"is {size} bytes long as an event; at most {known.RULES_BYTES_MAX} are taken"
-            fields.fault("document", text, "name fewer groups or selectors")
+        complaint = size_complaint(policy.placement)
+        if complaint is not None:
+            fields.fault("document", *complaint)
     return asked
 
 

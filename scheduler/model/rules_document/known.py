@@ -78,9 +78,7 @@ def written_simple(field: str, value: int | bool) -> Value:
 
 def simple_fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
     """Fields of a struct that are one whole number or truth, in their order."""
-    return tuple(
-        each.name for each in msgspec.structs.fields(kind) if each.type in {int, bool}
-    )
+    return tuple(each.name for each in msgspec.structs.fields(kind) if each.type in {int, bool})
 
 
 _UNITS: Final = frozenset(("ms", "mib", "milli"))

@@ -228,7 +228,8 @@ class _Tables:
         if not self.feed.cpu_milli:
             return np.zeros_like(idle)
         fed = np.maximum(cpu, 0) * self.feed.gpu_milli // self.feed.cpu_milli
-        return np.maximum(idle - fed, 0)
+        unfed: Array = np.maximum(idle - fed, 0)
+        return unfed
 
 
 class _Answers:

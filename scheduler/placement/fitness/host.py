@@ -12,7 +12,7 @@ from scheduler.placement.slot import NEVER_MS
 
 def agent(request: Request, hosts: Hosts, now_ms: int) -> Numbers:  # noqa: ARG001
     """The host's quality; a hundredth of it where the host is phased out."""
-    return hosts.quality * (100 - 99 * hosts.last_choice) // 100
+    return hosts.agent
 
 
 def age(request: Request, hosts: Hosts, now_ms: int) -> Numbers:  # noqa: ARG001

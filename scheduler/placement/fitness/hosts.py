@@ -42,6 +42,7 @@ class Hosts(Protocol):
     tasks: Numbers
     services: Numbers
     quality: Numbers
+    agent: Numbers
     last_choice: Numbers
     since_ms: Numbers
     expires_at_ms: Numbers

@@ -53,7 +53,9 @@ def security_group(request: Request, hosts: Hosts, now_ms: int) -> Numbers:  # n
     """1,000 where a task has the same set of security groups, else 10; without groups 1,000."""
     if not request.security_groups:
         return FITNESS_MAX
-    return NOT_THERE + (FITNESS_MAX - NOT_THERE) * hosts.has_groups(group_set(request.security_groups))
+    return NOT_THERE + (FITNESS_MAX - NOT_THERE) * hosts.has_groups(
+        group_set(request.security_groups)
+    )
 
 
 def group_spread(request: Request, hosts: Hosts, now_ms: int) -> Numbers:

@@ -314,6 +314,8 @@ def test_nonsense_on_the_control_socket_harms_nobody(dev: DevCluster) -> None:
         (("--host", "0.0.0.0"), "can be reached by others"),  # noqa: S104 - it is refused
         (("--resources", "cpus=4"), "name:value"),
         (("--attributes", "zone"), "name:value"),
+        (("--attributes", "res:ResourceSet-ENIs-3"), "attribute res"),
+        (("--cpu-sets", "--simulate", "9"), "with --simulate there are none"),
         (("--ping-timeout", "soon"), "is not a duration"),
         (("--isolation", "walls"), "possible are auto, none, memory"),
         (("--data-dir", "/dev/null"), "cannot be used"),

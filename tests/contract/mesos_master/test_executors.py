@@ -470,13 +470,16 @@ def test_whole_executors_run_tasks(port: int, program: Path, names: list[str]) -
         finished: set[str] = set()
         statuses: list[int] = []
         # It may be gone before the framework has acknowledged what it said.
+        deadline = time.monotonic() + 2 * PATIENCE_S
         while finished != set(names) or not statuses:
-            event = framework.stream.events.get(timeout=PATIENCE_S)
+            assert time.monotonic() < deadline, (finished, statuses)
+            event = framework.stream.events.get(timeout=PATIENCE_S)  # A beat comes each 15 s.
             if event["type"] == "FAILURE":
                 statuses.append(event["failure"]["status"])
             elif event["type"] == "UPDATE":
                 status = event["update"]["status"]
                 framework.acknowledge(status)
+                assert status["state"] != "TASK_FAILED", status
                 if status["state"] == "TASK_FINISHED":
                     finished.add(status["task_id"]["value"])
         assert statuses == [0]

@@ -153,6 +153,42 @@ def test_a_policy_is_shown_and_changed_with_a_reason(here: Path) -> None:
     assert after["version"] == before["version"] + 1
 
 
+def test_the_policy_as_a_file_goes_there_and_back(here: Path, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(done(here, "policy", "show"))
+    assert "Nothing changed" in done(here, "policy", "apply", str(file), "--why", "test")
+    before = told(here, "policy")
+    file.write_text(file.read_text().replace("lost_zones: []", "lost_zones: [nowhere]"))
+    assert "lost_zones: [] -> [nowhere]" in done(here, "policy", "diff", str(file))
+    done(here, "policy", "apply", str(file), "--why", "test")
+    done(here, "policy", "zone", "back", "nowhere", "--why", "test")
+    assert "Mode failover" in done(here, "policy", "mode", "failover", "--why", "test")
+    assert told(here, "policy")["document"]["mode"] == "failover"
+    done(here, "policy", "mode", "normal", "--why", "test")
+    after = told(here, "policy")
+    assert after["document"] == before["document"]
+    assert after["version"] == before["version"] + 4
+    file.write_text("mode: fail")
+    assert "is needed" in refused(here, 1, "policy", "apply", str(file), "--why", "test")
+    assert told(here, "policy")["version"] == after["version"]
+
+
+def test_a_drained_host_gets_no_tasks_until_it_is_enabled(here: Path) -> None:
+    host = told(here, "state")["state"]["hosts"][0]
+    done(here, "host", "drain", host["hostId"], "--why", "test")
+    try:
+        assert "draining" in done(here, "state")
+        done(here, "submit", SERVICE, "--id", "elsewhere", "--wait")
+        tasks = told(here, "tasks", "--job", "elsewhere")["items"]
+        there = {each["taskContext"]["agent.instanceId"] for each in tasks}
+        assert host["hostId"] not in there
+        done(here, "kill", "elsewhere", "--why", "over")
+    finally:
+        done(here, "host", "enable", host["hostId"], "--why", "test")
+    assert "draining" not in done(here, "state")
+    assert "no host nobody" in refused(here, 1, "host", "drain", "nobody", "--why", "test")
+
+
 def test_a_skip_of_what_nobody_halted_at_changes_nothing(here: Path) -> None:
     digest = "0" * 32
     assert "No reason" in refused(here, 1, "skip", "0", "--digest", digest)

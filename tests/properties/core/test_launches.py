@@ -60,6 +60,7 @@ def needing(**need: Any) -> JobSpec:
 
 SPECS: Final[dict[str, JobSpec]] = {
     "plain": batch(4, need=SMALL),
+    "solo": replace(batch(2, need=SMALL), application_name="solo"),
     "large": batch(2, need=Need(1_500, 2_048, 400)),
     "unique": wanting("uniqueHost"),
     "alone": wanting("exclusiveHost"),
@@ -92,6 +93,9 @@ RULES: Final = (
     PlacementRules(lost_zones=("b",), gpu_hosts_take_all=False),
     PlacementRules(selectors=(MUST_M4, replace(MUST_M4, name="all", applications=()))),
     PlacementRules(selectors=(Selector("own", "must", Constraint("exclusiveHost")),)),
+    PlacementRules(
+        selectors=(Selector("s", "must", Constraint("exclusiveHost"), applications=("solo",)),)
+    ),
     PlacementRules(guards=Guards(launching_per_host_max=2, launches_per_job_per_minute=3)),
 )
 
@@ -154,7 +158,11 @@ class Oracle:
 
     def hard_of(self, job: str) -> tuple[Constraint, ...]:
         """The job's own hard constraints, and the operator's."""
-        added = [each.constraint for each in self.rules.selectors if not each.applications]
+        added = [
+            each.constraint
+            for each in self.rules.selectors
+            if not each.applications or SPECS[job].application_name in each.applications
+        ]
         return (*SPECS[job].container.hard_constraints, *added)
 
     def allows(self, launches: list[tuple[str, int, tuple[int, ...]]]) -> bool:

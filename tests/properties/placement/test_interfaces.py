@@ -1,7 +1,7 @@
 """For any order of tasks that come and go: no address twice, only equal sets share an interface.
 
-Tasks come and go on one host; what is counted step by step is compared with what follows from the
-tasks alone, which is how a cell counts after a restart.
+Tasks come and go on one host; what a round counts step by step while it chooses is compared with
+what follows from the tasks alone, which is how a cell counts before the round and after a restart.
 """
 
 from hypothesis import given
@@ -11,12 +11,12 @@ from scheduler.placement.host import Interface
 from scheduler.placement.interfaces import (
     Lodger,
     choose,
-    given_back,
     group_set,
     interface_refusal,
     interfaces_of,
     room,
     taken,
+    undone,
 )
 
 GROUPS = st.lists(st.sampled_from(("sg-a", "sg-b", "sg-c")), max_size=3).map(group_set)
@@ -49,12 +49,16 @@ def test_counted_step_by_step_or_from_the_tasks(
             if pick is None:
                 continue
             assert interface_refusal(there, 1, groups, pick.index) == ""
+            before = there
             there = taken(there, pick.index, groups, now_ms)
+            undone_again = undone(there, pick.index)
+            assert [x.used for x in undone_again] == [x.used for x in before]
+            assert [x.security_groups for x in undone_again] == [x.security_groups for x in before]
             live.append(Lodger(pick.index, groups))
         elif live:
             gone = live.pop(which % len(live))
-            there = given_back(there, gone.interface, now_ms, rest_ms)
             ended.append(Lodger(gone.interface, gone.security_groups, ended_at_ms=now_ms))
+            there = interfaces_of(res, (*live, *ended), now_ms, rest_ms)
         rebuilt = interfaces_of(res, (*reversed(live), *ended), now_ms, rest_ms)
         for one, other in zip(there, rebuilt, strict=True):
             _agree(one, other, now_ms)

@@ -89,7 +89,8 @@ def _check_waiting(
     outcome: RoundOutcome, left: dict[Request, int], of_cell: PlacementRules, truth: NaiveHosts
 ) -> None:
     """Everybody who waits is explained once, and what the explanation says is so."""
-    explained = [(each.request, each.count) for each in (*outcome.held, *outcome.refused)]
+    explained = [(each.request, each.count) for each in outcome.held]
+    explained += [(each.request, each.count) for each in outcome.refused]
     assert sorted(explained, key=str) == sorted(left.items(), key=str)
     kept = {host_id for each in outcome.reservations for host_id in each.host_ids}
     for refusal in outcome.refused:

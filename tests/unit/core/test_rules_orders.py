@@ -40,7 +40,7 @@ def order(cell: CellInMemory, value: bytes) -> list[str]:
 
 def change(cell: CellInMemory, **switches: Any) -> list[str]:
     """Turn switches; the fields that are wrong."""
-    return order(cell, encode_change_rules(**switches, **SAID))
+    return order(cell, encode_change_rules(**switches, actor="ada", why="test"))
 
 
 def rules(cell: CellInMemory) -> PlacementRules:

@@ -11,11 +11,17 @@ from typing import Any
 import pytest
 
 from connectors.devcluster.agent.cgroups import Cgroups
-from connectors.devcluster.agent.cpu_sets import CpuSets, cpu_milli_of, topology_here
+from connectors.devcluster.agent.cpu_sets import (
+    BURST_LABEL,
+    CpuSets,
+    cpu_milli_of,
+    topology_here,
+)
 from connectors.devcluster.agent.cpuset_groups import CpusetGroups, find_cpusets
 from connectors.devcluster.agent.model import LocalAgent, LocalExecutor, LocalTask, Phase
 from connectors.devcluster.node import ClusterConfig
 from scheduler.cpu_sets.topology import from_description
+from scheduler.model.profile import BURST_ATTRIBUTE
 
 NOBODY = 2**22 + 1
 """A number that no process has: above the kernel's largest (PID_MAX_LIMIT)."""
@@ -46,6 +52,10 @@ def divided(description: str) -> CpuSets:
 
 def threads(sets: CpuSets) -> dict[str, str]:
     return {each["container"]: each["threads"] for each in sets.to_json()["containers"]}
+
+
+def test_jobs_and_agents_call_burst_work_by_one_name() -> None:
+    assert BURST_LABEL == BURST_ATTRIBUTE
 
 
 def test_tasks_arrive_and_leave() -> None:

@@ -11,7 +11,6 @@ from scheduler.placement.interfaces import (
     Lodger,
     choose,
     declared_interfaces,
-    given_back,
     group_set,
     interface_fitness,
     interface_refusal,
@@ -123,9 +122,11 @@ def test_its_last_task_frees_an_interface() -> None:
         there = taken(there, 0, A, 0)
     assert chosen(there, A) == -1
     assert lacking_interface(there, 1, A) == "every address of its interfaces is in use"
-    there = given_back(given_back(there, 0, 0, REST_MS), 0, 0, REST_MS)
-    assert there[0].security_groups is None
-    assert chosen(there, B) == 0
+    ended = Lodger(0, A, ended_at_ms=0)
+    assert chosen(host(Lodger(0, A), ended, res=ONE), B) == -1
+    free = host(ended, ended, res=ONE)
+    assert free[0].security_groups is None
+    assert chosen(free, B) == 0
 
 
 def test_a_task_without_address_binds_nothing() -> None:
@@ -168,8 +169,7 @@ def test_a_resting_address_of_the_same_set_comes_after_a_free_interface() -> Non
 
 
 def test_without_a_time_of_rest_nothing_rests() -> None:
-    there = given_back(taken(host(res=ONE), 0, A, 0), 0, 0, 0)
-    assert there == host(res=ONE)
+    assert interfaces_of(ONE, (Lodger(0, A, ended_at_ms=0),), 0, 0) == host(res=ONE)
 
 
 def test_what_was_never_launched_need_not_rest() -> None:

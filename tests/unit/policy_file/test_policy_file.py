@@ -3,16 +3,24 @@
 How: files are texts; the reader gives a document and places, the pure reader gives the faults.
 """
 
+import re
+
 import msgspec
 import pytest
 
+from scheduler.model.changes import RequestAccepted
+from scheduler.model.foreign import decode_commands_record
+from scheduler.model.foreign_records import encode_set_rules
 from scheduler.model.policy import Policy
 from scheduler.model.reading.faults import Faults
+from scheduler.model.rules import Amount
 from scheduler.model.rules_document.reading import read_policy
 from scheduler.model.rules_document.writing import policy_document
 from streams.policy_file.reading import DEPTH_MAX, FILE_BYTES_MAX, Place, read_yaml
 from streams.policy_file.words import HEADINGS, WORDS
 from streams.policy_file.writing import WIDTH_MAX, policy_text
+from tests.architecture.tree import ROOT
+from tests.support.cell import batch, running_cell
 from tests.support.samples import OTHER_POLICY
 
 
@@ -44,6 +52,39 @@ def test_every_part_of_the_document_is_explained_and_every_explanation_is_used()
         known = {each.removeprefix(f"{section}.") for each in WORDS if f"{section}." in each}
         assert known == set(document[section]), f"{section} in streams/policy_file/words.py"
     assert own <= WORDS.keys()
+
+
+def test_the_file_of_the_documentation_is_applied() -> None:
+    text = (ROOT / "docs" / "placement" / "examples" / "policy.yaml").read_text("utf-8")
+    faults = Faults()
+    document = read_yaml(text, faults).document
+    assert not faults
+    assert set(document) == set(policy_document(Policy())) - {"gpu_hosts_take_all"}
+    cell = running_cell()
+    body = decode_commands_record(None, encode_set_rules(document, "ada", "test"))
+    cell.copy("commands", body)
+    assert any(isinstance(each, RequestAccepted) for each in cell.said_last()), body
+    rules = cell.state.policy.placement
+    assert [each.name for each in rules.tiers] == ["Critical", "Flex"]
+    encoding = next(each for each in rules.groups if each.name == "encoding")
+    assert encoding.guarantee == Amount(cpu_milli=100_000, memory_mib=400 << 10, gpus=8)
+    assert cell.state.policy.unreachable_timeout_ms == 120_000
+    cell.submit(batch(size=2))
+    assert not cell.launched(), "a cell as small as this holds all it has for playback"
+    cell.offer("large", cpus=1_000, memory_mib=4 << 20)
+    assert len(cell.launched()) == 2
+
+
+def test_what_the_documentation_shows_of_a_file_can_be_read() -> None:
+    text = (ROOT / "docs" / "placement" / "policy.md").read_text("utf-8")
+    shown = re.findall("```yaml\n(.*?)```", text, re.DOTALL)
+    assert shown
+    for each in shown:
+        _, told = read(each)
+        assert all("distribution is missing" in fault or "version is missing" in fault
+                   for fault in told), told  # fmt: skip
+    for name in policy_document(Policy()):
+        assert f"| `{name}` |" in text
 
 
 def test_an_empty_object_is_the_default_policy() -> None:

@@ -136,7 +136,8 @@ def test_every_budget_is_asked() -> None:
         ("the job's disruption budget", {}, 2, 1),
         ("the hour of the cell", {"preemptions_per_hour": 3}, 1_000, 1),
         ("the hour of the job", {"preemptions_per_job_per_hour": 2}, 1_000, 1),
-        ("none of them", {"preemptions_per_hour": 0, "preemptions_per_job_per_hour": 0}, 1_000, 2),
+        ("an hour of none", {"preemptions_per_hour": 0}, 1_000, 0),
+        ("none of them", {}, 1_000, 2),
     )
     for name, guards, disruptable, tasks in cases:
         cell = _full("batch", after=replace(GUARANTEED, guards=Guards(**guards)))
@@ -155,6 +156,23 @@ def test_a_gang_is_given_room_for_all_of_it_or_ends_nobody() -> None:
         cell.wait(ring, 2)
         cell.round(now_ms=1_000)
         assert len(cell.preempted) == victims
+
+
+def test_a_gang_that_fits_in_part_is_given_room_for_the_rest_only() -> None:
+    ring = ask("ring", cpu=2, tier="Critical", group="web", gang="ring")
+    cell = _full("batch", after=GUARANTEED)
+    for task_id in cell.tasks_of("batch")[:2]:
+        cell.end(task_id)  # Two cpus of one host.
+    cell.wait(ring, 2)
+    outcome = cell.round(now_ms=1_000)
+    assert len(cell.preempted) == 2
+    # Both rooms are kept, the one that was there as well as the one that is made.
+    assert sum(each.count for each in outcome.promises) == 2
+    cell.wait(ask("more"), 4, since_ms=1_000)
+    cell.round(now_ms=1_500)
+    cell.end_preempted()
+    cell.round(now_ms=2_000)
+    assert cell.counts()["ring"] == 2
 
 
 def test_room_that_never_becomes_free_is_not_waited_for_for_ever() -> None:

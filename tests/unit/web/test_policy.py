@@ -67,7 +67,7 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing() -> None:
         ("{", "?why=test", [""]),
         ('{"mode": "normal", "mode": "failover"}', "?why=test", ["mode"]),
         ('{"guards": {"aging": 1, "aging": 2}}', "?why=test", ["guards.aging"]),
-        ('{"a": ' * 100 + "1" + "}" * 100, "?why=test", ["." .join("a" * 33)]),
+        ('{"a": ' * 100 + "1" + "}" * 100, "?why=test", [".".join("a" * 33)]),
         ({}, "", ["why"]),
         ({}, "?why=test&ifVersion=x", ["ifVersion"]),
     ],

@@ -15,6 +15,7 @@ import msgspec
 
 from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.rules import PlacementRules
+from scheduler.placement.engine import Placement
 from scheduler.placement.outcome import Choice
 from scheduler.placement.request import Request
 from scheduler.queue.engine import Engine
@@ -22,6 +23,8 @@ from scheduler.queue.outcome import Disruption, Promise, RoundLimits, RoundOutco
 from scheduler.queue.usage import Usage
 from scheduler.queue.waiting import Queue, Waiting
 from scheduler.rounds.placing import place_round
+
+from .trace import Trace, TraceTask
 
 ENDING_MS: Final = 1_000
 """How long a preempted task takes to end."""
@@ -104,6 +107,32 @@ class Contention(msgspec.Struct, frozen=True):
             without = self.run_without.useful_ms(tier) // 1_000
             rows.append(f"{tier} lost {seconds} of {without} task-seconds to {self.tier}")
         return rows
+
+
+def works_of(tasks: Iterable[TraceTask]) -> list[Work]:
+    """The tasks of a trace as works: those that ask, come and run alike are one."""
+    counts: dict[tuple[Request, int, int], int] = {}
+    for task in tasks:
+        runtime_ms = 0 if task.end_ms is None else max(1, task.end_ms - task.arrive_ms)
+        key = (task.request, task.arrive_ms, runtime_ms)
+        counts[key] = counts.get(key, 0) + 1
+    return [
+        Work(request, count, arrive_ms, runtime_ms)
+        for (request, arrive_ms, runtime_ms), count in counts.items()
+    ]
+
+
+def contention_of_trace(trace: Trace, rules: PlacementRules, tier: str) -> Contention:
+    """What the tier's tasks of a trace cost the others, until its last task would have ended."""
+
+    def placement() -> Placement:
+        made = Placement(rules)
+        made.put_hosts(trace.hosts)
+        return made
+
+    works = works_of(trace.tasks)
+    until_ms = max((work.arrive_ms + (work.runtime_ms or _HOUR_MS) for work in works), default=0)
+    return contention(placement, rules, works, until_ms, tier=tier)
 
 
 def contention(

@@ -99,4 +99,4 @@ def _version_faults(state: State, wanted: int | None) -> tuple[Fault, ...]:
 
 
 def _number_fault(error: ValueError) -> Fault:
-    return Fault(field="values", text=str(error), hint="see `flumina policy`")
+    return Fault(field="values", text=str(error), hint="see `flumina policy numbers`")

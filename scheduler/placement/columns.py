@@ -132,6 +132,8 @@ class Columns:
         self._spare: list[int] = []
         self._is_unranked = False
         self.ranks: Array = np.zeros(0, np.int64)
+        self.rank_version = 0
+        """Grows when hosts are numbered anew."""
         self._is_all_open: bool | None = None
         self._codes: dict[str, tuple[Array, list[str | None]]] = {}
         self._partitions: dict[tuple[str, ...], list[tuple[tuple[str | None, ...], Array]]] = {}
@@ -376,6 +378,7 @@ class Columns:
         ranks = np.empty(self.length, np.int64)
         ranks[order] = np.arange(self.length)
         self.ranks = ranks
+        self.rank_version += 1
         self.standing &= ~np.int64(ROWS_MAX - 1)
         self.standing |= ranks
 

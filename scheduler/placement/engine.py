@@ -26,6 +26,7 @@ from scheduler.placement.prepared import Prepared, manner_of
 from scheduler.placement.reasons import reason_of
 from scheduler.placement.request import Request
 from scheduler.placement.search import NOBODY, Found, fill
+from scheduler.placement.shapes import Shapes
 
 _PREPARED_MAX: Final = 16_384
 _NOWHERE: Final[frozenset[HostId]] = frozenset()
@@ -44,6 +45,7 @@ class Placement:
         self.rules = rules
         self._index = Index(rules, plugins, parts)
         self._hopeless = Hopeless(self._index)
+        self._shapes = Shapes(self._index)
         self._prepared: dict[Request, Prepared] = {}
         self._manners: dict[tuple[object, ...], Prepared] = {}
 
@@ -169,6 +171,7 @@ class Placement:
                 self._manners[manner] = model
             self._index.allowed(model)
             prepared = self._prepared[request] = model.like(request)
+            prepared.shape = self._shapes.shape_of(prepared, manner)
         return prepared
 
     def _search(
@@ -196,14 +199,13 @@ class Placement:
         choices: list[Choice],
     ) -> Found:
         index = self._index
-        fits = index.fits(prepared)
+        keys = self._shapes.keys(prepared)
+        if keys is None or not len(keys):
+            return NOBODY
         for host_id in avoid:
             row = index.columns.row_of.get(host_id)
             if row is not None:
-                fits[row] = False
-        if not fits.any():
-            return NOBODY
-        keys = index.keys(prepared, fits)
+                keys[row] = -1
         search = fill_balanced if prepared.balances else fill
         return search(index, prepared, keys, count, choices)
 

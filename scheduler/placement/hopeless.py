@@ -37,11 +37,16 @@ _AMOUNTS: Final = (
 class Entry:
     """A request that fits nowhere, and what was said of it."""
 
-    __slots__ = ("at", "jobs", "number", "prepared", "refused", "state", "wake")
+    __slots__ = ("at", "is_plain", "jobs", "number", "prepared", "refused", "state", "wake")
 
     def __init__(self, prepared: Prepared, number: int) -> None:
         self.prepared = prepared
         self.number = number
+        need = prepared.request.need
+        self.is_plain = not (
+            prepared.moving_hard or prepared.asks_devices or need.scalars or need.addresses
+        )
+        """Amounts of `_AMOUNTS` are all that it asks of a host, but for fixed constraints."""
         self.jobs: tuple[JobId, ...] = _jobs_of(prepared)
         self.state: tuple[int, ...] = ()
         self.refused: tuple[Refused, ...] = ()
@@ -123,9 +128,11 @@ class Hopeless:
 
     def _compact(self) -> None:
         """Forget the older half, so that the table does not grow without end."""
-        kept = list(self._entries.values())[len(self._entries) // 2 :]
+        self._read_on()
+        newer = list(self._entries.values())[len(self._entries) // 2 :]
+        kept = [entry for entry in newer if not self._suspect[entry.number]]
         self._forget_all()
-        for entry in kept[: REMEMBERED_MAX // 2]:
+        for entry in kept:
             entry.number = self._count
             self._entries[entry.prepared.request] = entry
             self._write(entry.prepared)
@@ -169,9 +176,12 @@ class Hopeless:
 
     def _fits_now(self, entry: Entry) -> bool:
         """Whether one of the changed hosts takes the request; hosts that do not are noted."""
+        index = self._index
+        if entry.is_plain and not index.demands and index.allowed(entry.prepared) is None:
+            return True  # The amounts were compared, and there is no more to ask.
         for row, flags in self._fitting.items():
             if flags[entry.number]:
-                if self._index.takes(self._index.columns.at(row), entry.prepared):
+                if index.takes(index.columns.at(row), entry.prepared):
                     return True
                 flags[entry.number] = False
         self._suspect[entry.number] = False

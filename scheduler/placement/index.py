@@ -11,7 +11,6 @@ from typing import Any, Final
 import numpy as np
 
 from scheduler.constraints import moving
-from scheduler.model.ids import JobId
 from scheduler.model.resources import PortRange, first_ports, merged_ports, without_ports
 from scheduler.model.rules import FITNESS_MAX, PlacementRules
 from scheduler.placement.columns import SUM_MASK, SUM_SHIFT, Array, Columns, Flags
@@ -339,10 +338,6 @@ class Index:
             _count(slot.groups, prepared.groups, count)
             columns.groups.change(prepared.groups, row, count)
         columns.amounts_changed(slot)
-
-    def count_of(self, job_id: JobId) -> int:
-        """How many tasks of the job there are on all hosts."""
-        return sum(self.columns.jobs.rows.get(job_id, {}).values())
 
 
 def amounts_room(slot: Slot, prepared: Prepared) -> int:

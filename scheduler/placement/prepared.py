@@ -15,7 +15,7 @@ from scheduler.constraints.selectors import selected
 from scheduler.model.constraint import Constraint
 from scheduler.model.rules import PlacementRules, Profile
 from scheduler.placement.fitness.hosts import Part
-from scheduler.placement.fitness.parts import GROWING, OF_TIME
+from scheduler.placement.fitness.parts import GROWING, OF_JOB, OF_TIME, PARTS
 from scheduler.placement.interfaces import group_set
 from scheduler.placement.plugins import FitnessFunction
 from scheduler.placement.request import Request
@@ -26,31 +26,6 @@ PACK: Final = "pack"
 """The profile that the mode ``failover`` gives to all work."""
 
 
-_OF_MANNER: Final = (
-    "allowed",
-    "allowed_version",
-    "balances",
-    "cap",
-    "fixed_hard",
-    "fixed_soft",
-    "functions",
-    "is_exclusive",
-    "is_growing",
-    "is_timed",
-    "is_unique",
-    "moving_hard",
-    "moving_soft",
-    "others",
-    "parts",
-    "profile",
-    "soft_base",
-    "soft_total",
-    "soft_version",
-    "soft_weight",
-    "tolerated",
-    "weight",
-)
-_OF_REQUEST: Final = ("amounts", "asks_devices", "groups", "is_self_bound", "request")
 Array = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
@@ -77,8 +52,6 @@ class Function(NamedTuple):
 
 class Prepared:
     """A request with everything that its searches need."""
-
-    __slots__ = (*_OF_MANNER, *_OF_REQUEST)
 
     def __init__(
         self, request: Request, rules: PlacementRules, library: Mapping[str, Part | Function]
@@ -119,7 +92,10 @@ class Prepared:
         self.is_growing = names <= GROWING and all(
             each.kind in moving.BALANCED for each in self.moving_soft
         )
-        self.is_timed = not names.isdisjoint(OF_TIME)
+        self.is_keepable = names <= PARTS.keys() - OF_JOB - OF_TIME and all(
+            each.kind in moving.BALANCED for each in (*self.moving_hard, *self.moving_soft)
+        )
+        """Whether keys follow from hosts, and from what requests that differ by job share."""
         good_enough = self.profile.good_enough
         self.cap = None if good_enough is None else good_enough * self.weight
         self.allowed: Flags | None = None
@@ -130,8 +106,7 @@ class Prepared:
     def like(self, request: Request) -> "Prepared":
         """The same for another request of the same `manner`, at little cost."""
         other = Prepared.__new__(Prepared)
-        for name in _OF_MANNER:
-            setattr(other, name, getattr(self, name))
+        other.__dict__.update(self.__dict__)
         other.ask(request)
         return other
 
@@ -142,6 +117,8 @@ class Prepared:
         self.asks_devices = need.gpus > 0 or need.gpu_milli > 0
         self.groups = group_set(request.security_groups) if request.security_groups else ()
         self.is_self_bound = request.job_id in self.others
+        self.shape: object = None
+        """What `scheduler.placement.shapes` keeps for requests like this one."""
         amounts = [("memory_free", need.memory_mib)] if need.memory_mib > 0 else []
         if need.disk_mib > 0:
             amounts.append(("disk_free", need.disk_mib))

@@ -42,25 +42,25 @@ def totals(columns: Columns) -> Totals:
     return Totals(
         hosts=int(takes.sum()),
         free=Resources(
-            cpu_milli=int((columns.cpu_free * takes).sum()),
-            memory_mib=int((columns.memory_free * takes).sum()),
-            disk_mib=int((columns.disk_free * takes).sum()),
-            network_mbps=int((columns.network_free * counted).sum()),
-            gpus=int((columns.gpu_free * takes).sum()),
+            cpu_milli=int(columns.cpu_free @ takes),
+            memory_mib=int(columns.memory_free @ takes),
+            disk_mib=int(columns.disk_free @ takes),
+            network_mbps=int(columns.network_free @ counted),
+            gpus=int(columns.gpu_free @ takes),
             scalars=_sums({name: int((columns.scalar_free(name) * takes).sum()) for name in names}),
         ),
         total=Resources(
-            cpu_milli=int((columns.cpu_total * takes).sum()),
-            memory_mib=int((columns.memory_total * takes).sum()),
-            disk_mib=int((columns.disk_total * takes).sum()),
-            network_mbps=int((columns.network_total * counted).sum()),
-            gpus=int((columns.gpu_total * takes).sum()),
+            cpu_milli=int(columns.cpu_total @ takes),
+            memory_mib=int(columns.memory_total @ takes),
+            disk_mib=int(columns.disk_total @ takes),
+            network_mbps=int(columns.network_total @ counted),
+            gpus=int(columns.gpu_total @ takes),
             scalars=_sums(
                 {name: int((columns.scalar_total(name) * takes).sum()) for name in names}
             ),
         ),
-        free_gpu_milli=int((columns.gpu_idle * takes).sum()),
-        total_gpu_milli=int((columns.gpu_milli * takes).sum()),
+        free_gpu_milli=int(columns.gpu_idle @ takes),
+        total_gpu_milli=int(columns.gpu_milli @ takes),
     )
 
 

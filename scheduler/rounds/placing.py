@@ -182,16 +182,53 @@ class _Round:
 
     def _turns(self, entries: Sequence[Entry], claim: Claim) -> None:
         """Turns in fair order, until nobody of these wants another or may have one."""
+        waiting = [entry for entry in entries if entry.left]
+        if self._is_room_for_all(waiting) and self._all_placed(waiting, claim):
+            return
         # What rules let through only shrinks during a pass: who may have nothing now has no turn.
-        open_now = [
-            entry
-            for entry in entries
-            if entry.is_open and (entry.gang_size or self._allowed(entry, claim) > 0)
-        ]
-        turns = Turns(self._in_order(open_now), self.tree)
+        self._take_turns(
+            [
+                entry
+                for entry in waiting
+                if entry.is_open and (entry.gang_size or self._allowed(entry, claim) > 0)
+            ],
+            claim,
+        )
+
+    def _take_turns(self, entries: Sequence[Entry], claim: Claim) -> None:
+        turns = Turns(entries, self.tree)
         while self.allowance.budget > 0 and (entry := turns.next()) is not None:
             if self._turn(entry, claim, is_contested=turns.is_contested):
                 turns.done(entry)
+
+    def _is_room_for_all(self, waiting: Sequence[Entry]) -> bool:
+        """Whether the sums of all that waits fit into what is free, and no rule is in the way."""
+        if self.tree.has_guarantees or len(waiting) < 2:
+            return False
+        count, wanted, room = 0, NOTHING, self.tree.free
+        for entry in waiting:
+            if not entry.is_open or entry.leaf.is_limited or entry.gang_size:
+                return False
+            count += entry.left
+            wanted = plus(wanted, entry.need, entry.left)
+            if count > self.allowance.budget or any(map(gt, wanted, room)):
+                return False
+        return True
+
+    def _all_placed(self, waiting: Sequence[Entry], claim: Claim) -> bool:
+        """Place everybody, the largest first, or nobody; whether they were placed.
+
+        Small tasks then fill what large ones leave, and fewer hosts are used. Where it turns out
+        that somebody finds no host, it is put back: then it is first come, first served.
+        """
+        before, windows, total = len(self.placed), self.allowance.windows, self.tree.total
+        self._take_turns(sorted(waiting, key=lambda entry: -size(entry.need, total)), claim)
+        if not any(entry.left for entry in waiting):
+            return True
+        self._put_back(waiting, before, windows)
+        for entry in waiting:
+            entry.is_closed = False
+        return False
 
     def _turn(self, entry: Entry, claim: Claim, *, is_contested: bool) -> bool:
         """One turn of a class; whether it wants no more of this pass, or may have no more."""
@@ -210,24 +247,6 @@ class _Round:
             count = min(count, self.tree.chunk(entry.need, self.limits.chunks))
         self._place(entry, count, claim)
         return not entry.is_open
-
-    def _in_order(self, entries: list[Entry]) -> list[Entry]:
-        """First come, first served; but largest first where there is room for everybody.
-
-        Then nobody loses by it, and fewer hosts are used: small tasks fill what large ones leave.
-        """
-        count, wanted = 0, NOTHING
-        room = self.tree.free
-        for entry in entries:
-            count += entry.left
-            wanted = plus(wanted, entry.need, entry.left)
-            is_short = any(map(gt, wanted, room)) or count > self.allowance.budget
-            if is_short or entry.leaf.is_limited or entry.request.gang:
-                return entries
-        if self.tree.has_guarantees or len(entries) < 2:
-            return entries
-        total = self.tree.total
-        return sorted(entries, key=lambda entry: -size(entry.need, total))
 
     def _allowed(self, entry: Entry, claim: Claim) -> int:
         if claim[1] == GUARANTEED:

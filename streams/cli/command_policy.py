@@ -5,7 +5,7 @@ record that it becomes; the cell checks it again at its own place in the log, an
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -14,9 +14,11 @@ from typer.core import TyperGroup
 
 from scheduler.model.policy import NUMBERS, Policy
 from scheduler.model.reading.faults import Faults
+from scheduler.model.rules import PlacementRules
 from scheduler.model.rules_document.difference import Difference, differences
 from scheduler.model.rules_document.reading import read_policy
 from scheduler.model.rules_document.writing import policy_document
+from streams.cli import render
 from streams.cli.calls import Api
 from streams.cli.client import ApiError
 from streams.cli.commands_explain import needed_why
@@ -186,9 +188,8 @@ def mode(
     Example: flumina policy mode failover --why "we take over cell b"
     """
     with api_here(api, data_dir) as there:
-        policy, version = _switched(there, {"mode": mode}, why)
-        if policy.placement.mode != mode:
-            raise _not_so()
+        order = {"mode": mode}
+        _, version = _switched(there, order, why, lambda rules: rules.mode == mode)
     if as_json:
         print_json({"version": version, "mode": mode})
     else:
@@ -212,15 +213,35 @@ def zone(  # noqa: PLR0917 - typer gives every option by its name
     is_lost = state == "lost"
     with api_here(api, data_dir) as there:
         order = {"loseZones" if is_lost else "regainZones": names}
-        policy, version = _switched(there, order, why)
-        lost = policy.placement.lost_zones
-        if any((name in lost) != is_lost for name in names):
-            raise _not_so()
+        rules, version = _switched(
+            there,
+            order,
+            why,
+            lambda rules: all((name in rules.lost_zones) == is_lost for name in names),
+        )
+        lost = rules.lost_zones
     if as_json:
         print_json({"version": version, "lostZones": lost})
     else:
         told = ", ".join(lost) or "none"
         out().print(f"Lost zones: {told}, with policy version {version}.", markup=False)
+
+
+@app.command()
+def numbers(
+    as_json: JsonOption = False, api: ApiOption = None, data_dir: DataDirOption = None
+) -> None:
+    """List the numbers of the policy by the names that the log has for them.
+
+    Example: flumina policy numbers
+    """
+    with api_here(api, data_dir) as there:
+        policy, version = _in_force(there)
+    found = {name: getattr(policy, name) for name in NUMBERS}
+    if as_json:
+        print_json({"version": version, "policy": found})
+        return
+    render.show(out(), render.table("", ("name", "value #"), sorted(found.items())))
 
 
 @app.command("set")
@@ -248,16 +269,33 @@ def set_numbers(
     out().print(f"Policy version {version}.", markup=False)
 
 
-def _switched(there: Api, order: Mapping[str, object], why: str) -> tuple[Policy, int]:
-    there.wait_for(there.command("rules", {**order, "why": needed_why(why)}))
-    return _in_force(there)
+def _switched(
+    there: Api,
+    order: Mapping[str, object],
+    why: str,
+    is_so: Callable[[PlacementRules], bool],
+) -> tuple[PlacementRules, int]:
+    """The rules once they are as ordered, and the version of the policy."""
+    reason = needed_why(why)
+    before, _ = _in_force(there)
+    refusal: ApiError | None = None
+    try:
+        there.wait_for(there.command("rules", {**order, "why": reason}))
+    except ApiError as error:
+        if error.status not in {400, 409} or is_so(before.placement):
+            raise
+        refusal = error  # Sent twice, for want of an answer: the second one finds it done.
+    policy, version = _in_force(there)
+    if not is_so(policy.placement):
+        raise refusal or _not_so()
+    return policy.placement, version
 
 
 def _in_force(there: Api) -> tuple[Policy, int]:
     """The cell's policy and its version."""
     shown, faults = there.policy(), Faults()
     policy = read_policy(shown.document, faults)
-    if faults:
+    if faults and policy_document(policy) != shown.document:
         first = faults.all()[0]
         raise OperatorError(
             f"The cell's policy cannot be read: {first.field} {first.text}.",

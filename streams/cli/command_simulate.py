@@ -13,7 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from projections.simulate.contention import contention_of_trace
 from projections.simulate.page import Figures, Page, page_text
+from projections.simulate.trace import Trace
 from scheduler.model.constraint import Constraint
 from streams.cli import simulate_cluster, simulate_openb
 from streams.cli import simulate_options as options
@@ -37,6 +39,7 @@ def simulate(  # noqa: PLR0917 - options, all by name
     batch: options.BatchOption = options.BATCH,
     soft: options.SoftOption = None,
     retry: options.RetryOption = False,
+    cost_of: options.CostOfOption = None,
     trace: options.TraceOption = None,
     nodes: options.NodesOption = None,
     pods: options.PodsOption = None,
@@ -60,7 +63,9 @@ def simulate(  # noqa: PLR0917 - options, all by name
     """
     written = [each for each in (output, html) if each is not None]
     of_openb = [each for each in (nodes, *(pods or ()), published) if each is not None]
-    of_cluster = [each for each in (trace_dir, hosts, tasks, placement, events) if each is not None]
+    of_cluster: list[object] = [
+        each for each in (trace_dir, hosts, tasks, placement, events, cost_of) if each is not None
+    ]
     if trace is not None:
         _demand_openb(trace, nodes, pods, [*of_cluster, *(soft or ())])
         assert nodes is not None
@@ -79,9 +84,12 @@ def simulate(  # noqa: PLR0917 - options, all by name
         own = [*_of_policies(placement, policies), *_of_policies(events, policies)]
         demand_writable([*written, *own], [hosts, tasks])
         report = _cluster(
-            ClusterAsked(hosts, tasks, policies, _soft(soft), batch, retry, placement, events)
+            ClusterAsked(
+                hosts, tasks, policies, _soft(soft), batch, retry, placement, events, cost_of
+            )
         )
-    _told(report, output, html, as_json=as_json)
+    # The protocol's figures always end with their line: it is what others compare by.
+    _told(report, output, html, as_json=as_json or trace is not None)
 
 
 class ClusterAsked(NamedTuple):
@@ -95,6 +103,7 @@ class ClusterAsked(NamedTuple):
     is_retrying: bool
     placement: Path | None
     events: Path | None
+    cost_of: str | None = None
 
 
 class OpenbAsked(NamedTuple):
@@ -157,10 +166,31 @@ def _cluster(asked: ClusterAsked) -> Report:
         policies=[each.policy for each in runs],
         tables=[simulate_cluster.figures_of(runs, has_gpus=has_gpus)],
         charts=simulate_cluster.charts_of(trace, runs),
-        notes=[f"A task that got no host was {offered}."],
+        notes=[f"A task that got no host was {offered}.", *_costs(asked, trace, figures)],
         command=_command(),
     )
     return Report(page, figures)
+
+
+def _costs(asked: ClusterAsked, trace: Trace, figures: dict[str, Any]) -> list[str]:
+    """What the tasks of one tier cost the others, under each policy, in words and as figures."""
+    tier = asked.cost_of
+    if tier is None:
+        return []
+    if not any(each.request.tier == tier for each in trace.tasks):
+        raise _misused(f"No task of {asked.tasks} is of tier {tier}.", "Name a tier of its column.")
+    notes: list[str] = []
+    figures["cost_of"] = {}
+    for policy in asked.policies:
+        found = contention_of_trace(trace, policy.rules, tier)
+        figures["cost_of"][policy.name] = {
+            "tier": tier,
+            "wait_s_max": found.wait_ms_max / 1_000,
+            "lost_task_seconds": dict(found.lost_task_seconds),
+            "preempted": sum(each.preempted for each in found.run_with.served),
+        }
+        notes += [f"{policy.name}: {line}" for line in found.lines()]
+    return notes
 
 
 def _openb(asked: OpenbAsked) -> Report:

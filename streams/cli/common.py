@@ -34,7 +34,7 @@ PolicyOption = Annotated[
     typer.Option(
         "--policy",
         metavar="NAME=VALUE",
-        help="A number that a new cell decides by; may be repeated. `flumina policy` lists them.",
+        help="A number for a new cell, of those of `flumina policy numbers`; may be repeated.",
     ),
 ]
 WhyOption = Annotated[
@@ -107,7 +107,7 @@ def policy_numbers(texts: list[str] | None) -> dict[str, int]:
             raise OperatorError(
                 f"{text!r} sets no policy.",
                 "A policy is a name and a whole number.",
-                "Write for example unreachable_timeout_ms=3000; `flumina policy` lists them.",
+                "Write for example kill_retry_ms=3000; `flumina policy numbers` lists them.",
             )
         numbers[name.strip()] = int(value)
     try:
@@ -116,7 +116,7 @@ def policy_numbers(texts: list[str] | None) -> dict[str, int]:
         raise OperatorError(
             f"This policy cannot be set: {error}.",
             "A name is misspelt, or a number is out of range.",
-            "`flumina policy` lists the names with their present numbers.",
+            "`flumina policy numbers` lists the names with their present numbers.",
         ) from error
     return numbers
 

@@ -22,7 +22,7 @@ MARKS: Final = (90, 95, 100, 130)
 """Demand in per cent at which figures are given, as far as demand goes."""
 TIE: Final = 0.5
 """Points within which two shares count as equal (the protocol's own word)."""
-DEFAULT_POLICIES: Final = ("gpu", "fgd", "bestfit")
+DEFAULT_POLICIES: Final = ("gpu",)
 ALLOCATED: Final = "GPU allocated, per cent of all"
 FRAGMENTED: Final = "Idle GPU that typical pods cannot use, per cent"
 Series = dict[int, tuple[float, float]]

@@ -32,14 +32,15 @@ HostsOption = Annotated[
 TasksOption = Annotated[
     Path | None,
     typer.Option(
-        help="CSV id,job,cpus,mem, if wanted gpu_milli, num_gpu, gpu_spec, arrive_s, end_s."
+        help="CSV id,job,cpus,mem, if wanted gpu_milli, num_gpu, gpu_spec, arrive_s, end_s, "
+        "tier, group."
     ),
 ]
 PolicyOption = Annotated[
     list[str] | None,
     typer.Option(
         help="pack, spread, empty, failover, gpu, fgd, bestfit, or a policy file; repeat it to "
-        "compare. Default: pack; for openb gpu, fgd and bestfit."
+        "compare. Default: pack; for openb gpu."
     ),
 ]
 BatchOption = Annotated[int, typer.Option(min=1, help="Tasks in a call.")]
@@ -49,6 +50,10 @@ SoftOption = Annotated[
 ]
 RetryOption = Annotated[
     bool, typer.Option("--retry", help="Offer tasks again that got no host; else once only.")
+]
+CostOfOption = Annotated[
+    str | None,
+    typer.Option(help="A tier: show too what its tasks cost the others, by a run without them."),
 ]
 TraceOption = Annotated[
     str | None,
@@ -78,5 +83,5 @@ EventsOption = Annotated[
 OutputOption = Annotated[Path | None, typer.Option(help="Write all figures as JSON.")]
 HtmlOption = Annotated[Path | None, typer.Option(help="Write a page with tables and charts.")]
 LastLineOption = Annotated[
-    bool, typer.Option("--json", help="End with one line of JSON: the figures.")
+    bool, typer.Option("--json", help="End with one line of JSON: the figures. openb always does.")
 ]

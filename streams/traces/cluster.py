@@ -7,7 +7,8 @@ column, and an attribute of the host otherwise.
 hosts.csv: ``name,cpus,mem,zone``; of further columns ``disk`` (MiB), ``network`` (Mbps), ``gpu``
 (devices) and ``gpu_model`` are known. tasks.csv: ``id,job,cpus,mem``, and if wanted ``disk``,
 ``network``, ``num_gpu`` (devices), ``gpu_milli`` (thousandths of one device, where num_gpu is 1
-or not given), ``gpu_spec`` (models separated by ``|``), ``arrive_s`` and ``end_s``.
+or not given), ``gpu_spec`` (models separated by ``|``), ``arrive_s`` and ``end_s``, and ``tier``
+and capacity ``group`` of the policy's queues.
 """
 
 from collections.abc import Sequence
@@ -45,7 +46,10 @@ AMOUNT_MAX: Final = 1 << 40
 SECONDS_MAX: Final = 1 << 37
 """Four thousand years."""
 _HOST_KNOWN: Final = ("disk", "network", "gpu", "gpu_model")
-_TASK_KNOWN: Final = ("disk", "network", "num_gpu", "gpu_milli", "gpu_spec", "arrive_s", "end_s")
+_TASK_KNOWN: Final = (
+    *("disk", "network", "num_gpu", "gpu_milli", "gpu_spec", "arrive_s", "end_s"),
+    *("tier", "group"),
+)
 _Row = tuple[int, list[str]]
 
 
@@ -56,7 +60,9 @@ def read_cluster(hosts: Path, tasks: Path, soft: Sequence[Constraint] = ()) -> T
     task_table = read_table(tasks, TASK_COLUMNS)
     demand_rows(task_table, "tasks")
     further = [name for name in host_table.columns if name not in (*HOST_COLUMNS, *_HOST_KNOWN)]
-    shared = tuple(sorted(name for name in further if name in task_table))
+    shared = tuple(
+        sorted(name for name in further if name in task_table and name not in _TASK_KNOWN)
+    )
     reader = _Tasks(task_table, shared, tuple(sorted(soft)))
     found = _Hosts(host_table, shared).read()
     rows = reader.read()
@@ -175,7 +181,16 @@ class _Tasks:
             scalars=_scalars(self.table, row, self.shared),
         )
         job = _word(self._cell(row, "job"))
-        return Request(job_id=JobId(job), need=need, soft=self.soft)
+        return Request(
+            job_id=JobId(job),
+            need=need,
+            soft=self.soft,
+            tier=self._text(row, "tier") or "Flex",
+            group=self._text(row, "group") or "DEFAULT",
+        )
+
+    def _text(self, row: _Row, name: str) -> str:
+        return self._cell(row, name).text.strip() if name in self.table else ""
 
     def _gpu(self, row: _Row) -> tuple[int, int, tuple[str, ...]]:
         count = self._number(row, "num_gpu", GPUS_MAX, "GPUs")

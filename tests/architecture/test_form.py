@@ -5,7 +5,16 @@ import re
 
 import pytest
 
-from tests.architecture.tree import PACKAGES, ROOT, demand_none, files, parsed, place, python_files
+from tests.architecture.tree import (
+    PACKAGES,
+    ROOT,
+    demand_none,
+    files,
+    parsed,
+    place,
+    python_files,
+    statements,
+)
 
 COLUMNS_MAX = 100
 FUNCTION_LINES_MAX = 70
@@ -36,7 +45,7 @@ def test_no_function_is_longer_than_70_lines() -> None:
     long = [
         f"{place(path, node.lineno)} {node.name}: {node.end_lineno - node.lineno + 1} lines"
         for path in python_files()
-        for node in ast.walk(parsed(path))
+        for node in statements(parsed(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno is not None
         and node.end_lineno - node.lineno + 1 > FUNCTION_LINES_MAX

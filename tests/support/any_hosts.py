@@ -1,7 +1,7 @@
 """Any hosts, requests and rules for properties of placement: small, crowded, and of every kind.
 
-There are two worlds: a wild one, in which something closes most hosts, and a calm one, in which most
-tasks find a host and constraints decide which.
+There are two worlds: a wild one, in which something closes most hosts, and a calm one, in which
+most tasks find a host and constraints decide which.
 
 The one thing to know: amounts are few and small, so that hosts fill up, ties happen and every rule
 refuses somebody within a handful of steps. Each value is made from one number, which hypothesis

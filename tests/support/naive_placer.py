@@ -56,6 +56,12 @@ class NaivePlacer:
         digest = blake2b(view.host_id.encode(), digest_size=8).digest()
         return not view.is_last_choice, total, fullness(view), int.from_bytes(digest, "big") >> 1
 
+    def is_any_good_enough(self, request: Request) -> bool:
+        """Whether the search may end at any good host, and zones or the like are balanced."""
+        balances = {"zoneBalance", "balancedAttribute"}
+        has_cap = profile_of(request, self.rules).good_enough is not None
+        return has_cap and any(each.kind in balances for each in request.hard)
+
     def soft(self, view: HostView, request: Request) -> Fraction:
         """The weighted mean of all soft constraints."""
         points = [(each.weight, self.soft_points(each, view, request)) for each in request.soft]

@@ -142,10 +142,6 @@ def _host_phrase(  # noqa: C901, PLR0912 - one arm a word
             more["images"] = (*more.get("images", ()), rest)
         case "groups":
             more["security_groups"] = (*more.get("security_groups", ()), tuple(rest.split("+")))
-        case "closed":
-            more["is_schedulable"] = False
-        case "unoffered":
-            more["is_offered"] = False
         case "last":
             more["is_last_choice"] = True
         case "services" | "launching":
@@ -204,10 +200,8 @@ def _request_phrase(  # noqa: C901 - one arm a word
             # Who has security groups has an address; the order of the groups says nothing.
             need["addresses"] = 1
             facts["security_groups"] = tuple(sorted(rest.split("+")))
-        case "tier" | "group" | "image" | "gang":
+        case "tier" | "group" | "image":
             facts[word] = rest
-        case "app":
-            facts["application"] = rest
         case "service":
             facts["is_service"] = True
         case "opportunistic":
@@ -236,8 +230,6 @@ def _rule(  # noqa: C901, PLR0911, PLR0912 - one arm a word
             return _profiles(found, weights=weights)
         case "good":
             return _profiles(found, good_enough=int(rest.removeprefix("enough ")))
-        case "soft":
-            return _profiles(found, soft_weight=int(rest))
         case "launching":
             return _guards(found, launching_per_host_max=int(rest))
         case "rate":
@@ -250,17 +242,8 @@ def _rule(  # noqa: C901, PLR0911, PLR0912 - one arm a word
             return _guards(found, address_reuse_ms=int(rest))
         case "lost":
             return replace(found, lost_zones=tuple(rest.split()))
-        case "failover":
-            return replace(found, mode="failover")
         case "aging":
             return replace(found, aging_ms=int(rest))
-        case "preempts":
-            urgent, _, others = rest.partition(" ")
-            tiers = tuple(
-                replace(each, may_preempt=tuple(others.split())) if each.name == urgent else each
-                for each in found.tiers
-            )
-            return replace(found, tiers=tiers)
         case "group":
             groups = {each.name: each for each in (*found.groups, _group(rest))}
             return replace(found, groups=tuple(groups[name] for name in sorted(groups)))

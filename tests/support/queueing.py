@@ -126,7 +126,8 @@ class SmallCell:
             for choice in placed.outcome.choices:
                 self._run(placed.request, choice, now_ms)
             self.queue.placed(placed.request, len(placed.outcome.choices), now_ms)
-        self.preempted = [victim.task_id for each in outcome.preemptions for victim in each.victims]
+        for each in outcome.preemptions:
+            self.preempted.extend(victim.task_id for victim in each.victims)
         return outcome
 
     def end(self, task_id: TaskId) -> None:

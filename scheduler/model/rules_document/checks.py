@@ -106,7 +106,7 @@ def _tiers(rules: PlacementRules) -> Iterator[Said]:
         path = f"tiers[{place}]"
         for field in ("service_profile", "batch_profile"):
             name = getattr(tier, field)
-            if name not in profiles:
+            if profiles and name not in profiles:
                 text = f"is {shown_text(name)}, which is no profile"
                 yield f"{path}.{field}", text, nearest_name(name, profiles)
         for name in tier.may_preempt:

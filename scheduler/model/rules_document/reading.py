@@ -282,6 +282,8 @@ def read_constraint(fields: Fields) -> Constraint:
     values = names_of(fields, "values")
     weight = fields.whole("weight", 1, known.WEIGHT_MAX, default=1)
     fields.close()
+    if fields.raw("kind") != kind:  # A fault already; of another kind nothing more can be said.
+        return Constraint(kind)
     return Constraint(kind, attribute, values, weight)
 
 

@@ -174,7 +174,7 @@ def test_the_policy_as_a_file_goes_there_and_back(here: Path, tmp_path: Path) ->
 
 
 def test_a_drained_host_gets_no_tasks_until_it_is_enabled(here: Path) -> None:
-    host = told(here, "state")["state"]["hosts"][0]
+    host = told(here, "state")["hosts"][0]
     done(here, "host", "drain", host["hostId"], "--why", "test")
     try:
         assert "draining" in done(here, "state")

@@ -56,7 +56,7 @@ def _place(view: HostView) -> moving.Place:
     )
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(some_hosts(1), rules(), requests(), constraints())
 def test_a_host_is_refused_just_when_the_definition_says(
     views: list[HostView], of_cell: PlacementRules, wanted: Request, rule: Constraint
@@ -71,7 +71,7 @@ def test_a_host_is_refused_just_when_the_definition_says(
         assert bool(why) == is_broken, (why, view)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(some_hosts(1), rules(), requests(), constraints())
 def test_soft_points_are_those_of_the_definition(
     views: list[HostView], of_cell: PlacementRules, wanted: Request, rule: Constraint
@@ -88,7 +88,7 @@ def test_soft_points_are_those_of_the_definition(
         assert points == placer.soft_points(rule, view, wanted)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(some_hosts(1), rules(), requests())
 def test_taints_and_lost_zones(
     views: list[HostView], of_cell: PlacementRules, wanted: Request

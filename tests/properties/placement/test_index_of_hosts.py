@@ -8,7 +8,7 @@ the index that was kept all the time is compared with one made anew from that co
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from scheduler.model.rules import PlacementRules
@@ -30,6 +30,7 @@ from tests.support.naive_hosts import NaiveHosts, port_set, replace
 from tests.support.naive_placer import NaivePlacer, with_selectors
 
 Step = tuple[Any, ...]
+ON_A_BUSY_MACHINE = settings(deadline=None)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("place"), requests(), st.integers(1, 6)),
@@ -155,6 +156,7 @@ class Kept:
         return made
 
 
+@ON_A_BUSY_MACHINE
 @given(some_hosts(), rules(), STEPS)
 def test_nothing_is_over_allocated_and_no_hard_rule_broken(
     views: list[HostView], of_cell: PlacementRules, steps: list[Step]
@@ -170,6 +172,7 @@ ASKED = st.lists(st.tuples(requests(), st.integers(1, 5)), max_size=4)
 ASKED_CALMLY = st.lists(st.tuples(calm_requests(), st.integers(1, 6)), min_size=1, max_size=4)
 
 
+@ON_A_BUSY_MACHINE
 @given(WILD, STEPS, st.lists(requests(), min_size=1, max_size=3))
 def test_the_kept_index_equals_one_made_anew(
     world: tuple[list[HostView], PlacementRules], steps: list[Step], asked: list[Request]
@@ -180,6 +183,7 @@ def test_the_kept_index_equals_one_made_anew(
         _compare(kept, asked)
 
 
+@ON_A_BUSY_MACHINE
 @given(CALM, CALM_STEPS, st.lists(calm_requests(), min_size=1, max_size=3))
 def test_the_kept_index_equals_one_made_anew_where_constraints_decide(
     world: tuple[list[HostView], PlacementRules], steps: list[Step], asked: list[Request]
@@ -202,6 +206,7 @@ def _compare(kept: Kept, asked: list[Request]) -> None:
         event(f"placed {len(mine.choices)}")
 
 
+@ON_A_BUSY_MACHINE
 @given(WILD, ASKED)
 def test_each_task_gets_the_host_that_the_slow_way_gives_it(
     world: tuple[list[HostView], PlacementRules], asked: list[tuple[Request, int]]
@@ -209,6 +214,7 @@ def test_each_task_gets_the_host_that_the_slow_way_gives_it(
     _follow(*world, asked)
 
 
+@ON_A_BUSY_MACHINE
 @given(CALM, ASKED_CALMLY)
 def test_each_task_gets_that_host_where_constraints_decide(
     world: tuple[list[HostView], PlacementRules], asked: list[tuple[Request, int]]
@@ -232,11 +238,15 @@ def _follow(
                 # Soft points are rounded one by one: a point of each weight is within bounds.
                 assert mine[0] == best[0]
                 assert mine[1] >= best[1] - 10 * (len(wanted.soft) + 1), (choice, standings)
+            elif placer.is_any_good_enough(wanted):
+                # Which of several good ones is taken is only said where nothing is balanced.
+                assert mine[:2] == best[:2], (choice, standings)
             else:
                 assert mine == best, (choice, standings)
             truth.launch(wanted, choice)
 
 
+@ON_A_BUSY_MACHINE
 @given(WILD, requests(), st.integers(1, 8), st.integers(0, 7))
 def test_many_at_once_are_as_many_one_by_one(
     world: tuple[list[HostView], PlacementRules], wanted: Request, count: int, first: int
@@ -244,6 +254,7 @@ def test_many_at_once_are_as_many_one_by_one(
     _split(*world, wanted, count, first)
 
 
+@ON_A_BUSY_MACHINE
 @given(CALM, calm_requests(), st.integers(1, 12), st.integers(0, 11))
 def test_many_at_once_are_as_many_one_by_one_where_constraints_decide(
     world: tuple[list[HostView], PlacementRules], wanted: Request, count: int, first: int

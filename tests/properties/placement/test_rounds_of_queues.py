@@ -40,7 +40,7 @@ WAVES = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(some_hosts(), rules(), LIMITED, WAVES)
 def test_who_waits_after_a_round_fits_nowhere_or_is_held_by_a_rule(
     views: list[HostView],

@@ -155,6 +155,9 @@ def test_modes_and_zones_are_switched_and_back(web: WebCell, run: Run) -> None:
 def test_numbers_are_set_by_their_names_in_the_log(web: WebCell, run: Run) -> None:
     code, _, _ = run("policy", "kill_retry_ms=5000", "--why", "test")
     assert (code, web.cell.state.policy.kill_retry_ms) == (0, 5_000)
+    code, said, _ = run("policy", "numbers")
+    assert code == 0
+    assert ["kill_retry_ms", "5000"] in [line.split() for line in said.splitlines()]
     code, _, errors = run("policy", "kill_retry_ms=soon", "--why", "test")
     assert (code, "sets no policy" in errors) == (1, True)
     code, _, errors = run("policy", "kill_retry_ms=6000")

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from scheduler.fold import guards
 from scheduler.model.changes import JobRejected, RequestAccepted
@@ -19,10 +20,14 @@ from scheduler.model.foreign_records import (
 )
 from scheduler.model.ids import HostId
 from scheduler.model.inbound import InboundRejected
+from scheduler.model.mesos import HostFacts
 from scheduler.model.policy import Policy
-from scheduler.model.rules import CapacityGroup, PlacementRules
+from scheduler.model.resources import Resources
+from scheduler.model.rules import FITNESS_NAMES, CapacityGroup, PlacementRules
 from scheduler.model.rules_document.writing import policy_document
-from tests.support.cell import CellInMemory, running_cell
+from scheduler.placement.fitness.gpu import GPU_PARTS
+from scheduler.placement.fitness.parts import PARTS
+from tests.support.cell import CellInMemory, batch, offer_of, running_cell, service
 
 SELECTOR = {"strength": "must", "constraint": {"kind": "availabilityZone", "values": ["a"]}}
 SAID = {"actor": "ada", "why": "test"}
@@ -76,6 +81,58 @@ def test_modes_are_switched_there_and_back_while_it_runs() -> None:
     assert change(cell, mode="normal") == []
     assert cell.state.policy == before
     assert cell.state.policy_version == 3
+
+
+def test_a_service_is_spread_and_in_failover_packed_and_then_spread_again() -> None:
+    cell = running_cell(hosts=4)
+    assert change(cell, set_groups={"live": {"tier": "Critical"}}) == []
+
+    def hosts_of(job_id: str) -> int:
+        cell.submit(replace(service(desired=4), capacity_group="live"), job_id)
+        task_ids = cell.launched()
+        assert len(task_ids) == 4
+        hosts = {cell.host_of(each) for each in task_ids}
+        cell.kill_job(job_id)
+        cell.launched()
+        for task_id in task_ids:
+            cell.status(task_id, "TASK_KILLED")
+        cell.subscribe()
+        for number in range(1, 5):
+            cell.offer(f"host{number}")
+        return len(hosts)
+
+    assert hosts_of("before") == 4
+    change(cell, mode="failover")
+    assert hosts_of("meanwhile") == 1
+    change(cell, mode="normal")
+    assert hosts_of("after") == 4
+
+
+def test_a_policy_may_name_what_there_is_and_nothing_else() -> None:
+    assert set(FITNESS_NAMES) == {*PARTS, *GPU_PARTS}
+
+
+@pytest.mark.parametrize("name", FITNESS_NAMES)
+def test_a_cell_places_by_every_fitness_function_that_a_policy_may_name(name: str) -> None:
+    cell = running_cell()
+    profile = {"weights": {name: 1}}
+    document = {"profiles": {"pack": profile, "spread": profile}}
+    assert order(cell, encode_set_rules(document, "ada", "test")) == []
+    cell.submit(batch(size=2))
+    assert len(cell.launched()) == 2
+
+
+def test_a_lost_zone_gets_nothing_until_it_is_back() -> None:
+    cell = running_cell(hosts=0)
+    for name, zone in (("one", "a"), ("two", "b")):
+        facts = HostFacts(hostname=name, attributes=(("zone", zone),))
+        offer = offer_of(f"offer-{name}", name, Resources(4_000, 8_192, 10_000))
+        cell.offers(replace(offer, facts=facts))
+    assert change(cell, lose_zones=["a", "b"]) == []
+    cell.submit(batch(size=2))
+    assert not cell.launched()
+    assert change(cell, regain_zones=["b"]) == []
+    assert {cell.host_of(each) for each in cell.launched()} == {HostId("two")}
 
 
 def test_zones_are_lost_and_come_back_one_by_one() -> None:

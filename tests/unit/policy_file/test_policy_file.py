@@ -13,7 +13,7 @@ from scheduler.model.foreign import decode_commands_record
 from scheduler.model.foreign_records import encode_set_rules
 from scheduler.model.policy import Policy
 from scheduler.model.reading.faults import Faults
-from scheduler.model.rules import Amount
+from scheduler.model.rules import FITNESS_NAMES, Amount
 from scheduler.model.rules_document.reading import read_policy
 from scheduler.model.rules_document.writing import policy_document
 from streams.policy_file.reading import DEPTH_MAX, FILE_BYTES_MAX, Place, read_yaml
@@ -85,6 +85,7 @@ def test_what_the_documentation_shows_of_a_file_can_be_read() -> None:
                    for fault in told), told  # fmt: skip
     for name in policy_document(Policy()):
         assert f"| `{name}` |" in text
+    assert all(f"`{name}`" in text for name in FITNESS_NAMES)
 
 
 def test_an_empty_object_is_the_default_policy() -> None:

@@ -179,6 +179,9 @@ def test_what_is_wrong_is_said_and_the_code_is_2(tmp_path: Path, case: str) -> N
     assert (tmp_path / "hosts.csv").read_bytes() == before
 
 
+THREE = ("--policy", "gpu", "--policy", "fgd", "--policy", "bestfit")
+
+
 def openb_files(folder: Path) -> tuple[str, ...]:
     """A small cluster and pods in the form of the Alibaba trace; the options that name them."""
     nodes = [f"n{number},32000,65536,4,{'T4' if number % 2 else 'P100'}" for number in range(6)]
@@ -201,14 +204,16 @@ def openb_files(folder: Path) -> tuple[str, ...]:
 def test_the_published_protocol_ends_with_its_figures(tmp_path: Path) -> None:
     words = openb_files(tmp_path)
 
-    found = last_line(simulate(tmp_path, *words, "--seeds", "2", "--demand", "130", "--json"))
+    found = last_line(
+        simulate(tmp_path, *words, *THREE, "--seeds", "2", "--demand", "130", "--json")
+    )
 
     assert found["policy"] == "gpu"
     assert 70 < found["gpu_allocated_at_100"] <= 100
     assert found["gpu_allocated_at_95"] <= found["gpu_allocated_at_100"]
     assert 0 <= found["fragmented_at_90"] <= 100
     assert set(found["mixes"]["default"]["policies"]) == {"gpu", "fgd", "bestfit"}
-    assert last_line(simulate(tmp_path, *words, "--seeds", "2", "--json")) == found, "by the seed"
+    assert last_line(simulate(tmp_path, *words, *THREE, "--seeds", "2")) == found, "by the seed"
 
 
 def test_published_figures_stand_beside_ours(tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ class Replay:
         self._is_retrying = is_retrying
         self._usage = Usage()
         self._left: list[int] = []
+        self._told: dict[Request, int] = {}
+        """Classes that wait, with the count that was explained last: not explained again."""
         self._ends: list[tuple[int, int]] = []
         self._calls = 0
         self._has_gpus = any(view.gpus for view in trace.hosts)
@@ -140,7 +142,14 @@ class Replay:
             since_ms = tasks[indexes[0]].arrive_ms
             queue.set_waiting(request, len(indexes), since_ms, (self._calls, number))
         self._placement.advance(self.now_ms)
-        outcome = place_round(self._placement, queue, self._usage, self.rules, self.now_ms)
+        outcome = place_round(
+            self._placement,
+            queue,
+            self._usage,
+            self.rules,
+            self.now_ms,
+            is_told=lambda request, count: self._told.get(request) == count,
+        )
         names: list[tuple[str, str]] = []
         for turn in outcome.placed:
             request, choices = turn.request, turn.outcome.choices
@@ -153,6 +162,8 @@ class Replay:
         left = sorted(index for indexes in classes.values() for index in indexes)
         self._left = left if self._is_retrying else []
         self.waiting = len(self._left)
+        if self._is_retrying:
+            self._told = {request: len(indexes) for request, indexes in classes.items() if indexes}
         refused = [
             Refusal(
                 each.request.job_id,

@@ -234,6 +234,8 @@ class Columns:
     def _replace(self, slot: Slot, view: HostView) -> None:
         before = slot.view
         assert before is not None
+        if before == view and not slot.is_touched:
+            return  # Callers tell what may have changed, and often it has not.
         if (
             before.attributes != view.attributes
             or before.hostname != view.hostname

@@ -107,5 +107,7 @@ def _units(totals: Array) -> Array:
 
 
 def _packed(totals: Array, free: Array, units: Array) -> Array:
-    packed: Array = np.where(totals > 0, np.maximum(totals - free, 0) * units, 1_000 << UNIT_BITS)
+    packed: Array = np.where(
+        totals > 0, np.maximum(totals - np.maximum(free, 0), 0) * units, 1_000 << UNIT_BITS
+    )
     return packed

@@ -221,4 +221,4 @@ def unit_of(total: int) -> int:
 
 def _packed(total: int, free: int, unit: int) -> int:
     # A host without any of a resource is full of it.
-    return max(0, total - free) * unit if total > 0 else 1_000 << UNIT_BITS
+    return max(0, total - max(0, free)) * unit if total > 0 else 1_000 << UNIT_BITS

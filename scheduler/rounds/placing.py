@@ -55,6 +55,8 @@ from scheduler.queue.waiting import Queue
 
 NO_LIMITS: Final = RoundLimits()
 IsTold = Callable[[Request, int], bool]
+_KEPT_PART: Final = 4
+"""One host in so many is reserved at most, so that a small cell goes on working."""
 _RESERVATIONS_TRIED_MAX: Final = 64
 """Classes for which a round looks for a host to reserve; some fit on none, however empty."""
 
@@ -81,12 +83,14 @@ def place_round(
     ``used`` is what all tasks together really use, where that is measured. A class of which
     ``is_told(request, count)`` is true is not explained again.
     """
+    totals = placement.totals()
     return _Round(
         placement,
         queue,
-        Tree(rules, usage, *_sums(placement.totals())),
+        Tree(rules, usage, *_sums(totals)),
         rules,
         now_ms,
+        hosts=totals.hosts,
         limits=limits,
         promises=promises,
         windows=windows,
@@ -103,6 +107,7 @@ class _Round:
         rules: PlacementRules,
         now_ms: int,
         *,
+        hosts: int,
         limits: RoundLimits,
         promises: Sequence[Promise],
         windows: Sequence[Window] | None,
@@ -113,6 +118,7 @@ class _Round:
         self.rules = rules
         self.now_ms = now_ms
         self.limits = limits
+        self.reservations_max = min(limits.reservations_max, max(1, hosts // _KEPT_PART))
         self.allowance = Allowance(tree, rules, limits, windows, now_ms)
         self.kept = KeptHosts(
             each
@@ -326,16 +332,20 @@ class _Round:
         waited_ms = self.now_ms - entry.waiting.since_ms
         return (
             is_reserving(waited_ms, self.rules.aging_ms)
-            and self.kept.reserved < self.limits.reservations_max
+            and self.kept.reserved < self._most_reserved(entry)
             and self.reservations_tried < _RESERVATIONS_TRIED_MAX
             and not self.kept.promised(entry.request)
         )
+
+    def _most_reserved(self, entry: Entry) -> int:
+        # A gang needs all of its hosts at once; others take turns on a part of the cell.
+        return self.limits.reservations_max if entry.gang_size else self.reservations_max
 
     def _reserve(self, entry: Entry, claim: Claim) -> None:
         """Keep for the class the host where it would fit soonest; for a gang, several."""
         request = entry.request
         wanted = entry.left if request.gang else 1
-        wanted = min(wanted, self.limits.reservations_max - self.kept.reserved)
+        wanted = min(wanted, self._most_reserved(entry) - self.kept.reserved)
         self.reservations_tried += 1
         hosts = tuple(
             host_id

@@ -20,10 +20,14 @@ from streams.errors import OperatorError
 # They run for many minutes, so only somebody who names them gets them.
 UNLESS_ASKED = "not soak"
 PROCESSES = 2
-"""Measured on two cores: a third one makes tests that wait for each other late, and saves little."""
+"""Most tests wait more than they compute; but each process has a Kafka and two clusters of its own,
+and where those are late because of each other, a test proves nothing."""
 _ONE_PROCESS = frozenset(
-    "--pdb --trace -s --capture=no --co --collect-only --fixtures --fixtures-per-test --markers "
-    "--setup-only --setup-plan --setup-show --cache-show -h --help -V --version".split()
+    (
+        *("--pdb", "--trace", "-s", "--capture=no", "--setup-only", "--setup-plan", "--setup-show"),
+        *("--co", "--collect-only", "--fixtures", "--fixtures-per-test", "--markers"),
+        *("--cache-show", "-h", "--help", "-V", "--version"),
+    )
 )
 """They speak with the person at the terminal, or run no test."""
 _SPREAD = re.compile(r"-n.*|--numprocesses(=.*)?|--dist(=.*)?|--tx(=.*)?|-d")

@@ -47,7 +47,7 @@ class Ran(msgspec.Struct, frozen=True):
     waits: Waits
     samples: tuple[Sample, ...]
     refused: tuple[tuple[str, int], ...]
-    """Tasks by the rule that refused most hosts when they were offered last."""
+    """Tasks by the rule that refused most hosts, each time that a refusal was explained."""
     calls: int
     wall_s: float
     cpu_s: float
@@ -114,7 +114,7 @@ def run_policy(
                 watch.calls_s.append(watch.last_s)
                 with watch.part("records"):
                     file.write(msgspec.json.encode(record) + b"\n")
-                _count(refused, record, is_retrying=is_retrying)
+                _count(refused, record)
                 on_progress(replay.offered)
             if due.is_now(replay):
                 samples.append(observer.sample(replay))
@@ -179,9 +179,8 @@ class _Due:
         return True
 
 
-def _count(refused: dict[str, int], record: CallRecord, *, is_retrying: bool) -> None:
-    if is_retrying:
-        refused.clear()  # Who is refused again is counted again; the last call tells all.
+def _count(refused: dict[str, int], record: CallRecord) -> None:
+    """Add the tasks of each explained refusal to the rule that refused most hosts."""
     for each in record.refused:
         rule = max(each.rules, key=lambda rule: rule[1])[0] if each.rules else "no host"
         refused[rule] = refused.get(rule, 0) + each.tasks

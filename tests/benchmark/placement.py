@@ -373,7 +373,9 @@ def comparisons(only: str) -> None:
         for case in QUICK_CASES if IS_QUICK else CASES:
             if only in case.name:
                 rates[case] = compare(case, fenzo, Path(folder))
-    plain = {case.hosts: rate for case, rate in rates.items() if not case.soft and case.mix != "wide"}
+    plain = {
+        case.hosts: rate for case, rate in rates.items() if not case.soft and case.mix != "wide"
+    }
     if {1_000, 10_000} <= plain.keys():
         print_figure(
             "placement",

@@ -108,7 +108,13 @@ def _fields_left_at_default(value: Any) -> list[str]:
 def test_samples_show_every_field(name: str) -> None:
     # These are shown twice in the same sample, once left out and once not.
     twice = {"Launch.ports", "RuleRefusal.nearest_host_id", "RuleRefusal.missing"}
-    twice |= {"Constraint.attribute", "Constraint.values", "Constraint.weight"}
+    twice |= {
+        "Launch.interface",
+        "Launch.gpus",
+        "Constraint.attribute",
+        "Constraint.values",
+        "Constraint.weight",
+    }
     assert set(_fields_left_at_default(GOLDEN[name][0])) <= twice
 
 

@@ -220,7 +220,7 @@ def rules(text: str) -> PlacementRules:
     return found
 
 
-def _rule(  # noqa: C901, PLR0911, PLR0912 - one arm a word
+def _rule(  # noqa: PLR0911 - one arm a word
     found: PlacementRules, word: str, rest: str
 ) -> PlacementRules:
     match word:

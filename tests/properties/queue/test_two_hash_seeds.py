@@ -17,7 +17,7 @@ def test_two_hash_seeds_give_the_same_bytes() -> None:
 
 
 def test_the_day_has_all_that_can_differ() -> None:
-    found = answers(11)
+    found = answers(1)
     assert any(each.preemptions for each in found)
     assert any(each.reservations for each in found)
     assert any(each.held for each in found)
@@ -27,7 +27,7 @@ def test_the_day_has_all_that_can_differ() -> None:
 
 def _answers(hash_seed: str) -> bytes:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.queue_any", "11"],
+        [sys.executable, "-m", "tests.support.queue_any", "1"],
         cwd=ROOT,
         env=os.environ | {"PYTHONHASHSEED": hash_seed},
         stdout=subprocess.PIPE,

@@ -186,6 +186,17 @@ def test_put_back_leaves_no_trace() -> None:
     index.put_back(wanted, [Choice(HostId("gone"))])
 
 
+def test_a_host_that_is_told_again_as_it_is_changes_nothing_and_undoes_what_was_placed() -> None:
+    index = index_of(host("a"))
+    changes = index._index.columns.changed
+    before = changes.end
+    index.put_hosts([host("a")])
+    assert changes.end == before
+    assert places(index, ask(4_000), 1) == ["a"]
+    index.put_hosts([host("a")])
+    assert places(index, ask(4_000), 1) == ["a"]
+
+
 def test_a_row_of_a_host_that_went_is_used_again() -> None:
     index = index_of(host("a"), host("b"))
     index.remove_host(HostId("a"))

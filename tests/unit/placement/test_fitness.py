@@ -40,6 +40,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], int]] = [
     ("packing", used(3_000, 7_168), {}, 1_000),
     ("packing", used(2_000, 0), {}, 437),
     ("packing", {"total": Resources(0, 8_192), "free": Resources(0, 8_192)}, {"cpu": 0}, 562),
+    ("packing", used(0, 9_000), {"memory": 0}, 625),  # More in use than there is: full.
     ("spread", used(0, 0), {}, 813),
     ("spread", used(3_000, 7_168), {}, 0),
     ("cpu", used(1_000, 0), {}, 500),

@@ -1,5 +1,6 @@
 """Who has waited too long goes first, and room is kept until it fits (fenzo.md, F8)."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,18 +84,23 @@ def test_a_reservation_is_released_when_its_class_waits_no_more() -> None:
     assert cell.counts()["small"] == 3
 
 
-def test_no_more_hosts_are_reserved_than_may_be() -> None:
-    cell = SmallCell(hosts(6), AGED)
-    cell.wait(ask("small"), 48)
+@pytest.mark.parametrize(
+    ("number_of_hosts", "most", "reserved"), [(2, 8, 1), (8, 8, 2), (16, 8, 4), (16, 3, 3)]
+)
+def test_no_more_hosts_are_reserved_than_may_be(
+    number_of_hosts: int, most: int, reserved: int
+) -> None:
+    """A quarter of the cell, and as many as the round may, the oldest class first."""
+    cell = SmallCell(hosts(number_of_hosts), AGED)
+    cell.wait(ask("small"), 8 * number_of_hosts)
     cell.round()
     for number in range(6):
         cell.wait(ask(f"large{number}", cpu=8), 1)
-    outcome = cell.round(AGING_MS, RoundLimits(reservations_max=4))
-    reserved = [host_id for each in outcome.reservations for host_id in each.host_ids]
-    assert len(reserved) == len(set(reserved)) == 4
-    # The oldest first.
+    outcome = cell.round(AGING_MS, RoundLimits(reservations_max=most))
+    kept = [host_id for each in outcome.reservations for host_id in each.host_ids]
+    assert len(kept) == len(set(kept)) == reserved
     jobs = [each.request.job_id for each in outcome.reservations]
-    assert jobs == ["large0", "large1", "large2", "large3"]
+    assert jobs == [f"large{number}" for number in range(reserved)]
 
 
 def test_no_host_is_reserved_for_what_fits_on_none_however_empty() -> None:

@@ -172,5 +172,8 @@ class PlacementRules(Rule, frozen=True):
     guards: Guards = Guards()
     selectors: tuple[Selector, ...] = ()
     plugins: tuple[Plugin, ...] = ()
+    lend_ms: int = 0
+    """For how long at a time idle guaranteed capacity is lent to opportunistic work: only what will
+    be done by then, by its own prediction, may have it. 0: it is lent until the owner comes."""
     aging_ms: int = 600_000
     """Who has waited this long goes before the fair order, and room is kept for it; 0: never."""

@@ -121,14 +121,22 @@ class Index:
         columns, request = self.columns, prepared.request
         now_ms = columns.now_ms
         total: Array | int = 0
+        of_all = 0  # What is the same for all hosts is added once, at the end.
         for _, weight, part in prepared.parts:
-            total += part(request, columns, now_ms) * weight
+            found = part(request, columns, now_ms) * weight
+            if isinstance(found, int):
+                of_all += found
+            elif isinstance(total, int):
+                total = found
+            else:
+                total += found
+        if of_all:
+            total = total + of_all
         for name, weight, function in prepared.functions:
-            found = np.zeros(columns.length, np.int64)
+            points = np.zeros(columns.length, np.int64)
             for row in np.flatnonzero(fits).tolist():
-                slot = columns.at(row)
-                found[row] = asked(name, function, prepared, slot)
-            total = total + found * weight
+                points[row] = asked(name, function, prepared, columns.at(row))
+            total = total + points * weight
         if prepared.soft_total:
             total = total + self._soft(prepared)
         return total if isinstance(total, np.ndarray) else np.full(columns.length, total, np.int64)

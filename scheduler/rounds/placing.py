@@ -79,7 +79,7 @@ def place_round(
 
     Without ``disruption`` nobody is preempted. ``promises`` are those that the round before left;
     ``windows`` say what of the held-back capacity is lent to opportunistic work, and until when;
-    None: all of it, for as long as its owner does not come.
+    None: what ``rules.lend_ms`` says.
     ``used`` is what all tasks together really use, where that is measured. A class of which
     ``is_told(request, count)`` is true is not explained again.
     """
@@ -93,9 +93,18 @@ def place_round(
         hosts=totals.hosts,
         limits=limits,
         promises=promises,
-        windows=windows,
+        windows=_lent(rules, totals, now_ms) if windows is None else windows,
         disruption=disruption,
     ).outcome(used, is_told)
+
+
+def _lent(rules: PlacementRules, totals: TotalsLike, now_ms: int) -> tuple[Window, ...] | None:
+    """One window over all that is free, where lending has an end; groups still say how much."""
+    if not rules.lend_ms:
+        return None
+    free = totals.free
+    room = (free.cpu_milli, free.memory_mib, free.disk_mib, free.network_mbps, free.gpus)
+    return (Window("", room, now_ms + rules.lend_ms),)
 
 
 class _Round:

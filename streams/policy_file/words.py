@@ -23,6 +23,7 @@ HEADINGS: Final[Mapping[str, str]] = {
 WORDS: Final[Mapping[str, str]] = {
     "mode": "normal; failover packs everything, to take over another cell's work",
     "lost_zones": "these get no work and count in no balance",
+    "lend": "idle guaranteed room is lent for so long at a time; 0: until its owner comes",
     "aging": "who has waited this long goes first, and room is kept for it; 0: never",
     "gpu_hosts_take_all": "whether jobs without GPUs may use hosts with them",
     "attributes": "which attribute of a host says ...",

@@ -154,6 +154,7 @@ OTHER_RULES: Final = PlacementRules(
     guards=Guards(*range(1, 1 + len(Guards.__struct_fields__))),
     selectors=(OTHER_SELECTOR,),
     plugins=(Plugin("fitness", "nearData", "acme-flumina", "1.2.3"),),
+    lend_ms=45_001,
     aging_ms=90_001,
 )
 """Every field shown; they need not hold together."""

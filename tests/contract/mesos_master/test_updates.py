@@ -121,6 +121,8 @@ def test_an_ended_task_is_known_until_its_end_is_acknowledged(port: int) -> None
         assert framework.await_update("ended")["state"] == "TASK_GONE"
         # Its id is free again. The other agent is asked: where an executor of that name has not
         # ended yet, the agent of Mesos 1.11.0 aborts itself.
+        framework.subscribe()  # Its offer may have been passed over before; so it comes anew.
+        framework.call("REVIVE")
         offer = framework.offer_of((set(agents(port).values()) - {agent_id["value"]}).pop())
         framework.launch([offer], [task("ended", offer)])
         framework.await_state("ended", "TASK_RUNNING")

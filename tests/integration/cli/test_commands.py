@@ -189,6 +189,29 @@ def test_a_drained_host_gets_no_tasks_until_it_is_enabled(here: Path) -> None:
     assert "no host nobody" in refused(here, 1, "host", "drain", "nobody", "--why", "test")
 
 
+def test_why_tells_what_a_round_said(here: Path, tmp_path: Path) -> None:
+    big = json.loads(Path(SERVICE).read_text())
+    big["container"]["resources"]["cpu"] = 60
+    (tmp_path / "big.json").write_text(json.dumps(big))
+    done(here, "submit", str(tmp_path / "big.json"), "--id", "too-big")
+    done(here, "submit", SERVICE, "--id", "just-right", "--wait")
+    try:
+        task = told(here, "tasks", "--job", "just-right")["items"][0]["id"]
+        placement = told(here, "why", task)["placement"]
+        assert placement["parts"]["packing"] > 0
+        success = told(here, "why", task, "--round", placement["round"])["success"]
+        assert success["parts"] == placement["parts"]
+        assert "chosen first" in done(here, "why", task, "--round", placement["round"])
+        (waiting, *_) = told(here, "tasks", "--job", "too-big")["items"]
+        said = told(here, "why", waiting["id"], "--round", placement["round"])
+        assert "cpu" in {each["rule"] for each in said["failures"]}
+        assert "hosts refused" in done(here, "why", waiting["id"], "--round", said["round"])
+        assert "is no address" in refused(here, 1, "why", waiting["id"], "--round", "yesterday")
+    finally:
+        done(here, "kill", "just-right", "--why", "over")
+        done(here, "kill", "too-big", "--why", "over")
+
+
 def test_a_skip_of_what_nobody_halted_at_changes_nothing(here: Path) -> None:
     digest = "0" * 32
     assert "No reason" in refused(here, 1, "skip", "0", "--digest", digest)

@@ -46,7 +46,7 @@ def test_the_written_file_is_the_policy(policy: Policy) -> None:
 
 def test_every_part_of_the_document_is_explained_and_every_explanation_is_used() -> None:
     document = policy_document(OTHER_POLICY)
-    own = {"mode", "lost_zones", "aging", "gpu_hosts_take_all", "attributes"}
+    own = {"mode", "lost_zones", "lend", "aging", "gpu_hosts_take_all", "attributes"}
     assert set(document) == set(HEADINGS) | own
     for section in ("guards", "limits"):
         known = {each.removeprefix(f"{section}.") for each in WORDS if f"{section}." in each}

@@ -14,7 +14,8 @@ HEADINGS: Final[Mapping[str, str]] = {
     "groups": "Capacity groups. A guarantee is kept free of others' work, a limit is never passed;"
     "\nwhat is left out is not counted. Jobs of a group that is not listed are of DEFAULT."
     "\nUnits: cpu in cores; memory and disk in MiB, GiB, TiB; network in Mbit/s, Gbit/s.",
-    "guards": "Guard rails: what one host or one job may do to the others. 0: no limit, but of\npreemptions none.",
+    "guards": "Guard rails: what one host or one job may do to the others. 0: no limit, "
+    "but of\npreemptions none.",
     "selectors": "Operators' rules on top of what jobs ask for, by name.",
     "plugins": "Functions of others, from packages that are installed where the cell runs.\n"
     "`flumina policy apply` fills in distribution and version from what is installed here.",

@@ -70,7 +70,7 @@ RULES = {
     "nearVolume": "data|logs",
     "cpuModel": "Xeon",
 }
-HOST_RULES = (
+HOST_RULES: st.SearchStrategy[dict[str, Any] | None] = (
     st.none()
     | st.just({})
     | st.fixed_dictionaries(
@@ -98,7 +98,9 @@ def soft_rules(hard: dict[str, Any] | None) -> st.SearchStrategy[dict[str, Any] 
     return st.none() | st.dictionaries(st.sampled_from(left), weight, max_size=4).map(made)
 
 
-DEVICES = st.sampled_from([{}, {"gpu": 2}, {"gpuMilli": 250, "gpuModels": ["V100", "A10"]}])
+DEVICES: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{}, {"gpu": 2}, {"gpuMilli": 250, "gpuModels": ["V100", "A10"]}]
+)
 SCALARS = st.none() | st.dictionaries(
     st.sampled_from(["licences", "tpu-v4"]), st.integers(0, 10**12).map(lambda n: n / 1000)
 )

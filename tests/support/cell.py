@@ -64,7 +64,7 @@ from scheduler.model.mesos import (
     Subscribed,
 )
 from scheduler.model.policy import Policy
-from scheduler.model.proposals import LaunchTasks, Proposal
+from scheduler.model.proposals import LaunchTasks, PreemptTask, Proposal
 from scheduler.model.resources import Need, PortRange, Resources
 from scheduler.model.task import OnHost, Task, TaskState, place_of
 from scheduler.state import State
@@ -246,7 +246,7 @@ class CellInMemory:
 
     # The leader's rounds and its outbox.
 
-    def decide(self) -> tuple[tuple[ProposalId, Proposal], ...]:
+    def decide(self) -> tuple[tuple[ProposalId, Proposal | PreemptTask], ...]:
         """Run one round and write it; its proposals with their ids."""
         before = self.machine.digest.value()
         events = self.machine.decide()
@@ -283,6 +283,7 @@ class CellInMemory:
                 return done
             for proposal_id, proposal in proposals:
                 if proposal_id in self.state.decisions:
+                    assert not isinstance(proposal, PreemptTask), "it has no effect of its own"
                     self.carry_out(proposal_id, fate)
                     done.append(proposal)
         raise AssertionError("the machine proposes without end")

@@ -127,7 +127,8 @@ def test_the_same_again_is_the_same(topology: Topology, steps: Steps) -> None:
 
 def hash_free(name: str) -> int:
     """A number that mixes names up, the same in every run."""
-    return sum(7**place * ord(letter) for place, letter in enumerate(name)) % 11
+    total: int = sum(7**place * ord(letter) for place, letter in enumerate(name))
+    return total % 11
 
 
 @given(HOSTS, STEPS)

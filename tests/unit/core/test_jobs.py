@@ -29,7 +29,8 @@ def named(spec: JobSpec, sequence: str = "001") -> JobSpec:
 
 def needing(**need: int) -> dict[str, Any]:
     """A container that needs this much."""
-    return {"need": Need(**({"cpu_milli": 100, "memory_mib": 32} | need))}
+    values: dict[str, Any] = {"cpu_milli": 100, "memory_mib": 32} | need
+    return {"need": Need(**values)}
 
 
 def test_an_accepted_job_has_a_waiting_task_for_each_index() -> None:
@@ -126,7 +127,7 @@ def test_a_name_in_a_group_is_kept_until_the_last_task_has_ended() -> None:
         ({"task_ports_max": 1}, batch(**needing(ports=2)), "container.resources.ports"),
     ],
 )
-def test_a_limit_of_the_policy_refuses(limit: dict[str, int], spec: JobSpec, field: str) -> None:
+def test_a_limit_of_the_policy_refuses(limit: dict[str, Any], spec: JobSpec, field: str) -> None:
     cell = running_cell(hosts=0, policy=Policy(**limit))
     cell.submit(spec)
     (refusal,) = cell.said_last()
@@ -147,7 +148,7 @@ def test_a_limit_of_the_policy_refuses(limit: dict[str, int], spec: JobSpec, fie
         ({"active_jobs_max": 1}, batch(1)),
     ],
 )
-def test_what_is_just_within_a_limit_is_accepted(limit: dict[str, int], spec: JobSpec) -> None:
+def test_what_is_just_within_a_limit_is_accepted(limit: dict[str, Any], spec: JobSpec) -> None:
     cell = running_cell(hosts=0, policy=Policy(**limit))
     cell.submit(spec)
     assert isinstance(cell.said_last()[0], JobAccepted)

@@ -120,7 +120,7 @@ def test_the_end_of_a_task_frees_its_host_for_the_next_one_of_the_job() -> None:
     ],
 )
 def test_a_refusal_names_the_nearest_host_and_what_it_lacks(
-    need: dict[str, int], rule: str, nearest: str, missing: str
+    need: dict[str, Any], rule: str, nearest: str, missing: str
 ) -> None:
     cell = running_cell(hosts=0)
     cell.offer("host2", cpus=2, memory_mib=512, ports=(1, 10))

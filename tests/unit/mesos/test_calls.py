@@ -258,7 +258,7 @@ def test_reserved_resources_are_asked_for_first_and_by_their_name() -> None:
     ]
 
 
-OFFERED = {
+OFFERED: dict[str, tuple[float, str, Any]] = {
     "network": (1000.5, "network_mbps", 1000),
     "gpus": (2.0, "gpus", 2),
     "license": (1.5, "scalars", (("license", 1500),)),

@@ -1,5 +1,7 @@
 """Jobs and tasks in the shapes of Titus' API v3."""
 
+from typing import Any
+
 import orjson
 import pytest
 
@@ -149,7 +151,7 @@ def test_a_log_location_is_given_where_there_is_one() -> None:
 
 
 @pytest.mark.parametrize("limit", [{"finished_jobs_max": 1}, {"finished_tasks_max": 1}])
-def test_what_the_fold_forgot_is_shown_as_it_ended(limit: dict[str, int]) -> None:
+def test_what_the_fold_forgot_is_shown_as_it_ended(limit: dict[str, Any]) -> None:
     cell = watched_cell(policy=Policy(**limit))
     for job_id in ("first", "second"):
         (task_id,) = cell.run(batch(), job_id)

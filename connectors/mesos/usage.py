@@ -75,7 +75,65 @@ class HostUsage(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """How much its tasks wait for each other, 0 to 1,000; only of agents that divide threads."""
 
 
-Usage = TaskUsage | HostUsage
+class CellUsage(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """What all tasks of the cell may use together, and what they do use: the second trough.
+
+    Only of tasks of which both is known, so that the difference means something.
+    """
+
+    version: int
+    at_ms: int
+    cell: str
+    tasks: int
+    """Tasks that a record of this round tells of."""
+    cpu_tasks: int
+    """Those of which share and use of cpu are known; a rate needs two samples."""
+    cpu_allocated_milli: int
+    cpu_used_milli: int
+    memory_tasks: int
+    memory_allocated_bytes: int
+    memory_used_bytes: int
+
+
+Usage = TaskUsage | HostUsage | CellUsage
+
+
+def usage_key(usage: Usage) -> str:
+    """Whose figures these are: the task's, host's or cell's id."""
+    match usage:
+        case TaskUsage():
+            return usage.task_id
+        case HostUsage():
+            return usage.host_id
+        case CellUsage():
+            return usage.cell
+
+
+def cell_usage(cell: str, usages: Iterable[Usage], at_ms: int) -> CellUsage:
+    """The sums over the tasks of one round."""
+    tasks = [each for each in usages if isinstance(each, TaskUsage)]
+    cpu = [
+        (each.cpu_limit_milli, each.cpu_milli)
+        for each in tasks
+        if each.cpu_limit_milli is not None and each.cpu_milli is not None
+    ]
+    memory = [
+        (each.memory_limit_bytes, each.memory_rss_bytes)
+        for each in tasks
+        if each.memory_limit_bytes is not None and each.memory_rss_bytes is not None
+    ]
+    return CellUsage(
+        version=USAGE_VERSION,
+        at_ms=at_ms,
+        cell=cell,
+        tasks=len(tasks),
+        cpu_tasks=len(cpu),
+        cpu_allocated_milli=sum(allocated for allocated, _ in cpu),
+        cpu_used_milli=sum(used for _, used in cpu),
+        memory_tasks=len(memory),
+        memory_allocated_bytes=sum(allocated for allocated, _ in memory),
+        memory_used_bytes=sum(used for _, used in memory),
+    )
 
 
 class Host(msgspec.Struct, frozen=True):

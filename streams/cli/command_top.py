@@ -15,7 +15,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
-from connectors.mesos.usage import HostUsage, TaskUsage
+from connectors.mesos.usage import CellUsage, HostUsage, TaskUsage
 from streams.cli.common import DataDirOption, JsonOption, data_dir_of, running_here, settings_here
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import out, print_json, show, table
@@ -77,6 +77,7 @@ async def _show(bootstrap: str, topic: str, interval_s: int, *, once: bool, as_j
                 {
                     "tasks": msgspec.to_builtins(newest.tasks()),
                     "hosts": msgspec.to_builtins(newest.hosts()),
+                    "cells": msgspec.to_builtins(newest.cells()),
                 }
             )
             return
@@ -98,13 +99,26 @@ def _print(console: Console, newest: Newest) -> None:
             "`flumina up` starts), or no host answers."
         )
         return
+    for line in _cells(newest.cells()):
+        console.print(line)
     show(console, _hosts(newest.hosts()))
     console.print()
     show(console, _tasks(newest.tasks()))
 
 
 def _picture(newest: Newest) -> Group:
-    return Group(_hosts(newest.hosts()[:ROWS_MAX]), "", _tasks(newest.tasks()[:ROWS_MAX]))
+    tables = _hosts(newest.hosts()[:ROWS_MAX]), "", _tasks(newest.tasks()[:ROWS_MAX])
+    return Group(*_cells(newest.cells()), *tables)
+
+
+def _cells(usages: list[CellUsage]) -> list[str]:
+    """One line for each cell: what its tasks may use, and what of it they do use."""
+    return [
+        f"cell {each.cell}: {each.tasks} tasks; of {_cpus(each.cpu_allocated_milli)} cpus "
+        f"allocated {_cpus(each.cpu_used_milli)} used, of "
+        f"{_mib(each.memory_allocated_bytes)} of memory {_mib(each.memory_used_bytes)}"
+        for each in usages
+    ]
 
 
 def _tasks(usages: list[TaskUsage]) -> Table:

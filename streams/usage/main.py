@@ -13,7 +13,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from connectors.mesos.usage import TaskUsage, Usage
+from connectors.mesos.usage import Usage, usage_key
 from scheduler.model.foreign_records import encode_note_noise
 from scheduler.model.ids import HostId
 from streams.errors import OperatorError
@@ -120,7 +120,7 @@ async def _tell_noise(
 
 
 async def _send(producer: AIOKafkaProducer, topic: str, usage: Usage) -> None:
-    key = usage.task_id if isinstance(usage, TaskUsage) else usage.host_id
+    key = usage_key(usage)
     await producer.send_and_wait(
         topic, msgspec.json.encode(usage), key=key.encode(), timestamp_ms=usage.at_ms
     )

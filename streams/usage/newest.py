@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from connectors.mesos.usage import HostUsage, TaskUsage, Usage
+from connectors.mesos.usage import CellUsage, HostUsage, TaskUsage, Usage, usage_key
 from streams.clock import now_ms
 from streams.kafka.topics import METRICS_PARTITIONS
 
@@ -59,7 +59,7 @@ class Newest:
             usage = _DECODER.decode(value)
         except msgspec.DecodeError:
             return  # Of a later version of flumina; figures that cannot be read are none.
-        key = usage.task_id if isinstance(usage, TaskUsage) else f"host {usage.host_id}"
+        key = f"{type(usage).__name__} {usage_key(usage)}"
         before = self._found.get(key)
         if before is None or before.at_ms <= usage.at_ms:
             self._found[key] = usage
@@ -70,6 +70,11 @@ class Newest:
         return sorted(
             found, key=lambda u: (-(u.cpu_milli or 0), -(u.memory_rss_bytes or 0), u.task_id)
         )
+
+    def cells(self) -> list[CellUsage]:
+        """The sums of the cells, by name; most often of one."""
+        found = [each for each in self._found.values() if isinstance(each, CellUsage)]
+        return sorted(found, key=lambda usage: usage.cell)
 
     def hosts(self) -> list[HostUsage]:
         """The hosts, by name."""

@@ -17,6 +17,7 @@ from connectors.mesos.usage import (
     Host,
     Tags,
     Usage,
+    cell_usage,
     host_usage,
     hosts_of,
     keys_of,
@@ -65,7 +66,8 @@ class Poller:
                 del kept[host_id]
         self.failed = {name: why for name, why in self.failed.items() if name in names}
         found = await asyncio.gather(*(self._of_host(host) for host in hosts))
-        return [usage for usages in found for usage in usages]
+        usages = [usage for told in found for usage in told]
+        return [*usages, cell_usage(self._cell, usages, now_ms())]
 
     async def close(self) -> None:
         """Give back every connection."""

@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from connectors.mesos.usage import (
+    CellUsage,
     Host,
     HostUsage,
     TaskUsage,
+    Usage,
+    cell_usage,
     host_usage,
     hosts_of,
     sample_of,
@@ -101,8 +104,28 @@ def test_a_host() -> None:
     assert usage.noise_milli == 250
 
 
-@pytest.mark.parametrize("record", [TaskUsage, HostUsage])
-def test_every_field_stands_in_the_documentation(record: type[TaskUsage | HostUsage]) -> None:
+@pytest.mark.parametrize("record", [TaskUsage, HostUsage, CellUsage])
+def test_every_field_stands_in_the_documentation(record: type[Usage]) -> None:
     text = (ROOT / "docs" / "metrics.md").read_text("utf-8")
     section = text.partition(f"### `{record.__name__}`")[2].partition("###")[0]
     assert [name for name in record.__struct_fields__ if f"`{name}`" not in section] == []
+
+
+def test_the_cell_sums_what_is_known_of_both() -> None:
+    whole: dict[str, Any] = dict.fromkeys(("cell", "job_id", "host_id", "host"), "x")
+    whole |= {"version": 1, "at_ms": 1}
+    tasks = [
+        TaskUsage(
+            task_id="a",
+            cpu_milli=200,
+            cpu_limit_milli=1_000,
+            memory_rss_bytes=10,
+            memory_limit_bytes=100,
+            **whole,
+        ),
+        TaskUsage(task_id="first sample", cpu_limit_milli=500, memory_rss_bytes=7, **whole),
+    ]
+    told = cell_usage("c", [*tasks, HostUsage(1, 1, "c", "h", "h")], 9)
+    assert (told.tasks, told.cpu_tasks, told.memory_tasks, told.at_ms) == (2, 1, 1, 9)
+    assert (told.cpu_allocated_milli, told.cpu_used_milli) == (1_000, 200)
+    assert (told.memory_allocated_bytes, told.memory_used_bytes) == (100, 10)

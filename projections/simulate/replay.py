@@ -7,7 +7,6 @@ Without times all tasks arrive at once. With times, whoever has ended is gone be
 same moment arrive, and a task that waited runs for as long as it would have run.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import islice
@@ -133,9 +132,7 @@ class Replay:
         self._calls += 1
         self.offered += len(new)
         offered = [*self._left, *new]
-        classes: dict[Request, deque[int]] = {}
-        for index in offered:
-            classes.setdefault(tasks[index].request, deque()).append(index)
+        classes = self._classes_of(offered)
         self._learn(new)
         queue = Queue()
         for number, (request, indexes) in enumerate(classes.items()):
@@ -155,12 +152,12 @@ class Replay:
             request, choices = turn.request, turn.outcome.choices
             self._usage.add(request, len(choices))
             indexes = classes[request]
-            for choice in choices:
-                index = indexes.popleft()
+            first, classes[request] = indexes[: len(choices)], indexes[len(choices) :]
+            for index, choice in zip(first, choices, strict=True):
                 self._put(index, choice)
                 names.append((tasks[index].task_id, choice.host_id))
-        left = sorted(index for indexes in classes.values() for index in indexes)
-        self._left = left if self._is_retrying else []
+        if self._is_retrying:
+            self._left = sorted(index for indexes in classes.values() for index in indexes)
         self.waiting = len(self._left)
         if self._is_retrying:
             self._told = {request: len(indexes) for request, indexes in classes.items() if indexes}
@@ -178,6 +175,20 @@ class Replay:
             for each in outcome.held
         ]
         return CallRecord(self._calls, self.now_ms, len(new), tuple(names), tuple(refused))
+
+    def _classes_of(self, offered: Sequence[int]) -> dict[Request, list[int]]:
+        """The tasks by what they ask for, in the order of the first of each."""
+        tasks = self.trace.tasks
+        # Tasks of a class share one request, mostly: it is compared once, not once for each.
+        by_id: dict[int, list[int]] = {}
+        classes: dict[Request, list[int]] = {}
+        for index in offered:
+            request = tasks[index].request
+            indexes = by_id.get(id(request))
+            if indexes is None:
+                indexes = by_id[id(request)] = classes.setdefault(request, [])
+            indexes.append(index)
+        return classes
 
     def _put(self, index: int, choice: Choice) -> None:
         task = self.trace.tasks[index]

@@ -5,9 +5,10 @@ admission (`scheduler.model.v3`); whoever reads later passes over it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
+from scheduler.model.attributes import Readers, read_attributes
 from scheduler.model.base import Ours
 
 OPPORTUNISTIC_ATTRIBUTE: Final = "flumina.opportunistic"
@@ -30,31 +31,12 @@ class Manner(Ours, frozen=True):
     """How long a task will run, as the submitter predicts."""
 
 
-class MannerError(ValueError):
-    """An attribute that cannot be read; ``name`` is which, the text what to write."""
-
-    def __init__(self, name: str, text: str) -> None:
-        super().__init__(text)
-        self.name = name
-
-
 def manner_of(attributes: Iterable[tuple[str, str]], *, is_lenient: bool = False) -> Manner:
-    """What these attributes say; raises MannerError for the first that cannot be read.
+    """What these attributes say; raises UnreadableAttribute for the first that cannot be read.
 
-    ``is_lenient`` passes over such a one: jobs of older logs were admitted without this check.
+    ``is_lenient`` passes over such a one.
     """
-    found: dict[str, Any] = {}
-    for name, text in attributes:
-        reader = _READERS.get(name)
-        if reader is None:
-            continue
-        try:
-            found |= reader(text)
-        except ValueError as error:
-            if is_lenient:
-                continue
-            raise MannerError(name, str(error)) from error
-    return Manner(**found)
+    return Manner(**read_attributes(attributes, _READERS, is_lenient=is_lenient))
 
 
 def _opportunistic(text: str) -> dict[str, Any]:
@@ -75,7 +57,7 @@ def _runtime(text: str) -> dict[str, Any]:
     return {"runtime_ms": int(text) * 1_000}
 
 
-_READERS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = {
+_READERS: Final[Readers] = {
     OPPORTUNISTIC_ATTRIBUTE: _opportunistic,
     GANG_ATTRIBUTE: _gang,
     RUNTIME_ATTRIBUTE: _runtime,

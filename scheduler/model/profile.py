@@ -6,9 +6,10 @@ attributes of the container. So do ours, by the names below; what is wrong is re
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from scheduler.model.attributes import Readers, read_attributes
 from scheduler.model.base import Ours
 
 SHM_ATTRIBUTE: Final = "flumina.container.shmSizeMB"
@@ -70,31 +71,12 @@ class Profile(Ours, frozen=True):
     is_burst: bool = False
 
 
-class ProfileError(ValueError):
-    """An attribute that cannot be read; ``name`` is which, the text what to write."""
-
-    def __init__(self, name: str, text: str) -> None:
-        super().__init__(text)
-        self.name = name
-
-
 def profile_of(attributes: Iterable[tuple[str, str]], *, is_lenient: bool = False) -> Profile:
-    """What these attributes say; raises ProfileError for the first that cannot be read.
+    """What these attributes say; raises UnreadableAttribute for the first that cannot be read.
 
-    ``is_lenient`` passes over such a one: jobs of older logs were admitted without this check.
+    ``is_lenient`` passes over such a one.
     """
-    found: dict[str, Any] = {}
-    for name, text in attributes:
-        reader = READERS.get(name)
-        if reader is None:
-            continue
-        try:
-            found |= reader(text)
-        except ValueError as error:
-            if is_lenient:
-                continue
-            raise ProfileError(name, str(error)) from error
-    return Profile(**found)
+    return Profile(**read_attributes(attributes, READERS, is_lenient=is_lenient))
 
 
 def _words(text: str) -> list[str]:
@@ -172,7 +154,7 @@ def _truth(field: str) -> Callable[[str], dict[str, Any]]:
     return read
 
 
-READERS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = {
+READERS: Final[Readers] = {
     SHM_ATTRIBUTE: _shm,
     "flumina.container.volumes": _volumes,
     "flumina.container.capabilities": _capabilities,

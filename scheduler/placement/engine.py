@@ -48,6 +48,7 @@ class Placement:
         self._shapes = Shapes(self._index)
         self._prepared: dict[Request, Prepared] = {}
         self._manners: dict[tuple[object, ...], Prepared] = {}
+        self._manners_seen = 0
 
     # Hosts and time
 
@@ -168,10 +169,12 @@ class Placement:
                 model = Prepared(request, self.rules, self._index.library)
                 if self._index.demands:
                     model.is_growing = False  # What others demand is asked before each task.
+                self._manners_seen += 1
+                model.manner_number = self._manners_seen
                 self._manners[manner] = model
             self._index.allowed(model)
             prepared = self._prepared[request] = model.like(request)
-            prepared.shape = self._shapes.shape_of(prepared, manner)
+            prepared.shape = self._shapes.shape_of(prepared)
         return prepared
 
     def _search(

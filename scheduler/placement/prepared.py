@@ -56,6 +56,8 @@ class Prepared:
     def __init__(
         self, request: Request, rules: PlacementRules, library: Mapping[str, Part | Function]
     ) -> None:
+        self.manner_number = 0
+        """A number that requests of one `manner` share, and no others."""
         hard, soft = request.hard, request.soft
         if rules.selectors:
             must, should = selected(rules, request.tier, request.group, request.application)

@@ -43,12 +43,12 @@ class Shapes:
         self._shapes: dict[tuple[object, ...], Shape] = {}
         self._kept: dict[Shape, None] = {}
 
-    def shape_of(self, prepared: Prepared, manner: tuple[object, ...]) -> Shape | None:
+    def shape_of(self, prepared: Prepared) -> Shape | None:
         """The shape of a request; None: its keys depend on more than can be kept."""
         request = prepared.request
         if not prepared.is_keepable or self._index.demands or request.need.addresses:
             return None
-        key = (request.need, request.image, prepared.groups, manner)
+        key = (request.need, request.image, prepared.groups, prepared.manner_number)
         shape = self._shapes.get(key)
         if shape is None:
             if len(self._shapes) >= _SHAPES_MAX:

@@ -58,6 +58,8 @@ class Allowance:
         self.windows = None if windows is None else lapsed(windows, now_ms)
         """What may be lent of what is held back, less what this round has lent; None: all of it."""
         self._rate = rules.guards.launches_per_job_per_minute
+        self._is_ruled = bool(self._rate) or tree.has_guarantees
+        """Whether more than limits of groups can hold a class."""
         self._launches_max = limits.launches_max
         self.budget = limits.launches_max
         """How many more tasks this round may place."""
@@ -88,6 +90,8 @@ class Allowance:
 
     def best_effort(self, entry: Entry) -> int:
         """How many of the class may be placed now, inside guarantees or beyond."""
+        if not self._is_ruled and not entry.leaf.is_limited and not entry.gang_size:
+            return min(entry.left, max(0, self.budget))  # The common case: no rule to ask.
         return min(entry.left, self._through(entry, is_guaranteed=False))
 
     def held(self, entry: Entry) -> Held | None:
@@ -95,6 +99,8 @@ class Allowance:
 
         For a gang: the rule that does not let all of it through.
         """
+        if not self._is_ruled and not entry.leaf.is_limited:
+            return None
         wanted = entry.left if entry.gang_size else 1
         if entry.leaf.is_guaranteed and not entry.request.is_opportunistic:
             inside = min(entry.left, self._tree.guaranteed(entry.leaf, entry.need))

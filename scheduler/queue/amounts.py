@@ -78,7 +78,11 @@ def most(left: Vector, right: Vector) -> Vector:
 
 def size(need: Vector, total: Vector) -> int:
     """The sum of a need's shares of the whole, in millionths: how large a task is beside others."""
-    return sum(1_000_000 * need[number] // total[number] for number in RESOURCES if total[number])
+    found = 0
+    for amount, whole in zip(need, total, strict=True):
+        if amount and whole:
+            found += 1_000_000 * amount // whole
+    return found
 
 
 def in_words(number: int, amount: int) -> str:

@@ -220,15 +220,19 @@ class _Round:
         """Whether the sums of all that waits fit into what is free, and no rule is in the way."""
         if self.tree.has_guarantees or len(waiting) < 2:
             return False
-        count, wanted, room = 0, NOTHING, self.tree.free
+        count = cpu = memory = disk = network = gpu = 0
         for entry in waiting:
             if not entry.is_open or entry.leaf.is_limited or entry.gang_size:
                 return False
-            count += entry.left
-            wanted = plus(wanted, entry.need, entry.left)
-            if count > self.allowance.budget or any(map(gt, wanted, room)):
-                return False
-        return True
+            left, need = entry.left, entry.need
+            count += left
+            cpu += left * need[0]
+            memory += left * need[1]
+            disk += left * need[2]
+            network += left * need[3]
+            gpu += left * need[4]
+        wanted = (cpu, memory, disk, network, gpu)
+        return count <= self.allowance.budget and not any(map(gt, wanted, self.tree.free))
 
     def _all_placed(self, waiting: Sequence[Entry], claim: Claim) -> bool:
         """Place everybody, the largest first, or nobody; whether they were placed.

@@ -4,7 +4,7 @@ The one thing to know: only what is placed from now on changes. Tasks that run o
 until they end; nothing is moved.
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -26,83 +26,53 @@ app = typer.Typer(
 )
 
 
-@app.command()
-def drain(
-    host: HostArgument,
-    why: WhyOption = "",
-    as_json: JsonOption = False,
-    api: ApiOption = None,
-    data_dir: DataDirOption = None,
-) -> None:
-    """Give a host no more tasks, for it is to be emptied.
-
-    Example: flumina host drain agent-3 --why "new kernel"
-    """
-    _order(host, "draining", why, as_json=as_json, api=api, data_dir=data_dir)
-
-
-@app.command()
-def disable(
-    host: HostArgument,
-    why: WhyOption = "",
-    as_json: JsonOption = False,
-    api: ApiOption = None,
-    data_dir: DataDirOption = None,
-) -> None:
-    """Give a host no more tasks, for something is wrong with it.
-
-    Example: flumina host disable agent-3 --why "its disk is slow"
-    """
-    _order(host, "disabled", why, as_json=as_json, api=api, data_dir=data_dir)
-
-
-@app.command("last-choice")
-def last_choice(
-    host: HostArgument,
-    why: WhyOption = "",
-    as_json: JsonOption = False,
-    api: ApiOption = None,
-    data_dir: DataDirOption = None,
-) -> None:
-    """Use a host only where no other will do, for it is phased out.
-
-    Example: flumina host last-choice agent-3 --why "old machines go in May"
-    """
-    _order(host, "lastChoice", why, as_json=as_json, api=api, data_dir=data_dir)
+VERBS: Final = (
+    (
+        "drain",
+        "draining",
+        "Give a host no more tasks, for it is to be emptied.",
+        'flumina host drain agent-3 --why "new kernel"',
+    ),
+    (
+        "disable",
+        "disabled",
+        "Give a host no more tasks, for something is wrong with it.",
+        'flumina host disable agent-3 --why "its disk is slow"',
+    ),
+    (
+        "last-choice",
+        "lastChoice",
+        "Use a host only where no other will do, for it is phased out.",
+        'flumina host last-choice agent-3 --why "old machines go in May"',
+    ),
+    (
+        "enable",
+        "enabled",
+        "Use a host again as any other.",
+        'flumina host enable agent-3 --why "it has its new kernel"',
+    ),
+)
+"""Each with the standing that it gives a host, what it is for, and an example."""
 
 
-@app.command()
-def enable(
-    host: HostArgument,
-    why: WhyOption = "",
-    as_json: JsonOption = False,
-    api: ApiOption = None,
-    data_dir: DataDirOption = None,
-) -> None:
-    """Use a host again as any other.
+def _add(verb: str, standing: str, what: str, example: str) -> None:
+    def order(
+        host: HostArgument,
+        why: WhyOption = "",
+        as_json: JsonOption = False,
+        api: ApiOption = None,
+        data_dir: DataDirOption = None,
+    ) -> None:
+        with api_here(api, data_dir) as there:
+            host_id = _host_id(there, host)
+            asked = {"hostId": host_id, "standing": standing, "why": needed_why(why)}
+            there.wait_for(there.command("host", asked))
+        if as_json:
+            print_json({"hostId": host_id, "standing": standing})
+        else:
+            out().print(f"{host} is {standing}.", markup=False)
 
-    Example: flumina host enable agent-3 --why "it has its new kernel"
-    """
-    _order(host, "enabled", why, as_json=as_json, api=api, data_dir=data_dir)
-
-
-def _order(
-    host: str,
-    standing: str,
-    why: str,
-    *,
-    as_json: bool,
-    api: ApiOption,
-    data_dir: DataDirOption,
-) -> None:
-    with api_here(api, data_dir) as there:
-        host_id = _host_id(there, host)
-        order = {"hostId": host_id, "standing": standing, "why": needed_why(why)}
-        there.wait_for(there.command("host", order))
-    if as_json:
-        print_json({"hostId": host_id, "standing": standing})
-    else:
-        out().print(f"{host} is {standing}.", markup=False)
+    app.command(verb, help=f"{what}\n\nExample: {example}")(order)
 
 
 def _host_id(there: Api, host: str) -> str:
@@ -118,3 +88,7 @@ def _host_id(there: Api, host: str) -> str:
             "Give the id of the one you mean.",
         )
     return found[0] if found else host
+
+
+for _verb in VERBS:
+    _add(*_verb)

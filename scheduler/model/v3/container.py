@@ -7,11 +7,11 @@ task is a command on a host. So at least one word of entry point or command must
 import re
 from typing import Final
 
+from scheduler.model.attributes import UnreadableAttribute
 from scheduler.model.job import Container
 from scheduler.model.profile import (
     SHM_ATTRIBUTE,
     SHM_MIB_DEFAULT,
-    ProfileError,
     profile_of,
 )
 from scheduler.model.reading.checks import name_check, pattern_check, process_check, words_check
@@ -120,7 +120,7 @@ def _profile(fields: Fields, attributes: Pairs, shm_mib: int, need: Need) -> Pai
     """
     try:
         profile = profile_of(attributes)
-    except ProfileError as error:
+    except UnreadableAttribute as error:
         hint = f"{str(error)[:1].lower()}{str(error)[1:]}"
         fields.fault_below("attributes", error.name, "cannot be read", hint)
         return attributes

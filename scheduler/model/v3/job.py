@@ -5,8 +5,9 @@ The one thing to know: one of ``batch`` and ``service`` makes the job; all else 
 
 from typing import Final
 
+from scheduler.model.attributes import UnreadableAttribute
 from scheduler.model.job import Batch, JobSpec, RetryPolicy, Service
-from scheduler.model.manner import MannerError, manner_of
+from scheduler.model.manner import manner_of
 from scheduler.model.reading.checks import Complaint, name_check, words_check
 from scheduler.model.reading.faults import shown, shown_text
 from scheduler.model.reading.fields import Fields
@@ -51,7 +52,7 @@ def _manner(fields: Fields, attributes: Pairs) -> Pairs:
     """The attributes, those checked by which placement is told how to treat the job."""
     try:
         manner_of(attributes)
-    except MannerError as error:
+    except UnreadableAttribute as error:
         fields.fault_below("attributes", error.name, "cannot be read", str(error))
     return attributes
 

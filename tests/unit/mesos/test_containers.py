@@ -9,10 +9,11 @@ from msgspec.structs import replace
 from connectors.mesos.calls import call_of
 from connectors.mesos.containers import Containerizer, described
 from connectors.mesos.settings import MesosSettings
+from scheduler.model.attributes import UnreadableAttribute
 from scheduler.model.effects import AcceptOffers, TaskToRun
 from scheduler.model.ids import HostId, JobId, OfferId, ProposalId, TaskId
 from scheduler.model.job import Container
-from scheduler.model.profile import READERS, ProfileError, profile_of
+from scheduler.model.profile import READERS, profile_of
 from scheduler.model.resources import Need
 from tests.architecture.tree import ROOT
 
@@ -185,7 +186,7 @@ def test_ports_are_found_by_name() -> None:
     ],
 )
 def test_an_attribute_that_cannot_be_read(name: str, text: str) -> None:
-    with pytest.raises(ProfileError) as refused:
+    with pytest.raises(UnreadableAttribute) as refused:
         profile_of([(name, text)])
     assert refused.value.name == name
     # A job of an older log, which nobody asked, is launched without it.

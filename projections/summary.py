@@ -110,6 +110,8 @@ class Summary(msgspec.Struct, frozen=True, rename="camel"):
     watermarks: tuple[LaneSummary, ...]
     published_offset: int
     policy_version: int
+    mode: str
+    lost_zones: tuple[str, ...]
     policy: dict[str, int]
     fold_version: int
     digest_version: int
@@ -161,6 +163,8 @@ def summary(view: CellView) -> Summary:
         ),
         published_offset=state.published_offset,
         policy_version=state.policy_version,
+        mode=state.policy.placement.mode,
+        lost_zones=state.policy.placement.lost_zones,
         policy={name: getattr(state.policy, name) for name in NUMBERS},
         fold_version=state.fold_version,
         digest_version=Digest.version,

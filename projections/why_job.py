@@ -86,6 +86,10 @@ def _killed_by(view: CellView, history: JobHistory | None) -> Iterator[str]:
     yield f"Its end was asked for by {who}{record}, at {view.address(entry.spot)}{why}."
 
 
+def _wait(tasks: int) -> str:
+    return "waits" if tasks == 1 else "wait"
+
+
 def _waiting(view: CellView, job: Job, history: JobHistory | None) -> Iterator[str]:
     waiting = list(view.state.queue.get(job.job_id, ()))
     if not waiting:
@@ -96,12 +100,13 @@ def _waiting(view: CellView, job: Job, history: JobHistory | None) -> Iterator[s
     later = [at_ms for at_ms in ready_at_ms if at_ms > now_ms]
     if later:
         yield (
-            f"{counted(len(later), 'task')} of it waits for a retry, the next until "
+            f"{counted(len(later), 'task')} of it {_wait(len(later))} for a retry, the next until "
             f"{instant(min(later))}."
         )
     if len(later) == len(waiting):
         return
-    yield f"{counted(len(waiting) - len(later), 'task')} of it waits for a host."
+    hostless = len(waiting) - len(later)
+    yield f"{counted(hostless, 'task')} of it {_wait(hostless)} for a host."
     yield from blockers(view)
     run = history.refusals[-1] if history and history.refusals else None
     last_round = view.timeline.last_round

@@ -19,7 +19,7 @@ from connectors.web.api import WAIT_S_MAX, Api
 from connectors.web.cell import Cell, TaskFiles
 from connectors.web.edge import Edge
 from connectors.web.metrics import Metrics
-from connectors.web.problems import Problem
+from connectors.web.problems import Problem, sentence
 from connectors.web.resource import Resource
 from connectors.web.routes import ROUTES
 from scheduler.model.reading.faults import nearest_name, shown_text
@@ -58,5 +58,5 @@ async def _no_such_path(request: Request, _: Exception) -> Response:
     return Problem(
         HTTPStatus.NOT_FOUND,
         f"There is no path {shown_text(path)}",
-        f"{hint[:1].upper()}{hint[1:]}.",
+        sentence(hint),
     ).response()

@@ -83,12 +83,18 @@ def violations(faults: Sequence[Fault]) -> dict[str, str]:
     return {field: "; ".join(each) for field, each in texts.items()}
 
 
+def sentence(hint: str) -> str:
+    """The hint as a sentence of its own."""
+    end = "" if hint.endswith(("?", ".")) or not hint else "."
+    return f"{hint[:1].upper()}{hint[1:]}{end}"
+
+
 def refused(faults: Sequence[Fault], status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> Problem:
     """The problem of an input with these faults."""
     first = faults[0]
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     what = f"{first.field} {first.text}" if first.field else first.text
-    details = f"{first.hint[:1].upper()}{first.hint[1:]}." if first.hint else ""
+    details = sentence(first.hint)
     return Problem(status, f"Refused: {what}{more}", details, faults=faults)
 
 

@@ -179,14 +179,15 @@ class Replay:
     def _classes_of(self, offered: Sequence[int]) -> dict[Request, list[int]]:
         """The tasks by what they ask for, in the order of the first of each."""
         tasks = self.trace.tasks
-        # Tasks of a class share one request, mostly: it is compared once, not once for each.
-        by_id: dict[int, list[int]] = {}
         classes: dict[Request, list[int]] = {}
+        last: Request | None = None
+        indexes: list[int] = []
         for index in offered:
             request = tasks[index].request
-            indexes = by_id.get(id(request))
-            if indexes is None:
-                indexes = by_id[id(request)] = classes.setdefault(request, [])
+            # Neighbours mostly share one request: its hash is taken once a run, not once a task.
+            if request is not last:
+                indexes = classes.setdefault(request, [])
+                last = request
             indexes.append(index)
         return classes
 

@@ -65,7 +65,7 @@ def _size_faults(policy: Policy, spec: JobSpec) -> Iterator[Fault]:
     if need.gpu_milli:
         yield Fault(
             field="container.resources.gpuMilli",
-            text="a part of a device cannot be given out: Mesos hands out whole ones only",
+            text="asks for a part of a device: Mesos hands out whole ones only",
             hint='ask for whole devices by "gpu"; parts are for `flumina simulate`',
         )
 

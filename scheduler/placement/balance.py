@@ -15,9 +15,11 @@ from scheduler.placement.outcome import Choice
 from scheduler.placement.prepared import Prepared
 from scheduler.placement.reasons import Standing, standing_of
 from scheduler.placement.search import Found
+from scheduler.placement.steps import Steps
 
 FORBIDDEN: Final = -1
 """Worth of a value to which a hard balance sends nothing now."""
+_WORTHS_MAX: Final = 4_096
 
 
 class Scale:
@@ -26,7 +28,7 @@ class Scale:
     Values that take no work now are not on the scale; they have no worth and no hosts.
     """
 
-    __slots__ = ("_prepared", "_shares", "_weight", "counts", "is_hard", "otherwise", "worth")
+    __slots__ = ("_known", "_prepared", "_weight", "counts", "is_hard", "otherwise", "worth")
 
     def __init__(
         self, counts: dict[str, int], prepared: Prepared, weight: int, *, is_hard: bool
@@ -37,20 +39,26 @@ class Scale:
         self.is_hard = is_hard
         self.otherwise = FORBIDDEN if is_hard else 0
         """The worth of values that are not on the scale."""
-        self._shares: dict[int, list[int]] = {}
+        self._known = prepared.worths
         self.worth: dict[str | None, int] = {}
         self.weigh()
 
     def weigh(self) -> None:
         """Work out anew what each value is worth: the least full most, by rank."""
         counts = self.counts
-        ranks = sorted(set(counts.values()))
-        steps = len(ranks) - 1
-        shares = self._shares.get(steps)
-        if shares is None:
-            shares = self._shares[steps] = self._shares_of(steps)
-        by_count = dict(zip(ranks, shares, strict=True))
-        self.worth = {value: by_count[count] for value, count in counts.items()}
+        if not counts:
+            self.worth = {}
+            return
+        least = min(counts.values())
+        key = (self._weight, self.is_hard, *[count - least for count in counts.values()])
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= _WORTHS_MAX:
+                self._known.clear()
+            ranks = sorted(set(counts.values()))
+            by_count = dict(zip(ranks, self._shares_of(len(ranks) - 1), strict=True))
+            known = self._known[key] = [by_count[count] for count in counts.values()]
+        self.worth = dict(zip(counts, known, strict=True))
 
     def _shares_of(self, steps: int) -> list[int]:
         """What each rank is worth where there are so many steps from the first to the last."""
@@ -122,24 +130,27 @@ def fill_balanced(
     partitions = [Partition(values, rows, keys[rows]) for values, rows in columns.partitions(names)]
     balances = scales(columns, prepared)
     first = second = None
-    for number in range(count):
-        best, best_worth, second_place = _best(partitions, balances, prepared.cap)
-        if best is None:
-            break
-        slot = columns.at(best.rows.item(best.best))
-        if not number:
-            first = standing_of(index, prepared, slot, best.key, best_worth)
-            other = partitions[second_place] if second_place >= 0 else None
-            second = _second(index, prepared, balances, best, other)
-        choices += index.take(slot, prepared, 1)
-        key = index.key(slot, prepared)
-        best.keys[best.best] = key
-        if key >= best.key:
-            best.key = key  # Others of the partition did not change: it is still their best.
-        else:
-            best.find()
-        for scale, value in zip(balances, best.values, strict=True):
-            scale.add(value)
+    steps = Steps(index, prepared)
+    try:
+        for number in range(count):
+            best, best_worth, second_place = _best(partitions, balances, prepared.cap)
+            if best is None:
+                break
+            slot = columns.at(best.rows.item(best.best))
+            if not number:
+                first = standing_of(index, prepared, slot, best.key, best_worth)
+                other = partitions[second_place] if second_place >= 0 else None
+                second = _second(index, prepared, balances, best, other)
+            key = steps.take(slot, best.key, choices)
+            best.keys[best.best] = key
+            if key >= best.key:
+                best.key = key  # Others of the partition did not change: it is still their best.
+            else:
+                best.find()
+            for scale, value in zip(balances, best.values, strict=True):
+                scale.add(value)
+    finally:
+        steps.finish()
     return Found(first, second)
 
 

@@ -147,7 +147,7 @@ class Columns:
         self._storage: dict[str, Array] = {}
         self._digests: Array = np.zeros(0, np.int64)
         self._guards = rules.guards
-        self._has_launch_guards = (
+        self.has_launch_guards = (
             rules.guards.launching_per_host_max > 0 or rules.guards.launches_per_host_per_minute > 0
         )
         self._resize(0)
@@ -412,21 +412,23 @@ class Columns:
         self.packed[row] = slot.packed
         self.tasks[row] = slot.tasks
         self.services[row] = slot.services
-        if self._has_launch_guards or slot.closed or slot.exclusive_job is not None:
+        if self.has_launch_guards or slot.closed or slot.exclusive_job is not None:
             self.settle(slot)
             return
         self.cpu_open[row] = slot.cpu_free
         self._stand(slot)
         self.changed.append(row)
 
-    def _stand(self, slot: Slot) -> None:
-        row = slot.row
-        rank = self.standing.item(row) & (ROWS_MAX - 1)
-        self.standing[row] = (
+    def standing_of(self, slot: Slot) -> int:
+        """The lower bits of the host's key, as full as it is now: all but its fitness."""
+        return (
             (0 if slot.last_choice else FIRST_CHOICE)
             | min(slot.packed >> _FULLNESS_SHIFT, (1 << FULLNESS_BITS) - 1) << RANK_BITS
-            | rank
+            | (self.standing.item(slot.row) & (ROWS_MAX - 1))
         )
+
+    def _stand(self, slot: Slot) -> None:
+        self.standing[slot.row] = self.standing_of(slot)
 
     # Questions about many hosts
 

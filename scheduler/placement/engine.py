@@ -15,7 +15,7 @@ from scheduler.model.resources import Resources
 from scheduler.model.rules import PlacementRules
 from scheduler.placement import survey
 from scheduler.placement.balance import fill_balanced
-from scheduler.placement.explain import refusals, wake_of
+from scheduler.placement.explain import Explainer, refusals, wake_of
 from scheduler.placement.fitness.hosts import Part
 from scheduler.placement.hopeless import Hopeless
 from scheduler.placement.host import HostView
@@ -46,6 +46,7 @@ class Placement:
         self._index = Index(rules, plugins, parts)
         self._hopeless = Hopeless(self._index)
         self._shapes = Shapes(self._index)
+        self._explainer = Explainer(self._index)
         self._prepared: dict[Request, Prepared] = {}
         self._manners: dict[tuple[object, ...], Prepared] = {}
         self._manners_seen = 0
@@ -127,6 +128,8 @@ class Placement:
         entry = self._hopeless.find(request)
         if entry is not None and entry.at == self._index.columns.changed.end and not avoid:
             return entry.refused
+        if entry is not None and not avoid and not self._index.demands:
+            return self._explainer.hopeless(entry.prepared)
         try:
             return refusals(self._index, self._ready(request), avoid)
         except PluginFailed as failed:

@@ -18,6 +18,7 @@ from scheduler.constraints import fixed, moving
 from scheduler.model.constraint import Constraint
 from scheduler.model.ids import HostId
 from scheduler.placement.balance import scales
+from scheduler.placement.by_cpu import NEED_MAX, SHORT_BITS, ByCpu
 from scheduler.placement.closing import CLOSED_BY, GONE, UNOFFERED, why_closed
 from scheduler.placement.columns import RANK_BITS, Array, Flags
 from scheduler.placement.devices import lacking_devices
@@ -30,8 +31,6 @@ from scheduler.placement.slot import Slot
 
 NO_OFFERS: Final = Refused("offers", 0, None, "no host has offered resources")
 _FAR: Final = np.int64(1 << 62)
-_SHORT_BITS: Final = 30
-"""A whole need is 2**30 of shortfall."""
 
 
 class Rule(NamedTuple):
@@ -40,6 +39,45 @@ class Rule(NamedTuple):
     name: str
     refused: Flags
     words: Callable[[Slot], str]
+
+
+class Explainer:
+    """What was worked out of the hosts for one answer and serves for the next."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._asked_at = -1
+        self._made_at = -1
+        self._by_cpu: ByCpu | None = None
+
+    def hopeless(self, prepared: Prepared) -> tuple[Refused, ...]:
+        """What `refusals` answers for a request that is known to fit on no host."""
+        columns, need = self._index.columns, prepared.request.need
+        place = columns.changed.end
+        is_first = self._asked_at != place
+        self._asked_at = place
+        if (
+            is_first
+            or not 0 <= need.cpu_milli <= NEED_MAX
+            or not 0 <= need.memory_mib <= NEED_MAX
+            or not _is_about_amounts(self._index, prepared)
+        ):
+            return refusals(self._index, prepared)
+        if self._by_cpu is None or self._made_at != place:
+            columns.ranked()
+            self._by_cpu, self._made_at = ByCpu(columns), place
+        found: tuple[Refused, ...] = ()
+        nearest = self._by_cpu.lacking_cpu(need)
+        if nearest is not None:
+            slot = columns.at(nearest.row)
+            missing = lacking(need.cpu_milli, slot.cpu_free, "")
+            found = (Refused("cpu", nearest.hosts, slot.host_id, missing),)
+        nearest = self._by_cpu.lacking_memory(found[0].hosts if found else 0)
+        if nearest is not None:
+            slot = columns.at(nearest.row)
+            missing = lacking(need.memory_mib, slot.memory_free, "MiB of memory")
+            found += (Refused("memory", nearest.hosts, slot.host_id, missing),)
+        return found
 
 
 def refusals(
@@ -95,10 +133,10 @@ def shortfall(index: Index, prepared: Prepared) -> Array:
             np.maximum(missing, 0, out=missing)
             # Division of columns is slow; a rounded factor does as well. More than 2**30 of
             # anything (MiB: a petabyte) is missing whole or not at all.
-            if amount > 1 << _SHORT_BITS:
-                missing = (missing > 0) * np.int64(1 << _SHORT_BITS)
+            if amount > 1 << SHORT_BITS:
+                missing = (missing > 0) * np.int64(1 << SHORT_BITS)
             else:
-                missing *= (1 << _SHORT_BITS) // amount
+                missing *= (1 << SHORT_BITS) // amount
             total = missing if total is None else total + missing
     return np.zeros(columns.length, np.int64) if total is None else total
 

@@ -56,6 +56,7 @@ class KeptHosts:
 
     def __init__(self, promises: Iterable[Promise]) -> None:
         self.promises = list(promises)
+        self._inherited = len(self.promises)
         self.reservations: list[Reservation] = []
         self._promised: dict[HostId, set[Request]] = {}
         self._reserved: dict[HostId, tuple[Request, Claim]] = {}
@@ -122,9 +123,11 @@ class KeptHosts:
                 used[key] = used.get(key, 0) + 1
         wanted = dict(left)
         kept: list[Promise] = []
-        for promise in self.promises:
+        for number, promise in enumerate(self.promises):
             key = (promise.request, promise.host_id)
-            taken = min(promise.count, used.get(key, 0))
+            # What was placed there before room was made used other room than this.
+            is_new = number >= self._inherited
+            taken = 0 if is_new else min(promise.count, used.get(key, 0))
             if taken:
                 used[key] -= taken
             count = min(promise.count - taken, wanted.get(promise.request, 0))

@@ -181,7 +181,7 @@ def print_state(standing: Standing, numbers: State, console: Console) -> None:
         ("waiting", f"{numbers.queue_length} for a host, {numbers.retries_waiting} for a retry"),
         ("orphans", numbers.orphans_total),
         ("decisions under way", numbers.decisions_total),
-        ("policy", f"version {numbers.policy_version}"),
+        ("policy", _policy(numbers)),
         ("digest", f"{numbers.digest} (fold version {numbers.fold_version})"),
     ]
     if standing.halt:
@@ -208,6 +208,11 @@ def print_state(standing: Standing, numbers: State, console: Console) -> None:
         show(console, table("", columns, hosts))
     if numbers.hosts_total > len(hosts):
         console.print(f"{numbers.hosts_total - len(hosts)} further hosts", markup=False)
+
+
+def _policy(numbers: State) -> str:
+    lost = f", lost zones {', '.join(numbers.lost_zones)}" if numbers.lost_zones else ""
+    return f"version {numbers.policy_version}, mode {numbers.mode or '-'}{lost}"
 
 
 def _counted(counts: dict[str, int]) -> str:

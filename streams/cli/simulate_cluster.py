@@ -237,12 +237,16 @@ def figures_of(runs: list[Ran], *, has_gpus: bool) -> Figures:
     columns += ["cpu %", "mem %", *(["gpu %"] if has_gpus else []), "fragmented %"]
     columns += ["wait p50 s", "wait p99 s", "placed/s", "call p50 ms", "call p99 ms"]
     return Figures(
-        title=f"{runs[0].tasks:,} tasks on {runs[0].hosts:,} hosts",
+        title=f"{_counted(runs[0].tasks, 'task')} on {_counted(runs[0].hosts, 'host')}",
         columns=columns,
         rows=[_row(each, has_gpus=has_gpus) for each in runs],
         note="Shares are those at the end. Placements per second are over the whole path: index "
         "built, refusals explained, records encoded and written.",
     )
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _row(ran: Ran, *, has_gpus: bool) -> list[str]:

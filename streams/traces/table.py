@@ -96,6 +96,12 @@ def read_table(path: Path, required: Sequence[str]) -> Table:
                     rows.append((line, fields))
             line = reader.line_num + 1
     except csv.Error as error:
+        if "field limit" in str(error):
+            raise TraceError(
+                f"{path}:{line}: a field has more than {csv.field_size_limit():,} characters.",
+                "A quote was opened and not closed, or the file is no table.",
+                "Close the quote; a name or number is shorter than that.",
+            ) from error
         raise TraceError(
             f"{path}:{line}: this line is no CSV: {error}.",
             "A quote was opened and not closed, or stands inside a field.",
@@ -148,8 +154,9 @@ def thousandths_of(cell: Cell, most: int, unit: str) -> int:
 
 def near_match(word: str, known: Iterable[str]) -> str:
     """A question for the nearest known word, with a blank before it; empty where none is near."""
-    found = difflib.get_close_matches(word, tuple(known), n=1, cutoff=0.5)
-    return f" Did you mean {found[0]}?" if found else ""
+    by_folded = {each.casefold(): each for each in known}
+    found = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.5)
+    return f" Did you mean {by_folded[found[0]]}?" if found else ""
 
 
 def _said(text: str) -> str:
@@ -218,11 +225,20 @@ def _header(path: Path, line: int, fields: Sequence[str], required: Sequence[str
             "A spreadsheet wrote the file in a country where the comma is a decimal sign.",
             "Separate them by commas.",
         )
+    if header == [*header[:1]] and "\t" in header[0]:
+        raise TraceError(
+            f"{path}:{line}: the fields are separated by tabs.",
+            "The file is TSV, or was copied out of a table.",
+            "Separate them by commas.",
+        )
     missing = [name for name in required if name not in header]
     if missing:
-        hint = near_match(missing[0], header)
+        told = "column" if len(missing) == 1 else "columns"
+        are = "is" if len(missing) == 1 else "are"
+        # A column that is right as it is cannot have been meant for another.
+        hint = near_match(missing[0], [name for name in header if name not in required])
         raise TraceError(
-            f"{path}:{line}: column {' and '.join(missing)} is missing.",
+            f"{path}:{line}: {told} {' and '.join(missing)} {are} missing.",
             f"The columns there are {', '.join(header)}.{hint}",
             f"The first line must name {','.join(required)}.",
         )

@@ -59,3 +59,9 @@ OF_TIME: Final = frozenset({"age", "expiry", "interface"})
 """Their answers change with the clock alone."""
 OF_JOB: Final = frozenset({"jobSpread"})
 """Their answers differ between jobs that ask for the same."""
+OF_AMOUNTS: Final = frozenset(
+    {"cpu", "disk", "gpu", "memory", "network", "packing", "spread", "weighted"}
+)
+"""Their answers follow from what is free on a host and nothing else that tasks change."""
+OF_NEIGHBOURS: Final = frozenset({"jobSpread", "jobType"})
+"""Their answers change with every task on the host, whatever it takes."""

@@ -63,6 +63,20 @@ def test_the_freed_room_is_kept_for_the_one_it_was_freed_for() -> None:
     assert cell.counts() == {"batch": 14, "web": 1}
 
 
+def test_what_is_placed_beside_the_room_that_is_freed_does_not_use_it() -> None:
+    cell = _full("batch", number_of_hosts=1, after=GUARANTEED)
+    cell.end(sorted(cell.running)[0])
+    cell.end(sorted(cell.running)[0])
+    cell.wait(WEB, 2)
+    outcome = cell.round(now_ms=1_000)
+    # One found room on the host where room for the other is being made.
+    assert cell.counts()["web"] == 1
+    assert sum(each.count for each in outcome.promises) == 1
+    # Nothing was freed yet: nobody else ends for the same task.
+    assert cell.round(now_ms=1_500).preemptions == ()
+    assert len(cell.preempted) == 2
+
+
 def test_nobody_is_ended_where_there_is_room() -> None:
     cell = SmallCell(hosts(2), GUARANTEED)
     cell.wait(ask("batch"), 12)

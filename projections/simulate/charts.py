@@ -44,6 +44,8 @@ class Chart(msgspec.Struct, frozen=True):
     top: float = 0.0
     begins: float | None = None
     """Where the vertical axis begins, if not at 0."""
+    is_count: bool = False
+    """Whether its values are whole by nature: there is no half host."""
 
 
 def svg_of(chart: Chart) -> str:
@@ -98,12 +100,12 @@ def _frame(chart: Chart, points: Sequence[tuple[float, float]]) -> _Frame:
         x_low,
         x_high if x_high > x_low else x_low + 1,
         y_low,
-        ticks(y_low, y_high if y_high > y_low else y_low + 1)[-1],
+        ticks(y_low, y_high if y_high > y_low else y_low + 1, is_whole=chart.is_count)[-1],
     )
 
 
 def _axes(chart: Chart, frame: _Frame) -> Iterator[str]:
-    for tick in ticks(frame.y_low, frame.y_high):
+    for tick in ticks(frame.y_low, frame.y_high, is_whole=chart.is_count):
         _, y = frame.at(frame.x_low, tick)
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
@@ -136,11 +138,15 @@ def legend_of(names: Sequence[str]) -> str:
     return f'<ul class="legend">{items}</ul>'
 
 
-def ticks(low: float, high: float) -> list[float]:
-    """Four to eight round numbers from at most ``low`` to at least ``high``."""
+def ticks(low: float, high: float, *, is_whole: bool = False) -> list[float]:
+    """Four to eight round numbers from at most ``low`` to at least ``high``; fewer if whole."""
     raw = (high - low) / 5
     size = 10.0 ** floor(log10(raw))
-    step = next(size * each for each in STEPS if size * each >= raw * (1 - 1e-9))
+    step = next(
+        size * each
+        for each in STEPS
+        if size * each >= raw * (1 - 1e-9) and (not is_whole or (size * each).is_integer())
+    )
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
     return [round(step * each, 10) for each in range(first, last + 1)]
 

@@ -19,7 +19,10 @@ from scheduler.placement.steps import Steps
 
 FORBIDDEN: Final = -1
 """Worth of a value to which a hard balance sends nothing now."""
-_WORTHS_MAX: Final = 4_096
+_FEW: Final = 8
+"""Of so many values the worth is kept by how far apart their counts are: the same come again."""
+_WORTHS_MAX: Final = 512
+_SCALES_MAX: Final = 64
 
 
 class Scale:
@@ -39,26 +42,35 @@ class Scale:
         self.is_hard = is_hard
         self.otherwise = FORBIDDEN if is_hard else 0
         """The worth of values that are not on the scale."""
-        self._known = prepared.worths
+        self._known: dict[tuple[int, ...], dict[str | None, int]] | None = None
+        if len(counts) <= _FEW:
+            if len(prepared.worths) >= _SCALES_MAX:
+                prepared.worths.clear()
+            self._known = prepared.worths.setdefault((tuple(counts), weight, is_hard), {})
         self.worth: dict[str | None, int] = {}
         self.weigh()
 
     def weigh(self) -> None:
         """Work out anew what each value is worth: the least full most, by rank."""
-        counts = self.counts
-        if not counts:
-            self.worth = {}
+        if self._known is None:
+            self.worth = self._weighed()
             return
-        least = min(counts.values())
-        key = (self._weight, self.is_hard, *[count - least for count in counts.values()])
+        values = self.counts.values()
+        least = min(values, default=0)
+        key = tuple([count - least for count in values])
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _WORTHS_MAX:
                 self._known.clear()
-            ranks = sorted(set(counts.values()))
-            by_count = dict(zip(ranks, self._shares_of(len(ranks) - 1), strict=True))
-            known = self._known[key] = [by_count[count] for count in counts.values()]
-        self.worth = dict(zip(counts, known, strict=True))
+            known = self._known[key] = self._weighed()
+        self.worth = known
+
+    def _weighed(self) -> dict[str | None, int]:
+        ranks = sorted(set(self.counts.values()))
+        if not ranks:
+            return {}
+        by_count = dict(zip(ranks, self._shares_of(len(ranks) - 1), strict=True))
+        return {value: by_count[count] for value, count in self.counts.items()}
 
     def _shares_of(self, steps: int) -> list[int]:
         """What each rank is worth where there are so many steps from the first to the last."""
@@ -147,8 +159,8 @@ def fill_balanced(
                 best.key = key  # Others of the partition did not change: it is still their best.
             else:
                 best.find()
-            for scale, value in zip(balances, best.values, strict=True):
-                scale.add(value)
+            for place, scale in enumerate(balances):
+                scale.add(best.values[place])
     finally:
         steps.finish()
     return Found(first, second)

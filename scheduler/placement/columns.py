@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scheduler.constraints.fixed import zone_refusal
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.rules import PlacementRules
+from scheduler.placement.attributes import Attributes
 from scheduler.placement.changes import ChangeLog
 from scheduler.placement.closing import GONE, NUMBERS, UNOFFERED, closed_by
 from scheduler.placement.host import HostView
@@ -118,6 +119,7 @@ class Columns:
         self.now_ms = 0
         self.row_of: dict[HostId, int] = {}
         self.slots: list[Slot | None] = []
+        self._attributes = Attributes(self)
         self.jobs: Presence[JobId] = Presence()
         self.images: Presence[str] = Presence()
         self.groups: Presence[tuple[str, ...]] = Presence()
@@ -135,15 +137,10 @@ class Columns:
         self.rank_version = 0
         """Grows when hosts are numbered anew."""
         self._is_all_open: bool | None = None
-        self._codes: dict[str, tuple[Array, list[str | None]]] = {}
-        self._partitions: dict[tuple[str, ...], list[tuple[tuple[str | None, ...], Array]]] = {}
-        self._codes_version = 0
         self._counts: dict[tuple[JobId, str], dict[str, int]] = {}
         self._counted: dict[JobId, list[str]] = {}
-        self._values: dict[str, tuple[str, ...]] = {}
         self._scalars: dict[str, tuple[Array, Array]] = {}
         self._scalar_names: set[str] = set()
-        self._models: tuple[Array, list[str]] | None = None
         self._storage: dict[str, Array] = {}
         self._digests: Array = np.zeros(0, np.int64)
         self._guards = rules.guards
@@ -200,13 +197,13 @@ class Columns:
         plain_rows: list[int] = []
         plain_views: list[HostView] = []
         for row, view in zip(rows, views, strict=True):
-            slot = self.slots[row] = Slot(row)
             self.row_of[view.host_id] = row
             if is_plain(view):
-                light_slot(slot, view)
+                self.slots[row] = light_slot(row, view, self._attributes.of(view))
                 plain_rows.append(row)
                 plain_views.append(view)
             else:
+                slot = self.slots[row] = Slot(row)
                 self._take_over(slot, view)
         if plain_rows:
             take_in(self, plain_rows, plain_views)
@@ -219,6 +216,7 @@ class Columns:
         assert slot is not None, f"there is no host in row {row}"
         if not slot.is_filled:
             assert slot.view is not None
+            slot.begin()
             slot.fill(slot.view)
             slot.tasks = slot.interface_class = 0
             slot.takes = self.takes.item(row)
@@ -250,7 +248,7 @@ class Columns:
     def _take_over(self, slot: Slot, view: HostView) -> None:
         row = slot.row
         slot.fill(view)
-        slot.attributes = dict(view.attributes)
+        slot.attributes = self._attributes.of(view)
         for job_id, count in view.tasks_of_job:
             slot.job_counts[job_id] = count
             self.jobs.change(job_id, row, count)
@@ -317,7 +315,6 @@ class Columns:
         self.version += 1
         self._counts.clear()
         self._counted.clear()
-        self._values.clear()
 
     # What follows from a host's numbers
 
@@ -444,68 +441,19 @@ class Columns:
 
     def codes(self, attribute: str) -> tuple[Array, list[str | None]]:
         """A number for each row's value of the attribute, and the values; number 0 is none."""
-        if self._codes_version != self.version:
-            self._drop_codes()
-        known = self._codes.get(attribute)
-        if known is None:
-            numbers: dict[str | None, int] = {None: 0}
-            array = np.zeros(self.length, np.int64)
-            for slot in self.slots:
-                if slot is not None:
-                    value = slot.attributes.get(attribute)
-                    array[slot.row] = numbers.setdefault(value, len(numbers))
-            known = self._codes[attribute] = (array, list(numbers))
-        return known
+        return self._attributes.codes(attribute)
 
     def models(self) -> tuple[Array, list[str]]:
         """A number for each row's model of GPU, and the models."""
-        if self._codes_version != self.version:
-            self._drop_codes()
-        if self._models is None:
-            numbers: dict[str, int] = {}
-            array = np.zeros(self.length, np.int64)
-            for slot in self.slots:
-                if slot is not None:
-                    array[slot.row] = numbers.setdefault(slot.gpu_model, len(numbers))
-            self._models = (array, list(numbers))
-        return self._models
+        return self._attributes.models()
 
     def partitions(self, attributes: tuple[str, ...]) -> list[tuple[tuple[str | None, ...], Array]]:
         """Rows with equal values of all these attributes, with the values."""
-        if self._codes_version != self.version:
-            self._drop_codes()
-        known = self._partitions.get(attributes)
-        if known is None:
-            by_values: dict[tuple[str | None, ...], list[int]] = {}
-            for slot in self.slots:
-                if slot is not None:
-                    values = tuple([slot.attributes.get(name) for name in attributes])
-                    by_values.setdefault(values, []).append(slot.row)
-            known = [(values, np.array(rows)) for values, rows in by_values.items()]
-            self._partitions[attributes] = known
-        return known
-
-    def _drop_codes(self) -> None:
-        self._codes.clear()
-        self._partitions.clear()
-        self._models = None
-        self._codes_version = self.version
+        return self._attributes.partitions(attributes)
 
     def values(self, attribute: str) -> tuple[str, ...]:
         """Values of the attribute among schedulable hosts outside of lost zones, sorted."""
-        known = self._values.get(attribute)
-        if known is None:
-            found = {
-                slot.attributes[attribute]
-                for slot in self.slots
-                if slot is not None
-                and attribute in slot.attributes
-                and slot.view is not None
-                and slot.view.is_schedulable
-                and not self.is_lost(slot.attributes)
-            }
-            known = self._values[attribute] = tuple(sorted(found))
-        return known
+        return self._attributes.values(attribute)
 
     def counts(self, job_id: JobId, attribute: str) -> Mapping[str, int]:
         """Tasks of the job by the value of their host's attribute."""

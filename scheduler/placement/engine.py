@@ -106,7 +106,7 @@ class Placement:
         except PluginFailed as failed:
             index.give_back(prepared, choices)
             return self._failed(failed, count)
-        wake = wake_of(refused, prepared) if explain else ""
+        wake = wake_of(refused, request) if explain else ""
         if not avoid:
             self._hopeless.remember(prepared, refused, wake)
         return Outcome(tuple(choices), reason, left, refused, wake)
@@ -137,7 +137,7 @@ class Placement:
 
     def wake(self, request: Request, refused: tuple[Refused, ...]) -> str:
         """The events that could change these refusals, in words."""
-        return wake_of(refused, self._ready(request))
+        return wake_of(refused, request)
 
     def nearest(self, request: Request, most: int) -> tuple[HostId, ...]:
         """Hosts that lack nothing but free amounts and could hold the task, the nearest first."""

@@ -27,6 +27,7 @@ from scheduler.placement.interfaces import lacking_interface
 from scheduler.placement.masks import moving_flags
 from scheduler.placement.outcome import Refused
 from scheduler.placement.prepared import Prepared
+from scheduler.placement.request import Request
 from scheduler.placement.slot import Slot
 
 NO_OFFERS: Final = Refused("offers", 0, None, "no host has offered resources")
@@ -340,6 +341,7 @@ def _thousandths(amount: int) -> str:
 
 
 _RESOURCES: Final = frozenset({"cpu", "memory", "disk", "network", "gpu", "ports", "addresses"})
+_MORE: Final = "an offer with more resources, or the end of a task"
 _WAKES: Final = {
     "offers": "an offer of any host",
     "draining": "a host that is enabled again",
@@ -357,13 +359,13 @@ _WAKES: Final = {
 }
 
 
-def wake_of(refused: tuple[Refused, ...], prepared: Prepared) -> str:
+def wake_of(refused: tuple[Refused, ...], request: Request) -> str:
     """The events that could change the answer, in words."""
-    named = {name for name, _ in prepared.request.need.scalars}
+    named = {name for name, _ in request.need.scalars}
     wakes: list[str] = []
     for each in refused:
         if each.rule in _RESOURCES or each.rule in named:
-            wake = "an offer with more resources, or the end of a task"
+            wake = _MORE
         else:
             wake = _WAKES.get(each.rule, f"a host that {each.rule} allows")
         if wake not in wakes:

@@ -100,7 +100,7 @@ class Prepared:
         """Whether keys follow from hosts, and from what requests that differ by job share."""
         good_enough = self.profile.good_enough
         self.cap = None if good_enough is None else good_enough * self.weight
-        self.worths: dict[tuple[int, ...], list[int]] = {}
+        self.worths: dict[object, dict[tuple[int, ...], dict[str | None, int]]] = {}
         """What `scheduler.placement.balance` found values to be worth, by their counts."""
         self.allowed: Flags | None = None
         self.soft_base: Array | int = 0

@@ -80,6 +80,12 @@ class Slot:
         self.row = row
         self.view: HostView | None = None
         self.is_filled = False
+        self.attributes: dict[str, str] = {}
+        """Shared by hosts with the same ones: never changed in place."""
+        self.begin()
+
+    def begin(self) -> None:
+        """Be without tasks and things; said once, before the slot is filled."""
         self.gpus: tuple[GpuDevice, ...] = ()
         self.interfaces: tuple[Interface, ...] = ()
         self.scalars: dict[str, int] = {}
@@ -93,7 +99,6 @@ class Slot:
         self.job_counts: dict[JobId, int] = {}
         self.images: dict[str, int] = {}
         self.groups: dict[tuple[str, ...], int] = {}
-        self.attributes: dict[str, str] = {}
 
     def fill(self, view: HostView) -> None:
         """Take every number over from the host's view; what others index is not touched."""

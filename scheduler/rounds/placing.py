@@ -25,7 +25,7 @@ from scheduler.queue.allowance import (
     RESERVATION,
     Allowance,
 )
-from scheduler.queue.amounts import NOTHING, Vector, over, plus, size
+from scheduler.queue.amounts import Vector, over, size
 from scheduler.queue.engine import Engine, TotalsLike
 from scheduler.queue.kept import (
     BEST_EFFORT,

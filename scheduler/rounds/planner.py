@@ -73,6 +73,10 @@ class Planner:
         self._plugins = plugins
         self._rules = None  # An index is made for its plug-ins as for its rules.
 
+    def __reduce__(self) -> tuple[type["Planner"], tuple[State]]:
+        """A copy makes an index of its own: all of it follows from the state."""
+        return Planner, (self._state,)
+
     def plan(self) -> Round:
         """One round over all that waits; the state is read and not changed."""
         self._catch_up()

@@ -22,7 +22,7 @@ from streams.cli import simulate_options as options
 from streams.cli.render import errors, out, show, table
 from streams.traces.cluster import read_cluster
 from streams.traces.output import beside, demand_writable, write_placement
-from streams.traces.policies import NamedRules, named_rules
+from streams.traces.policies import NamedRules, named_rules, notes_of_groups
 from streams.traces.table import TraceError, near_match
 
 SOURCE: Final = (
@@ -127,7 +127,7 @@ class Report(NamedTuple):
 def _cluster(asked: ClusterAsked) -> Report:
     policies = asked.policies
     trace = read_cluster(asked.hosts, asked.tasks, asked.soft)
-    for note in trace.notes:
+    for note in (*trace.notes, *notes_of_groups(trace, policies)):
         errors().print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
     events = _of_policies(asked.events, policies)
     runs: list[simulate_cluster.Ran] = []

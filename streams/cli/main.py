@@ -4,11 +4,12 @@ The one thing to know: a command's module is imported only when that command run
 `flumina --help` does not wait for Kafka's client or NumPy. A new command is a row of `COMMANDS`.
 """
 
+import errno
 import json
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module, metadata
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple, NoReturn
 
 import typer
 from rich.console import Console
@@ -128,13 +129,49 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app_for(words)(args=words, prog_name="flumina")
     except OperatorError as error:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(Text.assemble(("flumina: ", "bold red"), error.what))
-        console.print(Text(f"{error.cause} {error.remedy}".strip()))
-        if "--json" in words:
-            told = {"error": error.what, "cause": error.cause, "remedy": error.remedy}
-            print(json.dumps({**told, "exitCode": error.exit_code}))
-        sys.exit(error.exit_code)
+        _leave(error, is_json="--json" in words)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        full = OperatorError(
+            f"{error.filename or 'The output'} cannot be written: {error.strerror}.",
+            "The file system is full, or a quota is used up.",
+            "Make room, or write elsewhere.",
+        )
+        _leave(full, is_json="--json" in words)
+    except KeyboardInterrupt:
+        # While a command is imported, which takes longer than some of them run.
+        sys.exit(EXIT_INTERRUPTED)
+    except SystemExit as left:
+        # Words that no command takes: Typer has told a person, and a machine is told here.
+        told = getattr(left.__context__, "format_message", None)
+        if told is not None and "--json" in words:
+            _print_error(str(told()), "The command line has a mistake.", _LOOK, EXIT_MISUSED)
+        raise
+
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_LOOK: Final = "Add --help to see what the command takes."
+EXIT_MISUSED: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+
+def _leave(error: OperatorError, *, is_json: bool) -> NoReturn:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(Text.assemble(("flumina: ", "bold red"), error.what))
+    console.print(Text(f"{error.cause} {error.remedy}".strip()))
+    if is_json:
+        _print_error(error.what, error.cause, error.remedy, error.exit_code)
+    sys.exit(error.exit_code)
+
+
+def _print_error(what: str, cause: str, remedy: str, exit_code: int) -> None:
+    told = {"error": what, "cause": cause, "remedy": remedy, "exitCode": exit_code}
+    try:
+        print(json.dumps(told), flush=True)
+    except OSError:
+        # Standard output is what could not be written, or is closed: a person has been told.
+        return
 
 
 def app_for(words: Sequence[str]) -> typer.Typer:

@@ -223,11 +223,11 @@ def json_of(ran: Ran) -> dict[str, Any]:
         "calls": ran.calls,
         "call_p50_ms": round(ran.call_p50_ms, 3),
         "call_p99_ms": round(ran.call_p99_ms, 3),
-        "wall_s": round(ran.wall_s, 4),
-        "cpu_s": round(ran.cpu_s, 4),
-        "index_s": round(ran.index_s, 4),
-        "placing_s": round(ran.placing_s, 4),
-        "records_s": round(ran.records_s, 4),
+        "wall_s": round(ran.wall_s, 6),
+        "cpu_s": round(ran.cpu_s, 6),
+        "index_s": round(ran.index_s, 6),
+        "placing_s": round(ran.placing_s, 6),
+        "records_s": round(ran.records_s, 6),
     }
 
 
@@ -277,7 +277,9 @@ def charts_of(trace: Trace, runs: list[Ran]) -> list[Chart]:
     """
     across = "seconds" if trace.has_times else "tasks offered"
 
-    def chart(title: str, up: str, value: Callable[[Sample], float], top: float = 0.0) -> Chart:
+    def chart(
+        title: str, up: str, value: Callable[[Sample], float], top: float = 0.0, count: bool = False
+    ) -> Chart:
         lines = [
             Line(
                 each.policy,
@@ -286,7 +288,7 @@ def charts_of(trace: Trace, runs: list[Ran]) -> list[Chart]:
             )
             for each in runs
         ]
-        return Chart(title, across, up, lines, top)
+        return Chart(title, across, up, lines, top, is_count=count)
 
     waits = Chart(
         "Waits, from arrival to placement",
@@ -300,17 +302,17 @@ def charts_of(trace: Trace, runs: list[Ran]) -> list[Chart]:
     )
     lost = "per cent of what is free that typical tasks cannot use"
     charts = [
-        chart("Hosts used", f"of {len(trace.hosts):,}", lambda each: each.hosts_used),
+        chart("Hosts used", f"of {len(trace.hosts):,}", lambda each: each.hosts_used, count=True),
         chart("CPU in use", "per cent", lambda each: each.cpu_milli / 10, 100),
         chart("Memory in use", "per cent", lambda each: each.memory_milli / 10, 100),
         chart("Fragmentation", lost, lambda each: each.fragmented_milli / 10, 100),
-        chart("Tasks running", "", lambda each: each.running),
+        chart("Tasks running", "", lambda each: each.running, count=True),
         waits,
     ]
     if any(view.gpus for view in trace.hosts):
         charts.insert(1, chart("GPU in use", "per cent", lambda each: each.gpu_milli / 10, 100))
     if any(sample.waiting for ran in runs for sample in ran.samples):
-        charts.append(chart("Tasks waiting", "", lambda each: each.waiting, 1))
+        charts.append(chart("Tasks waiting", "", lambda each: each.waiting, 1, count=True))
     return charts
 
 

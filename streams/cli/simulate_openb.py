@@ -17,6 +17,7 @@ from scheduler.placement.host import HostView
 from streams.traces.openb import drawn, read_nodes, read_pods
 from streams.traces.policies import NamedRules
 from streams.traces.published import mix_name, read_published
+from streams.traces.table import TraceError
 
 MARKS: Final = (90, 95, 100, 130)
 """Demand in per cent at which figures are given, as far as demand goes."""
@@ -39,12 +40,16 @@ class Mix(msgspec.Struct, frozen=True):
     def figures(self, policy: str) -> dict[str, float]:
         """The policy's figures at the marks."""
         found: dict[str, float] = {}
-        for mark in sorted(MARKS, reverse=True):
-            if mark in self.series[policy]:
-                allocated, fragmented = self.series[policy][mark]
-                found[f"gpu_allocated_at_{mark}"] = round(allocated, 2)
-                found[f"fragmented_at_{mark}"] = round(fragmented, 2)
+        for mark in self.marks(policy):
+            allocated, fragmented = self.series[policy][mark]
+            found[f"gpu_allocated_at_{mark}"] = round(allocated, 2)
+            found[f"fragmented_at_{mark}"] = round(fragmented, 2)
         return found
+
+    def marks(self, policy: str) -> list[int]:
+        """The marks that demand reached, the highest first; the end of demand if it reached none."""
+        series = self.series[policy]
+        return sorted((mark for mark in MARKS if mark in series), reverse=True) or [max(series)]
 
 
 def run_mixes(
@@ -58,6 +63,14 @@ def run_mixes(
     on_progress: Callable[[], None],
 ) -> list[Mix]:
     """All mixes, policies and seeds, one after the other."""
+    names = [mix_name(path) for path in pods]
+    for name in names:
+        if names.count(name) > 1:
+            raise TraceError(
+                f"Mix {name} is named twice.",
+                "Two --pods options name one file, or files of one name.",
+                "Name each list of pods once.",
+            )
     hosts = read_nodes(nodes)
     files = [(path, read_pods(path)) for path in pods]
     marks = tuple(mark for mark in MARKS if mark <= demand)
@@ -109,11 +122,18 @@ def tables_of(mixes: Sequence[Mix], policies: Sequence[NamedRules]) -> list[Figu
     asked = [("gpu_allocated", 100, ALLOCATED), ("fragmented", 90, FRAGMENTED)]
     if len(mixes) == 1:
         asked[1:1] = [("gpu_allocated", 95, ALLOCATED), ("gpu_allocated", 90, ALLOCATED)]
-    reached = [set(series) for mix in mixes for series in mix.series.values()]
+    reached = [set(mix.marks(each.name)) for mix in mixes for each in policies]
+    common = set.intersection(*reached)
+    if not common.intersection(MARKS):
+        asked = [
+            (figure, mark, title)
+            for mark in sorted(common)
+            for figure, title in (("gpu_allocated", ALLOCATED), ("fragmented", FRAGMENTED))
+        ]
     return [
         _table(mixes, policies, f"{figure}_at_{mark}", f"{title}, at {mark} % demand")
         for figure, mark, title in asked
-        if all(mark in marks for marks in reached)
+        if mark in common
     ]
 
 
@@ -161,7 +181,8 @@ def verdict(mixes: Sequence[Mix], policy: str) -> str:
 
 def charts_of(mix: Mix) -> list[Chart]:
     """Share allocated and fragmentation over demand."""
-    begins = 70.0
+    # Up to there nearly all that comes is placed, so a share tells nothing.
+    begins = 70.0 if _end(mix) > 70 else 0.0
     allocated = [
         Line(name, [(float(at), v[0]) for at, v in series.items() if at >= begins])
         for name, series in mix.series.items()

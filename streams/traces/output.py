@@ -23,9 +23,12 @@ def demand_writable(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
                 "Give each output a name of its own.",
             )
         taken[path.resolve()] = path
+        is_new = not path.exists()
         try:
             with path.open("a", encoding="utf-8"):
                 pass
+            if is_new:  # A run that is interrupted leaves nothing empty behind.
+                path.unlink()
         except OSError as error:
             raise TraceError(
                 f"{path} cannot be written: {error.strerror or error}.",

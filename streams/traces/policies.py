@@ -4,11 +4,13 @@ The one thing to know: what names a file (it ends in .yaml or .yml, or has a sla
 `flumina policy` reads it, with every fault named by line and column.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from projections.simulate.policies import POLICIES
+from projections.simulate.trace import Trace
 from scheduler.model.reading.faults import Faults
 from scheduler.model.rules import PlacementRules
 from scheduler.model.rules_document.reading import read_policy
@@ -40,6 +42,27 @@ def named_rules(words: list[str]) -> list[NamedRules]:
             )
         found.append(NamedRules(name, rules, is_learning=name not in {"fgd", "bestfit"}))
     return found
+
+
+def notes_of_groups(trace: Trace, policies: Sequence[NamedRules]) -> list[str]:
+    """A note for each tier and group of the tasks that a policy does not list."""
+    tiers = {each.request.tier for each in trace.tasks}
+    groups = {each.request.group for each in trace.tasks} - {"DEFAULT"}
+    notes: list[str] = []
+    for policy in policies:
+        known = [tier.name for tier in policy.rules.tiers]
+        listed = [group.name for group in policy.rules.groups]
+        notes += [
+            f"tier {tier!r} is none of policy {policy.name} ({', '.join(known)}): its tasks "
+            f"count as {known[-1]}.{near_match(tier, known)}"
+            for tier in sorted(tiers.difference(known))
+        ]
+        notes += [
+            f"group {group!r} is not listed in policy {policy.name}: its tasks count as "
+            f"DEFAULT.{near_match(group, listed)}"
+            for group in sorted(groups.difference(listed))
+        ]
+    return notes
 
 
 def _of_name(word: str) -> PlacementRules:

@@ -79,7 +79,9 @@ def pytest_runtest_makereport(
 
 
 def _shared(request: pytest.FixtureRequest) -> list[Cluster]:
-    return [request.getfixturevalue(name) for name in SHARED if name in request.fixturenames]
+    """The shared clusters that the test uses; a file may have a fixture of such a name itself."""
+    found = [request.getfixturevalue(name) for name in SHARED if name in request.fixturenames]
+    return [each for each in found if isinstance(each, Cluster)]
 
 
 def _what_died(shared: Cluster) -> str:

@@ -65,8 +65,8 @@ def test_the_freed_room_is_kept_for_the_one_it_was_freed_for() -> None:
 
 def test_what_is_placed_beside_the_room_that_is_freed_does_not_use_it() -> None:
     cell = _full("batch", number_of_hosts=1, after=GUARANTEED)
-    cell.end(sorted(cell.running)[0])
-    cell.end(sorted(cell.running)[0])
+    cell.end(min(cell.running))
+    cell.end(min(cell.running))
     cell.wait(WEB, 2)
     outcome = cell.round(now_ms=1_000)
     # One found room on the host where room for the other is being made.

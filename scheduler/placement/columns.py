@@ -7,7 +7,7 @@ Why a host is closed is asked only when a refusal is explained.
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +78,15 @@ _NAMES: Final = (
 _OF_SLOT: Final = tuple(name for name in _NAMES if name not in {"cpu_open", "standing", "closed"})
 
 
+class Even(NamedTuple):
+    """What hosts of one kind have in common, as numbers, for parts that need no more."""
+
+    cpu_unit: int
+    memory_unit: int
+    agent: int
+    packed: Array
+
+
 class Columns:
     """The table of hosts. Attributes named in `_NAMES` are arrays over all rows."""
 
@@ -137,6 +146,8 @@ class Columns:
         self.rank_version = 0
         """Grows when hosts are numbered anew."""
         self._is_all_open: bool | None = None
+        self._even: Even | None = None
+        self._is_even_known = False
         self._counts: dict[tuple[JobId, str], dict[str, int]] = {}
         self._counted: dict[JobId, list[str]] = {}
         self._scalars: dict[str, tuple[Array, Array]] = {}
@@ -175,6 +186,7 @@ class Columns:
         self.cpu_open[row] = -1
         self.closed[row] = GONE
         self._is_all_open = None
+        self._is_even_known = False
         for free, total in self._scalars.values():
             free[row] = total[row] = 0
         self._spare.append(row)
@@ -265,6 +277,7 @@ class Columns:
             self.groups.change(groups, row, 1)
         for name in _OF_SLOT:
             getattr(self, name)[row] = getattr(slot, name)
+        self._is_even_known = False
         if slot.interfaces:
             self.interfaces_changed(slot)
         for name, (free, total) in self._scalars.items():
@@ -300,6 +313,7 @@ class Columns:
         self._storage["cpu_open"][self.length : length] = -1
         self._storage["closed"][self.length : length] = GONE
         self.length = length
+        self._is_even_known = False
         for name in _NAMES:
             setattr(self, name, self._storage[name][:length])
         self._digests = self._storage["digests"][:length]
@@ -338,6 +352,7 @@ class Columns:
         closed[[not each.is_offered for each in views]] = UNOFFERED
         self.closed[rows] = closed
         self._is_all_open = None
+        self._is_even_known = False
         self.cpu_open[rows] = np.where(closed == 0, self.cpu_free[rows], -1)
         fullness = np.minimum(self.packed[rows] >> _FULLNESS_SHIFT, (1 << FULLNESS_BITS) - 1)
         self.standing[rows] = (1 - self.last_choice[rows]) * FIRST_CHOICE + (fullness << RANK_BITS)
@@ -434,6 +449,16 @@ class Columns:
         if self._is_all_open is None:
             self._is_all_open = self.length > 0 and not self.closed.any()
         return self._is_all_open
+
+    def even(self) -> Even | None:
+        """What all rows have in common; None where they differ."""
+        if not self._is_even_known:
+            self._is_even_known, self._even = True, None
+            of_all = [self.cpu_unit, self.memory_unit, self.agent]
+            if self.length and all((each == each[0]).all() for each in of_all):
+                cpu_unit, memory_unit, agent = [each.item(0) for each in of_all]
+                self._even = Even(cpu_unit, memory_unit, agent, self.packed)
+        return self._even
 
     def offered(self) -> int:
         """How many hosts have something on offer."""

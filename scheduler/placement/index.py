@@ -21,7 +21,7 @@ from scheduler.placement.devices import (
     with_taken,
 )
 from scheduler.placement.fitness.hosts import Part
-from scheduler.placement.fitness.parts import PARTS
+from scheduler.placement.fitness.parts import EVEN, PARTS
 from scheduler.placement.interfaces import NO_INTERFACE, choose, taken, undone
 from scheduler.placement.interfaces import room as address_room
 from scheduler.placement.masks import Masks, moving_flags, moving_points
@@ -122,8 +122,10 @@ class Index:
         now_ms = columns.now_ms
         total: Array | int = 0
         of_all = 0  # What is the same for all hosts is added once, at the end.
-        for _, weight, part in prepared.parts:
-            found = part(request, columns, now_ms) * weight
+        even: Any = columns.even()  # As good as the columns, for those who ask no more of them.
+        for name, weight, part in prepared.parts:
+            is_even = even is not None and name in EVEN and part is PARTS[name]
+            found = part(request, even if is_even else columns, now_ms) * weight
             if isinstance(found, int):
                 of_all += found
             elif isinstance(total, int):

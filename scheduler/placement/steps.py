@@ -93,7 +93,5 @@ def is_simple(index: Index, prepared: Prepared) -> bool:
         or index.demands
         or index.columns.has_launch_guards
         or any(each.kind not in BALANCED for each in (*prepared.moving_hard, *prepared.moving_soft))
-        or any(
-            name not in _SIMPLE or part is not PARTS[name] for name, _, part in prepared.parts
-        )
+        or any(name not in _SIMPLE or part is not PARTS[name] for name, _, part in prepared.parts)
     )

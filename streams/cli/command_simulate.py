@@ -240,7 +240,9 @@ def _told(report: Report, output: Path | None, html: Path | None, *, as_json: bo
 
 def _show(figures: Figures) -> None:
     columns = [figures.columns[0], *(f"{each}#" for each in figures.columns[1:])]
-    show(out(), table(figures.title, columns, figures.rows))
+    # A table's own title would be folded to the width of its columns.
+    out().print(figures.title, style="italic", markup=False, soft_wrap=True)
+    show(out(), table("", columns, figures.rows))
     print()
 
 

@@ -47,7 +47,7 @@ class Mix(msgspec.Struct, frozen=True):
         return found
 
     def marks(self, policy: str) -> list[int]:
-        """The marks that demand reached, the highest first; the end of demand if it reached none."""
+        """The marks that demand reached, highest first; its end if it reached none."""
         series = self.series[policy]
         return sorted((mark for mark in MARKS if mark in series), reverse=True) or [max(series)]
 

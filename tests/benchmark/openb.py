@@ -9,6 +9,7 @@ there is nothing to measure, and that is said.
     python -m tests.benchmark.openb --quick    one mix, one seed
 """
 
+import argparse
 import sys
 from multiprocessing import get_context
 from pathlib import Path
@@ -103,4 +104,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # A word that was meant as an option must not start minutes of work.
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--quick", action="store_true", help="one mix, one seed")
+    words.parse_args()
     main()

@@ -65,3 +65,5 @@ OF_AMOUNTS: Final = frozenset(
 """Their answers follow from what is free on a host and nothing else that tasks change."""
 OF_NEIGHBOURS: Final = frozenset({"jobSpread", "jobType"})
 """Their answers change with every task on the host, whatever it takes."""
+EVEN: Final = frozenset({"agent", "packing", "spread"})
+"""These ask no more of hosts than `scheduler.placement.columns.Even` has."""

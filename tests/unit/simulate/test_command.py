@@ -250,6 +250,23 @@ def test_the_published_protocol_ends_with_its_figures(tmp_path: Path) -> None:
     assert last_line(simulate(tmp_path, *words, *THREE, "--seeds", "2")) == found, "by the seed"
 
 
+def test_a_small_demand_has_its_figures_at_its_end(tmp_path: Path) -> None:
+    found = last_line(simulate(tmp_path, *openb_files(tmp_path), "--demand", "20"))
+
+    # A pod more or less, of 24 devices: demand ends near 20 per cent.
+    (end,) = [int(key.rpartition("_")[2]) for key in found if key.startswith("gpu_allocated_at_")]
+    assert 16 <= end <= 24
+    assert 0 < found[f"gpu_allocated_at_{end}"] <= end
+    assert 0 <= found[f"fragmented_at_{end}"] <= 100
+
+
+def test_one_mix_is_named_once(tmp_path: Path) -> None:
+    words = openb_files(tmp_path)
+    done = simulate(tmp_path, *words, *words[-2:])
+
+    assert (done.returncode, "Mix default is named twice" in done.stderr) == (2, True)
+
+
 def test_published_figures_stand_beside_ours(tmp_path: Path) -> None:
     words = openb_files(tmp_path)
     for name in ("analysis_allo_discrete.csv.gz", "analysis_frag_ratio_discrete.csv.gz"):

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scheduler.placement.host import HostView
+from scheduler.placement.slot import AttributeSet
 
 if TYPE_CHECKING:
     from scheduler.placement.columns import Columns
@@ -23,7 +24,8 @@ class Attributes:
 
     def __init__(self, columns: "Columns") -> None:
         self._columns = columns
-        self._shared: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+        self._shared: dict[tuple[tuple[str, str], ...], AttributeSet] = {}
+        self._sets_made = 0
         self._version = 0
         self._codes: dict[str, tuple[Array, list[str | None]]] = {}
         self._partitions: dict[tuple[str, ...], list[tuple[Values, Array]]] = {}
@@ -31,13 +33,14 @@ class Attributes:
         self._models: tuple[Array, list[str]] | None = None
         self._set_rows: tuple[Array, list[dict[str, str]]] | None = None
 
-    def of(self, view: HostView) -> dict[str, str]:
+    def of(self, view: HostView) -> AttributeSet:
         """The host's attributes by name, one value for all hosts with the same ones."""
         known = self._shared.get(view.attributes)
         if known is None:
             if len(self._shared) > 1_024 + 2 * self._columns.length:
                 self._shared.clear()
-            known = self._shared[view.attributes] = dict(view.attributes)
+            self._sets_made += 1
+            known = self._shared[view.attributes] = AttributeSet(view.attributes, self._sets_made)
         return known
 
     def codes(self, attribute: str) -> tuple[Array, list[str | None]]:
@@ -106,9 +109,9 @@ class Attributes:
                 if slot is None:
                     rows.append(-1)
                     continue
-                number = numbers.get(id(slot.attributes))
+                number = numbers.get(slot.attributes.number)
                 if number is None:
-                    number = numbers[id(slot.attributes)] = len(every)
+                    number = numbers[slot.attributes.number] = len(every)
                     every.append(slot.attributes)
                 rows.append(number)
             self._set_rows = (np.array(rows, np.int64), every)

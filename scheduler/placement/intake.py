@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from scheduler.model.resources import Resources
 from scheduler.placement.host import HostView
-from scheduler.placement.slot import NEVER_MS, NOT_COUNTED, UNIT_BITS, Slot
+from scheduler.placement.slot import NEVER_MS, NOT_COUNTED, UNIT_BITS, AttributeSet, Slot
 
 if TYPE_CHECKING:
     from scheduler.placement.columns import Columns
@@ -36,7 +36,7 @@ def is_plain(view: HostView) -> bool:
     )
 
 
-def light_slot(row: int, view: HostView, attributes: dict[str, str]) -> Slot:
+def light_slot(row: int, view: HostView, attributes: AttributeSet) -> Slot:
     """A slot with what is asked of all hosts; the rest comes with `Slot.begin` and `Slot.fill`."""
     slot = Slot.__new__(Slot)
     slot.row = row

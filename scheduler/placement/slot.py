@@ -5,6 +5,9 @@ names, a slot with one number and the columns with an array of them. A fitness p
 and works on both.
 """
 
+from collections.abc import Iterable
+from typing import Final
+
 import msgspec
 
 from scheduler.model.ids import HostId, JobId
@@ -18,6 +21,19 @@ UNIT_BITS = 32
 NOT_COUNTED = 1 << 60
 """What a host has of a resource that it does not account for: more than anybody asks."""
 NEVER_MS = 1 << 60
+
+
+class AttributeSet(dict[str, str]):
+    """Attributes by name, one value for all hosts with the same ones; ``number`` is its own."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, attributes: Iterable[tuple[str, str]], number: int) -> None:
+        super().__init__(attributes)
+        self.number = number
+
+
+NO_ATTRIBUTES: Final = AttributeSet((), 0)
 
 
 class Slot:
@@ -80,7 +96,7 @@ class Slot:
         self.row = row
         self.view: HostView | None = None
         self.is_filled = False
-        self.attributes: dict[str, str] = {}
+        self.attributes = NO_ATTRIBUTES
         """Shared by hosts with the same ones: never changed in place."""
         self.begin()
 

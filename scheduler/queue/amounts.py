@@ -17,7 +17,9 @@ Counted = tuple[int | None, int | None, int | None, int | None, int | None]
 NAMES: Final = ("cpu_milli", "memory_mib", "disk_mib", "network_mbps", "gpu_milli")
 NOTHING: Final[Vector] = (0, 0, 0, 0, 0)
 RESOURCES: Final = range(5)
-_DEVICE_MILLI: Final = 1_000
+_MILLI: Final = 1_000
+_DEVICE_MILLI: Final = _MILLI
+_UNITS: Final = ("cpus", "MiB of memory", "MiB of disk", "Mbps", "gpus")
 
 
 def of_need(need: Need) -> Vector:
@@ -86,5 +88,10 @@ def size(need: Vector, total: Vector) -> int:
 
 
 def in_words(number: int, amount: int) -> str:
-    """An amount of the resource with this number, with its unit."""
-    return f"{amount} {NAMES[number]}"
+    """An amount of the resource with this number, with its unit as people say it."""
+    return f"{plain(number, amount)} {_UNITS[number]}"
+
+
+def plain(number: int, amount: int) -> str:
+    """The same without the unit: cpus and devices whole, with decimals where they have parts."""
+    return f"{amount / _MILLI:g}" if NAMES[number].endswith("_milli") else str(amount)

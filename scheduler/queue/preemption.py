@@ -301,7 +301,8 @@ def _by_host(request: Request, taken: Sequence[tuple[Plan, int]]) -> list[Preemp
             tuple(ended),
             request,
             counts[host_id],
-            f"{len(ended)} tasks end for {counts[host_id]} of job {request.job_id}, whose group "
+            f"{len(ended)} task{'' if len(ended) == 1 else 's'} end for {counts[host_id]} of job "
+            f"{request.job_id}, whose group "
             f"{request.group} of tier {request.tier} is below its guarantee and fits on no host",
         )
         for host_id, ended in victims.items()

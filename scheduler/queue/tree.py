@@ -21,6 +21,7 @@ from .amounts import (
     most,
     of_amount,
     over,
+    plain,
     plus,
 )
 from .usage import Usage
@@ -176,7 +177,7 @@ class Tree:
         used = node.used[number] + node.opportunistic[number]
         return (
             f"group {node.name} may use {in_words(number, node.limit[number] or 0)} and uses "
-            f"{used}; a task needs {need[number]}"
+            f"{plain(number, used)}; a task needs {plain(number, need[number])}"
         )
 
     def _tightest_limit(self, leaf: Group, need: Vector) -> tuple[int, Group, int]:
@@ -206,8 +207,9 @@ class Tree:
         held = over(self.held_back(leaf, is_guaranteed=False), self.opportunistic)
         number = self._beyond(held, need)[1]
         return (
-            f"of {in_words(number, self.free[number])} free, {held[number]} are held back "
-            f"for the guarantees of other groups; a task needs {need[number]}"
+            f"of {in_words(number, self.free[number])} free, {plain(number, held[number])} are "
+            "held back for the guarantees of other groups; a task needs "
+            f"{plain(number, need[number])}"
         )
 
     def lendable(self, leaf: Group, need: Vector) -> int:

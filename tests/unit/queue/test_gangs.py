@@ -60,8 +60,7 @@ def test_a_gang_that_a_limit_does_not_let_through_whole_is_held_whole() -> None:
     assert cell.counts() == {}
     assert held(outcome) == {"ring": "group limit"}
     assert outcome.held[0].words == (
-        "gang ring starts whole, all 4 tasks: "
-        "group a may use 3000 cpu_milli and uses 0; a task needs 1000"
+        "gang ring starts whole, all 4 tasks: group a may use 3 cpus and uses 0; a task needs 1"
     )
 
 

@@ -167,12 +167,9 @@ def test_a_held_class_names_the_numbers() -> None:
     cell.wait(ask("batch"), 16)
     cell.wait(ask("capped", group="a"), 8)
     by_job = {str(each.request.job_id): each for each in cell.round().held}
-    assert by_job["capped"].words == (
-        "group a may use 5000 cpu_milli and uses 5000; a task needs 1000"
-    )
+    assert by_job["capped"].words == ("group a may use 5 cpus and uses 5; a task needs 1")
     assert by_job["batch"].words == (
-        "of 6000 cpu_milli free, 6000 are held back for the guarantees of other groups; "
-        "a task needs 1000"
+        "of 6 cpus free, 6 are held back for the guarantees of other groups; a task needs 1"
     )
     assert (by_job["capped"].scales_up, by_job["batch"].scales_up) == (False, True)
     assert (by_job["capped"].count, by_job["batch"].count) == (3, 11)

@@ -238,6 +238,8 @@ def time_passed(fold: Fold) -> None:
                 fold.wake_placement()
             if of_host:
                 state.hosts_changed[host_id] = None
+            if of_job:
+                state.jobs_changed[job_id] = None
         fold.touch("launches", second)
 
 

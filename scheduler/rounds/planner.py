@@ -169,7 +169,8 @@ class Planner:
         placed_at_ms = state.placed_at_ms.get(job_id, 0)
         since_ms = max(task_state.since_ms, task_state.ready_at_ms, placed_at_ms)
         order = (job.accepted_offset, job.accepted_index)
-        self._queue.set_waiting(request, ready, since_ms, order)
+        lately = state.launches_of_jobs.get(job_id, 0)
+        self._queue.set_waiting(request, ready, since_ms, order, lately)
 
     def _is_told(self, request: Request, count: int) -> bool:
         """Whether the log has said lately why this class waits."""

@@ -208,3 +208,20 @@ def test_the_hosts_that_changed_are_few() -> None:
     assert not cell.state.hosts_changed
     cell.offer("host2")
     assert list(cell.state.hosts_changed) == [HostId("host2")]
+
+
+def test_a_job_is_launched_no_faster_than_its_rate() -> None:
+    rules = PlacementRules(guards=Guards(launches_per_job_per_minute=2))
+    cell = running_cell(hosts=3, policy=Policy(placement=rules))
+    cell.submit(batch(5))
+    assert len(cell.launched()) == 2
+    assert not cell.said(ProposalRefused), "the round knows the rate, and not only the fold"
+    (told,) = rounds(cell)[-1].refusals
+    assert (told.waiting, told.refusals[0].rule) == (3, "launch rate")
+    for host in ("host1", "host2", "host3"):
+        cell.offer(host)
+    assert cell.launched() == []
+    assert not cell.said(ProposalRefused)
+    cell.tick(1_000, times=62)
+    assert len(cell.launched()) == 2
+    assert not cell.said(ProposalRefused)

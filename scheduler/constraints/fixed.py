@@ -58,7 +58,7 @@ def refusal(
         case "toleration":
             return ""  # It allows; what a host demands is asked by `taint_refusal`.
         case _:
-            return _unequal(_attribute_of(constraint, rules), constraint.values, attributes)
+            return _unequal(attribute_of(constraint, rules), constraint.values, attributes)
 
 
 def soft_fitness(
@@ -114,8 +114,8 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
-def _attribute_of(constraint: Constraint, rules: PlacementRules) -> str:
-    """The host attribute that must have one of the constraint's values."""
+def attribute_of(constraint: Constraint, rules: PlacementRules) -> str:
+    """The one host attribute that a constraint of these kinds looks at."""
     match constraint.kind:
         case "availabilityZone":
             return rules.zone_attribute
@@ -123,8 +123,10 @@ def _attribute_of(constraint: Constraint, rules: PlacementRules) -> str:
             return rules.machine_type_attribute
         case "machineGroup":
             return rules.machine_group_attribute
-        case "hostAttribute" | "hostAttributeIn":
-            return constraint.attribute
+        case "nearVolume":
+            return VOLUMES_ATTRIBUTE
+        case "hostAttribute" | "hostAttributeIn" | "hostAttributeUnlike" | "toleration":
+            return constraint.attribute  # A toleration looks at none, and names none.
         case _:
             raise AssertionError(f"{constraint.kind} depends on tasks: see `moving`")
 

@@ -65,29 +65,13 @@ class Masks:
                     )
                     flags[slot.row] = not refused
             return flags
-        name = attribute_of(asked, columns)
+        name = fixed.attribute_of(asked, rules)
         codes, values = columns.codes(name)
         kept = [
             not fixed.refusal(asked, {} if value is None else {name: value}, HostId(""), "", rules)
             for value in values
         ]
         return np.array(kept, np.bool_)[codes]
-
-
-def attribute_of(constraint: Constraint, columns: Columns) -> str:
-    """The one host attribute that a fixed constraint looks at."""
-    rules = columns.rules
-    match constraint.kind:
-        case "availabilityZone":
-            return rules.zone_attribute
-        case "machineType":
-            return rules.machine_type_attribute
-        case "machineGroup":
-            return rules.machine_group_attribute
-        case "nearVolume":
-            return fixed.VOLUMES_ATTRIBUTE
-        case _:
-            return constraint.attribute
 
 
 def near_flags(constraint: Constraint, job_id: JobId, columns: Columns) -> Flags:

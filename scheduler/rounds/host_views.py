@@ -7,6 +7,7 @@ that look at them, and it gets none until it offers again.
 
 from collections import Counter
 
+from scheduler.constraints.fixed import GPU_MODEL_ATTRIBUTE
 from scheduler.fold import guards
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.job import Batch
@@ -18,8 +19,6 @@ from scheduler.placement.interfaces import Lodger, group_set, interfaces_of
 from scheduler.placement.requests_of_jobs import hard_constraints_of
 from scheduler.state import Job, State
 
-GPU_MODEL_ATTRIBUTE = "gpu_model"
-"""The attribute by which a host names the model of its devices."""
 UNAVAILABLE_ATTRIBUTE = "mesos.unavailable_from_ms"
 """When a host's maintenance begins, as the Mesos connector writes it."""
 

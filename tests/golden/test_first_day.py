@@ -5,10 +5,6 @@ release has written such logs: then `python -m tests.golden.first_day --replace`
 """
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +15,7 @@ from scheduler.model.codec import decode_record, encode_record
 from scheduler.model.events import Checkpoint
 from tests.golden.first_day import DIGESTS, LOG, TRANSCRIPT, transcript
 from tests.support.derived import check_derived, check_digest
+from tests.support.hash_seeds import output_with_seed
 
 RECORDS = LOG.read_bytes().splitlines()
 
@@ -77,14 +74,7 @@ def test_a_fold_that_went_another_way_halts_at_the_next_checkpoint() -> None:
 
 def folded_with_seed(seed: str) -> bytes:
     """What a process with this hash seed says of the log."""
-    return subprocess.run(
-        [sys.executable, "-m", "tests.support.fold_log", str(LOG)],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONHASHSEED": seed},
-        check=True,
-        capture_output=True,
-        timeout=60,
-    ).stdout
+    return output_with_seed(seed, "tests.support.fold_log", str(LOG))
 
 
 def test_the_same_log_gives_the_same_bytes_under_any_hash_seed() -> None:

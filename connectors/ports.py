@@ -5,8 +5,11 @@ The one thing to know: a port carries out and reports; it decides nothing. Every
 tests run against each.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from scheduler.model.effects import Called, Effect
 from scheduler.model.ids import StreamId
@@ -45,4 +48,68 @@ class ClusterManager(Protocol):
 
     async def close(self) -> None:
         """End the stream and every connection; the framework and its tasks go on."""
+        ...
+
+
+class ObjectFacts(msgspec.Struct, frozen=True):
+    """One object of a store: its key, how many bytes it has, and when it was written."""
+
+    key: str
+    bytes_total: int
+    written_at_ms: int
+    """By the store's own clock, in milliseconds since 1970."""
+
+
+class ObjectExists(Exception):
+    """An object of this key is there already; what was to be written was not."""
+
+
+class NoSuchObject(Exception):
+    """No object has this key."""
+
+
+class StoreFailed(OSError):
+    """The store did not answer, or refused; says which, the likely cause, and what to do."""
+
+
+class ObjectStore(Protocol):
+    """Named bytes that are kept: a directory, S3, or one local file of RocksDB.
+
+    A key is `/`-separated words of ``[A-Za-z0-9._=-]``, no ``.`` or ``..`` among them, at most
+    900 bytes in all. An object is there whole or not at all. Calls block, have time-outs and a
+    bounded number of retries, and raise `StoreFailed` for everything that is the store's fault;
+    coroutines call them in a thread.
+    """
+
+    @property
+    def url(self) -> str:
+        """How people name this store, without secrets."""
+        ...
+
+    def put_new(self, key: str, data: bytes) -> None:
+        """Write an object that must not exist yet; raises `ObjectExists` else."""
+        ...
+
+    def put_new_file(self, key: str, path: Path) -> None:
+        """The same with a file's content, which may be larger than memory."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """The object's bytes; raises `NoSuchObject`."""
+        ...
+
+    def get_range(self, key: str, first: int, count: int) -> bytes:
+        """At most ``count`` bytes from byte ``first`` on; raises `NoSuchObject`."""
+        ...
+
+    def get_to_file(self, key: str, path: Path) -> None:
+        """Write the object's bytes into this file, whole or not at all; raises `NoSuchObject`."""
+        ...
+
+    def facts(self, prefix: str) -> Iterator[ObjectFacts]:
+        """All objects whose key begins so, in the order of their keys."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove the object; nothing happens where there is none."""
         ...

@@ -34,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replication_factor: int | None
     data_dir: Path
     cache_dir: Path
+    store_url: str | None
     mesos_masters: tuple[str, ...] | None
     failover_timeout_s: int
     containerizer: Containerizer
@@ -108,6 +109,17 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _store_url(text: str) -> str:
+    scheme, found, rest = text.partition("://")
+    if not found:
+        return Path(text).absolute().as_uri()
+    if scheme not in {"file", "s3", "rocksdict"} or not rest.strip("/"):
+        raise ValueError(
+            "a directory, file:///DIR, s3://BUCKET/PREFIX or rocksdict:///DIR is wanted"
+        )
+    return text.rstrip("/")
+
+
 def _actor(text: str) -> str:
     if len(text.encode()) > 255 or not text.isprintable() or not text.strip():
         raise ValueError("printable characters are wanted, at most 255 bytes")
@@ -178,6 +190,14 @@ SETTINGS = (
         "directory of downloads; default $XDG_CACHE_HOME/flumina or ~/.cache/flumina",
         default_cache_dir,
         Path,
+    ),
+    Setting(
+        "FLUMINA_STORE",
+        "store_url",
+        "where snapshots, history and task logs are kept: a directory, file:///DIR, s3://BUCKET/PREFIX"
+        " or rocksdict:///DIR; unset, the folder `store` of the data directory",
+        lambda _: None,
+        _store_url,
     ),
     Setting(
         "MESOS_MASTER",

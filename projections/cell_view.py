@@ -50,7 +50,7 @@ class CellView:
         A record that was folded before changes nothing. Whatever the machine raises comes through:
         from then on the view is stale, goes on answering, and must not be given more records.
         """
-        if offset < self.next_offset:
+        if offset < self.next_offset and not self.machine.is_continued_by(offset, record):
             return ()
         try:
             changes = self.machine.apply(offset, record)

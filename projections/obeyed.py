@@ -80,6 +80,7 @@ class Obedience:
     def _is_leaders(self, offset: int, record: CellRecord) -> bool:
         first = record.events[0]
         if offset == 0:
+            self.epoch = NO_OFFSET  # Of an earlier generation, where the cell was moved.
             return True
         if isinstance(first, CellCreated | CellContinued):
             return False

@@ -26,7 +26,7 @@ def job_sentences(view: CellView, job: Job) -> Iterator[str]:
     source = f" with record {submitted.source}" if submitted and submitted.source else ""
     yield (
         f"{job.job_id} is a {kind} of {counted(job.spec.desired, 'task')}, submitted{by}{source} "
-        f"and accepted at {view.address((job.accepted_offset, job.accepted_index))}."
+        f"and accepted {_accepted_where(view, job)}."
     )
     if job.state == "Finished":
         yield from _finished(view, job, history)
@@ -128,6 +128,12 @@ def _rejections(view: CellView, history: JobHistory | None) -> Iterator[str]:
             f"A request about it (record {entry.source}) was refused at "
             f"{view.address(entry.spot)}: {entry.message}."
         )
+
+
+def _accepted_where(view: CellView, job: Job) -> str:
+    if job.accepted_offset < 0:  # See `scheduler.fold.continued`.
+        return "before the cell was moved to this Kafka"
+    return f"at {view.address((job.accepted_offset, job.accepted_index))}"
 
 
 def _entry(history: JobHistory | None, what: str) -> Entry | None:

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from scheduler.digest import Digest
 from scheduler.fold.context import Fold
+from scheduler.fold.continued import cell_continued, continuation_fault
 from scheduler.fold.decisions import cancel_decision, effect_ended, effect_started, proposed
 from scheduler.fold.guards import note_end
 from scheduler.fold.inbound import copied
@@ -81,7 +82,7 @@ class Machine:
         """
         state, fold = self.state, self._fold
         if offset < state.next_offset:
-            return []
+            return self._continue(record) if self.is_continued_by(offset, record) else []
         if offset > state.next_offset:
             raise Refusal(
                 f"records {state.next_offset} to {offset - 1} are missing from the log; a state "
@@ -97,6 +98,32 @@ class Machine:
             fold.index = index
             self._apply_event(event)
             forget_oldest(fold)
+        return fold.changes
+
+    def is_continued_by(self, offset: int, record: CellRecord) -> bool:
+        """Whether the record begins a log of another generation, into which this state moves."""
+        first = record.events[0]
+        is_beginning = offset == 0 < self.state.next_offset and type(first) is CellContinued
+        return is_beginning and first.generation != self.state.generation
+
+    def _continue(self, record: CellRecord) -> list[tuple[int, Change]]:
+        state, fold, event = self.state, self._fold, record.events[0]
+        assert isinstance(event, CellContinued)
+        if why := continuation_fault(state, event):
+            raise Refusal(f"the log begins with the continuation of another state: {why}")
+        if event.digest_version == self.digest.version and event.digest != self.digest.value():
+            raise Refusal(
+                f"the state at the end of generation {state.generation} has digest "
+                f"{self.digest.value()}, the log continues one of digest {event.digest}: restore "
+                "the snapshot that was taken when the cell was moved"
+            )
+        ended_offset, state.next_offset = state.next_offset, 1
+        fold.offset, fold.index, fold.changes = 0, 0, []
+        self.marks.clear()
+        cell_continued(fold, event, ended_offset)
+        for index, each in enumerate(record.events[1:], start=1):
+            fold.index = index
+            self._apply_event(each)
         return fold.changes
 
     def pass_over(self, offset: int) -> None:
@@ -249,8 +276,8 @@ def _check_beginning(first: CellEvent) -> None:
     if isinstance(first, CellContinued):
         raise Refusal(
             f"the log continues generation {first.previous_generation} after offset "
-            f"{first.previous_offset}; this build cannot take over a state from another Kafka, "
-            "and never begins an old cell empty. Run the build that moved the cell"
+            f"{first.previous_offset}, and an old cell never begins empty: its state at that "
+            "place is needed. It is in the store (FLUMINA_STORE) from which the cell was moved"
         )
     if not isinstance(first, CellCreated):
         raise Refusal(

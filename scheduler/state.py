@@ -61,6 +61,7 @@ class Job(Ours, frozen=True):
     digest: str
     accepted_at_ms: int
     accepted_offset: int
+    """Below 0: in the log of an earlier generation, so many records before this one began."""
     accepted_index: int
     next_number: int
     open_indexes: int

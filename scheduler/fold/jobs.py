@@ -469,7 +469,8 @@ def forget_oldest(fold: Fold) -> None:
 
     Called between events: within one, who ended a task may still have to look at its job.
     """
-    state, policy = fold.state, fold.state.policy
+    state = fold.state
+    policy = state.policy
     while len(state.finished_jobs) > policy.finished_jobs_max:
         _forget_job(fold, next(iter(state.finished_jobs)))
     while len(state.finished_tasks) + state.tasks_of_finished_jobs > policy.finished_tasks_max:

@@ -75,6 +75,7 @@ class NodeFiles(NamedTuple):
     """Where one node keeps things: everything lies under `root`."""
 
     root: Path
+    node_id: int = 1
 
     @property
     def data(self) -> Path:

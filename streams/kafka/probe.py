@@ -74,9 +74,9 @@ async def _accepts(host: str, port: int) -> bool:
 
 
 async def wait_until_ready(
-    bootstrap: str, brokers: int, timeout_s: float, has_ended: Callable[[], bool]
+    bootstrap: str, broker: int, timeout_s: float, has_ended: Callable[[], bool]
 ) -> ClusterView | None:
-    """The cluster once it has that many brokers; None if the process ended before.
+    """The cluster once this broker is one of it; None if the process ended before.
 
     Raises `TimeoutError` when neither happened in time.
     """
@@ -91,7 +91,7 @@ async def wait_until_ready(
             except (KafkaError, OSError):
                 pass  # It listens before it serves; the next round asks again.
             else:
-                if len(view.broker_ids) >= brokers:
+                if broker in view.broker_ids:
                     return view
         await asyncio.sleep(POLL_S)
     raise TimeoutError(f"no answer from {bootstrap} within {timeout_s:.0f} s")

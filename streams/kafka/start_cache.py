@@ -69,7 +69,7 @@ def _train(installation: Installation, cache: Path) -> None:
             view = in_own_loop(
                 wait_until_ready(
                     address.bootstrap,
-                    brokers=1,
+                    broker=1,
                     timeout_s=READY_TIMEOUT_S,
                     has_ended=lambda: process.poll() is not None,
                 )

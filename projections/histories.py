@@ -26,6 +26,17 @@ from projections.entries import (
     TaskHistory,
     What,
 )
+from projections.notes import (
+    HistoryNote,
+    JobBegan,
+    JobEntered,
+    JobKept,
+    JobRefused,
+    TaskAddressed,
+    TaskBegan,
+    TaskEntered,
+    TaskKept,
+)
 from projections.obeyed import Place
 from scheduler.model.address import Source
 from scheduler.model.changes import JobChanged, TaskChanged
@@ -65,6 +76,8 @@ class Histories:
         self.tasks: dict[TaskId, TaskHistory] = {}
         self.jobs_dropped = 0
         self.tasks_dropped = 0
+        self.on_note: Callable[[Place, HistoryNote], None] | None = None
+        """Told of each change of a history, so that the same can be made again from notes."""
         self._state = state
         self._ended_jobs: dict[JobId, None] = {}
         self._ended_tasks: dict[TaskId, None] = {}
@@ -72,11 +85,14 @@ class Histories:
     def new_job(self, place: Place, job_id: JobId) -> None:
         """Begin a job's history; an older job of that name, forgotten by the fold, goes."""
         self._drop_job(job_id)
-        self.jobs[job_id] = JobHistory(
+        history = JobHistory(
             job_id=job_id,
             created=creation_place(place.offset, place.index),
             job=self._state.jobs.get(job_id),
         )
+        self.jobs[job_id] = history
+        if self.on_note:
+            self.on_note(place, JobBegan(job_id, history.created, history.job))
 
     def new_task(self, place: Place, change: TaskChanged, number: int) -> None:
         """Begin a task's history; ``number`` orders the tasks that one event made."""
@@ -91,6 +107,11 @@ class Histories:
             task=task,
             ready_at_ms=waits.ready_at_ms if waits else 0,
         )
+        if self.on_note:
+            new = self.tasks[task_id]
+            self.on_note(
+                place, TaskBegan(change.job_id, task_id, new.created, task, new.ready_at_ms)
+            )
         job = self.jobs.get(change.job_id)
         if job is not None:
             job.task_ids[task_id] = None
@@ -112,8 +133,11 @@ class Histories:
                 history.job, state=state, reason=change.reason, finished_at_ms=place.at_ms
             )
         history.job = known
-        if change.state == "Finished":
+        is_ended = change.state == "Finished"
+        if is_ended:
             self._ended_jobs[change.job_id] = None
+        if self.on_note:
+            self.on_note(place, JobKept(change.job_id, known, is_ended))
 
     def task_ended(self, place: Place, change: TaskChanged) -> None:
         """Keep what the fold has of the ended task, for the time when it has it no longer."""
@@ -132,6 +156,17 @@ class Histories:
             known = replace(history.task, state=ended)
         history.task = known
         self._ended_tasks[change.task_id] = None
+        if self.on_note:
+            self.on_note(place, TaskKept(change.job_id, change.task_id, known))
+
+    def task_addressed(self, place: Place, history: TaskHistory, container_ip: str) -> None:
+        """Keep the address that Mesos tells of a task, where it is news."""
+        if not container_ip or container_ip == history.container_ip:
+            return
+        history.container_ip = container_ip
+        if self.on_note:
+            note = TaskAddressed(history.job_id, history.task_id, container_ip)
+            self.on_note(place, note)
 
     def note_job(
         self, place: Place, job_id: JobId, what: What, origin: Origin, state: str = ""
@@ -152,6 +187,8 @@ class Histories:
             source=origin.source,
         )
         history.add(entry, ENTRIES_OF_JOB_MAX)
+        if self.on_note:
+            self.on_note(place, JobEntered(job_id, entry))
 
     def note_task(
         self,
@@ -183,19 +220,18 @@ class Histories:
             fact=origin.fact,
         )
         history.add(entry, ENTRIES_OF_TASK_MAX)
+        if self.on_note:
+            state = change.state if change else ""
+            self.on_note(place, TaskEntered(history.job_id, task_id, entry, state))
 
     def note_refusal(self, place: Place, refusal: ClassRefusal) -> None:
         """Take a round that refused a job's waiting tasks into the job's last run of such."""
         history = self.jobs.get(refusal.job_id)
         if history is None:
             return
-        runs = history.refusals
-        if not runs or not runs[-1].continues_with(refusal):
-            runs.append(RefusalRun(refusal))
-        runs[-1].add(place, refusal)
-        if len(runs) > REFUSAL_RUNS_OF_JOB_MAX:
-            del runs[0]
-            history.refusals_dropped += 1
+        add_refusal(history, place, refusal)
+        if self.on_note:
+            self.on_note(place, JobRefused(refusal.job_id, refusal))
 
     def forget(self) -> None:
         """Drop the oldest histories that the fold no longer knows, where there are too many."""
@@ -227,6 +263,17 @@ class Histories:
         if job is not None and task_id in job.task_ids:
             del job.task_ids[task_id]
             job.tasks_dropped += 1
+
+
+def add_refusal(history: JobHistory, place: Place, refusal: ClassRefusal) -> None:
+    """Take a round into the job's last run of refusals by the same rules, or begin another."""
+    runs = history.refusals
+    if not runs or not runs[-1].continues_with(refusal):
+        runs.append(RefusalRun(refusal))
+    runs[-1].add(place, refusal)
+    if len(runs) > REFUSAL_RUNS_OF_JOB_MAX:
+        del runs[0]
+        history.refusals_dropped += 1
 
 
 def _drop_oldest(

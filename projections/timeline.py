@@ -219,7 +219,7 @@ class Timeline:
         if history is None:
             self._changed(place, changes, Origin(source=source))
             return
-        history.container_ip = body.container_ip or history.container_ip
+        self.histories.task_addressed(place, history, body.container_ip)
         fact = StatusFacts(
             state=body.state,
             reason=intern(body.reason),

@@ -38,19 +38,18 @@ class DirectoryStore:
     def put_new(self, key: str, data: bytes) -> None:
         """Write an object that must not exist yet; raises `ObjectExists` else."""
         path = self._path(key)
-        with self._failing(f"Writing {key}"):
-            with self._new_file() as (file, written):
-                file.write(data)
-                self._publish(file, written, path, key)
+        with self._failing(f"Writing {key}"), self._new_file() as (file, written):
+            file.write(data)
+            self._publish(file, written, path, key)
 
     def put_new_file(self, key: str, path: Path) -> None:
         """The same with a file's content."""
         target = self._path(key)
-        with path.open("rb") as source, self._failing(f"Writing {key}"):
-            with self._new_file() as (file, written):
-                while block := source.read(COPY_BYTES):
-                    file.write(block)
-                self._publish(file, written, target, key)
+        writing = self._failing(f"Writing {key}")
+        with path.open("rb") as source, writing, self._new_file() as (file, written):
+            while block := source.read(COPY_BYTES):
+                file.write(block)
+            self._publish(file, written, target, key)
 
     def get(self, key: str) -> bytes:
         """The object's bytes; raises `NoSuchObject`."""
@@ -66,10 +65,9 @@ class DirectoryStore:
 
     def get_to_file(self, key: str, path: Path) -> None:
         """Write the object's bytes into this file, whole or not at all; raises `NoSuchObject`."""
-        with self._opened(key) as source:
-            with whole_file(path) as target:
-                while block := source.read(COPY_BYTES):
-                    target.write(block)
+        with self._opened(key) as source, whole_file(path) as target:
+            while block := source.read(COPY_BYTES):
+                target.write(block)
 
     def facts(self, prefix: str) -> Iterator[ObjectFacts]:
         """All objects whose key begins so, in the order of their keys."""
@@ -193,6 +191,6 @@ def _sweep(folder: Path) -> None:
     for entry in list(os.scandir(folder)):
         try:
             if entry.stat().st_mtime < before:
-                os.unlink(entry.path)
+                Path(entry.path).unlink()
         except FileNotFoundError:
             continue  # Another process swept it, or has just finished it.

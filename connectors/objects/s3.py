@@ -8,10 +8,12 @@ id of its own in the object's metadata, and who finds his own id there was first
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
 import boto3
+import structlog
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -19,6 +21,8 @@ from connectors.objects.directory import whole_file
 from connectors.objects.keys import checked_key, checked_prefix, checked_range, failed
 from connectors.objects.s3_calls import Calls, Limits, code_of, status_of
 from connectors.ports import NoSuchObject, ObjectExists, ObjectFacts
+
+logger = structlog.get_logger(__name__)
 
 PART_BYTES: Final = 16 << 20
 """Of a large object, up and down: 10,000 parts at most, so 156 GiB an object."""
@@ -91,22 +95,16 @@ class S3Store:
     def facts(self, prefix: str) -> Iterator[ObjectFacts]:
         """All objects whose key begins so, in the order of their keys."""
         begins, client = self._before + checked_prefix(prefix), self._client()
-        more: dict[str, str] = {}
+        asked = {"Bucket": self._bucket, "Prefix": begins}
         while True:
-            given = dict(more)
-            page = self._call(
-                f"Listing {prefix}",
-                lambda given=given: client.list_objects_v2(
-                    Bucket=self._bucket, Prefix=begins, **given
-                ),
-            )
+            page = self._call(f"Listing {prefix}", partial(client.list_objects_v2, **asked))
             for each in page.get("Contents", ()):
                 written_at_ms = round(each["LastModified"].timestamp() * 1_000)
                 key = each["Key"].removeprefix(self._before)
                 yield ObjectFacts(key, int(each["Size"]), written_at_ms)
             if not page.get("IsTruncated"):
                 return
-            more = {"ContinuationToken": page["NextContinuationToken"]}
+            asked["ContinuationToken"] = page["NextContinuationToken"]
 
     def delete(self, key: str) -> None:
         """Remove the object; nothing happens where there is none."""
@@ -191,18 +189,14 @@ class S3Store:
             lambda: client.create_multipart_upload(**name, Metadata={_WRITE_ID: write_id}),
         )
         upload = {**name, "UploadId": begun["UploadId"]}
+        is_complete = False
         try:
             parts = []
             for number, first in enumerate(range(0, total, PART_BYTES), start=1):
                 body = read(first)
-                tag = self._call(
-                    doing,
-                    lambda number=number, body=body: client.upload_part(
-                        **upload, PartNumber=number, Body=body
-                    )["ETag"],
-                    len(body),
-                )
-                parts.append({"PartNumber": number, "ETag": tag})
+                put = partial(client.upload_part, **upload, PartNumber=number, Body=body)
+                answer = self._call(doing, put, len(body))
+                parts.append({"PartNumber": number, "ETag": answer["ETag"]})
             self._call(
                 doing,
                 lambda: client.complete_multipart_upload(
@@ -211,20 +205,26 @@ class S3Store:
                 # NoSuchUpload: an earlier attempt, whose answer was lost, completed it.
                 passing_on=_EXISTS | {"NoSuchUpload"},
             )
+            is_complete = True
         except ClientError as error:
             self._or_exists(key, write_id, error)
         finally:
-            # Of a completed upload nothing is left; of another its parts would cost for ever.
-            self._abort(key, upload)
+            if not is_complete:
+                self._abort(key, upload)
 
     def _abort(self, key: str, upload: dict[str, str]) -> None:
+        """Remove the parts of an upload that was not completed: they would cost for ever."""
         client = self._client()
         try:
             self._calls.call(f"Tidying up {key}", lambda: client.abort_multipart_upload(**upload))
-        except ClientError:
-            return  # It is complete, or gone.
-        except OSError:
-            return  # What stopped the upload stops this too; the bucket's lifecycle rule is left.
+        except (ClientError, OSError) as error:
+            # The upload's own error is what its caller must hear, and this one has its cause.
+            logger.warning(
+                "parts of an upload are left; a lifecycle rule of the bucket should remove such",
+                url=self.url,
+                key=key,
+                why=str(error),
+            )
 
     def _or_exists(self, key: str, write_id: str, error: ClientError) -> None:
         """Return if the object that is there is the one just written; else `ObjectExists`."""

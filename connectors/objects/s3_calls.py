@@ -15,22 +15,26 @@ from typing import Any, Final, TypeVar
 
 import botocore.exceptions as boto_errors
 import msgspec
+from botocore.parsers import ResponseParserError
 
 from connectors.objects.keys import failed
 from connectors.ports import StoreFailed
 
 HANGING_MAX: Final = 8
+WORDS_MAX: Final = 300
+"""Characters of a server's own words: two lines of a log."""
 _Answer = TypeVar("_Answer")
 
 # Codes that another attempt may answer otherwise. S3's list of errors, and what gateways before it
 # send; 409 means that another write of the key is under way.
 PASSING_CODES: Final = frozenset(
     (
-        "408 425 429 500 502 503 504 "
-        "InternalError ServiceUnavailable SlowDown Throttling ThrottlingException "
-        "RequestLimitExceeded RequestTimeout RequestTimeoutException TooManyRequestsException "
-        "ConditionalRequestConflict OperationAborted BadDigest IncompleteBody"
-    ).split()
+        *("408", "425", "429", "500", "502", "503", "504"),
+        *("InternalError", "ServiceUnavailable", "SlowDown", "RequestLimitExceeded"),
+        *("Throttling", "ThrottlingException", "TooManyRequestsException"),
+        *("RequestTimeout", "RequestTimeoutException", "BadDigest", "IncompleteBody"),
+        *("ConditionalRequestConflict", "OperationAborted"),
+    )
 )
 
 
@@ -79,7 +83,7 @@ class Calls:
                 last = error
             except _FINAL as error:
                 raise self.failed(doing, error) from error
-            except (boto_errors.BotoCoreError, boto_errors.HTTPClientError) as error:
+            except (boto_errors.BotoCoreError, ResponseParserError) as error:
                 last = error
         assert last is not None
         raise self.failed(doing, last) from last
@@ -161,7 +165,7 @@ _KINDS: Final = (
         "Give the process a role, or set AWS_PROFILE or the other variables of AWS",
     ),
     (
-        boto_errors.ResponseParserError,
+        ResponseParserError,
         "Something that is not S3 answered, such as a proxy's page of errors",
         "Look at AWS_ENDPOINT_URL and at proxies between here and S3",
     ),
@@ -181,7 +185,7 @@ _KINDS: Final = (
 def _words(error: Exception) -> str:
     """The error's own words in one line, without the page that a proxy may have sent."""
     text = " ".join(str(error).split())
-    return text if len(text) <= 300 else text[:300] + "…"  # noqa: PLR2004 - a line or two of a log
+    return text if len(text) <= WORDS_MAX else text[:WORDS_MAX] + "…"
 
 
 def _advice(code: str) -> tuple[str, str]:

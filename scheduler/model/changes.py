@@ -5,6 +5,8 @@ that folds the same log gets the same changes at the same addresses; the leader 
 them to topic ``job-events``, at least once, with the address as their id.
 """
 
+from typing import Literal
+
 from scheduler.model.address import Source
 from scheduler.model.base import Ours
 from scheduler.model.ids import HostId, JobId, ProposalId, TaskId
@@ -91,11 +93,58 @@ class TimeGapped(Ours, frozen=True):
     to_ms: int
 
 
+PageKind = Literal[
+    "safe",
+    "inferred kills",
+    "user kills",
+    "zone",
+    "records lost",
+    "unreadable update",
+    "framework id",
+]
+"""What can be paged by the fold; `docs/safe-mode.md` says what each means and what to do."""
+
+
 class CellPaged(Ours, frozen=True):
     """Something that an operator must look at."""
 
     what: str
     why: str
+    kind: PageKind | None = None
+    key: str = ""
+    """What it is about: a second page of the same kind and key is the same alarm again."""
+    tasks: tuple[TaskId, ...] = ()
+    """The first of the tasks that it is about."""
+    tasks_total: int = 0
+
+
+class SafeBegan(Ours, frozen=True):
+    """The cell became safe: nothing that is only inferred is done until an operator's word."""
+
+    finding: int
+    """The offset of this record, by which the finding is confirmed or rejected."""
+    why: str
+
+
+class SafeEnded(Ours, frozen=True):
+    """The cell is safe no longer: its finding was confirmed, rejected, or nothing was left of it."""
+
+    finding: int
+    how: Literal["confirmed", "rejected", "cleared"]
+    actor: str = ""
+    why: str = ""
+    tasks: int = 0
+    """How many tasks were on the list at the end."""
+
+
+class TaskMissed(Ours, frozen=True):
+    """Mesos, asked, has no task that was known to run there; it is held and not given up yet."""
+
+    job_id: JobId
+    task_id: TaskId
+    host_id: HostId | None
+    state: str
+    """What Mesos said of it."""
 
 
 Change = (
@@ -109,5 +158,8 @@ Change = (
     | OrphanGone
     | TimeGapped
     | CellPaged
+    | SafeBegan
+    | SafeEnded
+    | TaskMissed
 )
 """All that the fold can report."""

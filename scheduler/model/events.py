@@ -70,12 +70,35 @@ class Mark(Ours, frozen=True):
     """Every fold keeps its digest of the state at this place."""
 
 
+class SumCell(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
+    """Sums over some entities of one kind, from which a single differing one can be named."""
+
+    count: int
+    total: str
+    """The sum of the entities' values, hexadecimal."""
+    weighted: str
+    """The sum of each value times its key's number: two such sums differ by the key that does."""
+
+
+class KindSums(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
+    """The sums of one kind of entity; each cell but the last holds about half of what is left."""
+
+    kind: str
+    cells: tuple[SumCell, ...]
+
+
 class Checkpoint(Ours, frozen=True):
-    """The leader's digest at an earlier `Mark`; a fold that differs halts."""
+    """The leader's digest at an earlier `Mark`; a fold that differs halts.
+
+    ``chain`` is the digest of all raw records up to and with the mark's, ``sums`` say where the
+    states differ if they do; both are empty where the writer knew neither.
+    """
 
     mark_offset: int
     digest_version: int
     digest: str
+    chain: str = ""
+    sums: tuple[KindSums, ...] = ()
 
 
 class Copied(Ours, frozen=True):

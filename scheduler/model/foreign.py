@@ -14,6 +14,8 @@ from scheduler.model.codec import RECORD_BYTES_MAX, digest_of
 from scheduler.model.descriptor import spec_digest
 from scheduler.model.ids import HostId, JobId, TaskId, job_id_fault, job_id_of
 from scheduler.model.inbound import (
+    FindingConfirmed,
+    FindingRejected,
     HostNoiseMeasured,
     HostOrdered,
     InboundRejected,
@@ -70,6 +72,8 @@ ForeignBody = (
     | HostNoiseMeasured
     | RecordSkipped
     | OrphanForgotten
+    | FindingConfirmed
+    | FindingRejected
     | InboundRejected
 )
 """All that a record of ``jobs`` or ``commands`` can become."""
@@ -259,6 +263,17 @@ def _forget_orphan(fields: Fields) -> OrphanForgotten:
     return OrphanForgotten(task_id, actor, why, host_id or None)
 
 
+def _confirm_finding(fields: Fields) -> FindingConfirmed:
+    finding = fields.whole("finding", 0, OFFSET_MAX)
+    tasks = fields.whole("tasks", 0, OFFSET_MAX)
+    return FindingConfirmed(finding, tasks, *_said(fields, is_required=True))
+
+
+def _reject_finding(fields: Fields) -> FindingRejected:
+    finding = fields.whole("finding", 0, OFFSET_MAX)
+    return FindingRejected(finding, *_said(fields, is_required=True))
+
+
 _JOBS: Final[Mapping[str, Reader]] = {
     "PartitionBegan": _partition_began,
     "SubmitJob": _submit,
@@ -275,4 +290,6 @@ _COMMANDS: Final[Mapping[str, Reader]] = {
     "NoteNoise": _note_noise,
     "SkipRecord": _skip_record,
     "ForgetOrphan": _forget_orphan,
+    "ConfirmFinding": _confirm_finding,
+    "RejectFinding": _reject_finding,
 }

@@ -109,6 +109,18 @@ def encode_skip_record(offset: int, digest: str, actor: str, why: str) -> bytes:
     )
 
 
+def encode_confirm_finding(finding: int, tasks: int, actor: str, why: str) -> bytes:
+    """The value by which an operator says that a safe cell's finding is so."""
+    return _encoded(
+        {"type": "ConfirmFinding", "finding": finding, "tasks": tasks, "actor": actor, "why": why}
+    )
+
+
+def encode_reject_finding(finding: int, actor: str, why: str) -> bytes:
+    """The value by which an operator says that a safe cell's finding is wrong."""
+    return _encoded({"type": "RejectFinding", "finding": finding, "actor": actor, "why": why})
+
+
 def encode_note_noise(host_id: HostId, noise_milli: int, actor: str = "") -> bytes:
     """The value by which a host's measured noise becomes known to the cell."""
     return _encoded(

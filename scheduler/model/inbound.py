@@ -179,6 +179,28 @@ class OrphanForgotten(Ours, frozen=True):
     host_id: HostId | None = None
 
 
+class FindingConfirmed(Ours, frozen=True):
+    """An operator says that a safe cell's finding is so: its tasks are what the guard took them for.
+
+    The tasks that Mesos does not have are ended and replaced, the orphans stay and alarm no more.
+    """
+
+    finding: int
+    """The offset at which the cell became safe: nobody confirms what he has not seen."""
+    tasks: int
+    """How many tasks the operator saw on the list; a list that has grown is looked at again."""
+    actor: str
+    why: str
+
+
+class FindingRejected(Ours, frozen=True):
+    """An operator says that a safe cell's finding is wrong: it is dropped, and Mesos asked anew."""
+
+    finding: int
+    actor: str
+    why: str
+
+
 InboundBody = (
     PartitionBegan
     | JobSubmitted
@@ -200,5 +222,7 @@ InboundBody = (
     | HostNoiseMeasured
     | RecordSkipped
     | OrphanForgotten
+    | FindingConfirmed
+    | FindingRejected
 )
 """All that can be copied into the cell log from outside."""

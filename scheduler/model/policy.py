@@ -59,6 +59,25 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """Tasks in one question."""
     inferred_kills_per_hour: int = 10
     """Kills that no user asked for (a replaced task that came back) share this budget."""
+    stuck_kills_per_hour: int = 100
+    """Kills of tasks that did not start in time: a budget of their own, for they are many more."""
+    kills_per_s_max: int = 500
+    """Kills in a second of the log's clock, whoever wants them: 12,000 take 24 s and are seen."""
+    actor_kills_per_hour: int = 1_000
+    """An actor who ends more running tasks than this within an hour is paged for, not stopped."""
+    orphans_tolerated: int = 2
+    """One more that nobody has confirmed makes the cell safe."""
+    missing_tasks_tolerated: int = 10
+    """Tasks that ran and that Mesos does not have, at once: one more makes the cell safe."""
+    missing_of_job_min: int = 3
+    """So many of a job make it safe as well, where they are all that the job has on hosts."""
+    zone_cut_percent: int = 55
+    """With so many of a zone's busy hosts unreachable it is cut off, and nothing there is replaced
+    at once. Kubernetes' controller stops its evictions at 55 per cent, too."""
+    zone_cut_hosts_min: int = 5
+    """Fewer busy hosts are no zone."""
+    zone_hold_ms: int = 1_800_000
+    """A cut-off zone's tasks are waited for so long, unless an operator declares the zone lost."""
     finished_tasks_max: int = 20_000
     finished_jobs_max: int = 5_000
     orphans_max: int = 10_000

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from streams.cell.follower import Follower
 from streams.cell.publisher import Publisher
+from streams.cell.surroundings import PRODUCTION, Surroundings
 from streams.cell.writer import CellLog
 
 
@@ -25,6 +26,7 @@ class CellContext:
     topic_prefix: str
     candidate: str
     build: str
+    surroundings: Surroundings = PRODUCTION
 
     def topic(self, name: str) -> str:
         """The name of a topic of the table in this Kafka."""

@@ -24,6 +24,7 @@ from scheduler.model.inbound import Fault, InboundBody, InboundLost, InboundReje
 from streams.cell.follower import Follower
 from streams.cell.lead import Lead
 from streams.cell.points import reached
+from streams.cell.surroundings import PRODUCTION, Surroundings
 
 logger = structlog.get_logger(__name__)
 
@@ -39,9 +40,17 @@ class Ingest:
     """Copies one inbound partition of one cell, for one leadership."""
 
     def __init__(
-        self, lead: Lead, follower: Follower, bootstrap: str, kind: str, topic: str
+        self,
+        lead: Lead,
+        follower: Follower,
+        bootstrap: str,
+        kind: str,
+        topic: str,
+        *,
+        surroundings: Surroundings = PRODUCTION,
     ) -> None:
         self._lead = lead
+        self._surroundings = surroundings
         self._follower = follower
         self._bootstrap = bootstrap
         self._kind = kind
@@ -68,14 +77,8 @@ class Ingest:
                 await asyncio.sleep(RETRY_S)
 
     async def _run_until_fault(self) -> None:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            client_id=f"flumina-ingest-{self._kind}",
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            max_partition_fetch_bytes=4 * 1024 * 1024,
-            request_timeout_ms=15_000,
-        )
+        client_id = f"flumina-ingest-{self._kind}"
+        consumer = self._surroundings.open_consumer(self._bootstrap, client_id)
         await consumer.start()
         try:
             consumer.assign([self._place])

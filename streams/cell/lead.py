@@ -11,10 +11,8 @@ from typing import Protocol
 from scheduler.model.events import CellEvent, CellRecord
 from streams.cell.follower import Follower
 from streams.cell.points import Point, reached
+from streams.cell.surroundings import PACE, Pace
 from streams.clock import elapsed_s
-
-SILENCE_S_MAX = 5.0
-"""Without its own tick read back for so long, a leader no longer knows whether it leads."""
 
 
 class Appendable(Protocol):
@@ -38,8 +36,10 @@ class Lead:
         log: Appendable,
         epoch: int,
         clock: Callable[[], float] = elapsed_s,
+        pace: Pace = PACE,
     ) -> None:
         self.epoch = epoch
+        self.pace = pace
         self._follower = follower
         self._log = log
         self._clock = clock
@@ -58,7 +58,7 @@ class Lead:
         if self._follower.halt is None and self._follower.machine.state.epoch > self.epoch:
             raise LeadershipLost("another leader was elected")
         silent_s = self._clock() - self._heard_at_s
-        if silent_s > SILENCE_S_MAX:
+        if silent_s > self.pace.silence_s_max:
             raise LeadershipLost(
                 f"nothing of our own was read back for {silent_s:.1f} s: Kafka does not answer, or "
                 "this process was stopped"

@@ -7,7 +7,6 @@ fold, which decides nothing without a stream and a tick of this epoch.
 """
 
 import asyncio
-import uuid
 from collections.abc import Callable
 
 import structlog
@@ -15,6 +14,7 @@ import structlog
 from connectors.ports import ClusterManager
 from scheduler.invariants import check_everything
 from scheduler.model.events import Checkpoint, LeaderElected, Mark, Tick
+from streams.cell.backoff import Backoff
 from streams.cell.context import CellContext
 from streams.cell.ingest import Ingest
 from streams.cell.lead import Lead, LeadershipLost
@@ -25,7 +25,6 @@ from streams.clock import elapsed_s
 
 logger = structlog.get_logger(__name__)
 
-TICK_S = 1.0
 ELECTION_TIMEOUT_S = 30.0
 DECIDE_PAUSE_S = 5.0
 """After an exception in `decide` the decider rests so long; the cell pages and goes on."""
@@ -54,12 +53,12 @@ class Leader:
 
     async def _elected(self) -> Lead:
         cell = self._cell
-        incarnation = uuid.uuid4().hex
+        incarnation = cell.surroundings.new_id()
         event = LeaderElected(candidate=cell.candidate, incarnation=incarnation, build=cell.build)
         async with asyncio.timeout(ELECTION_TIMEOUT_S):
             epoch = await cell.log.append(-1, [event])
             await cell.follower.until(epoch)
-        lead = Lead(cell.follower, cell.log, epoch)
+        lead = Lead(cell.follower, cell.log, epoch, pace=cell.surroundings.pace)
         lead.check()
         logger.info("leads the cell", cell=cell.follower.partition, epoch=epoch)
         return lead
@@ -67,10 +66,19 @@ class Leader:
     async def _work(self, lead: Lead, manager: ClusterManager) -> None:
         cell = self._cell
         ingests = [
-            Ingest(lead, cell.follower, cell.bootstrap, kind, cell.topic(kind))
+            Ingest(
+                lead,
+                cell.follower,
+                cell.bootstrap,
+                kind,
+                cell.topic(kind),
+                surroundings=cell.surroundings,
+            )
             for kind in ("jobs", "commands", "mesos")
         ]
-        feed = MesosFeed(lead, manager, cell.producer, cell.topic("mesos"), cell.follower.partition)
+        backoff = Backoff(cell.surroundings.draw)
+        topic, partition = cell.topic("mesos"), cell.follower.partition
+        feed = MesosFeed(lead, manager, cell.producer, topic, partition, backoff=backoff)
         async with asyncio.TaskGroup() as group:
             for ingest in ingests:
                 group.create_task(ingest.run())
@@ -93,13 +101,13 @@ class Leader:
             if offset - marked_offset >= self._cell.follower.machine.state.policy.mark_records:
                 await self._mark(lead)
                 marked_offset = offset
-            await asyncio.sleep(max(0.0, TICK_S - (elapsed_s() - begun_s)))
+            await asyncio.sleep(max(0.0, lead.pace.tick_s - (elapsed_s() - begun_s)))
 
     async def _heartbeat_until(self, lead: Lead, event: asyncio.Event) -> None:
         """Wait for the event, and write a mark now and then so that we hear ourselves."""
         while not event.is_set():
             try:
-                async with asyncio.timeout(TICK_S):
+                async with asyncio.timeout(lead.pace.tick_s):
                     await event.wait()
             except TimeoutError:
                 await lead.write_and_read_back([Mark()])
@@ -121,7 +129,7 @@ class Leader:
         follower, equipment = self._cell.follower, Equipment()
         version = -1
         while True:
-            version = await follower.newer(version, timeout_s=TICK_S)
+            version = await follower.newer(version, lead.pace.tick_s)
             while not lead.is_behind():
                 try:
                     equipment.equip(follower.machine)
@@ -138,4 +146,4 @@ class Leader:
         """End the term when we lead no longer or cannot tell."""
         while True:
             lead.check()
-            await asyncio.sleep(TICK_S / 2)
+            await asyncio.sleep(lead.pace.tick_s / 2)

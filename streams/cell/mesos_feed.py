@@ -43,12 +43,15 @@ class MesosFeed:
         producer: AIOKafkaProducer,
         topic: str,
         partition: int,
+        *,
+        backoff: Backoff | None = None,
     ) -> None:
         self._lead = lead
         self._manager = manager
         self._producer = producer
         self._topic = topic
         self._partition = partition
+        self._backoff = backoff or Backoff()
         self._written: asyncio.Queue[tuple[MesosRecord, asyncio.Future[RecordMetadata]]] = (
             asyncio.Queue(IN_FLIGHT_MAX)
         )
@@ -60,7 +63,6 @@ class MesosFeed:
             group.create_task(self._keep_subscribed())
 
     async def _keep_subscribed(self) -> None:
-        backoff = Backoff()
         while True:
             self._lead.check()
             ended, opened_at_s = None, None
@@ -75,7 +77,7 @@ class MesosFeed:
                 logger.critical("the framework id is burnt; the cell stops", page=True, why=why)
                 return
             held_s = 0.0 if opened_at_s is None else elapsed_s() - opened_at_s
-            await asyncio.sleep(backoff.wait_s(held_s))
+            await asyncio.sleep(self._backoff.wait_s(held_s))
 
     def _records(self) -> AsyncIterator[MesosRecord]:
         return self._manager.subscribe(self._lead.epoch)

@@ -45,7 +45,7 @@ class Outbox:
     async def _carry_out_all(self) -> None:
         version = -1
         while True:
-            version = await self._follower.newer(version, timeout_s=1.0)
+            version = await self._follower.newer(version, self._lead.pace.tick_s)
             while not self._lead.is_behind():
                 waiting = self._waiting()
                 if not waiting:
@@ -84,7 +84,7 @@ class Outbox:
         version = -1
         while self._lead.is_behind():
             self._lead.check()
-            version = await self._follower.newer(version, timeout_s=1.0)
+            version = await self._follower.newer(version, self._lead.pace.tick_s)
 
     def _accepted(self, proposal_id: ProposalId) -> tuple[Effect, StreamId] | None:
         """The effect and its stream, if the fold took our `EffectStarted` and nothing undid it."""

@@ -7,6 +7,8 @@ ours runs: what survives is what was durable.
 
 import os
 import signal
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Final, Literal
 
 Point = Literal["inbound-read", "round-written", "effect-started", "call-sent", "update-written"]
@@ -20,10 +22,17 @@ POINTS: Final[dict[Point, str]] = {
 }
 
 VARIABLE: Final = "FLUMINA_CRASH_AT"
+SIMULATED: Final[ContextVar[Callable[[str], None] | None]] = ContextVar("points", default=None)
+"""Who is told of every point that a simulated process passes, and may end it there."""
 
 
 def reached(point: Point, *passing: object) -> None:
     """Return; or never return, where a test has named this point and the kind of what passes."""
+    simulated = SIMULATED.get()
+    if simulated is not None:
+        for each in passing:
+            simulated(f"{point}:{_kind(each)}")
+        return
     wanted = os.environ.get(VARIABLE)
     if wanted and wanted in {f"{point}:{_kind(each)}" for each in passing}:
         os.kill(os.getpid(), signal.SIGKILL)

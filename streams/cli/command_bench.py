@@ -17,7 +17,15 @@ import typer
 import streams
 from streams.errors import OperatorError
 
-BENCHMARKS = ("submission", "fold_rate", "rebuild", "end_to_end", "simulated_master", "placement")
+BENCHMARKS = (
+    "submission",
+    "fold_rate",
+    "fold_commits",
+    "rebuild",
+    "end_to_end",
+    "simulated_master",
+    "placement",
+)
 
 
 def bench(

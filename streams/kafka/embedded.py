@@ -7,11 +7,9 @@ stopped within seconds, and the lock of its data directory is free only when it 
 """
 
 import argparse
-import base64
 import signal
 import sys
 import threading
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -26,17 +24,19 @@ from streams.kafka.guarded import GuardedProcess
 from streams.kafka.installation import ensure_installed
 from streams.kafka.node import Node, NodeAddress, NodeFiles
 from streams.kafka.ports import free_ports, is_free
-from streams.kafka.probe import in_own_loop, wait_until_ready
+from streams.kafka.serving import (
+    PREDECESSOR_WAIT_S,
+    BrokerProcess,
+    PortTaken,
+    ensure_formatted,
+    served,
+)
+from streams.kafka.shape import keep_to_shape
 from streams.kafka.start_cache import ensure_start_cache
 from streams.settings import default_cache_dir
 
-START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 20.0
 PORT_ATTEMPTS = 4
-# A broker whose owner was killed is given this long to end before its directory is called taken.
-PREDECESSOR_WAIT_S = STOP_TIMEOUT_S + 10
 FOREGROUND_POLL_S = 0.2
-BIND_FAILURE = "Address already in use"
 
 
 class _Remembered(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ class _Remembered(msgspec.Struct, frozen=True):
     addresses: list[NodeAddress]
 
 
-class EmbeddedKafka:
+class EmbeddedKafka(BrokerProcess):
     """A Kafka of one node, its data under one directory, on the loopback address."""
 
     def __init__(
@@ -65,31 +65,19 @@ class EmbeddedKafka:
         `server.properties`.
         """
         self.data_dir = data_dir.absolute()
+        super().__init__(DataDirLock(self.data_dir))
         self._wanted_port = port
         self._wanted_cluster_id = cluster_id
         self._cache_dir = cache_dir or default_cache_dir()
         self._overrides = dict(overrides or {})
         self._console = console or Console(stderr=True)
-        self._lock = DataDirLock(self.data_dir)
         self._address: NodeAddress | None = None
-        self._process: GuardedProcess | None = None
 
     @property
     def bootstrap(self) -> str:
         """The address for clients; it stays the same when this object stops and starts again."""
         assert self._address is not None, "start() comes first"
         return self._address.bootstrap
-
-    @property
-    def pid(self) -> int:
-        """The process id of the broker itself, which is a Java program."""
-        assert self._process is not None, "start() comes first"
-        return self._process.pid
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the broker was started and has not ended since."""
-        return self._process is not None and self._process.poll() is None
 
     @property
     def log_file(self) -> Path:
@@ -107,7 +95,8 @@ class EmbeddedKafka:
         self.stop()  # A broker that ended by itself leaves its guard's pipe and our lock.
         self._lock.acquire(PREDECESSOR_WAIT_S)
         try:
-            self._ensure_formatted(node)
+            keep_to_shape(self.data_dir, brokers=1)
+            ensure_formatted(node, self.data_dir, self._wanted_cluster_id, self._overrides)
             address = self._launched(node)
         except BaseException:
             self._lock.release()
@@ -137,58 +126,12 @@ class EmbeddedKafka:
 
     def _served(self, node: Node, address: NodeAddress) -> GuardedProcess | None:
         """The process, ready for clients; None if another program was faster to its port."""
-        node.write_configuration(address, [address], self._overrides)
-        process = node.spawn(STOP_TIMEOUT_S, keep_open=[self._lock.broker_fd])
         try:
-            view = in_own_loop(
-                wait_until_ready(
-                    address.bootstrap,
-                    brokers=1,
-                    timeout_s=START_TIMEOUT_S,
-                    has_ended=lambda: process.poll() is not None,
-                )
-            )
-        except TimeoutError as error:
-            process.stop()
-            raise OperatorError(
-                f"Kafka (process {process.pid}) did not answer on {address.bootstrap} within "
-                f"{START_TIMEOUT_S:.0f} s and was stopped.",
-                f"This computer is overloaded, or Kafka recovers a large log. {node.last_words()}",
-                f"Read {self.log_file} and start again.",
-            ) from error
-        except BaseException:
-            process.stop()
-            raise
-        if view is not None and view.cluster_id == node.cluster_id():
-            process.confirm_ready()
-            return process
-        code = process.stop()
-        if BIND_FAILURE in node.last_words() and self._wanted_port is None:
+            return served(node, address, [address], self._overrides, self._lock)
+        except PortTaken:
+            if self._wanted_port is not None:
+                raise
             return None
-        raise OperatorError(
-            f"Kafka ended with code {code} before it was ready.",
-            f"Its last words: {node.last_words()}",
-            f"Read {self.log_file}; the data under {self.data_dir} are untouched.",
-        )
-
-    def stop(self) -> None:
-        """End the broker cleanly, or by force when that takes too long; twice is once."""
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
-            self._lock.release()
-
-    def kill(self) -> None:
-        """End the broker with SIGKILL, as a crash would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process = None
-            self._lock.release()
-
-    def wait(self, timeout_s: float | None = None) -> int:
-        """The exit code of the broker, once it has ended; `TimeoutError` if it does not."""
-        assert self._process is not None, "start() comes first"
-        return self._process.wait(timeout_s)
 
     def __enter__(self) -> Self:
         self.start()
@@ -201,22 +144,6 @@ class EmbeddedKafka:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
-
-    def _ensure_formatted(self, node: Node) -> None:
-        stored = node.cluster_id()
-        if stored is None:
-            cluster_id = self._wanted_cluster_id or new_cluster_id()
-            # The tool reads the directories from the configuration; the ports do not matter yet.
-            address = NodeAddress(1, *free_ports(2))
-            node.write_configuration(address, [address], self._overrides)
-            node.format(cluster_id)
-        elif self._wanted_cluster_id not in {None, stored}:
-            raise OperatorError(
-                f"The data under {self.data_dir} belong to the Kafka cluster {stored}, not to "
-                f"{self._wanted_cluster_id}.",
-                "The directory is of another installation, or was restored from one.",
-                "Choose another data directory; nothing was changed.",
-            )
 
     @property
     def _memory_file(self) -> Path:
@@ -249,14 +176,6 @@ class EmbeddedKafka:
     def _remember(self, address: NodeAddress) -> None:
         self._address = address
         self._memory_file.write_bytes(msgspec.json.encode(_Remembered([address])))
-
-
-def new_cluster_id() -> str:
-    """A new cluster id in Kafka's form: 16 random bytes, base64, 22 characters."""
-    while True:
-        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        if not text.startswith("-"):  # Kafka's tool would take it for an option.
-            return text
 
 
 def main() -> int:

@@ -242,6 +242,8 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
     inbound.HostNoiseMeasured(host_id=HOST, noise_milli=250, actor="usage", why="measured"),
     inbound.RecordSkipped(offset=99, digest=DIGEST, actor="op", why="broken build of May 3rd"),
     inbound.OrphanForgotten(task_id=TASK, actor="op", why="stopped by hand", host_id=HOST),
+    inbound.FindingConfirmed(finding=1_050, tasks=12, actor="op", why="rack 7 was wiped"),
+    inbound.FindingRejected(finding=1_050, actor="op", why="the master had just begun"),
 )
 
 EVENTS: Final[tuple[CellEvent, ...]] = (
@@ -260,7 +262,13 @@ EVENTS: Final[tuple[CellEvent, ...]] = (
     events.LeaderElected(candidate="cell-0", incarnation="8f2c", build="0.1.0"),
     events.Tick(published_offset=1_030),
     events.Mark(),
-    events.Checkpoint(mark_offset=1_000, digest_version=1, digest=DIGEST),
+    events.Checkpoint(
+        mark_offset=1_000,
+        digest_version=1,
+        digest=DIGEST,
+        chain=DIGEST,
+        sums=(events.KindSums("task", (events.SumCell(3, "0a", "ff"),)),),
+    ),
     events.RoundRecord(
         policy_version=2,
         inputs_seen=88,
@@ -334,7 +342,17 @@ CHANGES: Final[tuple[Change, ...]] = (
     changes.OrphanSeen(task_id=TASK, host_id=HOST, state="TASK_RUNNING"),
     changes.OrphanGone(task_id=TASK, why="TASK_FINISHED"),
     changes.TimeGapped(from_ms=AT_MS, to_ms=AT_MS + 600_000),
-    changes.CellPaged(what="the framework id is burnt", why="Framework has been removed"),
+    changes.CellPaged(
+        what="the framework id is burnt",
+        why="Framework has been removed",
+        kind="framework id",
+        key="0",
+        tasks=(TASK,),
+        tasks_total=2,
+    ),
+    changes.SafeBegan(finding=1_050, why="3 orphans"),
+    changes.SafeEnded(finding=1_050, how="confirmed", actor="op", why="rack 7", tasks=12),
+    changes.TaskMissed(job_id=JOB, task_id=TASK, host_id=HOST, state="TASK_GONE"),
 )
 
 

@@ -5,7 +5,8 @@ import pytest
 from scheduler.model.codec import decode_record
 from scheduler.model.events import LeaderElected
 from streams.cell.follower import BareFold, Follower, LogRecord
-from streams.cell.lead import SILENCE_S_MAX, Lead, LeadershipLost
+from streams.cell.lead import Lead, LeadershipLost
+from streams.cell.surroundings import PACE
 from streams.cell.writer import CellLog
 from tests.support.cell import CellInMemory, running_cell
 
@@ -33,11 +34,11 @@ def test_a_leader_may_act_until_another_is_elected() -> None:
 def test_silence_ends_the_right_and_a_record_of_ours_renews_it() -> None:
     cell, clock = running_cell(), [100.0]
     lead, _ = leading(cell, clock)
-    clock[0] += SILENCE_S_MAX - 0.1
+    clock[0] += PACE.silence_s_max - 0.1
     lead.check()
     cell.tick()
     lead.heard(decode_record(cell.log[-1]))
-    clock[0] += SILENCE_S_MAX - 0.1
+    clock[0] += PACE.silence_s_max - 0.1
     lead.check()
     clock[0] += 0.2
     with pytest.raises(LeadershipLost, match="read back"):
@@ -47,7 +48,7 @@ def test_silence_ends_the_right_and_a_record_of_ours_renews_it() -> None:
 def test_a_record_of_another_epoch_renews_nothing() -> None:
     cell, clock = running_cell(), [100.0]
     lead, _ = leading(cell, clock)
-    clock[0] += SILENCE_S_MAX + 1
+    clock[0] += PACE.silence_s_max + 1
     cell.write(LeaderElected(candidate="cell-1", incarnation="other"), epoch=-1)
     lead.heard(decode_record(cell.log[-1]))
     with pytest.raises(LeadershipLost):

@@ -1,0 +1,1 @@
+"""What every store of objects promises, asked of each."""

@@ -8,11 +8,11 @@ What grows has limits, and what was dropped is counted: histories in `projection
 `projections.histories`, answers in `projections.answers`; the state itself by its `Policy`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from projections.answers import Answer, Answers
 from projections.entries import JobHistory, Spot, TaskHistory
-from projections.obeyed import Obedience
+from projections.obeyed import Obedience, Obeyed
 from projections.timeline import Timeline
 from scheduler.machine import Machine
 from scheduler.model.address import Address
@@ -32,6 +32,10 @@ class CellView:
         self.answers = Answers()
         self.stale = ""
         """Why this may be behind the log; empty while it is not."""
+        self.begins_at_offset = 0
+        """The first record that this view folded itself; 0: all of them, histories are whole."""
+        self.listeners: list[Callable[[Obeyed], None]] = []
+        """Told of each event that counts, after the read models."""
         self._obedience = Obedience()
 
     @property
@@ -58,6 +62,8 @@ class CellView:
             for obeyed in self._obedience.events(offset, record, at_ms, changes):
                 self.timeline.apply(obeyed)
                 self.answers.apply(obeyed)
+                for listener in self.listeners:
+                    listener(obeyed)
         except Exception as error:
             self.mark_stale(f"the fold halted at offset {offset}: {error}")
             raise

@@ -84,7 +84,7 @@ class RoundFacts(msgspec.Struct, frozen=True, gc=False):
         return next((each for each in self.placements if each.job_id == job_id), None)
 
 
-class LaunchFacts(msgspec.Struct, frozen=True, gc=False):
+class LaunchFacts(msgspec.Struct, frozen=True, gc=False, tag=True):
     """An accepted launch: its round, and the offers it uses."""
 
     round: RoundFacts | None
@@ -93,7 +93,7 @@ class LaunchFacts(msgspec.Struct, frozen=True, gc=False):
     """Tasks launched together with these offers."""
 
 
-class StatusFacts(msgspec.Struct, frozen=True, gc=False):
+class StatusFacts(msgspec.Struct, frozen=True, gc=False, tag=True):
     """What Mesos said, less its message."""
 
     state: MesosTaskState
@@ -178,16 +178,23 @@ class History:
         entry.message = entry.message.partition(STATISTICS)[0]
         if len(entry.message) > MESSAGE_CHARACTERS_MAX:
             entry.message = entry.message[: MESSAGE_CHARACTERS_MAX - 1] + "…"
-        for before in reversed(self.entries[-_LOOK_BACK:]):
-            if before.says_again(entry):
-                before.count_again(entry)
-                return
-            if before.state:
-                break  # Things changed since: what is said again after that is news.
+        before = self.repeated(entry)
+        if before is not None:
+            before.count_again(entry)
+            return
         self.entries.append(entry)
         if len(self.entries) > most:
             del self.entries[ENTRIES_KEPT_FROM_THE_BEGINNING]
             self.dropped += 1
+
+    def repeated(self, entry: Entry) -> Entry | None:
+        """The recent entry that the next one only repeats; None where it is news."""
+        for before in reversed(self.entries[-_LOOK_BACK:]):
+            if before.says_again(entry):
+                return before
+            if before.state:
+                break  # Things changed since: what is said again after that is news.
+        return None
 
 
 @dataclass(slots=True)

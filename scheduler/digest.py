@@ -44,6 +44,16 @@ class Digest:
         return f"{self._sum:032x}"
 
 
+    def forget(self) -> None:
+        """Have the next value made from every entity of the state anew."""
+        self._sum = 0
+        for parts in self._parts.values():
+            parts.clear()
+        for kind, keys in _entities(self._state):
+            if kind != "cell":
+                self._state.dirty[kind].update(keys)
+
+
 _number = int.from_bytes
 
 
@@ -72,6 +82,7 @@ def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
         "host": state.hosts,
         "job": state.jobs,
         "launches": state.launch_seconds,
+        "missing": state.missing,
         "noise": state.host_noise,
         "offer": state.offers,
         "order": state.host_orders,
@@ -104,6 +115,13 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
         case "clock":
             judging = (clock.judging_since_ms, clock.is_judging)
             return (clock.now_ms, *judging, clock.inferred_kills_at_ms, clock.preemptions)
+        case "guard":
+            return (
+                state.safe,
+                (clock.stuck_kills_at_ms, clock.kills_second, clock.kills_in_second),
+                list(state.actor_kills.items()),
+                list(state.paged_at_ms.items()),
+            )
         case "stream":
             return (
                 (stream.stream_id, stream.framework_id, stream.is_fatal, stream.mesos_offset),
@@ -129,4 +147,4 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
             return (*seen, state.promises, state.is_quality_suspended)
 
 
-_CELL_PARTS: Final = ("clock", "epoch", "identity", "kept", "round", "stream")
+_CELL_PARTS: Final = ("clock", "epoch", "guard", "identity", "kept", "round", "stream")

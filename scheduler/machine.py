@@ -15,6 +15,7 @@ from scheduler.fold.inbound import copied
 from scheduler.fold.jobs import forget_oldest, task_finished
 from scheduler.fold.preemption import preempted
 from scheduler.fold.time import change_policy, clock_moved, leader_elected, ticked
+from scheduler.kept import Kept
 from scheduler.model.changes import Change
 from scheduler.model.events import (
     CellContinued,
@@ -72,6 +73,32 @@ class Machine:
         self._planner = Planner(self.state)
         self.equipped_with: tuple[Plugin, ...] = ()
         """Plug-ins of which the functions are here; nothing is placed by rules of others."""
+
+    @classmethod
+    def restored(cls, kept: Kept) -> "Machine":
+        """A machine that goes on where another was when ``kept`` was made of it.
+
+        It takes over the containers of ``kept``. Its digest is computed anew from the whole
+        state, when it is asked for first: so it proves the state, and is no copy of a number.
+        """
+        machine = cls()
+        machine.state = kept.state
+        machine.digest = Digest(kept.state)
+        machine.digest.forget()
+        machine.marks = kept.marks
+        machine._fold = Fold(
+            kept.state,
+            deadlines=kept.deadlines,
+            looked_at_ms=kept.looked_at_ms,
+            on_finished=_finished,
+        )
+        machine._planner = Planner(kept.state)
+        return machine
+
+    def kept(self) -> Kept:
+        """What `restored` makes this machine of again; the machine may go on meanwhile."""
+        fold = self._fold
+        return Kept(self.state, fold.deadlines, fold.looked_at_ms, self.marks).copied()
 
     def apply(self, offset: int, record: CellRecord) -> list[tuple[int, Change]]:
         """Fold one record; the changes it made, each with the index of its event.

@@ -36,6 +36,7 @@ ENTITY_KINDS: Final = (
     "index",
     "job",
     "launches",
+    "missing",
     "noise",
     "offer",
     "order",
@@ -116,6 +117,34 @@ class Orphan(Ours, frozen=True):
     host_id: HostId | None
     state: str
     first_seen_at_ms: int
+    is_confirmed: bool = False
+    """An operator knows of it: it alarms no more."""
+
+
+class Missing(Ours, frozen=True):
+    """A task that ran and that Mesos says it does not have; held until that is believed."""
+
+    state: str
+    """What Mesos said."""
+    since_ms: int
+
+
+class Safe(Ours, frozen=True):
+    """The cell does nothing that is only inferred, until an operator's word."""
+
+    finding: int
+    """The offset at which it began."""
+    since_ms: int
+    why: str
+    paged_tasks: int = 0
+    """How many tasks the last page was about."""
+
+
+class ActorKills(Ours, frozen=True):
+    """How many running tasks one actor has ended since when, within an hour."""
+
+    since_ms: int
+    kills: int
 
 
 class HostOrder(Ours, frozen=True):
@@ -179,6 +208,11 @@ class Clock:
     """False from an election to its first tick: until then the backlog is being read."""
     inferred_kills_at_ms: list[int] = field(default_factory=list)
     """When the last inferred kills were accepted, for their hourly budget."""
+    stuck_kills_at_ms: list[int] = field(default_factory=list)
+    """When tasks that had not started in time were last ended, for theirs."""
+    kills_second: int = 0
+    """The second of the log's clock in which kills were accepted last, and how many."""
+    kills_in_second: int = 0
     preemptions: list[tuple[int, JobId]] = field(default_factory=list)
     """When tasks of which jobs were last ended for others, for their hourly budgets."""
 
@@ -217,6 +251,14 @@ class State:
     offers: dict[OfferId, HeldOffer] = field(default_factory=dict)
     decisions: dict[ProposalId, Decision] = field(default_factory=dict)
     orphans: dict[TaskId, Orphan] = field(default_factory=dict)
+    missing: dict[TaskId, Missing] = field(default_factory=dict)
+    """Tasks that ran and that Mesos does not have, and that have not been given up yet."""
+    safe: Safe | None = None
+    """Why nothing that is only inferred is done; None while the cell trusts what it hears."""
+    actor_kills: dict[str, ActorKills] = field(default_factory=dict)
+    """By actor, who began to end tasks longest ago first."""
+    paged_at_ms: dict[tuple[str, str], int] = field(default_factory=dict)
+    """When each kind and key was paged last, oldest first: an alarm that goes on is one page."""
     unanswered: dict[TaskId, None] = field(default_factory=dict)
     """Tasks that Mesos has not spoken of on this stream and that may be there."""
     finished_tasks: dict[TaskId, None] = field(default_factory=dict)
@@ -266,6 +308,9 @@ class State:
     """When a task of a job that still waits was placed last."""
     told: dict[JobId, Told] = field(default_factory=dict)
     """The refusal that was written last of each waiting job; without it, it is written again."""
+    missing_of_jobs: dict[JobId, int] = field(default_factory=dict)
+    unconfirmed_orphans: int = 0
+    """Orphans that no operator has confirmed."""
     hosts_changed: dict[HostId, None] = field(default_factory=dict)
     """Hosts to look at anew before the next round; who places empties it."""
     jobs_changed: dict[JobId, None] = field(default_factory=dict)

@@ -8,7 +8,7 @@ rows of one are together. Whoever wants them in the order of the log sorts them 
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final
 
 import msgspec
 import pyarrow as pa
@@ -75,7 +75,8 @@ def content_of(rows: Iterable[Row]) -> str:
     return digest.hexdigest()
 
 
-def _bytes_of(row: Row) -> int:
+def raw_bytes_of(row: Row) -> int:
+    """How many bytes of the log's own a row holds."""
     match row:
         case ArchivedRecord():
             return len(row.value)
@@ -100,7 +101,7 @@ def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
     total = 0
     for row in rows:
         group.append(row)
-        total += _bytes_of(row)
+        total += raw_bytes_of(row)
         if len(group) >= GROUP_ROWS_MAX or total >= GROUP_BYTES_MAX:
             yield group
             group, total = [], 0
@@ -157,7 +158,6 @@ class RowFile:
         file = io.BytesIO(source) if isinstance(source, bytes) else source
         with _damage():
             self._file = pq.ParquetFile(file, page_checksum_verification=True)
-        self._offset_column = 0
 
     @property
     def groups(self) -> int:
@@ -229,4 +229,4 @@ def log_order(row: Row) -> tuple[int, int, int]:
     """Where a row stands in its log."""
     if isinstance(row, ArchivedChange):
         return (row.offset, row.index, row.place)
-    return (cast("ArchivedRecord | ArchivedMessage", row).offset, 0, 0)
+    return (row.offset, 0, 0)

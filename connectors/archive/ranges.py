@@ -15,7 +15,14 @@ MANIFEST_VERSION: Final = 1
 ROOT: Final = "archive"
 _NAME: Final = re.compile(r"(?P<first>\d{20})-(?P<last>\d{20})\.json")
 
-Kind = Literal["records", "changes", "messages"]
+Kind = Literal["records", "changes", "notes", "messages"]
+"""Notes are what a timeline is made of; they follow from the log, as changes do."""
+
+_OF_CELLS: Final[dict[str, Kind]] = {
+    "records": "records",
+    "changes": "changes",
+    "notes": "notes",
+}
 
 
 class Series(msgspec.Struct, frozen=True, order=True):
@@ -89,7 +96,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """The part of a span that a reader takes: from ``first_offset`` up to, without, ``end_offset``."""
+    """What a reader takes of a span: from ``first_offset`` up to, and without, ``end_offset``."""
 
     span: Span
     first_offset: int
@@ -107,8 +114,8 @@ def series_of(key: str) -> Series | None:
     if span_of(key) is None:
         return None
     match key.split("/"):
-        case [root, "cells", name, generation, ("records" | "changes") as kind, _] if root == ROOT:
-            return Series("records" if kind == "records" else "changes", name, generation)
+        case [root, "cells", name, generation, kind, _] if root == ROOT and kind in _OF_CELLS:
+            return Series(_OF_CELLS[kind], name, generation)
         case [root, "topics", name, partition, generation, _] if root == ROOT:
             return Series("messages", name, generation, int(partition))
     return None

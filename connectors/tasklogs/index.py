@@ -78,29 +78,23 @@ class RunIndex(msgspec.Struct, frozen=True):
 
 
 def without_overlap(parts: Iterable[Part]) -> tuple[Part, ...]:
-    """The parts in order, each byte in one of them at most: dropped ones first, longer ones first.
+    """The parts in order, each byte in one of them at most; one that begins inside another goes."""
 
-    A part that reaches into one that counts for more is left out whole, unless it reaches beyond
-    it: bytes are never shown from the middle of an object whose beginning is told otherwise.
-    """
-    kept: list[Part] = []
-    dropped_end = -1
-    ranked = sorted(parts, key=lambda part: (part.begin, part.kind != "dropped", -part.end))
-    drops = [each for each in ranked if each.kind == "dropped"]
-    for each in ranked:
-        if each.begin < dropped_end:
-            if each.end <= dropped_end:
-                continue
-            each = Part(dropped_end, each.end, each.at_ms, each.kind) if (  # noqa: PLW2901
-                each.kind == "dropped"
-            ) else each
-            if each.kind != "dropped":
-                continue
-        if each.kind != "dropped" and any(d.begin <= each.begin < d.end for d in drops):
-            continue
-        kept.append(each)
-        dropped_end = max(dropped_end, each.end)
-    return tuple(kept)
+    def disjoint(some: Iterable[Part]) -> list[Part]:
+        kept: list[Part] = []
+        for each in sorted(some, key=lambda part: (part.begin, -part.end)):
+            if not kept or each.begin >= kept[-1].end:
+                kept.append(each)
+        return kept
+
+    found = list(parts)
+    drops = disjoint(each for each in found if each.kind == "dropped")
+    whole = [
+        each
+        for each in found
+        if each.kind == "gz" and not any(drop.begin <= each.begin < drop.end for drop in drops)
+    ]
+    return tuple(disjoint([*drops, *whole]))
 
 
 def run_of(prefix: str, listed: Iterable[Listed]) -> RunIndex | None:

@@ -18,10 +18,8 @@ import msgspec
 
 ROOT: Final = "task-logs"
 COMPLETE: Final = "complete.json"
-WORD_CHARACTERS_MAX: Final = 255
-"""Of a name as it stands in a key: five of them and the offsets have to fit into 900 bytes."""
-KEY_BYTES_MAX: Final = 900
-"""What `connectors.ports.ObjectStore` allows."""
+WORD_CHARACTERS_MAX: Final = 180
+"""Of a name as it stands in a key, where a word has 200 at most."""
 OUTPUTS: Final = ("stdout", "stderr")
 
 PartKind = Literal["gz", "dropped"]

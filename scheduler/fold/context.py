@@ -50,6 +50,8 @@ class Fold:
     looked_at_ms: dict[TaskId, int] = field(default_factory=dict)
     """When each task is looked at next. A later deadline needs no entry of its own in the heap:
     it is found when the task is looked at. So a short task has one entry, and not three."""
+    cut_zones: tuple[int, frozenset[str]] = (-1, frozenset())
+    """Zones that are cut off, and the offset of the record for which they were counted."""
     on_finished: Callable[["Fold", Task, Task], None] | None = None
     """What follows from an ended task (before, after); set by the machine: jobs know tasks, tasks
     do not know jobs."""
@@ -152,6 +154,8 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
         changed = place_of(now) or place_of(was)
         if changed is not None:
             fold.state.hosts_changed[changed.host_id] = None
+        if was_kind is Disconnected and fold.state.missing:
+            found(fold, after)
         has_started = was_kind in LAUNCHING and now_kind not in LAUNCHING
         if has_started and fold.state.policy.placement.guards.launching_per_host_max:
             fold.wake_placement()  # The host may be given the next one now.
@@ -167,6 +171,19 @@ LAUNCHING = frozenset((Placed, Launched, StartInitiated))
 """States of a task that is given to a host and has not started there."""
 _ON_HOST = frozenset((Placed, Launched, StartInitiated, Started, Disconnected, KillInitiated))
 _TIMED = frozenset((Launched, StartInitiated, Started, Disconnected, KillInitiated))
+
+
+def found(fold: Fold, task: Task) -> None:
+    """Note that the task is not missing any more, if it was: it was heard of, or given up."""
+    state = fold.state
+    if state.missing.pop(task.task_id, None) is None:
+        return
+    state.dirty["missing"].add(task.task_id)
+    left = state.missing_of_jobs[task.job_id] - 1
+    if left:
+        state.missing_of_jobs[task.job_id] = left
+    else:
+        del state.missing_of_jobs[task.job_id]
 
 
 def _requeue(fold: Fold, job_id: JobId, task_id: TaskId, *, is_queued: bool) -> None:

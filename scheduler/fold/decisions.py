@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from scheduler.fold.context import Fold, moved_task
 from scheduler.fold.guards import note_launch
+from scheduler.fold.kills import note_kill, rate_refusal
 from scheduler.fold.launches import launch_refusal
 from scheduler.fold.offers import drop_offer, put_offer
 from scheduler.model.changes import ProposalRefused
@@ -28,8 +29,6 @@ from scheduler.model.proposals import (
 from scheduler.model.task import Finished, KillInitiated, OnHost, Placed
 from scheduler.state import Decision, HeldOffer, State
 from scheduler.task_table import Given, Input
-
-INFERRED_KILL_WINDOW_MS = 3_600_000
 
 
 def proposed(fold: Fold, proposal: Proposal) -> None:
@@ -116,27 +115,7 @@ def _kill_refusal(state: State, proposal: KillTask) -> str:
         return f"task {proposal.task_id} is on host {place.host_id}, not on {proposal.host_id}"
     if place.proposal_id in state.decisions:
         return f"the launch of task {proposal.task_id} is still being sent"
-    return inferred_kill_refusal(state) if uses_kill_budget(task.state) else ""
-
-
-def uses_kill_budget(task_state: KillInitiated | Finished) -> bool:
-    """Whether a kill of this task is the first that only we want; repeats of it are free."""
-    return isinstance(task_state, Finished) and task_state.kill_sent_at_ms is None
-
-
-def inferred_kill_refusal(state: State) -> str:
-    """Why no inferred kill is allowed now, or empty: they share one budget over an hour."""
-    if inferred_kills_left(state) > 0:
-        return ""
-    most = state.policy.inferred_kills_per_hour
-    return f"the budget of {most} inferred kills an hour is used up"
-
-
-def inferred_kills_left(state: State) -> int:
-    """How many more tasks may be ended now that no user asked to end."""
-    since_ms = state.clock.now_ms - INFERRED_KILL_WINDOW_MS
-    used = sum(at_ms > since_ms for at_ms in state.clock.inferred_kills_at_ms)
-    return max(0, state.policy.inferred_kills_per_hour - used)
+    return rate_refusal(state, task.state)
 
 
 def _used(fold: Fold, offer_ids: tuple[OfferId, ...]) -> tuple[HeldOffer, ...]:
@@ -169,10 +148,7 @@ def _kill_accepted(fold: Fold, proposal: KillTask) -> None:
         task, state=replace(task.state, kill_sent_at_ms=state.clock.now_ms)
     )
     fold.touch("task", proposal.task_id)
-    if uses_kill_budget(task.state):
-        since_ms = state.clock.now_ms - INFERRED_KILL_WINDOW_MS
-        kept = [at_ms for at_ms in state.clock.inferred_kills_at_ms if at_ms > since_ms]
-        state.clock.inferred_kills_at_ms = [*kept, state.clock.now_ms]
+    note_kill(state, task.state)
 
 
 def effect_started(fold: Fold, event: EffectStarted) -> None:

@@ -21,10 +21,13 @@ from scheduler.fold.mesos import (
 )
 from scheduler.fold.noise import host_noise_measured
 from scheduler.fold.rules import host_ordered, policy_asked, rules_asked, rules_change_asked
+from scheduler.fold.safe import finding_confirmed, finding_rejected, kills_by
 from scheduler.model.address import Source
 from scheduler.model.changes import CellPaged, JobRejected, RequestAccepted
 from scheduler.model.events import Copied
 from scheduler.model.inbound import (
+    FindingConfirmed,
+    FindingRejected,
     HostNoiseMeasured,
     HostOrdered,
     InboundBody,
@@ -83,11 +86,17 @@ def _taken(  # noqa: C901, PLR0912 - one arm for each kind of body, and mypy pro
         case JobSubmitted():
             job_submitted(fold, source, body)
         case JobKillAsked():
+            killing = len(fold.state.killing)
             job_kill_asked(fold, source, body)
+            kills_by(fold, body.actor, killing)
         case JobScaleAsked():
+            killing = len(fold.state.killing)
             job_scale_asked(fold, source, body)
+            kills_by(fold, body.actor, killing)
         case TaskKillAsked():
+            killing = len(fold.state.killing)
             task_kill_asked(fold, source, body)
+            kills_by(fold, body.actor, killing)
         case InboundRejected():
             fold.report(JobRejected(source=source, faults=body.faults, job_id=body.job_id))
         case PolicyAsked():
@@ -103,9 +112,14 @@ def _taken(  # noqa: C901, PLR0912 - one arm for each kind of body, and mypy pro
         case OrphanForgotten():
             orphan_forgotten(fold, body)
             fold.report(RequestAccepted(source=source, what="forget orphan"))
+        case FindingConfirmed():
+            finding_confirmed(fold, source, body)
+        case FindingRejected():
+            finding_rejected(fold, source, body)
         case InboundLost():
             why = f"records {body.first_offset} to {body.last_offset} of {source} were lost"
-            fold.report(CellPaged(what="Kafka dropped records before they were copied", why=why))
+            what, key = "Kafka dropped records before they were copied", source.topic
+            fold.report(CellPaged(what=what, why=why, kind="records lost", key=key))
             if source.topic == "mesos" and fold.state.stream.stream_id is not None:
                 ask_again(fold)  # An ending may have been among them.
         case PartitionBegan():

@@ -9,7 +9,9 @@ said once and forgotten when acknowledged, all else is asked again on the new st
 
 from scheduler.fold.context import Fold, moved_task, watch
 from scheduler.fold.decisions import cancel_launch_on, cancel_launches
+from scheduler.fold.known_hosts import host_seen
 from scheduler.fold.offers import drop_offer, put_offer
+from scheduler.fold.safe import explained, missed, orphans_counted, says_not_there
 from scheduler.model.address import Source
 from scheduler.model.changes import CellPaged, OrphanGone, OrphanSeen
 from scheduler.model.inbound import OffersChanged, OrphanForgotten
@@ -81,7 +83,8 @@ def stream_ended(fold: Fold, body: StreamEnded) -> None:
     state = fold.state
     if body.is_fatal:
         state.stream.is_fatal = body.why
-        fold.report(CellPaged(what="the framework id is burnt", why=body.why))
+        what = "the framework id is burnt"
+        fold.report(CellPaged(what=what, why=body.why, kind="framework id"))
     if body.stream_id == state.stream.stream_id:
         close_stream(fold)
 
@@ -102,7 +105,7 @@ def offers_changed(fold: Fold, source: Source, body: OffersChanged) -> None:
 
 def _hold(fold: Fold, source: Source, offer: Offer) -> None:
     state = fold.state
-    state.hosts_seen_at_ms.setdefault(offer.host_id, state.clock.now_ms)
+    host_seen(fold, offer.host_id)
     if offer.facts is not None and state.hosts.get(offer.host_id) != offer.facts:
         state.hosts[offer.host_id] = offer.facts
         state.hosts_changed[offer.host_id] = None
@@ -140,7 +143,11 @@ def status_updated(fold: Fold, body: StatusUpdate) -> None:
         is_healthy=body.is_healthy,
         observed_at_ms=body.observed_at_ms,
     )
+    if says_not_there(body) and missed(fold, task, body, given):
+        return
     moved_task(fold, task.task_id, input_of(body.state), given, step=_step(body))
+    if state.missing and body.state == "TASK_UNREACHABLE":
+        explained(fold, task)
 
 
 def unrecognised(fold: Fold, body: Unrecognised) -> None:
@@ -153,7 +160,11 @@ def unrecognised(fold: Fold, body: Unrecognised) -> None:
         return
     state = fold.state
     why = f"task {body.task_id}: {body.state or 'no state'} (see the record in topic mesos)"
-    fold.report(CellPaged(what="an update that this build cannot read", why=why))
+    what = "an update that this build cannot read"
+    task_ids = (body.task_id,)
+    fold.report(
+        CellPaged(what, why, "unreadable update", body.state, tasks=task_ids, tasks_total=1)
+    )
     task = state.tasks.get(body.task_id)
     if task is not None and state.stream.stream_id is not None and _is_asked_for(task):
         state.unanswered[body.task_id] = None
@@ -184,9 +195,7 @@ def _unknown_task(fold: Fold, body: StatusUpdate) -> None:
     known = state.orphans.get(body.task_id)
     if body.state in _TERMINAL:
         if known is not None:
-            del state.orphans[body.task_id]
-            fold.touch("orphan", body.task_id)
-            fold.report(OrphanGone(task_id=body.task_id, why=str(body.state)))
+            _orphan_gone(fold, known, str(body.state))
         return
     if known is not None and known.state == body.state:
         return
@@ -197,14 +206,24 @@ def _unknown_task(fold: Fold, body: StatusUpdate) -> None:
         host_id=body.host_id or (known.host_id if known else None),
         state=str(body.state),
         first_seen_at_ms=known.first_seen_at_ms if known else state.clock.now_ms,
+        is_confirmed=known is not None and known.is_confirmed,
     )
     fold.touch("orphan", body.task_id)
     if known is None:
         fold.report(OrphanSeen(task_id=body.task_id, host_id=body.host_id, state=str(body.state)))
+        state.unconfirmed_orphans += 1
+        orphans_counted(fold)
 
 
 def orphan_forgotten(fold: Fold, body: OrphanForgotten) -> None:
     """An operator has dealt with an orphan."""
-    if fold.state.orphans.pop(body.task_id, None) is not None:
-        fold.touch("orphan", body.task_id)
-        fold.report(OrphanGone(task_id=body.task_id, why=f"{body.actor}: {body.why}"))
+    known = fold.state.orphans.get(body.task_id)
+    if known is not None:
+        _orphan_gone(fold, known, f"{body.actor}: {body.why}")
+
+
+def _orphan_gone(fold: Fold, orphan: Orphan, why: str) -> None:
+    del fold.state.orphans[orphan.task_id]
+    fold.state.unconfirmed_orphans -= not orphan.is_confirmed
+    fold.touch("orphan", orphan.task_id)
+    fold.report(OrphanGone(task_id=orphan.task_id, why=why))

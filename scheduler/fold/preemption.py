@@ -47,7 +47,9 @@ def _count(state: State, job_id: JobId) -> None:
 
 
 def preemptions_left(state: State) -> int:
-    """How many more tasks of the cell may be ended for others now."""
+    """How many more tasks of the cell may be ended for others now; none while it is safe."""
+    if state.safe is not None:
+        return 0
     most = state.policy.placement.guards.preemptions_per_hour
     return max(0, most - len(recent_preemptions(state)))
 

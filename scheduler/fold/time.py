@@ -8,7 +8,10 @@ from heapq import heappop
 
 from scheduler.fold.context import Fold, due_at_ms, moved_task, rested, watch
 from scheduler.fold.guards import policy_changed, recovered, time_passed
+from scheduler.fold.kills import look_at_budgets
 from scheduler.fold.mesos import close_stream
+from scheduler.fold.safe import is_held, look_at_finding
+from scheduler.fold.zones import is_waited_for
 from scheduler.model.changes import TimeGapped
 from scheduler.model.events import LeaderElected, Tick
 from scheduler.model.ids import HostId, TaskId
@@ -81,6 +84,8 @@ def ticked(fold: Fold, event: Tick) -> None:
         elif fold.looked_at_ms.get(task_id) == noted_ms:  # Else an earlier entry came before it.
             del fold.looked_at_ms[task_id]
             _due(fold, task_id, noted_ms)
+    look_at_finding(fold)
+    look_at_budgets(fold)
     time_passed(fold)
     _note_idleness(fold)
 
@@ -106,6 +111,10 @@ def _due(fold: Fold, task_id: TaskId, noted_ms: int) -> None:
     is_limit = isinstance(task.state, Started)
     if isinstance(task.state, Disconnected | KillInitiated) and not _is_heard(state, task_id):
         return  # Its next turn comes when Mesos speaks of it: see `status_updated`.
+    if is_held(state, task):
+        return  # Until an operator's word, which lets every task be looked at anew.
+    if isinstance(task.state, Disconnected) and is_waited_for(fold, task):
+        return
     reason: FinishReason = "runtimeLimitExceeded" if is_limit else "stuckInState"
     given = Given(state.clock.now_ms, reason=reason, message=_message(fold, task.state))
     after = moved_task(fold, task_id, Input.DEADLINE, given, step="deadline")

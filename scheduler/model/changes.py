@@ -127,7 +127,7 @@ class SafeBegan(Ours, frozen=True):
 
 
 class SafeEnded(Ours, frozen=True):
-    """The cell is safe no longer: its finding was confirmed, rejected, or nothing was left of it."""
+    """The cell is safe no longer: the finding was confirmed, rejected, or nothing is left of it."""
 
     finding: int
     how: Literal["confirmed", "rejected", "cleared"]

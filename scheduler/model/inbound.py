@@ -180,7 +180,7 @@ class OrphanForgotten(Ours, frozen=True):
 
 
 class FindingConfirmed(Ours, frozen=True):
-    """An operator says that a safe cell's finding is so: its tasks are what the guard took them for.
+    """An operator says that a safe cell's finding is so.
 
     The tasks that Mesos does not have are ended and replaced, the orphans stay and alarm no more.
     """

@@ -81,6 +81,8 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     finished_tasks_max: int = 20_000
     finished_jobs_max: int = 5_000
     orphans_max: int = 10_000
+    hosts_max: int = 20_000
+    """Hosts that are remembered; those in use are beyond any limit of ours."""
     refusals_per_round_max: int = 20
     """Classes of waiting tasks that a round's record explains."""
     mark_records: int = 10_000

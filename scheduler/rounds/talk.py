@@ -6,7 +6,7 @@ growing waits, for as long as it takes; nothing is concluded from an answer that
 
 from collections.abc import Iterator
 
-from scheduler.fold.decisions import inferred_kills_left, uses_kill_budget
+from scheduler.fold.kills import budget_left, budget_of, is_inferred, kills_left_now
 from scheduler.model.ids import OfferId
 from scheduler.model.proposals import (
     DeclineOffers,
@@ -44,29 +44,42 @@ def questions(state: State) -> Iterator[ReconcileTasks | ReconcileAll]:
 
 def kills(state: State) -> Iterator[KillTask]:
     """End what must end, and say it again until it has."""
-    now_ms, budget = state.clock.now_ms, inferred_kills_left(state)
+    now_ms, left = state.clock.now_ms, kills_left_now(state)
+    budgets = {"inferred": budget_left(state, "inferred"), "stuck": budget_left(state, "stuck")}
     pending = {
         each.proposal.task_id
         for each in state.decisions.values()
         if isinstance(each.proposal, KillTask)
     }
+    repeated: list[KillTask] = []
     for task_id in sorted(state.killing):
+        if left == 0:
+            break
         task_state = state.tasks[task_id].state
         assert isinstance(task_state, KillInitiated | Finished)
         assert task_state.place is not None
+        if state.safe is not None and is_inferred(task_state):
+            continue
         sent_ms = task_state.kill_sent_at_ms
         is_early = sent_ms is not None and now_ms < sent_ms + state.policy.kill_retry_ms
         if is_early or task_id in pending or task_state.place.proposal_id in state.decisions:
             continue  # The last: its ACCEPT is still being sent, and a KILL must not overtake it.
-        if uses_kill_budget(task_state):
-            if budget == 0:
+        budget = budget_of(task_state)
+        if budget is not None:
+            if budgets[budget] == 0:
                 continue
-            budget -= 1
-        yield KillTask(
+            budgets[budget] -= 1
+        kill = KillTask(
             task_id=task_id,
             host_id=task_state.place.host_id,
-            is_inferred=isinstance(task_state, Finished),
+            is_inferred=is_inferred(task_state),
         )
+        if sent_ms is not None:
+            repeated.append(kill)
+            continue
+        left -= 1
+        yield kill
+    yield from repeated[:left]  # Behind the first ones: who does not end must not hold them up.
 
 
 def offer_care(

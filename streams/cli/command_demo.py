@@ -36,6 +36,7 @@ from streams.cli.demo_run import SERVICE, Outcome, Story, examples_dir
 from streams.cli.demo_screen import Screen
 from streams.cli.demo_topics import PREFIX, delete_topics
 from streams.cli.interrupts import EXIT_INTERRUPTED, interruptible
+from streams.cli.own_directory import fresh_directory, unused_directory
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import errors, out, plain, show, state_text, table
 from streams.cli.shapes import History, Task
@@ -55,7 +56,6 @@ UNREACHABLE_TIMEOUT_MS: Final = 3_000
 FAILOVER_TIMEOUT_S: Final = 600
 """The cell ends with the demo, so a Mesos of somebody else may forget it soon."""
 CELL: Final = "cell-1"
-NUMBERS_MAX: Final = 10_000
 KEEP_POLL_S: Final = 0.5
 END_TIMEOUT_S: Final = 60.0
 
@@ -95,7 +95,11 @@ def demo(
             "Leave --disturb out, or name your Mesos by MESOS_MASTER.",
         )
     examples_dir()
-    directory = _fresh(data_dir_of(settings, None)) if data_dir is None else _unused(data_dir)
+    directory = (
+        fresh_directory(data_dir_of(settings, None), "demo")
+        if data_dir is None
+        else unused_directory(data_dir, "demo")
+    )
     options = UpOptions(
         settings=_own(settings),
         data_dir=directory,
@@ -141,34 +145,6 @@ def _own(settings: Settings) -> Settings:
         return own
     prefix = f"{settings.topic_prefix}{PREFIX}{secrets.token_hex(4)}."
     return msgspec.structs.replace(own, topic_prefix=prefix)
-
-
-def _fresh(parent: Path) -> Path:
-    """A new directory ``demo-N``."""
-    parent.mkdir(parents=True, exist_ok=True)
-    for number in range(1, NUMBERS_MAX):
-        directory = (parent / f"demo-{number}").absolute()
-        try:
-            directory.mkdir()
-        except FileExistsError:
-            continue
-        return directory
-    raise OperatorError(
-        f"{parent} holds {NUMBERS_MAX} demos.",
-        "Each that failed or was kept leaves its directory.",
-        "Delete those that nobody needs.",
-    )
-
-
-def _unused(directory: Path) -> Path:
-    """The directory, if nothing is there that the demo would mix with its own and delete."""
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise OperatorError(
-            f"{directory} is not empty.",
-            "A demo begins with nothing, and deletes what it has made when all went well.",
-            "Name a directory that is not there yet, or leave --data-dir out.",
-        )
-    return directory.absolute()
 
 
 def _run(running: Up, screen: Screen, disturb: str | None, *, once: bool, keep: bool) -> bool:

@@ -4,7 +4,7 @@ The one thing to know: `up` is for one computer. Elsewhere `flumina cell` and `f
 by whatever keeps services running there, with a Kafka and a Mesos named by the environment.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -19,9 +19,36 @@ from streams.cli.common import (
 from streams.cli.interrupts import interruptible
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import errors, out, plain
+from streams.errors import OperatorError
+from streams.settings import Settings
 from streams.supervise.up import Up, UpOptions
 
 CHANGES_POLL_S: Final = 0.5
+
+
+BrokersOption = Annotated[
+    int,
+    typer.Option(
+        metavar="1|3", help="Kafka brokers; three keep each record on three, and two must have it."
+    ),
+]
+
+
+def checked_brokers(settings: Settings, wanted: int) -> Literal[1, 3]:
+    """The number of brokers to start; raises `OperatorError` where it cannot be."""
+    if wanted not in {1, 3}:
+        raise OperatorError(
+            f"--brokers {wanted} is not possible.",
+            "Two of three have to agree on each record; with two, each would be needed.",
+            "Say --brokers 1 or --brokers 3.",
+        )
+    if wanted == 3 and settings.kafka_brokers:
+        raise OperatorError(
+            "--brokers 3 starts a Kafka, and KAFKA_BROKERS names one that runs already.",
+            f"KAFKA_BROKERS is {settings.kafka_brokers}.",
+            "Unset KAFKA_BROKERS, or leave --brokers out.",
+        )
+    return 3 if wanted == 3 else 1
 
 
 def up(  # noqa: PLR0917 - typer gives every option by its name
@@ -29,6 +56,7 @@ def up(  # noqa: PLR0917 - typer gives every option by its name
     cells: Annotated[
         int, typer.Option("--cell-processes", min=1, max=9, help="One leads, the others stand by.")
     ] = 1,
+    brokers: BrokersOption = 1,
     agents: Annotated[int, typer.Option(min=1, max=64, help="Agents of the dev cluster.")] = 2,
     masters: Annotated[
         int, typer.Option(min=1, max=5, help="Masters of the dev cluster; one leads.")
@@ -51,10 +79,12 @@ def up(  # noqa: PLR0917 - typer gives every option by its name
     speak_by_errors()
     settings = settings_here()
     refuse_many_cells(settings)
+    number = checked_brokers(settings, brokers)
     options = UpOptions(
         settings=settings,
         data_dir=data_dir_of(settings, data_dir),
         cell_processes=cells,
+        brokers=number,
         agents=agents,
         masters=masters,
         ping_timeout=ping_timeout,

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from scheduler.model.policy import Policy, changed_policy
@@ -66,6 +67,24 @@ def running_here(settings: Settings, data_dir: Path | None) -> UpView | None:
         f"Several of them run: {places}.",
         "It is not clear which one is meant.",
         "Name one with --data-dir or --api.",
+    )
+
+
+def installation_here(settings: Settings, data_dir: Path | None = None) -> Settings:
+    """The settings of the installation that a command means: what runs here says where it is.
+
+    Where nothing runs, Kafka and Mesos are those of the environment, if it names any, and the
+    store is that of the data directory.
+    """
+    running = running_here(settings, data_dir)
+    if running is None:
+        return msgspec.structs.replace(settings, data_dir=data_dir_of(settings, data_dir))
+    return msgspec.structs.replace(
+        settings,
+        kafka_brokers=running.kafka,
+        topic_prefix=running.topic_prefix,
+        mesos_masters=tuple(running.mesos),
+        data_dir=Path(running.data_dir),
     )
 
 

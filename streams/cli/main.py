@@ -40,6 +40,11 @@ COMMANDS = (
         "Bring everything up, run some jobs, hurt all of it, and show what happened and why.",
     ),
     Command(
+        "drill",
+        "streams.cli.command_drill:drill",
+        "Make an incident happen on an installation of its own, and see what must follow.",
+    ),
+    Command(
         "submit",
         "streams.cli.commands_jobs:submit",
         "Submit a job from a file.",
@@ -80,6 +85,11 @@ COMMANDS = (
         "host",
         "streams.cli.command_host:app",
         "Take hosts out of use, and let them back in.",
+    ),
+    Command(
+        "log",
+        "streams.cli.command_log:app",
+        "Look at the cell's log as a log: its events by kind, and what folding them costs.",
     ),
     Command(
         "doctor",

@@ -182,19 +182,7 @@ class Node:
 
     def cluster_id(self) -> str | None:
         """The cluster that the stored data belong to; None before the first format."""
-        try:
-            lines = self.files.identity.read_text("utf-8").splitlines()
-        except FileNotFoundError:
-            return None
-        for line in lines:
-            key, _, value = line.partition("=")
-            if key == "cluster.id":
-                return value.strip()
-        raise OperatorError(
-            f"{self.files.identity} names no cluster.",
-            "The file was damaged or written by something else.",
-            "Restore it, or choose another data directory.",
-        )
+        return stored_cluster_id(self.files)
 
     def format(self, cluster_id: str) -> None:
         """Make the data directory one of this cluster's, by Kafka's own tool."""
@@ -264,6 +252,23 @@ class Node:
                 lines = log.read_text("utf-8", errors="replace").splitlines()
                 found += [line for line in lines[-200:] if is_telling(line)][-3:]
         return "\n".join(found) or "It wrote nothing."
+
+
+def stored_cluster_id(files: NodeFiles) -> str | None:
+    """The cluster that the data in these files belong to; None before the first format."""
+    try:
+        lines = files.identity.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    for line in lines:
+        key, _, value = line.partition("=")
+        if key == "cluster.id":
+            return value.strip()
+    raise OperatorError(
+        f"{files.identity} names no cluster.",
+        "The file was damaged or written by something else.",
+        "Restore it, or choose another data directory.",
+    )
 
 
 def _is_complaint(line: str) -> bool:

@@ -71,6 +71,7 @@ def served(
     voters: Sequence[NodeAddress],
     overrides: Mapping[str, str],
     lock: DataDirLock,
+    *,
     stop_timeout_s: float = STOP_TIMEOUT_S,
 ) -> GuardedProcess:
     """The process, ready for clients; raises `PortTaken` or another `OperatorError`."""

@@ -57,10 +57,9 @@ async def _asking(
 
 
 async def _differences(client: AIOKafkaAdminClient, settings: Settings) -> list[str]:
-    brokers = len((await client.describe_cluster())["brokers"])
-    replication_factor = replication_factor_for(brokers, settings.replication_factor)
-    plans = planned_topics(settings.cells, settings.topic_prefix, replication_factor)
     existing = await _existing(client)
+    brokers = len((await client.describe_cluster())["brokers"])
+    plans = _plans(settings, existing, brokers)
     there = [plan for plan in plans if plan.name in existing]
     missing = [f"{plan.name} is missing" for plan in plans if plan.name not in existing]
     return [
@@ -71,10 +70,9 @@ async def _differences(client: AIOKafkaAdminClient, settings: Settings) -> list[
 
 
 async def _ensure(client: AIOKafkaAdminClient, settings: Settings) -> list[TopicPlan]:
-    brokers = len((await client.describe_cluster())["brokers"])
-    replication_factor = replication_factor_for(brokers, settings.replication_factor)
-    plans = planned_topics(settings.cells, settings.topic_prefix, replication_factor)
     existing = await _existing(client)
+    brokers = len((await client.describe_cluster())["brokers"])
+    plans = _plans(settings, existing, brokers)
     missing = [plan for plan in plans if plan.name not in existing]
     if missing:
         await _create(client, missing, brokers)
@@ -91,6 +89,19 @@ async def _ensure(client: AIOKafkaAdminClient, settings: Settings) -> list[Topic
             "begin with new ones.",
         )
     return plans
+
+
+def _plans(settings: Settings, existing: dict[str, Any], brokers: int) -> list[TopicPlan]:
+    """The topics as they have to be, with as many copies as were wanted when they began.
+
+    A broker that is down must not make us want fewer copies than the topics have.
+    """
+    factor = replication_factor_for(brokers, settings.replication_factor)
+    began = existing.get(f"{settings.topic_prefix}cell")
+    if began is not None and settings.replication_factor is None:
+        copies = min((len(each["replicas"]) for each in began["partitions"]), default=0)
+        factor = max(factor, replication_factor_for(copies, None))
+    return planned_topics(settings.cells, settings.topic_prefix, factor)
 
 
 async def _existing(client: AIOKafkaAdminClient) -> dict[str, Any]:

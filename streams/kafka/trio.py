@@ -16,7 +16,7 @@ from rich.console import Console
 
 from streams.kafka.data_lock import DataDirLock
 from streams.kafka.installation import ensure_installed
-from streams.kafka.node import Node, NodeAddress, NodeFiles
+from streams.kafka.node import Node, NodeAddress, NodeFiles, stored_cluster_id
 from streams.kafka.ports import is_free
 from streams.kafka.serving import (
     PREDECESSOR_WAIT_S,
@@ -31,7 +31,7 @@ from streams.settings import default_cache_dir
 from streams.supervise.ports import free_block
 
 BROKERS: Final = 3
-STOP_TIMEOUT_S: Final = 5.0
+STOP_TIMEOUT_S: Final = 3.0
 """A broker that hands its partitions over needs two others; when all end, nobody is there."""
 HEAP: Final = "-Xmx192m"
 """A broker of three has a third of the clients; the last word of several to Java counts."""
@@ -57,26 +57,31 @@ class TrioBroker(BrokerProcess):
     def __init__(self, trio: "KafkaTrio", number: int) -> None:
         self.number = number
         self._trio = trio
-        self._files = NodeFiles(trio.data_dir / f"broker-{number}", number)
-        super().__init__(DataDirLock(self._files.root))
+        self.files = NodeFiles(trio.data_dir / f"broker-{number}", number)
+        super().__init__(DataDirLock(self.files.root))
 
     @property
     def log_file(self) -> Path:
         """Where the broker writes its log, a few files of bounded size."""
-        return self._files.server_log
+        return self.files.server_log
 
     def start(self) -> str:
         """Its address for clients; returns when it serves there, which takes a second broker."""
         assert not self.is_running, "start() was called twice"
         trio = self._trio
-        node, cluster_id = trio.prepared(self._files)
+        node, cluster_id = trio.prepared(self.files)
         self.stop()
         self._lock.acquire(PREDECESSOR_WAIT_S)
         try:
             ensure_formatted(node, trio.data_dir, cluster_id, trio.overrides)
             address = trio.addresses[self.number - 1]
             self._process = served(
-                node, address, trio.addresses, trio.overrides, self._lock, STOP_TIMEOUT_S
+                node,
+                address,
+                trio.addresses,
+                trio.overrides,
+                self._lock,
+                stop_timeout_s=STOP_TIMEOUT_S,
             )
         except BaseException:
             self._lock.release()
@@ -125,9 +130,11 @@ class KafkaTrio:
             first = free_block(2 * BROKERS)
             ports = range(first, first + 2 * BROKERS, 2)
             addresses = [NodeAddress(n, port, port + 1) for n, port in enumerate(ports, start=1)]
-        self._cluster_id = known.cluster_id if known is not None else new_cluster_id()
+        stored = [found for each in self.brokers if (found := stored_cluster_id(each.files))]
+        remembered = [known.cluster_id] if known is not None else []
+        # Before anything is formatted, for all three must be of one cluster.
+        self._cluster_id = [*stored, *remembered, new_cluster_id()][0]
         note = msgspec.json.encode(_Remembered(list(addresses), self._cluster_id))
-        # Before anything is formatted: all three must be of one cluster.
         self._memory_file.write_bytes(note)
         self.addresses = tuple(addresses)
 
@@ -144,10 +151,7 @@ class KafkaTrio:
         return self.data_dir / "flumina.json"
 
     def _remembered(self) -> _Remembered | None:
-        """What was chosen last time; None if nothing was, or if it cannot be read.
-
-        Then a directory that has data refuses the new cluster id, and says which one it has.
-        """
+        """What was chosen last time; None if nothing was, or if it cannot be read."""
         try:
             found = msgspec.json.decode(self._memory_file.read_bytes(), type=_Remembered)
         except (FileNotFoundError, msgspec.DecodeError):

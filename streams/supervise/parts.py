@@ -16,6 +16,7 @@ import structlog
 from streams.errors import OperatorError
 from streams.kafka.embedded import EmbeddedKafka
 from streams.kafka.guarded import GuardedProcess
+from streams.kafka.trio import TrioBroker
 from streams.supervise.log_file import LogFile
 
 logger = structlog.get_logger(__name__)
@@ -165,10 +166,10 @@ class Program:
 
 
 class KafkaPart:
-    """The embedded Kafka, which has its own guard, log and memory of ports."""
+    """An embedded broker, which has its own guard, log and memory of ports."""
 
-    def __init__(self, kafka: EmbeddedKafka) -> None:
-        self.name = "kafka"
+    def __init__(self, kafka: EmbeddedKafka | TrioBroker, name: str = "kafka") -> None:
+        self.name = name
         self._kafka = kafka
         self._address: str | None = None
 

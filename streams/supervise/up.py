@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from rich.console import Console
@@ -23,6 +24,7 @@ from streams.kafka.generations import ensure_generations
 from streams.kafka.installation import ensure_installed
 from streams.kafka.start_cache import ensure_start_cache
 from streams.kafka.topic_admin import ensure_topics
+from streams.kafka.trio import KafkaTrio
 from streams.settings import Settings
 from streams.supervise.keeper import Event, Keeper
 from streams.supervise.log_file import LogFile
@@ -58,6 +60,8 @@ class UpOptions(msgspec.Struct, frozen=True):
     settings: Settings
     data_dir: Path
     cell_processes: int = 1
+    brokers: Literal[1, 3] = 1
+    """How many real brokers, where no Kafka is named; a data directory keeps to its number."""
     agents: int = 2
     masters: int = 1
     ping_timeout: str = "15s"
@@ -65,6 +69,8 @@ class UpOptions(msgspec.Struct, frozen=True):
     policy: Mapping[str, int] = {}
     """Numbers that a cell which begins here decides by, instead of the usual ones."""
     api_port: int | None = None
+    dev_cluster_words: tuple[str, ...] = ()
+    """Further words for `flumina dev-cluster`, as drills need them."""
 
 
 Notice = Callable[[str, str, float], None]
@@ -117,11 +123,12 @@ class Up:
         first = []
         if not self.options.settings.kafka_brokers:
             self._prepare_kafka()
-            first.append(self._keep(self._kafka_part()))
+            first += [self._keep(each) for each in self._kafka_parts()]
         if not self.options.settings.mesos_masters:
             first.append(self._keep(self._dev_cluster_part()))
         addresses = self._until_ready(first, notice)
-        self._kafka = addresses.get("kafka", self._kafka)
+        brokers = [address for part, address in addresses.items() if part.startswith("kafka")]
+        self._kafka = ",".join(sorted(brokers)) or self._kafka
         if "dev-cluster" in addresses:
             # They listen in a row, from the first one's port on.
             host, _, port = addresses["dev-cluster"].rpartition(":")
@@ -193,13 +200,13 @@ class Up:
         installation = ensure_installed(self.options.settings.cache_dir, self._console)
         ensure_start_cache(installation, self._console)
 
-    def _kafka_part(self) -> Part:
-        settings = self.options.settings
-        return KafkaPart(
-            EmbeddedKafka(
-                self.data_dir / "kafka", cache_dir=settings.cache_dir, console=self._console
-            )
-        )
+    def _kafka_parts(self) -> list[Part]:
+        directory, cache_dir = self.data_dir / "kafka", self.options.settings.cache_dir
+        if self.options.brokers == 1:
+            return [KafkaPart(EmbeddedKafka(directory, cache_dir=cache_dir, console=self._console))]
+        trio = KafkaTrio(directory, cache_dir=cache_dir, console=self._console)
+        trio.prepare()
+        return [KafkaPart(each, f"kafka-{each.number}") for each in trio.brokers]
 
     def _dev_cluster_part(self) -> Part:
         options = self.options
@@ -211,6 +218,7 @@ class Up:
             *("--agents", str(options.agents), "--data-dir", str(directory)),
             *("--masters", str(options.masters), "--ping-timeout", options.ping_timeout),
             *("--max-ping-timeouts", str(options.max_ping_timeouts)),
+            *options.dev_cluster_words,
         ]
         return self._program("dev-cluster", command, {}, dev_cluster_address)
 

@@ -16,10 +16,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.errors import OperatorError
-from streams.kafka.embedded import EmbeddedKafka, new_cluster_id
+from streams.kafka.embedded import EmbeddedKafka
 from streams.kafka.node import NodeAddress
 from streams.kafka.ports import free_ports, is_free
 from streams.kafka.probe import describe
+from streams.kafka.serving import new_cluster_id
 from tests.processes import is_gone, wait_until
 
 pytestmark = pytest.mark.integration

@@ -106,7 +106,7 @@ def test_silence_concludes_nothing() -> None:
         ("TASK_STAGING", Started),
         ("TASK_UNREACHABLE", Disconnected),
         ("TASK_UNKNOWN", Disconnected),
-        ("TASK_GONE", Finished),
+        ("TASK_GONE", Disconnected),
         ("TASK_GONE_BY_OPERATOR", Finished),
         ("TASK_FINISHED", Finished),
     ],
@@ -318,7 +318,9 @@ def test_a_fatal_end_of_a_stream_stops_the_cell_for_good() -> None:
     cell = running_cell()
     cell.submit(batch(1))
     cell.stream_ends(is_fatal=True)
-    assert cell.said_last() == [CellPaged(what="the framework id is burnt", why="test")]
+    assert cell.said_last() == [
+        CellPaged(what="the framework id is burnt", why="test", kind="framework id")
+    ]
     cell.stream_id = StreamId("another")
     cell.subscribe()
     cell.offer("host1")

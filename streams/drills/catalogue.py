@@ -1,0 +1,28 @@
+"""All drills, by name.
+
+The one thing to know: a new drill is a module beside this one and a row here; `docs/drills.md`
+describes each, and a test holds the two lists together.
+"""
+
+from typing import Final
+
+from streams.drills.container_crash import CONTAINER_CRASH
+from streams.drills.control_plane_down import CONTROL_PLANE_DOWN
+from streams.drills.crash_loop import CRASH_LOOP
+from streams.drills.drill import Drill
+from streams.drills.host_crash import HOST_CRASH
+from streams.drills.master_lost_tasks import MASTER_LOST_TASKS
+
+DRILLS: Final[tuple[Drill, ...]] = (
+    CONTROL_PLANE_DOWN,
+    CONTAINER_CRASH,
+    HOST_CRASH,
+    CRASH_LOOP,
+    MASTER_LOST_TASKS,
+)
+"""In the order in which `flumina drill all` runs them."""
+
+
+def drill_named(name: str) -> Drill | None:
+    """The drill of this name."""
+    return next((each for each in DRILLS if each.name == name), None)

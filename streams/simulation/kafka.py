@@ -1,0 +1,277 @@
+"""Kafka in memory: partitions with offsets, and clients whose messages are late, or do not come.
+
+The one thing to know: what a broker has appended stays, in order, whether its writer ever hears of
+it or not. A writer that hears nothing for 15 s gets an error, and must not know more than a real
+one would: its record may be there.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import Any, Final, NamedTuple
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, OffsetOutOfRangeError
+
+from streams.simulation.loop import VirtualLoop
+
+REQUEST_TIMEOUT_S: Final = 15.0
+"""As `streams.cell.writer.our_producer` sets it."""
+RETRY_S: Final = 0.5
+
+
+class Stored(NamedTuple):
+    """A record as consumers see it."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Written(NamedTuple):
+    """What a producer is told of its record."""
+
+    offset: int
+
+
+class Partition:
+    """One partition: its records from ``begins`` on."""
+
+    def __init__(self) -> None:
+        self.begins = 0
+        self.records: list[Stored] = []
+        self.waiting: list[asyncio.Future[None]] = []
+
+    @property
+    def ends(self) -> int:
+        """The offset of the next record."""
+        return self.begins + len(self.records)
+
+    def append(self, timestamp: int, key: bytes | None, value: bytes | None) -> int:
+        """The offset of the record, which is durable now."""
+        offset = self.ends
+        self.records.append(Stored(offset, timestamp, key, value))
+        return offset
+
+    def drop_below(self, offset: int) -> None:
+        """Forget the oldest records, as retention does."""
+        del self.records[: max(0, offset - self.begins)]
+        self.begins = max(self.begins, offset)
+
+
+class Client:
+    """What Kafka knows of a process that speaks to it."""
+
+    is_dead = False
+    kafka_cut_until_s = 0.0
+
+
+class Broker:
+    """All partitions, and what is wrong with the way to them."""
+
+    def __init__(self, loop: VirtualLoop, chance: Random, wall_ms: Callable[[], int]) -> None:
+        self.loop = loop
+        self.chance = chance
+        self._wall_ms = wall_ms
+        self._partitions: dict[str, Partition] = {}
+        self.stalled_until_s = 0.0
+        self.late_until_s = 0.0
+        self.late_s_max = 0.0
+
+    def partition(self, topic: str) -> Partition:
+        """The one partition of a topic, which is made at its first use."""
+        found = self._partitions.get(topic)
+        if found is None:
+            found = self._partitions[topic] = Partition()
+        return found
+
+    def latency_s(self) -> float:
+        """How long one message takes: some milliseconds, in bad times many seconds."""
+        usual = 0.001 + 0.004 * self.chance.random()
+        if self.loop.time() < self.late_until_s and self.chance.random() < 0.3:
+            return usual + self.late_s_max * self.chance.random()
+        return usual
+
+    def publish(self, topic: str, value: bytes | None, key: bytes | None = None) -> int:
+        """Append a record of somebody else; its offset."""
+        partition = self.partition(topic)
+        offset = partition.append(self._wall_ms(), key, value)
+        self._wake(partition)
+        return offset
+
+    def _wake(self, partition: Partition) -> None:
+        waiting, partition.waiting = partition.waiting, []
+        for each in waiting:
+            self.loop.later(self.latency_s(), settle, each)
+
+
+def settle(future: "asyncio.Future[None]") -> None:
+    """Let whoever waits go on."""
+    if not future.done():
+        future.set_result(None)
+
+
+class Producer:
+    """An idempotent producer of one process: in order, nothing twice."""
+
+    def __init__(self, broker: Broker, client: Client) -> None:
+        self._broker = broker
+        self._client = client
+        self._arrives_s: dict[str, float] = {}
+        self._waiting: dict[str, deque[tuple[bytes, bytes | None, asyncio.Future[Written], float]]]
+        self._waiting = {}
+
+    async def send(
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes | None = None,
+        partition: int = 0,
+        headers: object = None,
+    ) -> "asyncio.Future[Written]":
+        """A future that is done when all replicas have the record, or that says that it is late."""
+        del partition, headers
+        broker = self._broker
+        told: asyncio.Future[Written] = broker.loop.create_future()
+        if self._client.is_dead:
+            return told
+        arrives_s = broker.loop.time() + broker.latency_s()
+        # In order: what was sent earlier arrives earlier.
+        arrives_s = max(arrives_s, self._arrives_s.get(topic, 0.0))
+        self._arrives_s[topic] = arrives_s
+        queue = self._waiting.setdefault(topic, deque())
+        queue.append((value, key, told, broker.loop.time() + REQUEST_TIMEOUT_S))
+        broker.loop.at(arrives_s, self._arrive, topic)
+        return told
+
+    async def send_and_wait(
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes | None = None,
+        partition: int = 0,
+        headers: object = None,
+    ) -> Written:
+        """What became of the record, once all replicas have it."""
+        return await (await self.send(topic, value, key, partition, headers))
+
+    def _arrive(self, topic: str) -> None:
+        queue = self._waiting[topic]
+        if not queue:
+            return
+        broker = self._broker
+        now_s = broker.loop.time()
+        blocked_until_s = max(broker.stalled_until_s, self._client.kafka_cut_until_s)
+        value, key, told, deadline_s = queue[0]
+        if now_s < blocked_until_s:
+            if now_s >= deadline_s:
+                queue.popleft()
+                fail(told, KafkaTimeoutError())
+                broker.loop.later(0.0, self._arrive, topic)
+            else:
+                broker.loop.at(min(deadline_s, blocked_until_s), self._arrive, topic)
+            return
+        queue.popleft()
+        partition = broker.partition(topic)
+        offset = partition.append(broker._wall_ms(), key, value)  # noqa: SLF001 - its own client
+        broker._wake(partition)  # noqa: SLF001 - its own client
+        broker.loop.later(broker.latency_s(), self._acknowledge, told, offset, deadline_s)
+
+    def _acknowledge(self, told: "asyncio.Future[Written]", offset: int, deadline_s: float) -> None:
+        now_s = self._broker.loop.time()
+        if now_s >= deadline_s and now_s < self._client.kafka_cut_until_s:
+            fail(told, KafkaTimeoutError())
+        elif now_s < self._client.kafka_cut_until_s:
+            at_s = min(deadline_s, self._client.kafka_cut_until_s)
+            self._broker.loop.at(at_s, self._acknowledge, told, offset, deadline_s)
+        elif not told.done():
+            told.set_result(Written(offset))
+
+
+def fail(future: "asyncio.Future[Any]", error: Exception) -> None:
+    """Tell whoever waits that it did not go well."""
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # Where nobody waits any more, nobody has to be told.
+
+
+class Consumer:
+    """A reader of one partition from an offset of its own."""
+
+    def __init__(self, broker: Broker, client: Client) -> None:
+        self._broker = broker
+        self._client = client
+        self._position = 0
+
+    async def start(self) -> None:
+        """Connect."""
+        await self._reach(KafkaConnectionError)
+
+    async def stop(self) -> None:
+        """Disconnect; nothing is committed, so nothing is lost."""
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        """Read this partition."""
+        (_,) = places
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        """Go on at this offset."""
+        del place
+        self._position = offset
+
+    def highwater(self, place: TopicPartition) -> int:
+        """The offset of the next record."""
+        return self._broker.partition(place.topic).ends
+
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """The first offset that is still there."""
+        await self._reach(KafkaConnectionError)
+        return {each: self._broker.partition(each.topic).begins for each in places}
+
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset of the next record."""
+        await self._reach(KafkaConnectionError)
+        return {each: self._broker.partition(each.topic).ends for each in places}
+
+    async def getone(self, place: TopicPartition) -> Stored:
+        """The next record."""
+        while True:
+            found = await self.getmany(place, timeout_ms=0, max_records=1)
+            if found:
+                return found[place][0]
+
+    async def getmany(
+        self, place: TopicPartition, timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, list[Stored]]:
+        """The next records, as soon as there are any.
+
+        A real one comes back with nothing after ``timeout_ms``, and is asked again; hours of that
+        would only cost time.
+        """
+        del timeout_ms
+        partition = self._broker.partition(place.topic)
+        while True:
+            await self._reach(None)
+            at = self._position - partition.begins
+            if at < 0 or self._position > partition.ends:
+                raise OffsetOutOfRangeError({place: self._position})
+            if self._client.is_dead:
+                await self._broker.loop.create_future()
+            if at < len(partition.records):
+                records = partition.records[at : at + max_records]
+                self._position += len(records)
+                return {place: records}
+            news: asyncio.Future[None] = self._broker.loop.create_future()
+            partition.waiting.append(news)
+            await news
+
+    async def _reach(self, error: type[Exception] | None) -> None:
+        """Return when the brokers answer; a question gives up after a while, a fetch does not."""
+        loop = self._broker.loop
+        given_up_s = loop.time() + REQUEST_TIMEOUT_S
+        while loop.time() < self._client.kafka_cut_until_s:
+            if error is not None and loop.time() >= given_up_s:
+                raise error
+            await asyncio.sleep(RETRY_S + 1.0)

@@ -1,0 +1,175 @@
+"""The time machine: a cell's state after any record of its log.
+
+The one thing to know: a state is the nearest snapshot below it and the records since. States that
+were looked at lately are kept, and the next one begins at a copy of the nearest. It folds in the
+thread that asks; the api asks through a process of its own (`streams.travel.worker`).
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from projections.cell_view import CellView
+from projections.travel.instants import AtOffset, AtTime, Instant
+from scheduler.machine import Machine
+from scheduler.model.codec import Undecodable, decode_record, digest_of
+from scheduler.model.events import CellRecord, Copied
+from scheduler.model.inbound import RecordSkipped
+from streams.history.reading import LogBounds, LogReader
+from streams.travel.errors import TravelError
+from streams.travel.sources import NoSnapshots, SnapshotPlace, SnapshotSource
+
+logger = structlog.get_logger(__name__)
+
+VIEWS_KEPT: Final = 4
+"""States that are kept ready. They share what is equal; each takes the containers, about 10 MB for
+100,000 tasks, and the histories of what was folded for it."""
+
+Apply = Callable[[int, CellRecord], object]
+
+
+class SkippedLater(Exception):
+    """A record could not be folded, and the log holds an operator's order to leave it out."""
+
+
+class TimeMachine:
+    """One cell's states, by the offset that would be folded next."""
+
+    def __init__(self, reader: LogReader, snapshots: SnapshotSource | None = None) -> None:
+        self.reader = reader
+        self._snapshots: SnapshotSource = snapshots or NoSnapshots()
+        self._views: OrderedDict[int, CellView] = OrderedDict()
+        self._skips: dict[int, str] = {}
+        self.records_folded = 0
+
+    async def end_of(self, instant: Instant) -> int:
+        """The offset that is folded next at this instant; raises `TravelError`."""
+        bounds = await self.reader.bounds()
+        match instant:
+            case AtOffset():
+                _check_log(instant, bounds)
+                end = instant.offset + 1
+            case AtTime():
+                end = await self.reader.offset_at(instant.at_ms + 1)
+                if end == 0:
+                    raise TravelError(
+                        "unclear",
+                        "That instant is before the cell's first record.",
+                        "Ask for a later one.",
+                    )
+            case _:
+                end = bounds.end_offset
+        if not 0 < end <= bounds.end_offset:
+            last = bounds.end_offset - 1
+            raise TravelError(
+                "unclear",
+                f"Offset {end - 1} is not in the log, whose last record is {last}.",
+                "Ask for an offset up to that one.",
+            )
+        return end
+
+    async def view_at(self, end: int) -> CellView:
+        """The view before record ``end`` is folded; to be read only.
+
+        Its histories may begin late (`CellView.begins_at_offset`).
+        """
+        kept = self._views.get(end)
+        if kept is None:
+            kept = await self._made(end)
+            self._views[end] = kept
+        self._views.move_to_end(end)
+        while len(self._views) > VIEWS_KEPT:
+            self._views.popitem(last=False)
+        return kept
+
+    async def _made(self, end: int) -> CellView:
+        view = await self.begin_below(end)
+        try:
+            await self.fold(view.apply, view.machine.pass_over, view.next_offset, end)
+        except SkippedLater:
+            # What was folded into must not be used again, and neither must what began above it.
+            for offset in [each for each in self._views if each > min(self._skips)]:
+                del self._views[offset]
+            return await self._made(end)
+        return view
+
+    async def begin_below(self, end: int, least: int = 0) -> CellView:
+        """A new view at the nearest known state that is not above ``end``.
+
+        ``least`` wants a whole view from the beginning where no state is at or above it.
+        """
+        kept = max((each for each in self._views if each <= end), default=0)
+        places = [each for each in await self._snapshots.places() if each.next_offset <= end]
+        for place in sorted(places, key=lambda each: -each.next_offset):
+            if place.next_offset <= max(kept, least):
+                break
+            machine = await self._loaded(place)
+            if machine is not None:
+                return CellView.restored(machine)
+        if kept > least:
+            return CellView.restored(Machine.restored(self._views[kept].machine.kept()))
+        return CellView()
+
+    async def _loaded(self, place: SnapshotPlace) -> Machine | None:
+        machine = await self._snapshots.load(place)
+        if machine is not None and machine.state.next_offset != place.next_offset:
+            logger.error("a snapshot is not where its name says", key=place.key)
+            return None
+        return machine
+
+    async def fold(
+        self, apply: Apply, pass_over: Callable[[int], None], first: int, end: int
+    ) -> None:
+        """Fold the records of a range; raises `SkippedLater` where it has to begin anew."""
+        async for batch in self.reader.records(first, end):
+            for record in batch:
+                digest = self._skips.get(record.offset)
+                if digest is not None and digest == digest_of(record.value):
+                    pass_over(record.offset)
+                    continue
+                try:
+                    apply(record.offset, decode_record(record.value))
+                except Exception as error:
+                    await self._find_skip(record.offset, digest_of(record.value), error)
+                    raise SkippedLater from error
+            self.records_folded += len(batch)
+
+    async def _find_skip(self, offset: int, digest: str, error: Exception) -> None:
+        """Learn of the operator's order to leave the record out; raises `TravelError` else."""
+        if offset not in self._skips:
+            end = (await self.reader.bounds()).end_offset
+            async for batch in self.reader.records(offset + 1, end):
+                for record in batch:
+                    if _skips(record.value, offset, digest):
+                        self._skips[offset] = digest
+                        return
+        raise TravelError(
+            "unavailable",
+            f"The log cannot be folded past offset {offset}: {error}",
+            "Ask for an instant before it, or run the build that can read the record.",
+        ) from error
+
+
+def _skips(data: bytes, offset: int, digest: str) -> bool:
+    try:
+        record = decode_record(data)
+    except Undecodable:
+        return False
+    return any(
+        isinstance(event, Copied)
+        and isinstance(event.body, RecordSkipped)
+        and (event.body.offset, event.body.digest) == (offset, digest)
+        for event in record.events
+    )
+
+
+def _check_log(instant: AtOffset, bounds: LogBounds) -> None:
+    if instant.generation and instant.generation != bounds.generation:
+        raise TravelError(
+            "unclear",
+            f"The address is of generation {instant.generation}, this log's is "
+            f"{bounds.generation}.",
+            "Ask the cell that wrote it, or give the archive of that generation.",
+        )

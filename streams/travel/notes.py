@@ -1,0 +1,90 @@
+"""Notes of any range: from the table as far as it goes, and folded from there on.
+
+The one thing to know: the part that is folded is one view that follows the end of the log, with
+its rows kept; it begins where the table ends, and anew once the table has gone on far enough.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Final
+
+from projections.travel.notes import Note, Noted
+from streams.travel.machine import SkippedLater, TimeMachine
+from streams.travel.sources import NoNotes, NoteReader
+
+TAIL_ROWS_MAX: Final = 500_000
+"""Rows above which a table that has gone on lets the tail begin anew; each takes about 0.5 KB."""
+
+
+class NoteSource:
+    """All notes of one cell's log."""
+
+    def __init__(self, machine: TimeMachine, table: NoteReader | None = None) -> None:
+        self._machine = machine
+        self._table: NoteReader = table or NoNotes()
+        self._tail: Noted | None = None
+        self._rows: list[Note] = []
+        self._first = 0
+        """The first offset whose rows the tail has."""
+
+    async def rows(
+        self,
+        first_offset: int,
+        end_offset: int,
+        *,
+        job_id: str = "",
+        task_id: str = "",
+        host_id: str = "",
+        kind: str = "",
+    ) -> list[Note]:
+        """Rows of these offsets, in the order of the log; filters that are given all hold."""
+        if end_offset <= first_offset:
+            return []
+        table_end = await self._table.notes_end()
+        found: list[Note] = []
+        if first_offset < table_end:
+            found += await self._table.notes(
+                first_offset,
+                min(end_offset, table_end),
+                job_id=job_id,
+                task_id=task_id,
+                host_id=host_id,
+                kind=kind,
+            )
+        if end_offset > table_end:
+            tail = await self._tail_rows(max(first_offset, table_end), end_offset, table_end)
+            found += [
+                each
+                for each in tail
+                if (not job_id or each.job_id == job_id)
+                and (not task_id or each.task_id == task_id)
+                and (not host_id or each.host_id == host_id)
+                and (not kind or each.kind == kind)
+            ]
+        return found
+
+    async def _tail_rows(self, first: int, end: int, table_end: int) -> Sequence[Note]:
+        is_worth = len(self._rows) > TAIL_ROWS_MAX and table_end > self._first
+        if self._tail is None or self._first > first or is_worth:
+            await self._begin_tail(table_end)
+        tail = self._tail
+        assert tail is not None
+        if tail.view.next_offset < end:
+            try:
+                await self._machine.fold(
+                    lambda offset, record: self._rows.extend(tail.take(offset, record)),
+                    tail.pass_over,
+                    tail.view.next_offset,
+                    end,
+                )
+            except SkippedLater:
+                self._tail = None
+                return await self._tail_rows(first, end, table_end)
+        begin = bisect_left(self._rows, first, key=attrgetter("offset"))
+        return self._rows[begin : bisect_left(self._rows, end, key=attrgetter("offset"))]
+
+    async def _begin_tail(self, table_end: int) -> None:
+        view = await self._machine.begin_below(table_end)
+        self._tail, self._rows = Noted(view), []
+        self._first = table_end

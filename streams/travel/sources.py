@@ -1,0 +1,87 @@
+"""What a time machine reads: the log, the snapshots beside it, and the table of notes.
+
+The one thing to know: only the log must be there. Without snapshots and notes every answer is
+folded from the beginning; they make it quicker and never different.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from projections.travel.notes import Note
+from scheduler.machine import Machine
+
+
+class SnapshotPlace(msgspec.Struct, frozen=True):
+    """A snapshot that can be loaded: the state before the record ``next_offset`` is folded."""
+
+    next_offset: int
+    at_ms: int
+    key: str
+
+
+class SnapshotSource(Protocol):
+    """The snapshots of one cell and one generation of its log."""
+
+    async def places(self) -> Sequence[SnapshotPlace]:
+        """Those that are there now, oldest first."""
+        ...
+
+    async def load(self, place: SnapshotPlace) -> Machine | None:
+        """The machine that the snapshot holds; None where it cannot be used, which is logged."""
+        ...
+
+
+class NoteReader(Protocol):
+    """The table of notes, as `projections.travel.notes.Noted` made them."""
+
+    async def notes(
+        self,
+        first_offset: int,
+        end_offset: int,
+        *,
+        job_id: str = "",
+        task_id: str = "",
+        host_id: str = "",
+        kind: str = "",
+    ) -> Sequence[Note]:
+        """Rows of these offsets, in the order of the log; filters that are given all hold."""
+        ...
+
+    async def notes_end(self) -> int:
+        """Notes of every record below this offset are in the table."""
+        ...
+
+
+class NoSnapshots:
+    """No snapshots: everything is folded from the beginning."""
+
+    async def places(self) -> Sequence[SnapshotPlace]:
+        """None."""
+        return ()
+
+    async def load(self, place: SnapshotPlace) -> Machine | None:
+        """None."""
+        return None
+
+
+class NoNotes:
+    """No table: every note is made by folding."""
+
+    async def notes(
+        self,
+        first_offset: int,
+        end_offset: int,
+        *,
+        job_id: str = "",
+        task_id: str = "",
+        host_id: str = "",
+        kind: str = "",
+    ) -> Sequence[Note]:
+        """None."""
+        return ()
+
+    async def notes_end(self) -> int:
+        """The beginning."""
+        return 0

@@ -43,7 +43,6 @@ class Digest:
         self._sum = total % _MODULUS
         return f"{self._sum:032x}"
 
-
     def forget(self) -> None:
         """Have the next value made from every entity of the state anew."""
         self._sum = 0

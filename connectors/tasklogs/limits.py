@@ -33,6 +33,10 @@ class Limits(msgspec.Struct, frozen=True):
     ship_after_share: int = 32
     """Between the two a byte waits for this part of the file's age: 32 parts a doubling."""
 
+    def __post_init__(self) -> None:
+        """Whole parts are dropped, so what is dropped at once must be more than one."""
+        assert self.file_bytes_max >= 11 * self.part_bytes_max, "a file is kept in 11 parts or more"
+
     @property
     def head_bytes(self) -> int:
         """The beginning of a file that is always kept: a quarter."""

@@ -28,7 +28,7 @@ from connectors.tasklogs.layout import (
     run_prefix,
 )
 from connectors.tasklogs.limits import Limits
-from connectors.tasklogs.source import Folder
+from connectors.tasklogs.source import Entry, Folder
 from connectors.tasklogs.stream import Identity, Piece, Source, Stream, StreamState
 
 COMPRESSION: Final = 1
@@ -131,25 +131,26 @@ class TaskShipper:
                 return  # It was cleaned away: what is shipped by now is all there is.
         owners = {id_: s for s in self._streams.values() for id_ in s.identities()}
         known = {*owners, *self._past}
-        found = dict(self._folder.files(known))
+        found = list(self._folder.files(known))
         if self._is_restored:
             self._reattach(found, owners)
-        for name, identity in found.items():
-            if identity in owners or identity in self._past:
-                continue
-            self._take(name, identity, now_ms)
-        there = set(found.values())
-        self._past = {each: size for each, size in self._past.items() if each in there}
+        sizes = {each.identity: each.size for each in found}
+        # One that is shorter than it was is another file that got the same number.
+        past = self._past.items()
+        self._past = {each: size for each, size in past if sizes.get(each, -1) >= size}
+        for each in found:
+            if each.identity not in owners and each.identity not in self._past:
+                self._take(each.name, each.identity, now_ms)
 
-    def _reattach(self, found: dict[str, Identity], owners: dict[Identity, Stream]) -> None:
+    def _reattach(self, found: list[Entry], owners: dict[Identity, Stream]) -> None:
         """After a restart: open what we read before, by whatever name it has now."""
         self._is_restored = False
         assert self._folder is not None
-        for name, identity in found.items():
-            stream = owners.get(identity)
-            if stream is None or stream.is_attached(identity):
+        for each in found:
+            stream = owners.get(each.identity)
+            if stream is None or stream.is_attached(each.identity):
                 continue
-            if (opened := self._folder.open(name, identity)) is not None:
+            if (opened := self._folder.open(each.name, each.identity)) is not None:
                 stream.attach(opened)
         for stream in self._streams.values():
             stream.lose_missing()
@@ -232,7 +233,11 @@ class TaskShipper:
         prefix = self._prefix(stream)
         listed = [(each.key, part_of(each.key.removeprefix(prefix))) for each in store.facts(prefix)]
         parts = [(key, part) for key, part in listed if part is not None]
-        straddling = [p for _, p in parts if p.kind == "gz" and p.begin < state.drop_to < p.end]
+        straddling = [
+            part
+            for _, part in parts
+            if part.kind == "gz" and part.begin < state.drop_to < part.end <= state.shipped
+        ]
         if straddling and straddling[0].begin >= head_end:
             stream.round_drop(straddling[0].begin)
         if state.drop_to > head_end:
@@ -251,11 +256,10 @@ class TaskShipper:
         self._save()
 
     def _let_go(self, stream: Stream) -> None:
-        before = stream.identities()
         for _ in stream.let_go():
             self._save()
-        for identity in before - stream.identities():
-            self._past[identity] = 0
+        self._past.update(stream.past)
+        stream.past.clear()
 
     def _complete(self, store: ObjectStore, now_ms: int) -> None:
         refused = 0 if self._folder is None else len(self._folder.refused)

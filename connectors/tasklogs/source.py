@@ -8,11 +8,12 @@ offset, stays as it is, and nothing is lost between copying and cutting, as it w
 cut.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,14 @@ ENTRIES_MAX: Final = 1_000
 _KEEP_SIZE_PUNCH_HOLE: Final = 0x01 | 0x02
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A plain file that a task has, by the name it has now."""
+
+    name: str
+    identity: tuple[int, int]
+    size: int
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -58,73 +67,81 @@ class Folder:
         """Give back the directory."""
         os.close(self._root)
 
-    def files(self, known: set[tuple[int, int]]) -> Iterator[tuple[str, tuple[int, int]]]:
-        """Names and identities of the plain files there are now; ``known`` need no check."""
+    def files(self, known: set[tuple[int, int]]) -> Iterator[Entry]:
+        """The plain files there are now; those that are ``known`` need no check."""
         for output in OUTPUTS:
             if (found := self._look(self._root, output, output, known)) is not None:
                 yield found
-        yield from self._below(self._root, LOG_FOLDER, "", DEPTH_MAX, known, [ENTRIES_MAX])
+        left = [ENTRIES_MAX]
+        folders = [(LOG_FOLDER, "")]
+        while folders:
+            folder, prefix = folders.pop()
+            yield from self._in_folder(folder, prefix, known, left, folders)
 
-    def _below(
+    def _in_folder(
         self,
-        parent: int,
         folder: str,
         prefix: str,
-        depth: int,
         known: set[tuple[int, int]],
         left: list[int],
-    ) -> Iterator[tuple[str, tuple[int, int]]]:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            descriptor = os.open(folder, flags, dir_fd=parent)
-        except OSError:
-            return  # There is none, or it is a link, which is not followed.
-        try:
+        folders: list[tuple[str, str]],
+    ) -> Iterator[Entry]:
+        """The plain files of one folder; the folders in it are added to ``folders``."""
+        with self._opened_folder(folder.split("/")) as descriptor:
+            if descriptor is None:
+                return  # There is none, or it is a link, which is not followed.
             with os.scandir(descriptor) as entries:
                 some = sorted(_at_most(entries, left), key=lambda each: each.name)
             for entry in some:
                 name = f"{prefix}{entry.name}"
-                if entry.is_dir(follow_symlinks=False):
-                    if depth > 1:
-                        yield from self._below(
-                            descriptor, entry.name, f"{name}/", depth - 1, known, left
-                        )
-                    else:
-                        self.refused.add(name)
-                elif (found := self._look(descriptor, entry.name, name, known)) is not None:
-                    yield found
+                if not entry.is_dir(follow_symlinks=False):
+                    if (found := self._look(descriptor, entry.name, name, known)) is not None:
+                        yield found
+                elif name.count("/") + 1 < DEPTH_MAX:
+                    folders.append((f"{folder}/{entry.name}", f"{name}/"))
+                else:
+                    self.refused.add(name)
+
+    @contextlib.contextmanager
+    def _opened_folder(self, words: Sequence[str]) -> Iterator[int | None]:
+        """A folder below the sandbox, opened step by step and without following a link."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        opened = [self._root]
+        try:
+            for word in words:
+                opened.append(os.open(word, flags, dir_fd=opened[-1]))
+            here: int | None = opened[-1]
+        except OSError:
+            here = None
+        try:
+            yield here
         finally:
-            os.close(descriptor)
+            for each in opened[1:]:
+                os.close(each)
 
     def _look(
         self, folder: int, entry: str, name: str, known: set[tuple[int, int]]
-    ) -> tuple[str, tuple[int, int]] | None:
+    ) -> Entry | None:
         try:
             facts = os.stat(entry, dir_fd=folder, follow_symlinks=False)
         except OSError:
             return None
-        identity = (facts.st_dev, facts.st_ino)
-        if identity in known:
-            return name, identity
-        if not _is_plain(facts) or not _is_name(name):
-            self.refused.add(name)
-            return None
-        return name, identity
+        found = Entry(name, (facts.st_dev, facts.st_ino), facts.st_size)
+        if found.identity in known or (_is_plain(facts) and _is_name(name)):
+            return found
+        self.refused.add(name)
+        return None
 
     def open(self, name: str, identity: tuple[int, int]) -> Found | None:
         """The file, opened; None if it is another one by now, or no plain one."""
-        *folders, entry = name.split("/") if name in OUTPUTS else [LOG_FOLDER, *name.split("/")]
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        opened = [self._root]
-        try:
-            for folder in folders:
-                opened.append(os.open(folder, flags, dir_fd=opened[-1]))  # noqa: PERF401 - closed below
-            descriptor = _opened(entry, opened[-1])
-        except OSError:
-            return None
-        finally:
-            for each in opened[1:]:
-                os.close(each)
+        *folders, entry = [name] if name in OUTPUTS else [LOG_FOLDER, *name.split("/")]
+        with self._opened_folder(folders) as folder:
+            if folder is None:
+                return None
+            try:
+                descriptor = _opened(entry, folder)
+            except OSError:
+                return None
         facts = os.fstat(descriptor)
         if not _is_plain(facts) or (facts.st_dev, facts.st_ino) != identity:
             os.close(descriptor)
@@ -196,4 +213,5 @@ def free(descriptor: int, begin: int, end: int) -> bool:
     number = ctypes.get_errno()
     if number in {errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.ENOSYS, errno.ENODEV}:
         return False
-    raise OSError(number, f"cannot free {end - begin} bytes of a task's file: {os.strerror(number)}")
+    why = os.strerror(number)
+    raise OSError(number, f"cannot free {end - begin} bytes of a task's file: {why}")

@@ -67,7 +67,7 @@ class Piece(msgspec.Struct, frozen=True):
     """What a host answers to somebody who reads."""
 
     kind: Literal["bytes", "dropped", "below"]
-    """Bytes; a range that is kept nowhere; or: the host has it no more, ask the store."""
+    """Bytes; a range that is kept nowhere; or: up to there the host has no more, ask the store."""
     offset: int
     next_offset: int
     size: int
@@ -88,6 +88,8 @@ class Stream:
         self._seen = max(state.shipped, state.sources[-1].base if state.sources else 0)
         self._size_before = -1
         self._incoming: Found | None = None
+        self.past: list[tuple[Identity, int]] = []
+        """Files that we are through with, and how long they were."""
 
     # Files come and go
 
@@ -316,14 +318,20 @@ class Stream:
             self._punch(begin, end)
         while len(state.sources) > 1 and (state.sources[0].end or 0) <= state.freed:
             with self._lock:
-                gone = state.sources.pop(0).identity
-                if gone not in self.identities() and gone in self._open:
-                    os.close(self._open.pop(gone))
+                source = state.sources.pop(0)
+                gone = source.identity
+                if gone != NOBODY and gone not in self.identities():
+                    self.past.append((gone, self._end_of(source) - source.base + source.file_begin))
+                    if gone in self._open:
+                        os.close(self._open.pop(gone))
 
     def punch_dropped(self) -> None:
         """Give back the blocks of the middle that is dropped."""
         head_end = self._limits.head_bytes
-        if self.is_freeable and self.state.drop_to > head_end:
+        # Where it was shipped already, the host has given it back long ago.
+        if self.is_freeable and self.state.drop_to > head_end and (
+            self.state.shipped <= self.state.drop_to
+        ):
             self._punch(max(head_end, self.state.freed), self.state.drop_to)
 
     def _punch(self, begin: int, end: int) -> None:
@@ -355,7 +363,7 @@ class Stream:
             if head_end <= offset < state.drop_to:
                 return Piece("dropped", offset, state.drop_to, self._seen, why=OVER_QUOTA)
             if offset < state.freed:
-                return Piece("below", offset, offset, self._seen)
+                return Piece("below", offset, state.freed, self._seen)
             source = self._source_of(offset)
             if source is None:
                 return Piece("bytes", offset, offset, self._seen)

@@ -21,6 +21,7 @@ from streams.cell.lead import Lead, LeadershipLost
 from streams.cell.mesos_feed import MesosFeed
 from streams.cell.outbox import Outbox
 from streams.cell.plugins import Equipment
+from streams.cell.points import reached
 from streams.clock import elapsed_s
 
 logger = structlog.get_logger(__name__)
@@ -140,6 +141,7 @@ class Leader:
                     break
                 if not events:
                     break
+                reached("round-decided", *events)
                 await lead.write_and_read_back(events, point="round-written")
 
     async def _watch(self, lead: Lead) -> None:

@@ -65,7 +65,8 @@ class Outbox:
     async def _start(self, waiting: list[Decision]) -> None:
         self._started |= {each.proposal_id for each in waiting}
         await self._lead.write_and_read_back(
-            [EffectStarted(proposal_id=each.proposal_id) for each in waiting]
+            [EffectStarted(proposal_id=each.proposal_id) for each in waiting],
+            point="started-written",
         )
         for each in waiting:
             await self._until_folded()
@@ -117,3 +118,4 @@ class Outbox:
             self._outcomes.clear()
             if ended:
                 await self._lead.write(ended)
+                reached("outcome-written", *ended)

@@ -1,27 +1,42 @@
 """Marked points at which a test may end this process, as a crash would.
 
 The one thing to know: nothing happens unless ``FLUMINA_CRASH_AT`` names a point and what passes it,
-as in ``call-sent:AcceptOffers``. The process then kills itself with SIGKILL, so no clean-up of
+as in ``call-sent:AcceptOffers``, or ``call-sent:AcceptOffers:3`` for the third time. The process then kills itself with SIGKILL, so no clean-up of
 ours runs: what survives is what was durable.
 """
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final, Literal
 
-Point = Literal["inbound-read", "round-written", "effect-started", "call-sent", "update-written"]
+Point = Literal[
+    "inbound-read",
+    "round-decided",
+    "round-written",
+    "started-written",
+    "effect-started",
+    "call-sent",
+    "outcome-written",
+    "update-written",
+]
 
 POINTS: Final[dict[Point, str]] = {
     "inbound-read": "an inbound record was read and not yet copied",
+    "round-decided": "proposals were made and have not left",
     "round-written": "proposals are acknowledged by Kafka and not yet read back",
+    "started-written": "EffectStarted is acknowledged by Kafka and not yet read back",
     "effect-started": "EffectStarted was read back and accepted, the call has not left",
     "call-sent": "the call was answered, its outcome is not written",
+    "outcome-written": "the outcome is acknowledged by Kafka and not yet read back",
     "update-written": "a status update is on all replicas, Mesos has no acknowledgement",
 }
 
 VARIABLE: Final = "FLUMINA_CRASH_AT"
+_passed: Final[Counter[str]] = Counter()
+"""How often each kind has passed each point, while a test waits for one of them."""
 SIMULATED: Final[ContextVar[Callable[[str], None] | None]] = ContextVar("points", default=None)
 """Who is told of every point that a simulated process passes, and may end it there."""
 
@@ -34,8 +49,12 @@ def reached(point: Point, *passing: object) -> None:
             simulated(f"{point}:{_kind(each)}")
         return
     wanted = os.environ.get(VARIABLE)
-    if wanted and wanted in {f"{point}:{_kind(each)}" for each in passing}:
-        os.kill(os.getpid(), signal.SIGKILL)
+    if not wanted:
+        return
+    for passed in sorted({f"{point}:{_kind(each)}" for each in passing}):
+        _passed[passed] += 1
+        if wanted in {f"{passed}:{_passed[passed]}", passed}:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _kind(passing: object) -> str:

@@ -1,0 +1,62 @@
+"""Folds a log from its beginning and, beside it, from snapshots taken on the way.
+
+`python -m tests.support.snapshot_and_tail LOG SNAPSHOT OFFSET`: makes the snapshot at this offset
+where the file is not there yet, else begins with it; then prints, for each record behind it, what
+changed and what is decided, and at the end the whole state. A snapshot that was made under one
+hash seed must lead to the same bytes under another.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from projections.snapshot.format import Expected, capture, decode, encode
+from scheduler.digest import canonical_bytes
+from scheduler.machine import Machine
+from scheduler.model.codec import decode_record, digest_of, encode_value
+
+
+def check_snapshots(log: Sequence[bytes], offsets: Iterable[int]) -> None:
+    """Assert that a machine of a snapshot at each offset goes on exactly as one from zero."""
+    wanted, whole, restored = set(offsets), Machine(), dict[int, Machine]()
+    for offset, data in enumerate(log):
+        if offset in wanted:
+            taken = encode(capture(whole))
+            restored[offset] = decode(taken.data, Expected()).machine
+            assert encode(capture(restored[offset])).data == taken.data
+        changes = whole.apply(offset, decode_record(data))
+        for began, machine in restored.items():
+            again = machine.apply(offset, decode_record(data))
+            assert again == changes, f"from the snapshot at {began}, record {offset} differs"
+    bytes_wanted, digest = canonical_bytes(whole.state), whole.digest.value()
+    everything = encode(capture(whole)).data
+    decided = whole.decide()
+    for began, machine in restored.items():
+        assert canonical_bytes(machine.state) == bytes_wanted, began
+        assert machine.digest.value() == digest, began
+        # All that is derived, the deadlines, the marks, and the order of every dict.
+        assert encode(capture(machine)).data == everything, began
+        assert machine.decide() == decided, began
+
+
+def main() -> None:
+    """Print what is folded behind the snapshot."""
+    log = Path(sys.argv[1]).read_bytes().splitlines()
+    path, begins = Path(sys.argv[2]), int(sys.argv[3])
+    if path.exists():
+        machine = decode(path.read_bytes(), Expected()).machine
+    else:
+        machine = Machine()
+        for offset, data in enumerate(log[:begins]):
+            machine.apply(offset, decode_record(data))
+        path.write_bytes(encode(capture(machine)).data)
+    for offset, data in enumerate(log[begins:], start=begins):
+        changes = machine.apply(offset, decode_record(data))
+        decided = encode_value(machine.decide())
+        print(offset, machine.digest.value(), digest_of(encode_value(changes)), decided.decode())
+    sys.stdout.flush()
+    sys.stdout.buffer.write(canonical_bytes(machine.state))
+
+
+if __name__ == "__main__":
+    main()

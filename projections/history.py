@@ -92,18 +92,20 @@ def history_of_job(
     history = view.job_history(job_id)
     if history is None:
         return None
-    own = ((entry.spot, _line(view, entry, job_id)) for entry in history.entries)
+    own = ((entry.spot, line_of(view, entry, job_id)) for entry in history.entries)
     refused = (
-        (run_spot(run, 0), _refusal_line(view, run, (0, len(run.offsets)), job_id))
+        (run_spot(run, 0), refusal_line(view, run, (0, len(run.offsets)), job_id))
         for run in history.refusals
     )
     parts: list[Iterable[tuple[Spot, Line]]] = [own, refused]
     dropped = history.dropped + history.refusals_dropped
     if is_with_tasks:
         for task_id in history.task_ids:
-            task = view.timeline.histories.tasks[task_id]
+            task = view.task_history(task_id)
+            if task is None:
+                continue
             dropped += task.dropped
-            parts.append((each.spot, _line(view, each, job_id, task_id)) for each in task.entries)
+            parts.append((each.spot, line_of(view, each, job_id, task_id)) for each in task.entries)
     everything = merge(*parts, key=lambda pair: pair[0])
     lines = tuple(line for _, line in islice(everything, LINES_MAX))
     return HistoryOf(id=job_id, lines=lines, dropped=dropped + sum(1 for _ in everything))
@@ -111,12 +113,12 @@ def history_of_job(
 
 def _lines_of_task(view: CellView, history: TaskHistory) -> Iterator[tuple[Spot, Line]]:
     own = (
-        (each.spot, _line(view, each, history.job_id, history.task_id)) for each in history.entries
+        (each.spot, line_of(view, each, history.job_id, history.task_id)) for each in history.entries
     )
     refused = (
         (
             run_spot(run, first),
-            _refusal_line(view, run, (first, last), history.job_id, history.task_id),
+            refusal_line(view, run, (first, last), history.job_id, history.task_id),
         )
         for run, first, last in refusals_of(view, history)
     )
@@ -181,7 +183,7 @@ def refused_rules(view: CellView, refusal: ClassRefusal) -> tuple[Refused, ...]:
     )
 
 
-def _refusal_line(
+def refusal_line(
     view: CellView, run: RefusalRun, part: tuple[int, int], job_id: JobId, task_id: str = ""
 ) -> Line:
     """One line for a part of a run; hosts and what was missing are those of its last round."""
@@ -203,7 +205,8 @@ def _refusal_line(
     )
 
 
-def _line(view: CellView, entry: Entry, job_id: JobId, task_id: str = "") -> Line:
+def line_of(view: CellView, entry: Entry, job_id: JobId, task_id: str = "") -> Line:
+    """An entry as a line."""
     fact = entry.fact
     status = fact if isinstance(fact, StatusFacts) else None
     launch = fact if isinstance(fact, LaunchFacts) else None

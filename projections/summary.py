@@ -168,14 +168,15 @@ def summary(view: CellView) -> Summary:
         policy={name: getattr(state.policy, name) for name in NUMBERS},
         fold_version=state.fold_version,
         digest_version=Digest.version,
-        digest=_digest(view),
+        digest=cheap_digest(view),
         mark_offset=mark_offset,
         mark_digest=view.machine.marks.get(mark_offset, ""),
         histories_dropped=histories.jobs_dropped + histories.tasks_dropped,
     )
 
 
-def _digest(view: CellView) -> str:
+def cheap_digest(view: CellView) -> str:
+    """The digest of the state, or empty where it would take long; see `Summary.digest`."""
     if sum(map(len, view.state.dirty.values())) > DIGESTED_MAX:
         return ""
     return view.machine.digest.value()

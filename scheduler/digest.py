@@ -2,55 +2,116 @@
 
 The one thing to know: the digest is the sum, modulo 2**128, of one BLAKE2b value for each entity,
 so its order does not matter and a change costs only what it touches. Two folds of the same log
-have the same digest at the same offset; a difference halts.
+have the same digest at the same offset; a difference halts, and `scheduler.digest_sums` says where
+the two differ.
+
+A digest has a version, because what it is made from may have to change. A build computes its
+current one and the one before it (`RULES`), so that followers of the build before and after an
+update can be compared with whichever leads.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from scheduler.digest_sums import Sums, key_number
+from scheduler.model.base import Ours
 from scheduler.model.codec import encode_entity
+from scheduler.model.events import KindSums
 from scheduler.state import ENTITY_KINDS, State
 
 _MODULUS: Final = 1 << 128
+_KINDS: Final = (*ENTITY_KINDS, "cell")
+
+
+class DigestRules(NamedTuple):
+    """One version of the digest: its number, and the bytes that stand for an entity."""
+
+    version: int
+    encode: Callable[[str, object, object], bytes]
+
+
+RULES: Final = (DigestRules(1, encode_entity),)
+"""Of the version before and of the current one, which is the last; the first build has one."""
+
+
+class Marked(Ours, frozen=True):
+    """What one version of the digest is at a mark, with the sums by which differences are found."""
+
+    version: int
+    digest: str
+    sums: tuple[KindSums, ...]
 
 
 class Digest:
-    """The digest of one state; `value` brings it up to date."""
+    """The digest of one state, in each version that this build computes."""
 
-    version: Final = 1
+    version: int = RULES[-1].version
+    """The current version: the one that this build writes into checkpoints."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, rules: tuple[DigestRules, ...] = RULES) -> None:
+        self.version = rules[-1].version
         self._state = state
-        self._sum = 0
-        self._parts: dict[str, dict[object, int]] = {kind: {} for kind in (*ENTITY_KINDS, "cell")}
+        self._versions = tuple(_Version(each) for each in rules)
 
     def value(self) -> str:
-        """The digest of the state as it is now, 32 hexadecimal digits."""
-        state, total = self._state, self._sum
+        """The digest of the state as it is now in the current version, 32 hexadecimal digits."""
+        state = self._state
         look_up = _look_ups(state)
-        for kind, keys in (*state.dirty.items(), ("cell", _CELL_PARTS)):
-            find, parts = look_up[kind], self._parts[kind]
-            for key in keys:
-                total -= parts.pop(key, 0)
-                found = find(key)
-                if found is not None:
-                    body = encode_entity(kind, key, found)
-                    parts[key] = part = _number(blake2b(body, digest_size=16).digest())
-                    total += part
+        for each in self._versions:
+            each.update(state, look_up)
         for stale in state.dirty.values():
             stale.clear()
-        self._sum = total % _MODULUS
-        return f"{self._sum:032x}"
+        return self._versions[-1].text()
+
+    def marked(self) -> tuple[Marked, ...]:
+        """The digest in every version, current one last, with its sums, as `value` left it."""
+        return tuple(
+            Marked(each.rules.version, each.text(), each.sums.written())
+            for each in self._versions
+        )
+
+    def keys(self, kind: str) -> Iterable[object]:
+        """The entities of one kind that the last value was made from."""
+        return self._versions[-1].parts[kind].keys()
 
     def forget(self) -> None:
         """Have the next value made from every entity of the state anew."""
-        self._sum = 0
-        for parts in self._parts.values():
-            parts.clear()
+        self._versions = tuple(_Version(each.rules) for each in self._versions)
         for kind, keys in _entities(self._state):
             if kind != "cell":
                 self._state.dirty[kind].update(keys)
+
+
+class _Version:
+    """The parts and sums of one version of the digest."""
+
+    def __init__(self, rules: DigestRules) -> None:
+        self.rules = rules
+        self.parts: dict[str, dict[object, int]] = {kind: {} for kind in _KINDS}
+        self.sums = Sums(_KINDS)
+
+    def update(self, state: State, look_up: Mapping[str, Callable[[Any], object]]) -> None:
+        """Take in what is stale."""
+        encode = self.rules.encode
+        for kind, keys in (*state.dirty.items(), ("cell", _CELL_PARTS)):
+            find, parts, cells = look_up[kind], self.parts[kind], self.sums.cells[kind]
+            for key in keys:
+                before, found = parts.get(key), find(key)
+                if found is None:
+                    if before is not None:
+                        del parts[key]
+                        cells.change(key_number(key), -1, -before)
+                    continue
+                body = encode(kind, key, found)
+                parts[key] = part = _number(blake2b(body, digest_size=16).digest())
+                if before is None:
+                    cells.change(key_number(key), 1, part)
+                elif before != part:
+                    cells.change(key_number(key), 0, part - before)
+
+    def text(self) -> str:
+        return f"{self.sums.total() % _MODULUS:032x}"
 
 
 _number = int.from_bytes

@@ -8,16 +8,15 @@ whether somebody plans by this state: a machine that is made of a copy begins bo
 """
 
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+from scheduler.digest import Marked
 from scheduler.fold.context import Deadline
 from scheduler.model.ids import TaskId
 from scheduler.state import State
 
 BEGUN_ANEW: Final = frozenset(("dirty", "is_planned"))
 """Fields of the state that a restored machine has as a new one has them."""
-
-_Any = TypeVar("_Any")
 
 
 @dataclass(slots=True)
@@ -28,14 +27,16 @@ class Kept:
     deadlines: list[Deadline]
     looked_at_ms: dict[TaskId, int]
     marks: dict[int, str]
+    marked: tuple[int, tuple[Marked, ...]]
 
     def copied(self) -> "Kept":
         """The same once more, in containers of its own."""
         return Kept(
             copied_state(self.state),
-            list(self.deadlines)[:1],
+            list(self.deadlines),
             dict(self.looked_at_ms),
             dict(self.marks),
+            self.marked,
         )
 
 

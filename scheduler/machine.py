@@ -6,7 +6,8 @@ but the log. The same records give the same bytes on every computer and under ev
 
 from typing import assert_never
 
-from scheduler.digest import Digest
+from scheduler.digest import Digest, Marked
+from scheduler.digest_sums import first_difference
 from scheduler.fold.context import Fold
 from scheduler.fold.continued import cell_continued, continuation_fault
 from scheduler.fold.decisions import cancel_decision, effect_ended, effect_started, proposed
@@ -69,6 +70,8 @@ class Machine:
         self.digest = Digest(self.state)
         self.marks: dict[int, str] = {}
         """Digests at the last marks, by offset."""
+        self._marked: tuple[int, tuple[Marked, ...]] = (NO_OFFSET, ())
+        """The last mark in every version, with what differences are found by."""
         self._fold = Fold(self.state, on_finished=_finished)
         self._planner = Planner(self.state)
         self.equipped_with: tuple[Plugin, ...] = ()
@@ -85,7 +88,7 @@ class Machine:
         machine.state = kept.state
         machine.digest = Digest(kept.state)
         machine.digest.forget()
-        machine.marks = kept.marks
+        machine.marks, machine._marked = kept.marks, kept.marked
         machine._fold = Fold(
             kept.state,
             deadlines=kept.deadlines,
@@ -98,7 +101,8 @@ class Machine:
     def kept(self) -> Kept:
         """What `restored` makes this machine of again; the machine may go on meanwhile."""
         fold = self._fold
-        return Kept(self.state, fold.deadlines, fold.looked_at_ms, self.marks).copied()
+        beside = (fold.deadlines, fold.looked_at_ms, self.marks, self._marked)
+        return Kept(self.state, *beside).copied()
 
     def apply(self, offset: int, record: CellRecord) -> list[tuple[int, Change]]:
         """Fold one record; the changes it made, each with the index of its event.
@@ -147,6 +151,7 @@ class Machine:
         ended_offset, state.next_offset = state.next_offset, 1
         fold.offset, fold.index, fold.changes = 0, 0, []
         self.marks.clear()
+        self._marked = NO_OFFSET, ()
         cell_continued(fold, event, ended_offset)
         for index, each in enumerate(record.events[1:], start=1):
             fold.index = index
@@ -249,18 +254,32 @@ class Machine:
 
     def _keep_mark(self) -> None:
         self.marks[self._fold.offset] = self.digest.value()
+        self._marked = self._fold.offset, self.digest.marked()
         while len(self.marks) > 4:
             del self.marks[min(self.marks)]
 
     def _compare(self, event: Checkpoint) -> None:
-        if event.digest_version != Digest.version:
+        """Halt where the leader's digest at a mark is another than ours, in its own version."""
+        marked = self.marked_at(event.mark_offset)
+        ours = next((each for each in marked if each.version == event.digest_version), None)
+        digest = ours.digest if ours else None
+        if ours is None and event.digest_version == self.digest.version:
+            digest = self.marks.get(event.mark_offset)  # A mark before that of the sums.
+        if digest is None or digest == event.digest:
             return
-        ours = self.marks.get(event.mark_offset)
-        if ours is not None and ours != event.digest:
-            raise Refusal(
-                f"the state at offset {event.mark_offset} has digest {ours}, the leader wrote "
-                f"{event.digest}: one of the two folds is wrong; compare them before going on"
-            )
+        where = "the sums of that mark are not known any more"
+        if ours is not None and event.sums:
+            where = first_difference(ours.sums, event.sums, self.digest.keys)
+        raise Refusal(
+            f"the state at offset {event.mark_offset} has digest {digest}, the leader wrote "
+            f"{event.digest} (version {event.digest_version}). They differ in {where}. One of the "
+            "two folds is wrong: keep both processes' logs and this data directory, and compare "
+            "with a fold from an older snapshot before going on"
+        )
+
+    def marked_at(self, offset: int) -> tuple[Marked, ...]:
+        """The digests at the last mark in every version, if it stands at this offset."""
+        return self._marked[1] if self._marked[0] == offset else ()
 
     def equip(self, wanted: tuple[Plugin, ...], plugins: Plugins) -> None:
         """Hand over the functions of the plug-ins that the rules name; `decide` uses no others."""

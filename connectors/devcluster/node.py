@@ -56,6 +56,9 @@ class ClusterConfig:
     cpu_sets: bool = False
     # Mesos' --container_disk_watch_interval, where disk is among those words.
     disk_watch_seconds: float = 15.0
+    # Where agents ship what tasks write, and how much of one file is kept: `agent/log_shipping.py`.
+    store_url: str = ""
+    task_log_mib: int = 64
     # So many agents inside the master's own process instead of `agents`, with their model and seed.
     simulate: int = 0
     tasks_model: str = ""

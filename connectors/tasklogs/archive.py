@@ -105,5 +105,3 @@ def unpacked(packed: bytes, part: Part) -> bytes:
     if len(data) != count:
         raise BrokenPart(f"{part.word} does not hold the {count} bytes that its name says")
     return data
-
-

@@ -89,7 +89,9 @@ def encoded(name: str) -> str:
     if word.startswith("."):
         word = f"=2E{word[1:]}"
     if not word or len(word) > WORD_CHARACTERS_MAX:
-        raise NameRefused(f"the name has {len(word)} characters as a key, {WORD_CHARACTERS_MAX} fit")
+        raise NameRefused(
+            f"the name has {len(word)} characters as a key, {WORD_CHARACTERS_MAX} fit"
+        )
     return word
 
 

@@ -231,7 +231,9 @@ class TaskShipper:
         if state.is_drop_told:
             return
         prefix = self._prefix(stream)
-        listed = [(each.key, part_of(each.key.removeprefix(prefix))) for each in store.facts(prefix)]
+        listed = [
+            (each.key, part_of(each.key.removeprefix(prefix))) for each in store.facts(prefix)
+        ]
         parts = [(key, part) for key, part in listed if part is not None]
         straddling = [
             part
@@ -280,4 +282,3 @@ class TaskShipper:
         self._kept.streams = [each.state for each in self._streams.values()]
         self._kept.past = list(self._past.items())
         self._keep(msgspec.json.encode(self._kept))
-

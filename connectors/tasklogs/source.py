@@ -171,9 +171,7 @@ def _is_name(name: str) -> bool:
     return True
 
 
-def _at_most(
-    entries: Iterator[os.DirEntry[str]], left: list[int]
-) -> Iterator[os.DirEntry[str]]:
+def _at_most(entries: Iterator[os.DirEntry[str]], left: list[int]) -> Iterator[os.DirEntry[str]]:
     for entry in entries:
         if left[0] <= 0:
             return

@@ -329,8 +329,10 @@ class Stream:
         """Give back the blocks of the middle that is dropped."""
         head_end = self._limits.head_bytes
         # Where it was shipped already, the host has given it back long ago.
-        if self.is_freeable and self.state.drop_to > head_end and (
-            self.state.shipped <= self.state.drop_to
+        if (
+            self.is_freeable
+            and self.state.drop_to > head_end
+            and (self.state.shipped <= self.state.drop_to)
         ):
             self._punch(max(head_end, self.state.freed), self.state.drop_to)
 

@@ -4,10 +4,11 @@ The one thing to know: there is one of these for each application; nothing about
 kept here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from connectors.web.cell import Cell, TaskFiles
 from connectors.web.metrics import Metrics
+from connectors.web.travelling import NoTravel, Travel
 
 WAIT_S_MAX = 2.0
 """How long a request waits for the fold before it is answered with a token (DESIGN, processes)."""
@@ -21,3 +22,4 @@ class Api:
     files: TaskFiles
     metrics: Metrics
     wait_s: float = WAIT_S_MAX
+    travel: Travel = field(default_factory=NoTravel)

@@ -22,6 +22,7 @@ from connectors.web.metrics import Metrics
 from connectors.web.problems import Problem, sentence
 from connectors.web.resource import Resource
 from connectors.web.routes import ROUTES
+from connectors.web.travelling import NoTravel, Travel
 from scheduler.model.reading.faults import nearest_name, shown_text
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -29,13 +30,18 @@ LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def web_app(
-    cell: Cell, files: TaskFiles, *, hosts: Collection[str] = (), wait_s: float = WAIT_S_MAX
+    cell: Cell,
+    files: TaskFiles,
+    *,
+    hosts: Collection[str] = (),
+    wait_s: float = WAIT_S_MAX,
+    travel: Travel | None = None,
 ) -> Starlette:
     """The REST API of a cell, as an ASGI application.
 
     ``hosts`` are the names by which it may be called; none given, it answers to any.
     """
-    api = Api(cell, files, Metrics(cell), wait_s)
+    api = Api(cell, files, Metrics(cell), wait_s, travel or NoTravel())
     app = Starlette(
         routes=[
             Route(path, endpoint=Resource(api, path, operations))

@@ -14,7 +14,8 @@ from projections.cell_view import CellView
 from scheduler.model.ids import TaskId
 
 Topic = Literal["jobs", "commands"]
-FileName = Literal["stdout", "stderr"]
+FileName = str
+"""stdout, stderr, or a path below the log folder; checked by `connectors.tasklogs.layout`."""
 
 OFFSET_MAX: Final = 2**63 - 1
 _TOKEN: Final = re.compile(r"(jobs|commands|cell):([0-9]{1,9}):([0-9]{1,19})", re.ASCII)
@@ -87,11 +88,16 @@ class Cell(Protocol):
 
 
 class Sandbox(msgspec.Struct, frozen=True):
-    """Where to ask for what a task has written."""
+    """Where to ask for what a task has written: its host, and its place in the store."""
 
     host_url: str
+    """Empty where nobody knows it any more."""
     framework_id: str
     task_id: TaskId
+    cell: str = ""
+    job_id: str = ""
+    is_over: bool = False
+    """The task has ended, or was forgotten: it writes nothing more."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -100,6 +106,16 @@ class Piece(msgspec.Struct, frozen=True):
     data: bytes
     offset: int
     size: int
+    next_offset: int | None = None
+    """Where to read on, where that is not behind the data: bytes that are kept nowhere are left
+    out, and ``data`` is a line that says so."""
+    note: str = ""
+    """What a reader should know of this answer; empty where there is nothing."""
+
+    @property
+    def following(self) -> int:
+        """Where to read on."""
+        return self.offset + len(self.data) if self.next_offset is None else self.next_offset
 
 
 class LogUnavailable(Exception):
@@ -111,12 +127,19 @@ class LogUnavailable(Exception):
 
 
 class TaskFiles(Protocol):
-    """What tasks have written, read from their hosts."""
+    """What tasks have written, read from their hosts and from the store as one."""
 
     async def read(
         self, sandbox: Sandbox, name: FileName, offset: int | None, length: int
     ) -> Piece:
         """Up to ``length`` bytes from ``offset``, or the last ones where it is None.
+
+        Raises `LogUnavailable`.
+        """
+        ...
+
+    async def offset_at(self, sandbox: Sandbox, name: FileName, at_ms: int) -> int:
+        """From where on the file holds all that was written since that instant, and little more.
 
         Raises `LogUnavailable`.
         """

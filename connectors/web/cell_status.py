@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
-from connectors.web import views
+from connectors.web import travel, views
 from connectors.web.call import Call
 from connectors.web.metrics import CONTENT_TYPE
 from connectors.web.problems import json_response
@@ -53,8 +53,11 @@ async def orphans(call: Call) -> Response:
 
 
 async def state(call: Call) -> Response:
-    """The cell in numbers."""
+    """The cell in numbers, now or at another instant."""
+    at = call.query.text("at")
     call.query.done()
+    if at is not None:
+        return await travel.asked(call, travel.state_question(at))
     return json_response(views.state(call.api.cell.view))
 
 

@@ -14,6 +14,7 @@ from connectors.web import (
     reading,
     submitting,
     system_selectors,
+    travel,
 )
 from connectors.web.resource import Operation
 from connectors.web.views import CRITERIA
@@ -30,16 +31,18 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
     "/api/v3/jobs/{id}/instances": {"PUT": Operation(changing.set_capacity, ("why",))},
     "/api/v3/jobs/{id}/capacityAttributes": {"PUT": Operation(changing.change_capacity, ("why",))},
     "/api/v3/jobs/{id}/events": {"GET": Operation(reading.job_events, ("tasks",), is_read=True)},
-    "/api/v3/jobs/{id}/why": {"GET": Operation(reading.why_job, is_read=True)},
+    "/api/v3/jobs/{id}/why": {"GET": Operation(reading.why_job, ("at",), is_read=True)},
     "/api/v3/tasks": {"GET": Operation(reading.list_tasks, CRITERIA, is_read=True)},
     "/api/v3/tasks/{id}": {
         "GET": Operation(reading.show_task, is_read=True),
         "DELETE": Operation(changing.kill_task, ("shrink", "why")),
     },
     "/api/v3/tasks/{id}/events": {"GET": Operation(reading.task_events, is_read=True)},
-    "/api/v3/tasks/{id}/why": {"GET": Operation(reading.why_task, is_read=True)},
+    "/api/v3/tasks/{id}/why": {"GET": Operation(reading.why_task, ("at",), is_read=True)},
     "/api/v3/tasks/{id}/log": {
-        "GET": Operation(logs.task_log, ("file", "offset", "length", "tail"), is_read=True)
+        "GET": Operation(
+            logs.task_log, ("file", "offset", "length", "tail", "since"), is_read=True
+        )
     },
     "/api/v3/scheduler/results/{id}": {
         "GET": Operation(reading.scheduling_result, ("round",), is_read=True)
@@ -54,7 +57,16 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
         "DELETE": Operation(system_selectors.remove_selector, ("ifVersion", "why")),
     },
     "/api/v3/status": {"GET": Operation(cell_status.status, is_read=True)},
-    "/api/flumina/state": {"GET": Operation(cell_status.state, is_read=True)},
+    "/api/flumina/state": {"GET": Operation(cell_status.state, ("at",), is_read=True)},
+    "/api/flumina/diff": {
+        "GET": Operation(travel.diff, ("from", "to", "limit", "skip"), is_read=True)
+    },
+    "/api/flumina/timeline/{id}": {
+        "GET": Operation(travel.timeline, ("from", "to", "limit", "skip"), is_read=True)
+    },
+    "/api/flumina/trace": {
+        "GET": Operation(travel.trace, ("address", "direction"), is_read=True)
+    },
     "/api/flumina/orphans": {"GET": Operation(cell_status.orphans, is_read=True)},
     policy.PATH: {
         "GET": Operation(policy.show_policy, is_read=True),

@@ -120,8 +120,7 @@ def capture(machine: Machine, chain: str = "", previous: str = "", build: str = 
         at_ms=state.clock.now_ms,
         epoch=state.epoch,
         watermarks=tuple(
-            (*lane, mark.generation, mark.offset)
-            for lane, mark in sorted(state.watermarks.items())
+            (*lane, mark.generation, mark.offset) for lane, mark in sorted(state.watermarks.items())
         ),
         digest_version=Digest.version,
         digest=machine.digest.value(),

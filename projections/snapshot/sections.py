@@ -41,7 +41,8 @@ def sections() -> Mapping[str, Section]:
         if each.name not in BEGUN_ANEW
     ]
     kinds = typing.get_type_hints(Kept)
-    found += [_section(each.name, kinds[each.name]) for each in fields(Kept) if each.name != "state"]
+    beside = [each.name for each in fields(Kept) if each.name != "state"]
+    found += [_section(name, kinds[name]) for name in beside]
     return {each.name: each for each in found}
 
 
@@ -61,7 +62,8 @@ def schema_set() -> str:
 def _shape(kind: Any) -> str:  # noqa: ANN401 - a type is any object
     if is_dataclass(kind):
         kinds = typing.get_type_hints(kind)
-        return "(" + ";".join(f"{each.name}:{_shape(kinds[each.name])}" for each in fields(kind)) + ")"
+        inner = ";".join(f"{each.name}:{_shape(kinds[each.name])}" for each in fields(kind))
+        return f"({inner})"
     if typing.get_origin(kind) is list:
         return f"[{_shape(typing.get_args(kind)[0])}...]"
     return described(kind)

@@ -1,7 +1,7 @@
 """Causes of an event, backwards, and what followed from it, forwards.
 
-The one thing to know: the links are those that histories carry. A launch is led to by its round
-and by its task's wait, an effect by its proposal, a call's end by its start, an update of Mesos by
+The one thing to know: the links are those that histories carry. A launch is led to by its round,
+the round by the waits of the tasks that it placed, an effect by its proposal, a call's end by its start, an update of Mesos by
 the call or the update before it; lines of one event stand together. Nothing is guessed beyond that:
 an event without a link begins its chain, and names the inbound record that it is a copy of.
 """
@@ -73,6 +73,9 @@ class Graph:
                 there.append(line)
             for parent in _parents_of(line, before):
                 self._link(parent, line.address)
+            if line.what == "launch proposed" and line.cause:
+                for wait in _last(before, "queued", "requeued"):
+                    self._link(wait, line.cause)  # The round took up what waited.
             before.append(line)
 
     def _link(self, parent: str, child: str) -> None:
@@ -121,7 +124,7 @@ def _parents_of(line: Line, before: Sequence[Line]) -> list[str]:
     """Addresses of the events that led to this line, by the history that it stands in."""
     found = [line.cause] if line.cause else []
     match line.what:
-        case "launch proposed" | "round refused":
+        case "launch proposed" | "round refused" if not found:
             found += _last(before, "queued", "requeued")
         case "effect ended":
             found = _last_of_proposal(before, line.proposal) or found

@@ -10,8 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from scheduler.model.codec import encode_value
-from scheduler.model.ids import HostId, JobId, TaskId
+from scheduler.model.ids import HostId, TaskId
 from scheduler.model.task import Task, place_of, titus_state
 from scheduler.state import Job, State
 
@@ -243,10 +242,7 @@ def _field_changes(was: object, now: object, path: str) -> Iterator[FieldChange]
 
 
 def _text(value: object) -> str:
-    if isinstance(value, msgspec.Struct):
-        text = f"{type(value).__name__} {encode_value(value).decode(errors='replace')}"
-    else:
-        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= TEXT_CHARACTERS_MAX else f"{text[: TEXT_CHARACTERS_MAX - 1]}…"
 
 

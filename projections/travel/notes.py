@@ -28,7 +28,7 @@ from projections.notes import (
     TaskEntered,
 )
 from projections.obeyed import Obeyed, Place
-from scheduler.model.changes import OrphanGone, OrphanSeen
+from scheduler.model.changes import Change, OrphanGone, OrphanSeen
 from scheduler.model.codec import decode_record
 from scheduler.model.events import CellRecord, Copied, RoundRecord
 from scheduler.model.ids import JobId
@@ -86,8 +86,14 @@ class Noted:
 
     def take(self, offset: int, record: CellRecord) -> list[Note]:
         """Fold one record; the rows that it adds, in order."""
-        self.view.apply(offset, record)
-        return self._taken()
+        return self.fold(offset, record)[1]
+
+    def fold(
+        self, offset: int, record: CellRecord
+    ) -> tuple[list[tuple[int, Change]], list[Note]]:
+        """Fold one record; the changes that it made, and the rows that it adds, in order."""
+        changes = self.view.apply(offset, record)
+        return list(changes), self._taken()
 
     def take_bytes(self, offset: int, data: bytes) -> list[Note]:
         """The same with the record's bytes."""

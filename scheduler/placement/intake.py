@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from scheduler.model.resources import Resources
+from scheduler.model.resources import port_count
 from scheduler.placement.host import HostView
 from scheduler.placement.slot import NEVER_MS, NOT_COUNTED, UNIT_BITS, AttributeSet, Slot
 
@@ -53,10 +53,19 @@ def light_slot(row: int, view: HostView, attributes: AttributeSet) -> Slot:
 def take_in(columns: "Columns", rows: Sequence[int], views: Sequence[HostView]) -> None:
     """Write the numbers of plain hosts into their rows."""
     at = np.array(rows, np.int64)
-    free = [each.free for each in views]
-    cpu_free, memory_free, disk_free, network_free = _amounts(free)
-    cpu_total, memory_total, disk_total, network_total = _amounts([each.total for each in views])
-    services, quality, last_choice, since_ms, noise, is_counted, takes = _facts(views)
+    # One list a field: a tuple a host would be ten thousand things for the collector to count.
+    free, total = [each.free for each in views], [each.total for each in views]
+    cpu_free = np.array([each.cpu_milli for each in free])
+    memory_free = np.array([each.memory_mib for each in free])
+    network_free = np.array([each.network_mbps for each in free])
+    cpu_total = np.array([each.cpu_milli for each in total])
+    memory_total = np.array([each.memory_mib for each in total])
+    disk_total = np.array([each.disk_mib for each in total])
+    network_total = np.array([each.network_mbps for each in total])
+    quality = np.array([each.quality_milli for each in views])
+    last_choice = np.array([each.is_last_choice for each in views], np.int64)
+    is_counted = np.array([each.accounts_network for each in views])
+    takes = np.array([each.is_schedulable for each in views], np.int64)
     cpu_unit, memory_unit = _units(cpu_total), _units(memory_total)
     packed = _packed(cpu_total, cpu_free, cpu_unit)
     packed += _packed(memory_total, memory_free, memory_unit)
@@ -71,7 +80,7 @@ def take_in(columns: "Columns", rows: Sequence[int], views: Sequence[HostView]) 
         "memory_total": memory_total,
         "memory_unit": memory_unit,
         "packed": packed,
-        "disk_free": disk_free,
+        "disk_free": np.array([each.disk_mib for each in free]),
         "disk_total": disk_total,
         "disk_unit": _units(disk_total),
         "network_free": np.where(is_counted, network_free, NOT_COUNTED),
@@ -82,46 +91,21 @@ def take_in(columns: "Columns", rows: Sequence[int], views: Sequence[HostView]) 
         "gpu_idle": 0,
         "gpu_milli": 0,
         "share_free": 0,
-        "ports_free": np.array(
-            [sum([p.end - p.begin + 1 for p in each.ports]) if each.ports else 0 for each in free]
-        ),
+        "ports_free": np.array([port_count(each.ports) if each.ports else 0 for each in free]),
         "tasks": 0,
-        "services": services,
+        "services": np.array([each.services for each in views]),
         "quality": quality,
         "last_choice": last_choice,
         "agent": np.where(last_choice, quality // 100, quality),
-        "since_ms": since_ms,
+        "since_ms": np.array([each.since_ms for each in views]),
         "expires_at_ms": np.array(expires, np.int64),
-        "noise": noise,
+        "noise": np.array([each.noise_milli for each in views]),
         "interface_class": 0,
         "takes": takes,
     }
     for name, numbers in found.items():
         getattr(columns, name)[at] = numbers
     columns.settle_new(at, views)
-
-
-def _amounts(things: Sequence[Resources]) -> Array:
-    """cpu, memory, disk and network of each, a row of the answer each."""
-    found = [(each.cpu_milli, each.memory_mib, each.disk_mib, each.network_mbps) for each in things]
-    return np.array(found, np.int64).reshape(len(found), 4).T
-
-
-def _facts(views: Sequence[HostView]) -> Array:
-    """Other numbers of each host, a row of the answer each."""
-    found = [
-        (
-            each.services,
-            each.quality_milli,
-            each.is_last_choice,
-            each.since_ms,
-            each.noise_milli,
-            each.accounts_network,
-            each.is_schedulable,
-        )
-        for each in views
-    ]
-    return np.array(found, np.int64).reshape(len(found), 7).T
 
 
 def _units(totals: Array) -> Array:

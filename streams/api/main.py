@@ -17,11 +17,16 @@ import typer
 from starlette.applications import Starlette
 
 from connectors.mesos.sandbox import SandboxReader
+from connectors.objects.opening import open_store
+from connectors.tasklogs.archive import ArchivedLogs
+from connectors.tasklogs.host_client import HostLogs
 from connectors.web.app import LOOPBACK_NAMES, web_app
 from streams.api.followed_cell import FollowedCell
-from streams.api.sandbox_files import SandboxFiles
 from streams.api.server import Server, listening_socket, server_for, url_of
+from streams.api.task_files import TaskFiles
+from streams.clock import now_ms
 from streams.errors import OperatorError
+from streams.history.opening import store_url_of
 from streams.kafka.topic_admin import ensure_topics
 from streams.logs import configure_logging
 from streams.settings import Settings, settings_of
@@ -48,7 +53,8 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
     try:
         await ensure_topics(bootstrap, settings)
         cell = FollowedCell(bootstrap, settings.topic_prefix, CELL_PARTITION)
-        files = SandboxFiles(SandboxReader())
+        archive = ArchivedLogs(open_store(store_url_of(settings)), now_ms)
+        files = TaskFiles(HostLogs(SandboxReader()), archive)
         hosts = LOOPBACK_NAMES if bind in LOOPBACK else frozenset[str]()
         app: Starlette = web_app(cell, files, hosts=hosts)
         url = url_of(listener)

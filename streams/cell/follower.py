@@ -15,15 +15,17 @@ from typing import Protocol
 import msgspec
 import structlog
 
+from scheduler.chain import Chain
 from scheduler.machine import Machine, Refusal
 from scheduler.model.changes import Change
 from scheduler.model.codec import Undecodable, decode_record, digest_of
-from scheduler.model.events import CellRecord, Copied
+from scheduler.model.events import CellRecord, Checkpoint, Copied, Mark
 from scheduler.model.inbound import RecordSkipped
 
 logger = structlog.get_logger(__name__)
 
 Changes = list[tuple[int, Change]]
+_OF_CHAIN = frozenset((Mark, Checkpoint))
 
 
 class Foldable(Protocol):
@@ -98,6 +100,10 @@ class Follower:
         self.halt: Halt | None = None
         self.seen_offset = -1
         """The last offset looked at: folded, ignored, passed over or scanned."""
+        self.chain = Chain()
+        """The digest of every raw record up to the last that was folded or passed over."""
+        self._marked_chain = -1, ""
+        """The last mark's offset, and the chain there."""
         self.events_folded = 0
         self.listeners: list[Listener] = []
         """Called for each folded record, in order, before anybody who waits is told."""
@@ -137,6 +143,7 @@ class Follower:
 
     def _fold_one(self, record: LogRecord) -> None:
         self.seen_offset = record.offset
+        self.chain.take(record.value)
         digest = self._skips.get(record.offset)
         if digest is not None and digest == digest_of(record.value):
             self.fold.pass_over(record.offset)
@@ -144,6 +151,8 @@ class Follower:
         try:
             decoded = decode_record(record.value)
             changes = self.fold.apply(record.offset, decoded)
+            if type(decoded.events[0]) in _OF_CHAIN:
+                self._follow_chain(record.offset, decoded)
         except Exception as error:  # noqa: BLE001 - whatever it is, it halts the fold, loudly
             self._halt(record, error)
             return
@@ -151,6 +160,26 @@ class Follower:
         self._hear(decoded)
         for listener in self.listeners:
             listener(record.offset, decoded, changes)
+
+    def _follow_chain(self, offset: int, record: CellRecord) -> None:
+        """Keep the chain at a mark; raises `Refusal` where the leader read other bytes until it."""
+        event = record.events[0]
+        if isinstance(event, Mark):
+            self._marked_chain = offset, self.chain.hex
+        is_obeyed = record.epoch == self.machine.state.epoch
+        if not (isinstance(event, Checkpoint) and event.chain and is_obeyed):
+            return
+        marked_offset, ours = self._marked_chain
+        if marked_offset == event.mark_offset and ours != event.chain:
+            raise Refusal(
+                f"up to offset {marked_offset} the log's bytes have chain {ours}, the leader read "
+                f"{event.chain}: this Kafka does not hold what the leader was given, or a topic "
+                "was made anew under its name. Compare the log with the archive before going on"
+            )
+
+    def chain_at(self, mark_offset: int) -> str:
+        """The chain at the last mark, if it stands at this offset; else empty."""
+        return self._marked_chain[1] if self._marked_chain[0] == mark_offset else ""
 
     def _halt(self, record: LogRecord, error: Exception) -> None:
         kind = "" if isinstance(error, Undecodable | Refusal) else f"{type(error).__name__}: "
@@ -209,6 +238,7 @@ class Follower:
         self._skips[skip.offset] = skip.digest
         self.halt = None
         self.fold = self._make()
+        self.chain = Chain()
         self._anew_until_offset = max(self._anew_until_offset, self.seen_offset)
         self.seen_offset = -1
 

@@ -121,9 +121,15 @@ class Leader:
         if digest is None:
             return  # The fold is halted or begun anew; the next mark will do.
         check_everything(machine.state)
-        await lead.write(
-            [Checkpoint(mark_offset=offset, digest_version=machine.digest.version, digest=digest)]
+        version, marked = machine.digest.version, machine.marked_at(offset)
+        checkpoint = Checkpoint(
+            mark_offset=offset,
+            digest_version=version,
+            digest=digest,
+            chain=self._cell.follower.chain_at(offset),
+            sums=marked[-1].sums if marked else (),
         )
+        await lead.write([checkpoint])
 
     async def _decide(self, lead: Lead) -> None:
         """Write what the machine proposes, one round at a time, and read it back."""

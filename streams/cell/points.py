@@ -1,8 +1,8 @@
 """Marked points at which a test may end this process, as a crash would.
 
 The one thing to know: nothing happens unless ``FLUMINA_CRASH_AT`` names a point and what passes it,
-as in ``call-sent:AcceptOffers``, or ``call-sent:AcceptOffers:3`` for the third time. The process then kills itself with SIGKILL, so no clean-up of
-ours runs: what survives is what was durable.
+as in ``call-sent:AcceptOffers``, or ``call-sent:AcceptOffers:3`` for the third time. The process
+then kills itself with SIGKILL, so no clean-up of ours runs: what survives is what was durable.
 """
 
 import os

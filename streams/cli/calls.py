@@ -41,6 +41,7 @@ class LogPiece(msgspec.Struct, frozen=True):
 
     data: bytes
     next_offset: int
+    note: str = ""
 
 
 def path_of(name: str) -> str:
@@ -122,15 +123,20 @@ class Api:
         """The tasks that run without history in the log."""
         return decoded(self.connection.get("/api/flumina/orphans"), OrphanList)
 
-    def log(self, task_id: str, name: str, offset: int | None) -> LogPiece:
-        """A piece of the task's output from ``offset``, or the last one where that is None."""
+    def log(
+        self, task_id: str, name: str, offset: int | None, since_ms: int | None = None
+    ) -> LogPiece:
+        """A piece of a task's file: from ``offset``, or an instant, or the last one."""
         where: Query = {"tail": "true"} if offset is None else {"offset": offset}
+        if since_ms is not None:
+            where = {"since": since_ms}
         answer = self.connection.ask(
             "GET", f"{TASKS}/{segment(task_id)}/log", {"file": name, **where}
         )
         headers = {key.lower(): value for key, value in answer.headers.items()}
         begins = int(headers.get("x-flumina-log-offset", offset or 0))
-        return LogPiece(answer.body, begins + len(answer.body))
+        follows = int(headers.get("x-flumina-log-next-offset", begins + len(answer.body)))
+        return LogPiece(answer.body, follows, headers.get("x-flumina-log-note", ""))
 
     # Requests
 

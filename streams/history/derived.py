@@ -15,6 +15,9 @@ from connectors.archive.rows import ArchivedChange
 Derived = Literal["changes", "notes"]
 _FILTERED: Final = ("job_id", "task_id", "host_id", "kind")
 
+Place = tuple[int, int, int, str, str, str, str]
+"""Offset, index, time, kind, job, task and host of a row; empty for none."""
+
 
 class DerivedReader:
     """Reads one derived series of one generation of a cell from the archive."""
@@ -61,6 +64,22 @@ class DerivedReader:
         found.sort(key=log_order)
         return found
 
+    def places(
+        self,
+        first_offset: int,
+        end_offset: int,
+        job_ids: frozenset[str],
+        host_ids: frozenset[str],
+    ) -> list[Place]:
+        """Where rows of any of these jobs or hosts stand, in log order; blocks, for a thread."""
+        found: list[Place] = []
+        for piece in covering(self.archive.spans(self.series), first_offset, end_offset):
+            manifest = self.archive.manifest(self.series, piece.span)
+            if manifest.file:
+                found += _places_of(self.archive, manifest, piece, (job_ids, host_ids))
+        found.sort()
+        return found
+
     def _rows_of(
         self, manifest: Manifest, piece: Piece, wanted: dict[str, str]
     ) -> list[ArchivedChange]:
@@ -98,3 +117,46 @@ def _matching(file: RowFile, group: int, wanted: dict[str, str]) -> list[Archive
         if isinstance(row, ArchivedChange)
         and all(getattr(row, name) == value for name, value in wanted.items())
     ]
+
+
+def _places_of(
+    archive: Archive,
+    manifest: Manifest,
+    piece: Piece,
+    wanted: tuple[frozenset[str], frozenset[str]],
+) -> list[Place]:
+    job_ids, host_ids = wanted
+    try:
+        file = archive.open(manifest)
+        found: list[Place] = []
+        for group in range(file.groups):
+            least, most = file.bounds(group, "job_id")
+            has_jobs = least is not None and any(least <= each <= most for each in job_ids)
+            if not has_jobs and not host_ids:
+                continue
+            jobs = file.column(group, "job_id")
+            hosts = file.column(group, "host_id")
+            chosen = [
+                number
+                for number, (job_id, host_id) in enumerate(zip(jobs, hosts, strict=True))
+                if job_id in job_ids or host_id in host_ids
+            ]
+            if not chosen:
+                continue
+            rest = [file.column(group, name) for name in ("offset", "index", "at_ms", "kind")]
+            tasks = file.column(group, "task_id")
+            found += [
+                (
+                    *(column[each] for column in rest),
+                    jobs[each] or "",
+                    tasks[each] or "",
+                    hosts[each] or "",
+                )
+                for each in chosen
+                if piece.first_offset <= rest[0][each] < piece.end_offset
+            ]
+    except DamagedFile as error:
+        raise DamagedRange(
+            f"{manifest.file} is damaged: {error}. `flumina archive verify` tells what to do"
+        ) from error
+    return found

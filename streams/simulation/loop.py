@@ -10,7 +10,8 @@ from asyncio import events
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, ContextVar
-from heapq import heapify, heappop
+from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import Any, Final, Protocol
 
 CANCELLED_TIMERS_MAX: Final = 500
@@ -37,10 +38,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
     """An event loop over made-up time, in seconds since the simulation began."""
 
     _ready: deque[events.Handle]
-    _scheduled: list[events.TimerHandle]
 
     def __init__(self) -> None:
         super().__init__()
+        self._timers: list[tuple[float, int, events.TimerHandle]] = []
+        """Of two timers of one time the older goes first."""
+        self._numbers = count()
         self._now_s = 0.0
         self._world = Context()
         self.turns = 0
@@ -48,6 +51,19 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         """Seconds since the simulation began."""
         return self._now_s
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,  # noqa: ANN401 - as asyncio
+        context: Context | None = None,
+    ) -> events.TimerHandle:
+        """A timer; the base class would compare timers in Python, which is a tenth of a run."""
+        timer = events.TimerHandle(when, callback, args, self, context)
+        heappush(self._timers, (when, next(self._numbers), timer))
+        timer._scheduled = True  # noqa: SLF001 - so that a cancelled one is counted
+        return timer
 
     def later(self, delay_s: float, call: Callable[..., object], *given: Any) -> None:  # noqa: ANN401 - as asyncio
         """Let the world, and no process, do something after a while."""
@@ -64,18 +80,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
         owner.frozen = []
 
     def _run_once(self) -> None:
-        ready, scheduled = self._ready, self._scheduled
-        self._sweep()
+        ready, timers = self._ready, self._timers
+        if self._timer_cancelled_count > CANCELLED_TIMERS_MAX:
+            self._sweep()
         if not ready:
-            while scheduled and scheduled[0].cancelled():
-                heappop(scheduled)
-            if not scheduled:
-                if self._stopping:  # type: ignore[attr-defined]  # of asyncio's base class
-                    return
+            while timers and timers[0][2].cancelled():
+                heappop(timers)
+            if not timers:
                 raise NothingLeft("every coroutine waits for another one")
-            self._now_s = max(self._now_s, scheduled[0].when())
-        while scheduled and scheduled[0].when() <= self._now_s:
-            timer = heappop(scheduled)
+            self._now_s = max(self._now_s, timers[0][0])
+        now_s = self._now_s
+        while timers and timers[0][0] <= now_s:
+            timer = heappop(timers)[2]
             if not timer.cancelled():
                 ready.append(timer)
         for _ in range(len(ready)):
@@ -90,10 +106,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             handle._run()  # noqa: SLF001 - what every event loop does
 
     def _sweep(self) -> None:
-        if self._timer_cancelled_count < CANCELLED_TIMERS_MAX:
-            return
-        self._scheduled[:] = [each for each in self._scheduled if not each.cancelled()]
-        heapify(self._scheduled)
+        self._timers[:] = [each for each in self._timers if not each[2].cancelled()]
+        heapify(self._timers)
         self._timer_cancelled_count = 0
 
     _timer_cancelled_count: int

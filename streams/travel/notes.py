@@ -64,6 +64,29 @@ class NoteSource:
             ]
         return found
 
+    async def places(
+        self,
+        first_offset: int,
+        end_offset: int,
+        *,
+        job_ids: frozenset[str],
+        host_ids: frozenset[str],
+    ) -> list[Note]:
+        """Rows of any of these jobs or hosts, in the order of the log; bodies may be left out."""
+        table_end = await self._table.notes_end()
+        found: list[Note] = []
+        if first_offset < table_end:
+            end = min(end_offset, table_end)
+            found += await self._table.places(
+                first_offset, end, job_ids=job_ids, host_ids=host_ids
+            )
+        if end_offset > table_end:
+            tail = await self._tail_rows(max(first_offset, table_end), end_offset, table_end)
+            found += [
+                each for each in tail if each.job_id in job_ids or each.host_id in host_ids
+            ]
+        return found
+
     async def _tail_rows(self, first: int, end: int, table_end: int) -> Sequence[Note]:
         is_worth = len(self._rows) > TAIL_ROWS_MAX and table_end > self._first
         if self._tail is None or self._first > first or is_worth:

@@ -49,6 +49,17 @@ class NoteReader(Protocol):
         """Rows of these offsets, in the order of the log; filters that are given all hold."""
         ...
 
+    async def places(
+        self,
+        first_offset: int,
+        end_offset: int,
+        *,
+        job_ids: frozenset[str],
+        host_ids: frozenset[str],
+    ) -> Sequence[Note]:
+        """Rows of any of these jobs or hosts, in the order of the log, their bodies left empty."""
+        ...
+
     async def notes_end(self) -> int:
         """Notes of every record below this offset are in the table."""
         ...
@@ -78,6 +89,17 @@ class NoNotes:
         task_id: str = "",
         host_id: str = "",
         kind: str = "",
+    ) -> Sequence[Note]:
+        """None."""
+        return ()
+
+    async def places(
+        self,
+        first_offset: int,
+        end_offset: int,
+        *,
+        job_ids: frozenset[str],
+        host_ids: frozenset[str],
     ) -> Sequence[Note]:
         """None."""
         return ()

@@ -8,7 +8,9 @@ hash seed must lead to the same bytes under another.
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, Final
 
 from projections.snapshot.format import Expected, capture, decode, encode
 from scheduler.digest import canonical_bytes
@@ -29,14 +31,43 @@ def check_snapshots(log: Sequence[bytes], offsets: Iterable[int]) -> None:
             again = machine.apply(offset, decode_record(data))
             assert again == changes, f"from the snapshot at {began}, record {offset} differs"
     bytes_wanted, digest = canonical_bytes(whole.state), whole.digest.value()
-    everything = encode(capture(whole)).data
+    everything = all_of(whole)
     decided = whole.decide()
     for began, machine in restored.items():
         assert canonical_bytes(machine.state) == bytes_wanted, began
         assert machine.digest.value() == digest, began
-        # All that is derived, the deadlines, the marks, and the order of every dict.
-        assert encode(capture(machine)).data == everything, began
+        found = all_of(machine)
+        assert found.keys() == everything.keys()
+        for name, value in everything.items():
+            assert found[name] == value, f"{name} differs from the snapshot at {began}"
         assert machine.decide() == decided, began
+
+
+NOT_KEPT: Final = frozenset(
+    # Of the digest and the planner; what `apply` sets before it reads it; what is counted anew for
+    # each record.
+    (
+        *("state.dirty", "state.is_planned", "fold.state", "fold.on_finished"),
+        *("fold.offset", "fold.index", "fold.changes", "fold.cut_zones"),
+    )
+)
+
+
+def all_of(machine: Machine) -> dict[str, str]:
+    """Everything that a machine holds, field by field, in the order of every dict.
+
+    By its own walk over the objects, and not by the code that takes snapshots: what that leaves
+    out is missed here.
+    """
+    found: dict[str, Any] = {"state": machine.state, "fold": machine._fold}
+    parts = {
+        f"{name}.{each.name}": repr(getattr(holder, each.name))
+        for name, holder in found.items()
+        for each in fields(holder)
+    }
+    beside = vars(machine).keys() - {"state", "digest", "_fold", "_planner", "equipped_with"}
+    parts |= {name: repr(getattr(machine, name)) for name in beside}
+    return {name: text for name, text in parts.items() if name not in NOT_KEPT}
 
 
 def main() -> None:

@@ -69,16 +69,7 @@ class World:
 
     def start_cell(self, name: str, crash_at: str = "") -> subprocess.Popen[str]:
         """Start a cell process and wait until it follows the log."""
-        environment = os.environ | {
-            "KAFKA_BROKERS": self.kafka,
-            "MESOS_MASTER": self.master,
-            "FLUMINA_TOPIC_PREFIX": self.prefix,
-            "FLUMINA_CANDIDATE": name,
-            "FLUMINA_DATA": str(self.home / name),
-            "PYTHONPATH": str(Path.cwd()),
-        }
-        if crash_at:
-            environment["FLUMINA_CRASH_AT"] = crash_at
+        environment = os.environ | self.cell_environment(name, crash_at)
         log = (self.home / f"{name}-{len(self.cells)}.log").open("w")
         process = subprocess.Popen(
             [sys.executable, "-m", "streams.cli.main", "cell"],
@@ -94,6 +85,18 @@ class World:
             if line.split()[:1] == ["ready"]:
                 return process
         raise AssertionError(f"{name} ended before it was ready; see {log.name}")
+
+    def cell_environment(self, name: str, crash_at: str = "") -> dict[str, str]:
+        """What a cell process of this world is told."""
+        crash = {"FLUMINA_CRASH_AT": crash_at} if crash_at else {}
+        return crash | {
+            "KAFKA_BROKERS": self.kafka,
+            "MESOS_MASTER": self.master,
+            "FLUMINA_TOPIC_PREFIX": self.prefix,
+            "FLUMINA_CANDIDATE": name,
+            "FLUMINA_DATA": str(self.home / name),
+            "PYTHONPATH": str(Path.cwd()),
+        }
 
     def kill_cell(self, name: str) -> None:
         """End a cell process as a crash would."""

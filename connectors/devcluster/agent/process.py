@@ -34,6 +34,7 @@ from connectors.devcluster.agent.launching import (
     executor_spec,
     task_spec,
 )
+from connectors.devcluster.agent.log_shipping import log_shipping
 from connectors.devcluster.agent.model import (
     EXECUTOR_REREGISTRATION_SECONDS,
     AgentOutput,
@@ -126,6 +127,8 @@ class Agent:
         self._journal.write("AGENT_STARTED", agent_id=agent_id, pid=os.getpid())
         self._keepers: dict[str, asyncio.StreamWriter] = {}
         self._executor_api = ExecutorApi(self.state, self._clock.now, self._carry_out)
+        # What tasks write is shipped only where there is a store for it.
+        self._logs = log_shipping(home, node, config.store_url, config.task_log_mib)
         self._launcher: asyncio.subprocess.Process | None = None
         self._is_gone = False
         self._relink_seconds = RELINK_SECONDS
@@ -152,6 +155,8 @@ class Agent:
             own_metrics=self._own_metrics,
         )
         routes = operators.routes() + self._executor_api.routes()
+        if self._logs is not None:
+            routes += self._logs.routes()
         return Starlette(routes=routes, exception_handlers=HTTP_ERRORS)
 
     def _sandbox_of(self, item: LocalTask | LocalExecutor) -> Path:
@@ -176,6 +181,8 @@ class Agent:
         path.chmod(0o600)
         await self._start_launcher()
         self._begin(self._tick())
+        if self._logs is not None:
+            self._logs.begin()
         self._begin(self._keep_link())
         port = self._config.port_of(self._node)
         listening = functools.partial(log, "agent is listening", port=port)
@@ -203,6 +210,8 @@ class Agent:
             await asyncio.sleep(TICK_SECONDS)
             self.state.tick(self._clock.now())
             self._carry_out()
+            if self._logs is not None:
+                self._logs.follow(self.state)
             if self._cpu_sets is not None:
                 self._cpu_sets.follow(self.state)
                 self._cpu_sets.measure(self._clock.now())
@@ -292,6 +301,9 @@ class Agent:
         parent_id = None if executor is None else executor.container_id
         sandbox = self._store.make_sandbox(agent_id, task, parent_id)
         self._volumes.link(sandbox, task.info)
+        if self._logs is not None:
+            name = str(self.state.frameworks.get(task.framework_id, {}).get("name", ""))
+            self._logs.began(task, name, sandbox)
         place = self._place(agent_id, task.framework_id, task.container_id, sandbox)
         plan = self.isolation.plan(task.container_id, sandbox, task.info)
         return task_spec(task, place) | {"confinement": plan}

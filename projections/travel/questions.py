@@ -1,0 +1,71 @@
+"""Questions about other instants, as values: what the REST API asks the process that answers.
+
+The one thing to know: instants are texts here, as people write them; who answers reads them, for
+only there is the log.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+
+from projections.travel.causes import Direction
+
+LIMIT: Final = 200
+"""Entities or lines of an answer, unless another number is wanted."""
+LIMIT_MAX: Final = 5_000
+
+
+class _Question(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """The base of all questions."""
+
+
+class StateAt(_Question, frozen=True):
+    """How did the cell stand?"""
+
+    at: str
+
+
+class DiffOf(_Question, frozen=True):
+    """What was different at the second instant?"""
+
+    first: str
+    second: str
+    limit: int = LIMIT
+    skip: int = 0
+
+
+class TimelineOf(_Question, frozen=True):
+    """What happened to a job, task or host?"""
+
+    name: str
+    first: str = ""
+    second: str = ""
+    limit: int = LIMIT
+    skip: int = 0
+
+
+class WhyAt(_Question, frozen=True):
+    """Why was a job, task or orphan where it was?"""
+
+    name: str
+    at: str
+    kind: Literal["", "job", "task"] = ""
+
+
+class EventsAt(_Question, frozen=True):
+    """The history of a job or task, as a view that was whole would tell it."""
+
+    name: str
+    at: str
+    is_with_tasks: bool = False
+
+
+class TraceOf(_Question, frozen=True):
+    """What led to the event at an address, or what followed from it?"""
+
+    address: str
+    direction: Direction
+
+
+Question = StateAt | DiffOf | TimelineOf | WhyAt | EventsAt | TraceOf
+"""All questions."""

@@ -23,6 +23,8 @@ CELLS_MAX = 1_000
 REPLICATION_FACTOR_MAX = 15
 USAGE_INTERVAL_S = 10
 USAGE_INTERVAL_S_MAX = 3_600
+ARCHIVE_AGE_S = 60
+"""Of what is lost with Kafka at most, while the store answers."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data_dir: Path
     cache_dir: Path
     store_url: str | None
+    archive_age_s: int
     mesos_masters: tuple[str, ...] | None
     failover_timeout_s: int
     containerizer: Containerizer
@@ -198,6 +201,13 @@ SETTINGS = (
         " or rocksdict:///DIR; unset, the folder `store` of the data directory",
         lambda _: None,
         _store_url,
+    ),
+    Setting(
+        "FLUMINA_ARCHIVE_AGE_S",
+        "archive_age_s",
+        "seconds after which what was written to Kafka is archived at the latest; default 60",
+        lambda _: ARCHIVE_AGE_S,
+        _whole_number(1, 3_600),
     ),
     Setting(
         "MESOS_MASTER",

@@ -9,7 +9,7 @@ An agent answers at most 64 KiB a time, and keeps a sandbox for a week after its
 
 import asyncio
 import json
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import aiohttp
 import msgspec
@@ -23,7 +23,8 @@ FILE_ANSWER_BYTES_MAX: Final = READ_BYTES_MAX * 6 + 1024
 STATE_ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 """An agent's /state with 1,000 completed tasks is about 2 MB."""
 
-FileName = Literal["stdout", "stderr"]
+FileName = str
+"""Of a file in the sandbox: stdout, stderr, or a path below its directory."""
 
 
 class SandboxError(Exception):

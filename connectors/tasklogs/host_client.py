@@ -112,9 +112,14 @@ class HostLogs:
         kind = headers.get(KIND_HEADER, "")
         if status == 200 and kind in _KINDS:
             return _piece(kind, headers, data, url)
-        if kind != UNKNOWN:
-            self._plain[place.host_url] = time.monotonic() + PLAIN_HOST_S
-            _forget_oldest(self._plain)
+        if kind == UNKNOWN:
+            # Its files may have holes where it gave bytes back: they are not read as plain ones.
+            raise FileMissingError(
+                f"{url} has no {name} of task {place.task_id}: it was not written yet, or it is "
+                "complete in the store"
+            )
+        self._plain[place.host_url] = time.monotonic() + PLAIN_HOST_S
+        _forget_oldest(self._plain)
         return None
 
     async def _read_plain(

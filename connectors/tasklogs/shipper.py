@@ -77,6 +77,8 @@ class TaskShipper:
         self._keep = keep
         self._limits = limits
         self._lock = threading.Lock()
+        self._looking = threading.RLock()
+        self._saving = threading.Lock()
         self._streams = {each.name: Stream(each, limits) for each in kept.streams}
         self._past: dict[Identity, int] = dict(kept.past)
         self._folder: Folder | None = None
@@ -112,16 +114,17 @@ class TaskShipper:
     # Looking
 
     def look(self, now_ms: int, *, is_ended: bool) -> None:
-        """See what the task has written; needs no store."""
-        while True:
-            self._find(now_ms)
-            has_more = [s.look(now_ms, is_ended=is_ended) for s in self._streams.values()]
-            if not (is_ended and any(has_more)):
-                break
-        for stream in self._streams.values():
-            if stream.over_quota():
-                self._save()
-                stream.punch_dropped()
+        """See what the task has written; needs no store, and any thread may."""
+        with self._looking:
+            while True:
+                self._find(now_ms)
+                has_more = [s.look(now_ms, is_ended=is_ended) for s in self._streams.values()]
+                if not (is_ended and any(has_more)):
+                    break
+            for stream in self._streams.values():
+                if stream.over_quota():
+                    self._save()
+                    stream.punch_dropped()
 
     def _find(self, now_ms: int) -> None:
         if self._folder is None:
@@ -258,10 +261,11 @@ class TaskShipper:
         self._save()
 
     def _let_go(self, stream: Stream) -> None:
-        for _ in stream.let_go():
-            self._save()
-        self._past.update(stream.past)
-        stream.past.clear()
+        with self._looking:
+            for _ in stream.let_go():
+                self._save()
+            self._past.update(stream.past)
+            stream.past.clear()
 
     def _complete(self, store: ObjectStore, now_ms: int) -> None:
         refused = 0 if self._folder is None else len(self._folder.refused)
@@ -279,6 +283,7 @@ class TaskShipper:
         self._save()
 
     def _save(self) -> None:
-        self._kept.streams = [each.state for each in self._streams.values()]
-        self._kept.past = list(self._past.items())
-        self._keep(msgspec.json.encode(self._kept))
+        with self._saving:
+            self._kept.streams = [each.state for each in self._streams.values()]
+            self._kept.past = list(self._past.items())
+            self._keep(msgspec.json.encode(self._kept))

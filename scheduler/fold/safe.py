@@ -26,7 +26,14 @@ from scheduler.model.changes import (
 from scheduler.model.ids import TaskId
 from scheduler.model.inbound import Fault, FindingConfirmed, FindingRejected
 from scheduler.model.mesos import StatusUpdate
-from scheduler.model.task import Disconnected, Finished, Started, StartInitiated, Task
+from scheduler.model.task import (
+    Disconnected,
+    Finished,
+    Launched,
+    Started,
+    StartInitiated,
+    Task,
+)
 from scheduler.state import ActorKills, Missing, Safe, State
 from scheduler.task_table import Given, Input
 
@@ -250,7 +257,7 @@ def is_held(state: State, task: Task) -> bool:
         return False
     if isinstance(task.state, Disconnected):
         return task.task_id in state.missing
-    return not isinstance(task.state, Started)  # A runtime limit is the user's own wish.
+    return isinstance(task.state, Launched | StartInitiated)
 
 
 def kills_by(fold: Fold, actor: str, killing_before: int) -> None:

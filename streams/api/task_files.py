@@ -8,7 +8,10 @@ store is read there alone.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeVar
+
+from msgspec.structs import replace
 
 from connectors.mesos.sandbox import (
     FileMissingError,
@@ -44,14 +47,16 @@ class TaskFiles:
         """Up to ``length`` bytes from ``offset``, or the last ones where it is None."""
         run = await self._run(sandbox) if sandbox.is_over else None
         if run is not None and run.is_complete:
-            return await self._from_store(sandbox, run, name, offset, length, "")
+            return await self._from_store(sandbox, run, name, offset, length)
         try:
             piece = await self._from_host(sandbox, name, offset, length)
         except LogUnavailable as fault:
-            run = await self._run(sandbox)
+            # A host that no longer has it may have completed it a moment ago.
+            run = await self._run(sandbox, is_new=fault.kind == "missing")
             if run is None or name not in run.files:
                 raise
-            return await self._from_store(sandbox, run, name, offset, length, str(fault))
+            kept = await self._from_store(sandbox, run, name, offset, length)
+            return kept if run.is_complete else _noted(kept, str(fault))
         if piece.kind != "below":
             return _shown(piece)
         return await self._given_back(sandbox, name, piece, length)
@@ -133,7 +138,6 @@ class TaskFiles:
         name: FileName,
         offset: int | None,
         length: int,
-        fault: str,
     ) -> Piece:
         index = run.files.get(name)
         if index is None:
@@ -141,14 +145,7 @@ class TaskFiles:
             raise LogUnavailable("missing", f"the task wrote no file of that name; its: {names}")
         if offset is None:
             offset = max(0, index.end - length)
-        piece = await self._stored(sandbox, index, name, offset, length)
-        note = ""
-        if not run.is_complete:
-            note = (
-                f"the host cannot be asked ({fault}); the store has the first {index.end} bytes, "
-                "what was written after them is not shown"
-            )
-        return _shown(piece, index.end, note)
+        return _shown(await self._stored(sandbox, index, name, offset, length), index.end)
 
     async def _stored(
         self, sandbox: Sandbox, index: FileIndex, name: FileName, offset: int, length: int
@@ -158,20 +155,27 @@ class TaskFiles:
         asked = index
         for _ in range(2):
             try:
-                return await self._asked(lambda: archive.read(asked, offset, length))
+                return await self._asked(partial(archive.read, asked, offset, length))
             except NoSuchObject:
                 # Dropped, or expired, since it was listed.
                 run = await self._run(sandbox, is_new=True)
                 asked = FileIndex("") if run is None else run.files.get(name, FileIndex(""))
-        raise LogUnavailable(
-            "unreachable", "the store drops these bytes at this moment; ask again"
-        )
+        raise LogUnavailable("unreachable", "the store drops these bytes at this moment; ask again")
 
 
-def _shown(piece: HostPiece, size: int | None = None, note: str = "") -> Piece:
+def _noted(piece: Piece, fault: str) -> Piece:
+    """The piece with a word for whoever reads on in vain."""
+    note = (
+        f"the host cannot be asked ({fault}); the store has the first {piece.size} bytes, what "
+        "was written after them is not shown"
+    )
+    return replace(piece, note=note)
+
+
+def _shown(piece: HostPiece, size: int | None = None) -> Piece:
     """The piece as it is answered; a range that is kept nowhere becomes a line that says so."""
     size = piece.size if size is None else max(size, piece.size)
     if piece.kind == "dropped":
         text = dropped_text(piece.offset, piece.next_offset, piece.why)
-        return Piece(text, piece.offset, size, piece.next_offset, note)
-    return Piece(piece.data, piece.offset, size, note=note)
+        return Piece(text, piece.offset, size, piece.next_offset)
+    return Piece(piece.data, piece.offset, size)

@@ -211,6 +211,7 @@ class State(Shape, frozen=True):
     lost_zones: tuple[str, ...] = ()
     policy: dict[str, int] = {}
     fold_version: int = 0
+    next_offset: int = -1
     digest: str = ""
 
 

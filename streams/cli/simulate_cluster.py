@@ -107,81 +107,86 @@ def run_policy(
     None: three more where a pass is short.
     """
     settle()
-    ran = _one_pass(trace, policy, batch, events, on_progress, is_retrying=is_retrying)
+    looks = _Looks(trace, on_progress)
+    with _records_to(events) as file:
+        replay, watch = _one_pass(trace, policy, batch, file, looks, is_retrying=is_retrying)
+    looks.end(replay)
     if warm_passes is None:
-        warm_passes = WARM_PASSES if ran.wall_s <= REPEATED_S_MAX else 0
-    if not warm_passes:
-        return ran
+        warm_passes = WARM_PASSES if watch.wall_s <= REPEATED_S_MAX else 0
     warm = []
     for _ in range(warm_passes):
-        again = _one_pass(trace, policy, batch, None, _unseen, is_retrying=is_retrying)
-        assert again.placement == ran.placement, "the same trace was placed in another way"
-        warm.append(again)
+        with _records_to(None) as file:
+            again, warm_watch = _one_pass(trace, policy, batch, file, is_retrying=is_retrying)
+        assert again.placed == replay.placed, "the same trace was placed in another way"
+        warm.append(warm_watch)
     warm.sort(key=lambda each: each.wall_s)
-    median = warm[len(warm) // 2]
-    times = {name: getattr(median, name) for name in _TIMES}
-    return msgspec.structs.replace(ran, **times, passes=warm_passes)
-
-
-_TIMES: Final = (
-    *("wall_s", "cpu_s", "index_s", "placing_s", "records_s"),
-    *("call_p50_ms", "call_p99_ms"),
-)
-
-
-def _unseen(_: int) -> None:
-    """Shows nobody the progress of a pass that is only timed."""
+    return _ran(policy, replay, looks, warm[len(warm) // 2] if warm else watch, len(warm) or 1)
 
 
 def _one_pass(
     trace: Trace,
     policy: NamedRules,
     batch: int,
-    events: Path | None,
-    on_progress: Callable[[int], None],
+    file: IO[bytes],
+    looks: "_Looks | None" = None,
     *,
     is_retrying: bool,
-) -> Ran:
-    observer = Observer(trace)
-    samples: list[Sample] = []
-    refused: dict[str, int] = {}
+) -> tuple[Replay, _Watch]:
+    """The whole trace once, and what it took; who looks on is not in the times."""
     watch = _Watch()
-    with _records_to(events) as file:
-        with watch.part("index"):
-            replay = Replay(trace, policy.rules, batch=batch, is_retrying=is_retrying)
-            replay.build()
-            calls = replay.calls()
-        samples.append(observer.sample(replay))
-        due = _Due(trace)
-        while True:
-            with watch.part("placing"):
-                record = next(calls, False)
-            if record is False:
-                break
-            if isinstance(record, CallRecord):
-                watch.calls_s.append(watch.last_s)
-                with watch.part("records"):
-                    file.write(msgspec.json.encode(record) + b"\n")
-                _count(refused, record)
-                on_progress(replay.offered)
-            if due.is_now(replay):
-                samples.append(observer.sample(replay))
-        with watch.part("records"):
-            file.flush()
-    last = observer.sample(replay)
-    if samples[-1] != last:
-        samples.append(last)
-    return _ran(policy, replay, samples, refused, watch)
+    with watch.part("index"):
+        replay = Replay(trace, policy.rules, batch=batch, is_retrying=is_retrying)
+        replay.build()
+        calls = replay.calls()
+    if looks:
+        looks.begin(replay)
+    while True:
+        with watch.part("placing"):
+            record = next(calls, False)
+        if record is False:
+            break
+        if isinstance(record, CallRecord):
+            watch.calls_s.append(watch.last_s)
+            with watch.part("records"):
+                file.write(msgspec.json.encode(record) + b"\n")
+        if looks:
+            looks.at(replay, record)
+    with watch.part("records"):
+        file.flush()
+    return replay, watch
 
 
-def _ran(
-    policy: NamedRules,
-    replay: Replay,
-    samples: list[Sample],
-    refused: dict[str, int],
-    watch: _Watch,
-) -> Ran:
-    trace = replay.trace
+class _Looks:
+    """What is seen of a run beside its times: samples for charts, refusals, progress."""
+
+    def __init__(self, trace: Trace, on_progress: Callable[[int], None]) -> None:
+        self.samples: list[Sample] = []
+        self.refused: dict[str, int] = {}
+        self._observer = Observer(trace)
+        self._due = _Due(trace)
+        self._on_progress = on_progress
+
+    def begin(self, replay: Replay) -> None:
+        """The cluster before the first call."""
+        self.samples.append(self._observer.sample(replay))
+
+    def at(self, replay: Replay, record: CallRecord | bool | None) -> None:
+        """The cluster after a step."""
+        if isinstance(record, CallRecord):
+            _count(self.refused, record)
+            self._on_progress(replay.offered)
+        if self._due.is_now(replay):
+            self.samples.append(self._observer.sample(replay))
+
+    def end(self, replay: Replay) -> None:
+        """The cluster as it is left."""
+        last = self._observer.sample(replay)
+        if self.samples[-1] != last:
+            self.samples.append(last)
+
+
+def _ran(policy: NamedRules, replay: Replay, looks: _Looks, watch: _Watch, passes: int) -> Ran:
+    trace, samples = replay.trace, looks.samples
     calls_ms = sorted(1_000 * each for each in watch.calls_s)
     return Ran(
         policy=policy.name,
@@ -193,7 +198,7 @@ def _ran(
         spread=zone_spread(replay, policy.rules.zone_attribute),
         waits=waits_of(replay),
         samples=tuple(samples),
-        refused=tuple(sorted(refused.items(), key=lambda each: (-each[1], each[0]))),
+        refused=tuple(sorted(looks.refused.items(), key=lambda each: (-each[1], each[0]))),
         calls=len(calls_ms),
         wall_s=watch.wall_s,
         cpu_s=watch.cpu_s,
@@ -202,7 +207,7 @@ def _ran(
         records_s=watch.of.get("records", 0.0),
         call_p50_ms=calls_ms[len(calls_ms) // 2],
         call_p99_ms=calls_ms[99 * len(calls_ms) // 100],
-        passes=1,
+        passes=passes,
         placement=tuple(
             (task.task_id, replay.host_of(index) or "") for index, task in enumerate(trace.tasks)
         ),

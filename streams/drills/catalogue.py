@@ -10,8 +10,10 @@ from streams.drills.container_crash import CONTAINER_CRASH
 from streams.drills.control_plane_down import CONTROL_PLANE_DOWN
 from streams.drills.crash_loop import CRASH_LOOP
 from streams.drills.drill import Drill
+from streams.drills.empty_state import EMPTY_STATE
 from streams.drills.host_crash import HOST_CRASH
 from streams.drills.master_lost_tasks import MASTER_LOST_TASKS
+from streams.drills.schema_drift import SCHEMA_DRIFT
 
 DRILLS: Final[tuple[Drill, ...]] = (
     CONTROL_PLANE_DOWN,
@@ -19,6 +21,8 @@ DRILLS: Final[tuple[Drill, ...]] = (
     HOST_CRASH,
     CRASH_LOOP,
     MASTER_LOST_TASKS,
+    EMPTY_STATE,
+    SCHEMA_DRIFT,
 )
 """In the order in which `flumina drill all` runs them."""
 

@@ -16,8 +16,10 @@ from streams.drills.promises import Promise, Seen
 from streams.drills.stage import Stage
 
 SERVICE: Final = "steady"
-SIZE: Final = 6
+SIZE: Final = 4
 AGENTS: Final = 3
+CPU: Final = 1.4
+"""Two of these fit a host of four, so two hosts have work and the third has room."""
 UNREACHABLE_MS: Final = 3_000
 
 MISSED = Promise("missed", "the dead host's tasks are known to be lost, and no other")
@@ -27,7 +29,7 @@ BACK = Promise("back", "each of them runs elsewhere, once")
 def go(stage: Stage, here: Installation, _: Options) -> None:
     """All of it."""
     stage.ready("offers", lambda: looks.offered(here, AGENTS))
-    here.there.submit(service_of(SIZE, "exec sleep 10000"), SERVICE, key="")
+    here.there.submit(service_of(SIZE, "exec sleep 10000", cpu=CPU), SERVICE, key="")
     stage.ready("the service", lambda: looks.running(here, SERVICE, SIZE))
     tasks = here.tasks(SERVICE)
     victim = _busiest(tasks)

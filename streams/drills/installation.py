@@ -33,6 +33,9 @@ PATIENCE_S: Final = 5.0
 FAILOVER_TIMEOUT_S: Final = 86_400
 """Longer than any drill: Mesos must not end tasks while the control plane is away on purpose."""
 ACTOR: Final = "drill"
+SIMULATED_RESOURCES: Final = "cpus:32;mem:131072;disk:1000000;ports:[31000-31999]"
+SIMULATED_RUN_S: Final = 86_400
+"""Every task outlives the drill, so one that ends was ended."""
 CELL: Final = "cell-1"
 API: Final = "api"
 
@@ -44,8 +47,8 @@ class Wanted(msgspec.Struct, frozen=True):
     cell_processes: int = 1
     ping_timeout: str = "1s"
     policy: Mapping[str, int] = {}
-    dev_cluster_words: tuple[str, ...] = ()
-    """Further words for `flumina dev-cluster`."""
+    simulated_agents: int = 0
+    """So many modelled agents instead, for thousands of tasks."""
 
 
 class Installation(Up):
@@ -70,7 +73,7 @@ class Installation(Up):
                 ping_timeout=wanted.ping_timeout,
                 policy=wanted.policy,
                 api_port=free_block(1),
-                dev_cluster_words=wanted.dev_cluster_words,
+                dev_cluster_words=_words(wanted, data_dir),
             ),
             console,
         )
@@ -87,6 +90,16 @@ class Installation(Up):
             self.hang_up()
             self._connection = ApiConnection(address, ACTOR, PATIENCE_S)
         return Api(self._connection)
+
+    @property
+    def kafka(self) -> str:
+        """The bootstrap address of the Kafka that drills have."""
+        return self.view.kafka
+
+    @property
+    def cell_topic(self) -> str:
+        """The topic of the cell log."""
+        return f"{self.options.settings.topic_prefix}cell"
 
     @property
     def cluster_dir(self) -> Path:
@@ -190,3 +203,17 @@ class Installation(Up):
         own = {"FLUMINA_STORE": self.options.settings.store_url or ""}
         more = self._own_environment.get(name, {})
         return super()._program(name, arguments, environment | own | more, ready_line)
+
+
+def _words(wanted: Wanted, data_dir: Path) -> tuple[str, ...]:
+    """Further words for `flumina dev-cluster`; the model of simulated tasks is written for it."""
+    if not wanted.simulated_agents:
+        return ()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    model = data_dir / "tasks-model.toml"
+    model.write_text(f'name = "drill"\n[[runs]]\nseconds = {SIMULATED_RUN_S}.0\n', "utf-8")
+    number = str(wanted.simulated_agents)
+    return (
+        *("--simulate", number, "--tasks-model", str(model), "--seed", "1"),
+        *("--resources", SIMULATED_RESOURCES),
+    )

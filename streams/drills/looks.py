@@ -45,6 +45,14 @@ def running(here: Installation, job: str, count: int) -> Seen:
     return Seen(len(started) == count, f"{len(started)} of {count} tasks of {job} run")
 
 
+def all_running(here: Installation, count: int) -> Seen:
+    """Whether the cell has so many tasks that run, and none in any other state but ended."""
+    tasks = state_of(here).tasks
+    alive = {state: each for state, each in tasks.items() if state != "Finished"}
+    shown = ", ".join(f"{each} {state}" for state, each in sorted(tasks.items()))
+    return Seen(alive == {"Started": count}, f"{shown or 'no tasks'} of {count}")
+
+
 def all_tasks(here: Installation, job: str) -> list[Task]:
     """The job's tasks, with those that have ended."""
     return here.there.tasks({"jobIds": job, "taskStates": ANY})

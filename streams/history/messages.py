@@ -8,7 +8,7 @@ record, or by another record in the place of the last archived one, and begins a
 import asyncio
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -48,7 +48,7 @@ LOOK_S: Final = 10.0
 REQUEST_TIMEOUT_MS: Final = 15_000
 FETCH_S_MAX: Final = 15.0
 
-Message = ConsumerRecord[bytes, bytes]
+Message: TypeAlias = "ConsumerRecord[bytes, bytes]"
 
 
 class Lane:
@@ -58,6 +58,7 @@ class Lane:
         self.name = name
         self.place = place
         self.track: Track | None = None
+        self.begin = 0
         self.end = 0
         self.lagging_since_ms: int | None = None
 
@@ -144,19 +145,12 @@ class MessageHistorian:
                 await self._dropped(consumer, self.lanes[place])
             return
         for place, records in found.items():
-            await self._take(consumer, self.lanes[place], records)
+            self._take(self.lanes[place], records)
         await self._close_due()
 
-    async def _take(
-        self, consumer: AIOKafkaConsumer, lane: Lane, records: Sequence[Message]
-    ) -> None:
+    def _take(self, lane: Lane, records: Sequence[Message]) -> None:
         track = lane.track
         assert track is not None, "a partition is read when its series is known"
-        if records[0].offset == 0 and track.next_offset > 0:
-            # Made anew under a reader's eyes.
-            lane.track = None
-            consumer.pause(lane.place)
-            return
         rows = [_row(each) for each in records if each.offset >= track.next_offset]
         if rows:
             track.add(rows, rows[-1].offset + 1, now_ms())
@@ -182,7 +176,7 @@ class MessageHistorian:
         begins = await consumer.beginning_offsets(places)
         ends = await consumer.end_offsets(places)
         for place, lane in self.lanes.items():
-            lane.end = ends[place]
+            lane.begin, lane.end = begins[place], ends[place]
             track = lane.track
             if track is not None and ends[place] < track.next_offset:
                 await self._shorter(lane)

@@ -28,14 +28,16 @@ async def ensure_generations(bootstrap: str, topic_prefix: str, partitions: int)
         ends = await consumer.end_offsets(places)
     finally:
         await consumer.stop()
+    empty = [place for place in places if ends[place] == 0]
+    if not empty:
+        return  # As at every start but the first.
     producer = our_producer(bootstrap, "flumina-generations")
     await producer.start()
     try:
-        for place in places:
-            if ends[place] == 0:
-                began = PartitionBegan(generation=uuid.uuid4().hex[:8])
-                await producer.send_and_wait(
-                    place.topic, encode_mesos(began), partition=place.partition
-                )
+        for place in empty:
+            began = PartitionBegan(generation=uuid.uuid4().hex[:8])
+            await producer.send_and_wait(
+                place.topic, encode_mesos(began), partition=place.partition
+            )
     finally:
         await producer.stop()

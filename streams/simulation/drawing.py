@@ -69,7 +69,7 @@ def drawn_script(seed: int, hours: float) -> Script:
     return Script(
         seed=seed,
         hours=hours,
-        tick_s=chance.choice((20.0, 25.0, 30.0)),
+        tick_s=chance.choice((25.0, 30.0, 35.0, 40.0)),
         hosts=chance.randint(4, 8),
         deeds=tuple(deeds),
         calm_s=CALM_S,

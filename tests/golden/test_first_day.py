@@ -66,7 +66,7 @@ def test_a_fold_that_went_another_way_halts_at_the_next_checkpoint() -> None:
         for at, data in enumerate(RECORDS)
         if any(isinstance(event, Checkpoint) for event in decode_record(data).events)
     ]
-    with pytest.raises(Refusal, match=r"one of the two folds is wrong"):
+    with pytest.raises(Refusal, match=r"One of the two folds is wrong"):
         transcript(changed)
     later = next(at for at in checkpoints if at > offset)
     transcript(changed[:later])

@@ -92,6 +92,8 @@ class FilesInMemory:
     def __init__(self) -> None:
         self.files: dict[tuple[str, str], bytes] = {}
         self.fault: LogUnavailable | None = None
+        self.answer: Piece | None = None
+        """What is answered whatever is asked for."""
         self.asked: list[Sandbox] = []
 
     async def read(
@@ -100,11 +102,17 @@ class FilesInMemory:
         self.asked.append(sandbox)
         if self.fault is not None:
             raise self.fault
+        if self.answer is not None:
+            return self.answer
         data = self.files.get((sandbox.task_id, name))
         if data is None:
             raise LogUnavailable("missing", "it was not written yet")
         begin = max(0, len(data) - length) if offset is None else offset
         return Piece(data[begin : begin + length], begin, len(data))
+
+    async def offset_at(self, sandbox: Sandbox, name: FileName, at_ms: int) -> int:
+        self.asked.append(sandbox)
+        return min(at_ms, len(self.files.get((sandbox.task_id, name), b"")))
 
 
 def descriptor(**changes: Any) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from connectors.tasklogs.host_client import (
 )
 from connectors.tasklogs.limits import MIB, Limits
 from connectors.tasklogs.shipper import Kept, TaskFacts, TaskShipper
+from connectors.tasklogs.stream import Piece
 from scheduler.model.ids import TaskId, job_id_of
 
 LOOK_S: Final = 0.5
@@ -93,6 +94,8 @@ class LogShipping:
         )
         kept = Kept(facts)
         write_atomically(self._folder / f"{facts.run}.json", msgspec.json.encode(kept))
+        if self._running is not None:
+            self._running |= {facts.run}
         with self._lock:
             self._shippers[facts.run] = self._shipper(kept)
 
@@ -112,17 +115,21 @@ class LogShipping:
     def _run(self) -> None:
         while True:
             time.sleep(LOOK_S)
-            # As it was before the look: who ended since is looked at once more.
-            self.step(self._running)
+            self.step()
 
-    def step(self, running: frozenset[str] | None) -> None:
+    def _is_ended(self, run: str) -> bool:
+        running = self._running
+        return running is not None and run not in running
+
+    def step(self) -> None:
         """Look at every task once, and ship what is due."""
         with self._lock:
             shippers = list(self._shippers.items())
         is_asked = time.monotonic() >= self._ask_again_at_s
         for run, shipper in shippers:
-            is_ended = running is not None and run not in running
-            now_ms = time.time_ns() // 1_000_000
+            # Before the look: what it wrote at last is there when it is known to have ended.
+            is_ended = self._is_ended(run)
+            now_ms = _now_ms()
             try:
                 shipper.look(now_ms, is_ended=is_ended)
                 if is_asked:
@@ -157,6 +164,19 @@ class LogShipping:
         """The HTTP routes."""
         return [Route(PATH, self._read)]
 
+    def _piece(
+        self, shipper: TaskShipper, name: str, offset: int | None, count: int
+    ) -> Piece | None:
+        piece = shipper.read(name, offset, count)
+        if piece is not None and (piece.data or piece.kind != "bytes"):
+            return piece
+        # Not found yet, or at its end as it was seen last: what is there this moment?
+        try:
+            shipper.look(_now_ms(), is_ended=self._is_ended(shipper.facts.run))
+        except OSError as error:
+            log("a task's files cannot be looked at", task=shipper.facts.task_id, error=error)
+        return shipper.read(name, offset, count)
+
     def _read(self, request: Request) -> Response:
         """A piece of a file, by the offsets of the stream; the file is looked up, never opened."""
         query = request.query_params
@@ -169,7 +189,7 @@ class LogShipping:
                 for each in self._shippers.values()
                 if (each.facts.framework_id, each.facts.task_id) == asked
             ]
-        piece = found[-1].read(name, offset, min(count, BYTES_MAX)) if found else None
+        piece = self._piece(found[-1], name, offset, min(count, BYTES_MAX)) if found else None
         if piece is None:
             text = "This agent ships no file of this name of this task (any more).\n"
             return PlainTextResponse(text, 404, {KIND_HEADER: UNKNOWN})
@@ -181,6 +201,10 @@ class LogShipping:
             WHY_HEADER: piece.why,
         }
         return Response(piece.data, 200, headers, "application/octet-stream")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _number(text: str | None) -> int | None:

@@ -1,14 +1,16 @@
 """kill -9 at each step from a decision to its outcome, many times over: one launch a proposal.
 
-One Kafka, one dev cluster, one candidate that is started again each time. It ends by SIGKILL at the
-named step, and its next life begins where the log says. The witness is the dev cluster's journal.
+A leader ends by SIGKILL at the named step, with work under way, and is started again at once: its
+next life goes on from what the log says. Two cells do so side by side on one Kafka, for most of a
+start is waiting. The witness is each dev cluster's own journal.
 """
 
 import itertools
 import signal
-import time
-from collections.abc import Iterator
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -19,74 +21,99 @@ from tests.support.world import World, batch_of, service_of
 
 pytestmark = pytest.mark.integration
 
-SECOND_ACCEPT = "call-sent:AcceptOffers:2"
-STEPS = {
+Steps = Mapping[str, tuple[str, ...]]
+
+SECOND_ACCEPT: Final = "call-sent:AcceptOffers:2"
+EARLY: Final[Steps] = {
     "intent": ("round-decided:LaunchTasks", "round-written:LaunchTasks"),
     "started": ("started-written:EffectStarted", "effect-started:AcceptOffers"),
-    # The second ACCEPT of a life meets a first one whose outcome may be written or not.
+}
+LATE: Final[Steps] = {
+    # A first ACCEPT of the same life has left before, its outcome may be written or not.
     "accept": ("call-sent:AcceptOffers", SECOND_ACCEPT),
     # The first outcome of a life is that of the question for the service's tasks.
     "outcome": ("outcome-written:EffectEnded:2", "outcome-written:EffectEnded"),
 }
-KILLED_WITHIN_S = 60.0
-CANDIDATE = "cell-0"
+KILLED_WITHIN_S: Final = 60.0
+CANDIDATE: Final = "cell-0"
 
 
-@pytest.fixture
-def world(kafka: str, topic_prefix: str, tmp_path: Path) -> Iterator[World]:
-    """Kafka and a dev cluster of two agents; the test starts the cell's lives."""
-    there = World(kafka, topic_prefix, tmp_path)
-    try:
-        there.start_cluster(free_block(3))
-        yield there
-    finally:
-        there.close()
+class Cell:
+    """One cell whose only candidate has many lives, and the jobs that it was given."""
 
+    def __init__(self, kafka: str, prefix: str, home: Path, port: int) -> None:
+        home.mkdir()
+        self.world = World(kafka, prefix, home)
+        self.world.start_cluster(port)
+        self.lives = Nursery(home / "lives.log")
+        self.jobs: list[str] = []
 
-@pytest.fixture
-def lives(tmp_path: Path) -> Iterator[Nursery]:
-    """Cell processes, one after the other."""
-    with Nursery(tmp_path / "lives.log") as nursery:
-        yield nursery
+    def submit(self) -> None:
+        """Two tasks more."""
+        self.jobs.append(f"job-{len(self.jobs)}")
+        self.world.submit(self.jobs[-1], batch_of(2, "sleep 0.1"))
 
-
-def kill_at_each_step(world: World, lives: Nursery, times: int) -> None:
-    """Kill a leader so many times at each step, with work under way, and see all of it done."""
-    lives.start(world.cell_environment(CANDIDATE))
-    world.submit("service", service_of(3, "sleep 100000"))
-    world.until(lambda: world.are("service", Started, 3), "the service runs")
-    service = [task.task_id for task in world.tasks("service")]
-    lives.kill()
-    jobs: list[str] = []
-    for number, (step, points) in itertools.product(range(times), STEPS.items()):
-        # What the last life left undone and these two are this life's work.
-        for half in ("a", "b"):
-            jobs.append(f"{step}-{number}-{half}")
-            world.submit(jobs[-1], batch_of(2, "sleep 0.1"))
-        point, launches = points[number % len(points)], len(world.journal("LAUNCH"))
-        lives.start(world.cell_environment(CANDIDATE, point))
+    def live_until(self, point: str) -> int:
+        """How a life ended that was to end at this point."""
+        world, launched = self.world, len(self.world.journal("LAUNCH"))
+        self.submit()
+        self.lives.start(world.cell_environment(CANDIDATE, point))
         if point == SECOND_ACCEPT:
-            world.until(
-                lambda before=launches: len(world.journal("LAUNCH")) > before, "a first ACCEPT left"
-            )
-            jobs.append(f"{step}-{number}-c")
-            world.submit(jobs[-1], batch_of(2, "sleep 0.1"))
-        assert lives.wait(KILLED_WITHIN_S) == -signal.SIGKILL, (step, number)
-        print(point, time.monotonic())
-    lives.start(world.cell_environment(CANDIDATE))
-    world.until(lambda: all(world.is_normal(job) for job in jobs), "every job is done")
-    assert [task.task_id for task in world.tasks("service")] == service
-    assert world.are("service", Started, 3)
-    assert len(world.epochs()) == times * len(STEPS) + 2, "a life that never led was not killed"
-    world.check_sound()
+            world.until(lambda: len(world.journal("LAUNCH")) > launched, "a first ACCEPT left")
+            self.submit()
+        return self.lives.wait(KILLED_WITHIN_S)
+
+    def killed_at(self, steps: Steps, times: int) -> None:
+        """Die so many times at each step, then do all that was asked for."""
+        world = self.world
+        self.lives.start(world.cell_environment(CANDIDATE))
+        world.submit("service", service_of(3, "sleep 100000"))
+        world.until(lambda: world.are("service", Started, 3), "the service runs")
+        service = [task.task_id for task in world.tasks("service")]
+        self.lives.kill()
+        for number, step in itertools.product(range(times), steps):
+            point = steps[step][number % len(steps[step])]
+            assert self.live_until(point) == -signal.SIGKILL, (point, number)
+        self.lives.start(world.cell_environment(CANDIDATE))
+        world.until(lambda: all(map(world.is_normal, self.jobs)), "every job is done")
+        assert [task.task_id for task in world.tasks("service")] == service
+        assert world.are("service", Started, 3)
+        assert len(world.epochs()) == times * len(steps) + 2, "a life ended before it led"
+        world.check_sound()
+
+    def close(self) -> None:
+        """End everything that was started."""
+        self.lives.close()
+        self.world.close()
 
 
-def test_a_leader_killed_at_each_step_launches_each_proposal_once(
-    world: World, lives: Nursery
+def kill_everywhere(kafka: str, prefix: str, home: Path, times: int) -> None:
+    """Let two cells die so many times at each step."""
+    cells: list[Cell] = []
+    try:
+        for number in range(2):
+            place = home / f"cell-{number}"
+            cells.append(Cell(kafka, f"{prefix}{number}.", place, free_block(3)))
+        with ThreadPoolExecutor(2) as pool:
+            dying = [
+                pool.submit(cell.killed_at, steps, times)
+                for cell, steps in zip(cells, (EARLY, LATE), strict=True)
+            ]
+            for each in dying:
+                each.result()
+    finally:
+        for cell in cells:
+            cell.close()
+
+
+def test_a_leader_killed_ten_times_at_each_step_launches_each_proposal_once(
+    kafka: str, topic_prefix: str, tmp_path: Path
 ) -> None:
-    kill_at_each_step(world, lives, times=3)
+    kill_everywhere(kafka, topic_prefix, tmp_path, times=10)
 
 
 @pytest.mark.soak
-def test_a_hundred_kills_at_each_step(world: World, lives: Nursery) -> None:
-    kill_at_each_step(world, lives, times=30)
+def test_a_leader_killed_a_hundred_times_at_each_step(
+    kafka: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    kill_everywhere(kafka, topic_prefix, tmp_path, times=100)

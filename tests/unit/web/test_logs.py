@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.web.cell import LogUnavailable, Sandbox
+from connectors.web.cell import LogUnavailable, Piece, Sandbox
 from scheduler.model.ids import HostId, TaskId
 from scheduler.model.inbound import OffersChanged
 from scheduler.model.mesos import HostFacts, Offer
@@ -53,7 +53,9 @@ def test_the_bytes_come_as_they_are() -> None:
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert _places(answer) == (0, len(TEXT), len(TEXT))
-    assert web.files.asked == [Sandbox("http://127.0.0.1:5051", "f", TaskId(TASK))]
+    cell = web.cell.state.cell
+    asked = Sandbox("http://127.0.0.1:5051", "f", TaskId(TASK), cell, "b", is_over=False)
+    assert web.files.asked == [asked]
 
 
 def test_pieces_follow_each_other_to_the_end() -> None:
@@ -96,7 +98,9 @@ def test_a_file_that_cannot_be_read_says_why(kind: str, status: int) -> None:
 
 
 def test_a_host_that_did_not_say_where_it_answers() -> None:
-    answer = _log(_web(url=""))
+    web = _web(url="")
+    web.files.fault = LogUnavailable("missing", "nobody knows")
+    answer = _log(web)
     assert answer.status == 404
     assert "where host h answers" in answer.json["message"]
 
@@ -108,3 +112,48 @@ def test_a_task_that_was_on_no_host_has_no_output() -> None:
     answer = _log(web)
     assert answer.status == 404
     assert answer.json["errorDetails"] == f"Ask /api/v3/tasks/{TASK}/why."
+
+
+def test_an_instant_is_a_place_too() -> None:
+    piece = _log(_web(), "?since=4")
+    assert _places(piece) == (4, len(TEXT), len(TEXT))
+    assert _log(_web(), "?since=4&offset=1").status == 400
+
+
+def test_a_file_of_the_log_folder_is_asked_for_by_its_name() -> None:
+    web = _web()
+    web.files.files[TASK, "audit/a.log"] = b"who"
+    assert _log(web, "?file=audit/a.log").body == b"who"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../stdout", "/etc/passwd", "a//b", "a/../b", ".", "a%00b", "%2e%2e/x", "a%0ab", "x" * 181],
+)
+def test_a_name_that_tries_to_be_a_path_is_refused_and_nobody_is_asked(name: str) -> None:
+    web = _web()
+    assert _log(web, f"?file={name}").status == 400
+    assert web.files.asked == []
+
+
+def test_bytes_that_are_kept_nowhere_are_passed_with_a_line_and_a_note() -> None:
+    web = _web()
+    note = "the host is gone \x1b[2J\n"
+    web.files.answer = Piece(b"[gone]", 0, 100, next_offset=90, note=note)
+    answer = _log(web)
+    assert answer.body == b"[gone]"
+    assert _places(answer) == (0, 90, 100)
+    assert answer.headers["x-flumina-log-note"] == "the host is gone  [2J "
+
+
+def test_a_task_that_the_cell_has_forgotten_may_still_be_in_the_store() -> None:
+    web = _web()
+    forgotten = "b-worker-7-9"
+    web.files.files[forgotten, "stdout"] = b"long ago"
+    answer = call(web.app, "GET", f"/api/v3/tasks/{forgotten}/log")
+    assert answer.body == b"long ago"
+    assert web.files.asked[-1].is_over
+    del web.files.files[forgotten, "stdout"]
+    answer = call(web.app, "GET", f"/api/v3/tasks/{forgotten}/log")
+    assert (answer.status, answer.json["message"]) == (404, f"There is no task {forgotten}")
+    assert call(web.app, "GET", "/api/v3/tasks/nonsense/log").status == 404

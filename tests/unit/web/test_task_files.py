@@ -14,10 +14,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connectors.mesos.sandbox import SandboxReader
+from connectors.tasklogs.host_client import HostLogs
 from connectors.web.cell import LogUnavailable, Piece, Sandbox
 from scheduler.model.ids import TaskId
-from streams.api.sandbox_files import SandboxFiles
 from streams.api.server import listening_socket, server_for, url_of
+from streams.api.task_files import TaskFiles
 from streams.kafka.ports import free_ports
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class Host:
         return JSONResponse({"data": self.text[offset : offset + length], "offset": offset})
 
 
-def _with(host: Host, look: Callable[[SandboxFiles, str], Awaitable[T]]) -> T:
+def _with(host: Host, look: Callable[[TaskFiles, str], Awaitable[T]]) -> T:
     """What ``look`` makes of the host, served on a free port."""
 
     async def run() -> T:
@@ -61,7 +62,7 @@ def _with(host: Host, look: Callable[[SandboxFiles, str], Awaitable[T]]) -> T:
         listener = listening_socket("127.0.0.1", 0)
         server = server_for(host.app, started.set)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        files = SandboxFiles(SandboxReader())
+        files = TaskFiles(HostLogs(SandboxReader()), None)
         try:
             await started.wait()
             return await look(files, url_of(listener))
@@ -92,7 +93,7 @@ READS: dict[str, tuple[int | None, int, Piece]] = {
 def test_a_piece_says_where_it_begins_and_how_long_the_file_is(case: str) -> None:
     offset, length, piece = READS[case]
 
-    async def look(files: SandboxFiles, url: str) -> Piece:
+    async def look(files: TaskFiles, url: str) -> Piece:
         return await files.read(_sandbox(url), "stdout", offset, length)
 
     assert _with(Host(), look) == piece
@@ -101,7 +102,7 @@ def test_a_piece_says_where_it_begins_and_how_long_the_file_is(case: str) -> Non
 def test_the_directory_is_looked_for_once() -> None:
     host = Host()
 
-    async def look(files: SandboxFiles, url: str) -> None:
+    async def look(files: TaskFiles, url: str) -> None:
         for offset in range(5):
             await files.read(_sandbox(url), "stdout", offset, 1)
 
@@ -112,7 +113,7 @@ def test_the_directory_is_looked_for_once() -> None:
 def test_a_directory_that_moved_is_found_again() -> None:
     host = Host()
 
-    async def look(files: SandboxFiles, url: str) -> bytes:
+    async def look(files: TaskFiles, url: str) -> bytes:
         await files.read(_sandbox(url), "stdout", 0, 1)
         host.directory = "/elsewhere"
         with pytest.raises(LogUnavailable):
@@ -123,7 +124,7 @@ def test_a_directory_that_moved_is_found_again() -> None:
 
 
 def _fault(host: Host, task_id: str = "t", url: str = "") -> str:
-    async def look(files: SandboxFiles, own_url: str) -> str:
+    async def look(files: TaskFiles, own_url: str) -> str:
         with pytest.raises(LogUnavailable) as found:
             await files.read(_sandbox(url or own_url, task_id), "stdout", 0, 1)
         assert str(found.value)

@@ -1,0 +1,211 @@
+"""The history process: archives the cell log and every other topic, and watches their retention.
+
+The one thing to know: nothing waits for it, and it may be killed at any moment: it goes on behind
+what the store lists. While it is away Kafka keeps what it has not read, and the guard says for how
+long that is safe.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Final
+from wsgiref.simple_server import WSGIServer
+
+import structlog
+from aiokafka.errors import KafkaError
+from prometheus_client import start_http_server
+
+from connectors.archive.archive import Archive
+from connectors.objects.opening import open_store
+from streams.clock import now_ms
+from streams.errors import OperatorError
+from streams.history.folding import rows_of_changes, rows_of_notes
+from streams.history.historian import CellHistorian, CellPlace
+from streams.history.limits import HistoryLimits
+from streams.history.merging import merge_small
+from streams.history.messages import MessageHistorian
+from streams.history.metrics import HistoryMetrics
+from streams.history.opening import store_url_of
+from streams.history.range_writer import Page, RangeWriter, page_to_log
+from streams.history.starting import follower_from_snapshot
+from streams.kafka.retention import Standing, retention_faults, retentions_ms
+from streams.kafka.topic_admin import differences_of_topics, ensure_topics
+from streams.settings import Settings
+
+logger = structlog.get_logger(__name__)
+
+BIND: Final = "127.0.0.1"
+CELL_PARTITION: Final = 0
+"""As in the api: the first version serves one cell."""
+WATCH_S: Final = 5.0
+MERGE_S: Final = 600.0
+
+
+class HistoryProcess:
+    """Everything that the process does beside each other; `run` returns when it is cancelled."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        limits: HistoryLimits | None = None,
+        page: Page = page_to_log,
+    ) -> None:
+        assert settings.kafka_brokers is not None
+        self._bootstrap = settings.kafka_brokers
+        self._settings = settings
+        self.limits = limits or HistoryLimits(range_age_ms=settings.archive_age_s * 1_000)
+        self.metrics = HistoryMetrics()
+        self.archive = Archive(open_store(store_url_of(settings)))
+        self._page = page
+        self._paged: dict[str, str] = {}
+        """What was paged last of each matter, so that each is said once."""
+        writer = RangeWriter(self.archive, self.limits, self.metrics, page, version("flumina"))
+        place = CellPlace(
+            self._bootstrap, settings.topic_prefix + "cell", CELL_PARTITION, settings.cell
+        )
+        self.cell = CellHistorian(
+            place,
+            writer,
+            lambda generation, offset: follower_from_snapshot(
+                self.archive.store, place, generation, offset
+            ),
+            {"changes": rows_of_changes, "notes": rows_of_notes},
+        )
+        self.messages = MessageHistorian(
+            self._bootstrap, settings.topic_prefix, settings.cells, writer
+        )
+
+    async def run(self) -> None:
+        """Archive and watch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.cell.run())
+            group.create_task(self.messages.run())
+            group.create_task(self._watch())
+            group.create_task(self._guard())
+            group.create_task(self._merge())
+
+    async def _watch(self) -> None:
+        """Measure how far behind the archive is, and page when it is too far."""
+        while True:
+            try:
+                standings = await self.standings()
+            except (KafkaError, OSError) as error:
+                logger.warning("the topics' ends cannot be asked for", why=repr(error))
+                await asyncio.sleep(WATCH_S)
+                continue
+            late = [each for each in standings if each.lag_ms > self.limits.page_age_ms]
+            oldest_s = max((each.lag_ms for each in late), default=0) // 1_000
+            names = ", ".join(sorted({each.topic for each in late}))
+            self._page_once(
+                "archive-behind",
+                f"Records of {names} wait for the archive since {oldest_s} s" if late else "",
+                f"Records of {names} are not archived for more than "
+                f"{self.limits.page_age_ms // 1_000} s (the oldest for {oldest_s} s). Kafka keeps "
+                f"them for now. Look at the store {self.archive.store.url} and at this process.",
+                key=names,
+            )
+            await asyncio.sleep(WATCH_S)
+
+    async def standings(self) -> list[Standing]:
+        """What Kafka has of each partition and what the archive still needs, measured now."""
+        at_ms = now_ms()
+        ends = await self.cell.kafka.ends()
+        place = self.cell.place
+        records = self.cell.records
+        lag, lag_ms = self.cell.lag(ends, at_ms)
+        self._measure((place.topic, str(place.partition)), lag, lag_ms)
+        needed = ends.begin if records is None else records.first_offset
+        found = [Standing(place.topic, place.partition, ends.begin, needed, lag_ms)]
+        for lane in self.messages.lanes.values():
+            lag, lag_ms = lane.lag(at_ms)
+            self._measure(lane.labels, lag, lag_ms)
+            needed = lane.begin if lane.track is None else lane.track.first_offset
+            archived = -1 if lane.track is None else lane.track.first_offset - 1
+            self.metrics.archived_offset.labels(*lane.labels).set(archived)
+            found.append(
+                Standing(lane.place.topic, lane.place.partition, lane.begin, needed, lag_ms)
+            )
+        return found
+
+    def _measure(self, labels: tuple[str, str], lag_records: int, lag_ms: int) -> None:
+        self.metrics.lag_records.labels(*labels).set(lag_records)
+        self.metrics.lag_seconds.labels(*labels).set(lag_ms / 1_000)
+
+    def _page_once(self, what: str, summary: str, why: str, key: str) -> None:
+        """Page when the matter is another one than last time; forget it when it is over."""
+        if not summary:
+            self._paged.pop(what, None)
+        elif self._paged.get(what) != key:
+            self._paged[what] = key
+            self._page(what, why)
+
+    async def _guard(self) -> None:
+        """Look at the topics' retention now and every hour."""
+        while True:
+            try:
+                faults = await self.look_at_retention()
+            except (KafkaError, OSError, OperatorError) as error:
+                logger.warning("the topics' retention cannot be looked at", why=repr(error))
+                await asyncio.sleep(WATCH_S)
+                continue
+            self.metrics.retention_faults.set(len(faults))
+            text = "; ".join(faults)
+            self._page_once(
+                "retention",
+                text,
+                f"Kafka may drop what is still needed: {text}. Correct the topics with Kafka's "
+                "tools; nothing was changed.",
+                key=text,
+            )
+            await asyncio.sleep(self.limits.guard_interval_ms / 1_000)
+
+    async def look_at_retention(self) -> list[str]:
+        """What is wrong with how long topics are kept, as sentences."""
+        standings = await self.standings()
+        topics = sorted({each.topic for each in standings})
+        kept_ms = await retentions_ms(self._bootstrap, topics)
+        differences = await differences_of_topics(self._bootstrap, self._settings)
+        return retention_faults(standings, kept_ms, differences)
+
+    async def _merge(self) -> None:
+        """Put small ranges together now and then."""
+        while True:
+            await asyncio.sleep(MERGE_S)
+            try:
+                await asyncio.to_thread(
+                    merge_small, self.archive, self.limits, now_ms(), version("flumina")
+                )
+            except OSError as error:
+                logger.warning("small ranges cannot be put together now", why=str(error))
+
+
+async def run_history(settings: Settings, port: int, ready: Callable[[str], None]) -> None:
+    """Archive until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
+    if settings.kafka_brokers is None:
+        raise OperatorError(
+            "The history process needs a Kafka.",
+            "KAFKA_BROKERS is not set; `flumina up` starts one and sets it.",
+            "Set it to host:port, or use `flumina up`.",
+        )
+    await ensure_topics(settings.kafka_brokers, settings)
+    process = HistoryProcess(settings)
+    server, thread = start_http_server(port, BIND, process.metrics.registry)
+    assert isinstance(server, WSGIServer)
+    is_over = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, is_over.set)
+    running = asyncio.create_task(process.run())
+    stopping = asyncio.create_task(is_over.wait())
+    try:
+        ready(f"http://{BIND}:{server.server_port}/metrics")
+        await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+    finally:
+        for task in (running, stopping):
+            task.cancel()
+        await asyncio.gather(running, stopping, return_exceptions=True)
+        server.shutdown()
+        server.server_close()
+        await asyncio.to_thread(thread.join)

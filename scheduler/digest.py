@@ -67,8 +67,7 @@ class Digest:
     def marked(self) -> tuple[Marked, ...]:
         """The digest in every version, current one last, with its sums, as `value` left it."""
         return tuple(
-            Marked(each.rules.version, each.text(), each.sums.written())
-            for each in self._versions
+            Marked(each.rules.version, each.text(), each.sums.written()) for each in self._versions
         )
 
     def keys(self, kind: str) -> Iterable[object]:

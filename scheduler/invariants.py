@@ -8,6 +8,7 @@ running cell does at every `Mark`.
 from scheduler.model.ids import JobId, TaskId
 from scheduler.model.proposals import LaunchTasks
 from scheduler.model.task import (
+    Disconnected,
     Finished,
     KillInitiated,
     Placed,
@@ -26,6 +27,15 @@ def check_everything(state: State) -> None:
     _check_decisions(state)
     _check_jobs(state)
     _check_company(state)
+    _check_findings(state)
+
+
+def _check_findings(state: State) -> None:
+    """What is missing is waited for, and nobody has given it up."""
+    for task_id in state.missing:
+        assert isinstance(state.tasks[task_id].state, Disconnected), f"missing {task_id}"
+    known = state.orphans.keys() & state.tasks.keys()
+    assert not known, f"an orphan is known: {sorted(known)}"
 
 
 def _check_tasks(state: State) -> None:

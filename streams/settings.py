@@ -304,6 +304,11 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
     return Settings(**values)
 
 
+def store_url_of(settings: Settings) -> str:
+    """The URL of the store that the settings mean."""
+    return settings.store_url or (settings.data_dir / "store").absolute().as_uri()
+
+
 def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
     known = [setting.variable for setting in SETTINGS] + [*LAUNCHER_VARIABLES, *TEST_VARIABLES]
     unknown = [name for name in environment if name.startswith("FLUMINA_") and name not in known]

@@ -46,6 +46,8 @@ class StreamState(msgspec.Struct):
     name: str
     began_at_ms: int
     sources: list[Source]
+    incoming: list[Identity] = []
+    """Files that had the name since, in order; each is gone on with when its turn comes."""
     shipped: int = 0
     """All before it is in the store, or told there as dropped."""
     freed: int = 0
@@ -87,7 +89,7 @@ class Stream:
         self._lock = threading.Lock()
         self._seen = max(state.shipped, state.sources[-1].base if state.sources else 0)
         self._size_before = -1
-        self._incoming: Found | None = None
+        self._incoming: list[Found] = []
         self.past: list[tuple[Identity, int]] = []
         """Files that we are through with, and how long they were."""
 
@@ -96,18 +98,20 @@ class Stream:
     def identities(self) -> set[Identity]:
         """The files that this stream reads."""
         own = {each.identity for each in self.state.sources} - {NOBODY}
-        return own if self._incoming is None else own | {self._incoming.identity}
+        return own | set(self.state.incoming)
 
     def attach(self, found: Found) -> None:
         """Take the descriptor of one of our files."""
         with self._lock:
-            if (old := self._open.get(found.identity)) is not None:
-                os.close(old)
-            self._open[found.identity] = found.descriptor
+            if found.identity in self.state.incoming:
+                self._incoming.append(found)
+                self._incoming.sort(key=lambda each: self.state.incoming.index(each.identity))
+            else:
+                self._open[found.identity] = found.descriptor
 
     def is_attached(self, identity: Identity) -> bool:
         """Whether that file is open here."""
-        return identity in self._open
+        return identity in self._open or any(each.identity == identity for each in self._incoming)
 
     def lose_missing(self) -> None:
         """After a restart: what was in files that are no more is lost, and keeps its place."""
@@ -124,14 +128,17 @@ class Stream:
             kept.append(Source(NOBODY, begin, end=end))
             self.state.bytes_lost += end - begin
         self.state.sources = kept
+        self.state.incoming = [each.identity for each in self._incoming]
         self._seen = max([self._seen, *(each.end or each.base for each in kept)])
 
     def follow(self, found: Found) -> None:
         """The name means this file now; what was written before is finished first."""
-        if self._incoming is not None or len(self.state.sources) >= SOURCES_WAITING_MAX:
-            os.close(found.descriptor)
-            return
-        self._incoming = found
+        with self._lock:
+            if len(self.state.sources) + len(self._incoming) >= SOURCES_WAITING_MAX:
+                os.close(found.descriptor)
+                return
+            self._incoming.append(found)
+            self.state.incoming.append(found.identity)
 
     def close(self) -> None:
         """Give back every file."""
@@ -139,9 +146,9 @@ class Stream:
             for each in self._open.values():
                 os.close(each)
             self._open.clear()
-            if self._incoming is not None:
-                os.close(self._incoming.descriptor)
-                self._incoming = None
+            for found in self._incoming:
+                os.close(found.descriptor)
+            self._incoming.clear()
 
     def look(self, now_ms: int, *, is_ended: bool) -> bool:
         """See what has been written since the last look; whether there is more to see at once."""
@@ -159,16 +166,17 @@ class Stream:
                 self.state.pending_since_ms = now_ms
             is_settled = is_ended or size == self._size_before
             self._size_before = size
-            if self._incoming is None or not is_settled:
+            if not self._incoming or not is_settled:
                 return False
             current.end = current.base + size - current.file_begin
             return self._advance()
 
     def _advance(self) -> bool:
         """Go on with the file that has the name now."""
-        found, self._incoming = self._incoming, None
-        if found is None:
+        if not self._incoming:
             return False
+        found = self._incoming.pop(0)
+        self.state.incoming.remove(found.identity)
         self._open[found.identity] = found.descriptor
         base = self.state.sources[-1].end
         assert base is not None

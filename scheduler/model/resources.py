@@ -42,7 +42,7 @@ class Resources(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
     scalars: Scalars = ()
 
 
-class Need(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class Need(msgspec.Struct, frozen=True, gc=False, cache_hash=True, forbid_unknown_fields=True):
     """What one task asks for; ``ports`` is how many, the fold's decision says which."""
 
     cpu_milli: int

@@ -12,7 +12,7 @@ from scheduler.model.ids import JobId
 from scheduler.model.resources import Need
 
 
-class Request(msgspec.Struct, frozen=True, gc=False):
+class Request(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """What one class of tasks needs. Hashable: equal requests have equal answers."""
 
     job_id: JobId

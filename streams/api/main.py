@@ -26,10 +26,9 @@ from streams.api.server import Server, listening_socket, server_for, url_of
 from streams.api.task_files import TaskFiles
 from streams.clock import now_ms
 from streams.errors import OperatorError
-from streams.history.opening import store_url_of
 from streams.kafka.topic_admin import ensure_topics
 from streams.logs import configure_logging
-from streams.settings import Settings, settings_of
+from streams.settings import Settings, settings_of, store_url_of
 
 logger = structlog.get_logger(__name__)
 

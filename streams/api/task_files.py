@@ -23,7 +23,7 @@ from connectors.ports import NoSuchObject, StoreFailed
 from connectors.tasklogs.archive import ArchivedLogs, BrokenPart
 from connectors.tasklogs.host_client import HostLogs, Place
 from connectors.tasklogs.index import FileIndex, RunIndex
-from connectors.tasklogs.layout import NOT_FOUND, dropped_text
+from connectors.tasklogs.layout import NOT_FOUND, OUTPUTS, dropped_text
 from connectors.tasklogs.stream import Piece as HostPiece
 from connectors.web.cell import FileName, LogUnavailable, Piece, Sandbox
 from streams.clock import elapsed_s
@@ -139,7 +139,8 @@ class TaskFiles:
         offset: int | None,
         length: int,
     ) -> Piece:
-        index = run.files.get(name)
+        # Of what nobody wrote to there is no part.
+        index = run.files.get(name, FileIndex("") if name in OUTPUTS else None)
         if index is None:
             names = ", ".join(sorted(run.files)) or "none"
             raise LogUnavailable("missing", f"the task wrote no file of that name; its: {names}")

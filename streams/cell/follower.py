@@ -3,14 +3,14 @@
 The one thing to know: the first record that cannot be decoded or applied halts the fold at its
 offset. What was folded stays readable and is marked stale. The follower then only scans ahead,
 applying nothing, for an operator's `RecordSkipped` that names this offset and these bytes; when it
-finds one, the log is folded anew from the beginning without that record.
+finds one, the log is folded anew without that record, from the nearest snapshot before it.
 """
 
 import asyncio
 import heapq
 import itertools
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -48,8 +48,8 @@ class Foldable(Protocol):
 class BareFold:
     """A machine with nothing around it: what a leader needs."""
 
-    def __init__(self) -> None:
-        self.machine = Machine()
+    def __init__(self, machine: Machine | None = None) -> None:
+        self.machine = machine or Machine()
 
     def apply(self, offset: int, record: CellRecord) -> Changes:
         """Fold one record; the changes it made."""
@@ -86,16 +86,40 @@ class Halt(msgspec.Struct, frozen=True):
         )
 
 
+class Base(NamedTuple):
+    """Where a fold begins: at a snapshot, or before the first record."""
+
+    fold: Foldable
+    wanted_offset: int
+    """The first record to be handed over; for a machine of the generation before, it is 0."""
+    chain: str = ""
+    """The chain up to there; empty at the beginning of a log."""
+    origin: str = ""
+    """The key of the snapshot; empty where the log is folded from its beginning."""
+
+
+FindBase = Callable[[int], Awaitable[Base]]
+"""Answers with the nearest base at or below an offset, the beginning of the log at last."""
 Listener = Callable[[int, CellRecord, Changes], None]
 
 
 class Follower:
     """Folds one partition of the cell log as it is handed over, and tells who waits for it."""
 
-    def __init__(self, topic: str, partition: int, make: Callable[[], Foldable]) -> None:
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        make: Callable[[], Foldable],
+        find_base: FindBase | None = None,
+    ) -> None:
+        """``find_base``: where to begin anew after a skip; without it, before the first record."""
         self.topic = topic
         self.partition = partition
         self._make = make
+        self._find_base = find_base
+        self._anew_below: int | None = None
+        """A base that has not folded this offset is looked for; nothing is taken meanwhile."""
         self.fold = make()
         self.halt: Halt | None = None
         self.seen_offset = -1
@@ -128,8 +152,26 @@ class Follower:
         """The offset that the follower wants to be handed next."""
         return self.seen_offset + 1
 
+    def begin_at(self, base: Base) -> None:
+        """Go on from this base, whatever was folded before."""
+        self.fold = base.fold
+        self.chain = Chain.restored(base.chain) if base.chain else Chain()
+        self._marked_chain = -1, ""
+        self.seen_offset = base.wanted_offset - 1
+        self.halt, self._anew_below = None, None
+
+    async def begun(self) -> None:
+        """Return when there is a fold to hand records to: at once, but after a skip."""
+        while self._anew_below is not None:
+            assert self._find_base is not None
+            base = await self._find_base(self._anew_below)
+            logger.info("folding anew", origin=base.origin, wanted_offset=base.wanted_offset)
+            self.begin_at(base)
+
     def take(self, records: Sequence[LogRecord]) -> None:
         """Fold these records, in order; never raises for what they hold."""
+        if self._anew_below is not None:
+            return  # Whoever hands them over waits for `begun`, and then seeks back.
         for record in records:
             if record.offset != self.seen_offset + 1 and self.halt is None:
                 self._halt(record, Refusal(f"offset {self.wanted_offset} is missing in the log"))
@@ -236,11 +278,11 @@ class Follower:
             why=skip.why,
         )
         self._skips[skip.offset] = skip.digest
-        self.halt = None
-        self.fold = self._make()
-        self.chain = Chain()
         self._anew_until_offset = max(self._anew_until_offset, self.seen_offset)
-        self.seen_offset = -1
+        if self._find_base is None:
+            self.begin_at(Base(self._make(), wanted_offset=0))
+        else:
+            self._anew_below, self.seen_offset = skip.offset, -1
 
     def _tell(self) -> None:
         while self._waiting and self._waiting[0][0] <= self.seen_offset:

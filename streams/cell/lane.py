@@ -64,6 +64,7 @@ class Lane(faust.Service):
             consumer.assign([partition])
             position = -1
             while not self.should_stop:
+                await follower.begun()
                 if position != follower.wanted_offset:
                     position = follower.wanted_offset
                     consumer.seek(partition, position)

@@ -62,9 +62,24 @@ class Api:
         """How the cell stands; answered by a halted or leaderless cell as well."""
         return decoded(self.connection.get("/api/v3/status"), Standing)
 
-    def state(self) -> bytes:
-        """The cell in numbers, as JSON."""
-        return self.connection.get("/api/flumina/state")
+    def state(self, at: str = "") -> bytes:
+        """The cell in numbers, now or at another instant, as JSON."""
+        return self.connection.get("/api/flumina/state", {"at": at or None})
+
+    def diff(self, first: str, second: str, limit: int, skip: int) -> bytes:
+        """What was different at the second instant, as JSON."""
+        query: Query = {"from": first, "to": second, "limit": limit, "skip": skip}
+        return self.connection.get("/api/flumina/diff", query)
+
+    def timeline(self, name: str, first: str, second: str, limit: int, skip: int) -> bytes:
+        """What happened to a job, task or host, as JSON."""
+        query: Query = {"from": first or None, "to": second or None, "limit": limit, "skip": skip}
+        return self.connection.get(f"/api/flumina/timeline/{segment(name)}", query)
+
+    def trace(self, address: str, direction: str) -> bytes:
+        """Causes or effects of an event, as JSON."""
+        query: Query = {"address": address, "direction": direction}
+        return self.connection.get("/api/flumina/trace", query)
 
     def job(self, job_id: str) -> Job:
         """The job."""
@@ -93,9 +108,9 @@ class Api:
                 return
             cursor = where.cursor
 
-    def why(self, name: str) -> Why:
-        """Why the job, task or orphan is where it is."""
-        return decoded(self.raw_of(name, "why"), Why)
+    def why(self, name: str, at: str = "") -> Why:
+        """Why the job, task or orphan is where it is, or was at another instant."""
+        return decoded(self.raw_of(name, "why", {"at": at or None}), Why)
 
     def scheduling_result(self, task_id: str, address: str) -> bytes:
         """What the round at the address said of the task, as JSON."""
@@ -115,7 +130,7 @@ class Api:
             if error.status != 404 or what != "why" or path.startswith(TASKS):
                 raise
             try:
-                return self.connection.get(f"{TASKS}/{segment(name)}/{what}")
+                return self.connection.get(f"{TASKS}/{segment(name)}/{what}", query)
             except ApiError:
                 raise error from None
 

@@ -11,11 +11,16 @@ import typer
 from rich.console import Console
 
 from streams.cli.client import decoded
+from streams.cli.command_diff import INSTANT
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
+from streams.cli.event_rows import event_row
 from streams.cli.render import cell_text, clock, out, plain, print_json, show, state_text, table
-from streams.cli.shapes import Line, SchedulingResult, Standing, State, Why
+from streams.cli.shapes import SchedulingResult, Standing, State, Why
 from streams.errors import OperatorError
 
+AtOption = Annotated[
+    str, typer.Option("--at", metavar="INSTANT", help=f"Then, and not now: {INSTANT}.")
+]
 NameArgument = Annotated[str, typer.Argument(metavar="TASK|JOB", help="The id of a task or job.")]
 
 
@@ -33,13 +38,14 @@ RoundOption = Annotated[
 def why(
     name: NameArgument,
     address: RoundOption = "",
+    at: AtOption = "",
     as_json: JsonOption = False,
     api: ApiOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Say why a task or job is where it is, with the chain of causes.
+    """Say why a task or job is where it is, or was at another instant, with the chain of causes.
 
-    Example: flumina why hello-worker-3-4
+    Example: flumina why hello-worker-3-4 --at -5m
     """
     with api_here(api, data_dir) as there:
         if address:
@@ -49,9 +55,9 @@ def why(
             else:
                 print_scheduling_result(decoded(raw, SchedulingResult), out())
         elif as_json:
-            print_json(orjson.loads(there.raw_of(name, "why")))
+            print_json(orjson.loads(there.raw_of(name, "why", {"at": at or None})))
         else:
-            print_why(there.why(name), out())
+            print_why(there.why(name, at), out())
 
 
 def print_why(found: Why, console: Console) -> None:
@@ -124,7 +130,7 @@ def events(
             print_json(orjson.loads(there.raw_of(name, "events", query)))
             return
         found = there.events(name, query)
-        rows = [_event_row(each, with_tasks=with_tasks) for each in found.lines]
+        rows = [event_row(each, with_tasks=with_tasks) for each in found.lines]
         task = ("task",) if with_tasks else ()
         columns = ("time", "address", *task, "what", "state", "host", "by", "because of")
         show(out(), table("", columns, rows))
@@ -132,34 +138,26 @@ def events(
             out().print(cell_text(f"{found.dropped} further lines are only in the log."))
 
 
-def _event_row(line: Line, *, with_tasks: bool) -> tuple[object, ...]:
-    what = f"{line.mesos_state} " if line.mesos_state else ""
-    what += line.what if not what else ""
-    details = [each for each in (line.mesos_reason, line.message, line.wake) if each]
-    text = f"{what.strip()}: {'; '.join(details)}" if details else what.strip()
-    if line.count > 1:
-        text += f" ({line.count} times, last at {line.last_address})"
-    task = (line.task_id,) if with_tasks else ()
-    return (
-        clock(line.at_ms),
-        line.address,
-        *task,
-        text,
-        state_text(line.state, line.reason),
-        line.hostname or line.host_id,
-        line.actor,
-        line.cause or line.source,
-    )
-
-
 def state(
-    as_json: JsonOption = False, api: ApiOption = None, data_dir: DataDirOption = None
+    at: AtOption = "",
+    as_json: JsonOption = False,
+    api: ApiOption = None,
+    data_dir: DataDirOption = None,
 ) -> None:
-    """Show how the cell stands: its leader, its numbers, and whether what is shown is current.
+    """Show how the cell stands, or stood: its leader, its numbers, and whether that is current.
 
-    Example: flumina state
+    Example: flumina state --at 2026-01-31T12:00:00Z
     """
     with api_here(api, data_dir) as there:
+        if at:
+            raw = there.state(at)
+            if as_json:
+                print_json(orjson.loads(raw))
+                return
+            numbers = decoded(raw, State)
+            out().print(cell_text(f"At {clock(numbers.at_ms)}:", "bold"))
+            print_state(numbers.standing, numbers, out(), is_past=True)
+            return
         if as_json:
             standing = orjson.loads(there.connection.get("/api/v3/status"))
             print_json({"standing": standing, **orjson.loads(there.state())})
@@ -167,14 +165,20 @@ def state(
         print_state(there.standing(), decoded(there.state(), State), out())
 
 
-def print_state(standing: Standing, numbers: State, console: Console) -> None:
+def print_state(
+    standing: Standing, numbers: State, console: Console, *, is_past: bool = False
+) -> None:
     """Print the cell as a few lines and its hosts as a table."""
     silent = standing.leader_silent_ms
     heard = "never heard" if silent is None else f"heard {silent} ms ago"
     place = f"{standing.cell}/{standing.generation}:{standing.offset}"
     rows: list[tuple[str, object]] = [
         ("cell", f"{place} ({numbers.cell_uuid})"),
-        ("leader", f"{standing.leader or '-'}, {heard}, elected at {numbers.elected_at or '-'}"),
+        (
+            "leader",
+            f"{standing.leader or '-'}{'' if is_past else f', {heard}'}, elected at "
+            f"{numbers.elected_at or '-'}",
+        ),
         ("Mesos", numbers.fatal or numbers.stream_id or "no stream is open"),
         ("jobs", _counted(numbers.jobs)),
         ("tasks", _counted(numbers.tasks)),

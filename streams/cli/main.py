@@ -67,6 +67,18 @@ COMMANDS = (
     ),
     Command("state", "streams.cli.commands_explain:state", "Show how the cell stands."),
     Command(
+        "diff",
+        "streams.cli.command_diff:diff",
+        "Show what was different between two instants, and which events made it so.",
+    ),
+    Command(
+        "timeline",
+        "streams.cli.command_timeline:timeline",
+        "List all that ever happened to a task, job or host.",
+    ),
+    Command("causes", "streams.cli.command_timeline:causes", "Show what led to an event."),
+    Command("effects", "streams.cli.command_timeline:effects", "Show what followed from an event."),
+    Command(
         "orphans",
         "streams.cli.commands_explain:orphans",
         "List tasks that run without history in the log.",
@@ -106,6 +118,21 @@ COMMANDS = (
         "usage",
         "streams.cli.command_usage:usage",
         "Publish what tasks and hosts use, in the foreground.",
+    ),
+    Command(
+        "history",
+        "streams.cli.command_history:history",
+        "Archive every topic to the store, in the foreground.",
+    ),
+    Command(
+        "archive",
+        "streams.cli.command_archive:app",
+        "List, prove and export what was archived.",
+    ),
+    Command(
+        "sql",
+        "streams.cli.command_sql:sql",
+        "Ask all of history in SQL.",
     ),
     Command(
         "dev-cluster",

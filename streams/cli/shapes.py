@@ -194,6 +194,11 @@ class Host(Shape, frozen=True):
 class State(Shape, frozen=True):
     """The cell in numbers."""
 
+    cell: str = ""
+    generation: str = ""
+    at_ms: int = 0
+    next_offset: int = 0
+    leader: str = ""
     cell_uuid: str = ""
     elected_at: str = ""
     stream_id: str | None = None

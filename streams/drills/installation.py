@@ -191,7 +191,12 @@ class Installation(Up):
     def _made(self, name: str) -> Part:
         if name.startswith("cell-"):
             return self._cell_part(int(name.removeprefix("cell-")))
-        return {"api": self._api_part, "usage": self._usage_part}[name]()
+        makers = {
+            "api": self._api_part,
+            "usage": self._usage_part,
+            "history": self._history_part,
+        }
+        return makers[name]()
 
     def _program(
         self,

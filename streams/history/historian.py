@@ -7,7 +7,7 @@ halted fold goes on.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 import structlog
@@ -48,16 +48,8 @@ class CellPlace(msgspec.Struct, frozen=True):
     cell: str
 
 
-class Derive(Protocol):
-    """Makes the rows of one derived series from what the fold made of a record."""
-
-    def __call__(
-        self, follower: Follower, offset: int, record: CellRecord, changes: Changes
-    ) -> Sequence[ArchivedChange]:
-        """The rows of this record."""
-        ...
-
-
+Derive = Callable[[Follower, int, CellRecord, Changes], Sequence[ArchivedChange]]
+"""Makes the rows of one derived series from what the fold made of the record at an offset."""
 MakeFollower = Callable[[str, int], Follower]
 """Makes a follower of this generation that begins at this offset, or before it."""
 
@@ -90,6 +82,10 @@ class CellHistorian:
     @property
     def _archive(self) -> Archive:
         return self.writer.archive
+
+    def tracks(self) -> list[Track]:
+        """The open range of each series; none before it is known which log this is."""
+        return [] if self.records is None else [self.records, *self._derived.values()]
 
     async def run(self) -> None:
         """Archive until cancelled; faults of Kafka and of the store are waited for."""
@@ -197,8 +193,7 @@ class CellHistorian:
                 self._rows[name] += rows
 
     async def _close_due(self) -> None:
-        assert self.records is not None
-        for track in (self.records, *self._derived.values()):
+        for track in self.tracks():
             if track.is_due(self.writer.limits, now_ms()):
                 await self.writer.close(track)
                 if track is self.records:
@@ -207,8 +202,7 @@ class CellHistorian:
 
     async def close_all(self) -> None:
         """Archive what is read so far, however little it is."""
-        assert self.records is not None
-        for track in (self.records, *self._derived.values()):
+        for track in self.tracks():
             if track.next_offset > track.first_offset:
                 await self.writer.close(track)
 

@@ -26,12 +26,11 @@ from streams.history.limits import HistoryLimits
 from streams.history.merging import merge_small
 from streams.history.messages import MessageHistorian
 from streams.history.metrics import HistoryMetrics
-from streams.history.opening import store_url_of
 from streams.history.range_writer import Page, RangeWriter, page_to_log
 from streams.history.starting import follower_from_snapshot
 from streams.kafka.retention import Standing, retention_faults, retentions_ms
 from streams.kafka.topic_admin import differences_of_topics, ensure_topics
-from streams.settings import Settings
+from streams.settings import Settings, store_url_of
 
 logger = structlog.get_logger(__name__)
 

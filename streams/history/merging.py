@@ -81,23 +81,30 @@ def _is_small(manifest: Manifest, limits: HistoryLimits) -> bool:
 
 def without_replaced(manifests: Sequence[Manifest]) -> list[Manifest]:
     """Those that no other range has all offsets of."""
-    spans = [each.span for each in manifests]
-    return [each for each in manifests if not _is_inside(each.span, spans)]
+    inside = _inside([each.span for each in manifests], [each.span for each in manifests])
+    return [each for each in manifests if each.span not in inside]
 
 
 def replaced(manifests: Sequence[Manifest], made_before_ms: int) -> list[Manifest]:
     """Those that a larger range, made before this time, has all offsets of."""
     old = [each.span for each in manifests if each.made_at_ms < made_before_ms]
-    return [each for each in manifests if _is_inside(each.span, old)]
+    inside = _inside([each.span for each in manifests], old)
+    return [each for each in manifests if each.span in inside]
 
 
-def _is_inside(span: Span, others: Sequence[Span]) -> bool:
-    return any(
-        other != span
-        and other.first_offset <= span.first_offset
-        and span.last_offset <= other.last_offset
-        for other in others
-    )
+def _inside(spans: Sequence[Span], others: Sequence[Span]) -> frozenset[Span]:
+    """The spans of which one of the others, and not the same, has all offsets."""
+    # By first offset, the longer one first: who contains a span then comes before it.
+    both = {*spans, *others}
+    ordered = sorted(both, key=lambda each: (each.first_offset, -each.last_offset))
+    is_other = frozenset(others)
+    inside, reach = set(), -1
+    for span in ordered:
+        if span.last_offset <= reach:
+            inside.add(span)
+        elif span in is_other:
+            reach = span.last_offset
+    return frozenset(inside)
 
 
 def _together(

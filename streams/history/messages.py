@@ -97,6 +97,11 @@ class MessageHistorian:
         }
         self._looked_at_s = float("-inf")
 
+    @property
+    def has_looked(self) -> bool:
+        """Whether it knows where every partition ends, as of a moment ago."""
+        return self._looked_at_s > float("-inf")
+
     async def run(self) -> None:
         """Archive until cancelled; faults of Kafka and of the store are waited for."""
         while True:

@@ -11,12 +11,7 @@ from streams.history.archived_log import ArchivedLog
 from streams.history.joined_log import AnotherLog, JoinedLog, generation_in_kafka, generations_of
 from streams.history.kafka_log import KafkaLog
 from streams.history.reading import LogReader
-from streams.settings import Settings
-
-
-def store_url_of(settings: Settings) -> str:
-    """The URL of the store that the settings mean."""
-    return settings.store_url or (settings.data_dir / "store").absolute().as_uri()
+from streams.settings import Settings, store_url_of
 
 
 def open_archive(settings: Settings) -> Archive:

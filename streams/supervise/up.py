@@ -50,7 +50,7 @@ FIRST_START_TIMEOUT_S = 150.0
 # second and itself four.
 STOP_TIMEOUT_S = 10.0
 UP_VERSION = 1
-_SPEAKERS = ("api", "usage")
+_SPEAKERS = ("api", "usage", "history")
 DEV_CLUSTER_READY = "dev cluster ready: master http://"
 
 
@@ -140,6 +140,7 @@ class Up:
         second = [self._keep(self._cell_part(number + 1)) for number in self._cell_numbers()]
         second.append(self._keep(self._api_part()))
         second.append(self._keep(self._usage_part()))
+        second.append(self._keep(self._history_part()))
         self._api = self._until_ready(second, notice)["api"]
         # What was told by `notice` needs no second word.
         while not self._events.empty():
@@ -237,6 +238,9 @@ class Up:
     def _usage_part(self) -> Part:
         return self._program("usage", ["-m", "streams.cli.main", "usage"], {})
 
+    def _history_part(self) -> Part:
+        return self._program("history", ["-m", "streams.cli.main", "history"], {})
+
     def _program(
         self,
         name: str,
@@ -252,6 +256,9 @@ class Up:
             "MESOS_FAILOVER_TIMEOUT_S": str(settings.failover_timeout_s),
             "MESOS_CONTAINERIZER": settings.containerizer,
             "FLUMINA_USAGE_INTERVAL_S": str(settings.usage_interval_s),
+            "FLUMINA_ARCHIVE_AGE_S": str(settings.archive_age_s),
+            # Of the installation: a cell process has a data directory of its own.
+            "FLUMINA_STORE": settings.store_url or (self.data_dir / "store").as_uri(),
             "FLUMINA_TOPIC_PREFIX": settings.topic_prefix,
             "FLUMINA_CACHE": str(settings.cache_dir),
         }

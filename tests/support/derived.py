@@ -37,6 +37,7 @@ def check_derived(state: State) -> None:
     _check_resting(state)
     _check_on_hosts(state)
     _check_guards(state)
+    _check_findings(state)
 
 
 def _check_guards(state: State) -> None:
@@ -61,6 +62,14 @@ def _check_guards(state: State) -> None:
     least = state.policy.placement.guards.quality_least_milli
     bad = {name for name, each in state.host_failures.items() if each.quality_milli < least}
     assert bad == state.bad_hosts.keys()
+
+
+def _check_findings(state: State) -> None:
+    """Assert that missing tasks and unconfirmed orphans are counted."""
+    missing = Counter(state.tasks[task_id].job_id for task_id in state.missing)
+    assert missing == state.missing_of_jobs
+    unconfirmed = [each for each in state.orphans.values() if not each.is_confirmed]
+    assert len(unconfirmed) == state.unconfirmed_orphans
 
 
 def _check_resting(state: State) -> None:

@@ -24,7 +24,10 @@ from projections.cell_view import CellView
 from scheduler.model.codec import decode_record
 from scheduler.model.foreign import decode_commands_record, decode_jobs_record
 from scheduler.model.inbound import InboundBody
+from streams.travel.answering import Answering
+from streams.travel.answering_here import TravelHere
 from tests.support.cell import CellInMemory, running_cell
+from tests.support.log_in_memory import LogInMemory
 
 WAIT_S = 0.05
 
@@ -48,7 +51,8 @@ class WebCell:
         self.waiting: list[tuple[Topic, InboundBody]] = []
         self._view = CellView()
         self.files = FilesInMemory()
-        self.app: Starlette = web_app(self, self.files, wait_s=WAIT_S)
+        travel = TravelHere(Answering(LogInMemory(self.cell.log)))
+        self.app: Starlette = web_app(self, self.files, wait_s=WAIT_S, travel=travel)
 
     @property
     def view(self) -> CellView:

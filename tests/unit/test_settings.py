@@ -27,6 +27,7 @@ EXAMPLES = {
     "FLUMINA_DATA": ("/data", Path("/data")),
     "FLUMINA_CACHE": ("/cache", Path("/cache")),
     "FLUMINA_STORE": ("s3://bucket/prefix/", "s3://bucket/prefix"),
+    "FLUMINA_ARCHIVE_AGE_S": ("5", 5),
     "MESOS_MASTER": ("one:5050, two:5050", ("one:5050", "two:5050")),
     "MESOS_FAILOVER_TIMEOUT_S": ("3600", 3600),
     "MESOS_CONTAINERIZER": ("docker", "docker"),

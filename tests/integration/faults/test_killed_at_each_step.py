@@ -15,7 +15,9 @@ from typing import Final
 import pytest
 
 from scheduler.model.task import Started
+from streams.cell.points import POINTS
 from streams.supervise.ports import free_block
+from tests.integration.cell.test_take_over import MARKED
 from tests.support.nursery import Nursery
 from tests.support.world import World, batch_of, service_of
 
@@ -104,6 +106,11 @@ def kill_everywhere(kafka: str, prefix: str, home: Path, times: int) -> None:
     finally:
         for cell in cells:
             cell.close()
+
+
+def test_every_marked_point_is_tried_here_or_in_a_take_over() -> None:
+    here = {point for steps in (EARLY, LATE) for points in steps.values() for point in points}
+    assert {each.partition(":")[0] for each in here | {*MARKED}} == set(POINTS)
 
 
 def test_a_leader_killed_ten_times_at_each_step_launches_each_proposal_once(

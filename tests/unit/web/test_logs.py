@@ -155,5 +155,5 @@ def test_a_task_that_the_cell_has_forgotten_may_still_be_in_the_store() -> None:
     assert web.files.asked[-1].is_over
     del web.files.files[forgotten, "stdout"]
     answer = call(web.app, "GET", f"/api/v3/tasks/{forgotten}/log")
-    assert (answer.status, answer.json["message"]) == (404, f"There is no task {forgotten}")
+    assert (answer.status, answer.json["message"]) == (404, f"There is no task {forgotten!r}")
     assert call(web.app, "GET", "/api/v3/tasks/nonsense/log").status == 404

@@ -26,8 +26,8 @@ from scheduler.state import Job, State
 class CellView:
     """Machine and read models of one cell, folded together."""
 
-    def __init__(self) -> None:
-        self.machine = Machine()
+    def __init__(self, machine: Machine | None = None) -> None:
+        self.machine = machine or Machine()
         self.timeline = Timeline(self.machine.state)
         self.answers = Answers()
         self.stale = ""
@@ -37,6 +37,20 @@ class CellView:
         self.listeners: list[Callable[[Obeyed], None]] = []
         """Told of each event that counts, after the read models."""
         self._obedience = Obedience()
+
+    @classmethod
+    def restored(cls, machine: Machine) -> "CellView":
+        """A view that goes on from a machine of a snapshot.
+
+        The state is whole. Histories begin where the machine stands: what was before them is in
+        the archive, and `begins_at_offset` says from where on it is not missing here.
+        """
+        view, state = cls(machine), machine.state
+        view.begins_at_offset = state.next_offset
+        view.timeline.begin_late()
+        view._obedience.epoch = state.epoch
+        view._obedience.watermarks = dict(state.watermarks)
+        return view
 
     @property
     def state(self) -> State:

@@ -42,7 +42,7 @@ from scheduler.model.address import Source
 from scheduler.model.changes import JobChanged, TaskChanged
 from scheduler.model.events import ClassRefusal
 from scheduler.model.ids import JobId, ProposalId, TaskId
-from scheduler.model.task import Finished, FinishReason, Queued, place_of
+from scheduler.model.task import Finished, FinishReason, Queued, place_of, titus_state
 from scheduler.state import State
 
 _FORGET_STEPS_MAX: Final = 64
@@ -81,6 +81,35 @@ class Histories:
         self._state = state
         self._ended_jobs: dict[JobId, None] = {}
         self._ended_tasks: dict[TaskId, None] = {}
+
+    def begin_late(self) -> None:
+        """Begin the histories of all that the fold knows already; they have no entries yet.
+
+        When a task was made exactly, the state does not say: tasks keep the order in which it has
+        them, which is that, and count as made just before the first record that is folded here.
+        """
+        state, last = self._state, creation_place(self._state.next_offset, 0)
+        for job_id, job in state.jobs.items():
+            created = creation_place(job.accepted_offset, job.accepted_index)
+            self.jobs[job_id] = JobHistory(job_id=job_id, created=created, job=job)
+        for number, (task_id, task) in enumerate(state.tasks.items()):
+            waits = task.state if isinstance(task.state, Queued) else None
+            self.tasks[task_id] = TaskHistory(
+                task_id=task_id,
+                job_id=task.job_id,
+                created=last - len(state.tasks) + number,
+                state=titus_state(task.state),
+                task=task,
+                ready_at_ms=waits.ready_at_ms if waits else 0,
+            )
+            self.jobs[task.job_id].task_ids[task_id] = None
+            if task.resubmit_of in self.tasks:
+                self.tasks[task.resubmit_of].replaced_by = task_id
+        # Oldest first: those that were replaced, then those that their jobs still show.
+        ended = [each for each, task in state.tasks.items() if isinstance(task.state, Finished)]
+        self._ended_tasks = dict.fromkeys([*state.finished_tasks, *ended])
+        over = [each for each, job in state.jobs.items() if job.state == "Finished"]
+        self._ended_jobs = dict.fromkeys([*state.finished_jobs, *over])
 
     def new_job(self, place: Place, job_id: JobId) -> None:
         """Begin a job's history; an older job of that name, forgotten by the fold, goes."""

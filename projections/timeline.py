@@ -103,6 +103,26 @@ class Timeline:
         self._round: RoundFacts | None = None
         """The round that the record at hand began with."""
 
+    def begin_late(self) -> None:
+        """Take up what the fold has under way at a snapshot: histories, effects, orphans."""
+        state = self._state
+        self.histories.begin_late()
+        for proposal_id, decision in state.decisions.items():
+            match decision.proposal:
+                case LaunchTasks(launches=launches):
+                    task_ids = tuple(each.task_id for each in launches)
+                    self._launches.update(dict.fromkeys(task_ids, proposal_id))
+                case KillTask(task_id=task_id):
+                    task_ids = (task_id,)
+                case _:
+                    continue
+            self._open[proposal_id] = OpenProposal(task_ids, decision.is_started)
+        self._stream_id = state.stream.stream_id
+        self.elections = [(state.epoch, 0)] if state.epoch >= 0 else []
+        before = state.next_offset - 1
+        for task_id, orphan in state.orphans.items():
+            self.orphans[task_id] = Place(before, 0, orphan.first_seen_at_ms)
+
     @property
     def open_proposals(self) -> frozenset[ProposalId]:
         """The accepted launches and kills that have not ended."""

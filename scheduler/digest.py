@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from scheduler.digest_sums import Sums, key_number
-from scheduler.model.base import Ours
+from scheduler.digest_sums import sums_of
 from scheduler.model.codec import encode_entity
 from scheduler.model.events import KindSums
 from scheduler.state import ENTITY_KINDS, State
@@ -35,14 +34,6 @@ RULES: Final = (DigestRules(1, encode_entity),)
 """Of the version before and of the current one, which is the last; the first build has one."""
 
 
-class Marked(Ours, frozen=True):
-    """What one version of the digest is at a mark, with the sums by which differences are found."""
-
-    version: int
-    digest: str
-    sums: tuple[KindSums, ...]
-
-
 class Digest:
     """The digest of one state, in each version that this build computes."""
 
@@ -51,66 +42,70 @@ class Digest:
 
     def __init__(self, state: State, rules: tuple[DigestRules, ...] = RULES) -> None:
         self.version = rules[-1].version
+        self.made_at = -1
+        """The state's next offset when the last value was made."""
         self._state = state
-        self._versions = tuple(_Version(each) for each in rules)
+        self._versions = {each.version: _Version(each) for each in rules}
 
     def value(self) -> str:
         """The digest of the state as it is now in the current version, 32 hexadecimal digits."""
+        return self.values()[self.version]
+
+    def values(self) -> dict[int, str]:
+        """The digest of the state as it is now in every version."""
         state = self._state
         look_up = _look_ups(state)
-        for each in self._versions:
+        for each in self._versions.values():
             each.update(state, look_up)
         for stale in state.dirty.values():
             stale.clear()
-        return self._versions[-1].text()
+        self.made_at = state.next_offset
+        return {version: each.text() for version, each in self._versions.items()}
 
-    def marked(self) -> tuple[Marked, ...]:
-        """The digest in every version, current one last, with its sums, as `value` left it."""
-        return tuple(
-            Marked(each.rules.version, each.text(), each.sums.written()) for each in self._versions
-        )
+    def sums(self, version: int) -> tuple[KindSums, ...]:
+        """The sums of what the last value was made from, by which differences are found.
+
+        They look at every entity, once where a leader writes a checkpoint and once where a fold
+        finds that it differs: to keep them up to date would cost each fold an eighth of its speed.
+        """
+        return sums_of(self._versions[version].parts)
 
     def keys(self, kind: str) -> Iterable[object]:
         """The entities of one kind that the last value was made from."""
-        return self._versions[-1].parts[kind].keys()
+        return self._versions[self.version].parts[kind].keys()
 
     def forget(self) -> None:
         """Have the next value made from every entity of the state anew."""
-        self._versions = tuple(_Version(each.rules) for each in self._versions)
+        self._versions = {each: _Version(old.rules) for each, old in self._versions.items()}
         for kind, keys in _entities(self._state):
             if kind != "cell":
                 self._state.dirty[kind].update(keys)
 
 
 class _Version:
-    """The parts and sums of one version of the digest."""
+    """The parts of one version of the digest, and their sum."""
 
     def __init__(self, rules: DigestRules) -> None:
         self.rules = rules
         self.parts: dict[str, dict[object, int]] = {kind: {} for kind in _KINDS}
-        self.sums = Sums(_KINDS)
+        self._sum = 0
 
     def update(self, state: State, look_up: Mapping[str, Callable[[Any], object]]) -> None:
         """Take in what is stale."""
-        encode = self.rules.encode
+        encode, total = self.rules.encode, self._sum
         for kind, keys in (*state.dirty.items(), ("cell", _CELL_PARTS)):
-            find, parts, cells = look_up[kind], self.parts[kind], self.sums.cells[kind]
+            find, parts = look_up[kind], self.parts[kind]
             for key in keys:
-                before, found = parts.get(key), find(key)
-                if found is None:
-                    if before is not None:
-                        del parts[key]
-                        cells.change(key_number(key), -1, -before)
-                    continue
-                body = encode(kind, key, found)
-                parts[key] = part = _number(blake2b(body, digest_size=16).digest())
-                if before is None:
-                    cells.change(key_number(key), 1, part)
-                elif before != part:
-                    cells.change(key_number(key), 0, part - before)
+                total -= parts.pop(key, 0)
+                found = find(key)
+                if found is not None:
+                    body = encode(kind, key, found)
+                    parts[key] = part = _number(blake2b(body, digest_size=16).digest())
+                    total += part
+        self._sum = total % _MODULUS
 
     def text(self) -> str:
-        return f"{self.sums.total() % _MODULUS:032x}"
+        return f"{self._sum:032x}"
 
 
 _number = int.from_bytes

@@ -11,75 +11,42 @@ So a checkpoint of a few kilobytes names the entity at once, without another fol
 without asking the leader, who may be gone.
 """
 
-from collections.abc import Callable, Iterable
-from hashlib import blake2b
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
+from zlib import crc32
 
 from scheduler.model.codec import encode_value
 from scheduler.model.events import KindSums, SumCell
 
 CELLS_MAX: Final = 16
-"""The last cell holds what is left: two entities of 65,536."""
+"""The last cell holds what is left: three entities of 100,000."""
 KeysOf = Callable[[str], Iterable[object]]
 """Answers with the keys of the entities of one kind."""
-_BITS: Final = 1 << (CELLS_MAX - 1)
+_LAST: Final = 1 << (CELLS_MAX - 1)
 
 
 def key_number(key: object) -> int:
-    """The number of an entity's key, below 2**64, the same in every process."""
-    data = key.encode() if isinstance(key, str) else encode_value(key)
-    return int.from_bytes(blake2b(data, digest_size=8).digest())
+    """The number of an entity's key, below 2**32, the same in every process."""
+    return crc32(key.encode() if isinstance(key, str) else encode_value(key))
 
 
-class Cells:
-    """The sums of one kind of entity."""
-
-    __slots__ = ("counts", "totals", "weighted")
-
-    def __init__(self) -> None:
-        self.counts = [0] * CELLS_MAX
-        self.totals = [0] * CELLS_MAX
-        self.weighted = [0] * CELLS_MAX
-
-    def change(self, number: int, count: int, difference: int) -> None:
-        """Take in that an entity's value has changed by ``difference``.
-
-        Half of all numbers are in the first cell, half of the others in the second, and so on.
-        """
-        low = number & (_BITS - 1) | _BITS
-        cell = (low & -low).bit_length() - 1
-        self.counts[cell] += count
-        self.totals[cell] += difference
-        self.weighted[cell] += difference * number
+def sums_of(parts: Mapping[str, Mapping[object, int]]) -> tuple[KindSums, ...]:
+    """The sums of entities, given the value of each by kind and key; kinds without any left out."""
+    return tuple(KindSums(kind, _cells(parts[kind])) for kind in sorted(parts) if parts[kind])
 
 
-class Sums:
-    """The sums of all kinds."""
-
-    def __init__(self, kinds: Iterable[str]) -> None:
-        self.cells = {kind: Cells() for kind in kinds}
-
-    def total(self) -> int:
-        """The sum over all entities."""
-        return sum(sum(each.totals) for each in self.cells.values())
-
-    def written(self) -> tuple[KindSums, ...]:
-        """The sums as a checkpoint carries them, kinds in order, without the empty ends."""
-        return tuple(
-            KindSums(kind, _written(cells))
-            for kind, cells in sorted(self.cells.items())
-            if any(cells.counts)
-        )
-
-
-def _written(cells: Cells) -> tuple[SumCell, ...]:
-    last = max(at for at, count in enumerate(cells.counts) if count)
-    return tuple(
-        SumCell(count, f"{total:x}", f"{weighted:x}")
-        for count, total, weighted in list(
-            zip(cells.counts, cells.totals, cells.weighted, strict=True)
-        )[: last + 1]
-    )
+def _cells(values: Mapping[object, int]) -> tuple[SumCell, ...]:
+    """Half of all numbers are in the first cell, half of the others in the second, and so on."""
+    cells: dict[int, list[int]] = {}
+    for key, value in values.items():
+        number = key_number(key)
+        low = number | _LAST
+        cell = cells.setdefault(low & -low, [0, 0, 0])
+        cell[0] += 1
+        cell[1] += value
+        cell[2] += value * number
+    places = (cells.get(1 << at, [0, 0, 0]) for at in range(max(cells).bit_length()))
+    return tuple(SumCell(count, f"{total:x}", f"{weighted:x}") for count, total, weighted in places)
 
 
 _EMPTY: Final = SumCell(0, "0", "0")
@@ -111,13 +78,14 @@ def _entity(
         differing += 1
         total = int(our.total, 16) - int(their.total, 16)
         weighted = int(our.weighted, 16) - int(their.weighted, 16)
-        if total and weighted % total == 0 and 0 <= weighted // total < 1 << 64:
+        if total and weighted % total == 0 and 0 <= weighted // total < 1 << 32:
             numbers[weighted // total] = our.count - their.count
-    named = sorted(str(key) for key in keys_of(kind) if key_number(key) in numbers)
+    named = sorted(
+        (str(key), numbers[key_number(key)]) for key in keys_of(kind) if key_number(key) in numbers
+    )
     if named:
-        key = named[0]
-        more = numbers[next(key_number(each) for each in keys_of(kind) if str(each) == key)] > 0
-        side = "which the leader does not have" if more else "which the leader has otherwise"
+        key, more = named[0]
+        side = "which the leader does not have" if more > 0 else "which the leader has otherwise"
         return f"the first entity that differs and can be named is {key}, {side}"
     if any(count < 0 for count in numbers.values()):
         return "the leader has an entity that this fold does not have"

@@ -10,7 +10,6 @@ whether somebody plans by this state: a machine that is made of a copy begins bo
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final
 
-from scheduler.digest import Marked
 from scheduler.fold.context import Deadline
 from scheduler.model.ids import TaskId
 from scheduler.state import State
@@ -27,7 +26,7 @@ class Kept:
     deadlines: list[Deadline]
     looked_at_ms: dict[TaskId, int]
     marks: dict[int, str]
-    marked: tuple[int, tuple[Marked, ...]]
+    marked: tuple[int, dict[int, str]]
 
     def copied(self) -> "Kept":
         """The same once more, in containers of its own."""

@@ -6,7 +6,7 @@ but the log. The same records give the same bytes on every computer and under ev
 
 from typing import assert_never
 
-from scheduler.digest import Digest, Marked
+from scheduler.digest import Digest
 from scheduler.digest_sums import first_difference
 from scheduler.fold.context import Fold
 from scheduler.fold.continued import cell_continued, continuation_fault
@@ -70,8 +70,8 @@ class Machine:
         self.digest = Digest(self.state)
         self.marks: dict[int, str] = {}
         """Digests at the last marks, by offset."""
-        self._marked: tuple[int, tuple[Marked, ...]] = (NO_OFFSET, ())
-        """The last mark in every version, with what differences are found by."""
+        self._marked: tuple[int, dict[int, str]] = (NO_OFFSET, {})
+        """Where the last mark stands, and the digest there in every version."""
         self._fold = Fold(self.state, on_finished=_finished)
         self._planner = Planner(self.state)
         self.equipped_with: tuple[Plugin, ...] = ()
@@ -151,7 +151,7 @@ class Machine:
         ended_offset, state.next_offset = state.next_offset, 1
         fold.offset, fold.index, fold.changes = 0, 0, []
         self.marks.clear()
-        self._marked = NO_OFFSET, ()
+        self._marked = NO_OFFSET, {}
         cell_continued(fold, event, ended_offset)
         for index, each in enumerate(record.events[1:], start=1):
             fold.index = index
@@ -253,33 +253,39 @@ class Machine:
             self._fold.wake_placement()
 
     def _keep_mark(self) -> None:
-        self.marks[self._fold.offset] = self.digest.value()
-        self._marked = self._fold.offset, self.digest.marked()
+        digests = self.digest.values()
+        self.marks[self._fold.offset] = digests[self.digest.version]
+        self._marked = self._fold.offset, digests
         while len(self.marks) > 4:
             del self.marks[min(self.marks)]
 
     def _compare(self, event: Checkpoint) -> None:
         """Halt where the leader's digest at a mark is another than ours, in its own version."""
-        marked = self.marked_at(event.mark_offset)
-        ours = next((each for each in marked if each.version == event.digest_version), None)
-        digest = ours.digest if ours else None
-        if ours is None and event.digest_version == self.digest.version:
-            digest = self.marks.get(event.mark_offset)  # A mark before that of the sums.
-        if digest is None or digest == event.digest:
+        version, at = event.digest_version, event.mark_offset
+        is_last = at == self._marked[0]
+        ours = self._marked[1].get(version) if is_last else None
+        if ours is None and version == self.digest.version:
+            ours = self.marks.get(at)  # An earlier mark, of which only the digest is kept.
+        if ours is None or ours == event.digest:
             return
         where = "the sums of that mark are not known any more"
-        if ours is not None and event.sums:
-            where = first_difference(ours.sums, event.sums, self.digest.keys)
+        if is_last and event.sums and self.digest.made_at == at + 1:
+            where = first_difference(self.digest.sums(version), event.sums, self.digest.keys)
         raise Refusal(
-            f"the state at offset {event.mark_offset} has digest {digest}, the leader wrote "
-            f"{event.digest} (version {event.digest_version}). They differ in {where}. One of the "
-            "two folds is wrong: keep both processes' logs and this data directory, and compare "
-            "with a fold from an older snapshot before going on"
+            f"the state at offset {at} has digest {ours}, the leader wrote {event.digest} "
+            f"(version {version}). They differ in {where}. One of the two folds is wrong: keep "
+            "both processes' logs and this data directory, and compare with a fold from an older "
+            "snapshot before going on"
         )
 
-    def marked_at(self, offset: int) -> tuple[Marked, ...]:
-        """The digests at the last mark in every version, if it stands at this offset."""
-        return self._marked[1] if self._marked[0] == offset else ()
+    def checkpoint_of(self, mark_offset: int, chain: str = "") -> Checkpoint | None:
+        """What a leader writes of its last mark; None where that does not stand there."""
+        offset, digests = self._marked
+        if offset != mark_offset:
+            return None
+        version = self.digest.version
+        sums = self.digest.sums(version) if self.digest.made_at == offset + 1 else ()
+        return Checkpoint(mark_offset, version, digests[version], chain, sums)
 
     def equip(self, wanted: tuple[Plugin, ...], plugins: Plugins) -> None:
         """Hand over the functions of the plug-ins that the rules name; `decide` uses no others."""

@@ -21,6 +21,14 @@ from streams.errors import OperatorError
 
 CELLS_MAX = 1_000
 REPLICATION_FACTOR_MAX = 15
+TASK_LOG_FILE_MIB = 64
+TASK_LOG_FILE_MIB_LEAST = 11
+"""Of parts of a mebibyte: `connectors.tasklogs.limits`."""
+TASK_LOG_FILE_MIB_MAX = 1_048_576
+TASK_LOG_DAYS = 14
+TASK_LOG_DAYS_MAX = 36_500
+TASK_LOG_JOB_MIB = 1_024
+TASK_LOG_JOB_MIB_MAX = 1_073_741_824
 USAGE_INTERVAL_S = 10
 USAGE_INTERVAL_S_MAX = 3_600
 ARCHIVE_AGE_S = 60
@@ -37,6 +45,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data_dir: Path
     cache_dir: Path
     store_url: str | None
+    task_log_file_mib: int
+    task_log_job_mib: int
+    task_log_days: int
     archive_age_s: int
     mesos_masters: tuple[str, ...] | None
     failover_timeout_s: int
@@ -201,6 +212,27 @@ SETTINGS = (
         " or rocksdict:///DIR; unset, the folder `store` of the data directory",
         lambda _: None,
         _store_url,
+    ),
+    Setting(
+        "FLUMINA_TASK_LOG_FILE_MIB",
+        "task_log_file_mib",
+        "how much of one file that a task writes is kept, its beginning and its end; default 64",
+        lambda _: TASK_LOG_FILE_MIB,
+        _whole_number(TASK_LOG_FILE_MIB_LEAST, TASK_LOG_FILE_MIB_MAX),
+    ),
+    Setting(
+        "FLUMINA_TASK_LOG_JOB_MIB",
+        "task_log_job_mib",
+        "how much of all tasks of a job is kept in the store, as stored; default 1024",
+        lambda _: TASK_LOG_JOB_MIB,
+        _whole_number(1, TASK_LOG_JOB_MIB_MAX),
+    ),
+    Setting(
+        "FLUMINA_TASK_LOG_DAYS",
+        "task_log_days",
+        "days for which a task's output stays in the store after it ended; default 14",
+        lambda _: TASK_LOG_DAYS,
+        _whole_number(1, TASK_LOG_DAYS_MAX),
     ),
     Setting(
         "FLUMINA_ARCHIVE_AGE_S",

@@ -37,6 +37,10 @@ WHOLE_BYTES_MAX: Final = 256 * 1024
 """A file up to this size is fetched at once; of a larger one the parts that are wanted."""
 
 
+READ_BYTES: Final = 64 * 1024
+"""Fetched at least: the file's own description at its end is smaller."""
+
+
 class RangeDiffers(Exception):
     """A range of this name is archived already, with other rows: two logs go by one name."""
 
@@ -189,7 +193,7 @@ class Archive:
         if manifest.file_bytes <= WHOLE_BYTES_MAX:
             source: bytes | io.BufferedReader = self._proven(manifest)
         else:
-            source = io.BufferedReader(_StoredFile(self.store, manifest), 64 * 1024)
+            source = stored_file(self.store, manifest)
         try:
             return RowFile(manifest.kind, source)
         except DamagedFile as error:
@@ -224,6 +228,11 @@ def _damaged(manifest: Manifest, why: str) -> DamagedRange:
         f"be read from {manifest.file}: {why}. While Kafka has these records, remove the range's "
         "two objects and it is archived anew; else restore them from a copy of the store"
     )
+
+
+def stored_file(store: ObjectStore, manifest: Manifest) -> io.BufferedReader:
+    """A range's file, of which only what is read is fetched."""
+    return io.BufferedReader(_StoredFile(store, manifest), READ_BYTES)
 
 
 class _StoredFile(io.RawIOBase):

@@ -25,6 +25,8 @@ COMPRESSION_LEVEL: Final = 3
 
 _TEXT: Final = pa.string()
 _WHOLE: Final = pa.int64()
+_TIME: Final = pa.timestamp("ms")
+"""Whole milliseconds since 1970 as a column that every tool shows, and SQL compares, as a time."""
 
 
 def _field(name: str, kind: Any) -> Any:  # noqa: ANN401 - pyarrow has no types of its own
@@ -34,14 +36,17 @@ def _field(name: str, kind: Any) -> Any:  # noqa: ANN401 - pyarrow has no types 
 SCHEMAS: Final[dict[str, Any]] = {
     "records": pa.schema(
         [
-            *(_field(name, _WHOLE) for name in ("offset", "at_ms", "at_ms_max", "epoch")),
+            _field("offset", _WHOLE),
+            _field("at_ms", _TIME),
+            *(_field(name, _WHOLE) for name in ("at_ms_max", "epoch")),
             _field("kinds", pa.list_(_TEXT)),
             _field("value", pa.binary()),
         ]
     ),
     "changes": pa.schema(
         [
-            *(_field(name, _WHOLE) for name in ("offset", "index", "at_ms")),
+            *(_field(name, _WHOLE) for name in ("offset", "index")),
+            _field("at_ms", _TIME),
             _field("kind", _TEXT),
             *((name, _TEXT) for name in ("job_id", "task_id", "host_id", "state", "reason")),
             _field("body", pa.binary()),
@@ -50,7 +55,8 @@ SCHEMAS: Final[dict[str, Any]] = {
     ),
     "messages": pa.schema(
         [
-            *(_field(name, _WHOLE) for name in ("offset", "at_ms")),
+            _field("offset", _WHOLE),
+            _field("at_ms", _TIME),
             ("key", pa.binary()),
             ("value", pa.binary()),
             _field(
@@ -137,13 +143,20 @@ def encode_rows(kind: Kind, rows: Sequence[Row]) -> bytes:
         write_page_checksum=True,
     ) as writer:
         for group in _groups(sorted(rows, key=_order)):
-            columns = list(zip(*(_cells(each) for each in group), strict=True))
-            arrays = [
-                pa.array(column, type=field.type)
-                for column, field in zip(columns, schema, strict=True)
-            ]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            writer.write_table(arrow_table(kind, group))
     return sink.getvalue()
+
+
+def arrow_table(kind: Kind, rows: Sequence[Row]) -> Any:  # noqa: ANN401 - a pyarrow.Table
+    """The rows as pyarrow's table, in the order given."""
+    schema = SCHEMAS[kind]
+    if not rows:
+        return schema.empty_table()
+    columns = zip(*(_cells(each) for each in rows), strict=True)
+    arrays = [
+        pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 class RowFile:
@@ -199,7 +212,10 @@ class RowFile:
     def _columns(self, group: int, names: list[str] | None) -> list[list[Any]]:
         with _damage():
             table = self._file.read_row_group(group, columns=names, use_threads=False)
-        return [column.to_pylist() for column in table.columns]
+        return [
+            (column.cast(_WHOLE) if column.type == _TIME else column).to_pylist()
+            for column in table.columns
+        ]
 
 
 class DamagedFile(ValueError):

@@ -116,15 +116,24 @@ class TaskShipper:
     def look(self, now_ms: int, *, is_ended: bool) -> None:
         """See what the task has written; needs no store, and any thread may."""
         with self._looking:
+            before = self._shape()
             while True:
                 self._find(now_ms)
                 has_more = [s.look(now_ms, is_ended=is_ended) for s in self._streams.values()]
                 if not (is_ended and any(has_more)):
                     break
+            if self._shape() != before:
+                # Which file is which is known as long as somebody has seen them change.
+                self._save()
             for stream in self._streams.values():
                 if stream.over_quota():
                     self._save()
                     stream.punch_dropped()
+
+    def _shape(self) -> list[tuple[int, int]]:
+        """Something that is another one when files came, went, were cut or renamed."""
+        states = (each.state for each in self._streams.values())
+        return [(len(each.sources), len(each.incoming)) for each in states]
 
     def _find(self, now_ms: int) -> None:
         if self._folder is None:

@@ -6,6 +6,7 @@ leads is told there too, but it is no reason to take reads away.
 
 from http import HTTPStatus
 
+import msgspec
 from starlette.responses import Response
 
 from connectors.web import travel, views
@@ -13,6 +14,7 @@ from connectors.web.call import Call
 from connectors.web.metrics import CONTENT_TYPE
 from connectors.web.problems import json_response
 from connectors.web.standing import Standing, standing_of
+from projections.finding import finding
 
 
 async def health(call: Call) -> Response:
@@ -43,6 +45,7 @@ def _standing(standing: Standing) -> dict[str, object]:
         "leaderSilentMs": standing.leader_silent_ms,
         "stale": standing.stale,
         "halt": standing.halt,
+        "safe": standing.safe,
     }
 
 
@@ -50,6 +53,12 @@ async def orphans(call: Call) -> Response:
     """The tasks that run without history in the log."""
     call.query.done()
     return json_response({"items": views.orphans(call.api.cell.view)})
+
+
+async def safe(call: Call) -> Response:
+    """Whether the cell is safe, why, and what waits for an operator's word."""
+    call.query.done()
+    return json_response(msgspec.to_builtins(finding(call.api.cell.view)))
 
 
 async def state(call: Call) -> Response:

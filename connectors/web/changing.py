@@ -169,6 +169,16 @@ async def forget_orphan(call: Call) -> Response:
     return await _command(call, "ForgetOrphan", ("taskId", "hostId"), "forget-orphan")
 
 
+async def confirm_finding(call: Call) -> Response:
+    """``200 {"id": "confirm-finding"}`` once the cell does what its finding leads to."""
+    return await _command(call, "ConfirmFinding", ("finding", "tasks"), "confirm-finding")
+
+
+async def reject_finding(call: Call) -> Response:
+    """``200 {"id": "reject-finding"}`` once the finding is dropped, and Mesos asked anew."""
+    return await _command(call, "RejectFinding", ("finding",), "reject-finding")
+
+
 async def _command(call: Call, kind: str, names: tuple[str, ...], subject: str) -> Response:
     call.query.done()
     actor = actor_of(call.request, is_required=True)

@@ -67,6 +67,7 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
     "/api/flumina/trace": {
         "GET": Operation(travel.trace, ("address", "direction"), is_read=True)
     },
+    "/api/flumina/safe": {"GET": Operation(cell_status.safe, is_read=True)},
     "/api/flumina/orphans": {"GET": Operation(cell_status.orphans, is_read=True)},
     policy.PATH: {
         "GET": Operation(policy.show_policy, is_read=True),
@@ -77,6 +78,8 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
     "/api/flumina/commands/policy": {"POST": Operation(changing.set_policy)},
     "/api/flumina/commands/skip": {"POST": Operation(changing.skip_record)},
     "/api/flumina/commands/forget-orphan": {"POST": Operation(changing.forget_orphan)},
+    "/api/flumina/commands/confirm-finding": {"POST": Operation(changing.confirm_finding)},
+    "/api/flumina/commands/reject-finding": {"POST": Operation(changing.reject_finding)},
     "/health": {"GET": Operation(cell_status.health)},
     "/metrics": {"GET": Operation(cell_status.metrics)},
 }

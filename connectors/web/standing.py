@@ -35,6 +35,8 @@ class Standing(msgspec.Struct, frozen=True):
     leader_silent_ms: int | None
     """Wall time since the leader's last record; None where no leader was ever elected."""
     halt: str
+    safe: str
+    """Why nothing that is only inferred is done; empty where the cell trusts what it hears."""
     stale: str
     """Why an answer from this fold may be old; empty where it is not."""
     is_healthy: bool
@@ -44,9 +46,9 @@ class Standing(msgspec.Struct, frozen=True):
     def header(self) -> str:
         """``stale`` as a header's value."""
         text = self.stale.encode("ascii", "replace").decode("ascii")
-        return "".join(each if each.isprintable() else " " for each in text)[
-            :_HEADER_CHARACTERS_MAX
-        ]
+        line = "".join(each if each.isprintable() else " " for each in text)
+        # A value that ends with a space is none: the server would break off instead of answering.
+        return line[:_HEADER_CHARACTERS_MAX].strip()
 
 
 def standing_of(cell: Cell) -> Standing:
@@ -74,6 +76,7 @@ def standing_of(cell: Cell) -> Standing:
         lag_records=progress.lag_records,
         leader_silent_ms=silent_ms,
         halt=progress.halt,
+        safe=state.safe.why if state.safe else "",
         stale=unhealthy or _leaderless(silent_ms),
         is_healthy=not unhealthy,
     )

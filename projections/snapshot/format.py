@@ -163,12 +163,22 @@ def encode(captured: Captured) -> Encoded:
     return Encoded(header, before + _check(before) + bytes(body))
 
 
-def _blocks(kept: Kept) -> Iterator[bytes]:
-    block = bytearray()
+def section_bytes(machine: Machine) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """The bytes of each section as a snapshot taken now would hold them, in chunks."""
+    return _sections(machine.kept())
+
+
+def _sections(kept: Kept) -> Iterator[tuple[str, Iterator[bytes]]]:
     for name, section in sections().items():
         of_state = name.startswith(STATE)
         holder, field = (kept.state, name.removeprefix(STATE)) if of_state else (kept, name)
-        for chunk in _chunks(section, getattr(holder, field)):
+        yield name, _chunks(section, getattr(holder, field))
+
+
+def _blocks(kept: Kept) -> Iterator[bytes]:
+    block = bytearray()
+    for _, chunks in _sections(kept):
+        for chunk in chunks:
             block += _LENGTH.pack(len(chunk))
             block += chunk
             if len(block) >= BLOCK_BYTES:

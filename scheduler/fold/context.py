@@ -50,8 +50,8 @@ class Fold:
     looked_at_ms: dict[TaskId, int] = field(default_factory=dict)
     """When each task is looked at next. A later deadline needs no entry of its own in the heap:
     it is found when the task is looked at. So a short task has one entry, and not three."""
-    cut_zones: tuple[int, frozenset[str]] = (-1, frozenset())
-    """Zones that are cut off, and the offset of the record for which they were counted."""
+    cut_zones: frozenset[str] | None = None
+    """Zones that are cut off, once a tick had to count them; None before."""
     on_finished: Callable[["Fold", Task, Task], None] | None = None
     """What follows from an ended task (before, after); set by the machine: jobs know tasks, tasks
     do not know jobs."""

@@ -72,7 +72,7 @@ def ticked(fold: Fold, event: Tick) -> None:
         clock.judging_since_ms = clock.now_ms
         fold.wake_placement()
         return
-    deadlines = fold.deadlines
+    deadlines, fold.cut_zones = fold.deadlines, None
     while deadlines and deadlines[0][0] <= clock.now_ms:
         noted_ms, kind, name = heappop(deadlines)
         if kind == "host":

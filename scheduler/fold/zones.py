@@ -38,10 +38,9 @@ def is_waited_for(fold: Fold, task: Task) -> bool:
 
 
 def cut_zones(fold: Fold) -> frozenset[str]:
-    """The zones of which too many busy hosts are out of reach, counted once for a record."""
-    known_offset, zones = fold.cut_zones
-    if known_offset == fold.offset:
-        return zones
+    """The zones of which too many busy hosts are out of reach, counted once for a tick."""
+    if fold.cut_zones is not None:
+        return fold.cut_zones
     state, policy = fold.state, fold.state.policy
     busy: Counter[str] = Counter()
     away: Counter[str] = Counter()
@@ -55,7 +54,7 @@ def cut_zones(fold: Fold) -> frozenset[str]:
         if hosts >= policy.zone_cut_hosts_min
         and away[zone] * 100 >= policy.zone_cut_percent * hosts
     )
-    fold.cut_zones = fold.offset, zones
+    fold.cut_zones = zones
     for zone in sorted(zones - {*policy.placement.lost_zones}):
         named = f"zone {zone}" if zone else "the hosts without a zone"
         page_once(

@@ -28,7 +28,7 @@ from connectors.tasklogs.stream import Piece as HostPiece
 from connectors.web.cell import FileName, LogUnavailable, Piece, Sandbox
 from streams.clock import elapsed_s
 
-HOST_GONE_S: Final = 15.0
+HOST_GONE_S: Final = 5.0
 """A host that did not answer is not asked again for so long while the store has what is wanted."""
 T = TypeVar("T")
 

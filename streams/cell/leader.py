@@ -13,7 +13,7 @@ import structlog
 
 from connectors.ports import ClusterManager
 from scheduler.invariants import check_everything
-from scheduler.model.events import Checkpoint, LeaderElected, Mark, Tick
+from scheduler.model.events import LeaderElected, Mark, Tick
 from streams.cell.backoff import Backoff
 from streams.cell.context import CellContext
 from streams.cell.ingest import Ingest
@@ -117,18 +117,10 @@ class Leader:
         """Have every fold keep its digest at one place, and say what ours is."""
         offset = await lead.write_and_read_back([Mark()])
         machine = self._cell.follower.machine
-        digest = machine.marks.get(offset)
-        if digest is None:
+        checkpoint = machine.checkpoint_of(offset, self._cell.follower.chain_at(offset))
+        if checkpoint is None:
             return  # The fold is halted or begun anew; the next mark will do.
         check_everything(machine.state)
-        version, marked = machine.digest.version, machine.marked_at(offset)
-        checkpoint = Checkpoint(
-            mark_offset=offset,
-            digest_version=version,
-            digest=digest,
-            chain=self._cell.follower.chain_at(offset),
-            sums=marked[-1].sums if marked else (),
-        )
         await lead.write([checkpoint])
 
     async def _decide(self, lead: Lead) -> None:

@@ -114,7 +114,8 @@ def _tell(report: Report, console: Console) -> None:
     title = f"{report.drill}: what was promised, and what was seen"
     show(console, table(title, ("", "promised", "seen", "after s#"), rows))
     if report.fault:
-        console.print(Text(plain(report.fault), style="red"))
+        for line in report.fault.splitlines():
+            console.print(Text(plain(line), style="red"))
     kept = sum(each.is_kept for each in report.verdicts)
     restored = (
         "never restored"

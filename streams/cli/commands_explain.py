@@ -190,6 +190,9 @@ def print_state(
     ]
     if standing.halt:
         console.print(cell_text(standing.halt, "bold red"))
+    elif standing.safe:
+        console.print(cell_text(f"The cell is safe: {standing.safe}.", "bold yellow"))
+        console.print("See `flumina safe status`.", markup=False)
     elif standing.stale:
         console.print(cell_text(f"This may be old: {standing.stale}.", "yellow"))
     show(console, table("", ("", ""), rows))

@@ -27,6 +27,7 @@ from connectors.devcluster.simulated.fleet import SIMULATED_AGENTS_MAX
 from connectors.devcluster.simulated.model import ModelError, Weather, weather_of
 from connectors.devcluster.supervise import consequences, operating, supervisor
 from connectors.devcluster.supervise.control import default_data_dir
+from connectors.objects.opening import open_store
 from scheduler.placement.interfaces import declared_interfaces
 from streams.cli import dev_cluster_operate
 from streams.cli.dev_cluster_common import (
@@ -40,6 +41,7 @@ from streams.cli.dev_cluster_common import (
     parse_duration,
     say,
 )
+from streams.settings import TASK_LOG_FILE_MIB, TASK_LOG_FILE_MIB_LEAST
 
 app = typer.Typer(
     help="A Mesos-compatible master and agents that really run tasks, for development.",
@@ -88,6 +90,21 @@ def run(
     cpu_sets: Annotated[
         bool, typer.Option("--cpu-sets", help="Agents divide the computer's threads among tasks.")
     ] = False,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            envvar="FLUMINA_STORE",
+            help="Where agents ship what cells' tasks write: a directory or a URL; else nowhere.",
+        ),
+    ] = None,
+    task_log_mib: Annotated[
+        int,
+        typer.Option(
+            envvar="FLUMINA_TASK_LOG_FILE_MIB",
+            min=TASK_LOG_FILE_MIB_LEAST,
+            help="How much is kept of one file that a task writes.",
+        ),
+    ] = TASK_LOG_FILE_MIB,
     unsafe_listen: Annotated[
         bool, typer.Option(help="Allow an address that others can reach.")
     ] = False,
@@ -113,11 +130,24 @@ def run(
         seed=weather.seed if weather else None,
         isolation=isolation,
         cpu_sets=cpu_sets,
+        store_url=_store_url(store) if weather is None else "",
+        task_log_mib=task_log_mib,
     )
     _refuse_nonsense(config, is_unsafe_welcome=unsafe_listen)
     try:
         supervisor.Supervisor(config).run(lambda: _announce(config, weather))
     except ConfigError as error:
+        fail(str(error))
+
+
+def _store_url(text: str | None) -> str:
+    """The store's URL, if there is one; a sentence ends the command where it is none."""
+    if not text:
+        return ""
+    url = text if "://" in text else Path(text).absolute().as_uri()
+    try:
+        return open_store(url).url
+    except ValueError as error:
         fail(str(error))
 
 

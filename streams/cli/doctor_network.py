@@ -139,6 +139,10 @@ def api_findings(places: Places) -> Iterator[Finding]:
     finally:
         connection.close()
     yield ok("api", f"{places.api}, cell {standing.cell}")
+    if standing.safe:
+        yield failed("safe", standing.safe, "See `flumina safe status`; confirm or reject it.")
+    else:
+        yield ok("safe", "the cell trusts what it hears")
     if standing.halt:
         yield failed("fold", standing.halt, "Follow the way on that it names.")
     elif standing.stale:

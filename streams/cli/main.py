@@ -84,6 +84,11 @@ COMMANDS = (
         "List tasks that run without history in the log.",
     ),
     Command(
+        "safe",
+        "streams.cli.command_safe:app",
+        "See what a safe cell has found, and confirm or reject it.",
+    ),
+    Command(
         "skip",
         "streams.cli.commands_operate:skip",
         "Let a halted fold pass one record that it cannot apply.",
@@ -144,6 +149,11 @@ COMMANDS = (
         "streams.cli.command_simulate:simulate",
         "Run a trace through placement policies, and compare what comes of it.",
     ),
+    Command(
+        "simulate faults",
+        "streams.cli.command_simulate_faults:faults",
+        "Run a whole cell through a seeded bad day, and check every promise it makes.",
+    ),
     Command("bench", "streams.cli.command_bench:bench", "Run the benchmarks of this checkout."),
     Command(
         "test",
@@ -163,6 +173,9 @@ ALL_WORDS = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name, and leave with its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    pair = " ".join(words[:2])
+    if len(words) > 1 and any(command.name == pair for command in COMMANDS):
+        words[:2] = [pair]  # A command of two words stands beside the one of the first.
     try:
         app_for(words)(args=words, prog_name="flumina")
     except OperatorError as error:

@@ -167,6 +167,7 @@ class Standing(Shape, frozen=True):
     leader_silent_ms: int | None = None
     stale: str = ""
     halt: str = ""
+    safe: str = ""
 
 
 class Host(Shape, frozen=True):
@@ -331,6 +332,34 @@ class Orphan(Shape, frozen=True):
     state: str = ""
     first_seen_at_ms: int = 0
     address: str = ""
+
+
+class ListedTask(Shape, frozen=True):
+    """A task of a safe cell's finding."""
+
+    task_id: str
+    job_id: str = ""
+    hostname: str = ""
+    state: str = ""
+    since_ms: int = 0
+
+
+class Finding(Shape, frozen=True):
+    """Whether the cell is safe, why, and what waits for an operator's word."""
+
+    is_safe: bool = False
+    finding: int | None = None
+    address: str = ""
+    why: str = ""
+    since_ms: int = 0
+    tasks: int = 0
+    missing: tuple[ListedTask, ...] = ()
+    missing_total: int = 0
+    orphans: tuple[ListedTask, ...] = ()
+    orphans_total: int = 0
+    kills_held: int = 0
+    inferred_kills_left: int = 0
+    stuck_kills_left: int = 0
 
 
 class OrphanList(Shape, frozen=True):

@@ -115,21 +115,13 @@ def _is_safe(fold: OwnFold, began_s: float) -> Seen:
 
 
 def _held(stage: Stage, here: Installation, fold: OwnFold, launched: int) -> Seen:
-    began_s = time.monotonic()
-
-    def look() -> Seen:
-        spent_s = time.monotonic() - began_s
-        journals = here.journals
-        is_wrong = bool(journals.killed) or len(journals.launched) != launched
-        return Seen(is_wrong or spent_s > HELD_S, f"{spent_s:.0f} s")
-
-    stage.ready(f"{HELD_S:.0f} s of this", look)
+    stage.pass_time(HELD_S, "with the cell empty")
     journals = here.journals
     begun = sum(isinstance(each, SafeBegan) for each in fold.changes)
     is_safe = fold.read().state.safe is not None
     text = (
         f"{len(journals.killed)} KILL, {len(journals.launched) - launched} launches in "
-        f"{time.monotonic() - began_s:.0f} s, safe {'still' if is_safe else 'no more'}"
+        f"{HELD_S:.0f} s, safe {'still' if is_safe else 'no more'}"
     )
     is_so = is_safe and begun == 1 and not journals.killed
     return Seen(is_so and len(journals.launched) == launched, text)

@@ -6,7 +6,6 @@ record; a process of this build that is then forced to lead does nothing; and th
 upcaster goes on from the very same state.
 """
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -26,6 +25,8 @@ from streams.drills.stage import Stage
 TASKS_PER_JOB: Final = 1_000
 TASKS_PER_HOST: Final = 24
 """Of 32 that would fit, so that the cluster has room and offers on."""
+MARK_RECORDS: Final = 5
+"""Folds digest what has changed at each mark; after the drill there are some seconds of records."""
 HALT_S: Final = 5.0
 HELD_S: Final = 10.0
 """How long the forced reader is watched."""
@@ -144,13 +145,7 @@ def _force_in(stage: Stage, here: Installation, newer: Newer) -> None:
 
 def _hold(stage: Stage, here: Installation, alive: frozenset[str], launched: int) -> None:
     """Watch the halted cell for a while, with Mesos full of its tasks."""
-    began_s = time.monotonic()
-
-    def look() -> Seen:
-        spent_s = time.monotonic() - began_s
-        return Seen(bool(here.journals.killed) or spent_s > HELD_S, f"{spent_s:.0f} s")
-
-    stage.ready(f"{HELD_S:.0f} s with this build forced in", look)
+    stage.pass_time(HELD_S, "with this build forced in")
     journals = here.journals
     still = journals.still_alive(alive)
     new = len(journals.launched) - launched
@@ -214,6 +209,9 @@ SCHEMA_DRIFT: Final = Drill(
         *(HALTED, PAGED, FORCED, HELD, HEALED, LIFTED, DIGESTS, WORKS),
         *(looks.UNTOUCHED, looks.NO_KILL, looks.ONCE),
     ),
-    lambda options: Wanted(simulated_agents=max(2, options.tasks // TASKS_PER_HOST + 1)),
+    lambda options: Wanted(
+        simulated_agents=max(2, options.tasks // TASKS_PER_HOST + 1),
+        policy={"mark_records": MARK_RECORDS},
+    ),
     go,
 )

@@ -73,6 +73,14 @@ class Stage:
             )
         return seen.text
 
+    def pass_time(self, seconds: float, how: str) -> None:
+        """Let time pass with the damage done: what should not happen gets its chance to."""
+        began_s = elapsed_s()
+        self.ready(
+            f"{seconds:.0f} s to pass {how}",
+            lambda: Seen((spent_s := elapsed_s() - began_s) > seconds, f"{spent_s:.0f} s"),
+        )
+
     def until(self, key: str, look: Look, within_s: float = WAIT_S) -> None:
         """Wait for a promise to be true, and judge it; raises `DrillOver` if it is not in time."""
         self._screen.step(f"    expected: {self._texts[key]} …", "dim")

@@ -7,7 +7,6 @@ is missing, so a restart folds a tail and archives nothing twice.
 from collections.abc import Sequence
 
 from connectors.archive.rows import ArchivedChange
-from projections.cell_view import CellView
 from projections.travel.notes import Note, Noted
 from scheduler.machine import Machine
 from scheduler.model.changes import Change
@@ -19,8 +18,8 @@ from streams.cell.follower import Changes, Follower
 class NotedFold:
     """A view with its notes, as a follower drives it."""
 
-    def __init__(self, view: CellView | None = None) -> None:
-        self.noted = Noted(view)
+    def __init__(self, noted: Noted | None = None) -> None:
+        self.noted = noted or Noted()
         self.notes: list[Note] = []
         """Those of the record that was folded last."""
 
@@ -56,7 +55,7 @@ def rows_of_changes(
     at_ms = follower.machine.state.clock.now_ms
     places: dict[int, int] = {}
     return [
-        _row_of_change((offset, index, _next(places, index)), at_ms, change)
+        row_of_change((offset, index, _next(places, index)), at_ms, change)
         for index, change in changes
     ]
 
@@ -83,7 +82,8 @@ def _row_of_note(note: Note, place: int) -> ArchivedChange:
     )
 
 
-def _row_of_change(spot: tuple[int, int, int], at_ms: int, change: Change) -> ArchivedChange:
+def row_of_change(spot: tuple[int, int, int], at_ms: int, change: Change) -> ArchivedChange:
+    """The row of a change that stands at this offset, index and place."""
     return ArchivedChange(
         offset=spot[0],
         index=spot[1],

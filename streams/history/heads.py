@@ -4,13 +4,19 @@ The one thing to know: this reads records of any version, and of none. It is for
 never for folding them; what cannot be read has no time and no kinds.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from connectors.archive.rows import NO_TIME_MS, ArchivedRecord
 
 UNREADABLE_EPOCH: Final = -2
+
+
+AT_MS_MAX: Final = 2**53
+"""A record of a time beyond it is no record of ours; a column of the archive holds 63 bits."""
+_At = Annotated[int, msgspec.Meta(ge=0, le=AT_MS_MAX)]
+_Epoch = Annotated[int, msgspec.Meta(ge=-1, le=2**62)]
 
 
 class _Body(msgspec.Struct, gc=False):
@@ -23,12 +29,12 @@ class _Event(msgspec.Struct, gc=False):
 
 
 class _Time(msgspec.Struct, gc=False):
-    at_ms: int
+    at_ms: _At
 
 
 class _Head(msgspec.Struct, gc=False):
-    epoch: int
-    at_ms: int
+    epoch: _Epoch
+    at_ms: _At
     events: tuple[_Event, ...]
 
 

@@ -28,6 +28,7 @@ from streams.history.kafka_log import Ends, KafkaLog
 from streams.history.range_writer import ArchivingStopped, RangeWriter
 from streams.history.reading import LogHole
 from streams.history.resuming import NO_CHAIN, resume_at
+from streams.history.starting import Begun, Starter
 from streams.history.tracks import RecordTrack, Track
 
 logger = structlog.get_logger(__name__)
@@ -50,8 +51,6 @@ class CellPlace(msgspec.Struct, frozen=True):
 
 Derive = Callable[[Follower, int, CellRecord, Changes], Sequence[ArchivedChange]]
 """Makes the rows of one derived series from what the fold made of the record at an offset."""
-MakeFollower = Callable[[str, int], Follower]
-"""Makes a follower of this generation that begins at this offset, or before it."""
 
 
 class CellHistorian:
@@ -61,7 +60,7 @@ class CellHistorian:
         self,
         place: CellPlace,
         writer: RangeWriter,
-        make_follower: MakeFollower,
+        starter: Starter,
         derived: Mapping[Derived, Derive],
     ) -> None:
         self.place = place
@@ -71,13 +70,15 @@ class CellHistorian:
         """The whole log, once it is known which one it is."""
         self.records: RecordTrack | None = None
         self.follower: Follower | None = None
-        self._make_follower = make_follower
+        self._starter = starter
         self._derive = derived
         self._derived: dict[Derived, Track] = {}
         self._rows: dict[Derived, list[ArchivedChange]] = {}
         self._hole_end = 0
         """Below this offset nobody has the next record any more; it has been paged."""
         self._lagging_since_ms: int | None = None
+        self._beside: asyncio.Task[None] | None = None
+        """Takes snapshots of the fold and tests them."""
 
     @property
     def _archive(self) -> Archive:
@@ -102,7 +103,14 @@ class CellHistorian:
                     logger.warning("the cell log cannot be archived now", why=repr(error))
                     await asyncio.sleep(RETRY_S)
         finally:
+            await self._end_beside()
             await self.kafka.close()
+
+    async def _end_beside(self) -> None:
+        if self._beside is not None:
+            self._beside.cancel()
+            await asyncio.gather(self._beside, return_exceptions=True)
+            self._beside = None
 
     async def _open(self) -> None:
         """Find out which log this is, and where to go on; nothing if that is known."""
@@ -129,9 +137,14 @@ class CellHistorian:
         if resume.chain == NO_CHAIN:
             records.jump(resume.next_offset)
         needed = min([records.next_offset, *(each.next_offset for each in derived.values())])
-        follower = await asyncio.to_thread(self._make_follower, generation, needed)
-        follower.listeners.append(self._folded)
         self.log = JoinedLog(archived, self.kafka)
+        await self._end_beside()
+        begun = await self._starter.begin(self.place.topic, self.place.partition, self.log, needed)
+        follower = begun.follower
+        follower.listeners.append(self._folded)
+        if follower.halt is not None:
+            self._hole_end = records.next_offset
+        self._beside = asyncio.create_task(_run(begun))
         self._derived, self.follower, self.records = derived, follower, records
         self._rows = {name: [] for name in derived}
         logger.info(
@@ -152,9 +165,12 @@ class CellHistorian:
         assert log is not None
         assert records is not None
         assert follower is not None
+        if self._beside is not None and self._beside.done():
+            self._beside.result()
         ends = await self.kafka.ends()
         if ends.end < records.next_offset:
             self._lost_its_end(ends)
+        await follower.begun()
         first = max(min(records.next_offset, follower.wanted_offset), self._hole_end)
         has_more = first < ends.end
         try:
@@ -163,7 +179,7 @@ class CellHistorian:
                 self._take(batch)
                 await self._close_due()
                 if follower.wanted_offset < wanted:
-                    break  # Begun anew after an operator's skip.
+                    break  # An operator's skip: the fold begins anew.
                 await asyncio.sleep(0)
         except LogHole as hole:
             await self._pass_hole(first, hole)
@@ -264,3 +280,7 @@ class CellHistorian:
             self._lagging_since_ms = at_ms
         waited = 0 if self.records is None else self.records.open_ms(at_ms)
         return ends.end - archived_end, max(waited, 0 if waited else at_ms - self._lagging_since_ms)
+
+
+async def _run(begun: Begun) -> None:
+    await begun.run_beside()

@@ -23,6 +23,8 @@ class HistoryLimits(msgspec.Struct, frozen=True):
     """A range that a larger one has replaced is kept for those who have just listed it."""
     page_age_ms: int = 15 * MINUTE_MS
     """A record that is not archived for so long is an operator's matter."""
+    watch_ms: int = 5_000
+    """Between two looks at how far behind the archive is."""
     guard_interval_ms: int = 60 * MINUTE_MS
     retry_ms: int = 1_000
     """Between two tries of a store that fails; it doubles up to the next."""

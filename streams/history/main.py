@@ -27,17 +27,18 @@ from streams.history.merging import merge_small
 from streams.history.messages import MessageHistorian
 from streams.history.metrics import HistoryMetrics
 from streams.history.range_writer import Page, RangeWriter, page_to_log
-from streams.history.starting import follower_from_snapshot
+from streams.history.starting import Starter
+from streams.history.task_logs import keep_task_logs
 from streams.kafka.retention import Standing, retention_faults, retentions_ms
 from streams.kafka.topic_admin import differences_of_topics, ensure_topics
 from streams.settings import Settings, store_url_of
+from streams.snapshots.metrics import SnapshotMetrics
 
 logger = structlog.get_logger(__name__)
 
 BIND: Final = "127.0.0.1"
 CELL_PARTITION: Final = 0
 """As in the api: the first version serves one cell."""
-WATCH_S: Final = 5.0
 MERGE_S: Final = 600.0
 
 
@@ -66,8 +67,12 @@ class HistoryProcess:
         self.cell = CellHistorian(
             place,
             writer,
-            lambda generation, offset: follower_from_snapshot(
-                self.archive.store, place, generation, offset
+            Starter(
+                self.archive,
+                settings.cell,
+                SnapshotMetrics(self.metrics.registry),
+                page,
+                version("flumina"),
             ),
             {"changes": rows_of_changes, "notes": rows_of_notes},
         )
@@ -83,6 +88,7 @@ class HistoryProcess:
             group.create_task(self._watch())
             group.create_task(self._guard())
             group.create_task(self._merge())
+            group.create_task(keep_task_logs(self.archive.store, self._settings))
 
     async def _watch(self) -> None:
         """Measure how far behind the archive is, and page when it is too far."""
@@ -91,7 +97,7 @@ class HistoryProcess:
                 standings = await self.standings()
             except (KafkaError, OSError) as error:
                 logger.warning("the topics' ends cannot be asked for", why=repr(error))
-                await asyncio.sleep(WATCH_S)
+                await asyncio.sleep(self.limits.watch_ms / 1_000)
                 continue
             late = [each for each in standings if each.lag_ms > self.limits.page_age_ms]
             oldest_s = max((each.lag_ms for each in late), default=0) // 1_000
@@ -104,7 +110,7 @@ class HistoryProcess:
                 f"them for now. Look at the store {self.archive.store.url} and at this process.",
                 key=names,
             )
-            await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(self.limits.watch_ms / 1_000)
 
     async def standings(self) -> list[Standing]:
         """What Kafka has of each partition and what the archive still needs, measured now."""
@@ -146,7 +152,7 @@ class HistoryProcess:
                 faults = await self.look_at_retention()
             except (KafkaError, OSError, OperatorError) as error:
                 logger.warning("the topics' retention cannot be looked at", why=repr(error))
-                await asyncio.sleep(WATCH_S)
+                await asyncio.sleep(self.limits.watch_ms / 1_000)
                 continue
             self.metrics.retention_faults.set(len(faults))
             text = "; ".join(faults)

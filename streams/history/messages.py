@@ -7,18 +7,19 @@ record, or by another record in the place of the last archived one, and begins a
 
 import asyncio
 from collections.abc import Sequence
-from hashlib import blake2b
-from typing import Final, TypeAlias
+from typing import Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from connectors.archive.ranges import Series
-from connectors.archive.rows import ArchivedMessage
-from scheduler.model.codec import Undecodable, decode_mesos
-from scheduler.model.inbound import PartitionBegan
 from streams.clock import now_ms
+from streams.history.partitions import (
+    ARCHIVED_TOPICS,
+    Message,
+    archived_message,
+    series_in_kafka,
+)
 from streams.history.range_writer import ArchivingStopped, RangeWriter
 from streams.history.resuming import resume_at
 from streams.history.tracks import Track
@@ -26,17 +27,6 @@ from streams.kafka.topics import TOPICS
 
 logger = structlog.get_logger(__name__)
 
-ARCHIVED_TOPICS: Final = (
-    "jobs",
-    "commands",
-    "mesos",
-    "hosts",
-    "verdicts",
-    "metrics",
-    "host-logs",
-    "job-events",
-    "dead-letters",
-)
 POLL_MS: Final = 500
 BATCH_RECORDS_MAX: Final = 2_000
 RETRY_S: Final = 1.0
@@ -47,8 +37,6 @@ LOOK_S: Final = 10.0
 """Between two looks at the ends of all partitions."""
 REQUEST_TIMEOUT_MS: Final = 15_000
 FETCH_S_MAX: Final = 15.0
-
-Message: TypeAlias = "ConsumerRecord[bytes, bytes]"
 
 
 class Lane:
@@ -129,9 +117,9 @@ class MessageHistorian:
             consumer.assign(list(self.lanes))
             self._looked_at_s = float("-inf")
             for lane in self.lanes.values():
-                if lane.track is not None:
-                    consumer.seek(lane.place, lane.track.next_offset)
-                else:
+                # A partition that is paused wants a position all the same.
+                consumer.seek(lane.place, lane.track.next_offset if lane.track else 0)
+                if lane.track is None:
                     consumer.pause(lane.place)  # It has nothing, as far as we know.
             while True:
                 await self._step(consumer)
@@ -156,7 +144,7 @@ class MessageHistorian:
     def _take(self, lane: Lane, records: Sequence[Message]) -> None:
         track = lane.track
         assert track is not None, "a partition is read when its series is known"
-        rows = [_row(each) for each in records if each.offset >= track.next_offset]
+        rows = [archived_message(each) for each in records if each.offset >= track.next_offset]
         if rows:
             track.add(rows, rows[-1].offset + 1, now_ms())
 
@@ -201,34 +189,16 @@ class MessageHistorian:
 
     async def _begin(self, consumer: AIOKafkaConsumer, lane: Lane, begin: int, end: int) -> None:
         """Find out which series the partition is, and go on behind what is archived of it."""
-        first = await self._message(consumer, lane.place, begin)
-        generation = _generation_named(first) or await self._known(consumer, lane, begin, end)
-        series = Series(
-            "messages", lane.name, generation or _generation_made(first), lane.place.partition
+        series = await series_in_kafka(
+            self._writer.archive,
+            (lane.name, lane.place.partition),
+            (begin, end),
+            lambda offset: self._message(consumer, lane.place, offset),
         )
         resume = await asyncio.to_thread(resume_at, self._writer.archive, series, begin, end)
         lane.track = Track(series, resume.next_offset, resume.at_ms_max)
         consumer.seek(lane.place, resume.next_offset)
         consumer.resume(lane.place)
-
-    async def _known(
-        self, consumer: AIOKafkaConsumer, lane: Lane, begin: int, end: int
-    ) -> str | None:
-        """The archived generation that Kafka's partition goes on with; None if it is another."""
-        archive = self._writer.archive
-        prefix = f"archive/topics/{lane.name}/{lane.place.partition:05d}/"
-        for series in await asyncio.to_thread(archive.series, prefix):
-            spans = await asyncio.to_thread(archive.spans, series)
-            last = max(spans, key=lambda each: each.last_offset)
-            if last.last_offset >= end:
-                continue  # Kafka's is shorter, so it is another one.
-            if last.last_offset < begin:
-                return series.generation  # Nothing is left to compare; offsets go on.
-            manifest = await asyncio.to_thread(archive.manifest, series, last)
-            row = (await asyncio.to_thread(archive.rows, manifest))[-1]
-            if row == _row(await self._message(consumer, lane.place, row.offset)):
-                return series.generation
-        return None
 
     async def _message(
         self, consumer: AIOKafkaConsumer, place: TopicPartition, offset: int
@@ -261,30 +231,3 @@ class MessageHistorian:
             await self._writer.close(track)
         track.jump(begin)
         consumer.seek(lane.place, begin)
-
-
-def _row(record: Message) -> ArchivedMessage:
-    return ArchivedMessage(
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        tuple((name, bytes(value)) for name, value in record.headers),
-    )
-
-
-def _generation_named(first: Message) -> str:
-    """The generation by the partition's first record; empty where that names none."""
-    if first.offset != 0 or not first.value:
-        return ""
-    try:
-        body = decode_mesos(first.value)
-    except Undecodable:
-        return ""
-    return body.generation if isinstance(body, PartitionBegan) else ""
-
-
-def _generation_made(first: Message) -> str:
-    """A name for a partition that has none, made of its first record."""
-    text = f"{first.offset} {first.timestamp} ".encode() + (first.key or b"") + (first.value or b"")
-    return blake2b(text, digest_size=4).hexdigest()

@@ -86,6 +86,7 @@ class Hands:
             "drain-host": self._drain_host,
             "crash": self._crash,
             "crash-at-point": self._crash_at_point,
+            "crash-all": self._crash_all,
             "freeze": self._freeze,
             "jump-clock": self._jump_clock,
             "reassign": lambda _: world.group.give_to_another(),
@@ -216,6 +217,10 @@ class Hands:
     def _crash(self, deed: Deed) -> None:
         self._slot(deed).kill(max(0.5, deed.for_s))
 
+    def _crash_all(self, deed: Deed) -> None:
+        for slot in self._world.slots:
+            slot.kill(max(0.5, deed.for_s))
+
     def _crash_at_point(self, deed: Deed) -> None:
         slot = self._slot(deed)
         slot.crash_point = POINTS[deed.amount % len(POINTS)]
@@ -242,6 +247,7 @@ class Hands:
         life = self._life(deed)
         if life is not None:
             life.kafka_cut_until_s = max(life.kafka_cut_until_s, self._until_s(deed))
+            life.is_cut_one_way = deed.amount % 2 == 1
             self._world.group.look_later()
 
     def _late_acknowledgements(self, deed: Deed) -> None:

@@ -26,6 +26,7 @@ WORK: Final[tuple[tuple[What, int], ...]] = (
 FAULTS: Final[tuple[tuple[What, int], ...]] = (
     ("crash", 10),
     ("crash-at-point", 14),
+    ("crash-all", 4),
     ("freeze", 10),
     ("jump-clock", 5),
     ("reassign", 6),

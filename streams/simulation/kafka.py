@@ -66,6 +66,8 @@ class Client:
 
     is_dead = False
     kafka_cut_until_s = 0.0
+    is_cut_one_way = False
+    """While it is cut off: what it sends gets there, and nothing comes back."""
 
 
 class Broker:
@@ -164,6 +166,8 @@ class Producer:
         broker = self._broker
         now_s = broker.loop.time()
         blocked_until_s = max(broker.stalled_until_s, self._client.kafka_cut_until_s)
+        if now_s >= broker.stalled_until_s and self._client.is_cut_one_way:
+            blocked_until_s = now_s  # What it sends gets there; it only hears nothing.
         value, key, told, deadline_s = queue[0]
         if now_s < blocked_until_s:
             if now_s >= deadline_s:

@@ -53,6 +53,9 @@ PING_TIMEOUT_S: Final = 75.0
 """Five pings of 15 s: then a host is unreachable."""
 REREGISTER_TIMEOUT_S: Final = 600.0
 ALLOCATION_S: Final = 1.0
+SLOW_START_SHARE: Final = 0.04
+SLOW_START_S_MAX: Final = 400.0
+"""Some images are large: longer than a start may take by the shorter policies."""
 OFFER_CPU_MILLI_MIN: Final = 100
 OFFER_MEMORY_MIB_MIN: Final = 32
 
@@ -321,7 +324,10 @@ class Master:
         live.run_s = float(task.command[1]) * (0.5 + habits.random())
         live.is_failing = habits.random() * 100 < float(task.command[2])
         host.tasks[task.task_id] = live
-        self._loop.later(0.2 + 8.0 * habits.random(), self._runs, host, live)
+        start_s = 0.2 + 8.0 * habits.random()
+        if habits.random() < SLOW_START_SHARE:
+            start_s += SLOW_START_S_MAX * habits.random()
+        self._loop.later(start_s, self._runs, host, live)
 
     def _runs(self, host: Host, task: LiveTask) -> None:
         if task.task_id not in host.tasks or not host.is_alive:

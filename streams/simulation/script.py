@@ -24,6 +24,7 @@ What = Literal[
     # What breaks in a process.
     "crash",
     "crash-at-point",
+    "crash-all",
     "freeze",
     "jump-clock",
     "reassign",

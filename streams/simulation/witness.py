@@ -13,7 +13,7 @@ import msgspec
 from scheduler.invariants import check_everything
 from scheduler.model.changes import JobAccepted, JobRejected, TaskChanged
 from scheduler.model.effects import Effect, TaskToRun
-from scheduler.model.events import CellRecord, Copied, EffectStarted, LeaderElected
+from scheduler.model.events import CellRecord, Copied, EffectStarted, LeaderElected, Tick
 from scheduler.model.ids import HostId, JobId, ProposalId, TaskId, proposal_id_of
 from scheduler.model.inbound import JobKillAsked, JobScaleAsked, TaskKillAsked
 from scheduler.model.proposals import KillTask, LaunchTasks
@@ -22,6 +22,8 @@ from scheduler.state import NO_OFFSET, State
 from streams.cell.follower import Changes
 from streams.simulation.hosts import HOST_CPU_MILLI, HOST_MEMORY_MIB, Host
 
+TIME_GAP_MS: Final = 60_000
+"""As `scheduler.fold.time` has it, and not taken from there."""
 RECORDS_A_CHECK: Final = 40
 """Everything is looked at after so many records; what a record touched, after each."""
 VIOLATIONS_MAX: Final = 20
@@ -57,6 +59,11 @@ class Witness:
         self._launched: set[TaskId] = set()
         self._asked: set[str] = set()
         """Jobs and tasks whose end, or other size, a user asked for."""
+        self._marks: dict[tuple[str, int], tuple[str, int]] = {}
+        self._judging_since_ms = 0
+        """When time-outs began to count, by our own reading of the log."""
+        self._is_judging = False
+        self._at_ms = 0
         self.on_launch: Callable[[LaunchTasks], None] = lambda _: None
         self.elections = 0
         self.launches = 0
@@ -84,9 +91,13 @@ class Witness:
             self.elections += 1
             if state.epoch != offset:
                 self.violated("I7", f"election {offset} was not obeyed: epoch {state.epoch}")
+        self._read_time(record)
+        self._read_marks(state, offset)
         is_of_epoch = record.epoch == self.epoch or offset == 0 or type(first) is LeaderElected
         for _, change in changes:
             self._changed(change)
+            if type(change) is TaskChanged and change.step == "deadline":
+                self._check_deadline(change)
         for index, event in enumerate(record.events):
             kind = type(event)
             if kind is Copied:
@@ -100,6 +111,43 @@ class Witness:
             self.violated("I7", f"record {offset} of epoch {record.epoch} was obeyed")
         if offset % RECORDS_A_CHECK == 0:
             self.check_all()
+
+    def _read_time(self, record: CellRecord) -> None:
+        """Follow the log's clock: what judges counts anew after an election and after a gap."""
+        first = type(record.events[0])
+        if first is LeaderElected:
+            self._is_judging = False
+        elif record.epoch != self.epoch:
+            return
+        if self._at_ms and record.at_ms - self._at_ms > TIME_GAP_MS:
+            self._is_judging = False
+        self._at_ms = max(self._at_ms, record.at_ms)
+        if not self._is_judging and any(type(each) is Tick for each in record.events):
+            self._is_judging, self._judging_since_ms = True, self._at_ms
+
+    def _check_deadline(self, change: TaskChanged) -> None:
+        """Nobody is blamed for a time in which nobody looked."""
+        if change.reason == "runtimeLimitExceeded":
+            return
+        policy = self.state.policy
+        is_launch = change.state == "KillInitiated"
+        least_ms = policy.launch_timeout_ms if is_launch else policy.unreachable_timeout_ms
+        judged_ms = self._at_ms - self._judging_since_ms
+        if not self._is_judging or judged_ms < min(least_ms, policy.start_timeout_ms):
+            self.violated(
+                "I3", f"{change.task_id} was timed out {judged_ms} ms after time-outs began anew"
+            )
+
+    def _read_marks(self, state: State, offset: int) -> None:
+        """No inbound record is taken twice, and none is taken in the wrong order."""
+        for lane, mark in state.watermarks.items():
+            before = self._marks.get(lane)
+            now = (str(mark.generation), mark.offset)
+            if before == now:
+                continue
+            if before is not None and before[0] == now[0] and now[1] < before[1]:
+                self.violated("I5", f"record {offset} takes {lane} back from {before} to {now}")
+            self._marks[lane] = now
 
     def _copied(self, event: Copied) -> None:
         match event.body:

@@ -258,6 +258,9 @@ class Up:
             "FLUMINA_USAGE_INTERVAL_S": str(settings.usage_interval_s),
             "FLUMINA_ARCHIVE_AGE_S": str(settings.archive_age_s),
             # Of the installation: a cell process has a data directory of its own.
+            "FLUMINA_TASK_LOG_FILE_MIB": str(settings.task_log_file_mib),
+            "FLUMINA_TASK_LOG_JOB_MIB": str(settings.task_log_job_mib),
+            "FLUMINA_TASK_LOG_DAYS": str(settings.task_log_days),
             "FLUMINA_STORE": settings.store_url or (self.data_dir / "store").as_uri(),
             "FLUMINA_TOPIC_PREFIX": settings.topic_prefix,
             "FLUMINA_CACHE": str(settings.cache_dir),

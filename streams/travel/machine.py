@@ -61,12 +61,13 @@ class TimeMachine:
                     )
             case _:
                 end = bounds.end_offset
-        if not 0 < end <= bounds.end_offset:
+        first = max(1, bounds.first_offset)
+        if not first <= end <= bounds.end_offset:
             last = bounds.end_offset - 1
             raise TravelError(
                 "unclear",
-                f"Offset {end - 1} is not in the log, whose last record is {last}.",
-                "Ask for an offset up to that one.",
+                f"Offset {end - 1} is not in the log, which has {first - 1} to {last}.",
+                "Ask for an offset of those.",
             )
         return end
 
@@ -125,18 +126,22 @@ class TimeMachine:
         """Fold the records of a range; raises `SkippedLater` where it has to begin anew."""
         async for batch in self.reader.records(first, end):
             for record in batch:
-                digest = self._skips.get(record.offset)
-                if digest is not None and digest == digest_of(record.value):
+                if self.is_skipped(record.offset, record.value):
                     pass_over(record.offset)
                     continue
                 try:
                     apply(record.offset, decode_record(record.value))
                 except Exception as error:
-                    await self._find_skip(record.offset, digest_of(record.value), error)
+                    await self.find_skip(record.offset, digest_of(record.value), error)
                     raise SkippedLater from error
             self.records_folded += len(batch)
 
-    async def _find_skip(self, offset: int, digest: str, error: Exception) -> None:
+    def is_skipped(self, offset: int, data: bytes) -> bool:
+        """Whether an operator's order that was found leaves this record out."""
+        digest = self._skips.get(offset)
+        return digest is not None and digest == digest_of(data)
+
+    async def find_skip(self, offset: int, digest: str, error: Exception) -> None:
         """Learn of the operator's order to leave the record out; raises `TravelError` else."""
         if offset not in self._skips:
             end = (await self.reader.bounds()).end_offset

@@ -19,6 +19,8 @@ class SnapshotPlace(msgspec.Struct, frozen=True):
     next_offset: int
     at_ms: int
     key: str
+    digest: str = ""
+    """Of the state; empty where it is not told without loading it."""
 
 
 class SnapshotSource(Protocol):

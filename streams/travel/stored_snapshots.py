@@ -44,7 +44,8 @@ class StoredSnapshots:
                 logger.warning("snapshots cannot be listed", why=str(error))
             self._listed_at_s = now_s
         return [
-            SnapshotPlace(each.next_offset, each.at_ms, each.key) for each in self._names.values()
+            SnapshotPlace(each.next_offset, each.at_ms, each.key, each.digest)
+            for each in self._names.values()
         ]
 
     async def load(self, place: SnapshotPlace) -> Machine | None:
@@ -53,7 +54,7 @@ class StoredSnapshots:
         if name is None:
             return None
         try:
-            restored = await asyncio.to_thread(self._shelf.load, name, is_verified=False)
+            restored = await asyncio.to_thread(self._shelf.load, name, is_proven=False)
         except (BadSnapshot, NoSuchObject, StoreFailed) as error:
             logger.error("a snapshot cannot be used", page=True, key=place.key, why=str(error))
             self._names.pop(place.key, None)

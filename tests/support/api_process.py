@@ -30,6 +30,26 @@ class Answer:
         return json.loads(self.body)
 
 
+def asked(
+    address: str,
+    method: str,
+    target: str,
+    body: Any = None,
+    headers: dict[str, str] | None = None,
+) -> Answer:
+    """The answer of the api at an address to one request on a connection of its own."""
+    connection = http.client.HTTPConnection(address, timeout=20)
+    try:
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        connection.request(method, target, data, kind | (headers or {}))
+        answer = connection.getresponse()
+        names = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, names, answer.read())
+    finally:
+        connection.close()
+
+
 class ApiProcess:
     """One api process; ends with `close`, whatever the test did to it."""
 
@@ -67,16 +87,7 @@ class ApiProcess:
         headers: dict[str, str] | None = None,
     ) -> Answer:
         """The answer to one request on a connection of its own."""
-        connection = http.client.HTTPConnection(self.address, timeout=20)
-        try:
-            data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-            kind = {} if body is None else {"Content-Type": "application/json"}
-            connection.request(method, target, data, kind | (headers or {}))
-            answer = connection.getresponse()
-            names = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, names, answer.read())
-        finally:
-            connection.close()
+        return asked(self.address, method, target, body, headers)
 
     def until(
         self, target: str, condition: Callable[[Answer], bool], what: str, timeout_s: float = 30.0

@@ -77,7 +77,7 @@ class OneHost(HostLogs):
         super().__init__(SandboxReader())
         self._world = world
 
-    async def read(self, place: Place, name: str, offset: int | None, count: int) -> HostPiece:
+    async def read(self, _: Place, name: str, offset: int | None, count: int) -> HostPiece:
         if self._world.is_host_gone:
             raise HostGoneError("the host is down")
         shipper = self._world.shipper

@@ -198,3 +198,40 @@ def test_other_commands_wait_for_a_leader() -> None:
     web = _web()
     web.silent_ms = 3_600_000
     assert _command(web, "policy", {"values": {"active_jobs_max": 7}, "why": "x"}).status == 503
+
+
+def _strangers(web: WebCell, count: int) -> None:
+    for number in range(count):
+        web.cell.status(TaskId(f"stranger-worker-0-{number}"), "TASK_RUNNING", host_id="host1")
+
+
+def test_a_finding_is_shown_and_confirmed() -> None:
+    web = _web()
+    calm = call(web.app, "GET", "/api/flumina/safe").json
+    assert (calm["isSafe"], calm["finding"], calm["tasks"]) == (False, None, 0)
+    _strangers(web, 3)
+    shown = call(web.app, "GET", "/api/flumina/safe").json
+    assert (shown["isSafe"], shown["tasks"], shown["orphansTotal"]) == (True, 3, 3)
+    assert [each["taskId"] for each in shown["orphans"]] == [
+        f"stranger-worker-0-{number}" for number in range(3)
+    ]
+    assert "3 tasks run that the log does not know" in call(web.app, "GET", "/health").json["safe"]
+    asked = {"finding": shown["finding"], "tasks": 2, "why": "looked"}
+    refused = _command(web, "confirm-finding", asked)
+    assert (refused.status, refused.json["faults"][0]["field"]) == (400, "tasks")
+    assert web.cell.state.safe is not None
+    assert _command(web, "confirm-finding", asked | {"tasks": 3}).status == 200
+    assert web.cell.state.safe is None
+    assert call(web.app, "GET", "/health").json["safe"] == ""
+
+
+def test_a_finding_is_rejected_and_a_wrong_number_is_refused() -> None:
+    web = _web()
+    _strangers(web, 3)
+    finding = call(web.app, "GET", "/api/flumina/safe").json["finding"]
+    wrong = _command(web, "reject-finding", {"finding": finding - 1, "why": "no"})
+    assert (wrong.status, wrong.json["faults"][0]["field"]) == (400, "finding")
+    assert _command(web, "reject-finding", {"finding": finding, "why": "no"}).status == 200
+    assert web.cell.state.orphans == {}
+    late = _command(web, "reject-finding", {"finding": finding, "why": "again"})
+    assert "not safe" in late.json["faults"][0]["text"]

@@ -1,0 +1,139 @@
+"""Slices of the inbound topics and of answers, by time: from the archive, and from Kafka behind it.
+
+The one thing to know: a slice says what was published in the time of the incident. It is for people
+and programs that look; what was decided by stands in the cell log.
+"""
+
+import asyncio
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from connectors.archive.archive import Archive, DamagedRange
+from connectors.archive.rows import ArchivedMessage
+from connectors.ports import NoSuchObject, StoreFailed
+from streams.kafka.topics import TOPICS
+from streams.travel.bundle_file import SliceRecord
+
+SLICED_TOPICS: Final = tuple(
+    each.name for each in TOPICS if each.name not in {"cell", "leaders", "metrics"}
+)
+"""Metrics are many, and nothing is decided by them."""
+RECORDS_MAX: Final = 1_000_000
+"""Of one partition."""
+BYTES_MAX: Final = 512 * 1024 * 1024
+POLL_MS: Final = 500
+SILENT_POLLS_MAX: Final = 20
+
+
+class TopicSlices:
+    """Reads slices of topics."""
+
+    def __init__(self, archive: Archive, bootstrap: str | None, prefix: str) -> None:
+        self._archive = archive
+        self._bootstrap = bootstrap
+        self._prefix = prefix
+        self.missing: list[str] = []
+        """What could not be read, and why."""
+
+    async def slices(
+        self, first_ms: int, end_ms: int
+    ) -> dict[tuple[str, int], list[SliceRecord]]:
+        """Records from ``first_ms`` up to and with ``end_ms``, by topic and partition."""
+        found: dict[tuple[str, int], dict[int, SliceRecord]] = {}
+        await asyncio.to_thread(self._archived, first_ms, end_ms, found)
+        if self._bootstrap is not None:
+            try:
+                await self._from_kafka(self._bootstrap, first_ms, end_ms, found)
+            except (KafkaError, OSError) as error:
+                self.missing.append(f"Kafka could not be read: {error!r}")
+        return {
+            place: [records[offset] for offset in sorted(records)]
+            for place, records in sorted(found.items())
+            if records
+        }
+
+    def _archived(
+        self, first_ms: int, end_ms: int, found: dict[tuple[str, int], dict[int, SliceRecord]]
+    ) -> None:
+        try:
+            every = self._archive.series("archive/topics/")
+        except StoreFailed as error:
+            self.missing.append(f"the archive could not be read: {error}")
+            return
+        for series in every:
+            if series.name not in SLICED_TOPICS:
+                continue
+            records = found.setdefault((series.name, series.partition), {})
+            try:
+                for manifest in self._archive.manifests(series):
+                    if manifest.at_ms_max < first_ms or manifest.at_ms_min > end_ms:
+                        continue
+                    for row in self._archive.rows(manifest):
+                        if isinstance(row, ArchivedMessage) and first_ms <= row.at_ms <= end_ms:
+                            one = SliceRecord(row.offset, row.at_ms, row.key, row.value)
+                            records[row.offset] = one
+            except (DamagedRange, NoSuchObject, StoreFailed) as error:
+                self.missing.append(f"{series} in the archive: {error}")
+
+    async def _from_kafka(
+        self,
+        bootstrap: str,
+        first_ms: int,
+        end_ms: int,
+        found: dict[tuple[str, int], dict[int, SliceRecord]],
+    ) -> None:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            client_id="flumina-bundle",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            request_timeout_ms=15_000,
+        )
+        await consumer.start()
+        try:
+            for name in SLICED_TOPICS:
+                topic = self._prefix + name
+                for number in sorted(await _partitions(consumer, topic)):
+                    place = TopicPartition(topic, number)
+                    records = found.setdefault((name, number), {})
+                    await self._partition(consumer, place, (first_ms, end_ms), records)
+        finally:
+            await consumer.stop()
+
+    async def _partition(
+        self,
+        consumer: AIOKafkaConsumer,
+        place: TopicPartition,
+        times_ms: tuple[int, int],
+        records: dict[int, SliceRecord],
+    ) -> None:
+        begin = (await consumer.offsets_for_times({place: times_ms[0]})).get(place)
+        end = (await consumer.end_offsets([place]))[place]
+        if begin is None or begin.offset >= end:
+            return
+        consumer.assign([place])
+        consumer.seek(place, begin.offset)
+        position, silent, taken = begin.offset, 0, 0
+        while position < end and silent < SILENT_POLLS_MAX:
+            batch = (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, [])
+            silent = 0 if batch else silent + 1
+            for each in batch:
+                position = each.offset + 1
+                if times_ms[0] <= each.timestamp <= times_ms[1]:
+                    one = SliceRecord(each.offset, each.timestamp, each.key, each.value)
+                    records[each.offset] = one
+                    taken += len(each.value or b"")
+            if len(records) > RECORDS_MAX or taken > BYTES_MAX:
+                self.missing.append(f"{place.topic}[{place.partition}] from offset {position} on")
+                return
+        if position < end:
+            self.missing.append(f"{place.topic}[{place.partition}] from offset {position} on")
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
+    """The topic's partitions; none where Kafka does not have it."""
+    if topic not in await consumer.topics():
+        return set()
+    return consumer.partitions_for_topic(topic) or set()

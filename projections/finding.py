@@ -95,8 +95,6 @@ def _missing(view: CellView) -> tuple[ListedTask, ...]:
 def _orphans(view: CellView) -> tuple[ListedTask, ...]:
     unconfirmed = [each for each in view.state.orphans.values() if not each.is_confirmed]
     return tuple(
-        ListedTask(
-            each.task_id, "", view.hostname(each.host_id), each.state, each.first_seen_at_ms
-        )
+        ListedTask(each.task_id, "", view.hostname(each.host_id), each.state, each.first_seen_at_ms)
         for each in sorted(unconfirmed, key=lambda each: each.task_id)[:TASKS_MAX]
     )

@@ -6,8 +6,26 @@ what an operator has to look at.
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
+
+_pagers: list[structlog.types.Processor] = []
+"""What takes lines with ``page``; at most one."""
+
+
+def page_by(pager: structlog.types.Processor | None) -> None:
+    """Hand every line to this from now on, before it is written; None: to nobody."""
+    _pagers[:] = [] if pager is None else [pager]
+
+
+def _to_pager(
+    wrapped: object, method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    for pager in _pagers:
+        pager(wrapped, method, line)
+    return line
 
 
 def configure_logging(process: str) -> None:
@@ -18,6 +36,7 @@ def configure_logging(process: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _to_pager,
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],

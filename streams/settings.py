@@ -29,6 +29,7 @@ TASK_LOG_DAYS = 14
 TASK_LOG_DAYS_MAX = 36_500
 TASK_LOG_JOB_MIB = 1_024
 TASK_LOG_JOB_MIB_MAX = 1_073_741_824
+SECRET_CHARACTERS_MIN = 16
 USAGE_INTERVAL_S = 10
 USAGE_INTERVAL_S_MAX = 3_600
 ARCHIVE_AGE_S = 60
@@ -58,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     candidate: str | None
     api_url: str | None
     actor: str
+    page_url: str | None
+    page_secret: str | None
 
 
 class Setting(NamedTuple):
@@ -132,6 +135,12 @@ def _store_url(text: str) -> str:
             "a directory, file:///DIR, s3://BUCKET/PREFIX or rocksdict:///DIR is wanted"
         )
     return text.rstrip("/")
+
+
+def _secret(text: str) -> str:
+    if len(text) < SECRET_CHARACTERS_MIN or not text.isprintable():
+        raise ValueError(f"printable characters are wanted, at least {SECRET_CHARACTERS_MIN}")
+    return text
 
 
 def _actor(text: str) -> str:
@@ -304,6 +313,20 @@ SETTINGS = (
         "who asks, as it is written into the log; default the name of the user",
         lambda environment: environment.get("USER") or environment.get("LOGNAME") or _account(),
         _actor,
+    ),
+    Setting(
+        "FLUMINA_PAGE_URL",
+        "page_url",
+        "where pages are sent, by POST (docs/safe-mode.md); unset, they are only logged",
+        lambda _: None,
+        _url,
+    ),
+    Setting(
+        "FLUMINA_PAGE_SECRET",
+        "page_secret",
+        "what pages are signed with (HMAC-SHA256), at least 16 characters; unset, they are not",
+        lambda _: None,
+        _secret,
     ),
 )
 # Read by the launcher before there is a Python to read it with.

@@ -10,6 +10,7 @@ import io
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, Final
 
 import duckdb
@@ -164,7 +165,7 @@ def _define(
         for place, (data, where) in enumerate(_data_of(archive, kind, source)):
             part = f"_{name}_{number}_{place}"
             connection.register(part, data)
-            parts.append(f'SELECT {select} FROM "{part}"{where}')
+            parts.append(f'SELECT {select} FROM "{part}"{where}')  # noqa: S608 - all of it is ours
     connection.execute(f'CREATE VIEW "{name}" AS {" UNION ALL ".join(parts)}')
 
 
@@ -234,7 +235,7 @@ def _plain_fault(text: str, sql: str) -> tuple[str, int | None]:
     """A fault of the parser, which draws its position as a caret below the line."""
     lines = text.splitlines()
     what = next((each for each in lines if each.strip()), text)
-    for above, below in zip(lines, lines[1:], strict=False):
+    for above, below in pairwise(lines):
         number, found, shown = above.partition(": ")
         if not (found and number.startswith("LINE ") and below.strip() == "^"):
             continue

@@ -9,7 +9,6 @@ from urllib.parse import unquote, urlsplit
 
 from connectors.objects.directory import DirectoryStore
 from connectors.objects.rocks import RocksStore
-from connectors.objects.s3 import S3Store
 from connectors.ports import ObjectStore
 
 
@@ -30,6 +29,9 @@ def open_store(url: str) -> ObjectStore:
         case "rocksdict":
             return RocksStore(Path(path))
         case "s3" if parts.netloc:
+            # boto3 takes a quarter of a second: only whoever uses S3 pays it.
+            from connectors.objects.s3 import S3Store  # noqa: PLC0415
+
             return S3Store(parts.netloc, path.strip("/"))
         case _:
             raise ValueError(

@@ -6,6 +6,7 @@ kept here.
 
 from dataclasses import dataclass, field
 
+from connectors.web.admission import Admission
 from connectors.web.cell import Cell, TaskFiles
 from connectors.web.metrics import Metrics
 from connectors.web.travelling import NoTravel, Travel
@@ -21,5 +22,6 @@ class Api:
     cell: Cell
     files: TaskFiles
     metrics: Metrics
+    admission: Admission
     wait_s: float = WAIT_S_MAX
     travel: Travel = field(default_factory=NoTravel)

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from connectors.web.admission import Admission, AdmissionLimits
 from connectors.web.api import WAIT_S_MAX, Api
 from connectors.web.cell import Cell, TaskFiles
 from connectors.web.edge import Edge
@@ -36,12 +37,14 @@ def web_app(
     hosts: Collection[str] = (),
     wait_s: float = WAIT_S_MAX,
     travel: Travel | None = None,
+    admission: AdmissionLimits | None = None,
 ) -> Starlette:
     """The REST API of a cell, as an ASGI application.
 
     ``hosts`` are the names by which it may be called; none given, it answers to any.
     """
-    api = Api(cell, files, Metrics(cell), wait_s, travel or NoTravel())
+    books = Admission(cell, admission or AdmissionLimits())
+    api = Api(cell, files, Metrics(cell, books), books, wait_s, travel or NoTravel())
     app = Starlette(
         routes=[
             Route(path, endpoint=Resource(api, path, operations))

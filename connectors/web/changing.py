@@ -43,7 +43,9 @@ async def kill_job(call: Call) -> Response:
     refuse_body(call.request)
     job_id = _job_id(call)
     value = encode_kill_job(job_id, actor_of(call.request), why)
-    written = await write(call.api, "jobs", job_id, value, subject=job_id)
+    written = await write(
+        call.api, "jobs", job_id, value, subject=job_id, actor=actor_of(call.request)
+    )
     _check_job_answer(call.api, job_id, written)
     return written_response(written, job_id)
 
@@ -89,7 +91,9 @@ async def _scale(call: Call, job_id: JobId, why: str, bounds: Bounds) -> Respons
         actor=actor_of(call.request),
         why=why,
     )
-    written = await write(call.api, "jobs", job_id, value, subject=job_id)
+    written = await write(
+        call.api, "jobs", job_id, value, subject=job_id, actor=actor_of(call.request)
+    )
     _check_job_answer(call.api, job_id, written)
     return written_response(written, job_id)
 
@@ -106,7 +110,9 @@ async def kill_task(call: Call) -> Response:
     if complaint is not None or job_id is None:
         raise refused([Fault("taskId", *(complaint or ("is no task id",)))], HTTPStatus.NOT_FOUND)
     value = encode_kill_task(task_id, actor_of(call.request), why, is_shrink=is_shrink)
-    written = await write(call.api, "jobs", job_id, value, subject=task_id)
+    written = await write(
+        call.api, "jobs", job_id, value, subject=task_id, actor=actor_of(call.request)
+    )
     if isinstance(written.answer, JobRejected):
         raise refused(written.answer.faults, _task_status(call.api, task_id))
     return written_response(written, task_id)

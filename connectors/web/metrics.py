@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from connectors.web.admission import Admission
 from connectors.web.cell import Cell
 from connectors.web.standing import standing_of
 
@@ -24,7 +25,7 @@ RESOURCES: Final = ("cpu_milli", "memory_mib", "disk_mib", "network_mbps", "gpu_
 class Metrics:
     """The metrics of one API process."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, admission: Admission) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "flumina_api_requests",
@@ -52,6 +53,7 @@ class Metrics:
             registry=self._registry,
         )
         self._registry.register(_FoldMetrics(cell))
+        self._registry.register(_AdmissionMetrics(admission))
 
     def answered(self, method: str, path: str, status: int, seconds: float) -> None:
         """Count an answer; ``path`` is the route's template."""
@@ -73,6 +75,38 @@ class Metrics:
     def names(self) -> list[str]:
         """Every name, sorted, without the suffixes that Prometheus adds."""
         return sorted(each.name for each in self._registry.collect())
+
+
+class _AdmissionMetrics(Collector):
+    """What is asked of the cell and waits, asked when somebody scrapes."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    def collect(self) -> list[Metric]:
+        """The numbers as they are now."""
+        admission = self._admission
+        refused = CounterMetricFamily(
+            "flumina_api_requests_turned_away",
+            "Requests that were not taken: the cell is behind, the books are full, an actor's "
+            "share is used up.",
+            labels=("reason",),
+        )
+        for reason in ("behind", "full", "actor"):
+            refused.add_metric((reason,), admission.refused[reason])
+        return [
+            GaugeMetricFamily(
+                "flumina_api_requests_waiting",
+                "Requests about jobs that were taken and that the fold has not passed.",
+                admission.waiting(),
+            ),
+            GaugeMetricFamily(
+                "flumina_api_behind_seconds",
+                "For how long the oldest of them has waited; no more is taken above a limit.",
+                admission.behind_ms() / 1_000,
+            ),
+            refused,
+        ]
 
 
 class _FoldMetrics(Collector):

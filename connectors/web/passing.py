@@ -37,6 +37,10 @@ class Passing:
             if not future.done():
                 future.set_result(None)
 
+    def reached(self, lane: Lane) -> int:
+        """The last offset of the lane that the fold has passed; -1 for none."""
+        return self._reached.get(lane, -1)
+
     async def until(self, lane: Lane, offset: int, timeout_s: float) -> bool:
         """Whether the fold has passed ``offset`` of ``lane``, now or within the time-out."""
         if self._reached.get(lane, -1) >= offset:

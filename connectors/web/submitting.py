@@ -68,7 +68,7 @@ async def _submit(api: Api, job_id: JobId, spec: JobSpec, actor: str) -> Respons
         headers = {**_location(job_id), TOKEN: str(there), REPEATED: "true"}
         return json_response({"id": job_id}, HTTPStatus.CREATED, headers)
     value = encode_submit(job_id, descriptor_of(spec), actor)
-    written = await write(api, "jobs", job_id, value, subject=job_id)
+    written = await write(api, "jobs", job_id, value, subject=job_id, actor=actor)
     headers = _location(job_id)
     match written.answer:
         case JobRejected(faults=faults):

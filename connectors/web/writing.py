@@ -41,12 +41,21 @@ def check_readable(topic: Topic, key: str, value: bytes) -> None:
 
 
 async def write(
-    api: Api, topic: Topic, key: str, value: bytes, *, subject: str, is_leader_needed: bool = True
+    api: Api,
+    topic: Topic,
+    key: str,
+    value: bytes,
+    *,
+    subject: str,
+    actor: str = "",
+    is_leader_needed: bool = True,
 ) -> Written:
     """Publish a request, and wait for the fold's answer for as long as a caller should.
 
-    ``subject`` is the id that the request is about, told where its fate is unknown. Raises
-    `Problem` where the record cannot be read, nobody leads, or Kafka does not take it.
+    ``subject`` is the id that the request is about, told where its fate is unknown. What an
+    ``actor`` asks of jobs is on the books until the fold has passed it; operators' commands are
+    not, for they are the way out. Raises `Problem` where the record cannot be read, nobody leads,
+    the cell is behind, or Kafka does not take it.
     """
     check_readable(topic, key, value)
     if is_leader_needed:
@@ -55,7 +64,7 @@ async def write(
     # asked was to an older record of the same number.
     since = api.cell.view.next_offset
     try:
-        token = await api.cell.publish(topic, key, value)
+        token = await _published(api, topic, key, value, actor)
     except NotWritten as error:
         raise unavailable(
             f"Kafka did not acknowledge the request: {error}",
@@ -78,6 +87,14 @@ async def write(
             also={"id": subject, "token": str(token)},
         )
     return Written(token, found.change)
+
+
+async def _published(api: Api, topic: Topic, key: str, value: bytes, actor: str) -> Token:
+    if topic != "jobs":
+        return await api.cell.publish(topic, key, value)
+    with api.admission.admitted(actor) as ticket:
+        ticket.token = await api.cell.publish(topic, key, value)
+        return ticket.token
 
 
 def written_response(

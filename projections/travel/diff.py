@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from scheduler.model.ids import HostId, TaskId
+from scheduler.model.ids import HostId
 from scheduler.model.task import Task, place_of, titus_state
 from scheduler.state import Job, State
 
@@ -251,7 +251,7 @@ def entity_of_note(kind: str, job_id: str, task_id: str, host_id: str) -> tuple[
     if kind == "orphan":
         return "orphan", task_id
     if task_id:
-        return "task", TaskId(task_id)
+        return "task", task_id
     if job_id:
-        return "job", JobId(job_id)
+        return "job", job_id
     return ("host", host_id) if host_id else ("", "")

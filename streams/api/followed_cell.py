@@ -23,6 +23,7 @@ from streams.cell.follower import Changes, Follower, LogRecord
 from streams.cell.lane import Lane
 from streams.cell.writer import cloud_event_headers, our_producer
 from streams.clock import now_ms
+from streams.snapshots.opening import Beginnings
 
 logger = structlog.get_logger(__name__)
 
@@ -36,8 +37,10 @@ CLIENT_ID: Final = "flumina-api"
 class ViewFold:
     """A cell's view as a follower drives it."""
 
-    def __init__(self) -> None:
-        self.view = CellView()
+    def __init__(self, machine: Machine | None = None) -> None:
+        """A restored machine's view begins its histories late; see `CellView.restored`."""
+        is_late = machine is not None and machine.state.next_offset > 0
+        self.view = CellView.restored(machine) if machine and is_late else CellView()
 
     @property
     def machine(self) -> Machine:
@@ -56,12 +59,21 @@ class ViewFold:
 class FollowedCell:
     """Follows one partition of the cell log; what `connectors.web.cell.Cell` asks for."""
 
-    def __init__(self, bootstrap: str, topic_prefix: str, partition: int) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topic_prefix: str,
+        partition: int,
+        beginnings: Beginnings | None = None,
+    ) -> None:
+        """``beginnings``: snapshots to begin at; without, the log is folded from offset 0."""
         self.partition = partition
         self.passing = Passing()
         self._bootstrap = bootstrap
         self._prefix = topic_prefix
-        self._follower = Follower(topic_prefix + "cell", partition, ViewFold)
+        self._beginnings = beginnings
+        find_base = beginnings.find_base if beginnings else None
+        self._follower = Follower(topic_prefix + "cell", partition, ViewFold, find_base)
         self._follower.listeners.append(self._folded)
         self._lane = Lane(self._follower, bootstrap, self._deliver)
         self._log_end = LogEnd(bootstrap, self._follower.topic, partition)
@@ -91,6 +103,8 @@ class FollowedCell:
 
     async def run(self) -> None:
         """Follow the log until cancelled; raises when the lane ends for any other reason."""
+        if self._beginnings is not None:
+            await self._beginnings.begin(self._follower)
         await self._lane.start()
         try:
             async with asyncio.TaskGroup() as group:

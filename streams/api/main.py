@@ -21,14 +21,16 @@ from connectors.objects.opening import open_store
 from connectors.tasklogs.archive import ArchivedLogs
 from connectors.tasklogs.host_client import HostLogs
 from connectors.web.app import LOOPBACK_NAMES, web_app
-from streams.api.followed_cell import FollowedCell
+from streams.api.followed_cell import FollowedCell, ViewFold
 from streams.api.server import Server, listening_socket, server_for, url_of
 from streams.api.task_files import TaskFiles
 from streams.clock import now_ms
 from streams.errors import OperatorError
+from streams.history.kafka_log import KafkaLog
 from streams.kafka.topic_admin import ensure_topics
 from streams.logs import configure_logging
 from streams.settings import Settings, settings_of, store_url_of
+from streams.snapshots.opening import VIEW_TAIL_RECORDS, beginnings_of
 
 logger = structlog.get_logger(__name__)
 
@@ -51,7 +53,14 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
     listener = listening_socket(bind, port)
     try:
         await ensure_topics(bootstrap, settings)
-        cell = FollowedCell(bootstrap, settings.topic_prefix, CELL_PARTITION)
+        beginnings = beginnings_of(
+            KafkaLog(bootstrap, settings.topic_prefix + "cell", CELL_PARTITION),
+            store_url_of(settings),
+            settings.cell,
+            wrap=ViewFold,
+            tail_records=VIEW_TAIL_RECORDS,
+        )
+        cell = FollowedCell(bootstrap, settings.topic_prefix, CELL_PARTITION, beginnings)
         archive = ArchivedLogs(open_store(store_url_of(settings)), now_ms)
         files = TaskFiles(HostLogs(SandboxReader()), archive)
         hosts = LOOPBACK_NAMES if bind in LOOPBACK else frozenset[str]()

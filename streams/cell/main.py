@@ -38,7 +38,9 @@ from streams.cell.leader import Leader
 from streams.cell.publisher import Publisher
 from streams.cell.writer import CellLog, our_producer
 from streams.errors import OperatorError
-from streams.settings import Settings
+from streams.history.kafka_log import KafkaLog
+from streams.settings import Settings, store_url_of
+from streams.snapshots.opening import Beginnings, beginnings_of
 
 logger = structlog.get_logger(__name__)
 
@@ -64,6 +66,8 @@ class CellOptions(msgspec.Struct, frozen=True):
     failover_timeout_s: float = 604_800
     containerizer: Containerizer = "none"
     build: str = ""
+    store_url: str = ""
+    """Where snapshots are; without, the log is folded from its beginning."""
 
 
 class Batch(msgspec.Struct):
@@ -79,7 +83,9 @@ class CellProcess:
     def __init__(self, options: CellOptions) -> None:
         self.options = options
         topic = options.topic_prefix + "cell"
-        self.follower = Follower(topic, options.partition, BareFold)
+        self._beginnings = _beginnings(options, topic)
+        find_base = self._beginnings.find_base if self._beginnings else None
+        self.follower = Follower(topic, options.partition, BareFold, find_base)
         self._app = _faust_app(options)
         self._batches = self._app.channel()
         self.lane = Lane(self.follower, options.bootstrap, self._deliver)
@@ -137,7 +143,11 @@ class CellProcess:
         await producer.start()
         publisher = Publisher(self.follower, producer, options.topic_prefix + "job-events")
         log = CellLog(producer, self.follower.topic, options.partition, options.candidate)
+        if self._beginnings is not None:
+            await self._beginnings.check()
         await self._create_if_new(log)
+        if self._beginnings is not None:
+            await self._beginnings.begin(self.follower)
         self._app.loop = asyncio.get_running_loop()
         await self._app.start()
         await self.lane.start()
@@ -215,6 +225,13 @@ class CellProcess:
         )
 
 
+def _beginnings(options: CellOptions, topic: str) -> Beginnings | None:
+    if not options.store_url:
+        return None
+    kafka = KafkaLog(options.bootstrap, topic, options.partition)
+    return beginnings_of(kafka, options.store_url, options.cell)
+
+
 def _faust_app(options: CellOptions) -> faust.App:
     brokers = ";".join(f"kafka://{each}" for each in options.bootstrap.split(","))
     return faust.App(
@@ -271,4 +288,5 @@ def options_of(settings: Settings) -> CellOptions:
         failover_timeout_s=settings.failover_timeout_s,
         containerizer=settings.containerizer,
         build=version("flumina"),
+        store_url=store_url_of(settings),
     )

@@ -9,6 +9,8 @@ import sys
 
 import msgspec
 
+from prometheus_client import CollectorRegistry
+
 from scheduler.model.policy import Policy, changed_policy
 from streams.cell.main import CellOptions, CellProcess, options_of, run_until_signal
 from streams.cli.common import (
@@ -22,6 +24,8 @@ from streams.cli.common import (
 from streams.kafka.generations import ensure_generations
 from streams.kafka.topic_admin import ensure_topics
 from streams.logs import configure_logging
+from streams.pages.metrics import PageMetrics
+from streams.pages.opening import paging
 from streams.settings import Settings
 
 
@@ -48,4 +52,7 @@ async def _run(options: CellOptions, settings: Settings) -> int:
     await ensure_topics(options.bootstrap, settings)
     await ensure_generations(options.bootstrap, options.topic_prefix, settings.cells)
     process = CellProcess(options)
-    return await run_until_signal(process, lambda: print(f"ready {options.candidate}", flush=True))
+    with paging(settings, options.candidate, PageMetrics(CollectorRegistry())):
+        return await run_until_signal(
+            process, lambda: print(f"ready {options.candidate}", flush=True)
+        )

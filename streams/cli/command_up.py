@@ -68,6 +68,12 @@ def up(  # noqa: PLR0917 - typer gives every option by its name
     api_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port of the API; default 7100 if free.")
     ] = None,
+    is_continued: Annotated[
+        bool,
+        typer.Option(
+            "--continue", help="Kafka is new and empty: go on from what the store has of the cell."
+        ),
+    ] = False,
 ) -> None:
     """Bring everything up on this computer, and keep it running until Ctrl-C.
 
@@ -90,6 +96,7 @@ def up(  # noqa: PLR0917 - typer gives every option by its name
         ping_timeout=ping_timeout,
         policy=policy_numbers(policy),
         api_port=api_port,
+        is_continued=is_continued,
     )
     with interruptible():
         running = Up(options, errors())
@@ -109,6 +116,14 @@ def _run(running: Up) -> None:
         console.print(f"{seconds:6.1f} s  {part:<12} {plain(address)}", markup=False)
 
     view = running.start(ready)
+    if running.continued is not None:
+        moved = running.continued
+        console.print(
+            f"cell {moved.cell} goes on as generation {moved.generation} behind offset "
+            f"{moved.previous_offset} of {moved.previous_generation}: {moved.jobs} jobs, "
+            f"{moved.tasks_on_hosts} tasks on hosts",
+            markup=False,
+        )
     console.print(
         f"\nflumina is up: {view.api}, data and logs under {view.data_dir}\n"
         "Try: flumina submit docs/examples/service-5.json, flumina tasks, flumina doctor\n"

@@ -104,6 +104,11 @@ COMMANDS = (
         "Take hosts out of use, and let them back in.",
     ),
     Command(
+        "continue",
+        "streams.cli.command_continue:continue_",
+        "Let a cell go on in another, empty Kafka, from its snapshots and its archive.",
+    ),
+    Command(
         "log",
         "streams.cli.command_log:app",
         "Look at the cell's log as a log: its events by kind, and what folding them costs.",

@@ -19,6 +19,7 @@ from connectors.archive.rows import ArchivedRecord
 from connectors.archive.sql import EVENTS, Source, SqlAnswer, SqlFault, SqlLimits, answer
 from streams.errors import OperatorError
 from streams.history.derived import DerivedReader
+from streams.history.heads import archived_record
 from streams.history.joined_log import JoinedLog
 from streams.history.opening import open_log
 from streams.history.partitions import ARCHIVED_TOPICS
@@ -63,7 +64,7 @@ async def ask(settings: Settings, archive: Archive, sql: str, limits: SqlLimits)
         raise OperatorError(
             f"The question cannot be answered: {fault.what.rstrip('.')}.",
             where,
-            f"Tables are {', '.join(TABLES)}; `DESCRIBE SELECT * FROM records` shows columns.",
+            f"Tables are {', '.join(TABLES)}; `DESCRIBE records` shows columns.",
         ) from fault
 
 
@@ -102,9 +103,17 @@ async def _cell_tables(
     return tables
 
 
-async def _from(log: JoinedLog, end: int, tail: list[ArchivedRecord]) -> list[ArchivedRecord]:
-    """The tail, or what of it lies behind the end of the changes, which may differ a little."""
-    return [each for each in tail if each.offset >= end]
+async def _from(log: JoinedLog, first: int, tail: list[ArchivedRecord]) -> list[ArchivedRecord]:
+    """The records from this offset on: changes may be archived less far than records are."""
+    begin = tail[0].offset if tail else (await log.bounds()).end_offset
+    rows: list[ArchivedRecord] = []
+    if first < begin:
+        at_ms_max = 0
+        async for batch in log.records(first, begin):
+            for record in batch:
+                rows.append(archived_record(record.offset, record.value, at_ms_max))
+                at_ms_max = rows[-1].at_ms_max
+    return [*rows, *(each for each in tail if each.offset >= first)]
 
 
 def _in_memory(kind: Literal["records"], generation: str, rows: Sequence[ArchivedRecord]) -> Source:

@@ -6,6 +6,7 @@ long that is safe.
 """
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Callable
 from importlib.metadata import version
@@ -31,6 +32,8 @@ from streams.history.starting import Starter
 from streams.history.task_logs import keep_task_logs
 from streams.kafka.retention import Standing, retention_faults, retentions_ms
 from streams.kafka.topic_admin import differences_of_topics, ensure_topics
+from streams.pages.metrics import PageMetrics
+from streams.pages.opening import paging
 from streams.settings import Settings, store_url_of
 from streams.snapshots.metrics import SnapshotMetrics
 
@@ -200,6 +203,8 @@ async def run_history(settings: Settings, port: int, ready: Callable[[str], None
     is_over = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, is_over.set)
+    desk = contextlib.ExitStack()
+    desk.enter_context(paging(settings, "history", PageMetrics(process.metrics.registry)))
     running = asyncio.create_task(process.run())
     stopping = asyncio.create_task(is_over.wait())
     try:
@@ -214,3 +219,4 @@ async def run_history(settings: Settings, port: int, ready: Callable[[str], None
         server.shutdown()
         server.server_close()
         await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(desk.close)

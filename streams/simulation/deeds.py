@@ -108,6 +108,9 @@ class Hands:
             "lose-calls": self._lose_calls,
             "delay-calls": self._delay_calls,
             "stranger-task": self._stranger_task,
+            "take-snapshot": self._take_snapshot,
+            "spoil-snapshot": lambda deed: world.store.spoil(deed.target, deed.amount),
+            "fail-store": self._fail_store,
         }
 
     def do(self, deed: Deed) -> None:
@@ -147,7 +150,9 @@ class Hands:
     def _submit_batch(self, deed: Deed) -> None:
         name = f"batch{len(self._batches)}"
         self._batches.append(JobId(name))
-        size = {"batch": {"size": max(1, deed.amount), "retryPolicy": {"immediate": {"retries": 3}}}}
+        size = {
+            "batch": {"size": max(1, deed.amount), "retryPolicy": {"immediate": {"retries": 3}}}
+        }
         self._submit(name, descriptor(size, 0.5, int(deed.for_s), deed.target), deed)
 
     def _submit_twice(self, deed: Deed) -> None:
@@ -164,7 +169,9 @@ class Hands:
     def _scale(self, deed: Deed) -> None:
         job_id = self._service(deed)
         if job_id is not None:
-            self._publish("jobs", encode_scale_job(job_id, desired=deed.amount, actor="ada"), job_id)
+            self._publish(
+                "jobs", encode_scale_job(job_id, desired=deed.amount, actor="ada"), job_id
+            )
 
     def _kill_job(self, deed: Deed) -> None:
         jobs = self._services + self._batches
@@ -307,9 +314,7 @@ class Hands:
         """Take the offers of a launch back that was only just decided, if the script wants it."""
         world = self._world
         if world.loop.time() < self._rescinding_until_s and world.chance.random() < 0.5:
-            world.loop.later(
-                0.01 * world.chance.random(), world.master.rescind, proposal.offer_ids
-            )
+            world.loop.later(0.01 * world.chance.random(), world.master.rescind, proposal.offer_ids)
 
     def _rescind_under_decisions(self, deed: Deed) -> None:
         self._rescinding_until_s = self._until_s(deed)
@@ -331,7 +336,16 @@ class Hands:
         self._strangers += 1
         self._world.master.add_stranger(self._host(deed), name)
 
+    # Snapshots.
+
+    def _take_snapshot(self, deed: Deed) -> None:
+        life = self._life(deed)
+        if life is not None:
+            life.take_snapshot()
+
+    def _fail_store(self, deed: Deed) -> None:
+        self._world.store.fails_until_ms = self._world.wall_ms() + int(deed.for_s * 1_000)
+
 
 def _step_clock(slot: Slot, by_ms: int) -> None:
     slot.clock_ahead_ms += by_ms
-

@@ -11,6 +11,7 @@ from typing import Final
 from streams.simulation.script import CALM_S, Deed, Script, What
 
 DEEDS_A_HOUR: Final = 7
+SNAPSHOT_S: Final = 2_400.0
 WORK: Final[tuple[tuple[What, int], ...]] = (
     ("submit-service", 16),
     ("submit-batch", 44),
@@ -48,7 +49,10 @@ FAULTS: Final[tuple[tuple[What, int], ...]] = (
     ("lose-calls", 5),
     ("delay-calls", 5),
     ("stranger-task", 2),
+    ("spoil-snapshot", 4),
+    ("fail-store", 2),
 )
+
 
 def drawn_script(seed: int, hours: float) -> Script:
     """The script of a seed."""
@@ -66,6 +70,8 @@ def drawn_script(seed: int, hours: float) -> Script:
             at_s = min(begins_s + chance.random() * 900.0, ends_s)
             deeds.append(_fault(chance, at_s, ends_s))
             deeds.append(_work(chance, at_s + chance.random() * 5.0))
+    for number in range(1, int(ends_s // SNAPSHOT_S) + 1):
+        deeds.append(Deed(number * SNAPSHOT_S, "take-snapshot", target=1))
     deeds.sort(key=lambda deed: deed.at_s)
     return Script(
         seed=seed,
@@ -120,8 +126,8 @@ def _fault(chance: Random, at_s: float, ends_s: float) -> Deed:
             for_s = min(for_s, 120.0)
         case "flap-host":
             amount = min(int(left_s / 10.0), chance.randint(3, 60))
-        case "kill-host" | "drop-inbound":
-            amount = chance.randrange(3)
+        case "kill-host" | "drop-inbound" | "spoil-snapshot":
+            amount = chance.randrange(4)
         case "poison-log":
             for_s = min(left_s, 30.0 + 300.0 * chance.random())
         case "lose-calls" | "delay-calls" | "shuffle-updates" | "double-updates":

@@ -355,7 +355,9 @@ class Master:
         task = host.tasks.get(task_id)
         if task is not None and not task.is_being_killed:
             task.is_being_killed = True
-            self._loop.later(0.1 + 5.0 * self._chance.random(), self._end, host, task, "TASK_KILLED")
+            self._loop.later(
+                0.1 + 5.0 * self._chance.random(), self._end, host, task, "TASK_KILLED"
+            )
 
     def _tell(self, host: Host, task_id: TaskId, state: MesosTaskState, reason: str = "") -> None:
         """Say something of a task until it is acknowledged; what was said before comes first."""

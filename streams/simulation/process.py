@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from connectors.ports import ClusterManager
+from connectors.ports import ClusterManager, StoreFailed
+from projections.snapshot.format import BadSnapshot
 from scheduler.model.events import CellRecord
 from streams.cell import points
 from streams.cell.context import CellContext
@@ -27,6 +28,7 @@ from streams.clock import SIMULATED
 from streams.simulation.kafka import Client, Consumer, Producer
 from streams.simulation.loop import OWNER
 from streams.simulation.manager import Manager
+from streams.snapshots.taking import SnapshotTaker
 
 if TYPE_CHECKING:
     from streams.simulation.world import World
@@ -124,6 +126,17 @@ class Life(Client):
             self.is_frozen = True
             self.world.loop.later(for_s, self.world.loop.thaw, self)
 
+    def take_snapshot(self) -> None:
+        """Take a snapshot of the fold, as the process that keeps history does."""
+        if not self.is_dead and self.follower.halt is None:
+            self.world.loop.create_task(self._take_snapshot())
+
+    async def _take_snapshot(self) -> None:
+        try:
+            await SnapshotTaker(self.world.shelf, self.follower).take()
+        except (StoreFailed, BadSnapshot) as failure:
+            self.world.note(f"no snapshot: {failure}")
+
     async def _run(self) -> None:
         why = "ended"
         try:
@@ -156,6 +169,7 @@ class Life(Client):
             build="simulated",
             surroundings=self._surroundings(),
         )
+        await world.begin(follower)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())
             await follower.until(world.broker.partition("cell").ends - 1)
@@ -189,6 +203,7 @@ class Life(Client):
         consumer = Consumer(self.world.broker, self)
         await consumer.start()
         while True:
+            await follower.begun()
             consumer.seek(place, follower.wanted_offset)
             try:
                 found = await consumer.getmany(place, 1_000, BATCH_RECORDS_MAX)
@@ -293,5 +308,3 @@ class Group:
         else:
             life.is_assigned.clear()
             life.is_unassigned.set()
-
-

@@ -51,6 +51,7 @@ What = Literal[
     # What breaks in the store of snapshots.
     "take-snapshot",
     "spoil-snapshot",
+    "fail-store",
 ]
 
 

@@ -256,4 +256,3 @@ class Witness:
         """Take what the cell logs as critical; a decider that fails is our own mistake."""
         if event.get("event") == "decide failed; it pauses":
             self.violated("decide", repr(event.get("exc_info")))
-

@@ -30,10 +30,15 @@ from streams.simulation.manager import Weather
 from streams.simulation.mesos import Master
 from streams.simulation.process import Group, Life, Slot
 from streams.simulation.script import Script
+from streams.simulation.store import MemoryStore, PartitionReader
 from streams.simulation.witness import Violation, Witness
+from streams.snapshots.loading import Bases
+from streams.snapshots.shelf import Shelf
 
 BEGAN_AT_MS: Final = 1_700_000_000_000
 SLOTS: Final = 2
+CELL: Final = "main"
+GENERATION: Final = "5e5e5e5e"
 INBOUND: Final = ("jobs", "commands", "mesos")
 MARK_RECORDS: Final = 200
 """So that digests are compared several times in one run; production marks every 10,000."""
@@ -54,6 +59,7 @@ class Outcome(msgspec.Struct, frozen=True):
     elections: int = 0
     launches: int = 0
     starts: int = 0
+    snapshots_loaded: int = 0
 
 
 class World:
@@ -72,6 +78,12 @@ class World:
         self.weather = Weather()
         self.group = Group(self)
         self.slots = [Slot(self, number) for number in range(SLOTS)]
+        self.store = MemoryStore(self.wall_ms)
+        self.shelf = Shelf(self.store, CELL)
+        self.bases = Bases(
+            self.shelf, PartitionReader(self.broker.partition("cell"), GENERATION)
+        )
+        self.snapshots_loaded = 0
         self.poisoned: set[int] = set()
         self.submitted: set[JobId] = set()
 
@@ -85,7 +97,13 @@ class World:
 
     def new_follower(self) -> Follower:
         """A fold that knows nothing yet."""
-        return Follower("cell", 0, BareFold)
+        return Follower("cell", 0, BareFold, find_base=self.bases.at_or_below)
+
+    async def begin(self, follower: Follower) -> None:
+        """Let a fold begin at the newest good snapshot, as a cell process does."""
+        base = await self.bases.newest()
+        self.snapshots_loaded += base.wanted_offset > 0
+        follower.begin_at(base)
 
     def note(self, text: str) -> None:
         """Keep a word for whoever reads the run."""
@@ -104,7 +122,7 @@ class World:
         """From the cell's first record to the last look."""
         script = self.script
         policy = Policy(mark_records=MARK_RECORDS)
-        created = CellCreated(CellName("main"), CellUuid("5e" * 16), Generation("5e5e5e5e"))
+        created = CellCreated(CellName(CELL), CellUuid("5e" * 16), Generation(GENERATION))
         events = (created, FoldVersion(FOLD_VERSION), PolicySet(1, policy))
         record = CellRecord(RECORD_VERSION, -1, self.wall_ms(), events)
         self.broker.publish("cell", encode_record(record))
@@ -198,6 +216,7 @@ class World:
             records=len(values),
             elections=witness.elections,
             launches=witness.launches,
+            snapshots_loaded=self.snapshots_loaded,
             starts=sum(slot.starts for slot in self.slots),
         )
 

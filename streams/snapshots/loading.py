@@ -54,10 +54,10 @@ class Bases:
 
         Raises `CannotFold` where the log is not the one that the snapshots are of.
         """
-        await self._check_generation()
+        await self.check()
         return await self.at_or_below(None)
 
-    async def _check_generation(self) -> None:
+    async def check(self) -> None:
         """Return if this log is the cell's; raises `CannotFold` where one was made under its name.
 
         A topic that was made anew would else begin the cell empty, and its running tasks be

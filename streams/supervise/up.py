@@ -11,8 +11,9 @@ import queue
 import sys
 import time
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from rich.console import Console
@@ -45,6 +46,9 @@ from streams.supervise.up_file import (
     write_up_file,
 )
 
+if TYPE_CHECKING:
+    from streams.snapshots.moving import Moved
+
 FIRST_START_TIMEOUT_S = 150.0
 # What the guards allow a part between SIGTERM and SIGKILL. The dev cluster gives its tasks a
 # second and itself four.
@@ -71,6 +75,8 @@ class UpOptions(msgspec.Struct, frozen=True):
     api_port: int | None = None
     dev_cluster_words: tuple[str, ...] = ()
     """Further words for `flumina dev-cluster`, as drills need them."""
+    is_continued: bool = False
+    """The cell goes on in this Kafka, which is empty, from what the store has of it."""
 
 
 Notice = Callable[[str, str, float], None]
@@ -96,6 +102,8 @@ class Up:
         self._masters = options.settings.mesos_masters or ()
         self._dev_cluster: DevClusterView | None = None
         self._api = ""
+        self.continued: Moved | None = None
+        """What the cell was continued from, where it was."""
 
     @property
     def view(self) -> UpView:
@@ -277,6 +285,14 @@ class Up:
 
     async def _ensure_topics(self) -> None:
         settings = self.options.settings
+        if self.options.is_continued:
+            # pyarrow is 60 MB: only who reads the archive pays for it.
+            from streams.snapshots.moving import continue_cell  # noqa: PLC0415
+
+            here = msgspec.structs.replace(
+                settings, kafka_brokers=self._kafka, data_dir=self.data_dir
+            )
+            self.continued = await continue_cell(here, version("flumina"))
         await ensure_topics(self._kafka, settings)
         await ensure_generations(self._kafka, settings.topic_prefix, settings.cells)
 

@@ -23,6 +23,8 @@ MEMBER_BYTES_MAX: Final = 2 * 1024**3
 MANIFEST: Final = "manifest.json"
 SNAPSHOT: Final = "snapshot.bin"
 CELL_LOG: Final = "cell.zst"
+SKIPPED: Final = b"skipped"
+"""The key of a record of the cell log that an operator had left out: the fold passes over it."""
 _RECORD: Final = Struct("<qqii")
 """Offset, time in milliseconds, bytes of the key (-1: none), bytes of the value (-1: none)."""
 _FRAME_BYTES: Final = 4 * 1024 * 1024

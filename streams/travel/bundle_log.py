@@ -10,10 +10,10 @@ from typing import Final
 
 from projections.snapshot.format import BadSnapshot, Expected, decode
 from scheduler.machine import Machine
-from scheduler.model.codec import Undecodable, decode_record
+from scheduler.model.codec import Undecodable, decode_record, digest_of
 from streams.cell.follower import LogRecord
 from streams.history.reading import LogBounds, LogHole
-from streams.travel.bundle_file import CELL_LOG, SNAPSHOT, BundleBad, BundleFile
+from streams.travel.bundle_file import CELL_LOG, SKIPPED, SNAPSHOT, BundleBad, BundleFile
 from streams.travel.sources import SnapshotPlace
 
 BATCH_RECORDS: Final = 500
@@ -24,10 +24,13 @@ class BundleLog:
 
     def __init__(self, bundle: BundleFile) -> None:
         manifest = bundle.manifest
-        self._bounds = LogBounds(
-            manifest.generation, manifest.first_offset, manifest.end_offset
-        )
-        self._values = [each.value or b"" for each in bundle.slice(CELL_LOG)]
+        self._bounds = LogBounds(manifest.generation, manifest.first_offset, manifest.end_offset)
+        records = list(bundle.slice(CELL_LOG))
+        self._values = [each.value or b"" for each in records]
+        self.skips = {
+            each.offset: digest_of(each.value or b"") for each in records if each.key == SKIPPED
+        }
+        """Records that an operator had left out, with the digests that they have here."""
         self._times_ms: list[int] | None = None
         if len(self._values) != manifest.end_offset - manifest.first_offset:
             raise BundleBad(bundle.path, "records of the cell log are missing in it")

@@ -23,6 +23,7 @@ from streams.travel.answering import Answering
 from streams.travel.bundle_file import (
     CELL_LOG,
     FORMAT,
+    SKIPPED,
     SNAPSHOT,
     BundleWriter,
     Manifest,
@@ -77,7 +78,7 @@ class Bundling:
         stretch = Stretch(view, is_masked=self._is_masked)
         writer.add(SNAPSHOT, encode(capture(stretch.start, build=self._build)).data)
         await self._answering.machine.fold(stretch.take, stretch.pass_over, begin, end)
-        await stretch.fill_skipped(self._answering)
+        await stretch.fill(self._answering, begin, end)
         first_ms, end_ms = view.state.clock.now_ms, stretch.machine.state.clock.now_ms
         data, count, size = packed(stretch.records)
         writer.add(CELL_LOG, data, count, size)
@@ -173,9 +174,7 @@ class Stretch:
             for event in record.events
         )
         self.incident.take(self.machine.state, offset, record, changes)
-        data = (
-            self._masked.take(offset, record) if self._masked else msgspec.json.encode(record)
-        )
+        data = self._masked.take(offset, record) if self._masked else msgspec.json.encode(record)
         self.records.append(SliceRecord(offset, record.at_ms, None, data))
 
     def pass_over(self, offset: int) -> None:
@@ -185,12 +184,20 @@ class Stretch:
             self._masked.machine.pass_over(offset)
         self._skipped.append(offset)
 
-    async def fill_skipped(self, answering: Answering) -> None:
-        """Put in what the fold left out: a record that says only that, and whose it was."""
-        for offset in self._skipped:
-            async for batch in answering.machine.reader.records(offset, offset + 1):
-                note = f"skipped by an operator; digest {digest_of(batch[0].value)}".encode()
-                self.records.append(SliceRecord(offset, 0, b"skipped", note))
+    async def fill(self, answering: Answering, begin: int, end: int) -> None:
+        """Put in what was not written while it was folded: skipped records, or all as they are."""
+        skipped, is_masked = frozenset(self._skipped), self._masked is not None
+        if is_masked and not skipped:
+            return
+        async for batch in answering.machine.reader.records(begin, end):
+            for each in batch:
+                is_skipped = each.offset in skipped
+                if is_masked and not is_skipped:
+                    continue
+                note = f"skipped by an operator; digest {digest_of(each.value)}".encode()
+                value = note if is_masked else each.value
+                key = SKIPPED if is_skipped else None
+                self.records.append(SliceRecord(each.offset, 0, key, value))
         self.records.sort(key=lambda each: each.offset)
 
 

@@ -6,7 +6,7 @@ thread that asks; the api asks through a process of its own (`streams.travel.wor
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
@@ -37,11 +37,20 @@ class SkippedLater(Exception):
 class TimeMachine:
     """One cell's states, by the offset that would be folded next."""
 
-    def __init__(self, reader: LogReader, snapshots: SnapshotSource | None = None) -> None:
+    def __init__(
+        self,
+        reader: LogReader,
+        snapshots: SnapshotSource | None = None,
+        skips: Mapping[int, str] | None = None,
+    ) -> None:
+        """``skips`` are records known to be left out, by offset, with the digests of their bytes.
+
+        Others are found in the log when they are met.
+        """
         self.reader = reader
         self._snapshots: SnapshotSource = snapshots or NoSnapshots()
         self._views: OrderedDict[int, CellView] = OrderedDict()
-        self._skips: dict[int, str] = {}
+        self._skips: dict[int, str] = dict(skips or {})
         self.records_folded = 0
 
     async def end_of(self, instant: Instant) -> int:

@@ -77,14 +77,10 @@ class NoteSource:
         found: list[Note] = []
         if first_offset < table_end:
             end = min(end_offset, table_end)
-            found += await self._table.places(
-                first_offset, end, job_ids=job_ids, host_ids=host_ids
-            )
+            found += await self._table.places(first_offset, end, job_ids=job_ids, host_ids=host_ids)
         if end_offset > table_end:
             tail = await self._tail_rows(max(first_offset, table_end), end_offset, table_end)
-            found += [
-                each for each in tail if each.job_id in job_ids or each.host_id in host_ids
-            ]
+            found += [each for each in tail if each.job_id in job_ids or each.host_id in host_ids]
         return found
 
     async def _tail_rows(self, first: int, end: int, table_end: int) -> Sequence[Note]:

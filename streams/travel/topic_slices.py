@@ -37,9 +37,7 @@ class TopicSlices:
         self.missing: list[str] = []
         """What could not be read, and why."""
 
-    async def slices(
-        self, first_ms: int, end_ms: int
-    ) -> dict[tuple[str, int], list[SliceRecord]]:
+    async def slices(self, first_ms: int, end_ms: int) -> dict[tuple[str, int], list[SliceRecord]]:
         """Records from ``first_ms`` up to and with ``end_ms``, by topic and partition."""
         found: dict[tuple[str, int], dict[int, SliceRecord]] = {}
         await asyncio.to_thread(self._archived, first_ms, end_ms, found)

@@ -69,7 +69,9 @@ class Tracer:
         place = view.address((address.offset, address.index))
         graph = Graph(histories)
         trace = graph.trace(place, direction, told, {place: told})
-        steps = await self._worded(view, trace.steps, at_ms={row.offset: row.at_ms for row in there})
+        steps = await self._worded(
+            view, trace.steps, at_ms={row.offset: row.at_ms for row in there}
+        )
         return msgspec.structs.replace(trace, steps=steps, tasks_dropped=dropped)
 
     async def _tasks(

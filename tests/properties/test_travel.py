@@ -46,7 +46,7 @@ def names_of(view: CellView) -> list[str]:
     return [*histories.jobs, *histories.tasks, *view.state.orphans]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_histories_made_again_from_notes_are_those_of_the_view(data: st.DataObject) -> None:
     log = random_log(data)
@@ -72,7 +72,7 @@ def lean(entries: list[object]) -> list[object]:
     return [msgspec.structs.replace(each, fact=None) for each in entries]  # type: ignore[type-var]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_the_past_is_the_same_from_snapshots_and_notes_as_from_zero(data: st.DataObject) -> None:
     log = random_log(data)

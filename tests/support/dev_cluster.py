@@ -68,6 +68,10 @@ class DevCluster:
         """End a node with kill -9; with ``host`` everything that an agent runs, too."""
         self._ask("kill", node, host=host)
 
+    def kill_leader(self) -> str:
+        """End the master that leads with kill -9; its name."""
+        return str(self._ask("kill", "master")["node"])
+
     def start_node(self, node: str) -> None:
         """Start a node that was killed; it is not ready yet when this returns."""
         self._ask("start", node)

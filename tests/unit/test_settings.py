@@ -40,6 +40,8 @@ EXAMPLES = {
     "FLUMINA_CANDIDATE": ("host.1", "host.1"),
     "FLUMINA_API": ("http://127.0.0.1:7100/", "http://127.0.0.1:7100"),
     "FLUMINA_ACTOR": ("Ada Lovelace", "Ada Lovelace"),
+    "FLUMINA_PAGE_URL": ("https://pages.example.org/x?y=z", "https://pages.example.org/x?y=z"),
+    "FLUMINA_PAGE_SECRET": ("0123456789abcdef", "0123456789abcdef"),
 }
 
 

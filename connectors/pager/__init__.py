@@ -1,0 +1,1 @@
+"""Pages for operators, sent to a webhook."""

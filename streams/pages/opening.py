@@ -1,0 +1,35 @@
+"""A process's desk for pages, by its settings, from its start to its end.
+
+The one thing to know: without FLUMINA_PAGE_URL pages are log lines and metrics only, and nothing
+else differs.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from connectors.objects.opening import open_store
+from connectors.pager.client import Webhook
+from streams.logs import page_by
+from streams.pages.desk import Desk
+from streams.pages.metrics import PageMetrics
+from streams.pages.sources import LogPages
+from streams.settings import Settings, store_url_of
+
+logger = structlog.get_logger(__name__)
+
+
+@contextmanager
+def paging(settings: Settings, process: str, metrics: PageMetrics) -> Iterator[Desk]:
+    """The desk of this process, to which its log lines with ``page`` go as well."""
+    url = settings.page_url
+    webhook = Webhook(url, settings.page_secret or "") if url else None
+    store = open_store(store_url_of(settings)) if url else None
+    desk = Desk(settings.cell, webhook, store, metrics)
+    page_by(LogPages(desk, settings.cell, process))
+    try:
+        yield desk
+    finally:
+        page_by(None)
+        desk.close()

@@ -60,7 +60,7 @@ def finding(view: CellView) -> Finding:
         address=view.address((safe.finding, 0)) if safe else "",
         why=safe.why if safe else "",
         since_ms=safe.since_ms if safe else 0,
-        tasks=listed_count(state),
+        tasks=tasks_listed(state),
         missing=_missing(view),
         missing_total=len(state.missing),
         orphans=_orphans(view),
@@ -69,6 +69,11 @@ def finding(view: CellView) -> Finding:
         inferred_kills_left=budget_left(state, "inferred"),
         stuck_kills_left=budget_left(state, "stuck"),
     )
+
+
+def tasks_listed(state: State) -> int:
+    """How many tasks wait for an operator's word."""
+    return listed_count(state)
 
 
 def kills_held(state: State) -> int:

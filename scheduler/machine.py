@@ -4,7 +4,7 @@ The one thing to know: `Machine.apply` is the only way the state changes, and it
 but the log. The same records give the same bytes on every computer and under every hash seed.
 """
 
-from typing import assert_never
+from typing import Self, assert_never
 
 from scheduler.digest import Digest
 from scheduler.digest_sums import first_difference
@@ -78,7 +78,7 @@ class Machine:
         """Plug-ins of which the functions are here; nothing is placed by rules of others."""
 
     @classmethod
-    def restored(cls, kept: Kept) -> "Machine":
+    def restored(cls, kept: Kept) -> Self:
         """A machine that goes on where another was when ``kept`` was made of it.
 
         It takes over the containers of ``kept``. Its digest is computed anew from the whole

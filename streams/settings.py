@@ -21,6 +21,8 @@ from streams.errors import OperatorError
 
 CELLS_MAX = 1_000
 REPLICATION_FACTOR_MAX = 15
+BEHIND_S = 30
+BEHIND_S_MAX = 3_600
 TASK_LOG_FILE_MIB = 64
 TASK_LOG_FILE_MIB_LEAST = 11
 """Of parts of a mebibyte: `connectors.tasklogs.limits`."""
@@ -46,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data_dir: Path
     cache_dir: Path
     store_url: str | None
+    behind_s: int
     task_log_file_mib: int
     task_log_job_mib: int
     task_log_days: int
@@ -221,6 +224,14 @@ SETTINGS = (
         " or rocksdict:///DIR; unset, the folder `store` of the data directory",
         lambda _: None,
         _store_url,
+    ),
+    Setting(
+        "FLUMINA_BEHIND_S",
+        "behind_s",
+        "so many seconds may requests wait for the cell, or its fold be halted, before no more are"
+        " taken and copied; default 30",
+        lambda _: BEHIND_S,
+        _whole_number(1, BEHIND_S_MAX),
     ),
     Setting(
         "FLUMINA_TASK_LOG_FILE_MIB",

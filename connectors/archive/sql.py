@@ -10,7 +10,6 @@ import io
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any, Final
 
 import duckdb
@@ -96,7 +95,6 @@ _LOCKS: Final = (
     "SET autoinstall_known_extensions=false",
     "SET autoload_known_extensions=false",
     "SET python_enable_replacements=false",
-    "SET errors_as_json=true",
     # Nothing of a stranger's question goes to this computer's disk.
     "SET max_temp_directory_size='0MB'",
     "SET enable_external_access=false",
@@ -115,6 +113,7 @@ def answer(
     ``tables`` has every table that the question may name; `events` is there where `records` is.
     """
     with duckdb.connect(config={"threads": THREADS}) as connection, _faults(sql):
+        connection.execute("SET errors_as_json=true")
         _check_statement(connection, sql)
         connection.execute(f"SET memory_limit='{limits.memory_mib}MB'")
         for name, (kind, sources) in tables.items():
@@ -224,29 +223,18 @@ def _faults(sql: str) -> Any:  # noqa: ANN401 - a generator of nothing
         try:
             told = msgspec.json.decode(text[begin:] if begin >= 0 else "", type=_FaultBody)
         except msgspec.DecodeError:
-            what, position = _plain_fault(text, sql)
-            raise SqlFault(what, sql, position) from error
+            raise SqlFault(text, sql, None) from error
         what = told.exception_message.split("\n\nPossible solutions")[0] or text
-        position = int(told.position) if told.position.isdecimal() else None
-        raise SqlFault(f"{told.exception_type}: {what}", sql, position) from error
+        raise SqlFault(
+            f"{told.exception_type}: {what}", sql, _characters(sql, told.position)
+        ) from error
 
 
-def _plain_fault(text: str, sql: str) -> tuple[str, int | None]:
-    """A fault of the parser, which draws its position as a caret below the line."""
-    lines = text.splitlines()
-    what = next((each for each in lines if each.strip()), text)
-    for above, below in pairwise(lines):
-        number, found, shown = above.partition(": ")
-        if not (found and number.startswith("LINE ") and below.strip() == "^"):
-            continue
-        line = int(number.removeprefix("LINE ")) if number[5:].isdecimal() else 1
-        begin = sum(len(each) + 1 for each in sql.split("\n")[: line - 1])
-        column = below.index("^") - len(number) - 2
-        # A long line is shown from its middle on.
-        cut = shown.removeprefix("...").removesuffix("...")
-        shift = sql.split("\n")[line - 1].find(cut) if shown.startswith("...") else 0
-        return what, begin + max(0, column + max(0, shift) - (3 if shown.startswith("...") else 0))
-    return what, None
+def _characters(sql: str, position: str) -> int | None:
+    """A position in characters, of one in the bytes of UTF-8; None where there is none."""
+    if not position.isdecimal():
+        return None
+    return len(sql.encode()[: int(position)].decode(errors="ignore"))
 
 
 def csv_text(found: SqlAnswer) -> str:

@@ -1,9 +1,9 @@
 """Whether a request may be published now: not when the cell is behind, nor past an actor's share.
 
-The one thing to know: what is measured is this process's own requests. Each stays on the books from
-the moment it is taken until the fold has passed its record; the age of the oldest is how far the
-cell is behind with what was asked of it, whatever the reason: no leader, a halted fold, a Kafka that
-does not answer, or more work than it can do. Nothing waits in memory that is not counted here.
+The one thing to know: what is measured is this process's own requests. Each stays on the books
+from the moment it is taken until the fold has passed its record; the age of the oldest is how far
+the cell is behind with what was asked of it, whatever the reason: no leader, a halted fold, a Kafka
+that does not answer, or more work than it can do. Nothing waits in memory that is not counted here.
 """
 
 from collections import Counter, deque

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from http import HTTPStatus
 from typing import Final
 
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -38,13 +39,16 @@ def web_app(
     wait_s: float = WAIT_S_MAX,
     travel: Travel | None = None,
     admission: AdmissionLimits | None = None,
+    registry: CollectorRegistry | None = None,
 ) -> Starlette:
     """The REST API of a cell, as an ASGI application.
 
-    ``hosts`` are the names by which it may be called; none given, it answers to any.
+    ``hosts`` are the names by which it may be called; none given, it answers to any. ``registry``
+    is where the process has metrics of its own, which are shown with the API's.
     """
     books = Admission(cell, admission or AdmissionLimits())
-    api = Api(cell, files, Metrics(cell, books), books, wait_s, travel or NoTravel())
+    metrics = Metrics(cell, books, registry)
+    api = Api(cell, files, metrics, books, wait_s, travel or NoTravel())
     app = Starlette(
         routes=[
             Route(path, endpoint=Resource(api, path, operations))

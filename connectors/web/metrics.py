@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from connectors.web.admission import Admission
 from connectors.web.cell import Cell
 from connectors.web.standing import standing_of
+from projections.finding import kills_held, tasks_listed
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -25,8 +26,10 @@ RESOURCES: Final = ("cpu_milli", "memory_mib", "disk_mib", "network_mbps", "gpu_
 class Metrics:
     """The metrics of one API process."""
 
-    def __init__(self, cell: Cell, admission: Admission) -> None:
-        self._registry = CollectorRegistry()
+    def __init__(
+        self, cell: Cell, admission: Admission, registry: CollectorRegistry | None = None
+    ) -> None:
+        self._registry = registry or CollectorRegistry()
         self._requests = Counter(
             "flumina_api_requests",
             "Requests answered.",
@@ -139,6 +142,17 @@ class _FoldMetrics(Collector):
             ("flumina_cell_hosts_busy", "Hosts with a task of ours.", len(state.host_tasks)),
             ("flumina_cell_offers_held", "Offers that are ours to use.", len(state.offers)),
             ("flumina_cell_orphans", "Tasks without history in the log.", len(state.orphans)),
+            ("flumina_cell_safe", "1 while nothing inferred is done.", state.safe is not None),
+            (
+                "flumina_cell_finding_tasks",
+                "Tasks that wait for an operator's word.",
+                tasks_listed(state),
+            ),
+            (
+                "flumina_cell_kills_held",
+                "Tasks that only the cell wants ended and that were not told to.",
+                kills_held(state),
+            ),
         ]
         gauges = [GaugeMetricFamily(name, help_text, value) for name, help_text, value in rows]
         return [*gauges, self._capacity()]

@@ -6,6 +6,8 @@ was; whoever shows lines pages through them.
 
 from collections.abc import Iterable, Iterator
 
+from msgspec.structs import replace
+
 from projections.cell_view import CellView
 from projections.entries import RefusalRun
 from projections.history import Line, line_of, refusal_line
@@ -22,10 +24,18 @@ from projections.travel.notes import Note, decoded_note
 
 def lines_of_notes(view: CellView, notes: Iterable[Note]) -> Iterator[Line]:
     """A line for each note that says that something happened; ``view`` knows hosts' names."""
+    decided: dict[str, str] = {}
     for row in notes:
         line = line_of_note(view, row)
-        if line is not None:
-            yield line
+        if line is None:
+            continue
+        if line.what in {"kill asked", "deadline"} or line.state == "Finished":
+            decided[line.task_id] = line.address
+        if line.what == "kill proposed":
+            # Whoever began to fold behind the decision did not know where it stands.
+            cause = decided.get(line.task_id, line.cause)
+            line = replace(line, cause=cause)  # noqa: PLW2901 - completed
+        yield line
 
 
 def line_of_note(view: CellView, row: Note) -> Line | None:

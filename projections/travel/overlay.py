@@ -45,7 +45,15 @@ class CompletedView(CellView):
                 if last is None or last.spot < note.round.spot:
                     timeline.last_round = note.round
             elif isinstance(note, OrphanNoted) and note.is_seen:
-                timeline.orphans.setdefault(note.task_id, row.place)
+                there = timeline.orphans.get(note.task_id)
+                if there is not None and there.offset < self.begins_at_offset:
+                    timeline.orphans[note.task_id] = row.place
+
+    @property
+    def has_late_orphans(self) -> bool:
+        """Whether of some orphan it is only known that it was there when the view began."""
+        before = self.begins_at_offset - 1
+        return any(each.offset == before for each in self.timeline.orphans.values())
 
     def job_history(self, job_id: JobId) -> JobHistory | None:
         """The completed history, else the base's."""

@@ -5,7 +5,7 @@ what came before is played back from notes, and the entries are joined as if one
 all of it: what says again what was said before the seam is counted, and the limits are the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -97,14 +97,18 @@ class Rebuilt:
             history.state = note.state
         if entry.what == "replaced":
             history.replaced_by = TaskId(entry.message.removeprefix("by "))
-        if entry.what == "kill proposed" and entry.cause is None:
-            entry.cause = kill_cause(history)
+        if entry.what == "kill proposed":
+            entry.cause = kill_cause(history.entries) or entry.cause
         history.add(entry, ENTRIES_OF_TASK_MAX)
 
 
-def kill_cause(history: TaskHistory) -> tuple[int, int] | None:
-    """Where it was decided that the task has to end, as the timeline finds it."""
-    for entry in reversed(history.entries):
+def kill_cause(entries: Sequence[Entry]) -> tuple[int, int] | None:
+    """Where it was decided that the task has to end, as the timeline finds it.
+
+    Whoever began to fold behind the decision, or behind the first of its repetitions, found
+    another place or none.
+    """
+    for entry in reversed(entries):
         if entry.what in {"kill asked", "deadline"} or entry.state == "Finished":
             return entry.spot
     return None
@@ -125,9 +129,9 @@ def joined_task(before: TaskHistory | None, after: TaskHistory | None) -> TaskHi
         replaced_by=after.replaced_by or before.replaced_by,
     )
     _join(joined, before, after, ENTRIES_OF_TASK_MAX)
-    for entry in joined.entries:
-        if entry.what == "kill proposed" and entry.cause is None:
-            entry.cause = kill_cause(joined)
+    for place, entry in enumerate(joined.entries):
+        if entry.what == "kill proposed":
+            entry.cause = kill_cause(joined.entries[:place]) or entry.cause
     return joined
 
 

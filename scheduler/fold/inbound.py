@@ -21,7 +21,7 @@ from scheduler.fold.mesos import (
 )
 from scheduler.fold.noise import host_noise_measured
 from scheduler.fold.rules import host_ordered, policy_asked, rules_asked, rules_change_asked
-from scheduler.fold.safe import finding_confirmed, finding_rejected, kills_by
+from scheduler.fold.safe import finding_confirmed, finding_rejected, kills_by, page_once
 from scheduler.model.address import Source
 from scheduler.model.changes import CellPaged, JobRejected, RequestAccepted
 from scheduler.model.events import Copied
@@ -53,13 +53,31 @@ def copied(fold: Fold, event: Copied) -> None:
     """Take the copy if it is the next of its partition."""
     state, source = fold.state, event.source
     lane = (source.topic, source.partition)
-    if not _is_next(state.watermarks.get(lane), source, event.body):
+    known = state.watermarks.get(lane)
+    if not _is_next(known, source, event.body):
         return
+    if known is not None and known.generation != source.generation:
+        _begun_anew(fold, source, known)
     state.watermarks[lane] = Watermark(source.generation, source.offset)
     state.dirty["watermark"].add(lane)
     if source.topic == "mesos":
         state.stream.mesos_offset = source.offset
     _taken(fold, source, event.body)
+
+
+def _begun_anew(fold: Fold, source: Source, known: Watermark) -> None:
+    """Page for a partition that another one has taken the place of, and ask what it cannot say."""
+    page_once(
+        fold,
+        "topic made anew",
+        f"{source.topic}[{source.partition}] {source.generation}",
+        what=f"topic {source.topic} was made anew",
+        why=f"its partition {source.partition} was generation {known.generation}, copied up to "
+        f"{known.offset}, and is {source.generation} now: what stood behind that is lost. "
+        "Producers send again what was not answered",
+    )
+    if source.topic == "mesos" and fold.state.stream.stream_id is not None:
+        ask_again(fold)  # An ending may have been among what is lost.
 
 
 def _is_next(mark: Watermark | None, source: Source, body: InboundBody) -> bool:

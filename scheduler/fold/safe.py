@@ -90,6 +90,8 @@ def missed(fold: Fold, task: Task, update: StatusUpdate, given: Given) -> bool:
     if not is_held and not isinstance(task.state, Started | StartInitiated):
         return False
     moved_task(fold, task.task_id, Input.UNKNOWN, given, step=update.state)
+    # Asked again with the usual waits: a master that was young may have its hosts back by then.
+    state.unanswered[task.task_id] = None
     if is_held:
         return True
     state.missing[task.task_id] = Missing(state=update.state, since_ms=state.clock.now_ms)

@@ -126,9 +126,11 @@ def _is_heard(state: State, task_id: TaskId) -> bool:
     """Whether Mesos has spoken of the task on the stream that is open.
 
     A task is given up because Mesos says that its host is unreachable, never because nobody
-    says anything. (One that does not start is only asked to end, which Mesos answers.)
+    says anything. (One that does not start is only asked to end, which Mesos answers.) One that
+    Mesos does not have was spoken of, though it is asked for again.
     """
-    return state.stream.stream_id is not None and task_id not in state.unanswered
+    is_answered = task_id not in state.unanswered or task_id in state.missing
+    return state.stream.stream_id is not None and is_answered
 
 
 def _message(fold: Fold, task_state: object) -> str:

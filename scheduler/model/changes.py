@@ -99,6 +99,7 @@ PageKind = Literal[
     "user kills",
     "zone",
     "records lost",
+    "topic made anew",
     "unreadable update",
     "framework id",
 ]

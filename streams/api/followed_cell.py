@@ -6,7 +6,7 @@ cell log, so any number of api processes may follow the same cell, and each may 
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -18,6 +18,7 @@ from connectors.web.passing import Passing
 from projections.cell_view import CellView
 from scheduler.machine import Machine
 from scheduler.model.events import CellRecord
+from scheduler.state import State
 from streams.api.log_end import LogEnd
 from streams.cell.follower import Changes, Follower, LogRecord
 from streams.cell.lane import Lane
@@ -75,6 +76,8 @@ class FollowedCell:
         find_base = beginnings.find_base if beginnings else None
         self._follower = Follower(topic_prefix + "cell", partition, ViewFold, find_base)
         self._follower.listeners.append(self._folded)
+        self.on_changes: Callable[[State, int, CellRecord, Changes], None] | None = None
+        """Told of what each record changed: from it pages are sent."""
         self._lane = Lane(self._follower, bootstrap, self._deliver)
         self._log_end = LogEnd(bootstrap, self._follower.topic, partition)
         self._producer: AIOKafkaProducer | None = None
@@ -128,7 +131,9 @@ class FollowedCell:
             self._follower.take(some)
             await asyncio.sleep(0)
 
-    def _folded(self, offset: int, _: CellRecord, __: Changes) -> None:
+    def _folded(self, offset: int, record: CellRecord, changes: Changes) -> None:
+        if changes and self.on_changes is not None:
+            self.on_changes(self._follower.machine.state, offset, record, changes)
         marks = self._follower.machine.state.watermarks
         inbound = {lane: mark.offset for lane, mark in marks.items()}
         self.passing.folded(("cell", self.partition), offset, inbound)

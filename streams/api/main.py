@@ -10,16 +10,20 @@ import os
 import signal
 import socket
 import sys
+from contextlib import ExitStack
+from functools import partial
 from typing import Annotated, Final
 
 import structlog
 import typer
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from connectors.mesos.sandbox import SandboxReader
 from connectors.objects.opening import open_store
 from connectors.tasklogs.archive import ArchivedLogs
 from connectors.tasklogs.host_client import HostLogs
+from connectors.web.admission import AdmissionLimits
 from connectors.web.app import LOOPBACK_NAMES, web_app
 from streams.api.followed_cell import FollowedCell, ViewFold
 from streams.api.server import Server, listening_socket, server_for, url_of
@@ -29,6 +33,9 @@ from streams.errors import OperatorError
 from streams.history.kafka_log import KafkaLog
 from streams.kafka.topic_admin import ensure_topics
 from streams.logs import configure_logging
+from streams.pages.metrics import PageMetrics
+from streams.pages.opening import paging
+from streams.pages.sources import put_changes
 from streams.settings import Settings, settings_of, store_url_of
 from streams.snapshots.opening import VIEW_TAIL_RECORDS, beginnings_of
 
@@ -51,6 +58,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
             "Set it to host:port, or use `flumina up`.",
         )
     listener = listening_socket(bind, port)
+    leaving = ExitStack()
     try:
         await ensure_topics(bootstrap, settings)
         beginnings = beginnings_of(
@@ -64,7 +72,11 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         archive = ArchivedLogs(open_store(store_url_of(settings)), now_ms)
         files = TaskFiles(HostLogs(SandboxReader()), archive)
         hosts = LOOPBACK_NAMES if bind in LOOPBACK else frozenset[str]()
-        app: Starlette = web_app(cell, files, hosts=hosts)
+        limits = AdmissionLimits(behind_ms_max=settings.behind_s * 1_000)
+        registry = CollectorRegistry()
+        desk = leaving.enter_context(paging(settings, "api", PageMetrics(registry)))
+        cell.on_changes = partial(put_changes, desk)
+        app: Starlette = web_app(cell, files, hosts=hosts, registry=registry, admission=limits)
         url = url_of(listener)
         server = server_for(app, lambda: print(f"ready {url}", flush=True))
         loop = asyncio.get_running_loop()
@@ -75,6 +87,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         finally:
             await files.close()
     finally:
+        await asyncio.to_thread(leaving.close)
         listener.close()
 
 

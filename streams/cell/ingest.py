@@ -25,6 +25,7 @@ from streams.cell.follower import Follower
 from streams.cell.lead import Lead
 from streams.cell.points import reached
 from streams.cell.surroundings import PRODUCTION, Surroundings
+from streams.clock import elapsed_s
 
 logger = structlog.get_logger(__name__)
 
@@ -58,6 +59,7 @@ class Ingest:
         self._copied_offset = -1
         self._generation = UNMARKED
         self._runs: InboundRuns | None = None
+        self._halted_at_s: float | None = None
         self._fold = follower.fold
         """The fold whose watermark we went on from."""
         self.is_backlog_copied = asyncio.Event()
@@ -87,9 +89,30 @@ class Ingest:
             while True:
                 if self._copied_offset >= end - 1:
                     self.is_backlog_copied.set()
+                await self._until_level()
                 await self._one_batch(consumer)
         finally:
             await consumer.stop()
+
+    async def _until_level(self) -> None:
+        """Wait while the fold has been halted for long; operators' commands are never waited for.
+
+        Records stay in their topic, which keeps them; a copy would only be scanned, and be folded
+        later with everything behind it before anybody is answered.
+        """
+        if self._follower.halt is None or self._kind == "commands":
+            self._halted_at_s = None
+            return
+        if self._halted_at_s is None:
+            self._halted_at_s = elapsed_s()
+        pace = self._lead.pace
+        if elapsed_s() - self._halted_at_s < pace.behind_s_max:
+            return
+        logger.warning("the fold is halted; nothing more is copied", topic=self._kind)
+        version = -1
+        while self._follower.halt is not None:
+            version = await self._follower.newer(version, pace.tick_s)
+        logger.info("the fold goes on, and so does copying", topic=self._kind)
 
     async def _one_batch(self, consumer: AIOKafkaConsumer) -> None:
         try:

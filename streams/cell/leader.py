@@ -22,6 +22,7 @@ from streams.cell.mesos_feed import MesosFeed
 from streams.cell.outbox import Outbox
 from streams.cell.plugins import Equipment
 from streams.cell.points import reached
+from streams.cell.shield import OfferShield
 from streams.clock import elapsed_s
 
 logger = structlog.get_logger(__name__)
@@ -79,13 +80,16 @@ class Leader:
         ]
         backoff = Backoff(cell.surroundings.draw)
         topic, partition = cell.topic("mesos"), cell.follower.partition
-        feed = MesosFeed(lead, manager, cell.producer, topic, partition, backoff=backoff)
+        shield = OfferShield(lead, cell.follower, manager)
+        feed = MesosFeed(
+            lead, manager, cell.producer, topic, partition, backoff=backoff, shield=shield
+        )
         async with asyncio.TaskGroup() as group:
             for ingest in ingests:
                 group.create_task(ingest.run())
             group.create_task(feed.run())
             group.create_task(self._tick(lead, ingests))
-            group.create_task(self._decide(lead))
+            group.create_task(self._decide(lead, shield))
             group.create_task(Outbox(lead, cell.follower, manager).run())
             group.create_task(cell.publisher.run())
             group.create_task(self._watch(lead))
@@ -123,13 +127,13 @@ class Leader:
         check_everything(machine.state)
         await lead.write([checkpoint])
 
-    async def _decide(self, lead: Lead) -> None:
+    async def _decide(self, lead: Lead, shield: OfferShield) -> None:
         """Write what the machine proposes, one round at a time, and read it back."""
         follower, equipment = self._cell.follower, Equipment()
         version = -1
         while True:
             version = await follower.newer(version, lead.pace.tick_s)
-            while not lead.is_behind():
+            while not (lead.is_behind() or shield.is_up):
                 try:
                     equipment.equip(follower.machine)
                     events = follower.machine.decide()

@@ -36,6 +36,7 @@ from streams.cell.lane import Lane, log_end
 from streams.cell.lead import LeadershipLost
 from streams.cell.leader import Leader
 from streams.cell.publisher import Publisher
+from streams.cell.surroundings import PACE, Pace, Surroundings
 from streams.cell.writer import CellLog, our_producer
 from streams.errors import OperatorError
 from streams.history.kafka_log import KafkaLog
@@ -68,6 +69,8 @@ class CellOptions(msgspec.Struct, frozen=True):
     build: str = ""
     store_url: str = ""
     """Where snapshots are; without, the log is folded from its beginning."""
+    behind_s_max: float = PACE.behind_s_max
+    """With the fold halted for so long, only operators' commands are copied."""
 
 
 class Batch(msgspec.Struct):
@@ -180,6 +183,7 @@ class CellProcess:
             topic_prefix=options.topic_prefix,
             candidate=options.candidate,
             build=options.build,
+            surroundings=Surroundings(pace=Pace(behind_s_max=options.behind_s_max)),
         )
 
     async def _create_if_new(self, log: CellLog) -> None:
@@ -289,4 +293,5 @@ def options_of(settings: Settings) -> CellOptions:
         containerizer=settings.containerizer,
         build=version("flumina"),
         store_url=store_url_of(settings),
+        behind_s_max=float(settings.behind_s),
     )

@@ -24,6 +24,7 @@ from scheduler.model.mesos import (
 from streams.cell.backoff import Backoff
 from streams.cell.lead import Lead
 from streams.cell.points import reached
+from streams.cell.shield import OfferShield
 from streams.clock import elapsed_s
 
 logger = structlog.get_logger(__name__)
@@ -45,6 +46,7 @@ class MesosFeed:
         partition: int,
         *,
         backoff: Backoff | None = None,
+        shield: OfferShield | None = None,
     ) -> None:
         self._lead = lead
         self._manager = manager
@@ -52,6 +54,7 @@ class MesosFeed:
         self._topic = topic
         self._partition = partition
         self._backoff = backoff or Backoff()
+        self._shield = shield
         self._written: asyncio.Queue[tuple[MesosRecord, asyncio.Future[RecordMetadata]]] = (
             asyncio.Queue(IN_FLIGHT_MAX)
         )
@@ -61,13 +64,17 @@ class MesosFeed:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._acknowledge_written())
             group.create_task(self._keep_subscribed())
+            if self._shield is not None:
+                group.create_task(self._shield.run(self._write))
 
     async def _keep_subscribed(self) -> None:
         while True:
             self._lead.check()
             ended, opened_at_s = None, None
             async for record in self._records():
-                await self._write(record)
+                _ = await self._write(record)
+                if self._shield is not None:
+                    await self._shield.heard(record, self._write)
                 if isinstance(record, Subscribed):
                     opened_at_s = elapsed_s()
                 elif isinstance(record, StreamEnded):
@@ -82,11 +89,12 @@ class MesosFeed:
     def _records(self) -> AsyncIterator[MesosRecord]:
         return self._manager.subscribe(self._lead.epoch)
 
-    async def _write(self, record: MesosRecord) -> None:
-        written = await self._producer.send(
+    async def _write(self, record: MesosRecord) -> asyncio.Future[RecordMetadata]:
+        written: asyncio.Future[RecordMetadata] = await self._producer.send(
             self._topic, encode_mesos(record), partition=self._partition
         )
         await self._written.put((record, written))
+        return written
 
     async def _acknowledge_written(self) -> None:
         """Wait for each record in order; a record that could not be written ends the leader."""

@@ -20,6 +20,9 @@ class Pace:
     tick_s: float = 1.0
     silence_s_max: float = 5.0
     """Without its own tick read back for so long, a leader no longer knows whether it leads."""
+    behind_s_max: float = 30.0
+    """With the fold halted for so long, requests and offers are no longer copied: it would only
+    have to fold them later. Commands are, for the way on is one of them."""
 
 
 PACE = Pace()

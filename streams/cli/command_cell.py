@@ -8,7 +8,6 @@ import asyncio
 import sys
 
 import msgspec
-
 from prometheus_client import CollectorRegistry
 
 from scheduler.model.policy import Policy, changed_policy

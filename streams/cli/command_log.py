@@ -12,10 +12,15 @@ from rich.table import Table
 
 from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
 from streams.cli.quiet import speak_by_errors
-from streams.cli.render import out, print_json
+from streams.cli.render import errors, out, print_json
+from streams.errors import OperatorError
+from streams.history.archived_log import ArchivedLog
 from streams.history.log_stats import LogStats, MeasuringMachine, fold_measured
-from streams.history.opening import open_log
+from streams.history.opening import open_archive, open_log
+from streams.history.reading import LogReader
 from streams.settings import Settings
+from streams.snapshots.loading import Bases, CannotFold
+from streams.snapshots.shelf import Shelf
 
 app = typer.Typer(help="Look at the cell's log as a log.", no_args_is_help=True)
 
@@ -41,28 +46,41 @@ def stats(
     Example: flumina log stats --json
     """
     speak_by_errors()
-    found = asyncio.run(_measured(installation_here(settings_here(), data_dir), records, as_json))
+    found = asyncio.run(
+        _measured(installation_here(settings_here(), data_dir), records, is_quiet=as_json)
+    )
     if as_json:
         print_json(_as_document(found))
     else:
         _print(found)
 
 
-async def _measured(settings: Settings, records: int, is_quiet: bool) -> LogStats:
-    found = LogStats()
-    machine = MeasuringMachine(found)
+async def _measured(settings: Settings, records: int, *, is_quiet: bool) -> LogStats:
     reader = await open_log(settings)
+    archive = open_archive(settings)
+
+    def earlier(generation: str) -> LogReader:
+        return ArchivedLog(archive, settings.cell, generation)
+
     try:
+        # A log that continues another one begins at that one's last state.
+        bases = Bases(Shelf(archive.store, settings.cell), reader, earlier)
+        machine = MeasuringMachine.restored((await bases.at_or_below(0)).fold.machine.kept())
         bounds = await reader.bounds()
         end = min(bounds.end_offset, bounds.first_offset + records)
         async for batch in reader.records(bounds.first_offset, end):
             for record in batch:
-                fold_measured(machine, record, found)
-                if not is_quiet and found.records % PROGRESS_RECORDS == 0:
-                    out().print(f"{found.records:,} of {end - bounds.first_offset:,} records")
+                fold_measured(machine, record)
+                if not is_quiet and machine.stats.records % PROGRESS_RECORDS == 0:
+                    done = machine.stats.records
+                    errors().print(f"{done:,} of {end - bounds.first_offset:,} records")
+    except CannotFold as error:
+        raise OperatorError(
+            "The log cannot be folded.", str(error), "Bring back what it needs."
+        ) from error
     finally:
         await reader.close()
-    return found
+    return machine.stats
 
 
 def _as_document(stats: LogStats) -> dict[str, object]:

@@ -42,7 +42,7 @@ WorkersOption = Annotated[int, typer.Option(min=1, help="Seeds that run at the s
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one line a run.")]
 
 
-def faults(
+def faults(  # noqa: PLR0917 - options, all by name
     seed: SeedOption = None,
     seeds: SeedsOption = None,
     hours: HoursOption = 6.0,

@@ -135,6 +135,11 @@ COMMANDS = (
         "Archive every topic to the store, in the foreground.",
     ),
     Command(
+        "snapshots",
+        "streams.cli.command_snapshots:app",
+        "List, take, prove and restore snapshots; rehearse a new build on them.",
+    ),
+    Command(
         "archive",
         "streams.cli.command_archive:app",
         "List, prove and export what was archived.",

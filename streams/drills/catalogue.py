@@ -12,8 +12,11 @@ from streams.drills.crash_loop import CRASH_LOOP
 from streams.drills.drill import Drill
 from streams.drills.empty_state import EMPTY_STATE
 from streams.drills.host_crash import HOST_CRASH
+from streams.drills.kafka_lost import KAFKA_LOST
 from streams.drills.master_lost_tasks import MASTER_LOST_TASKS
+from streams.drills.operator_mistake import OPERATOR_MISTAKE
 from streams.drills.schema_drift import SCHEMA_DRIFT
+from streams.drills.wrong_snapshot import WRONG_SNAPSHOT
 
 DRILLS: Final[tuple[Drill, ...]] = (
     CONTROL_PLANE_DOWN,
@@ -22,6 +25,9 @@ DRILLS: Final[tuple[Drill, ...]] = (
     CRASH_LOOP,
     MASTER_LOST_TASKS,
     EMPTY_STATE,
+    WRONG_SNAPSHOT,
+    KAFKA_LOST,
+    OPERATOR_MISTAKE,
     SCHEMA_DRIFT,
 )
 """In the order in which `flumina drill all` runs them."""

@@ -19,11 +19,13 @@ from scheduler.model.policy import Policy
 from streams.cell.writer import CellLog, our_producer
 from streams.drills import looks
 from streams.drills.drill import Drill, Options
-from streams.drills.installation import Installation, Wanted
+from streams.drills.installation import CELL, START_TIMEOUT_S, Installation, Wanted
 from streams.drills.jobs import service_of
 from streams.drills.own_fold import OwnFold
 from streams.drills.promises import Promise, Seen
+from streams.drills.shelves import take_snapshots
 from streams.drills.stage import Stage
+from streams.errors import OperatorError
 from streams.kafka.generations import ensure_generations
 from streams.kafka.topic_admin import ensure_topics
 
@@ -35,6 +37,7 @@ SAFE_S: Final = 5.0
 """Within which it must be safe, from the moment when it leads."""
 EMPTY: Final = "empty."
 
+REFUSED = Promise("refused", "with its store at hand the cell refuses an empty log, and says why")
 ORPHANS = Promise("orphans", "the empty cell shows every task as an orphan, none as its own")
 SAFE = Promise("safe", f"it is safe within {SAFE_S:.0f} s of being led, and pages the list")
 HELD = Promise("held", "while it is empty, it ends nothing and launches nothing")
@@ -49,9 +52,11 @@ def go(stage: Stage, here: Installation, _: Options) -> None:
     launched = len(here.journals.launched)
     parts = here.our_parts
     uuid = looks.state_of(here).cell_uuid
+    take_snapshots(here, 1)
     here.take_away(*parts)
     prefix = here.options.settings.topic_prefix + EMPTY
     asyncio.run(_begin_empty(here, prefix, uuid))
+    _refused(stage, here, prefix)
     for part in parts:
         store = (here.data_dir / "empty-store").as_uri()
         here.set_environment(part, {"FLUMINA_TOPIC_PREFIX": prefix, "FLUMINA_STORE": store})
@@ -76,6 +81,27 @@ def go(stage: Stage, here: Installation, _: Options) -> None:
     stage.saw(looks.UNTOUCHED.key, journals.still_alive(names))
     stage.saw(looks.NO_KILL.key, journals.none_killed())
     stage.saw(looks.ONCE.key, journals.launched_once())
+
+
+def _refused(stage: Stage, here: Installation, prefix: str) -> None:
+    """Try to start the cell with the empty log while its own store is there."""
+    here.set_environment(CELL, {"FLUMINA_TOPIC_PREFIX": prefix})
+    keeper = here.begin_back(CELL)
+    stage.hurt(f"{CELL} was started with an empty log; its store still has a snapshot")
+    try:
+        keeper.address(START_TIMEOUT_S)
+    except OperatorError as error:
+        seen = Seen("the topic was made anew" in str(error), _told(error))
+    else:
+        seen = Seen(is_so=False, text=f"{CELL} was ready")
+    stage.saw(REFUSED.key, seen)
+    here.take_away(CELL)
+
+
+def _told(error: OperatorError) -> str:
+    """The line by which the process said why it did not begin."""
+    lines = str(error).splitlines()
+    return next((line.strip() for line in lines if "made anew" in line), lines[-1])
 
 
 async def _begin_empty(here: Installation, prefix: str, cell_uuid: str) -> None:
@@ -138,7 +164,7 @@ def _same(here: Installation, own: OwnFold, names: frozenset[str]) -> Seen:
 EMPTY_STATE: Final = Drill(
     "empty-state",
     "A cell comes up empty while its tasks run: they are orphans, the cell is safe, none is ended.",
-    (ORPHANS, SAFE, HELD, SAME, looks.UNTOUCHED, looks.NO_KILL, looks.ONCE),
+    (REFUSED, ORPHANS, SAFE, HELD, SAME, looks.UNTOUCHED, looks.NO_KILL, looks.ONCE),
     lambda _: Wanted(agents=2),
     go,
 )

@@ -47,6 +47,9 @@ class Wanted(msgspec.Struct, frozen=True):
     cell_processes: int = 1
     ping_timeout: str = "1s"
     policy: Mapping[str, int] = {}
+    has_own_kafka: bool = False
+    """A Kafka that nobody else uses, because it will be lost."""
+    archive_age_s: int = 60
     simulated_agents: int = 0
     """So many modelled agents instead, for thousands of tasks."""
 
@@ -59,7 +62,9 @@ class Installation(Up):
     ) -> None:
         own = msgspec.structs.replace(
             settings,
+            kafka_brokers=None if wanted.has_own_kafka else settings.kafka_brokers,
             mesos_masters=None,
+            archive_age_s=wanted.archive_age_s,
             failover_timeout_s=FAILOVER_TIMEOUT_S,
             store_url=(data_dir / "store").as_uri(),
             actor=ACTOR,
@@ -95,6 +100,11 @@ class Installation(Up):
     def kafka(self) -> str:
         """The bootstrap address of the Kafka that drills have."""
         return self.view.kafka
+
+    @property
+    def settings(self) -> Settings:
+        """Settings for what works on this installation from outside, as commands do."""
+        return msgspec.structs.replace(self.options.settings, kafka_brokers=self.kafka)
 
     @property
     def cell_topic(self) -> str:
@@ -163,6 +173,13 @@ class Installation(Up):
             if keeper.part.name == API:
                 self._api = address
         write_up_file(self.view)
+
+    def new_kafka(self) -> str:
+        """The address of an empty Kafka, in place of one of our own that was taken away."""
+        (part,) = self._kafka_parts()
+        self._kafka = self._keep(part).address(START_TIMEOUT_S)
+        write_up_file(self.view)
+        return self._kafka
 
     def begin_back(self, name: str) -> Keeper:
         """As `bring_back`, without waiting: for a part that is not expected to be ready."""

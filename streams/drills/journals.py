@@ -37,6 +37,14 @@ class Journals(msgspec.Struct, frozen=True):
         """The tasks that the master was told to end, one entry for each call."""
         return [str(line["task_id"]) for line in self.master if line["what"] == "KILL"]
 
+    def first_kills(self) -> list[int]:
+        """When the master was told to end each task for the first time, in order."""
+        first: dict[str, int] = {}
+        for line in self.master:
+            if line["what"] == "KILL":
+                first.setdefault(str(line["task_id"]), int(line["at_ms"]))
+        return sorted(first.values())
+
     @property
     def launched(self) -> list[str]:
         """The tasks that the master was told to launch, one entry for each."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from streams.cli.calls import ANY
 from streams.cli.client import decoded
-from streams.cli.shapes import State, Task
+from streams.cli.shapes import Finding, State, Task
 from streams.drills.installation import Installation
 from streams.drills.journals import few
 from streams.drills.promises import Promise, Seen
@@ -51,6 +51,11 @@ def all_running(here: Installation, count: int) -> Seen:
     alive = {state: each for state, each in tasks.items() if state != "Finished"}
     shown = ", ".join(f"{each} {state}" for state, each in sorted(tasks.items()))
     return Seen(alive == {"Started": count}, f"{shown or 'no tasks'} of {count}")
+
+
+def finding_of(here: Installation) -> Finding:
+    """What a safe cell has found."""
+    return decoded(here.there.connection.get("/api/flumina/safe"), Finding)
 
 
 def all_tasks(here: Installation, job: str) -> list[Task]:

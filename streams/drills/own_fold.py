@@ -19,6 +19,7 @@ import msgspec
 from scheduler.machine import Machine
 from scheduler.model.changes import Change
 from scheduler.model.codec import decode_record
+from scheduler.model.events import CellContinued, CellCreated
 from streams.errors import OperatorError
 from streams.history.kafka_log import KafkaLog
 from streams.supervise.parts import child_environment
@@ -43,6 +44,8 @@ class OwnFold:
         self._topic = topic
         self.machine = Machine()
         self.changes: list[Change] = []
+        self.passed_over: set[int] = set()
+        """Offsets that an operator has let the cell skip, and so do we."""
 
     def read(self, end_offset: int | None = None) -> Machine:
         """The machine after all records there are now, or all below an offset."""
@@ -55,8 +58,26 @@ class OwnFold:
             end = (await log.ends()).end if end_offset is None else end_offset
             async for batch in log.records(self.machine.state.next_offset, end):
                 for record in batch:
+                    if record.offset in self.passed_over:
+                        self.machine.pass_over(record.offset)
+                        continue
                     changes = self.machine.apply(record.offset, decode_record(record.value))
                     self.changes += (change for _, change in changes)
+        finally:
+            await log.close()
+
+    def first_record(self) -> CellCreated | CellContinued | None:
+        """The event that begins the log; None where the log is empty or begins otherwise."""
+        return asyncio.run(self._first())
+
+    async def _first(self) -> CellCreated | CellContinued | None:
+        log = KafkaLog(self._bootstrap, self._topic, 0)
+        try:
+            async for batch in log.records(0, min(1, (await log.ends()).end)):
+                event = decode_record(batch[0].value).events[0]
+                if isinstance(event, CellCreated | CellContinued):
+                    return event
+            return None
         finally:
             await log.close()
 

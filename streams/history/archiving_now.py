@@ -9,13 +9,14 @@ from contextlib import suppress
 
 import msgspec
 
-from streams.clock import elapsed_s
 from streams.errors import OperatorError
 from streams.history.limits import HistoryLimits
 from streams.history.main import HistoryProcess
 from streams.settings import Settings
 
 POLL_S = 0.1
+RANGE_AGE_MS = 500
+"""Nothing is waited for, and yet a long log does not end as a thousand small files."""
 
 
 class ArchivedNow(msgspec.Struct, frozen=True):
@@ -31,7 +32,7 @@ async def archive_now(settings: Settings, timeout_s: float) -> ArchivedNow:
     """What is archived, when all that Kafka had at the start is; raises `OperatorError` else."""
     pages: list[str] = []
     process = HistoryProcess(
-        settings, HistoryLimits(range_age_ms=0), lambda _, why: pages.append(why)
+        settings, HistoryLimits(range_age_ms=RANGE_AGE_MS), lambda _, why: pages.append(why)
     )
     running = asyncio.create_task(process.run())
     try:
@@ -51,26 +52,22 @@ async def archive_now(settings: Settings, timeout_s: float) -> ArchivedNow:
 
 async def _until_archived(process: HistoryProcess, running: asyncio.Task[None]) -> ArchivedNow:
     end = (await process.cell.kafka.ends()).end
-    began_s = elapsed_s()
-    while not running.done():
-        records = process.cell.records
-        is_whole = end == 0 or all(
-            each.first_offset >= end for each in process.cell.tracks() or (None,) if each
-        )
-        has_begun = end == 0 or records is not None
-        lanes = process.messages.lanes.values()
-        if has_begun and is_whole and process.messages.has_looked and elapsed_s() > began_s:
-            if all(each.lag(0)[0] == 0 for each in lanes):
-                break
+    lanes = process.messages.lanes.values()
+    while not (
+        process.cell.is_archived_to(end)
+        and process.messages.has_looked
+        and all(each.lag(0)[0] == 0 for each in lanes)
+    ):
+        if running.done():
+            running.result()
         await asyncio.sleep(POLL_S)
-    else:
-        running.result()
+    records = process.cell.records
     return ArchivedNow(
         generation=records.series.generation if records else "",
         cell_end=end,
         topics={
             f"{each.place.topic}[{each.place.partition}]": each.track.first_offset
-            for each in process.messages.lanes.values()
+            for each in lanes
             if each.track is not None
         },
     )

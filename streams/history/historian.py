@@ -216,11 +216,14 @@ class CellHistorian:
                     assert self.log is not None
                     await self.log.archived.refresh()
 
-    async def close_all(self) -> None:
-        """Archive what is read so far, however little it is."""
-        for track in self.tracks():
-            if track.next_offset > track.first_offset:
-                await self.writer.close(track)
+    def is_archived_to(self, end: int) -> bool:
+        """Whether every record below this offset is archived, with all that can follow from it."""
+        records, follower = self.records, self.follower
+        if records is None or follower is None:
+            return end == 0
+        foldable = min(end, follower.halt.offset) if follower.halt else end
+        derived = [each.first_offset for each in self._derived.values()]
+        return records.first_offset >= end and all(each >= foldable for each in derived)
 
     async def _pass_hole(self, offset: int, hole: LogHole) -> None:
         """Go on behind records that nobody has any more, and say so."""

@@ -54,14 +54,14 @@ class LogStats(msgspec.Struct, rename="camel"):
 class MeasuringMachine(Machine):
     """A machine that takes the time of each event it applies."""
 
-    def __init__(self, stats: LogStats) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._stats = stats
+        self.stats = LogStats()
 
     def _apply_event(self, event: CellEvent) -> None:
         began_ns = perf_counter_ns()
         super()._apply_event(event)
-        self._stats.kinds[kind_of(event)].apply_ns += perf_counter_ns() - began_ns
+        self.stats.kinds[kind_of(event)].apply_ns += perf_counter_ns() - began_ns
 
 
 def kind_of(event: CellEvent) -> str:
@@ -70,20 +70,20 @@ def kind_of(event: CellEvent) -> str:
     return f"{name} {type(event.body).__name__}" if isinstance(event, Copied) else name
 
 
-def measured(records: Iterable[LogRecord], stats: LogStats | None = None) -> LogStats:
+def measured(records: Iterable[LogRecord]) -> LogStats:
     """Statistics of a log that begins with its record 0.
 
     Raises what the codec and the fold raise; the machine is the product's own.
     """
-    stats = LogStats() if stats is None else stats
-    machine = MeasuringMachine(stats)
+    machine = MeasuringMachine()
     for record in records:
-        fold_measured(machine, record, stats)
-    return stats
+        fold_measured(machine, record)
+    return machine.stats
 
 
-def fold_measured(machine: Machine, record: LogRecord, stats: LogStats) -> None:
+def fold_measured(machine: MeasuringMachine, record: LogRecord) -> None:
     """Decode and apply one record, and count it."""
+    stats = machine.stats
     began_ns = perf_counter_ns()
     decoded = decode_record(record.value)
     decoded_ns = perf_counter_ns()

@@ -57,8 +57,8 @@ class Lane:
 
     def lag(self, at_ms: int) -> tuple[int, int]:
         """Records that are not archived, and how long the oldest of them has waited, in ms."""
-        archived_end = 0 if self.track is None else self.track.first_offset
-        if self.end <= archived_end or (self.track is None and self.end == 0):
+        archived_end = self.begin if self.track is None else self.track.first_offset
+        if self.end <= archived_end:
             self.lagging_since_ms = None
             return 0, 0
         if self.lagging_since_ms is None:
@@ -156,12 +156,6 @@ class MessageHistorian:
         open_.sort(key=lambda each: each.bytes_total)
         while open_ and sum(each.bytes_total for each in open_) > OPEN_BYTES_MAX:
             await self._writer.close(open_.pop())
-
-    async def close_all(self) -> None:
-        """Archive what is read so far, however little it is."""
-        for lane in self.lanes.values():
-            if lane.track is not None and lane.track.rows:
-                await self._writer.close(lane.track)
 
     async def _look(self, consumer: AIOKafkaConsumer) -> None:
         """Learn where partitions end, and which series those are that have begun since."""

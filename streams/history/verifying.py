@@ -71,7 +71,7 @@ def _verified(archive: Archive, series: Series, progress: Progress) -> SeriesRep
         progress(manifest)
     first = min((each.first_offset for each in spans), default=0)
     end = max((each.last_offset + 1 for each in spans), default=0)
-    # A cell's log begins at 0; another topic where its archive begins, for Kafka had dropped before.
+    # A cell's log begins at 0; of another topic Kafka may have dropped before it was archived.
     begin = first if series.kind == "messages" else 0
     missing = tuple(gaps((each.span for each in manifests), begin, end))
     return SeriesReport(

@@ -102,8 +102,11 @@ class Desk:
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
-            while (self._is_busy or self._is_due()) and (left := deadline_s - self._clock()) > 0:
-                self._changed.wait(min(left, 0.1))
+            while self._is_busy or self._is_sendable():
+                left_s = deadline_s - self._clock()
+                if left_s <= 0:
+                    break
+                self._changed.wait(min(left_s, 0.1))
         self._thread.join(max(0.0, deadline_s - self._clock()))
 
     def until_idle(self, timeout_s: float) -> bool:
@@ -120,8 +123,9 @@ class Desk:
         self._metrics.waiting.set(len(self._queue))
         self._changed.notify_all()
 
-    def _is_due(self) -> bool:
-        return bool(self._queue) and self._queue[0][0] <= self._clock()
+    def _is_sendable(self) -> bool:
+        is_due = bool(self._queue) and self._queue[0][0] <= self._clock()
+        return is_due and self._pause_s() <= 0
 
     def _run(self) -> None:
         while (waiting := self._next()) is not None:
@@ -142,7 +146,7 @@ class Desk:
     def _next(self) -> Waiting | None:
         """The next page that is due, waited for; None once the desk is closed and nothing is."""
         with self._changed:
-            while not self._is_due() or self._pause_s() > 0:
+            while not self._is_sendable():
                 if self._is_closing:
                     return None
                 due_s = self._queue[0][0] - self._clock() if self._queue else 60.0

@@ -255,6 +255,7 @@ class Hands:
         if life is not None:
             life.kafka_cut_until_s = max(life.kafka_cut_until_s, self._until_s(deed))
             life.is_cut_one_way = deed.amount % 2 == 1
+            life.cut_topic = "cell" if deed.amount % 4 == 1 else ""
             self._world.group.look_later()
 
     def _late_acknowledgements(self, deed: Deed) -> None:

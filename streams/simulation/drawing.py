@@ -10,7 +10,7 @@ from typing import Final
 
 from streams.simulation.script import CALM_S, Deed, Script, What
 
-DEEDS_A_HOUR: Final = 7
+DEEDS_A_HOUR: Final = 8
 SNAPSHOT_S: Final = 2_400.0
 WORK: Final[tuple[tuple[What, int], ...]] = (
     ("submit-service", 16),
@@ -60,23 +60,30 @@ def drawn_script(seed: int, hours: float) -> Script:
     ends_s = hours * 3_600 - CALM_S
     assert ends_s > 0, "a run needs more hours than its calm end has"
     deeds = [_service(chance, at_s=20.0 + 10.0 * number) for number in range(4)]
-    for _ in range(int(hours * DEEDS_A_HOUR)):
-        deeds.append(_work(chance, 60.0 + chance.random() * (ends_s - 60.0)))
-    for _ in range(chance.choice((6, 12, 24, 48))):
-        deeds.append(_fault(chance, chance.random() * ends_s, ends_s))
+    deeds += [
+        _work(chance, 60.0 + chance.random() * (ends_s - 60.0))
+        for _ in range(int(hours * DEEDS_A_HOUR))
+    ]
+    faults = chance.choice((6, 12, 24, 48))
+    deeds += [_fault(chance, chance.random() * ends_s, ends_s) for _ in range(faults)]
     for _ in range(chance.choice((0, 1, 2, 3))):
         begins_s = chance.random() * ends_s
         for _ in range(5):
             at_s = min(begins_s + chance.random() * 900.0, ends_s)
             deeds.append(_fault(chance, at_s, ends_s))
             deeds.append(_work(chance, at_s + chance.random() * 5.0))
-    for number in range(1, int(ends_s // SNAPSHOT_S) + 1):
-        deeds.append(Deed(number * SNAPSHOT_S, "take-snapshot", target=1))
+    # A leader that hears nothing from Kafka and has something to copy meanwhile.
+    cuts = [deed for deed in deeds if deed.what == "cut-from-kafka"]
+    deeds += [_work(chance, min(deed.at_s + 6.0 * chance.random(), ends_s)) for deed in cuts]
+    deeds += [
+        Deed(number * SNAPSHOT_S, "take-snapshot", target=1)
+        for number in range(1, int(ends_s // SNAPSHOT_S) + 1)
+    ]
     deeds.sort(key=lambda deed: deed.at_s)
     return Script(
         seed=seed,
         hours=hours,
-        tick_s=chance.choice((25.0, 30.0, 35.0, 40.0)),
+        tick_s=chance.choice((35.0, 40.0, 45.0)),
         hosts=chance.randint(4, 8),
         deeds=tuple(deeds),
         calm_s=CALM_S,
@@ -116,6 +123,8 @@ def _fault(chance: Random, at_s: float, ends_s: float) -> Deed:
         case "crash" | "crash-at-point" | "freeze" | "cut-from-kafka" | "cut-from-mesos":
             target = chance.choice((0, 0, 0, 1))  # Mostly the leader.
             amount = chance.randrange(7)
+            if what == "cut-from-kafka" and chance.random() < 0.5:
+                for_s = min(left_s, 16.0 + 20.0 * chance.random())
         case "jump-clock":
             target = 0
             amount = int(chance.choice((-3_600, -60, -5, 5, 59, 61, 3_600)) * 1_000)

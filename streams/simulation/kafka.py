@@ -68,6 +68,12 @@ class Client:
     kafka_cut_until_s = 0.0
     is_cut_one_way = False
     """While it is cut off: what it sends gets there, and nothing comes back."""
+    cut_topic = ""
+    """The only topic that it is cut off from, since each has a broker of its own; empty: all."""
+
+    def cut_from_until_s(self, topic: str) -> float:
+        """Until when nothing comes from the broker that has this topic."""
+        return self.kafka_cut_until_s if self.cut_topic in {"", topic} else 0.0
 
 
 class Broker:
@@ -165,7 +171,8 @@ class Producer:
             return
         broker = self._broker
         now_s = broker.loop.time()
-        blocked_until_s = max(broker.stalled_until_s, self._client.kafka_cut_until_s)
+        cut_until_s = self._client.cut_from_until_s(topic)
+        blocked_until_s = max(broker.stalled_until_s, cut_until_s)
         if now_s >= broker.stalled_until_s and self._client.is_cut_one_way:
             blocked_until_s = now_s  # What it sends gets there; it only hears nothing.
         value, key, told, deadline_s = queue[0]
@@ -181,15 +188,17 @@ class Producer:
         partition = broker.partition(topic)
         offset = partition.append(broker._wall_ms(), key, value)  # noqa: SLF001 - its own client
         broker._wake(partition)  # noqa: SLF001 - its own client
-        broker.loop.later(broker.latency_s(), self._acknowledge, told, offset, deadline_s)
+        broker.loop.later(broker.latency_s(), self._acknowledge, topic, told, offset, deadline_s)
 
-    def _acknowledge(self, told: "asyncio.Future[Written]", offset: int, deadline_s: float) -> None:
-        now_s = self._broker.loop.time()
-        if now_s >= deadline_s and now_s < self._client.kafka_cut_until_s:
+    def _acknowledge(
+        self, topic: str, told: "asyncio.Future[Written]", offset: int, deadline_s: float
+    ) -> None:
+        now_s, until_s = self._broker.loop.time(), self._client.cut_from_until_s(topic)
+        if now_s >= deadline_s and now_s < until_s:
             fail(told, KafkaTimeoutError())
-        elif now_s < self._client.kafka_cut_until_s:
-            at_s = min(deadline_s, self._client.kafka_cut_until_s)
-            self._broker.loop.at(at_s, self._acknowledge, told, offset, deadline_s)
+        elif now_s < until_s:
+            at_s = min(deadline_s, until_s)
+            self._broker.loop.at(at_s, self._acknowledge, topic, told, offset, deadline_s)
         elif not told.done():
             told.set_result(Written(offset))
 
@@ -211,7 +220,7 @@ class Consumer:
 
     async def start(self) -> None:
         """Connect."""
-        await self._reach(KafkaConnectionError)
+        await self._reach(KafkaConnectionError, "")
 
     async def stop(self) -> None:
         """Disconnect; nothing is committed, so nothing is lost."""
@@ -231,12 +240,12 @@ class Consumer:
 
     async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         """The first offset that is still there."""
-        await self._reach(KafkaConnectionError)
+        await self._reach(KafkaConnectionError, places[0].topic)
         return {each: self._broker.partition(each.topic).begins for each in places}
 
     async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset of the next record."""
-        await self._reach(KafkaConnectionError)
+        await self._reach(KafkaConnectionError, places[0].topic)
         return {each: self._broker.partition(each.topic).ends for each in places}
 
     async def getone(self, place: TopicPartition) -> Stored:
@@ -257,7 +266,7 @@ class Consumer:
         del timeout_ms
         partition = self._broker.partition(place.topic)
         while True:
-            await self._reach(None)
+            await self._reach(None, place.topic)
             at = self._position - partition.begins
             if at < 0 or self._position > partition.ends:
                 raise OffsetOutOfRangeError({place: self._position})
@@ -271,11 +280,11 @@ class Consumer:
             partition.waiting.append(news)
             await news
 
-    async def _reach(self, error: type[Exception] | None) -> None:
+    async def _reach(self, error: type[Exception] | None, topic: str) -> None:
         """Return when the brokers answer; a question gives up after a while, a fetch does not."""
         loop = self._broker.loop
         given_up_s = loop.time() + REQUEST_TIMEOUT_S
-        while loop.time() < self._client.kafka_cut_until_s:
+        while loop.time() < self._client.cut_from_until_s(topic):
             if error is not None and loop.time() >= given_up_s:
                 raise error
             await asyncio.sleep(RETRY_S + 1.0)

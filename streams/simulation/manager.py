@@ -98,7 +98,7 @@ class Stream:
 class Manager:
     """A cluster manager of one term of one process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the parts of one world, always handed over in this order
         self,
         loop: VirtualLoop,
         chance: Random,

@@ -18,7 +18,7 @@ from projections.snapshot.format import BadSnapshot
 from scheduler.model.events import CellRecord
 from streams.cell import points
 from streams.cell.context import CellContext
-from streams.cell.follower import Changes, Follower, LogRecord
+from streams.cell.follower import Changes, LogRecord
 from streams.cell.lead import LeadershipLost
 from streams.cell.leader import Leader
 from streams.cell.publisher import Publisher
@@ -109,7 +109,8 @@ class Life(Client):
     def is_well(self) -> bool:
         """Whether the group hears it."""
         now_s = self.world.loop.time()
-        return not self.is_dead and not self.is_frozen and now_s >= self.kafka_cut_until_s
+        is_cut = now_s < self.cut_from_until_s("leaders")
+        return not self.is_dead and not self.is_frozen and not is_cut
 
     def die(self) -> None:
         """Nothing of it reaches the world any more."""
@@ -129,7 +130,7 @@ class Life(Client):
     def take_snapshot(self) -> None:
         """Take a snapshot of the fold, as the process that keeps history does."""
         if not self.is_dead and self.follower.halt is None:
-            self.world.loop.create_task(self._take_snapshot())
+            self.world.keep(self.world.loop.create_task(self._take_snapshot()))
 
     async def _take_snapshot(self) -> None:
         try:
@@ -157,7 +158,7 @@ class Life(Client):
         producer = Producer(world.broker, self)
         publisher = Publisher(follower, producer, "job-events")
         follower.listeners.append(self._folded)
-        log = CellLog(producer, "cell", 0, self.slot.name)  # type: ignore[arg-type]  # as its namesake
+        log = CellLog(producer, "cell", 0, self.slot.name)
         context = CellContext(
             follower=follower,
             log=log,

@@ -80,6 +80,8 @@ class MemoryStore:
             return
         key = keys[which % min(2, len(keys))]
         data, at_ms = self._objects[key]
+        if not data:
+            return  # There is nothing left to spoil.
         middle = len(data) // 2
         spoilt = (
             data[:middle] + bytes((data[middle] ^ 0x10,)) + data[middle + 1 :],

@@ -12,7 +12,7 @@ import msgspec
 
 from scheduler.invariants import check_everything
 from scheduler.model.changes import JobAccepted, JobRejected, TaskChanged
-from scheduler.model.effects import Effect, TaskToRun
+from scheduler.model.effects import DeclineOffers, Effect, Revive, TaskToRun
 from scheduler.model.events import CellRecord, Copied, EffectStarted, LeaderElected, Tick
 from scheduler.model.ids import HostId, JobId, ProposalId, TaskId, proposal_id_of
 from scheduler.model.inbound import JobKillAsked, JobScaleAsked, TaskKillAsked
@@ -20,6 +20,7 @@ from scheduler.model.proposals import KillTask, LaunchTasks
 from scheduler.model.task import Finished, KillInitiated, Task
 from scheduler.state import NO_OFFSET, State
 from streams.cell.follower import Changes
+from streams.cell.shield import NO_PROPOSAL
 from streams.simulation.hosts import HOST_CPU_MILLI, HOST_MEMORY_MIB, Host
 
 TIME_GAP_MS: Final = 60_000
@@ -98,19 +99,21 @@ class Witness:
             self._changed(change)
             if type(change) is TaskChanged and change.step == "deadline":
                 self._check_deadline(change)
-        for index, event in enumerate(record.events):
-            kind = type(event)
-            if kind is Copied:
-                self._copied(event)
-            elif kind is EffectStarted:
-                if is_of_epoch:
-                    self._started.setdefault(event.proposal_id, record.epoch)
-            elif proposal_id_of(offset, index) in state.decisions:
-                self._decided(offset, index, event, is_of_epoch=is_of_epoch)
+        self._read_events(offset, record, is_of_epoch=is_of_epoch)
         if changes and not is_of_epoch:
             self.violated("I7", f"record {offset} of epoch {record.epoch} was obeyed")
         if offset % RECORDS_A_CHECK == 0:
             self.check_all()
+
+    def _read_events(self, offset: int, record: CellRecord, *, is_of_epoch: bool) -> None:
+        for index, event in enumerate(record.events):
+            if isinstance(event, Copied):
+                self._copied(event)
+            elif isinstance(event, EffectStarted):
+                if is_of_epoch:
+                    self._started.setdefault(event.proposal_id, record.epoch)
+            elif proposal_id_of(offset, index) in self.state.decisions:
+                self._decided(offset, index, event, is_of_epoch=is_of_epoch)
 
     def _read_time(self, record: CellRecord) -> None:
         """Follow the log's clock: what judges counts anew after an election and after a gap."""
@@ -201,6 +204,8 @@ class Witness:
 
     def carried_out(self, effect: Effect, epoch: int) -> None:
         """The master carries out a call of the leader with this epoch."""
+        if effect.proposal_id == NO_PROPOSAL and isinstance(effect, DeclineOffers | Revive):
+            return  # A halted fold can propose nothing; its offers are given back all the same.
         started = self._started.get(effect.proposal_id)
         if started is None:
             self.violated("I7", f"{effect} left the cell without an EffectStarted in the log")
@@ -247,8 +252,9 @@ class Witness:
         if lost:
             self.violated("I2", f"accepted and gone: {sorted(lost)}")
         for host in self._hosts.values():
-            cpu = sum(each.need.cpu_milli for each in host.tasks.values())
-            memory = sum(each.need.memory_mib for each in host.tasks.values())
+            ours = [each.need for each in host.tasks.values() if each.task_id in self._launched]
+            cpu = sum(need.cpu_milli for need in ours)
+            memory = sum(need.memory_mib for need in ours)
             if cpu > HOST_CPU_MILLI or memory > HOST_MEMORY_MIB:
                 self.violated("I4", f"{host.host_id} runs {cpu} cpu_milli, {memory} MiB")
 

@@ -17,7 +17,7 @@ from scheduler.digest import canonical_bytes
 from scheduler.machine import FOLD_VERSION
 from scheduler.model.codec import RECORD_VERSION, encode_mesos, encode_record
 from scheduler.model.events import CellCreated, CellRecord, FoldVersion, PolicySet
-from scheduler.model.ids import CellName, CellUuid, Generation, JobId
+from scheduler.model.ids import CellName, CellUuid, Generation, JobId, TaskId
 from scheduler.model.inbound import PartitionBegan
 from scheduler.model.job import Service
 from scheduler.model.policy import Policy
@@ -71,6 +71,7 @@ class World:
         self.chance = Random(script.seed)  # noqa: S311 - a made-up world
         self.is_over = False
         self.notes: list[str] = []
+        self._kept: set[asyncio.Task[None]] = set()
         self.broker = Broker(loop, self.chance, self.wall_ms)
         self.witness = Witness(loop.time)
         self.master = Master(loop, self.chance, self.wall_ms, self.witness)
@@ -80,9 +81,7 @@ class World:
         self.slots = [Slot(self, number) for number in range(SLOTS)]
         self.store = MemoryStore(self.wall_ms)
         self.shelf = Shelf(self.store, CELL)
-        self.bases = Bases(
-            self.shelf, PartitionReader(self.broker.partition("cell"), GENERATION)
-        )
+        self.bases = Bases(self.shelf, PartitionReader(self.broker.partition("cell"), GENERATION))
         self.snapshots_loaded = 0
         self.poisoned: set[int] = set()
         self.submitted: set[JobId] = set()
@@ -104,6 +103,11 @@ class World:
         base = await self.bases.newest()
         self.snapshots_loaded += base.wanted_offset > 0
         follower.begin_at(base)
+
+    def keep(self, task: "asyncio.Task[None]") -> None:
+        """Hold on to a coroutine until it is over: the loop itself does not."""
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
 
     def note(self, text: str) -> None:
         """Keep a word for whoever reads the run."""
@@ -153,9 +157,11 @@ class World:
         found = [f"{job_id} was never answered" for job_id in self._unanswered()]
         if not self.lives() or state.stream.stream_id is None:
             found.append("nobody leads the cell with a stream to Mesos")
-        for life in self.lives():
-            if life.follower.halt is not None:
-                found.append(f"{life.slot.name}: {life.follower.halt.sentence()}")
+        found += [
+            f"{life.slot.name}: {life.follower.halt.sentence()}"
+            for life in self.lives()
+            if life.follower.halt is not None
+        ]
         if state.unanswered:
             found.append(f"Mesos has not spoken of {sorted(state.unanswered)}")
         running = {
@@ -171,7 +177,7 @@ class World:
     def _unanswered(self) -> list[JobId]:
         return sorted(self.submitted - self.witness.answered_jobs)
 
-    def _unsettled_job(self, state: State, job: Job, running: set[str]) -> list[str]:
+    def _unsettled_job(self, state: State, job: Job, running: set[TaskId]) -> list[str]:
         tasks = [state.tasks[each] for each in state.indexes[job.job_id].values()]
         if job.state == "Finished":
             return []

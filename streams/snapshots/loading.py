@@ -65,8 +65,13 @@ class Bases:
         """
         bounds = await self.reader.bounds()
         try:
-            known = await asyncio.to_thread(self.shelf.generations)
+            known = await asyncio.to_thread(self.shelf.known_generations, bounds.generation)
         except StoreFailed as failure:
+            if bounds.end_offset == 0:
+                raise CannotFold(
+                    f"The log of cell {self.shelf.cell} is empty, and whether the cell has a "
+                    f"history cannot be asked: {failure}. Nothing is begun before that is known"
+                ) from failure
             logger.warning("the snapshots cannot be listed", why=str(failure))
             return
         if not known or bounds.generation in known:
@@ -76,9 +81,9 @@ class Bases:
         found = f"generation {bounds.generation}" if bounds.end_offset else "empty"
         raise CannotFold(
             f"The log of cell {self.shelf.cell} is {found}, but {self.shelf.store.url} has "
-            f"snapshots of generation {known[-1]}: the topic was made anew, or this is another "
-            "installation's store. Continue the cell from its archive (CellContinued), or give "
-            "this installation a store or a cell name of its own"
+            f"generation {known[-1]} of it: the topic was made anew, or this is another "
+            "installation's store. Continue the cell in an empty Kafka (`flumina continue`, or "
+            "`flumina up --continue`), or give this installation a store or a cell name of its own"
         )
 
     async def at_or_below(self, offset: int | None) -> Base:

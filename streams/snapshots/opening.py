@@ -130,6 +130,7 @@ class Beginnings:
         joined = JoinedLog(ArchivedLog(archive, self.shelf.cell, generation), self._kafka)
         return joined, archived
 
+
 def beginnings_of(
     kafka: KafkaLog,
     store_url: str,

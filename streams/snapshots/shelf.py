@@ -51,6 +51,21 @@ class Shelf:
             newest[each.generation] = max(newest.get(each.generation, 0), each.written_at_ms)
         return sorted(newest, key=lambda each: (newest[each], each))
 
+    def known_generations(self, current: str) -> list[str]:
+        """The generations of which the store holds anything, the archive included.
+
+        Of the archive only ``current`` is looked for and, where nothing else is known, any other:
+        a cell may have been archived and be too young for a snapshot.
+        """
+        known = self.generations()
+        if current in known:
+            return known
+        archived = f"archive/cells/{self.cell}/"
+        if current and next(iter(self.store.facts(f"{archived}{current}/")), None):
+            return [*known, current]
+        first = next(iter(self.store.facts(archived)), None) if not known else None
+        return [first.key.removeprefix(archived).partition("/")[0]] if first else known
+
     def put(self, encoded: Encoded) -> SnapshotName:
         """Write a snapshot and read it back; raises `BadSnapshot` where that is not the same.
 

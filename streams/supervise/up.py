@@ -266,6 +266,7 @@ class Up:
             "FLUMINA_USAGE_INTERVAL_S": str(settings.usage_interval_s),
             "FLUMINA_ARCHIVE_AGE_S": str(settings.archive_age_s),
             # Of the installation: a cell process has a data directory of its own.
+            "FLUMINA_BEHIND_S": str(settings.behind_s),
             "FLUMINA_TASK_LOG_FILE_MIB": str(settings.task_log_file_mib),
             "FLUMINA_TASK_LOG_JOB_MIB": str(settings.task_log_job_mib),
             "FLUMINA_TASK_LOG_DAYS": str(settings.task_log_days),

@@ -174,7 +174,7 @@ class Traveller:
             rows = await self._notes.rows(first, end, kind=ROUND)
             view.see(rows)
             end, window = (0, 0) if rows else (first, 2 * window)
-        if begins and view.state.orphans.keys() - view.timeline.orphans.keys():
+        if begins and view.has_late_orphans:
             view.see(await self._notes.rows(0, begins, kind=ORPHAN))
 
     async def timeline(

@@ -6,9 +6,11 @@ notes up to a random place must be exactly those of a fold from zero.
 """
 
 import asyncio
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from projections.cell_view import CellView
@@ -24,10 +26,14 @@ from streams.travel.errors import TravelError
 from tests.properties.test_views import STEPS, RandomCell
 from tests.support.log_in_memory import LogInMemory, NotesInMemory, SnapshotsInMemory
 
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+"""A day that fails is not made smaller: it names its seed, and shrinking takes minutes."""
+
+
 def random_log(data: st.DataObject) -> list[bytes]:
     """The log of a random day."""
     cell = RandomCell(data)
-    for step in data.draw(st.lists(STEPS, min_size=10, max_size=60)):
+    for step in data.draw(st.lists(STEPS, min_size=10, max_size=40)):
         getattr(cell, step)()
     return cell.cell.log
 
@@ -72,7 +78,9 @@ def lean(entries: list[object]) -> list[object]:
     return [msgspec.structs.replace(each, fact=None) for each in entries]  # type: ignore[type-var]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES
+)
 @given(st.data())
 def test_the_past_is_the_same_from_snapshots_and_notes_as_from_zero(data: st.DataObject) -> None:
     log = random_log(data)
@@ -93,23 +101,40 @@ async def compare(
         view = folded(log, end)
         travelled = await quick.machine.view_at(end)
         assert canonical_bytes(travelled.state) == canonical_bytes(view.state)
-        assert summary_of(await quick.traveller.state(str(end - 1))) == summary_of(summary(view))
+        same(summary_of(await quick.traveller.state(str(end - 1))), summary_of(summary(view)))
         names = names_of(view)
         for name in data.draw(st.permutations(names))[:8]:
             found = why(view, name)
             assert not isinstance(found, Unknown)
-            assert await quick.traveller.why(name, str(end - 1)) == found
+            same(await quick.traveller.why(name, str(end - 1)), found)
             history = history_of_job(view, name) or history_of_task(view, name)  # type: ignore[arg-type]
             if history is not None:
                 events = await quick.traveller.events(name, str(end - 1), is_with_tasks=False)
-                assert events == history
+                same(events, history)
             await same_timelines(name, end, quick, slow)
         other = data.draw(st.integers(1, len(log)))
         between = (str(end - 1), str(other - 1), 1_000)
         ours = await quick.traveller.diff(*between)
         theirs = await slow.traveller.diff(*between)
         assert ours.counts == theirs.counts
-        assert ours.entities == theirs.entities
+        same(ours.entities, theirs.entities)
+
+
+def same(ours: object, theirs: object) -> None:
+    """Assert that both are equal; names the parts that are not."""
+    assert list(unequal(msgspec.to_builtins(ours), msgspec.to_builtins(theirs), "")) == []
+
+
+def unequal(ours: Any, theirs: Any, path: str) -> Iterator[str]:
+    """The parts that are not equal."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for name in sorted({*ours, *theirs}):
+            yield from unequal(ours.get(name), theirs.get(name), f"{path}.{name}")
+    elif isinstance(ours, list | tuple) and len(ours) == len(theirs):
+        for number, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+            yield from unequal(one, other, f"{path}[{number}]")
+    elif ours != theirs:
+        yield f"{path}: {ours!r} and not {theirs!r}"
 
 
 async def same_timelines(name: str, end: int, quick: Answering, slow: Answering) -> None:
@@ -120,7 +145,7 @@ async def same_timelines(name: str, end: int, quick: Answering, slow: Answering)
     except TravelError:
         wanted = None
     if wanted is not None:
-        assert await quick.traveller.timeline(*asked) == wanted
+        same(await quick.traveller.timeline(*asked), wanted)
 
 
 def summary_of(found: object) -> object:

@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
+from connectors.archive.sql import SqlAnswer, SqlLimits
 from streams.cell.writer import our_producer
+from streams.history.asking import ask
 from streams.history.limits import HistoryLimits
 from streams.history.main import HistoryProcess
+from streams.history.opening import open_archive
 from streams.kafka.topic_admin import ensure_topics
 from streams.settings import Settings, settings_of
 from tests.support.cell import CellInMemory, running_cell, service
@@ -58,11 +62,34 @@ class Place:
 
     async def drop(self, topic: str, before: int) -> None:
         """Let Kafka drop every record below this offset, as its retention does."""
+        async with self._admin() as client:
+            place = TopicPartition(self.prefix + topic, 0)
+            await client.delete_records({place: RecordsToDelete(before_offset=before)})
+
+    async def set_config(self, topic: str, values: dict[str, str]) -> None:
+        """Change a topic's settings, as somebody does with Kafka's own tools."""
+        async with self._admin() as client:
+            await client.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, self.prefix + topic, values)]
+            )
+
+    async def remove(self, topic: str) -> None:
+        """Remove a topic, and return when it is gone."""
+        name = self.prefix + topic
+        async with self._admin() as client:
+            await client.delete_topics([name])
+
+            async def is_gone() -> bool:
+                return all(each["topic"] != name for each in await client.describe_topics())
+
+            await until(is_gone, f"{name} is gone")
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
         client = AIOKafkaAdminClient(bootstrap_servers=self.kafka)
         await client.start()
         try:
-            place = TopicPartition(self.prefix + topic, 0)
-            await client.delete_records({place: RecordsToDelete(before_offset=before)})
+            yield client
         finally:
             await client.close()
 
@@ -95,15 +122,17 @@ async def until_archived(process: HistoryProcess) -> None:
 
     async def is_done() -> bool:
         ends = await process.cell.kafka.ends()
-        tracks = process.cell.tracks()
         return (
-            bool(tracks)
-            and all(each.first_offset == ends.end for each in tracks)
+            process.cell.is_archived_to(ends.end)
             and all(each.lag(0)[0] == 0 for each in process.messages.lanes.values())
             and process.messages.has_looked
         )
 
     await until(is_done, "everything is archived")
+
+
+async def question(place: Place, sql: str) -> SqlAnswer:
+    return await ask(place.settings, open_archive(place.settings), sql, SqlLimits())
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ nothing twice, and a store that is away costs nothing but time.
 """
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,20 @@ import pytest
 from connectors.archive.archive import Archive
 from connectors.archive.ranges import Series
 from connectors.archive.rows import ArchivedChange, ArchivedMessage
+from projections.travel.notes import Noted
 from scheduler.chain import Chain
 from scheduler.model.changes import Change
-from scheduler.model.codec import encode_change
+from scheduler.model.codec import digest_of, encode_change
+from scheduler.model.inbound import RecordSkipped
 from streams.history.derived import DerivedReader
 from streams.history.limits import HistoryLimits
+from streams.history.notes import ArchivedNotes
 from streams.history.opening import open_archive, open_archived, open_log
-from tests.integration.history.conftest import Place, a_day, until, until_archived
-from tests.support.cell import GENERATION
+from streams.history.verifying import verify
+from streams.snapshots.shelf import Shelf
+from streams.snapshots.taking import SnapshotTaker
+from tests.integration.history.conftest import Place, a_day, question, until, until_archived
+from tests.support.cell import GENERATION, service
 
 pytestmark = pytest.mark.integration
 
@@ -65,7 +72,7 @@ def test_what_kafka_drops_is_read_as_before_and_a_restart_goes_on_behind_it(plac
         after = spans_of(archive)
         for series, spans in before.items():
             assert after[series][: len(spans)] == spans, "nothing is archived again"
-            for one, two in zip(after[series], after[series][1:], strict=False):
+            for one, two in pairwise(after[series]):
                 assert two[0] == one[1] + 1
         await place.drop("cell", len(cell.log))
         log = await open_log_of_archive(place)
@@ -138,5 +145,115 @@ def test_while_the_store_is_away_kafka_keeps_and_somebody_is_paged(
             await until_archived(process)
             assert "flumina_history_store_failing 0.0" in process.metrics.text().decode()
         assert await read_all(place) == cell.log
+
+    asyncio.run(scenario())
+
+
+def test_a_halted_fold_delays_changes_and_no_record(place: Place) -> None:
+    cell = a_day(hours=1)
+    poison = b'{"version":1,"epoch":0,"at_ms":1,"events":[{"type":"Unheard"}]}'
+    offset = len(cell.log)
+    cell.log.append(poison)
+    cell.machine.pass_over(offset)
+    cell.tick(1_000, times=60)
+    before_skip = len(cell.log)
+    cell.copy("commands", RecordSkipped(offset, digest_of(poison), actor="op", why="test"))
+    cell.run(service(desired=2), "later")
+
+    async def scenario() -> None:
+        await place.begin()
+        await place.publish("cell", cell.log[:before_skip])
+        async with place.running() as process:
+
+            async def is_archived() -> bool:
+                return process.cell.is_archived_to(before_skip)
+
+            await until(is_archived, "the records are archived although the fold is halted")
+            assert process.cell.follower is not None
+            assert process.cell.follower.halt is not None
+            archive = process.archive
+            assert await DerivedReader(archive, "test", GENERATION, "changes").end() == offset
+            await place.publish("cell", cell.log[before_skip:])
+            await until_archived(process)
+            assert process.cell.follower.halt is None
+        assert await read_all(place) == cell.log
+        check_changes(await changes_of(archive, len(cell.log)), cell.changes)
+        assert all(each.is_sound for each in verify(archive))
+
+    asyncio.run(scenario())
+
+
+def test_a_restart_folds_from_a_snapshot_and_notes_go_on(place: Place) -> None:
+    cell = a_day(hours=2)
+
+    async def scenario() -> None:
+        await place.begin()
+        await place.publish("cell", cell.log)
+        async with place.running() as process:
+            await until_archived(process)
+            follower = process.cell.follower
+            assert follower is not None
+            whole = follower.events_folded
+            await SnapshotTaker(Shelf(process.archive.store, "test"), follower).take()
+        first = len(cell.log)
+        cell.run(service(desired=2), "later")
+        await place.publish("cell", cell.log[first:])
+        async with place.running() as process:
+            await until_archived(process)
+            follower = process.cell.follower
+            assert follower is not None
+            assert 0 < follower.events_folded < whole
+            assert follower.machine.digest.value() == cell.machine.digest.value()
+            notes = ArchivedNotes(process.archive, "test", GENERATION)
+        noted = Noted()
+        wanted = [row for n, data in enumerate(cell.log) for row in noted.take_bytes(n, data)]
+        assert await notes.notes_end() == len(cell.log)
+        assert list(await notes.notes(0, len(cell.log))) == wanted
+        of_job = await notes.notes(0, len(cell.log), job_id="job-1")
+        assert list(of_job) == [each for each in wanted if each.job_id == "job-1"]
+        places = await notes.places(
+            0, len(cell.log), job_ids=frozenset({"job-0"}), host_ids=frozenset({"host1"})
+        )
+        assert [(each.offset, each.task_id) for each in places] == [
+            (each.offset, each.task_id)
+            for each in wanted
+            if each.job_id == "job-0" or each.host_id == "host1"
+        ]
+
+    asyncio.run(scenario())
+
+
+def test_a_topic_that_keeps_too_little_is_paged(place: Place) -> None:
+    async def scenario() -> None:
+        await place.begin()
+        await place.set_config("jobs", {"retention.ms": "60000"})
+        async with place.running():
+
+            async def is_paged() -> bool:
+                return any(what == "retention" for what, _ in place.pages)
+
+            await until(is_paged, "the guard pages")
+        assert f"{place.prefix}jobs keeps records for 0.0 h" in dict(place.pages)["retention"]
+
+    asyncio.run(scenario())
+
+
+def test_a_topic_made_anew_is_another_series(place: Place) -> None:
+    async def archived() -> list[str]:
+        async with place.running() as process:
+            await until_archived(process)
+            return [str(each) for each in process.archive.series() if each.name == "metrics"]
+
+    async def scenario() -> None:
+        await place.begin()
+        await place.publish("metrics", [b"old %d" % n for n in range(9)])
+        first = await archived()
+        assert await archived() == first
+        await place.remove("metrics")
+        await place.begin()
+        await place.publish("metrics", [b"new %d" % n for n in range(20)])
+        assert len(await archived()) == 2
+        found = await question(place, "SELECT body FROM metrics")
+        assert len(found.rows) == 29
 
     asyncio.run(scenario())

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-import pytest
 from aiokafka.structs import TopicPartition
 
 from scheduler.model.address import Source
@@ -20,9 +19,9 @@ from scheduler.model.ids import Generation
 from scheduler.model.inbound import RecordSkipped
 from scheduler.model.mesos import MesosRecord, OffersReceived
 from scheduler.model.resources import Resources
-from streams.cell import ingest
 from streams.cell.follower import LogRecord
 from streams.cell.ingest import Ingest
+from streams.cell.surroundings import Pace, Surroundings
 from tests.support.cell import GENERATION, offer_of, running_cell, subscription
 from tests.support.leading import HeldLog, turns
 
@@ -145,21 +144,30 @@ class Scene:
 
 
 def with_a_halted_leader(
-    monkeypatch: pytest.MonkeyPatch,
     scenario: Callable[[Scene], Awaitable[None]],
     *,
     is_skipped_first: bool = False,
+    behind_s_max: float = 30.0,
 ) -> None:
     """Run the scenario beside an ingest that polls; with the skip first, the fold is empty then."""
 
     async def run() -> None:
         scene = Scene()
-        monkeypatch.setattr(ingest, "AIOKafkaConsumer", lambda **_: scene.topic)
+        surroundings = Surroundings(open_consumer=lambda *_: scene.topic)
         if is_skipped_first:
             scene.skip()
         log = scene.log
+        lead = log.lead(scene.epoch)
+        lead.pace = Pace(tick_s=0.005, behind_s_max=behind_s_max)
         copying = asyncio.create_task(
-            Ingest(log.lead(scene.epoch), log.follower, "nowhere", "mesos", "mesos").run()
+            Ingest(
+                lead,
+                log.follower,
+                "nowhere",
+                "mesos",
+                "mesos",
+                surroundings=surroundings,
+            ).run()
         )
         await turns()
         try:
@@ -172,9 +180,7 @@ def with_a_halted_leader(
     asyncio.run(run())
 
 
-def test_a_skip_while_a_poll_is_open_voids_what_was_known_of_the_fold(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_skip_while_a_poll_is_open_voids_what_was_known_of_the_fold() -> None:
     async def scenario(scene: Scene) -> None:
         scene.subscribe()
         scene.offer("host9")
@@ -186,12 +192,10 @@ def test_a_skip_while_a_poll_is_open_voids_what_was_known_of_the_fold(
         assert scene.offered() == {"of-host9"}
         assert scene.topic.asked_from[:2] == [scene.copied_before + 1] * 2
 
-    with_a_halted_leader(monkeypatch, scenario)
+    with_a_halted_leader(scenario)
 
 
-def test_a_term_that_begins_while_the_fold_is_begun_anew_copies_nothing_twice(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_term_that_begins_while_the_fold_is_begun_anew_copies_nothing_twice() -> None:
     async def scenario(scene: Scene) -> None:
         scene.subscribe()
         scene.offer("host9")
@@ -202,12 +206,10 @@ def test_a_term_that_begins_while_the_fold_is_begun_anew_copies_nothing_twice(
         assert scene.offered() == {"of-host9"}
         assert scene.topic.asked_from[0] == scene.copied_before + 1
 
-    with_a_halted_leader(monkeypatch, scenario, is_skipped_first=True)
+    with_a_halted_leader(scenario, is_skipped_first=True)
 
 
-def test_what_was_copied_while_the_fold_was_halted_counts_once_it_goes_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_was_copied_while_the_fold_was_halted_counts_once_it_goes_on() -> None:
     async def scenario(scene: Scene) -> None:
         scene.subscribe()
         scene.offer("host8")
@@ -224,4 +226,26 @@ def test_what_was_copied_while_the_fold_was_halted_counts_once_it_goes_on(
         # Nothing of what the halted fold never saw is copied a second time.
         assert scene.topic.asked_from[-2] == scene.copied_before + 3
 
-    with_a_halted_leader(monkeypatch, scenario)
+    with_a_halted_leader(scenario)
+
+
+def test_behind_a_fold_that_is_halted_for_long_nothing_more_is_copied() -> None:
+    async def scenario(scene: Scene) -> None:
+        before = len(scene.log.records)
+        scene.subscribe()
+        scene.offer("host9")
+        await scene.topic.hand_over()
+        assert not scene.topic.asked_from, "the topic keeps it; the log does not grow"
+        assert len(scene.log.records) == before
+        scene.skip()
+        async with asyncio.timeout(5):
+            while not scene.topic.asked_from:  # noqa: ASYNC110 - it looks at its own pace
+                await asyncio.sleep(0.005)
+                scene.log.read_back()
+        await scene.topic.hand_over()
+        await scene.read_back()
+        await scene.topic.hand_over()
+        await scene.read_back()
+        assert scene.offered() == {"of-host9"}
+
+    with_a_halted_leader(scenario, behind_s_max=0.0)

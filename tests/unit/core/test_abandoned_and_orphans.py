@@ -225,3 +225,21 @@ def test_a_forgotten_task_that_comes_back_is_an_orphan() -> None:
     cell.status(task_id, "TASK_RUNNING")
     assert list(cell.state.orphans) == [task_id]
     assert cell.proposed(KillTask) == []
+
+
+def test_a_host_that_flaps_for_ten_minutes_restarts_nothing() -> None:
+    # Every five seconds it is out of reach, and five seconds later back.
+    cell = running_cell(hosts=1)
+    task_ids = cell.run(service(2))
+    launches = len(cell.said(RequestAccepted))
+    for _ in range(60):
+        for task_id in task_ids:
+            cell.answer(task_id, "TASK_UNREACHABLE")
+        cell.pass_ms(5_000)
+        for task_id in task_ids:
+            cell.status(task_id, "TASK_RUNNING", uuid="")
+        cell.pass_ms(5_000)
+        assert cell.proposed(KillTask) == []
+    assert [task.task_id for task in cell.tasks()] == task_ids
+    assert all(isinstance(cell.task_state(each), Started) for each in task_ids)
+    assert len(cell.said(RequestAccepted)) == launches

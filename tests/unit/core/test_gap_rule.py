@@ -194,3 +194,16 @@ def test_the_place_in_topic_mesos_is_that_of_the_last_copy_taken() -> None:
     assert cell.state.stream.mesos_offset == cell.inbound["mesos"] > offset
     cell.write(copied("mesos", 99, 98, HostFailed(stream_id=cell.stream_id)))
     assert cell.state.stream.mesos_offset == cell.inbound["mesos"]
+
+
+def test_a_partition_that_was_made_anew_pages_and_mesos_is_asked_again() -> None:
+    """Fault: a topic was deleted and created again; what stood behind the watermark is lost."""
+    cell = running_cell()
+    (task_id,) = cell.run(batch(1))
+    assert task_id not in cell.state.unanswered
+    cell.write(copied("mesos", 0, -1, PartitionBegan(generation=OTHER), OTHER))
+    (page,) = cell.said(CellPaged)
+    assert (page.kind, page.what) == ("topic made anew", "topic mesos was made anew")
+    assert task_id in cell.state.unanswered
+    cell.write(copied("mesos", 0, -1, PartitionBegan(generation=OTHER), OTHER))
+    assert len(cell.said(CellPaged)) == 1

@@ -204,6 +204,26 @@ def test_tasks_that_are_heard_of_again_end_the_finding() -> None:
     assert all(isinstance(cell.task_state(each), Started) for each in task_ids)
 
 
+def test_what_is_missing_is_asked_for_again_and_again() -> None:
+    """A master that lost its memory says nothing by itself when its hosts are back."""
+    cell = running_cell(hosts=4)
+    task_ids = cell.run(service(4))
+    for task_id in task_ids:
+        cell.answer(task_id, "TASK_UNKNOWN")
+    for wait_ms in (0, 10_000, 20_000, 40_000):
+        cell.tick(wait_ms)
+        asked = [each for one in cell.proposed(ReconcileTasks) for each in one.task_ids]
+        assert asked == sorted(task_ids)
+        for task_id in task_ids:
+            cell.answer(task_id, "TASK_UNKNOWN")
+    for task_id in task_ids:
+        cell.answer(task_id, "TASK_RUNNING")
+    cell.tick()
+    assert cell.state.safe is None
+    cell.pass_ms(300_000)
+    assert cell.proposed(ReconcileTasks) == []
+
+
 # What history explains.
 
 

@@ -70,7 +70,7 @@ def test_what_is_folded_after_the_copy_is_not_in_it() -> None:
 def test_any_flipped_bit_is_found() -> None:
     _, data = taken()
     chance = random.Random(6)
-    for at in [*range(0, 60), *chance.sample(range(len(data)), 300), len(data) - 1]:
+    for at in [*range(60), *chance.sample(range(len(data)), 300), len(data) - 1]:
         flipped = bytearray(data)
         flipped[at] ^= 1 << chance.randrange(8)
         with pytest.raises(BadSnapshot):
@@ -79,7 +79,7 @@ def test_any_flipped_bit_is_found() -> None:
 
 def test_any_cut_is_found() -> None:
     _, data = taken()
-    for length in [*range(0, 60), *range(60, len(data), 37), len(data) - 1]:
+    for length in [*range(60), *range(60, len(data), 37), len(data) - 1]:
         with pytest.raises(BadSnapshot):
             decode(data[:length], NOTHING)
     with pytest.raises(BadSnapshot, match="half an upload"):

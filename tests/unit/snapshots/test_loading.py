@@ -1,6 +1,7 @@
 """Whoever cannot use a snapshot uses an older one, and at last the log: never an empty cell."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,10 @@ import pytest
 from connectors.ports import ObjectFacts, StoreFailed
 from scheduler.digest import canonical_bytes
 from scheduler.machine import Machine
-from scheduler.model.codec import digest_of
-from scheduler.model.events import CellContinued, Tick
+from scheduler.model.codec import RECORD_VERSION, decode_record, digest_of, encode_record
+from scheduler.model.events import CellContinued, CellRecord, Tick
 from scheduler.model.ids import Generation
 from scheduler.model.inbound import RecordSkipped
-from streams.cell.follower import BareFold, Follower
 from streams.history.reading import LogBounds
 from streams.snapshots.loading import Bases, CannotFold, followed_to, machine_at
 from streams.snapshots.names import SnapshotName
@@ -30,13 +30,11 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path, FIRST_DAY)
 
 
-def from_zero(log: list[bytes], offset: int) -> Machine:
-    return asyncio.run(machine_at(Bases(Scene.nowhere(), LogInMemory(log)), offset))
-
-
 def whole(offset: int) -> bytes:
-    follower = Scene.followed(FIRST_DAY[:offset])
-    return canonical_bytes(follower.machine.state)
+    machine = Machine()
+    for at, data in enumerate(FIRST_DAY[:offset]):
+        machine.apply(at, decode_record(data))
+    return canonical_bytes(machine.state)
 
 
 def test_the_newest_is_taken_and_only_the_tail_is_folded(scene: Scene) -> None:
@@ -82,18 +80,14 @@ def _another(scene: Scene, name: SnapshotName) -> None:
 @pytest.mark.parametrize("fault", [_flipped, _cut, _empty, _of_a_later_build, _another])
 @pytest.mark.parametrize("damaged", [1, 3, 4])
 def test_bad_snapshots_are_passed_over_down_to_the_logs_beginning(
-    scene: Scene,
-    damaged: int,
-    fault: "object",
+    scene: Scene, damaged: int, fault: Callable[[Scene, SnapshotName], None]
 ) -> None:
     names = scene.take_at(*POINTS)
-    spoil = fault if callable(fault) else None
-    assert spoil is not None
     for name in reversed(names[-damaged:]):
         if fault is _another and name.next_offset == POINTS[0]:
             scene.store.delete(name.key)
             continue
-        spoil(scene, name)
+        fault(scene, name)
     base = asyncio.run(scene.bases.newest())
     assert base.wanted_offset == (0, *POINTS)[4 - damaged]
     machine = asyncio.run(machine_at(scene.bases, len(FIRST_DAY)))
@@ -130,7 +124,7 @@ def test_where_the_log_begins_late_and_no_snapshot_reaches_it_nothing_is_begun(
 def test_a_log_that_ends_below_what_a_snapshot_holds_is_not_followed(scene: Scene) -> None:
     scene.take_at(*POINTS)
     short = Bases(scene.shelf, LogInMemory(FIRST_DAY[:350]))
-    with pytest.raises(CannotFold, match="ends at offset 350, but a snapshot .* up to 399"):
+    with pytest.raises(CannotFold, match=r"ends at offset 350, but a snapshot .* up to 399"):
         asyncio.run(short.newest())
 
 
@@ -143,6 +137,26 @@ def test_a_log_made_anew_under_the_name_of_one_with_snapshots_is_not_followed(
     other = LogInMemory([] if is_empty else FIRST_DAY, "" if is_empty else "ffffffff")
     with pytest.raises(CannotFold, match="the topic was made anew"):
         asyncio.run(Bases(scene.shelf, other).newest())
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_a_cell_that_was_archived_and_is_too_young_for_a_snapshot_is_not_begun_anew(
+    scene: Scene, *, is_empty: bool
+) -> None:
+    scene.shelf.store.put_new(f"archive/cells/{scene.shelf.cell}/0a0a0a0a/records/0-9.json", b"{}")
+    other = LogInMemory([] if is_empty else FIRST_DAY, "" if is_empty else "ffffffff")
+    with pytest.raises(CannotFold, match="generation 0a0a0a0a of it"):
+        asyncio.run(Bases(scene.shelf, other).newest())
+    asyncio.run(Bases(scene.shelf, LogInMemory(FIRST_DAY, "0a0a0a0a")).newest())
+
+
+def test_nothing_is_begun_while_the_store_does_not_say_whether_there_is_a_history(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scene.shelf, "names", _no_answer)
+    with pytest.raises(CannotFold, match="Nothing is begun before that is known"):
+        asyncio.run(Bases(scene.shelf, LogInMemory([], "")).check())
+    asyncio.run(Bases(scene.shelf, LogInMemory(FIRST_DAY)).check())
 
 
 def test_a_skip_is_obeyed_wherever_it_stands_and_folds_anew_from_below(tmp_path: Path) -> None:
@@ -172,15 +186,6 @@ def test_a_skip_is_obeyed_wherever_it_stands_and_folds_anew_from_below(tmp_path:
         asyncio.run(machine_at(Bases(scene.shelf, LogInMemory(log[: poisoned + 5])), poisoned + 3))
 
 
-def test_a_follower_waits_for_its_base_before_it_takes_more(scene: Scene) -> None:
-    async def run() -> None:
-        follower = Follower("cell", 0, BareFold, find_base=scene.bases.at_or_below)
-        await follower.begun()
-        assert follower.wanted_offset == 0
-
-    asyncio.run(run())
-
-
 def continued(cell: CellInMemory) -> bytes:
     """The first record of a log that goes on where this cell stands."""
     state = cell.state
@@ -193,12 +198,6 @@ def continued(cell: CellInMemory) -> bytes:
         digest_version=cell.machine.digest.version,
         digest=cell.machine.digest.value(),
     )
-    other = CellInMemory()
-    other.log.clear()
-    other.now_ms = cell.now_ms
-    from scheduler.model.codec import RECORD_VERSION, encode_record  # noqa: PLC0415
-    from scheduler.model.events import CellRecord  # noqa: PLC0415
-
     return encode_record(
         CellRecord(version=RECORD_VERSION, epoch=-1, at_ms=cell.now_ms, events=(event, Tick()))
     )

@@ -1,0 +1,398 @@
+"""`flumina snapshots`: what there is, whether it is good, and what can be made of it.
+
+The one thing to know: only `take` and `restore --to` write, and nothing here ever speaks to Mesos.
+Every command reads the store and the log by itself; the cell goes on meanwhile.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from connectors.archive.archive import Archive
+from connectors.objects.opening import open_store
+from connectors.ports import NoSuchObject, ObjectStore, StoreFailed
+from projections.snapshot.format import BadSnapshot, capture, counts_of, encode
+from scheduler.machine import Machine
+from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
+from streams.cli.quiet import speak_by_errors
+from streams.cli.render import clock, out, print_json, show, table
+from streams.errors import OperatorError
+from streams.history.archived_log import ArchivedLog
+from streams.history.joined_log import AnotherLog, JoinedLog, generation_in_kafka, generations_of
+from streams.history.kafka_log import KafkaLog
+from streams.history.reading import LogHole, LogReader
+from streams.settings import Settings, store_url_of
+from streams.snapshots.loading import Bases, CannotFold, followed_to
+from streams.snapshots.names import SnapshotName
+from streams.snapshots.proving import Proof, RestoreTest
+from streams.snapshots.rehearsing import Rehearsal, Rehearsing
+from streams.snapshots.shelf import Shelf
+from streams.snapshots.taking import SnapshotTaker
+
+app = typer.Typer(help="List, take, prove and restore snapshots.", no_args_is_help=True)
+
+CellOption = Annotated[
+    str, typer.Option("--cell", metavar="CELL", help="The cell; else FLUMINA_CELL's.")
+]
+EXIT_BAD = 1
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A cell's snapshots and its log."""
+
+    shelf: Shelf
+    reader: LogReader
+    bases: Bases
+
+
+@app.command("list")
+def list_(
+    cell: CellOption = "", as_json: JsonOption = False, data_dir: DataDirOption = None
+) -> None:
+    """List the snapshots of a cell, oldest first.
+
+    Example: flumina snapshots list --json
+    """
+    settings = _settings(data_dir, cell)
+    with _in_words():
+        names = Shelf(_store(settings), settings.cell).names()
+    if as_json:
+        print_json({"store": store_url_of(settings), "items": [_of_name(each) for each in names]})
+        return
+    columns = ("generation", "records #", "log's time", "bytes #", "digest")
+    rows = [
+        (each.generation, each.next_offset, clock(each.at_ms), each.bytes_total, each.digest)
+        for each in names
+    ]
+    show(out(), table("", columns, rows))
+
+
+@app.command()
+def take(
+    cell: CellOption = "", as_json: JsonOption = False, data_dir: DataDirOption = None
+) -> None:
+    """Fold the log to its end in this process, and keep the state as a snapshot.
+
+    Example: flumina snapshots take
+    """
+    settings = _settings(data_dir, cell)
+    with _in_words():
+        document = asyncio.run(_take(settings))
+    if as_json:
+        print_json(document)
+    else:
+        out().print(
+            f"{document['key']}: {document['nextOffset']} records, {document['bytesTotal']} bytes"
+        )
+
+
+async def _take(settings: Settings) -> dict[str, Any]:
+    async with _opened(settings) as opened:
+        end = (await opened.reader.bounds()).end_offset
+        follower = await followed_to(opened.bases, end)
+        taker = SnapshotTaker(opened.shelf, follower, build=version("flumina"))
+        taken = await taker.take()
+        return {
+            **_of_name(taken.name),
+            "counts": taken.counts,
+            "pauseMilliseconds": round(taken.pause_s * 1_000, 1),
+            "seconds": round(taken.total_s, 3),
+        }
+
+
+@app.command()
+def verify(
+    *,
+    key: Annotated[str, typer.Argument(metavar="[KEY]", help="A snapshot; else the newest.")] = "",
+    is_all: Annotated[bool, typer.Option("--all", help="Every snapshot.")] = False,
+    is_folded: Annotated[
+        bool,
+        typer.Option("--fold", help="Also fold from the snapshot before it, and compare all."),
+    ] = False,
+    cell: CellOption = "",
+    as_json: JsonOption = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Read snapshots and prove them: checksums, header, digest; leaves with 1 if one is bad.
+
+    Example: flumina snapshots verify --all --fold
+    """
+    settings = _settings(data_dir, cell)
+    with _in_words():
+        found = asyncio.run(_verify(settings, key, is_all=is_all, is_folded=is_folded))
+    if as_json:
+        print_json({"items": found})
+    else:
+        columns = ("snapshot", "outcome", "why")
+        show(
+            out(),
+            table("", columns, [(each["key"], each["outcome"], each["why"]) for each in found]),
+        )
+    if any(each["outcome"] not in {"good", "equal"} for each in found):
+        raise typer.Exit(EXIT_BAD)
+
+
+async def _verify(
+    settings: Settings, key: str, *, is_all: bool, is_folded: bool
+) -> list[dict[str, Any]]:
+    shelf = Shelf(_store(settings), settings.cell)
+    names = await asyncio.to_thread(_wanted, shelf, key, is_all=is_all)
+    if not is_folded:
+        return [await asyncio.to_thread(_checked, shelf, each) for each in names]
+    async with _opened(settings) as opened:
+        test = RestoreTest(opened.bases)
+        return [_of_proof(await test.of(each)) for each in names]
+
+
+def _checked(shelf: Shelf, name: SnapshotName) -> dict[str, Any]:
+    try:
+        restored = shelf.load(name)
+    except (BadSnapshot, NoSuchObject) as error:
+        return {**_of_name(name), "outcome": "bad", "why": str(error)}
+    return {**_of_name(name), "outcome": "good", "why": "", "counts": restored.header.counts}
+
+
+@app.command()
+def restore(
+    at: Annotated[
+        int | None,
+        typer.Option(
+            "--at",
+            min=0,
+            metavar="OFFSET",
+            help="The state before this record; else at the end of the log.",
+        ),
+    ] = None,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="STORE",
+            help="Write it as a snapshot into this store (a directory or URL).",
+        ),
+    ] = "",
+    cell: CellOption = "",
+    as_json: JsonOption = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Make the state again from the nearest good snapshot and the log behind it, and count it.
+
+    Example: flumina snapshots restore --at 120000 --to /mnt/rescue
+    """
+    settings = _settings(data_dir, cell)
+    with _in_words():
+        document = asyncio.run(_restore(settings, at, to))
+    if as_json:
+        print_json(document)
+        return
+    for name, value in document.items():
+        out().print(f"{name}: {value}")
+
+
+async def _restore(settings: Settings, at: int | None, to: str) -> dict[str, Any]:
+    async with _opened(settings) as opened:
+        bounds = await opened.reader.bounds()
+        offset = bounds.end_offset if at is None else at
+        if offset > bounds.end_offset:
+            raise CannotFold(f"The log ends at offset {bounds.end_offset}")
+        base = await opened.bases.at_or_below(offset)
+        follower = await followed_to(opened.bases, offset, base)
+        machine = follower.machine
+        document = {
+            "origin": base.origin or "the log's beginning",
+            "recordsFolded": offset - base.wanted_offset,
+            "nextOffset": machine.state.next_offset,
+            "generation": machine.state.generation,
+            "digest": machine.digest.value(),
+            "counts": counts_of(machine.state),
+        }
+        if to:
+            name = await asyncio.to_thread(_write, settings, to, machine, follower.chain.hex)
+            document |= {"store": to, "key": name.key}
+        return document
+
+
+def _write(settings: Settings, to: str, machine: Machine, chain: str) -> SnapshotName:
+    shelf = Shelf(open_store(_url_of(to)), settings.cell)
+    name = shelf.put(encode(capture(machine, chain, build=version("flumina"))))
+    shelf.load(name)
+    return name
+
+
+@app.command()
+def rehearse(
+    from_: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="PROD",
+            help="Production: a cell of this store, or a store's URL or directory.",
+        ),
+    ],
+    from_cell: Annotated[
+        str,
+        typer.Option(
+            "--from-cell", metavar="CELL", help="Which cell of that store; else its only one."
+        ),
+    ] = "",
+    cell: CellOption = "",
+    as_json: JsonOption = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Let this build go on from production's newest snapshot and log, with all effects off.
+
+    Leaves with 1 where this build would have another state: so it gates a deployment.
+    Example: flumina snapshots rehearse --from s3://prod/flumina --cell staging
+    """
+    settings = _settings(data_dir, "")
+    with _in_words():
+        found = asyncio.run(_rehearse(settings, from_, from_cell, cell or settings.cell))
+    if as_json:
+        print_json(msgspec.to_builtins(found))
+    else:
+        _print_rehearsal(found)
+    if found.verdict != "passed":
+        raise typer.Exit(EXIT_BAD)
+
+
+async def _rehearse(settings: Settings, prod: str, from_cell: str, cell: str) -> Rehearsal:
+    is_store = "://" in prod or "/" in prod
+    url = _url_of(prod) if is_store else store_url_of(settings)
+    cells = await asyncio.to_thread(_cells_in, open_store(url))
+    named = from_cell or (prod if not is_store else "")
+    if not named and len(cells) == 1:
+        named = cells[0]
+    if named not in cells:
+        raise CannotFold(
+            f"{url} has no snapshots of cell {named or '(none was named)'}; it has those of "
+            f"{', '.join(cells) or 'no cell'}"
+        )
+    there = msgspec.structs.replace(settings, store_url=url, cell=named)
+    async with _opened(there) as opened:
+        return await Rehearsing(opened.bases, cell, version("flumina")).run()
+
+
+def _print_rehearsal(found: Rehearsal) -> None:
+    rows = [("ok" if each.is_good else "WRONG", each.what, each.found) for each in found.checks]
+    show(out(), table("", ("", "check", "found"), rows))
+    out().print(
+        f"{found.verdict}: build {found.candidate_build} for cell {found.cell}, from "
+        f"{found.snapshot} (build {found.production_build or 'unknown'}), "
+        f"{found.records_folded} records in {found.seconds:.1f} s"
+    )
+
+
+# What the commands have in common.
+
+
+def _url_of(text: str) -> str:
+    return text if "://" in text else Path(text).absolute().as_uri()
+
+
+def _cells_in(store: ObjectStore) -> list[str]:
+    return sorted({each.key.split("/")[1] for each in store.facts("snapshots/")})
+
+
+def _settings(data_dir: Path | None, cell: str) -> Settings:
+    speak_by_errors()
+    settings = installation_here(settings_here(), data_dir)
+    return msgspec.structs.replace(settings, cell=cell) if cell else settings
+
+
+def _store(settings: Settings) -> ObjectStore:
+    return open_store(store_url_of(settings))
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Opened]:
+    """The cell's snapshots and its log: Kafka's where it is this cell's, else the archive's."""
+    store = _store(settings)
+    shelf, archive = Shelf(store, settings.cell), Archive(store)
+    kafka = None
+    if settings.kafka_brokers is not None:
+        kafka = KafkaLog(settings.kafka_brokers, settings.topic_prefix + "cell", 0)
+    reader: LogReader
+    if kafka is not None and (generation := await _generation(archive, settings.cell, kafka)):
+        reader = JoinedLog(ArchivedLog(archive, settings.cell, generation), kafka)
+    else:
+        known = await asyncio.to_thread(generations_of, archive, settings.cell)
+        kept = [each for each in await asyncio.to_thread(shelf.generations) if each in known]
+        if not kept:
+            raise CannotFold(
+                f"The log of cell {settings.cell} is neither in Kafka nor archived in {store.url}"
+            )
+        reader = ArchivedLog(archive, settings.cell, kept[-1])
+    bases = Bases(shelf, reader, lambda each: ArchivedLog(archive, settings.cell, each))
+    try:
+        yield Opened(shelf, reader, bases)
+    finally:
+        await reader.close()
+
+
+async def _generation(archive: Archive, cell: str, kafka: KafkaLog) -> str:
+    """The generation of Kafka's log, where that is this cell's; else empty."""
+    try:
+        generation = await generation_in_kafka(archive, cell, kafka)
+    except AnotherLog as error:
+        raise CannotFold(str(error)) from error
+    known = await asyncio.to_thread(Shelf(archive.store, cell).generations)
+    return generation if not known or generation in known else ""
+
+
+def _wanted(shelf: Shelf, key: str, *, is_all: bool) -> list[SnapshotName]:
+    names = shelf.names()
+    found = [each for each in names if not key or each.key == key]
+    if not found:
+        raise CannotFold(
+            f"{shelf.store.url} has no snapshot {key} of cell {shelf.cell}".replace("  ", " ")
+        )
+    return found if is_all or key else found[-1:]
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Errors of the log and the store, as an operator reads them."""
+    try:
+        yield
+    except (CannotFold, LogHole, BadSnapshot) as error:
+        raise OperatorError(
+            "The state cannot be made.", f"{error}.", "Nothing was written."
+        ) from error
+    except StoreFailed as error:
+        raise OperatorError(
+            "The store does not answer.", str(error), "Then run this again."
+        ) from error
+
+
+def _of_name(name: SnapshotName) -> dict[str, Any]:
+    return {
+        "key": name.key,
+        "cell": name.cell,
+        "generation": name.generation,
+        "nextOffset": name.next_offset,
+        "atMs": name.at_ms,
+        "digest": name.digest,
+        "bytesTotal": name.bytes_total,
+        "writtenAtMs": name.written_at_ms,
+    }
+
+
+def _of_proof(proof: Proof) -> dict[str, Any]:
+    return {
+        "key": proof.key,
+        "outcome": proof.outcome,
+        "why": proof.why,
+        "origin": proof.origin,
+        "nextOffset": proof.next_offset,
+        "recordsFolded": proof.records_folded,
+        "counts": proof.counts,
+        "seconds": round(proof.seconds, 3),
+    }

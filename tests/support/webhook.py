@@ -1,0 +1,80 @@
+"""A webhook on loopback that answers as a test scripts it, and keeps what it was sent."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+
+class Sent(NamedTuple):
+    """One request that arrived."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The body, read."""
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+
+class Receiver(ThreadingHTTPServer):
+    """Keeps each request, and answers with the next of ``statuses``, at last with 200."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.sent: list[Sent] = []
+        self.statuses: list[int | None] = []
+        """None: the connection is closed without an answer."""
+        self.arrived = threading.Condition()
+
+    @property
+    def url(self) -> str:
+        """Where to send."""
+        return f"http://127.0.0.1:{self.server_address[1]}/page?key=hidden"
+
+    def until(self, count: int, timeout_s: float = 10.0) -> list[Sent]:
+        """What was sent, once it is so many; asserts that it becomes so."""
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(self.sent) >= count, timeout_s), self.sent
+            return list(self.sent)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with self.server.arrived:
+            status = self.server.statuses.pop(0) if self.server.statuses else 200
+            self.server.sent.append(Sent(self.path, dict(self.headers), body))
+            self.server.arrived.notify_all()
+        if status is None:
+            self.close_connection = True
+            return
+        self.send_response(status)
+        self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's own name
+        """Say nothing: tests look at what was sent."""
+
+
+@contextmanager
+def receiver() -> Iterator[Receiver]:
+    """A webhook that runs until the test is over."""
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -134,8 +134,9 @@ class Machine:
     def is_continued_by(self, offset: int, record: CellRecord) -> bool:
         """Whether the record begins a log of another generation, into which this state moves."""
         first = record.events[0]
-        is_beginning = offset == 0 < self.state.next_offset and type(first) is CellContinued
-        return is_beginning and first.generation != self.state.generation
+        if offset != 0 or self.state.next_offset == 0 or not isinstance(first, CellContinued):
+            return False
+        return first.generation != self.state.generation
 
     def _continue(self, record: CellRecord) -> list[tuple[int, Change]]:
         state, fold, event = self.state, self._fold, record.events[0]

@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from connectors.objects.directory import DirectoryStore
 from projections.snapshot.format import Expected, capture, decode, encode
@@ -20,6 +21,7 @@ from scheduler.machine import Machine
 from scheduler.model.codec import decode_record
 from scheduler.model.events import Mark
 from streams.cell.follower import BareFold, Follower, LogRecord
+from streams.cli.quiet import speak_by_errors
 from streams.snapshots.loading import Bases, machine_at
 from streams.snapshots.shelf import Shelf
 from streams.snapshots.taking import SnapshotTaker, Taken
@@ -86,7 +88,7 @@ async def beside_the_fold(cell: LargeCell, begins: int, folder: Path) -> None:
 
 
 def _print_taken(taken: Taken, alone: Pauses, beside: Pauses) -> None:
-    more = {"tasks": taken.counts["tasks"], "hosts": taken.counts["hosts"]}
+    more: dict[str, Any] = {"tasks": taken.counts["tasks"], "hosts": taken.counts["hosts"]}
     print_figure(
         BENCHMARK,
         "from the copy to a snapshot that was read back and proven, beside the fold",
@@ -190,6 +192,7 @@ def _events(log: list[bytes]) -> int:
 
 def main() -> None:
     """Print every figure."""
+    speak_by_errors()
     cell = large_cell(TASKS)
     # The leader marks its place each second; its digest is never far behind.
     cell.write(Mark())

@@ -30,6 +30,7 @@ from streams.api.server import Server, listening_socket, server_for, url_of
 from streams.api.task_files import TaskFiles
 from streams.clock import now_ms
 from streams.errors import OperatorError
+from streams.garbage import settle
 from streams.history.kafka_log import KafkaLog
 from streams.kafka.topic_admin import ensure_topics
 from streams.logs import configure_logging
@@ -112,6 +113,7 @@ async def _serve_until_stopped(server: Server, listener: socket.socket, cell: Fo
 def run_api(settings: Settings, bind: str = BIND, port: int = PORT) -> int:
     """Run the api process until a signal; its exit code."""
     configure_logging("api")
+    settle()
     asyncio.run(serve(settings, bind, port))
     return 0
 

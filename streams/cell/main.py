@@ -39,6 +39,7 @@ from streams.cell.publisher import Publisher
 from streams.cell.surroundings import PACE, Pace, Surroundings
 from streams.cell.writer import CellLog, our_producer
 from streams.errors import OperatorError
+from streams.garbage import settle
 from streams.history.kafka_log import KafkaLog
 from streams.settings import Settings, store_url_of
 from streams.snapshots.opening import Beginnings, beginnings_of
@@ -158,6 +159,7 @@ class CellProcess:
             end = await log_end(options.bootstrap, self.follower.topic, options.partition)
             await self.follower.until(end - 1)
             logger.info("caught up", offset=self.follower.seen_offset)
+            settle()
             ready()
             await self._lead_when_assigned(self._context(log, producer, publisher))
         except LeadershipLost as lost:

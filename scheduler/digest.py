@@ -175,6 +175,7 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
                 (clock.stuck_kills_at_ms, clock.kills_second, clock.kills_in_second),
                 list(state.actor_kills.items()),
                 list(state.paged_at_ms.items()),
+                state.updates_without_news,
             )
         case "stream":
             return (

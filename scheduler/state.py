@@ -259,6 +259,8 @@ class State:
     """By actor, who began to end tasks longest ago first."""
     paged_at_ms: dict[tuple[str, str], int] = field(default_factory=dict)
     """When each kind and key was paged last, oldest first: an alarm that goes on is one page."""
+    updates_without_news: int = 0
+    """Updates of Mesos that moved nothing: said before, or overtaken by a later one."""
     unanswered: dict[TaskId, None] = field(default_factory=dict)
     """Tasks that Mesos has not spoken of on this stream and that may be there."""
     finished_tasks: dict[TaskId, None] = field(default_factory=dict)

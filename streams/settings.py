@@ -220,7 +220,7 @@ SETTINGS = (
     Setting(
         "FLUMINA_STORE",
         "store_url",
-        "where snapshots, history and task logs are kept: a directory, file:///DIR, s3://BUCKET/PREFIX"
+        "where snapshots, history and task logs are: a directory, file:///DIR, s3://BUCKET/PREFIX"
         " or rocksdict:///DIR; unset, the folder `store` of the data directory",
         lambda _: None,
         _store_url,

@@ -25,3 +25,5 @@ class Api:
     admission: Admission
     wait_s: float = WAIT_S_MAX
     travel: Travel = field(default_factory=NoTravel)
+    log_store: str = ""
+    """The URL of the store that task logs are shipped to; empty where there is none."""

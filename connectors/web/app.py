@@ -39,6 +39,7 @@ def web_app(
     wait_s: float = WAIT_S_MAX,
     travel: Travel | None = None,
     admission: AdmissionLimits | None = None,
+    log_store: str = "",
     registry: CollectorRegistry | None = None,
 ) -> Starlette:
     """The REST API of a cell, as an ASGI application.
@@ -48,7 +49,7 @@ def web_app(
     """
     books = Admission(cell, admission or AdmissionLimits())
     metrics = Metrics(cell, books, registry)
-    api = Api(cell, files, metrics, books, wait_s, travel or NoTravel())
+    api = Api(cell, files, metrics, books, wait_s, travel or NoTravel(), log_store)
     app = Starlette(
         routes=[
             Route(path, endpoint=Resource(api, path, operations))

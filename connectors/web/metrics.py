@@ -142,6 +142,11 @@ class _FoldMetrics(Collector):
             ("flumina_cell_hosts_busy", "Hosts with a task of ours.", len(state.host_tasks)),
             ("flumina_cell_offers_held", "Offers that are ours to use.", len(state.offers)),
             ("flumina_cell_orphans", "Tasks without history in the log.", len(state.orphans)),
+            (
+                "flumina_cell_updates_without_news",
+                "Updates of Mesos that moved nothing.",
+                state.updates_without_news,
+            ),
             ("flumina_cell_safe", "1 while nothing inferred is done.", state.safe is not None),
             (
                 "flumina_cell_finding_tasks",

@@ -7,6 +7,7 @@ their "unknown" into 404 and their refused queries into 400.
 from http import HTTPStatus
 from typing import Any, Final
 
+from connectors.tasklogs.layout import task_prefix
 from connectors.web.call import Call
 from connectors.web.problems import Problem, refused
 from projections import scheduling
@@ -19,7 +20,7 @@ from projections.v3_query import Query, QueryRefusedError, jobs_page, parse_quer
 from projections.why import Unknown, Why, why
 from scheduler.model.address import parse_address
 from scheduler.model.codec import RECORD_EVENTS_MAX
-from scheduler.model.ids import JobId, TaskId
+from scheduler.model.ids import JobId, TaskId, job_id_of
 from scheduler.model.reading.faults import shown_text
 from scheduler.model.task import Task
 
@@ -50,7 +51,7 @@ def tasks(call: Call) -> Json:
     page = tasks_page(call.api.cell.view, criteria)
     if not criteria.fields or any(each.startswith("logLocation") for each in criteria.fields):
         for item in page["items"]:
-            _locate_log(item)
+            _locate_log(call, item)
     return page
 
 
@@ -67,7 +68,7 @@ def task(call: Call) -> Json:
     found = task_json(call.api.cell.view, TaskId(call.path_id))
     if found is None:
         raise _unknown(call, "task")
-    _locate_log(found)
+    _locate_log(call, found)
     return found
 
 
@@ -171,9 +172,19 @@ def _unknown(call: Call, kind: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, f"There is no {kind} {shown_text(call.path_id)}", hint)
 
 
-def _locate_log(task_item: Json) -> None:
-    path = f"/api/v3/tasks/{task_item['id']}/log"
-    task_item["logLocation"] = {"liveStream": {"url": f"{path}?file=stdout"}}
+def _locate_log(call: Call, task_item: Json) -> None:
+    """Say where the task's output is, as Titus does: followed here, and kept in a bucket."""
+    path = f"/api/v3/tasks/{task_item['id']}/log?file=stdout"
+    location: Json = {"ui": {"url": path}, "liveStream": {"url": path}}
+    task_id = TaskId(task_item["id"])
+    job_id = job_id_of(task_id)
+    scheme, _, place = call.api.log_store.partition("://")
+    if scheme == "s3" and job_id is not None:
+        bucket, _, before = place.partition("/")
+        prefix = task_prefix(call.api.cell.view.state.cell, job_id, task_id)
+        key = f"{before}/{prefix}" if before else prefix
+        location["s3"] = {"bucket": bucket, "key": key}
+    task_item["logLocation"] = location
 
 
 def _criteria(call: Call) -> Query:

@@ -145,7 +145,9 @@ def status_updated(fold: Fold, body: StatusUpdate) -> None:
     )
     if says_not_there(body) and missed(fold, task, body, given):
         return
-    moved_task(fold, task.task_id, input_of(body.state), given, step=_step(body))
+    after = moved_task(fold, task.task_id, input_of(body.state), given, step=_step(body))
+    if after is task:
+        state.updates_without_news += 1
     if state.missing and body.state == "TASK_UNREACHABLE":
         explained(fold, task)
 

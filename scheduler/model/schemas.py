@@ -25,7 +25,7 @@ from scheduler.model.mesos import MesosRecord
 PUBLISHED: Final[Mapping[str, Mapping[int, str]]] = {
     "CellContinued": {1: "d14750a03efd3daee50d848b9bc61508"},
     "CellCreated": {1: "8c798d8a25f291eb9e749af5f109856b"},
-    "CellPaged": {1: "36780e3362104406f5369b9fc20aa526"},
+    "CellPaged": {1: "53b6aa77144496b3ffc38ce0dfc7a566"},
     "CellRecord": {1: "4adbf24b07b334bf83d291dad9d719bf"},
     "Checkpoint": {1: "1b53887c91039e9e2e7cefe4dd1e778b"},
     "Copied": {1: "450a25bfe487677a5448956f07e3dd4f"},

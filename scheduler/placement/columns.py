@@ -35,7 +35,7 @@ the host is (17), and the rank of the digest of its id (22): 63 bits, so no key 
 SUM_BITS: Final = 23
 SUM_MASK: Final = (1 << SUM_BITS) - 1
 FIRST_CHOICE: Final = 1 << (SUM_SHIFT + SUM_BITS)
-_FULLNESS_SHIFT: Final = UNIT_BITS + 11 - FULLNESS_BITS
+FULLNESS_SHIFT: Final = UNIT_BITS + 11 - FULLNESS_BITS
 """Packed cpu and memory together are below 2**11 points."""
 ROWS_MAX: Final = 1 << RANK_BITS
 _FEW: Final = 64
@@ -354,7 +354,7 @@ class Columns:
         self._is_all_open = None
         self._is_even_known = False
         self.cpu_open[rows] = np.where(closed == 0, self.cpu_free[rows], -1)
-        fullness = np.minimum(self.packed[rows] >> _FULLNESS_SHIFT, (1 << FULLNESS_BITS) - 1)
+        fullness = np.minimum(self.packed[rows] >> FULLNESS_SHIFT, (1 << FULLNESS_BITS) - 1)
         self.standing[rows] = (1 - self.last_choice[rows]) * FIRST_CHOICE + (fullness << RANK_BITS)
         if len(rows) <= _FEW:
             for row in rows.tolist():
@@ -435,7 +435,7 @@ class Columns:
         """The lower bits of the host's key, as full as it is now: all but its fitness."""
         return (
             (0 if slot.last_choice else FIRST_CHOICE)
-            | min(slot.packed >> _FULLNESS_SHIFT, (1 << FULLNESS_BITS) - 1) << RANK_BITS
+            | min(slot.packed >> FULLNESS_SHIFT, (1 << FULLNESS_BITS) - 1) << RANK_BITS
             | (self.standing.item(slot.row) & (ROWS_MAX - 1))
         )
 

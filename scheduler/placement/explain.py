@@ -17,7 +17,6 @@ import numpy as np
 from scheduler.constraints import fixed, moving
 from scheduler.model.constraint import Constraint
 from scheduler.model.ids import HostId
-from scheduler.placement.balance import scales
 from scheduler.placement.by_cpu import NEED_MAX, SHORT_BITS, ByCpu
 from scheduler.placement.closing import CLOSED_BY, GONE, UNOFFERED, why_closed
 from scheduler.placement.columns import RANK_BITS, Array, Flags
@@ -28,6 +27,7 @@ from scheduler.placement.masks import moving_flags
 from scheduler.placement.outcome import Refused
 from scheduler.placement.prepared import Prepared
 from scheduler.placement.request import Request
+from scheduler.placement.scales import scales
 from scheduler.placement.slot import Slot
 
 NO_OFFERS: Final = Refused("offers", 0, None, "no host has offered resources")

@@ -39,6 +39,7 @@ from streams.pages.opening import paging
 from streams.pages.sources import put_changes
 from streams.settings import Settings, settings_of, store_url_of
 from streams.snapshots.opening import VIEW_TAIL_RECORDS, beginnings_of
+from streams.travel.client import TravelProcess
 
 logger = structlog.get_logger(__name__)
 
@@ -77,7 +78,16 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         registry = CollectorRegistry()
         desk = leaving.enter_context(paging(settings, "api", PageMetrics(registry)))
         cell.on_changes = partial(put_changes, desk)
-        app: Starlette = web_app(cell, files, hosts=hosts, registry=registry, admission=limits)
+        travel = TravelProcess()
+        app: Starlette = web_app(
+            cell,
+            files,
+            hosts=hosts,
+            registry=registry,
+            admission=limits,
+            log_store=archive.url,
+            travel=travel,
+        )
         url = url_of(listener)
         server = server_for(app, lambda: print(f"ready {url}", flush=True))
         loop = asyncio.get_running_loop()
@@ -86,6 +96,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         try:
             await _serve_until_stopped(server, listener, cell)
         finally:
+            await travel.close()
             await files.close()
     finally:
         await asyncio.to_thread(leaving.close)

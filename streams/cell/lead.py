@@ -69,9 +69,20 @@ class Lead:
         return self._follower.halt is not None or self._follower.machine.state.epoch != self.epoch
 
     async def write(self, events: Sequence[CellEvent]) -> int:
-        """The offset of the last record, acknowledged by all replicas, not read back yet."""
+        """The offset of the last record, acknowledged by all replicas, not read back yet.
+
+        Raises `LeadershipLost` where the log gives an offset that was read before: it has lost
+        acknowledged records, and waiting for this one to be read back would be waiting for another.
+        """
         self.check()
-        return await self._log.append(self.epoch, events)
+        read_offset = self._follower.seen_offset
+        offset = await self._log.append(self.epoch, events)
+        if offset <= read_offset:
+            raise LeadershipLost(
+                f"the log gave offset {offset} to a new record, and records up to {read_offset} "
+                "were read from it: Kafka lost acknowledged records"
+            )
+        return offset
 
     async def write_and_read_back(
         self, events: Sequence[CellEvent], point: Point | None = None

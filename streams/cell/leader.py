@@ -60,6 +60,7 @@ class Leader:
         async with asyncio.timeout(ELECTION_TIMEOUT_S):
             epoch = await cell.log.append(-1, [event])
             await cell.follower.until(epoch)
+        cell.log.clock.go_on_from(cell.follower.machine.state.clock.now_ms)
         lead = Lead(cell.follower, cell.log, epoch, pace=cell.surroundings.pace)
         lead.check()
         logger.info("leads the cell", cell=cell.follower.partition, epoch=epoch)

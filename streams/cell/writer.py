@@ -17,7 +17,7 @@ from scheduler.model.codec import (
     encode_record,
 )
 from scheduler.model.events import CellEvent, CellRecord
-from streams.clock import now_ms
+from streams.cell.log_clock import LogClock
 
 logger = structlog.get_logger(__name__)
 
@@ -62,6 +62,7 @@ class CellLog:
         self.partition = partition
         self._source = f"/flumina/{topic}/{partition}/{name}"
         self._written = 0
+        self.clock = LogClock()
 
     async def append(self, epoch: int, events: Sequence[CellEvent]) -> int:
         """The offset of the last record that holds these events, once all replicas have it.
@@ -70,7 +71,7 @@ class CellLog:
         does not fit into a record, and `TimeoutError` after 30 s.
         """
         offset = -1
-        for data in encoded_records(epoch, now_ms(), events):
+        for data in encoded_records(epoch, self.clock.now_ms(), events):
             offset = await self._send(data)
         return offset
 

@@ -29,8 +29,9 @@ TASKS: Final = 12_000
 
 
 def drill(
-    name: Annotated[
-        str | None, typer.Argument(help="Which drill; `all` for one after the other.")
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME…", help="Which drill or drills; `all` for every one."),
     ] = None,
     *,
     is_list: Annotated[bool, typer.Option("--list", help="List the drills.")] = False,
@@ -51,7 +52,7 @@ def drill(
         _list(as_json=as_json)
         return
     speak_by_errors()
-    chosen = _chosen(name)
+    chosen = _chosen(names or [])
     settings = settings_here()
     refuse_production(settings)
     directory = (
@@ -75,17 +76,34 @@ def drill(
     sys.exit(0 if all(each.is_good for each in reports) else 1)
 
 
-def _chosen(name: str | None) -> tuple[Drill, ...]:
-    if name == ALL:
-        return DRILLS
-    found = None if name is None else drill_named(name)
-    if found is None:
+def _chosen(names: list[str]) -> list[Drill]:
+    """The drills of these names, in their order; raises `OperatorError` where one is none."""
+    if names == [ALL]:
+        return list(DRILLS)
+    known = ", ".join(each.name for each in DRILLS)
+    if not names:
         raise OperatorError(
-            "No drill is named." if name is None else f"There is no drill {plain(name)!r}.",
-            f"Drills are {', '.join(each.name for each in DRILLS)}, or {ALL}.",
+            "No drill is named.",
+            f"Drills are {known}, or {ALL}.",
             "`flumina drill --list` says what each does.",
         )
-    return (found,)
+    found = []
+    for name in names:
+        drill = drill_named(name)
+        if drill is None:
+            raise OperatorError(
+                f"There is no drill {plain(name)!r}.",
+                f"Drills are {known}, or {ALL} alone.",
+                "`flumina drill --list` says what each does.",
+            )
+        if drill in found:
+            raise OperatorError(
+                f"{name} is named twice.",
+                "Each drill has a directory and topics of its own name.",
+                "Name it once.",
+            )
+        found.append(drill)
+    return found
 
 
 def _list(*, as_json: bool) -> None:

@@ -18,7 +18,7 @@ import typer
 from connectors.archive.archive import Archive
 from connectors.objects.opening import open_store
 from connectors.ports import NoSuchObject, ObjectStore, StoreFailed
-from projections.snapshot.format import BadSnapshot, capture, counts_of, encode
+from projections.snapshot.format import BadSnapshot, capture, counts_of
 from scheduler.machine import Machine
 from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
 from streams.cli.quiet import speak_by_errors
@@ -222,9 +222,7 @@ async def _restore(settings: Settings, at: int | None, to: str) -> dict[str, Any
 
 def _write(settings: Settings, to: str, machine: Machine, chain: str) -> SnapshotName:
     shelf = Shelf(open_store(_url_of(to)), settings.cell)
-    name = shelf.put(encode(capture(machine, chain, build=version("flumina"))))
-    shelf.load(name)
-    return name
+    return shelf.put(capture(machine, chain, build=version("flumina")))
 
 
 @app.command()

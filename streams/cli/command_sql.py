@@ -15,7 +15,7 @@ from rich.table import Table
 
 from connectors.archive.sql import SqlAnswer, SqlLimits, csv_text
 from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
-from streams.cli.render import cell_text, errors, out
+from streams.cli.render import cell_text, errors, out, show
 from streams.errors import OperatorError
 from streams.history.asking import ask
 from streams.history.opening import open_archive
@@ -50,7 +50,7 @@ def sql(  # noqa: PLR0917 - options, all by name
     elif as_csv:
         sys.stdout.write(csv_text(found))
     else:
-        out().print(_table(found))
+        show(out(), _table(found))
     if found.is_cut and not as_json:
         errors().print(f"Only the first {rows} rows are shown; --rows allows more.")
 

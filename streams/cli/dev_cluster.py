@@ -35,13 +35,16 @@ from streams.cli.dev_cluster_common import (
     JsonOption,
     NodeArgument,
     PortOption,
+    StoreOption,
+    TaskLogOption,
+    UnsafeOption,
     asked,
     fail,
     out,
     parse_duration,
     say,
 )
-from streams.settings import TASK_LOG_FILE_MIB, TASK_LOG_FILE_MIB_LEAST
+from streams.settings import TASK_LOG_FILE_MIB
 
 app = typer.Typer(
     help="A Mesos-compatible master and agents that really run tasks, for development.",
@@ -90,24 +93,9 @@ def run(
     cpu_sets: Annotated[
         bool, typer.Option("--cpu-sets", help="Agents divide the computer's threads among tasks.")
     ] = False,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            envvar="FLUMINA_STORE",
-            help="Where agents ship what cells' tasks write: a directory or a URL; else nowhere.",
-        ),
-    ] = None,
-    task_log_mib: Annotated[
-        int,
-        typer.Option(
-            envvar="FLUMINA_TASK_LOG_FILE_MIB",
-            min=TASK_LOG_FILE_MIB_LEAST,
-            help="How much is kept of one file that a task writes.",
-        ),
-    ] = TASK_LOG_FILE_MIB,
-    unsafe_listen: Annotated[
-        bool, typer.Option(help="Allow an address that others can reach.")
-    ] = False,
+    store: StoreOption = None,
+    task_log_mib: TaskLogOption = TASK_LOG_FILE_MIB,
+    unsafe_listen: UnsafeOption = False,
 ) -> None:
     """Run masters and agents in the foreground until Ctrl-C."""
     if context.invoked_subcommand is not None:

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from connectors.devcluster.node import ConfigError
 from connectors.devcluster.supervise import control
+from streams.settings import TASK_LOG_FILE_MIB_LEAST
 
 _errors = Console(stderr=True)
 out = Console()
@@ -28,6 +29,22 @@ DirOption = Annotated[
     Path | None, typer.Option(help="Where the cluster keeps state, logs and sandboxes.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="FLUMINA_STORE",
+        help="Where agents ship what cells' tasks write: a directory or a URL; else nowhere.",
+    ),
+]
+TaskLogOption = Annotated[
+    int,
+    typer.Option(
+        envvar="FLUMINA_TASK_LOG_FILE_MIB",
+        min=TASK_LOG_FILE_MIB_LEAST,
+        help="How much is kept of one file that a task writes.",
+    ),
+]
+UnsafeOption = Annotated[bool, typer.Option(help="Allow an address that others can reach.")]
 NodeArgument = Annotated[
     str, typer.Argument(help="master (the leading one), masterN, agent1, agent2, ...")
 ]

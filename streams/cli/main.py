@@ -79,6 +79,16 @@ COMMANDS = (
     Command("causes", "streams.cli.command_timeline:causes", "Show what led to an event."),
     Command("effects", "streams.cli.command_timeline:effects", "Show what followed from an event."),
     Command(
+        "replay",
+        "streams.cli.command_replay:replay",
+        "Fold a stretch of the log again and prove it, or decide it by another policy.",
+    ),
+    Command(
+        "bundle",
+        "streams.cli.command_bundle:bundle",
+        "Write everything of an incident into one file.",
+    ),
+    Command(
         "orphans",
         "streams.cli.commands_explain:orphans",
         "List tasks that run without history in the log.",

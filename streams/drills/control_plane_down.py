@@ -6,10 +6,10 @@ fails. Mesos keeps both updates until somebody acknowledges them, so both are kn
 
 import os
 import signal
-import time
 from typing import Final
 
 from streams.cli.shapes import Task
+from streams.clock import elapsed_s
 from streams.drills import looks
 from streams.drills.drill import Drill, Options
 from streams.drills.installation import Installation, Wanted
@@ -63,13 +63,13 @@ def _go_away(
     pid = here.journals.process_of(victim.id)
     os.kill(pid, signal.SIGKILL)
     stage.step(f"Process {pid} of {victim.id} was ended meanwhile, as by a bug of its own")
-    began_s = time.monotonic()
+    began_s = elapsed_s()
     names = looks.names_of(others)
 
     def over() -> Seen:
         alive = here.journals.alive
         is_over = batch.id not in alive and victim.id not in alive
-        gone_s = time.monotonic() - began_s
+        gone_s = elapsed_s() - began_s
         return Seen(is_over and gone_s > AWAY_S, f"away for {gone_s:.0f} s")
 
     stage.ready(f"{AWAY_S:.0f} s to pass, and the batch task to end by itself", over)
@@ -80,7 +80,7 @@ def _go_away(
         AWAY.key,
         Seen(
             alive.is_so and len(processes) == len(names),
-            f"after {time.monotonic() - began_s:.0f} s {alive.text}",
+            f"after {elapsed_s() - began_s:.0f} s {alive.text}",
         ),
     )
 

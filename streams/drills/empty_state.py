@@ -6,7 +6,6 @@ it for the same framework and tells it of every task.
 """
 
 import asyncio
-import time
 from typing import Final
 
 import msgspec
@@ -17,9 +16,10 @@ from scheduler.model.events import CellCreated, FoldVersion, PolicySet
 from scheduler.model.ids import CellName, CellUuid, Generation
 from scheduler.model.policy import Policy
 from streams.cell.writer import CellLog, our_producer
+from streams.clock import elapsed_s
 from streams.drills import looks
 from streams.drills.drill import Drill, Options
-from streams.drills.installation import CELL, START_TIMEOUT_S, Installation, Wanted
+from streams.drills.installation import API, CELL, START_TIMEOUT_S, Installation, Wanted
 from streams.drills.jobs import service_of
 from streams.drills.own_fold import OwnFold
 from streams.drills.promises import Promise, Seen
@@ -31,7 +31,7 @@ from streams.kafka.topic_admin import ensure_topics
 
 SERVICE: Final = "steady"
 SIZE: Final = 6
-HELD_S: Final = 6.0
+HELD_S: Final = 5.0
 """How long the empty cell is watched once it is safe."""
 SAFE_S: Final = 5.0
 """Within which it must be safe, from the moment when it leads."""
@@ -57,19 +57,19 @@ def go(stage: Stage, here: Installation, _: Options) -> None:
     prefix = here.options.settings.topic_prefix + EMPTY
     asyncio.run(_begin_empty(here, prefix, uuid))
     _refused(stage, here, prefix)
-    for part in parts:
+    for part in (CELL, API):
         store = (here.data_dir / "empty-store").as_uri()
         here.set_environment(part, {"FLUMINA_TOPIC_PREFIX": prefix, "FLUMINA_STORE": store})
-    here.bring_back(*parts)
+    here.bring_back(CELL, API)
     stage.hurt(f"The cell came up with an empty log and an empty store, under its own uuid {uuid}")
     stage.ready("a leader", lambda: looks.led(here))
-    began_s = time.monotonic()
+    began_s = elapsed_s()
     stage.until(ORPHANS.key, lambda: _orphans(here, names))
     fold = OwnFold(here.kafka, f"{prefix}cell")
     stage.until(SAFE.key, lambda: _is_safe(fold, began_s), SAFE_S)
     stage.saw(HELD.key, _held(stage, here, fold, launched))
-    here.take_away(*parts)
-    for part in parts:
+    here.take_away(CELL, API)
+    for part in (CELL, API):
         here.set_environment(part, {})
     here.bring_back(*parts)
     stage.step("The cell was ended, and started with its own log and store again")
@@ -137,7 +137,7 @@ def _is_safe(fold: OwnFold, began_s: float) -> Seen:
     is_so = safe is not None and bool(pages)
     text = safe.why if safe else "it is not safe"
     named = f"; {len(pages)} pages, {pages[-1].tasks_total} tasks on the list" if pages else ""
-    return Seen(is_so, f"{text}{named}, {time.monotonic() - began_s:.1f} s after it was led")
+    return Seen(is_so, f"{text}{named}, {elapsed_s() - began_s:.1f} s after it was led")
 
 
 def _held(stage: Stage, here: Installation, fold: OwnFold, launched: int) -> Seen:

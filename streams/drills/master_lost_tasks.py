@@ -5,16 +5,17 @@ only when its agent has come back, so first the master is replaced while every a
 answers nothing), then it also loses its registry (it answers that each task is unknown to it).
 """
 
-import time
 from itertools import pairwise
 from typing import Final
 
 from connectors.devcluster.supervise.control import ask
 from streams.cli.shapes import Task
+from streams.clock import elapsed_s
 from streams.drills import looks
 from streams.drills.drill import Drill, Options
 from streams.drills.installation import Installation, Wanted
 from streams.drills.jobs import service_of
+from streams.drills.journals import few
 from streams.drills.promises import Promise, Seen
 from streams.drills.stage import Stage
 from streams.errors import OperatorError
@@ -30,6 +31,8 @@ RECONCILE_RETRY_MS: Final = 1_000
 SILENT = Promise("silent", "while the master answers nothing, no task is taken for ended")
 FORGOTTEN = Promise("forgotten", "while it says that all are unknown, no task is replaced")
 ASKED = Promise("asked", "the master is asked again, with growing pauses and not in a storm")
+SAFE = Promise("safe", "that a whole job is missing makes the cell safe, with all of it listed")
+CLEARED = Promise("cleared", "the finding ends by itself when nothing of it is left")
 SAME = Promise("same", "when the agents are back, the same tasks run as before")
 
 
@@ -40,16 +43,18 @@ def go(stage: Stage, here: Installation, _: Options) -> None:
     before = here.tasks(SERVICE)
     _replace_master(stage, here, is_registry_lost=False)
     stage.saw(SILENT.key, _held(stage, here, before))
-    stage.saw(ASKED.key, _asked(here))
+    stage.until(ASKED.key, lambda: _asked(here))
     _agents(here, "resume")
     stage.step("The agents go on, and register with the new master")
     names = looks.names_of(before)
     stage.ready("the tasks", lambda: looks.same_tasks(here, SERVICE, names))
     _replace_master(stage, here, is_registry_lost=True)
     stage.saw(FORGOTTEN.key, _held(stage, here, before))
+    stage.saw(SAFE.key, _is_safe(here))
     _agents(here, "resume")
     stage.step("The agents go on, and register with a master that has never heard of them")
     stage.until(SAME.key, lambda: looks.same_tasks(here, SERVICE, names))
+    stage.until(CLEARED.key, lambda: _is_cleared(here))
     stage.restored()
     journals = here.journals
     stage.saw(looks.UNTOUCHED.key, journals.still_alive(names))
@@ -94,7 +99,7 @@ def _order(here: Installation, verb: str, node: str) -> None:
 def _held(stage: Stage, here: Installation, before: list[Task]) -> Seen:
     """Look for a while whether any task is taken for ended, replaced or told to end."""
     names = looks.names_of(before)
-    began_s = time.monotonic()
+    began_s = elapsed_s()
     states: set[str] = set()
     fault = ""
 
@@ -105,13 +110,26 @@ def _held(stage: Stage, here: Installation, before: list[Task]) -> Seen:
         wrong = [each for each in now if each.is_finished or each.id not in names]
         if wrong or len(now) != len(before):
             fault = f"{len(wrong)} of {len(now)} are ended or new, at first {wrong[:1]}"
-        spent_s = time.monotonic() - began_s
+        spent_s = elapsed_s() - began_s
         return Seen(bool(fault) or spent_s > LONG_S, f"{spent_s:.0f} s")
 
     stage.ready(f"{LONG_S:.0f} s of this", look)
     seen = ", ".join(sorted(states))
-    text = f"{len(before)} tasks for {time.monotonic() - began_s:.0f} s, shown as {seen}"
+    text = f"{len(before)} tasks for {elapsed_s() - began_s:.0f} s, shown as {seen}"
     return Seen(not fault, fault or text)
+
+
+def _is_safe(here: Installation) -> Seen:
+    found = looks.finding_of(here)
+    listed = [each.task_id for each in found.missing]
+    return Seen(found.is_safe and len(listed) == SIZE, f"{found.why}{few(listed)}")
+
+
+def _is_cleared(here: Installation) -> Seen:
+    found = looks.finding_of(here)
+    left = found.missing_total + found.orphans_total
+    text = f"{left} left on the list, {'still safe' if found.is_safe else 'not safe'}"
+    return Seen(not found.is_safe and not left, text)
 
 
 def _asked(here: Installation) -> Seen:
@@ -119,18 +137,18 @@ def _asked(here: Installation) -> Seen:
     lines = [
         line for line in here.journals.master if line["what"] == "RECONCILE" and line["task_ids"]
     ]
-    # Those of the newest stream: the master was ended once, and a journal has no word for it.
-    times = [int(line["at_ms"]) for line in lines][-3:]
+    newest = [line for line in lines if line["stream_id"] == lines[-1]["stream_id"]]
+    times = [int(line["at_ms"]) for line in newest]
     pauses = [later - earlier for earlier, later in pairwise(times)]
-    is_so = len(pauses) == 2 and pauses[1] > pauses[0] >= RECONCILE_RETRY_MS
+    is_so = len(pauses) > 1 and sorted(pauses) == pauses and pauses[0] >= RECONCILE_RETRY_MS
     shown = ", ".join(f"{each / 1_000:.1f}" for each in pauses)
-    return Seen(is_so, f"{len(lines)} questions, seconds between the last of them: {shown}")
+    return Seen(is_so, f"{len(newest)} questions on this stream, seconds between them: {shown}")
 
 
 MASTER_LOST_TASKS: Final = Drill(
     "master-lost-tasks",
     "A new master answers nothing, then forgets everything: no task is taken for dead.",
-    (SILENT, FORGOTTEN, ASKED, SAME, looks.UNTOUCHED, looks.NO_KILL, looks.ONCE),
+    (SILENT, FORGOTTEN, SAFE, ASKED, SAME, CLEARED, looks.UNTOUCHED, looks.NO_KILL, looks.ONCE),
     lambda _: Wanted(
         agents=len(AGENTS),
         policy={

@@ -6,7 +6,7 @@ The one thing to know: each is of a fold of the log itself, at an offset of its 
 import asyncio
 
 from connectors.objects.opening import open_store
-from projections.snapshot.format import Captured, capture, encode
+from projections.snapshot.format import Captured, capture
 from streams.drills.installation import Installation
 from streams.history.kafka_log import KafkaLog
 from streams.settings import store_url_of
@@ -39,7 +39,7 @@ async def _take(here: Installation, count: int) -> list[Taken]:
             follower = await followed_to(bases, offset)
             previous = taken[-1][0] if taken else ""
             captured = capture(follower.machine, follower.chain.hex, previous)
-            taken.append((shelf.put(encode(captured)).key, captured))
+            taken.append((shelf.put(captured).key, captured))
     finally:
         await log.close()
     return taken

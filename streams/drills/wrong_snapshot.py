@@ -15,7 +15,7 @@ from projections.snapshot.format import Captured, encode
 from scheduler.machine import FOLD_VERSION
 from streams.drills import looks
 from streams.drills.drill import Drill, Options
-from streams.drills.installation import CELL, Installation, Wanted
+from streams.drills.installation import API, CELL, Installation, Wanted
 from streams.drills.jobs import service_of
 from streams.drills.own_fold import OwnFold
 from streams.drills.promises import Promise, Seen
@@ -83,11 +83,11 @@ def go(stage: Stage, here: Installation, _: Options) -> None:
         _put(shelf, key, spoil(shelf.store.get(key), captured))
         stage.hurt(f"The snapshot at {captured.header.next_offset} is now {how}")
     good_key, good = taken[0]
-    _start(stage, here, parts)
+    _start(stage, here, (CELL, API))
     stage.saw(FALLBACK.key, _began_at(here, f"snapshot at {good.header.next_offset} "))
     stage.saw(NAMED.key, _named(here, [key for key, _ in taken[1:]]))
     first = looks.same_tasks(here, SERVICE, names)
-    here.take_away(*parts)
+    here.take_away(CELL, API)
     for name in shelf.names():
         _put(shelf, name.key, _truncated(shelf.store.get(name.key), good))
     stage.hurt(f"Every snapshot is spoilt now, {good_key} as well")

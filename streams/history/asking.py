@@ -62,7 +62,7 @@ async def ask(settings: Settings, archive: Archive, sql: str, limits: SqlLimits)
     except SqlFault as fault:
         where = f"Line {fault.line}, column {fault.column}." if fault.line else "In all of it."
         raise OperatorError(
-            f"The question cannot be answered: {fault.what.rstrip('.')}.",
+            f"The question cannot be answered: {fault.what.strip().rstrip('.?')}.",
             where,
             f"Tables are {', '.join(TABLES)}; `DESCRIBE records` shows columns.",
         ) from fault

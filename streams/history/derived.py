@@ -72,13 +72,13 @@ class DerivedReader:
         host_ids: frozenset[str],
     ) -> list[Place]:
         """Where rows of any of these jobs or hosts stand, in log order; blocks, for a thread."""
-        found: list[Place] = []
+        found: list[tuple[tuple[int, int, int], Place]] = []
         for piece in covering(self.archive.spans(self.series), first_offset, end_offset):
             manifest = self.archive.manifest(self.series, piece.span)
             if manifest.file:
                 found += _places_of(self.archive, manifest, piece, (job_ids, host_ids))
-        found.sort()
-        return found
+        found.sort(key=lambda each: each[0])
+        return [place for _, place in found]
 
     def _rows_of(
         self, manifest: Manifest, piece: Piece, wanted: dict[str, str]
@@ -124,39 +124,57 @@ def _places_of(
     manifest: Manifest,
     piece: Piece,
     wanted: tuple[frozenset[str], frozenset[str]],
-) -> list[Place]:
-    job_ids, host_ids = wanted
+) -> list[tuple[tuple[int, int, int], Place]]:
     try:
         file = archive.open(manifest)
-        found: list[Place] = []
-        for group in range(file.groups):
-            least, most = file.bounds(group, "job_id")
-            has_jobs = least is not None and any(least <= each <= most for each in job_ids)
-            if not has_jobs and not host_ids:
-                continue
-            jobs = file.column(group, "job_id")
-            hosts = file.column(group, "host_id")
-            chosen = [
-                number
-                for number, (job_id, host_id) in enumerate(zip(jobs, hosts, strict=True))
-                if job_id in job_ids or host_id in host_ids
-            ]
-            if not chosen:
-                continue
-            rest = [file.column(group, name) for name in ("offset", "index", "at_ms", "kind")]
-            tasks = file.column(group, "task_id")
-            found += [
-                (
-                    *(column[each] for column in rest),
-                    jobs[each] or "",
-                    tasks[each] or "",
-                    hosts[each] or "",
-                )
-                for each in chosen
-                if piece.first_offset <= rest[0][each] < piece.end_offset
-            ]
+        return [
+            each
+            for group in range(file.groups)
+            if _may_have_any(file, group, wanted)
+            for each in _places_in(file, group, wanted)
+            if piece.first_offset <= each[0][0] < piece.end_offset
+        ]
     except DamagedFile as error:
         raise DamagedRange(
             f"{manifest.file} is damaged: {error}. `flumina archive verify` tells what to do"
         ) from error
-    return found
+
+
+def _may_have_any(file: RowFile, group: int, wanted: tuple[frozenset[str], frozenset[str]]) -> bool:
+    job_ids, host_ids = wanted
+    least, most = file.bounds(group, "job_id")
+    return bool(host_ids) or (least is not None and any(least <= each <= most for each in job_ids))
+
+
+def _places_in(
+    file: RowFile, group: int, wanted: tuple[frozenset[str], frozenset[str]]
+) -> list[tuple[tuple[int, int, int], Place]]:
+    """Where the wanted rows of a group stand, by columns; of most groups two columns are read."""
+    job_ids, host_ids = wanted
+    jobs, hosts = file.column(group, "job_id"), file.column(group, "host_id")
+    chosen = [
+        number
+        for number, (job_id, host_id) in enumerate(zip(jobs, hosts, strict=True))
+        if job_id in job_ids or host_id in host_ids
+    ]
+    if not chosen:
+        return []
+    offsets, indexes, places, times, kinds, tasks = (
+        file.column(group, name)
+        for name in ("offset", "index", "place", "at_ms", "kind", "task_id")
+    )
+    return [
+        (
+            (offsets[n], indexes[n], places[n]),
+            (
+                offsets[n],
+                indexes[n],
+                times[n],
+                kinds[n],
+                jobs[n] or "",
+                tasks[n] or "",
+                hosts[n] or "",
+            ),
+        )
+        for n in chosen
+    ]

@@ -196,7 +196,11 @@ async def run_history(settings: Settings, port: int, ready: Callable[[str], None
             "KAFKA_BROKERS is not set; `flumina up` starts one and sets it.",
             "Set it to host:port, or use `flumina up`.",
         )
-    await ensure_topics(settings.kafka_brokers, settings)
+    try:
+        await ensure_topics(settings.kafka_brokers, settings)
+    except OperatorError as error:
+        # A topic with another retention is where archiving is wanted most.
+        page_to_log("topics-differ", str(error))
     process = HistoryProcess(settings)
     server, thread = start_http_server(port, BIND, process.metrics.registry)
     assert isinstance(server, WSGIServer)

@@ -13,7 +13,7 @@ import structlog
 
 from connectors.archive.archive import Archive
 from connectors.objects.opening import open_store
-from projections.snapshot.format import capture, encode
+from projections.snapshot.format import capture
 from scheduler.digest import Digest
 from scheduler.model.events import CellContinued
 from scheduler.model.ids import Generation
@@ -79,7 +79,7 @@ async def continue_cell(settings: Settings, build: str, generation: str | None =
         ) from error
     machine = follower.machine
     captured = capture(machine, follower.chain.hex, build=build)
-    name = await asyncio.to_thread(lambda: shelf.put(encode(captured)))
+    name = await asyncio.to_thread(lambda: shelf.put(captured))
     event = CellContinued(
         cell=machine.state.cell,
         cell_uuid=machine.state.cell_uuid,

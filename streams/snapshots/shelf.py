@@ -12,11 +12,14 @@ import structlog
 from connectors.ports import NoSuchObject, ObjectExists, ObjectStore
 from projections.snapshot.format import (
     BadSnapshot,
+    Captured,
     Encoded,
     Expected,
     Header,
     Restored,
+    check_against,
     decode,
+    encode,
     read_header,
 )
 from streams.snapshots.metrics import SnapshotMetrics
@@ -66,21 +69,19 @@ class Shelf:
         first = next(iter(self.store.facts(archived)), None) if not known else None
         return [first.key.removeprefix(archived).partition("/")[0]] if first else known
 
-    def put(self, encoded: Encoded) -> SnapshotName:
+    def put(self, captured: Captured) -> SnapshotName:
         """Write a snapshot and read it back; raises `BadSnapshot` where that is not the same.
 
         One that is there already under the same key is of the same state, taken by somebody else:
         it counts if it proves itself, and is replaced if it does not.
         """
+        encoded = encode(captured)
         key = key_of(encoded.header)
         try:
             self.store.put_new(key, encoded.data)
         except ObjectExists:
             self._put_again(key, encoded)
-        found = self.store.get(key)
-        if found != encoded.data:
-            # The bytes may differ in who took it; then it must prove itself like any other.
-            decode(found, self._expected(encoded.header.generation))
+        check_against(self.store.get(key), captured)
         name = name_of(next(iter(self.store.facts(key))))
         assert name is not None
         return name

@@ -4,6 +4,7 @@ The one thing to know: this is the one place where a question meets the time mac
 process, commands without an API and tests all come here.
 """
 
+from collections.abc import Mapping
 from typing import assert_never
 
 import msgspec
@@ -20,7 +21,7 @@ from projections.travel.questions import (
 from streams.history.reading import LogReader
 from streams.travel.machine import TimeMachine
 from streams.travel.notes import NoteSource
-from streams.travel.sources import NoteReader, SnapshotSource
+from streams.travel.sources import NoSnapshots, NoteReader, SnapshotSource
 from streams.travel.tracing import Tracer
 from streams.travel.traveller import Traveller
 
@@ -33,8 +34,10 @@ class Answering:
         reader: LogReader,
         snapshots: SnapshotSource | None = None,
         notes: NoteReader | None = None,
+        skips: Mapping[int, str] | None = None,
     ) -> None:
-        self.machine = TimeMachine(reader, snapshots)
+        self.snapshots: SnapshotSource = snapshots or NoSnapshots()
+        self.machine = TimeMachine(reader, self.snapshots, skips)
         self.notes = NoteSource(self.machine, notes)
         self.traveller = Traveller(self.machine, self.notes)
         self.tracer = Tracer(self.machine, self.notes)

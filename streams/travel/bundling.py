@@ -174,8 +174,9 @@ class Stretch:
             for event in record.events
         )
         self.incident.take(self.machine.state, offset, record, changes)
-        data = self._masked.take(offset, record) if self._masked else msgspec.json.encode(record)
-        self.records.append(SliceRecord(offset, record.at_ms, None, data))
+        if self._masked:
+            data = self._masked.take(offset, record)
+            self.records.append(SliceRecord(offset, record.at_ms, None, data))
 
     def pass_over(self, offset: int) -> None:
         """Leave one record out, as the fold did."""

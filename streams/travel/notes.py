@@ -41,7 +41,7 @@ class NoteSource:
         """Rows of these offsets, in the order of the log; filters that are given all hold."""
         if end_offset <= first_offset:
             return []
-        table_end = await self._table.notes_end()
+        table_end = await self._table_end()
         found: list[Note] = []
         if first_offset < table_end:
             found += await self._table.notes(
@@ -73,7 +73,7 @@ class NoteSource:
         host_ids: frozenset[str],
     ) -> list[Note]:
         """Rows of any of these jobs or hosts, in the order of the log; bodies may be left out."""
-        table_end = await self._table.notes_end()
+        table_end = await self._table_end()
         found: list[Note] = []
         if first_offset < table_end:
             end = min(end_offset, table_end)
@@ -82,6 +82,11 @@ class NoteSource:
             tail = await self._tail_rows(max(first_offset, table_end), end_offset, table_end)
             found += [each for each in tail if each.job_id in job_ids or each.host_id in host_ids]
         return found
+
+    async def _table_end(self) -> int:
+        """Where the table ends; where the log begins, if nobody has what is before that."""
+        begins = (await self._machine.reader.bounds()).first_offset
+        return max(await self._table.notes_end(), begins)
 
     async def _tail_rows(self, first: int, end: int, table_end: int) -> Sequence[Note]:
         is_worth = len(self._rows) > TAIL_ROWS_MAX and table_end > self._first

@@ -10,6 +10,7 @@ import sys
 
 import structlog
 
+from streams.errors import OperatorError
 from streams.logs import configure_logging
 from streams.settings import settings_of
 from streams.travel.answering import Answering
@@ -51,6 +52,16 @@ async def work() -> None:
             sys.stdout.buffer.flush()
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Answer until nobody asks any more; the exit code."""
     configure_logging("travel")
-    asyncio.run(work())
+    try:
+        asyncio.run(work())
+    except OperatorError as error:
+        logger.error("the time machine cannot begin", why=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

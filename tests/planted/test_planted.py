@@ -24,7 +24,16 @@ RULES = {
     "no-stream-fence",
     "timers-not-anew",
     "old-epochs-obeyed",
+    "swallowed-decode-error",
+    "guard-off",
+    "orphan-killed",
+    "losses-believed-at-once",
+    "inferred-kills-unlimited",
+    "digest-difference-ignored",
+    "chain-ignored",
 }
+GREEN: set[str] = set()
+"""Tests that were seen green without any patch."""
 TESTS_FAILED = 1
 """pytest's exit code for red tests; a broken collection has another."""
 
@@ -59,7 +68,9 @@ def test_the_named_test_turns_red(patch: Path, clean: Path, tmp_path: Path) -> N
         cwd=planted,
         check=True,
     )
-    assert run(clean, named[1]) == 0, f"{named[1]} is red without the patch"
+    if named[1] not in GREEN:  # Several patches may turn one test red.
+        assert run(clean, named[1]) == 0, f"{named[1]} is red without the patch"
+        GREEN.add(named[1])
     assert run(planted, named[1]) == TESTS_FAILED, f"{named[1]} does not see {patch.stem}"
 
 

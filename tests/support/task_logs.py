@@ -107,9 +107,7 @@ class LogWorld:
         self.archive = ArchivedLogs(self.store, lambda: self.now_ms)
 
     def _shipper(self) -> TaskShipper:
-        return TaskShipper(
-            msgspec.json.decode(self.kept, type=Kept), self._keep, self.limits
-        )
+        return TaskShipper(msgspec.json.decode(self.kept, type=Kept), self._keep, self.limits)
 
     def _keep(self, state: bytes) -> None:
         self.kept = state

@@ -20,6 +20,7 @@ from connectors.web.cell import (
     Topic,
 )
 from connectors.web.passing import Passing
+from connectors.web.travelling import Travel
 from projections.cell_view import CellView
 from scheduler.model.codec import decode_record
 from scheduler.model.foreign import decode_commands_record, decode_jobs_record
@@ -35,7 +36,7 @@ WAIT_S = 0.05
 class WebCell:
     """What the API asks of a cell, over a `CellInMemory`."""
 
-    def __init__(self, cell: CellInMemory | None = None) -> None:
+    def __init__(self, cell: CellInMemory | None = None, travel: Travel | None = None) -> None:
         self.cell = cell or running_cell()
         self.partition = 0
         self.passing = Passing()
@@ -51,7 +52,7 @@ class WebCell:
         self.waiting: list[tuple[Topic, InboundBody]] = []
         self._view = CellView()
         self.files = FilesInMemory()
-        travel = TravelHere(Answering(LogInMemory(self.cell.log)))
+        travel = travel or TravelHere(Answering(LogInMemory(self.cell.log)))
         self.app: Starlette = web_app(self, self.files, wait_s=WAIT_S, travel=travel)
 
     @property

@@ -5,6 +5,7 @@ that is halted says so and goes on after a skip; the process stops cleanly and c
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,22 @@ StartApi = Callable[[], ApiProcess]
 
 def _state_is(state: str) -> Callable[[Answer], bool]:
     return lambda answer: answer.status == 200 and answer.json["status"]["state"] == state
+
+
+def _asks_of_other_instants(api: ApiProcess, lines: list[dict[str, Any]]) -> None:
+    """The time machine's own process answers: state, diff, why, timeline and causes of then."""
+    begun, ended = lines[0]["address"], lines[-1]["address"]
+    then = api.ask("GET", f"/api/flumina/state?at={begun}")
+    assert (then.status, then.json["jobs"]) == (200, {"Accepted": 1})
+    assert then.json["tasks"] == {"Accepted": 2}
+    found = api.ask("GET", f"/api/flumina/diff?from={begun}&to={ended}").json
+    assert any(ended in each.get("addresses", ()) for each in found["entities"])
+    assert api.ask("GET", f"{TASKS}/s-worker-0-1/why?at={begun}").json["state"] == "Accepted"
+    page = api.ask("GET", "/api/flumina/timeline/s-worker-0-1").json
+    assert [each["address"] for each in page["lines"]][-1] == ended
+    steps = api.ask("GET", f"/api/flumina/trace?address={ended}").json["steps"]
+    assert steps[0]["address"] == begun
+    assert api.ask("GET", "/api/flumina/state?at=-1000d").status == 400
 
 
 def test_a_job_from_its_submission_to_its_output_and_its_end(
@@ -58,6 +75,7 @@ def test_a_job_from_its_submission_to_its_output_and_its_end(
     lines = api.ask("GET", f"{task}/events").json["lines"]
     offsets = [int(each["address"].partition(":")[2].partition("[")[0]) for each in lines]
     world.until(lambda: len(world.log) > max(offsets), "every address of a line is in the log")
+    _asks_of_other_instants(api, lines)
     assert api.ask("POST", f"{JOBS}?jobId=s", batch_of(1, "true")).status == 409
     world.until(world.all_ended, "the log says so, too")
     world.check_sound()

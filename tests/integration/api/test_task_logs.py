@@ -51,7 +51,7 @@ def _until(condition: Callable[[], bool], what: str, timeout_s: float = 40.0) ->
         time.sleep(0.1)
 
 
-def test_host_and_store_are_joined_also_when_the_host_is_gone(
+def test_host_and_store_are_joined_also_when_the_host_is_gone(  # noqa: PLR0917 - fixtures
     world: World,
     cluster_port: int,
     tmp_path: Path,

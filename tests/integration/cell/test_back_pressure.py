@@ -23,7 +23,7 @@ POISON = b'{"version":99,"epoch":1,"at_ms":1,"events":[]}'
 
 def _offered_cpus(world: World) -> float:
     """How many cpus the master holds out to the cell right now."""
-    with urllib.request.urlopen(f"http://{world.master}/state", timeout=5) as answer:  # noqa: S310 - ours
+    with urllib.request.urlopen(f"http://{world.master}/state", timeout=5) as answer:
         state = orjson.loads(answer.read())
     (framework,) = state["frameworks"]
     return float(framework["offered_resources"]["cpus"])

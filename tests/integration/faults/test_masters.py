@@ -1,6 +1,7 @@
 """The Mesos master is restarted, and fails over: same framework, all asked for, nothing killed."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,11 @@ def test_masters_that_die_by_turns_cost_no_task_its_life(world: World) -> None:
     assert world.cluster is not None
     before = [task.task_id for task in world.tasks("service")]
     framework = world.machine.state.cell_uuid
-    for turn in range(2):
+    for job in ("first-turn", "second-turn"):
         stream = world.machine.state.stream.stream_id
         killed = world.cluster.kill_leader()
-        world.submit(f"turn-{turn}", batch_of(3, "true"))
-        world.until(lambda job=f"turn-{turn}": world.is_normal(job), "a job of the next master")
+        world.submit(job, batch_of(3, "true"))
+        world.until(partial(world.is_normal, job), "a job of the next master")
         assert world.machine.state.stream.stream_id != stream
         world.cluster.start_node(killed)
     assert [task.task_id for task in world.tasks("service")] == before

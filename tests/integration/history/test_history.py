@@ -13,7 +13,7 @@ import pytest
 from connectors.archive.archive import Archive
 from connectors.archive.ranges import Series
 from connectors.archive.rows import ArchivedChange, ArchivedMessage
-from projections.travel.notes import Noted
+from projections.travel.notes import Note, Noted
 from scheduler.chain import Chain
 from scheduler.model.changes import Change
 from scheduler.model.codec import digest_of, encode_change
@@ -23,6 +23,7 @@ from streams.history.limits import HistoryLimits
 from streams.history.notes import ArchivedNotes
 from streams.history.opening import open_archive, open_archived, open_log
 from streams.history.verifying import verify
+from streams.kafka.retention import retentions_ms
 from streams.snapshots.shelf import Shelf
 from streams.snapshots.taking import SnapshotTaker
 from tests.integration.history.conftest import Place, a_day, question, until, until_archived
@@ -208,9 +209,12 @@ def test_a_restart_folds_from_a_snapshot_and_notes_go_on(place: Place) -> None:
         noted = Noted()
         wanted = [row for n, data in enumerate(cell.log) for row in noted.take_bytes(n, data)]
         assert await notes.notes_end() == len(cell.log)
-        assert list(await notes.notes(0, len(cell.log))) == wanted
+        found = await notes.notes(0, len(cell.log))
+        assert [place_of(each) for each in found] == [place_of(each) for each in wanted]
+        # Behind a restart a note may not name a cause that lies before the snapshot.
+        assert list(found[: len(found) // 2]) == wanted[: len(found) // 2]
         of_job = await notes.notes(0, len(cell.log), job_id="job-1")
-        assert list(of_job) == [each for each in wanted if each.job_id == "job-1"]
+        assert list(of_job) == [each for each in found if each.job_id == "job-1"]
         places = await notes.places(
             0, len(cell.log), job_ids=frozenset({"job-0"}), host_ids=frozenset({"host1"})
         )
@@ -223,17 +227,27 @@ def test_a_restart_folds_from_a_snapshot_and_notes_go_on(place: Place) -> None:
     asyncio.run(scenario())
 
 
+def place_of(note: Note) -> tuple[object, ...]:
+    return (note.offset, note.index, note.kind, note.job_id, note.task_id, note.host_id)
+
+
 def test_a_topic_that_keeps_too_little_is_paged(place: Place) -> None:
     async def scenario() -> None:
         await place.begin()
+        jobs = f"{place.prefix}jobs"
         await place.set_config("jobs", {"retention.ms": "60000"})
+
+        async def is_set() -> bool:
+            return (await retentions_ms(place.kafka, [jobs]))[jobs] == 60_000
+
+        await until(is_set, "the broker knows its topic's new setting")
         async with place.running():
 
             async def is_paged() -> bool:
                 return any(what == "retention" for what, _ in place.pages)
 
             await until(is_paged, "the guard pages")
-        assert f"{place.prefix}jobs keeps records for 0.0 h" in dict(place.pages)["retention"]
+        assert f"{jobs} keeps records for 0.0 h" in dict(place.pages)["retention"]
 
     asyncio.run(scenario())
 

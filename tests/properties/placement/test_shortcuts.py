@@ -14,7 +14,7 @@ from scheduler.model.constraint import Constraint
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.resources import Need, Resources
 from scheduler.model.rules import PlacementRules
-from scheduler.placement import balance, steps
+from scheduler.placement import balance_growing, scales, steps
 from scheduler.placement.columns import Columns
 from scheduler.placement.engine import Placement
 from scheduler.placement.explain import Explainer, refusals
@@ -76,7 +76,8 @@ def test_shortcuts_place_as_the_long_ways_do(
     short = outcomes()
     with (
         patch.object(steps, "is_simple", lambda *_: False),
-        patch.object(balance, "_FEW", 0),
+        patch.object(balance_growing, "is_simple", lambda *_: False),
+        patch.object(scales, "FEW", 0),
         patch.object(Columns, "even", lambda _: None),
     ):
         assert outcomes() == short

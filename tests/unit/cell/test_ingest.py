@@ -239,7 +239,7 @@ def test_behind_a_fold_that_is_halted_for_long_nothing_more_is_copied() -> None:
         assert len(scene.log.records) == before
         scene.skip()
         async with asyncio.timeout(5):
-            while not scene.topic.asked_from:  # noqa: ASYNC110 - it looks at its own pace
+            while not scene.topic.asked_from:
                 await asyncio.sleep(0.005)
                 scene.log.read_back()
         await scene.topic.hand_over()

@@ -1,14 +1,17 @@
 """The right to act: gone with another election, and with five seconds of silence."""
 
+import asyncio
+
 import pytest
 
 from scheduler.model.codec import decode_record
-from scheduler.model.events import LeaderElected
+from scheduler.model.events import LeaderElected, Tick
 from streams.cell.follower import BareFold, Follower, LogRecord
 from streams.cell.lead import Lead, LeadershipLost
 from streams.cell.surroundings import PACE
 from streams.cell.writer import CellLog
 from tests.support.cell import CellInMemory, running_cell
+from tests.support.leading import HeldLog
 
 
 def leading(cell: CellInMemory, clock: list[float]) -> tuple[Lead, Follower]:
@@ -53,3 +56,15 @@ def test_a_record_of_another_epoch_renews_nothing() -> None:
     lead.heard(decode_record(cell.log[-1]))
     with pytest.raises(LeadershipLost):
         lead.check()
+
+
+def test_a_log_that_lost_acknowledged_records_ends_the_right_at_the_next_record() -> None:
+    # Else the leader would take records of before for its own read back, and go on.
+    cell = running_cell()
+    log = HeldLog(cell)
+    lead = log.lead(cell.epoch)
+    asyncio.run(lead.write([Tick()]))
+    log.read_back()
+    del log.records[-3:]
+    with pytest.raises(LeadershipLost, match="lost acknowledged records"):
+        asyncio.run(lead.write_and_read_back([Tick()]))

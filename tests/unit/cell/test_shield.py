@@ -14,7 +14,7 @@ from scheduler.inbound_runs import InboundRuns
 from scheduler.model.address import Source
 from scheduler.model.codec import digest_of
 from scheduler.model.effects import DeclineOffers, Revive
-from scheduler.model.events import Copied, LeaderElected
+from scheduler.model.events import CellEvent, Copied
 from scheduler.model.ids import Generation, OfferId
 from scheduler.model.inbound import RecordSkipped
 from scheduler.model.mesos import MesosRecord, OfferRescinded, OffersReceived
@@ -56,7 +56,7 @@ class Scene:
 
     async def hear(self, record: MesosRecord) -> None:
         """The stream brings a record."""
-        await self.write(record)
+        _ = await self.write(record)
         await self.shield.heard(record, self.write)
 
     async def offer(self, host: str) -> OfferId:
@@ -86,7 +86,7 @@ class Scene:
         """Copy what was written to topic ``mesos`` into the log."""
         state = self.log.follower.machine.state
         runs = InboundRuns(0, state.watermarks.get(("mesos", 0)), state.hosts)
-        events = []
+        events: list[CellEvent] = []
         for index, record in enumerate(self.written):
             events += runs.add(self._first + index, record, 0)
         self.log.add(self.cell.epoch, *events, *runs.flush())
@@ -105,7 +105,7 @@ class Scene:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Return when the condition holds."""
         async with asyncio.timeout(5):
-            while not condition():  # noqa: ASYNC110 - the shield looks at its own pace
+            while not condition():
                 await asyncio.sleep(TICK_S)
 
 

@@ -1,7 +1,7 @@
 """A task's output on its way: quotas told in the log, files a task cut, a failing store, traps."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -190,7 +190,7 @@ def test_the_instant_of_a_line_is_found_by_its_part(world: LogWorld) -> None:
     assert index.offset_at(world.now_ms) == 4 * PART
 
 
-TRAPS = {
+TRAPS: dict[str, Callable[[Path, Path], object]] = {
     "a link to a file of others": lambda at, secret: at.symlink_to(secret),
     "a second name of a file of others": lambda at, secret: at.hardlink_to(secret),
     "a pipe": lambda at, _: os.mkfifo(at),

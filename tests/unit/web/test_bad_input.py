@@ -225,7 +225,7 @@ REQUESTS: dict[str, tuple[str, str, Body, Headers, int, str]] = {
     "impossible task id": ("DELETE", "/api/v3/tasks/a", None, {}, 404, "taskId"),
     "log of an unknown file": (
         "GET",
-        "/api/v3/tasks/a-worker-0-1/log?file=passwd",
+        "/api/v3/tasks/a-worker-0-1/log?file=..%2Fpasswd",
         None,
         {},
         400,

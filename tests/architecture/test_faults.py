@@ -1,0 +1,63 @@
+"""The page of faults has all 45 rows, and the tests that it names exist."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+from tests.architecture.tree import ROOT, demand_none, parsed
+
+PAGE = ROOT / "docs" / "faults.md"
+FAULTS = range(1, 46)
+_ROW = re.compile(r"^\| (\d+) \|")
+_NAMED = re.compile(r"`([a-z_0-9/]+\.py)::(\w+)`")
+# Those that build what is not there yet.
+_ISSUE = re.compile(r"\bissue (7|8|9|10|11)\b")
+
+
+def _rows() -> list[tuple[int, str, str]]:
+    """Number, what follows, and the tests' cell of each row."""
+    found = []
+    for line in PAGE.read_text("utf-8").splitlines():
+        if (row := _ROW.match(line)) is not None:
+            cells = [each.strip() for each in line.strip("| ").split(" | ")]
+            assert len(cells) == 4, f"row {row[1]} has {len(cells)} cells"
+            found.append((int(row[1]), cells[2], cells[3]))
+    return found
+
+
+@cache
+def _functions(path: Path) -> frozenset[str]:
+    """The functions that a file defines."""
+    return frozenset(
+        each.name
+        for each in parsed(path).body
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+
+
+def test_every_fault_has_its_row_once() -> None:
+    assert sorted(number for number, _, _ in _rows()) == list(FAULTS)
+
+
+def test_every_fault_is_shown_by_a_test_or_belongs_to_an_issue() -> None:
+    demand_none(
+        [
+            f"row {number} names neither a test nor an issue"
+            for number, _, shown in _rows()
+            if not _NAMED.search(shown) and not _ISSUE.search(shown)
+        ]
+    )
+
+
+def test_every_test_that_a_fault_names_exists() -> None:
+    demand_none(
+        [
+            f"row {number}: {name}::{function}"
+            for number, _, shown in _rows()
+            for name, function in _NAMED.findall(shown)
+            if not (ROOT / "tests" / name).is_file()
+            or not function.startswith("test_")
+            or function not in _functions(ROOT / "tests" / name)
+        ]
+    )

@@ -175,7 +175,6 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
                 (clock.stuck_kills_at_ms, clock.kills_second, clock.kills_in_second),
                 list(state.actor_kills.items()),
                 list(state.paged_at_ms.items()),
-                state.updates_without_news,
             )
         case "stream":
             return (
@@ -183,7 +182,7 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
                 (stream.is_suppressed, stream.idle_since_ms),
                 (stream.reconcile_asked_at_ms, stream.reconcile_attempts),
                 (stream.is_reconcile_sent, stream.reconcile_all_at_ms),
-                stream.call_failed_at_ms,
+                (stream.call_failed_at_ms, state.updates_without_news),
                 sorted(state.unanswered),
             )
         case "kept":  # Oldest first: the order says what is forgotten next.

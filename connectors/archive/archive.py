@@ -6,15 +6,19 @@ the same range the second one finds that it is there, and compares.
 """
 
 import io
+import time
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from threading import Lock
 from typing import Final
 
 import msgspec
 
 from connectors.archive.columns import (
     DamagedFile,
+    Footer,
     RowFile,
     content_of,
     encode_rows,
@@ -33,10 +37,9 @@ from connectors.archive.ranges import (
 from connectors.archive.rows import Row
 from connectors.ports import NoSuchObject, ObjectExists, ObjectStore
 
-WHOLE_BYTES_MAX: Final = 256 * 1024
-"""A file up to this size is fetched at once; of a larger one the parts that are wanted."""
-
-
+FOOTERS_MAX: Final = 2_000
+"""Some 20 KB each."""
+LISTED_S: Final = 2.0
 READ_BYTES: Final = 64 * 1024
 """Fetched at least: the file's own description at its end is smaller."""
 
@@ -70,6 +73,10 @@ class Archive:
         self.store = store
         self._manifests: dict[tuple[str, Span], Manifest] = {}
         """Of ranges that were looked at: a manifest never changes."""
+        self._footers: OrderedDict[str, Footer] = OrderedDict()
+        self._listed: dict[str, tuple[float, list[Span]]] = {}
+        self._lock = Lock()
+        """Of the footers: threads ask at the same time."""
 
     def put(self, new: NewRange) -> Manifest:
         """The manifest of this range, which is archived when this returns.
@@ -135,7 +142,14 @@ class Archive:
     def spans(self, series: Series) -> list[Span]:
         """The ranges of a series, sorted, as the store lists them now."""
         found = (span_of(each.key) for each in self.store.facts(series.prefix))
-        return sorted(each for each in found if each is not None)
+        spans = sorted(each for each in found if each is not None)
+        self._listed[series.prefix] = (time.monotonic(), spans)
+        return spans
+
+    def spans_lately(self, series: Series) -> list[Span]:
+        """The same by a listing that is a moment old at most: for questions in a row."""
+        at_s, spans = self._listed.get(series.prefix, (float("-inf"), []))
+        return spans if time.monotonic() - at_s < LISTED_S else self.spans(series)
 
     def manifest(self, series: Series, span: Span) -> Manifest:
         """The manifest of a range; raises `NoSuchObject` or `DamagedRange`."""
@@ -185,19 +199,25 @@ class Archive:
         return data
 
     def open(self, manifest: Manifest) -> RowFile:
-        """A range's file, open; a small one is fetched whole and proven, a large one by parts.
+        """A range's file, fetched whole (some MiB), proven, and open.
 
         Raises `NoSuchObject` where the range was taken out since it was listed.
         """
         assert manifest.file, "a range without rows has no file"
-        if manifest.file_bytes <= WHOLE_BYTES_MAX:
-            source: bytes | io.BufferedReader = self._proven(manifest)
-        else:
-            source = stored_file(self.store, manifest)
         try:
-            return RowFile(manifest.kind, source)
+            file = RowFile(manifest.kind, self._proven(manifest), self._footers.get(manifest.file))
         except DamagedFile as error:
             raise _damaged(manifest, str(error)) from error
+        with self._lock:
+            self._footers[manifest.file] = file.footer
+            while len(self._footers) > FOOTERS_MAX:
+                self._footers.popitem(last=False)
+        return file
+
+    def footer(self, manifest: Manifest) -> Footer:
+        """What a range's file says of its row groups; mostly known without reading anything."""
+        known = self._footers.get(manifest.file)
+        return known or self.open(manifest).footer
 
     def remove(self, manifest: Manifest) -> None:
         """Take a range out, its manifest first: what is left of a cut is no range."""
@@ -231,7 +251,7 @@ def _damaged(manifest: Manifest, why: str) -> DamagedRange:
 
 
 def stored_file(store: ObjectStore, manifest: Manifest) -> io.BufferedReader:
-    """A range's file, of which only what is read is fetched."""
+    """A range's file, of which only what is read is fetched; its pages prove themselves."""
     return io.BufferedReader(_StoredFile(store, manifest), READ_BYTES)
 
 

@@ -159,32 +159,53 @@ def arrow_table(kind: Kind, rows: Sequence[Row]) -> Any:  # noqa: ANN401 - a pya
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+class Footer:
+    """What a file says of its row groups; it needs no open file, and any thread may ask."""
+
+    def __init__(self, kind: Kind, metadata: Any) -> None:  # noqa: ANN401 - pyarrow's FileMetaData
+        self.metadata = metadata
+        # Columns of lists come last but for bytes, so names and leaves agree in each schema.
+        self._places = {name: place for place, name in enumerate(SCHEMAS[kind].names)}
+
+    @property
+    def groups(self) -> int:
+        """How many row groups the file has."""
+        return int(self.metadata.num_row_groups)
+
+    def bounds(self, group: int, column: str) -> tuple[Any, Any]:
+        """The least and the largest value of a column in a row group; None where all are null."""
+        statistics = self.metadata.row_group(group).column(self._places[column]).statistics
+        if statistics is None or not statistics.has_min_max:
+            return None, None
+        return statistics.min, statistics.max
+
+
 class RowFile:
-    """An archived file that is open for reading, row group by row group.
+    """An archived file that is open for reading, row group by row group, by one thread at a time.
 
     Raises whatever the file raises (`connectors.ports.StoreFailed`), and `DamagedFile` where its
     bytes are not what was written.
     """
 
-    def __init__(self, kind: Kind, source: BinaryIO | bytes) -> None:
+    def __init__(self, kind: Kind, source: BinaryIO | bytes, footer: Footer | None = None) -> None:
         self.kind = kind
         file = io.BytesIO(source) if isinstance(source, bytes) else source
         with _damage():
-            self._file = pq.ParquetFile(file, page_checksum_verification=True)
+            self._file = pq.ParquetFile(
+                file,
+                metadata=footer.metadata if footer else None,
+                page_checksum_verification=True,
+            )
+        self.footer = footer or Footer(kind, self._file.metadata)
 
     @property
     def groups(self) -> int:
         """How many row groups it has."""
-        return int(self._file.metadata.num_row_groups)
+        return self.footer.groups
 
     def bounds(self, group: int, column: str) -> tuple[Any, Any]:
         """The least and the largest value of a column in a row group; None where all are null."""
-        index = self._file.schema_arrow.names.index(column)
-        # Columns of lists come last in each schema, so names and leaves agree before them.
-        statistics = self._file.metadata.row_group(group).column(index).statistics
-        if statistics is None or not statistics.has_min_max:
-            return None, None
-        return statistics.min, statistics.max
+        return self.footer.bounds(group, column)
 
     def rows(self, group: int) -> list[Row]:
         """All rows of a row group, as they stand in the file."""

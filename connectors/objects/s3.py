@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from connectors.objects.directory import whole_file
 from connectors.objects.keys import checked_key, checked_prefix, checked_range, failed
-from connectors.objects.s3_calls import Calls, Limits, code_of, status_of
+from connectors.objects.s3_calls import CONFLICT_CODES, Calls, Limits, code_of, status_of
 from connectors.ports import NoSuchObject, ObjectExists, ObjectFacts
 
 logger = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ PART_BYTES: Final = 16 << 20
 """Of a large object, up and down: 10,000 parts at most, so 156 GiB an object."""
 _WRITE_ID: Final = "flumina-write"
 _ABSENT: Final = frozenset(("NoSuchKey", "404", "NotFound"))
-_EXISTS: Final = frozenset(("PreconditionFailed", "ConditionalRequestConflict", "412", "409"))
+_EXISTS: Final = CONFLICT_CODES | {"PreconditionFailed", "412"}
 _Answer = TypeVar("_Answer")
 
 

@@ -27,13 +27,13 @@ _Answer = TypeVar("_Answer")
 
 # Codes that another attempt may answer otherwise. S3's list of errors, and what gateways before it
 # send; 409 means that another write of the key is under way.
-PASSING_CODES: Final = frozenset(
+CONFLICT_CODES: Final = frozenset(("ConditionalRequestConflict", "OperationAborted"))
+PASSING_CODES: Final = CONFLICT_CODES | frozenset(
     (
         *("408", "425", "429", "500", "502", "503", "504"),
         *("InternalError", "ServiceUnavailable", "SlowDown", "RequestLimitExceeded"),
         *("Throttling", "ThrottlingException", "TooManyRequestsException"),
         *("RequestTimeout", "RequestTimeoutException", "BadDigest", "IncompleteBody"),
-        *("ConditionalRequestConflict", "OperationAborted"),
     )
 )
 
@@ -64,8 +64,8 @@ class Calls:
     def call(self, doing: str, act: Callable[[], _Answer], bytes_total: int = 0) -> _Answer:
         """What ``act`` answers, at one of several attempts.
 
-        Raises botocore's `ClientError` for what another attempt would not change, and
-        `StoreFailed` for all else.
+        Raises botocore's `ClientError` for what another attempt would not change, or where
+        another write of the key does not end; and `StoreFailed` for all else.
         """
         limits = self._limits
         seconds = limits.call_s + bytes_total / limits.bytes_per_s_least
@@ -86,6 +86,8 @@ class Calls:
             except (boto_errors.BotoCoreError, ResponseParserError) as error:
                 last = error
         assert last is not None
+        if code_of(last) in CONFLICT_CODES:
+            raise last  # Whoever writes knows best what that means.
         raise self.failed(doing, last) from last
 
     def _within(self, seconds: float, doing: str, act: Callable[[], _Answer]) -> _Answer:

@@ -32,7 +32,8 @@ class NoTravel:
     """An API without a time machine."""
 
     async def ask(self, question: Question) -> bytes:
-        """Refuse."""
+        """Refuse, whatever the question."""
+        del question
         raise TravelRefused(
             "unavailable", "This API has no time machine.", "Ask one that `flumina up` runs."
         )

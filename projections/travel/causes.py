@@ -1,9 +1,10 @@
 """Causes of an event, backwards, and what followed from it, forwards.
 
 The one thing to know: the links are those that histories carry. A launch is led to by its round,
-the round by the waits of the tasks that it placed, an effect by its proposal, a call's end by its start, an update of Mesos by
-the call or the update before it; lines of one event stand together. Nothing is guessed beyond that:
-an event without a link begins its chain, and names the inbound record that it is a copy of.
+the round by the waits of the tasks that it placed, an effect by its proposal, a call's end by its
+start, an update of Mesos by the call or the update before it; lines of one event stand together.
+Nothing is guessed beyond that: an event without a link begins its chain, and names the inbound
+record that it is a copy of.
 """
 
 from collections.abc import Iterable, Sequence

@@ -230,9 +230,8 @@ def _fields(was: object, now: object, path: str = "") -> Iterator[FieldChange]:
 
 
 def _field_changes(was: object, now: object, path: str) -> Iterator[FieldChange]:
-    is_struct = isinstance(was, msgspec.Struct) and isinstance(now, msgspec.Struct)
-    if is_struct and type(was) is type(now):
-        for field in msgspec.structs.fields(type(was)):
+    if isinstance(was, msgspec.Struct) and type(was) is type(now):
+        for field in msgspec.structs.fields(was):
             of_was, of_now = getattr(was, field.name), getattr(now, field.name)
             if of_was != of_now:
                 below = f"{path}.{field.name}" if path else field.name

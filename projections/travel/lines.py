@@ -34,7 +34,7 @@ def lines_of_notes(view: CellView, notes: Iterable[Note]) -> Iterator[Line]:
         if line.what == "kill proposed":
             # Whoever began to fold behind the decision did not know where it stands.
             cause = decided.get(line.task_id, line.cause)
-            line = replace(line, cause=cause)  # noqa: PLW2901 - completed
+            line = replace(line, cause=cause)
         yield line
 
 

@@ -92,7 +92,7 @@ def masked_json(data: bytes) -> bytes:
     return orjson.dumps(_masked_value(value))
 
 
-def _masked_value(value: Any) -> Any:
+def _masked_value(value: Any) -> Any:  # noqa: ANN401 - JSON is any value
     if isinstance(value, Mapping):
         return {
             name: _masked_environment(each) if name in ENVIRONMENT_KEYS else _masked_value(each)
@@ -103,7 +103,7 @@ def _masked_value(value: Any) -> Any:
     return value
 
 
-def _masked_environment(value: Any) -> Any:
+def _masked_environment(value: Any) -> Any:  # noqa: ANN401 - JSON is any value
     if isinstance(value, Mapping):
         return dict.fromkeys(value, MASK)
     if isinstance(value, list):

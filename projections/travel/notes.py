@@ -31,7 +31,7 @@ from projections.obeyed import Obeyed, Place
 from scheduler.model.changes import Change, OrphanGone, OrphanSeen
 from scheduler.model.codec import decode_record
 from scheduler.model.events import CellRecord, Copied, RoundRecord
-from scheduler.model.ids import JobId
+from scheduler.model.ids import HostId, JobId
 from scheduler.model.inbound import HostNoiseMeasured, HostOrdered, OffersChanged
 from scheduler.model.mesos import HostFacts, HostFailed
 
@@ -80,7 +80,7 @@ class Noted:
     def __init__(self, view: CellView | None = None) -> None:
         self.view = view or CellView()
         self._rows: list[Note] = []
-        self._hosts: dict[str, HostFacts] = dict(self.view.state.hosts)
+        self._hosts: dict[HostId, HostFacts] = dict(self.view.state.hosts)
         self.view.timeline.histories.on_note = self._note
         self.view.listeners.append(self._obeyed)
 
@@ -88,9 +88,7 @@ class Noted:
         """Fold one record; the rows that it adds, in order."""
         return self.fold(offset, record)[1]
 
-    def fold(
-        self, offset: int, record: CellRecord
-    ) -> tuple[list[tuple[int, Change]], list[Note]]:
+    def fold(self, offset: int, record: CellRecord) -> tuple[list[tuple[int, Change]], list[Note]]:
         """Fold one record; the changes that it made, and the rows that it adds, in order."""
         changes = self.view.apply(offset, record)
         return list(changes), self._taken()
@@ -145,9 +143,7 @@ class Noted:
             # What it said of jobs stands in the notes of each job.
             self._note(
                 place,
-                RoundNoted(
-                    msgspec.structs.replace(last, refusals=(), placements=(), troughs=None)
-                ),
+                RoundNoted(msgspec.structs.replace(last, refusals=(), placements=(), troughs=None)),
             )
         elif isinstance(event, Copied):
             self._copied(place, event)

@@ -72,4 +72,3 @@ def needs_completion(view: CellView, name: str) -> bool:
     history = view.job_history(job_id or JobId(name))
     # An offset is the high part of the place of creation.
     return history is None or history.created >> 32 < view.begins_at_offset or not history.entries
-

@@ -4,7 +4,7 @@ The one thing to know: instants are texts here, as people write them; who answer
 only there is the log.
 """
 
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -20,13 +20,13 @@ class _Question(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=Tru
 
 
 class StateAt(_Question, frozen=True):
-    """How did the cell stand?"""
+    """Asks how the cell stood."""
 
     at: str
 
 
 class DiffOf(_Question, frozen=True):
-    """What was different at the second instant?"""
+    """Asks what was different at the second instant."""
 
     first: str
     second: str
@@ -35,7 +35,7 @@ class DiffOf(_Question, frozen=True):
 
 
 class TimelineOf(_Question, frozen=True):
-    """What happened to a job, task or host?"""
+    """Asks what happened to a job, task or host."""
 
     name: str
     first: str = ""
@@ -45,11 +45,10 @@ class TimelineOf(_Question, frozen=True):
 
 
 class WhyAt(_Question, frozen=True):
-    """Why was a job, task or orphan where it was?"""
+    """Asks why a job, task or orphan was where it was."""
 
     name: str
     at: str
-    kind: Literal["", "job", "task"] = ""
 
 
 class EventsAt(_Question, frozen=True):
@@ -61,7 +60,7 @@ class EventsAt(_Question, frozen=True):
 
 
 class TraceOf(_Question, frozen=True):
-    """What led to the event at an address, or what followed from it?"""
+    """Asks what led to the event at an address, or what followed from it."""
 
     address: str
     direction: Direction

@@ -69,7 +69,7 @@ class Incident:
             if text:
                 self._note(state, (offset, index), now_ms, text)
 
-    def _text(self, change: Change) -> str:
+    def _text(self, change: Change) -> str:  # noqa: PLR0911 - one arm a kind of change
         match change:
             case TaskChanged():
                 self.steps[change.state] += 1
@@ -126,8 +126,10 @@ def report_markdown(facts: ReportFacts, incident: Incident, found: Difference) -
     lines = [
         f"# Cell {facts.cell}, {instant(facts.first_at_ms)} and the {span} since",
         "",
-        f"{facts.records} records, `{facts.first}` to `{facts.last}`; the state at the end has "
-        f"digest `{facts.digest}`. {facts.checkpoints} checkpoints of it were proven.",
+        (
+            f"{facts.records} records, `{facts.first}` to `{facts.last}`; the state at the end has "
+            f"digest `{facts.digest}`. {facts.checkpoints} checkpoints of it were proven."
+        ),
         "",
     ]
     if facts.is_masked:
@@ -141,7 +143,8 @@ def report_markdown(facts: ReportFacts, incident: Incident, found: Difference) -
     lines += [f"- {count} tasks became {state}" for state, count in sorted(incident.steps.items())]
     lines += [f"- {count} tasks ended: {why}" for why, count in sorted(incident.ends.items())]
     lines.append(f"- rounds placed {incident.placed}; at most {incident.waiting_most} waited")
-    lines += ["", "## Events to look at first", "", "| time | address | what |", "| --- | --- | --- |"]
+    lines += ["", "## Events to look at first", ""]
+    lines += ["| time | address | what |", "| --- | --- | --- |"]
     lines += [
         f"| {instant(each.at_ms)} | `{each.address}` | {_cell(each.text)} |"
         for each in incident.notables
@@ -154,8 +157,10 @@ def report_markdown(facts: ReportFacts, incident: Incident, found: Difference) -
     lines += [f"\nMissing: {each}" for each in facts.missing]
     lines += [
         "",
-        "`flumina replay FILE` folds it again without Kafka and proves it; `--policy` shows what "
-        "another policy would have decided; `--why NAME --at INSTANT` explains.",
+        (
+            "`flumina replay FILE` folds it again without Kafka and proves it; `--policy` shows "
+            "what another policy would have decided; `--why NAME --at INSTANT` explains."
+        ),
         "",
     ]
     return "\n".join(lines)

@@ -25,7 +25,10 @@ from streams.history.opening import open_archive, open_archived
 from streams.history.reading import LogHole, LogReader
 from streams.history.verifying import SeriesReport, verify
 
-app = typer.Typer(help="List, prove and export what was archived.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, prove and export what was archived.\n\nExample: flumina archive verify",
+    no_args_is_help=True,
+)
 
 PrefixArgument = Annotated[
     str, typer.Argument(metavar="[PREFIX]", help="Only series whose keys in the store begin so.")

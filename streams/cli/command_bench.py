@@ -22,6 +22,7 @@ BENCHMARKS = (
     "fold_rate",
     "fold_commits",
     "rebuild",
+    "snapshots",
     "history_rate",
     "end_to_end",
     "simulated_master",

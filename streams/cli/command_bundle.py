@@ -28,7 +28,9 @@ from streams.travel.topic_slices import TopicSlices
 
 
 def bundle(  # noqa: PLR0917 - options, all by name
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must be new.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file to write; it must be new.")
+    ],
     first: Annotated[str, typer.Option("--from", metavar="INSTANT", help=INSTANT)],
     second: Annotated[str, typer.Option("--to", metavar="INSTANT", help=INSTANT)] = "now",
     with_environment: Annotated[
@@ -42,9 +44,7 @@ def bundle(  # noqa: PLR0917 - options, all by name
 
     Example: flumina bundle incident.zip --from -1h --to -30m
     """
-    manifest = asyncio.run(
-        _bundle(path, first, second, data_dir, is_masked=not with_environment)
-    )
+    manifest = asyncio.run(_bundle(path, first, second, data_dir, is_masked=not with_environment))
     if as_json:
         print_json(msgspec.to_builtins(manifest))
         return

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 
 from projections.travel.questions import LIMIT, LIMIT_MAX
+from streams.cli.client import decoded
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, api_here
 from streams.cli.render import cell_text, clock, out, print_json, show, table
 from streams.cli.travel_shapes import Diff, Entity
-from streams.cli.client import decoded
 
 INSTANT = "-5m, 2026-01-31T12:00:00Z, an offset, an address, or now"
 LimitOption = Annotated[
@@ -28,7 +28,9 @@ def diff(  # noqa: PLR0917 - options, all by name
     second: Annotated[str, typer.Argument(metavar="TO", help=INSTANT)] = "now",
     limit: LimitOption = LIMIT,
     skip: SkipOption = 0,
-    is_long: Annotated[bool, typer.Option("--fields", help="Show each field that differs.")] = False,
+    is_long: Annotated[
+        bool, typer.Option("--fields", help="Show each field that differs.")
+    ] = False,
     as_json: JsonOption = False,
     api: ApiOption = None,
     data_dir: DataDirOption = None,
@@ -64,7 +66,9 @@ def print_diff(found: Diff, console: Console, *, is_long: bool) -> None:
         return
     show(console, table("", ("", "appeared #", "went #", "changed #"), counts))
     console.print()
-    rows = [(each.change, each.kind, each.id, _words(each), _events(each)) for each in found.entities]
+    rows = [
+        (each.change, each.kind, each.id, _words(each), _events(each)) for each in found.entities
+    ]
     show(console, table("", ("", "what", "name", "from → to", "events"), rows))
     if is_long:
         fields = [

@@ -22,8 +22,8 @@ from scheduler.model.ids import CellName, Generation
 from streams.cli import simulate_cluster
 from streams.cli.client import decoded
 from streams.cli.command_diff import INSTANT
-from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
 from streams.cli.commands_explain import print_why
+from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
 from streams.cli.render import cell_text, clock, out, print_json, show, table
 from streams.cli.shapes import Why
 from streams.errors import OperatorError
@@ -199,8 +199,10 @@ def _print(found: _Found, console: Console) -> None:
     ]
     if replayed.checkpoints_unknown:
         rows.append(("", f"{replayed.checkpoints_unknown} checkpoints of marks before it"))
-    for key in replayed.snapshots_different:
-        rows.append(("different", f"snapshot {key} has another digest: it is not of this log"))
+    rows += [
+        ("different", f"snapshot {key} has another digest: it is not of this log")
+        for key in replayed.snapshots_different
+    ]
     show(console, table("", ("", ""), rows))
     comparison = replayed.comparison
     if comparison is None:
@@ -262,7 +264,8 @@ def _print_runs(found: _Found, console: Console) -> None:
             "-",
         )
     )
-    columns = ("policy", "placed #", "wait p50 s #", "p99 s #", "max s #", "hosts used #", "cpu % #")
+    waited = ("wait p50 s #", "p99 s #", "max s #")
+    columns = ("policy", "placed #", *waited, "hosts used #", "cpu % #")
     show(console, table("", columns, rows))
 
 

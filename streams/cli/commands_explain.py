@@ -35,7 +35,7 @@ RoundOption = Annotated[
 ]
 
 
-def why(
+def why(  # noqa: PLR0917 - options, all by name
     name: NameArgument,
     address: RoundOption = "",
     at: AtOption = "",
@@ -176,8 +176,10 @@ def print_state(
         ("cell", f"{place} ({numbers.cell_uuid})"),
         (
             "leader",
-            f"{standing.leader or '-'}{'' if is_past else f', {heard}'}, elected at "
-            f"{numbers.elected_at or '-'}",
+            (
+                f"{standing.leader or '-'}{'' if is_past else f', {heard}'}, elected at "
+                f"{numbers.elected_at or '-'}"
+            ),
         ),
         ("Mesos", numbers.fatal or numbers.stream_id or "no stream is open"),
         ("jobs", _counted(numbers.jobs)),

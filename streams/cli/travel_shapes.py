@@ -1,7 +1,7 @@
 """What commands read of answers about other instants: the fields that they show, and no more.
 
-The one thing to know: as in `streams.cli.shapes`, a field that is missing has a default and one that
-is new is left out.
+The one thing to know: as in `streams.cli.shapes`, a field that is missing has a default, and one
+that is new is left out.
 """
 
 from streams.cli.shapes import Line, Shape
@@ -40,7 +40,7 @@ class Diff(Shape, frozen=True):
 
     before: Side = Side()
     after: Side = Side()
-    counts: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}  # noqa: RUF012 - msgspec makes one for each
     entities: tuple[Entity, ...] = ()
     dropped: int = 0
 

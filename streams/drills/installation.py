@@ -19,7 +19,6 @@ from streams.cli.client import ApiConnection
 from streams.cli.demo_hands import OwnCluster
 from streams.cli.shapes import Task
 from streams.drills.journals import Journals
-from streams.errors import OperatorError
 from streams.settings import Settings
 from streams.supervise.keeper import Keeper
 from streams.supervise.parts import Part, ReadyLine, after_ready_word
@@ -141,17 +140,6 @@ class Installation(Up):
         return self._keepers[name].part.log_file.read_text("utf-8", errors="replace")
 
     # What is done to it
-
-    def crash(self, name: str) -> None:
-        """End a part with kill -9; its keeper starts it again."""
-        pid = self.part(name).pid
-        if pid is None:
-            raise OperatorError(
-                f"{name} does not run, so it cannot be ended.",
-                "It has ended by itself before.",
-                f"Read {self.part(name).log_file}.",
-            )
-        os.kill(pid, signal.SIGKILL)
 
     def take_away(self, *names: str) -> None:
         """End these parts with kill -9, and do not start them again."""

@@ -5,6 +5,7 @@ STARTED and ENDED for the process itself, so "no task was ended" is said by who 
 """
 
 import os
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -68,14 +69,6 @@ class Journals(msgspec.Struct, frozen=True):
             if line["what"] == "STARTED" and line["task_id"] == task_id
         )
 
-    def agent_of(self, task_id: str) -> str:
-        """The name of the agent that started the task last."""
-        return next(
-            str(line["agent"])
-            for line in reversed(self.agents)
-            if line["what"] == "STARTED" and line["task_id"] == task_id
-        )
-
     def starts(self, task_ids: Collection[str]) -> list[int]:
         """When processes of these tasks were started, by the agents' clock, in order."""
         return sorted(
@@ -121,5 +114,4 @@ def few(names: Sequence[str]) -> str:
 
 
 def _repeated(names: Sequence[str]) -> set[str]:
-    seen: set[str] = set()
-    return {each for each in names if each in seen or seen.add(each)}  # type: ignore[func-returns-value]
+    return {name for name, count in Counter(names).items() if count > 1}

@@ -17,9 +17,8 @@ from connectors.ports import NoSuchObject
 from streams.cell.follower import LogRecord
 from streams.history.reading import LogBounds, LogHole
 
-FILES_OPEN_MAX: Final = 16
-"""An open file is its footer in memory, some 50 KB."""
-BATCH_RECORDS: Final = 1_000
+FILES_OPEN_MAX: Final = 4
+"""An open file is in memory, some 3 MiB of it."""
 
 
 class ArchivedLog:
@@ -91,6 +90,12 @@ class ArchivedLog:
             if pieces and pieces[0].first_offset == position:
                 return pieces[0]
         return None
+
+    async def end_of_span_at(self, position: int) -> int:
+        """Where the range ends that this record is read from; the next offset if there is none."""
+        pieces = covering(await self.spans(), position, 2**62)
+        has_it = bool(pieces) and pieces[0].first_offset == position
+        return pieces[0].end_offset if has_it else position + 1
 
     async def _piece(self, piece: Piece) -> AsyncIterator[Sequence[LogRecord]]:
         manifest = await asyncio.to_thread(self.archive.manifest, self.series, piece.span)

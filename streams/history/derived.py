@@ -8,7 +8,7 @@ import asyncio
 from typing import Final, Literal
 
 from connectors.archive.archive import Archive, DamagedRange
-from connectors.archive.columns import DamagedFile, RowFile, log_order
+from connectors.archive.columns import DamagedFile, Footer, RowFile, log_order
 from connectors.archive.ranges import Manifest, Piece, Series, covering
 from connectors.archive.rows import ArchivedChange
 
@@ -57,7 +57,7 @@ class DerivedReader:
         self, first_offset: int, end_offset: int, wanted: dict[str, str]
     ) -> list[ArchivedChange]:
         found: list[ArchivedChange] = []
-        for piece in covering(self.archive.spans(self.series), first_offset, end_offset):
+        for piece in covering(self.archive.spans_lately(self.series), first_offset, end_offset):
             manifest = self.archive.manifest(self.series, piece.span)
             if manifest.file:
                 found += self._rows_of(manifest, piece, wanted)
@@ -73,7 +73,7 @@ class DerivedReader:
     ) -> list[Place]:
         """Where rows of any of these jobs or hosts stand, in log order; blocks, for a thread."""
         found: list[tuple[tuple[int, int, int], Place]] = []
-        for piece in covering(self.archive.spans(self.series), first_offset, end_offset):
+        for piece in covering(self.archive.spans_lately(self.series), first_offset, end_offset):
             manifest = self.archive.manifest(self.series, piece.span)
             if manifest.file:
                 found += _places_of(self.archive, manifest, piece, (job_ids, host_ids))
@@ -84,11 +84,13 @@ class DerivedReader:
         self, manifest: Manifest, piece: Piece, wanted: dict[str, str]
     ) -> list[ArchivedChange]:
         try:
+            groups = _groups(self.archive.footer(manifest), piece, wanted)
+            if not groups:
+                return []
             file = self.archive.open(manifest)
             return [
                 row
-                for group in range(file.groups)
-                if _may_have(file, group, wanted)
+                for group in groups
                 for row in _matching(file, group, wanted)
                 if piece.first_offset <= row.offset < piece.end_offset
             ]
@@ -98,13 +100,23 @@ class DerivedReader:
             ) from error
 
 
-def _may_have(file: RowFile, group: int, wanted: dict[str, str]) -> bool:
-    """Whether the bounds of a row group let it have what is wanted: files are sorted by job."""
-    for name, value in wanted.items():
-        least, most = file.bounds(group, name)
-        if least is None or not least <= value <= most:
-            return False
-    return True
+def _groups(footer: Footer, piece: Piece, wanted: dict[str, str]) -> list[int]:
+    """The row groups that may have what is wanted by their bounds: files are sorted by job."""
+    return [
+        group
+        for group in range(footer.groups)
+        if _meets(footer.bounds(group, "offset"), piece)
+        and all(_is_within(value, footer.bounds(group, name)) for name, value in wanted.items())
+    ]
+
+
+def _meets(bounds: tuple[int, int], piece: Piece) -> bool:
+    return bounds[1] >= piece.first_offset and bounds[0] < piece.end_offset
+
+
+def _is_within(value: str, bounds: tuple[str | None, str | None]) -> bool:
+    least, most = bounds
+    return least is not None and most is not None and least <= value <= most
 
 
 def _matching(file: RowFile, group: int, wanted: dict[str, str]) -> list[ArchivedChange]:
@@ -126,11 +138,14 @@ def _places_of(
     wanted: tuple[frozenset[str], frozenset[str]],
 ) -> list[tuple[tuple[int, int, int], Place]]:
     try:
+        footer = archive.footer(manifest)
+        groups = [n for n in range(footer.groups) if _may_have_any(footer, n, piece, wanted)]
+        if not groups:
+            return []
         file = archive.open(manifest)
         return [
             each
-            for group in range(file.groups)
-            if _may_have_any(file, group, wanted)
+            for group in groups
             for each in _places_in(file, group, wanted)
             if piece.first_offset <= each[0][0] < piece.end_offset
         ]
@@ -140,10 +155,14 @@ def _places_of(
         ) from error
 
 
-def _may_have_any(file: RowFile, group: int, wanted: tuple[frozenset[str], frozenset[str]]) -> bool:
+def _may_have_any(
+    footer: Footer, group: int, piece: Piece, wanted: tuple[frozenset[str], frozenset[str]]
+) -> bool:
     job_ids, host_ids = wanted
-    least, most = file.bounds(group, "job_id")
-    return bool(host_ids) or (least is not None and any(least <= each <= most for each in job_ids))
+    if not _meets(footer.bounds(group, "offset"), piece):
+        return False
+    jobs = footer.bounds(group, "job_id")
+    return bool(host_ids) or any(_is_within(each, jobs) for each in job_ids)
 
 
 def _places_in(

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from aiokafka.errors import KafkaError
 
-from connectors.archive.archive import Archive
+from connectors.archive.archive import Archive, DamagedRange
 from connectors.archive.ranges import Series
 from connectors.archive.rows import ArchivedChange
 from connectors.ports import NoSuchObject
@@ -99,7 +99,7 @@ class CellHistorian:
                 except (AnotherLog, ArchivingStopped) as error:
                     self.writer.page("archive-stopped", str(error))
                     await asyncio.sleep(STOPPED_RETRY_S)
-                except (KafkaError, OSError, NoSuchObject) as error:
+                except (KafkaError, OSError, NoSuchObject, DamagedRange) as error:
                     logger.warning("the cell log cannot be archived now", why=repr(error))
                     await asyncio.sleep(RETRY_S)
         finally:

@@ -8,6 +8,8 @@ what it does not have yet comes from Kafka, and what neither has is a `LogHole`.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+import structlog
+
 from connectors.archive.archive import Archive, DamagedRange
 from connectors.archive.ranges import Span, covering
 from connectors.ports import NoSuchObject
@@ -15,6 +17,8 @@ from streams.cell.follower import LogRecord
 from streams.history.archived_log import ArchivedLog
 from streams.history.kafka_log import NOTHING_NOTED, KafkaLog
 from streams.history.reading import LogBounds, LogHole, LogReader
+
+logger = structlog.get_logger(__name__)
 
 
 class AnotherLog(Exception):
@@ -49,15 +53,31 @@ class JoinedLog:
     async def records(
         self, first_offset: int, end_offset: int
     ) -> AsyncIterator[Sequence[LogRecord]]:
-        """The records of these offsets, in batches; raises `LogHole` where neither has one."""
+        """The records of these offsets, in batches; raises `LogHole` where neither has one.
+
+        A range that is damaged is read from Kafka, if that still has it; else `DamagedRange`.
+        """
         position = first_offset
+        sound_from = 0
         while position < end_offset:
             before = position
             reader, end = await self._source(position, end_offset)
+            if position < sound_from:
+                reader, end = self.kafka, min(sound_from, end_offset)
             try:
                 async for batch in reader.records(position, end):
                     position = batch[-1].offset + 1
                     yield batch
+            except DamagedRange as damage:
+                ends = await self.kafka.ends()
+                if reader is self.kafka or not ends.begin <= position < ends.end:
+                    raise
+                logger.critical(
+                    "an archived range is damaged, and read from Kafka",
+                    page=True,
+                    why=str(damage),
+                )
+                sound_from = await self.archived.end_of_span_at(position)
             except LogHole as hole:
                 # Kafka dropped, or archive gained, what was there when we looked.
                 if position == before and await self._is_hole(position):

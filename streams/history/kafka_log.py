@@ -50,6 +50,7 @@ class KafkaLog:
         self._place = TopicPartition(topic, partition)
         self._generation = generation
         self._idle: list[AIOKafkaConsumer] = []
+        self._is_closed = False
         self._times: TimeIndex | None = None
         self._timing = asyncio.Lock()
 
@@ -161,7 +162,8 @@ class KafkaLog:
             is_sound = True  # Whoever read has had enough; nothing is wrong with the connection.
             raise
         finally:
-            if is_sound and len(self._idle) < CONSUMERS_KEPT:
+            # Who broke off reading gives its consumer back late, perhaps after `close`.
+            if is_sound and not self._is_closed and len(self._idle) < CONSUMERS_KEPT:
                 self._idle.append(consumer)
             else:
                 await _stopped(consumer)
@@ -184,7 +186,8 @@ class KafkaLog:
         return consumer
 
     async def close(self) -> None:
-        """Give back every connection."""
+        """Give back every connection; who reads all the same has one for that read only."""
+        self._is_closed = True
         while self._idle:
             await _stopped(self._idle.pop())
 

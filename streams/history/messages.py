@@ -13,6 +13,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
+from connectors.archive.archive import DamagedRange
+from connectors.ports import NoSuchObject
 from streams.clock import now_ms
 from streams.history.partitions import (
     ARCHIVED_TOPICS,
@@ -98,7 +100,7 @@ class MessageHistorian:
             except ArchivingStopped as error:
                 logger.critical("archiving of topics stopped", why=str(error))
                 await asyncio.sleep(STOPPED_RETRY_S)
-            except (KafkaError, OSError) as error:
+            except (KafkaError, OSError, NoSuchObject, DamagedRange) as error:
                 logger.warning("topics cannot be archived now", why=repr(error))
                 await asyncio.sleep(RETRY_S)
 

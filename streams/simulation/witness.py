@@ -60,7 +60,9 @@ class Witness:
         self._launched: set[TaskId] = set()
         self._asked: set[str] = set()
         """Jobs and tasks whose end, or other size, a user asked for."""
-        self._marks: dict[tuple[str, int], tuple[str, int]] = {}
+        self._marks: dict[str, int] = {}
+        """How far each inbound topic has been taken, by our own reading of the copies."""
+        self.copies_refused = 0
         self._judging_since_ms = 0
         """When time-outs began to count, by our own reading of the log."""
         self._is_judging = False
@@ -93,7 +95,10 @@ class Witness:
             if state.epoch != offset:
                 self.violated("I7", f"election {offset} was not obeyed: epoch {state.epoch}")
         self._read_time(record)
-        self._read_marks(state, offset)
+        if state.clock.now_ms != self._at_ms:
+            self.violated("I7", f"record {offset} of epoch {record.epoch} moved the log's clock")
+            self._at_ms = state.clock.now_ms
+        self._read_marks(offset, record, changes)
         is_of_epoch = record.epoch == self.epoch or offset == 0 or type(first) is LeaderElected
         for _, change in changes:
             self._changed(change)
@@ -141,16 +146,27 @@ class Witness:
                 "I3", f"{change.task_id} was timed out {judged_ms} ms after time-outs began anew"
             )
 
-    def _read_marks(self, state: State, offset: int) -> None:
-        """No inbound record is taken twice, and none is taken in the wrong order."""
-        for lane, mark in state.watermarks.items():
-            before = self._marks.get(lane)
-            now = (str(mark.generation), mark.offset)
-            if before == now:
+    def _read_marks(self, offset: int, record: CellRecord, changes: Changes) -> None:
+        """No inbound record is taken twice, and none is taken before the one it stands behind."""
+        if record.epoch != self.epoch:
+            return
+        not_taken: set[int] = set()
+        for index, event in enumerate(record.events):
+            if not isinstance(event, Copied):
                 continue
-            if before is not None and before[0] == now[0] and now[1] < before[1]:
-                self.violated("I5", f"record {offset} takes {lane} back from {before} to {now}")
-            self._marks[lane] = now
+            source = event.source
+            if source.previous_offset == self._marks.get(source.topic, NO_OFFSET):
+                self._marks[source.topic] = source.offset
+            else:
+                not_taken.add(index)
+        self.copies_refused += len(not_taken)
+        if any(index in not_taken for index, _ in changes):
+            self.violated("I5", f"record {offset} takes a copy twice, or one behind a gap")
+        for topic, mark in self._marks.items():
+            found = self.state.watermarks.get((topic, 0))
+            if found is None or found.offset != mark:
+                self.violated("I5", f"record {offset} leaves {topic} at {found}, and not at {mark}")
+                self._marks[topic] = found.offset if found else NO_OFFSET
 
     def _copied(self, event: Copied) -> None:
         match event.body:

@@ -137,8 +137,9 @@ class Shelf:
         """Tell that a snapshot cannot be used, and that an older one is tried."""
         if self.metrics is not None:
             self.metrics.bad.labels(self.cell).inc()
-        logger.error(
+        logger.critical(
             "a snapshot cannot be used; the one before it is tried",
+            page=True,
             key=name.key,
             store=self.store.url,
             why=str(bad),

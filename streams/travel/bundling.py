@@ -68,7 +68,7 @@ class Bundling:
             return await self._write(writer, begin, end, (first, second))
         except BaseException:
             writer.abandon()
-            path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)  # noqa: ASYNC240 - a command has nothing else to do
             raise
 
     async def _write(

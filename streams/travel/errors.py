@@ -11,8 +11,10 @@ Kind = Literal["unclear", "unknown", "unavailable"]
 
 
 class TravelError(OperatorError):
-    """The question cannot be answered: it is unclear (400), of nothing known (404), or the log
-    cannot be read now (503)."""
+    """The question cannot be answered.
+
+    It is unclear (400), of nothing known (404), or the log cannot be read now (503).
+    """
 
     def __init__(self, kind: Kind, what: str, remedy: str, cause: str = "") -> None:
         super().__init__(what, cause, remedy)

@@ -83,7 +83,8 @@ class TimeMachine:
     async def view_at(self, end: int) -> CellView:
         """The view before record ``end`` is folded; to be read only.
 
-        Its histories may begin late (`CellView.begins_at_offset`).
+        Only the machine was folded, which is the quickest: what histories the view is asked for
+        must be completed (`streams.travel.traveller`).
         """
         kept = self._views.get(end)
         if kept is None:
@@ -95,32 +96,27 @@ class TimeMachine:
         return kept
 
     async def _made(self, end: int) -> CellView:
-        view = await self.begin_below(end)
+        machine = await self.begin_below(end)
         try:
-            await self.fold(view.apply, view.machine.pass_over, view.next_offset, end)
+            await self.fold(machine.apply, machine.pass_over, machine.state.next_offset, end)
         except SkippedLater:
             # What was folded into must not be used again, and neither must what began above it.
             for offset in [each for each in self._views if each > min(self._skips)]:
                 del self._views[offset]
             return await self._made(end)
-        return view
+        return CellView.restored(machine)
 
-    async def begin_below(self, end: int, least: int = 0) -> CellView:
-        """A new view at the nearest known state that is not above ``end``.
-
-        ``least`` wants a whole view from the beginning where no state is at or above it.
-        """
+    async def begin_below(self, end: int) -> Machine:
+        """A machine at the nearest known state that is not above ``end``; its caller's own."""
         kept = max((each for each in self._views if each <= end), default=0)
         places = [each for each in await self._snapshots.places() if each.next_offset <= end]
         for place in sorted(places, key=lambda each: -each.next_offset):
-            if place.next_offset <= max(kept, least):
+            if place.next_offset <= kept:
                 break
             machine = await self._loaded(place)
             if machine is not None:
-                return CellView.restored(machine)
-        if kept > least:
-            return CellView.restored(Machine.restored(self._views[kept].machine.kept()))
-        return CellView()
+                return machine
+        return Machine.restored(self._views[kept].machine.kept()) if kept else Machine()
 
     async def _loaded(self, place: SnapshotPlace) -> Machine | None:
         machine = await self._snapshots.load(place)

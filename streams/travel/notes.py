@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final
 
+from projections.cell_view import CellView
 from projections.travel.notes import Note, Noted
 from streams.travel.machine import SkippedLater, TimeMachine
 from streams.travel.sources import NoNotes, NoteReader
@@ -109,6 +110,8 @@ class NoteSource:
         return self._rows[begin : bisect_left(self._rows, end, key=attrgetter("offset"))]
 
     async def _begin_tail(self, table_end: int) -> None:
-        view = await self._machine.begin_below(table_end)
+        machine = await self._machine.begin_below(table_end)
+        is_whole = machine.state.next_offset == 0
+        view = CellView(machine) if is_whole else CellView.restored(machine)
         self._tail, self._rows = Noted(view), []
         self._first = table_end

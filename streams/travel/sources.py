@@ -76,6 +76,7 @@ class NoSnapshots:
 
     async def load(self, place: SnapshotPlace) -> Machine | None:
         """None."""
+        del place
         return None
 
 
@@ -93,6 +94,7 @@ class NoNotes:
         kind: str = "",
     ) -> Sequence[Note]:
         """None."""
+        del first_offset, end_offset, job_id, task_id, host_id, kind
         return ()
 
     async def places(
@@ -104,6 +106,7 @@ class NoNotes:
         host_ids: frozenset[str],
     ) -> Sequence[Note]:
         """None."""
+        del first_offset, end_offset, job_ids, host_ids
         return ()
 
     async def notes_end(self) -> int:

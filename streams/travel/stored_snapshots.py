@@ -15,7 +15,8 @@ import structlog
 from connectors.ports import NoSuchObject, ObjectStore, StoreFailed
 from projections.snapshot.format import BadSnapshot
 from scheduler.machine import Machine
-from streams.snapshots.shelf import Shelf, SnapshotName
+from streams.snapshots.names import SnapshotName
+from streams.snapshots.shelf import Shelf
 from streams.travel.sources import SnapshotPlace
 
 logger = structlog.get_logger(__name__)
@@ -56,7 +57,8 @@ class StoredSnapshots:
         try:
             restored = await asyncio.to_thread(self._shelf.load, name, is_proven=False)
         except (BadSnapshot, NoSuchObject, StoreFailed) as error:
-            logger.error("a snapshot cannot be used", page=True, key=place.key, why=str(error))
+            why = str(error)
+            logger.error("a snapshot cannot be used", page=True, key=place.key, why=why)  # noqa: TRY400 - told in its own words
             self._names.pop(place.key, None)
             return None
         return restored.machine

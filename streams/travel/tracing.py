@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 import msgspec
 
-from projections.cell_view import CellView
 from projections.history import Line
 from projections.notes import JOB, TASK, HistoryNote, TaskEntered
 from projections.travel.causes import (
@@ -69,9 +68,7 @@ class Tracer:
         place = view.address((address.offset, address.index))
         graph = Graph(histories)
         trace = graph.trace(place, direction, told, {place: told})
-        steps = await self._worded(
-            view, trace.steps, at_ms={row.offset: row.at_ms for row in there}
-        )
+        steps = await self._worded(trace.steps, at_ms={row.offset: row.at_ms for row in there})
         return msgspec.structs.replace(trace, steps=steps, tasks_dropped=dropped)
 
     async def _tasks(
@@ -109,9 +106,7 @@ class Tracer:
             "unknown", f"There is no event at {address}.", "Its record holds fewer events."
         )
 
-    async def _worded(
-        self, view: CellView, steps: tuple[Step, ...], at_ms: dict[int, int]
-    ) -> tuple[Step, ...]:
+    async def _worded(self, steps: tuple[Step, ...], at_ms: dict[int, int]) -> tuple[Step, ...]:
         """The steps, with words for events that say nothing of one job or task: rounds."""
         told: list[Step] = []
         for step in steps:

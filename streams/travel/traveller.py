@@ -21,7 +21,7 @@ from projections.travel.notes import Note
 from projections.travel.overlay import CompletedView
 from projections.travel.rebuilt import Rebuilt
 from projections.why import PREDECESSORS_MAX, Unknown, Why, why
-from scheduler.model.ids import JobId, TaskId, job_id_of
+from scheduler.model.ids import HostId, JobId, TaskId, job_id_of
 from streams.clock import now_ms
 from streams.travel.errors import TravelError
 from streams.travel.machine import TimeMachine
@@ -213,8 +213,8 @@ class Traveller:
         host_ids = [
             host_id
             for host_id, facts in view.state.hosts.items()
-            if name in {host_id, facts.hostname}
-        ] or [name]
+            if name in (host_id, facts.hostname)
+        ] or [HostId(name)]
         found = [
             row
             for host_id in host_ids

@@ -11,6 +11,7 @@ import sys
 import structlog
 
 from streams.errors import OperatorError
+from streams.garbage import settle
 from streams.logs import configure_logging
 from streams.settings import settings_of
 from streams.travel.answering import Answering
@@ -28,8 +29,8 @@ async def answered(answering: Answering, asked: Asked) -> tuple[Answered, bytes]
     except TravelError as error:
         cause = f"{error.what} {error.cause}".strip()
         return Answered(asked.number, error.kind, what=cause, remedy=error.remedy), b""
-    except Exception as error:  # noqa: BLE001 - told to who asked, and logged; the next may do
-        logger.error("a question about another instant failed", exc_info=error)
+    except Exception as error:
+        logger.exception("a question about another instant failed")
         what = f"The log cannot be read back: {type(error).__name__}: {error}"
         return Answered(asked.number, "unavailable", what=what, remedy="Ask again."), b""
     return Answered(asked.number, "ok", len(body)), body
@@ -55,10 +56,11 @@ async def work() -> None:
 def main() -> int:
     """Answer until nobody asks any more; the exit code."""
     configure_logging("travel")
+    settle()
     try:
         asyncio.run(work())
     except OperatorError as error:
-        logger.error("the time machine cannot begin", why=str(error))
+        logger.error("the time machine cannot begin", why=str(error))  # noqa: TRY400 - an operator reads it
         return 1
     return 0
 

@@ -1,16 +1,18 @@
-"""The page of faults has all 45 rows, and the tests that it names exist."""
+"""The page of faults has all 45 rows, and the tests and drills that it names exist."""
 
 import ast
 import re
 from functools import cache
 from pathlib import Path
 
+from streams.drills.catalogue import DRILLS
 from tests.architecture.tree import ROOT, demand_none, parsed
 
 PAGE = ROOT / "docs" / "faults.md"
 FAULTS = range(1, 46)
 _ROW = re.compile(r"^\| (\d+) \|")
 _NAMED = re.compile(r"`([a-z_0-9/]+\.py)::(\w+)`")
+_DRILL = re.compile(r"`flumina drill ([a-z-]+)`")
 # Those that build what is not there yet.
 _ISSUE = re.compile(r"\bissue (7|8|9|10|11)\b")
 
@@ -45,7 +47,7 @@ def test_every_fault_is_shown_by_a_test_or_belongs_to_an_issue() -> None:
         [
             f"row {number} names neither a test nor an issue"
             for number, _, shown in _rows()
-            if not _NAMED.search(shown) and not _ISSUE.search(shown)
+            if not any(each.search(shown) for each in (_NAMED, _DRILL, _ISSUE))
         ]
     )
 
@@ -59,5 +61,17 @@ def test_every_test_that_a_fault_names_exists() -> None:
             if not (ROOT / "tests" / name).is_file()
             or not function.startswith("test_")
             or function not in _functions(ROOT / "tests" / name)
+        ]
+    )
+
+
+def test_every_drill_that_a_fault_names_exists() -> None:
+    known = {each.name for each in DRILLS}
+    demand_none(
+        [
+            f"row {number}: flumina drill {name}"
+            for number, _, shown in _rows()
+            for name in _DRILL.findall(shown)
+            if name not in known
         ]
     )

@@ -36,7 +36,7 @@ class LargeCell(CellInMemory):
         self.elect()
         self.subscribe()
 
-    def run(self, tasks: int, job: JobSpec | None = None) -> list[TaskId]:
+    def run_tasks(self, tasks: int, job: JobSpec | None = None) -> list[TaskId]:
         """Submit jobs with so many tasks together, and run them all on hosts of their own."""
         jobs = max(1, tasks // TASKS_OF_JOB)
         size = tasks // jobs
@@ -92,7 +92,7 @@ class LargeCell(CellInMemory):
         """Short jobs come, run and end, as a busy day has them."""
         spec = spec_of(Batch(TASKS_OF_JOB, 10**9), 0, {"need": NEED})
         for _ in range(max(1, tasks // TASKS_OF_JOB)):
-            task_ids = self.run(TASKS_OF_JOB, spec)
+            task_ids = self.run_tasks(TASKS_OF_JOB, spec)
             self.hear(task_ids, "TASK_FINISHED")
             self.now_ms += 1_000
 
@@ -100,5 +100,5 @@ class LargeCell(CellInMemory):
 def large_cell(tasks: int) -> LargeCell:
     """A cell in which so many tasks run."""
     cell = LargeCell()
-    cell.run(tasks)
+    cell.run_tasks(tasks)
     return cell

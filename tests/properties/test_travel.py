@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from projections.cell_view import CellView
+from projections.entries import Entry
 from projections.history import history_of_job, history_of_task
 from projections.summary import summary
 from projections.travel.notes import Noted
@@ -73,14 +74,12 @@ def test_histories_made_again_from_notes_are_those_of_the_view(data: st.DataObje
         assert (again_t.task, again_t.replaced_by) == (task.task, task.replaced_by)
 
 
-def lean(entries: list[object]) -> list[object]:
+def lean(entries: list[Entry]) -> list[Entry]:
     """Entries without what a round said of other jobs, which notes leave out."""
-    return [msgspec.structs.replace(each, fact=None) for each in entries]  # type: ignore[type-var]
+    return [msgspec.structs.replace(each, fact=None) for each in entries]
 
 
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES
-)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
 @given(st.data())
 def test_the_past_is_the_same_from_snapshots_and_notes_as_from_zero(data: st.DataObject) -> None:
     log = random_log(data)
@@ -92,9 +91,7 @@ def test_the_past_is_the_same_from_snapshots_and_notes_as_from_zero(data: st.Dat
     asyncio.run(compare(data, log, quick, slow))
 
 
-async def compare(
-    data: st.DataObject, log: list[bytes], quick: Answering, slow: Answering
-) -> None:
+async def compare(data: st.DataObject, log: list[bytes], quick: Answering, slow: Answering) -> None:
     """Ask both the same of some random instants."""
     for _ in range(4):
         end = data.draw(st.integers(1, len(log)))
@@ -151,5 +148,7 @@ async def same_timelines(name: str, end: int, quick: Answering, slow: Answering)
 def summary_of(found: object) -> object:
     """A summary without what is of the reader and not of the cell."""
     return msgspec.structs.replace(
-        found, digest="", histories_dropped=0  # type: ignore[type-var]
+        found,
+        digest="",
+        histories_dropped=0,  # type: ignore[type-var]
     )

@@ -22,7 +22,7 @@ from streams.simulation.mesos import Master
 PLACE = TopicPartition("cell", 0)
 
 
-def in_loop(loop: VirtualLoop, work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - as it returns
+def in_loop(loop: VirtualLoop, work: Coroutine[Any, Any, Any]) -> Any:
     """What the coroutine returns."""
     try:
         return loop.run_until_complete(work)
@@ -91,7 +91,7 @@ def test_a_stopped_process_goes_on_where_it_was_and_others_do_not_wait() -> None
 
 def broker_of(loop: VirtualLoop) -> Broker:
     """A broker whose latencies are drawn from one seed."""
-    return Broker(loop, Random(1), lambda: 0)  # noqa: S311 - a made-up world
+    return Broker(loop, Random(1), lambda: 0)
 
 
 def test_records_of_a_producer_stay_in_order_and_are_acknowledged_once_durable() -> None:
@@ -178,7 +178,7 @@ def test_what_is_said_of_unknown_tasks_is_what_the_dev_clusters_master_says(
 ) -> None:
     loop = VirtualLoop()
     heard = Heard()
-    master = Master(loop, Random(1), lambda: 0, Nobody())  # noqa: S311 - a made-up world
+    master = Master(loop, Random(1), lambda: 0, Nobody())
     for name in ("known", "recovered", "unreachable", "gone"):
         master.add_host(name, "z")
     cluster = Cluster(Settings("127.0.0.1", 1), "m", 0.0, lambda: "u")

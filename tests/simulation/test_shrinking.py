@@ -14,7 +14,7 @@ NEEDED = (Deed(17.0, "crash", 1), Deed(4_000.0, "fail-over-master", for_s=30.0))
 
 def broken_by_both(script: Script) -> Outcome:
     """The outcome of a cell that loses a job when both deeds are done, and else keeps it."""
-    violations = ()
+    violations: tuple[Violation, ...] = ()
     if set(NEEDED) <= set(script.deeds):
         violations = (Violation("I2", 5_000.0, "a job is gone"),)
     return Outcome(script.seed, len(script.deeds), "", "", violations)

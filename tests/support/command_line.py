@@ -91,14 +91,14 @@ def processes_naming(text: str) -> list[int]:
 class UpProcess:
     """One `flumina up`, until `close`."""
 
-    def __init__(self, data_dir: Path, *words: str) -> None:
+    def __init__(self, data_dir: Path, *words: str, **more: str) -> None:
         self.data_dir = data_dir
         self.output = data_dir.with_name(f"{data_dir.name}.output")
         with self.output.open("w") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "streams.cli.main", "up", *words],
                 cwd=ROOT,
-                env=environment(data_dir),
+                env=environment(data_dir, **more),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

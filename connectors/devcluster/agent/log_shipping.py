@@ -58,6 +58,8 @@ class LogShipping:
         self._running: frozenset[str] | None = None
         self._failures = 0
         self._ask_again_at_s = 0.0
+        self._resting_until_s: dict[str, float] = {}
+        """Tasks whose files cannot be dealt with, by no fault of the store."""
         self._restore()
 
     def _restore(self) -> None:
@@ -127,6 +129,8 @@ class LogShipping:
             shippers = list(self._shippers.items())
         is_asked = time.monotonic() >= self._ask_again_at_s
         for run, shipper in shippers:
+            if time.monotonic() < self._resting_until_s.get(run, 0.0):
+                continue
             # Before the look: what it wrote at last is there when it is known to have ended.
             is_ended = self._is_ended(run)
             now_ms = _now_ms()
@@ -140,8 +144,7 @@ class LogShipping:
                 self._back_off(error)
             except Exception as error:  # noqa: BLE001 - one task's files must not end the others'
                 log("a task's log was not shipped", run=run, error=repr(error))
-                is_asked = False
-                self._back_off(error)
+                self._resting_until_s[run] = time.monotonic() + RETRY_S_MAX
             if shipper.is_complete:
                 self._forget(run, shipper)
 
@@ -155,6 +158,7 @@ class LogShipping:
     def _forget(self, run: str, shipper: TaskShipper) -> None:
         with self._lock:
             del self._shippers[run]
+        self._resting_until_s.pop(run, None)
         shipper.close()
         (self._folder / f"{run}.json").unlink(missing_ok=True)
 

@@ -89,7 +89,8 @@ def test_logs_follow_a_task_to_its_end(here: Path) -> None:
     done(here, "submit", "-", "--id", "talks", text=json.dumps(descriptor))
     assert done(here, "logs", "-f", "talks-worker-0-1") == "line 1\nline 2\nline 3\n"
     assert "oops 3" in done(here, "logs", "talks-worker-0-1", "--file", "stderr")
-    assert "no output of a task" in refused(here, 1, "logs", "talks-worker-0-1", "--file", "core")
+    assert "oops 3" in done(here, "logs", "talks-worker-0-1", "--stderr", "--since", "-1h")
+    assert "core of task" in refused(here, 4, "logs", "talks-worker-0-1", "--file", "core")
 
 
 def test_a_submission_is_refused_with_every_reason(here: Path) -> None:
@@ -217,6 +218,17 @@ def test_a_skip_of_what_nobody_halted_at_changes_nothing(here: Path) -> None:
     assert "No reason" in refused(here, 1, "skip", "0", "--digest", digest)
     refused(here, 1, "skip", "0", "--digest", "short", "--why", "test")
     assert told(here, "state")["standing"]["halt"] == ""
+
+
+def test_a_cell_that_is_not_safe_says_so_and_has_nothing_to_confirm(here: Path) -> None:
+    assert "not safe" in done(here, "safe", "status")
+    assert told(here, "safe", "status")["isSafe"] is False
+    assert "No reason" in refused(here, 1, "safe", "reject", "7")
+    assert "there is no finding" in refused(here, 1, "safe", "reject", "7", "--why", "test")
+    asked = ("safe", "confirm", "7", "--tasks", "3", "--why", "test")
+    assert "there is no finding" in refused(here, 1, *asked)
+    digest = "0" * 32
+    assert "No reason" in refused(here, 1, "safe", "skip", "0", "--digest", digest)
 
 
 def test_there_are_no_orphans(here: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from streams.cell.writer import our_producer
 from tests.processes import wait_until
 from tests.support.command_line import ROOT, Done, UpProcess, flumina
+from tests.support.webhook import Receiver
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +29,13 @@ async def _write(bootstrap: str, value: bytes) -> None:
         await producer.stop()
 
 
-def test_a_record_that_nobody_can_read_is_shown_and_skipped(up: UpProcess) -> None:
+def _of_halts(pages: Receiver) -> list[str]:
+    return [each.json["why"] for each in list(pages.sent) if each.json["what"] == "fold halted"]
+
+
+def test_a_record_that_nobody_can_read_is_shown_paged_and_skipped(
+    up: UpProcess, pages: Receiver
+) -> None:
     def run(*words: str) -> Done:
         return flumina(up.data_dir, *words)
 
@@ -41,6 +48,9 @@ def test_a_record_that_nobody_can_read_is_shown_and_skipped(up: UpProcess) -> No
     shown = run("state").stdout
     way_on = re.search(r"flumina skip (\d+) --digest ([0-9a-f]{32})", shown)
     assert way_on is not None, shown
+    # Two processes of the cell, the api and the history meet it, and it is paged once.
+    wait_until(lambda: _of_halts(pages) != [], "the halt is paged", TIMEOUT_S)
+    assert all(way_on[0] in why for why in _of_halts(pages))
     sick = run("doctor")
     assert sick.returncode == 1
     assert "✗ fold" in sick.stdout
@@ -58,3 +68,4 @@ def test_a_record_that_nobody_can_read_is_shown_and_skipped(up: UpProcess) -> No
         TIMEOUT_S,
     )
     assert halt() == ""
+    assert len(_of_halts(pages)) == 1

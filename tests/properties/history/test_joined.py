@@ -8,10 +8,11 @@ offset of an instant is the one that a look at every record finds.
 import asyncio
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.archive.archive import Archive
+from connectors.archive.archive import Archive, DamagedRange
 from streams.cell.follower import LogRecord
 from streams.history.archived_log import ArchivedLog
 from streams.history.joined_log import JoinedLog, generation_in_kafka
@@ -101,3 +102,35 @@ def test_a_log_is_known_by_its_first_record_or_by_what_was_archived(
     if begin < len(log) and is_known:
         found = asyncio.run(generation_in_kafka(archive, CELL, KafkaInMemory(log, begin)))
         assert found == GENERATION
+
+
+@given(
+    count=st.integers(5, 40),
+    flipped=st.integers(0, 10_000),
+    begin=st.integers(0, 40),
+)
+@settings(max_examples=80, deadline=None)
+def test_a_flipped_bit_is_told_or_made_good_by_kafka(count: int, flipped: int, begin: int) -> None:
+    log = log_of([10_000 + n for n in range(count)])
+    store = MemoryStore()
+    archive_range(Archive(store), log, 0, count - 1)
+    key = next(each for each in store.objects if each.endswith(".parquet"))
+    data = bytearray(store.objects[key])
+    data[flipped % len(data)] ^= 1
+    store.objects[key] = bytes(data)
+    kafka = KafkaInMemory(log, min(begin, count))
+    reader = JoinedLog(ArchivedLog(Archive(store), CELL, GENERATION), kafka)
+    try:
+        found, is_hole = asyncio.run(read(reader, begin, count))
+    except DamagedRange:
+        raise AssertionError("Kafka has all that was asked for") from None
+    assert not is_hole
+    assert [each.value for each in found] == log[begin:]
+    with pytest.raises(DamagedRange):
+        asyncio.run(
+            read(
+                JoinedLog(ArchivedLog(Archive(store), CELL, GENERATION), KafkaInMemory(log, count)),
+                0,
+                count,
+            )
+        )

@@ -7,14 +7,16 @@ followed and one who reads afterwards have exactly the bytes that were written.
 """
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.tasklogs.layout import part_of
 from connectors.tasklogs.limits import Limits
 from connectors.web.cell import LogUnavailable
-from tests.support.task_logs import LogWorld
+from tests.support.task_logs import JOB, TASK, LogWorld
 
 PART = 8_192
 LIMITS = Limits(part_bytes_max=PART, host_parts_max=1, file_bytes_max=512 * PART, files_max=8)
@@ -97,6 +99,15 @@ def test_each_byte_once_whatever_happens_in_between(steps: list[tuple[str, str, 
                 reader.step(what, name, number)
             world.end()
             world.is_host_gone = True
+            run = world.archive.run("main", JOB, TASK, is_new=True)
+            assert run is not None
+            assert set(run.files) <= set(NAMES), "a rotated file is no file of its own"
+            for index in run.files.values():
+                words = (each.key.rpartition("/")[2] for each in world.store.facts(index.prefix))
+                parts = sorted(part for word in words if (part := part_of(word)))
+                assert all(one.end == other.begin for one, other in pairwise(parts)), (
+                    "no byte twice"
+                )
             for name in NAMES:
                 truth = reader.truth[name]
                 if truth:

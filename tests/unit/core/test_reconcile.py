@@ -8,6 +8,7 @@ from scheduler.model.changes import CellPaged
 from scheduler.model.events import LeaderElected, Tick
 from scheduler.model.ids import StreamId, TaskId
 from scheduler.model.inbound import InboundLost
+from scheduler.model.mesos import Unrecognised
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import LaunchTasks, ReconcileAll, ReconcileTasks
 from scheduler.model.task import Disconnected, Finished, KillInitiated, Launched, Started
@@ -333,3 +334,17 @@ def test_a_fatal_refusal_to_subscribe_stops_the_cell_as_well() -> None:
     cell.stream_ends(is_fatal=True)
     cell.subscribe()
     assert cell.machine.decide() == ()
+
+
+def test_an_update_that_cannot_be_read_pages_and_its_task_is_asked_for_again() -> None:
+    cell = running_cell()
+    (task_id,) = cell.run(batch(1))
+    odd = Unrecognised(
+        stream_id=cell.stream_id, raw="{}", task_id=task_id, state="TASK_DREAMING", uuid="dXVpZA=="
+    )
+    cell.copy("mesos", odd)
+    (page,) = cell.said_last()
+    assert isinstance(page, CellPaged)
+    assert (page.kind, page.key, page.tasks) == ("unreadable update", "TASK_DREAMING", (task_id,))
+    assert asked(cell) == [task_id]
+    assert isinstance(cell.task_state(task_id), Started)

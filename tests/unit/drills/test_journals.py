@@ -38,7 +38,11 @@ def test_launched_and_started_twice_are_both_seen() -> None:
     assert once.is_so
 
 
-def test_processes_and_agents_are_those_of_the_last_start() -> None:
-    journals = _journals(_line("STARTED", "a", pid=7))
+def test_the_process_of_a_task_is_that_of_its_last_start() -> None:
+    journals = _journals(_line("STARTED", "a", pid=6), _line("STARTED", "a", pid=7))
     assert journals.process_of("a") == 7
-    assert journals.agent_of("a") == "agent1"
+
+
+def test_the_first_kill_of_each_task_counts_and_repeats_do_not() -> None:
+    kills = (_line("KILL", "a"), _line("KILL", "b") | {"at_ms": 3}, _line("KILL", "a"))
+    assert _journals(master=kills).first_kills() == [1, 3]

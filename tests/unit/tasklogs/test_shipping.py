@@ -261,3 +261,56 @@ def test_a_store_without_the_bytes_is_told_and_not_papered_over(world: LogWorld)
     found = world.read_all("stdout")
     assert found.startswith(data[:PART] + b"\n[flumina: 8192 bytes (8192 to 16384) are missing")
     assert found.endswith(data[2 * PART :])
+
+
+def test_who_writes_on_into_a_renamed_file_is_heard_until_it_rests(world: LogWorld) -> None:
+    with world.path("a.log").open("ab", buffering=0) as file:
+        file.write(b"one ")
+        world.look()
+        file.write(b"two ")
+        world.path("a.log").rename(world.path("a.log.1"))
+        world.write("a.log", b"four")
+        world.look()
+        file.write(b"three ")
+        for _ in range(3):
+            world.look()
+    world.end()
+    assert world.read_all("a.log") == b"one two three four"
+
+
+def test_a_rotated_file_is_not_shipped_again_when_it_is_long_done(world: LogWorld) -> None:
+    data = b""
+    for number in range(12):
+        data += (more := numbered(number * PART, (number + 1) * PART))
+        world.write("a.log", more)
+        world.look()
+        world.ship()
+        world.path("a.log").rename(world.path(f"a.log.{number}"))
+        world.path("a.log").touch()
+        world.look()
+        world.look()
+        world.ship()
+    world.crash()
+    world.end()
+    assert set(completed(world).files) == {"stdout", "stderr", "a.log"}
+    assert world.read_all("a.log") == data
+
+
+@pytest.mark.parametrize("is_agent_killed", [False, True])
+def test_a_part_of_unknown_fate_is_looked_for_and_not_put_again_longer(
+    world: LogWorld, *, is_agent_killed: bool
+) -> None:
+    world.write("stdout", b"first")
+    world.look()
+    world.now_ms += LIMITS.ship_after_ms
+    world.store.weather = "after"
+    assert not world.ship()
+    world.store.weather = "good"
+    if is_agent_killed:
+        world.crash()
+    world.write("stdout", b" and second")
+    world.end()
+    parts = [each.key.rpartition("/")[2] for each in world.store.facts(f"{RUN}/stdout/")]
+    spans = [tuple(map(int, part.split("-")[:2])) for part in parts]
+    assert spans == [(0, 5), (5, 16)]
+    assert world.read_all("stdout") == b"first and second"

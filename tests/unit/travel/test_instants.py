@@ -39,5 +39,5 @@ def test_an_instant_is_read(text: str) -> None:
     ["yesterday", "5m", "-5y", "main:1042", "main/xyz:1", "1970-01-01", "-", "1" * 30, "２０"],
 )
 def test_what_is_no_instant_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(InstantUnclear, match="looks like|an instant is"):
+    with pytest.raises(InstantUnclear, match=r"looks like|an instant is"):
         parse_instant(text, NOW_MS)

@@ -110,7 +110,7 @@ def test_another_policy_parts_where_it_would_place_elsewhere(day: CellInMemory) 
     assert replayed(day, 0, len(day.log), spread()).digest == day.machine.digest.value()
 
 
-def test_a_round_on_an_older_state_is_compared_on_that(day: CellInMemory) -> None:
+def test_a_round_on_an_older_state_is_compared_on_that() -> None:
     """Ingest writes on while the leader decides: its copy stands between state and round."""
     cell = running_cell(2)
     cell.submit(batch(2))
@@ -181,9 +181,7 @@ def test_a_bundle_that_was_changed_is_refused(day: CellInMemory, tmp_path: Path)
         BundleFile(tmp_path / "none.zip")
 
 
-def test_no_bundle_is_written_over_another_or_of_nothing(
-    day: CellInMemory, tmp_path: Path
-) -> None:
+def test_no_bundle_is_written_over_another_or_of_nothing(day: CellInMemory, tmp_path: Path) -> None:
     path = tmp_path / "incident.zip"
     made(day, path, "10", is_masked=True)
     with pytest.raises(OperatorError, match="there already"):
@@ -204,4 +202,3 @@ def test_slices_come_back_as_they_were_packed() -> None:
     assert (count, size > 6_000_000) == (3, True)
     with pytest.raises((ValueError, cramjam.DecompressionError)):
         list(unpacked(data[:-4]))
-

@@ -1,4 +1,4 @@
-"""Other instants of a small day: states, differences, timelines, causes, effects, skipped records."""
+"""Other instants of a small day: states, differences, timelines, causes, skipped records."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -141,9 +141,7 @@ def test_an_unknown_name_is_told(day: CellInMemory) -> None:
 
 
 def test_causes_go_back_to_the_submission_link_by_link(day: CellInMemory) -> None:
-    ended = next(
-        at for at, data in reversed(list(enumerate(day.log))) if b'"TASK_KILLED"' in data
-    )
+    ended = next(at for at, data in reversed(list(enumerate(day.log))) if b'"TASK_KILLED"' in data)
     trace = run(answering(day).tracer.trace(f"test/0a0b0c0d:{ended}[0]", "causes"))
     texts = [" ".join(step.texts) for step in trace.steps]
     wanted = (

@@ -7,7 +7,7 @@ from connectors.web.standing import Standing
 
 
 def _standing(stale: str) -> Standing:
-    return Standing("main", "g", "cell-1", 1, 1, 0, 0, stale, safe="", stale=stale, is_healthy=False)
+    return Standing("main", "g", "c", 1, 1, 0, 0, stale, safe="", stale=stale, is_healthy=False)
 
 
 @pytest.mark.parametrize("length", range(190, 210))

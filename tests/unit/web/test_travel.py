@@ -1,4 +1,4 @@
-"""REST of other instants: each path answers, bad instants are refused, and late views are completed."""
+"""REST of other instants: each path answers, bad ones are refused, late views are completed."""
 
 import pytest
 
@@ -88,7 +88,7 @@ def test_a_view_that_began_late_answers_as_a_whole_one(web: WebCell, at: int) ->
 def test_without_a_time_machine_the_present_is_still_answered(web: WebCell) -> None:
     class Away:
         async def ask(self, question: Question) -> bytes:
-            raise TravelRefused("unavailable", "The time machine ended.", "Ask again.")
+            raise TravelRefused("unavailable", f"No answer to {question}.", "Ask again.")
 
     away = WebCell(web.cell, travel=Away())
     assert call(away.app, "GET", "/api/flumina/state?at=3").status == 503

@@ -113,7 +113,8 @@ def history_of_job(
 
 def _lines_of_task(view: CellView, history: TaskHistory) -> Iterator[tuple[Spot, Line]]:
     own = (
-        (each.spot, line_of(view, each, history.job_id, history.task_id)) for each in history.entries
+        (each.spot, line_of(view, each, history.job_id, history.task_id))
+        for each in history.entries
     )
     refused = (
         (

@@ -174,6 +174,8 @@ class RocksStore:
     def _database(self, doing: str, *, is_writing: bool) -> Rdict:
         options = Options(raw_mode=True)
         options.create_if_missing(is_writing)
+        # Each opening begins a log of RocksDB's own; by default a thousand of them are kept.
+        options.set_keep_log_file_num(2)
         access = AccessType.read_write() if is_writing else AccessType.read_only()
         try:
             return Rdict(str(self._directory / "db"), options, access_type=access)

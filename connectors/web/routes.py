@@ -40,9 +40,7 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
     "/api/v3/tasks/{id}/events": {"GET": Operation(reading.task_events, is_read=True)},
     "/api/v3/tasks/{id}/why": {"GET": Operation(reading.why_task, ("at",), is_read=True)},
     "/api/v3/tasks/{id}/log": {
-        "GET": Operation(
-            logs.task_log, ("file", "offset", "length", "tail", "since"), is_read=True
-        )
+        "GET": Operation(logs.task_log, ("file", "offset", "length", "tail", "since"), is_read=True)
     },
     "/api/v3/scheduler/results/{id}": {
         "GET": Operation(reading.scheduling_result, ("round",), is_read=True)
@@ -64,9 +62,7 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
     "/api/flumina/timeline/{id}": {
         "GET": Operation(travel.timeline, ("from", "to", "limit", "skip"), is_read=True)
     },
-    "/api/flumina/trace": {
-        "GET": Operation(travel.trace, ("address", "direction"), is_read=True)
-    },
+    "/api/flumina/trace": {"GET": Operation(travel.trace, ("address", "direction"), is_read=True)},
     "/api/flumina/safe": {"GET": Operation(cell_status.safe, is_read=True)},
     "/api/flumina/orphans": {"GET": Operation(cell_status.orphans, is_read=True)},
     policy.PATH: {

@@ -8,7 +8,7 @@ state, after the original ones were proven.
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
+import msgspec
 from msgspec.structs import replace
 
 from scheduler.machine import Machine
@@ -86,10 +86,10 @@ class MaskedLog:
 def masked_json(data: bytes) -> bytes:
     """A foreign record's JSON with its environments masked; empty where it is no JSON."""
     try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
+        value = msgspec.json.decode(data)
+    except msgspec.DecodeError:
         return b""
-    return orjson.dumps(_masked_value(value))
+    return msgspec.json.encode(_masked_value(value))
 
 
 def _masked_value(value: Any) -> Any:  # noqa: ANN401 - JSON is any value

@@ -60,9 +60,8 @@ def fill_growing(
     filled: list[_Filling] = []
     filling: list[_Filling | None] = [None] * len(partitions)
     keys = [each.key for each in partitions]
-    weighed: dict[int, tuple[dict[str | None, int], list[int]]] = {}
-    """By the identity of what values are worth, which is kept here with it."""
-    worths = _by_place(scale, partitions, weighed)
+    weighed = scale.worth
+    worths = _by_place(scale, partitions)
     try:
         for _ in range(count):
             best, best_key = _NOWHERE, -1
@@ -86,26 +85,19 @@ def fill_growing(
                 partition.keys[partition.best] = -1
                 partition.find()
                 keys[best], filling[best] = partition.key, None
-            if scale.add(partition.values[0]):
-                worths = _by_place(scale, partitions, weighed)
+            if scale.add(partition.values[0]) and scale.worth is not weighed:
+                weighed = scale.worth
+                worths = _by_place(scale, partitions)
     finally:
         for each in filled:
             _bring_up_to_date(index, prepared, each)
 
 
-def _by_place(
-    scale: Scale,
-    partitions: list[Partition],
-    weighed: dict[int, tuple[dict[str | None, int], list[int]]],
-) -> list[int]:
+def _by_place(scale: Scale, partitions: list[Partition]) -> list[int]:
     """What the balance adds to the key of each partition's hosts; below 0: nothing may go there."""
-    worth = scale.worth
-    known = weighed.get(id(worth))
-    if known is None:
-        found = [worth.get(each.values[0], scale.otherwise) for each in partitions]
-        places = [each << SUM_SHIFT if each >= 0 else _NOWHERE for each in found]
-        known = weighed[id(worth)] = (worth, places)
-    return known[1]
+    worth, otherwise = scale.worth, scale.otherwise
+    found = [worth.get(each.values[0], otherwise) for each in partitions]
+    return [each << SUM_SHIFT if each >= 0 else _NOWHERE for each in found]
 
 
 def _key_after(index: Index, prepared: Prepared, now: _Filling) -> int:

@@ -5,7 +5,7 @@ The one thing to know: a look at the archive needs the store and no Kafka. Only 
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -15,14 +15,14 @@ import typer
 from rich.progress import Progress, TextColumn
 
 from connectors.archive.ranges import ROOT, Manifest, Series
-from streams.cell.follower import LogRecord
 from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import clock, errors, out, print_json, show, table
+from streams.cli.store_words import told_by_sentences
 from streams.errors import OperatorError
 from streams.history.archiving_now import archive_now
 from streams.history.opening import open_archive, open_archived
-from streams.history.reading import LogHole, LogReader
+from streams.history.reading import LogReader
 from streams.history.verifying import SeriesReport, verify
 
 app = typer.Typer(
@@ -47,7 +47,8 @@ def list_(
     Example: flumina archive list --ranges archive/cells/
     """
     archive = open_archive(installation_here(settings_here(), data_dir))
-    found = [(each, list(archive.manifests(each))) for each in archive.series(prefix)]
+    with told_by_sentences():
+        found = [(each, list(archive.manifests(each))) for each in archive.series(prefix)]
     if as_json:
         print_json({"items": [_series_object(*each, with_ranges=ranges) for each in found]})
         return
@@ -114,7 +115,8 @@ def verify_(
     Example: flumina archive verify archive/cells/main/
     """
     archive = open_archive(installation_here(settings_here(), data_dir))
-    with Progress(TextColumn("{task.description}"), console=errors(), transient=True) as shown:
+    columns = TextColumn("{task.description}")
+    with told_by_sentences(), Progress(columns, console=errors(), transient=True) as shown:
         line = shown.add_task("reading")
         reports = verify(
             archive,
@@ -135,8 +137,7 @@ def verify_(
             )
             for each in reports
         ]
-        columns = ("series", "ranges #", "rows #", "end #", "is", "chain")
-        show(out(), table("", columns, rows))
+        show(out(), table("", ("series", "ranges #", "rows #", "end #", "is", "chain"), rows))
         for text in (text for each in reports for text in _complaints(each)):
             errors().print(text, soft_wrap=True, markup=False)
     if not all(each.is_sound for each in reports):
@@ -179,9 +180,10 @@ def export(
         return await _export(reader, target, first, end)
 
     if str(file) == "-":
-        asyncio.run(work(sys.stdout.buffer))
+        with told_by_sentences():
+            asyncio.run(work(sys.stdout.buffer))
         return
-    with closing(_new_file(file)) as target:
+    with told_by_sentences(), closing(_new_file(file)) as target:
         count = asyncio.run(work(target))
     out().print(f"{count} records in {file}", highlight=False, markup=False)
 
@@ -199,26 +201,16 @@ async def _export(reader: LogReader, target: BinaryIO, first: int, end: int | No
     bounds = await reader.bounds()
     last = bounds.end_offset if end is None else min(end, bounds.end_offset)
     count = 0
-    try:
-        records: AsyncIterator[Sequence[LogRecord]] = reader.records(
-            max(first, bounds.first_offset), last
-        )
-        async for batch in records:
-            for record in batch:
-                if b"\n" in record.value:
-                    raise OperatorError(
-                        f"Record {record.offset} holds a line break.",
-                        "It is no record of ours, which have none.",
-                        "Export the ranges before and behind it.",
-                    )
-                target.write(record.value + b"\n")
-            count += len(batch)
-    except LogHole as hole:
-        raise OperatorError(
-            f"The archive has a gap: {hole}.",
-            "Records were dropped by Kafka before they were archived, or a range was removed.",
-            "`flumina archive verify` lists the gaps; export the parts beside them.",
-        ) from hole
+    async for batch in reader.records(max(first, bounds.first_offset), last):
+        for record in batch:
+            if b"\n" in record.value:
+                raise OperatorError(
+                    f"Record {record.offset} holds a line break.",
+                    "It is no record of ours, which have none.",
+                    "Export the ranges before and behind it.",
+                )
+            target.write(record.value + b"\n")
+        count += len(batch)
     return count
 
 
@@ -240,7 +232,8 @@ def now(
             "Nothing runs on this data directory, and KAFKA_BROKERS is not set.",
             "Start `flumina up`, or set it.",
         )
-    found = asyncio.run(archive_now(settings, timeout))
+    with told_by_sentences():
+        found = asyncio.run(archive_now(settings, timeout))
     if as_json:
         print_json(msgspec.to_builtins(found))
         return

@@ -15,7 +15,9 @@ from rich.table import Table
 
 from connectors.archive.sql import SqlAnswer, SqlLimits, csv_text
 from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
+from streams.cli.quiet import speak_by_errors
 from streams.cli.render import cell_text, errors, out, show
+from streams.cli.store_words import told_by_sentences
 from streams.errors import OperatorError
 from streams.history.asking import ask
 from streams.history.opening import open_archive
@@ -44,7 +46,9 @@ def sql(  # noqa: PLR0917 - options, all by name
         raise OperatorError("--json and --csv exclude each other.", "Both were given.", "Take one.")
     settings = installation_here(settings_here(), data_dir)
     limits = SqlLimits(rows_max=rows, memory_mib=memory, seconds_max=seconds)
-    found = asyncio.run(ask(settings, open_archive(settings), question, limits))
+    speak_by_errors()
+    with told_by_sentences():
+        found = asyncio.run(ask(settings, open_archive(settings), question, limits))
     if as_json:
         print(json.dumps(_object(found)))
     elif as_csv:

@@ -26,6 +26,8 @@ class Command(NamedTuple):
     help: str
     # For a command that hands its words on: also `--help` and what else looks like an option.
     takes_all_words: bool = False
+    # For a command whose arguments may begin with a dash: `-1h` is an hour ago, and no option.
+    takes_times_ago: bool = False
 
 
 COMMANDS = (
@@ -70,6 +72,7 @@ COMMANDS = (
         "diff",
         "streams.cli.command_diff:diff",
         "Show what was different between two instants, and which events made it so.",
+        takes_times_ago=True,
     ),
     Command(
         "timeline",
@@ -269,6 +272,8 @@ def _add(app: typer.Typer, command: Command) -> None:
         app.add_typer(target, name=command.name)
     elif command.takes_all_words:
         app.command(command.name, context_settings=ALL_WORDS)(target)
+    elif command.takes_times_ago:
+        app.command(command.name, context_settings={"ignore_unknown_options": True})(target)
     else:
         app.command(command.name)(target)
 

@@ -198,7 +198,6 @@ class State(Shape, frozen=True):
     cell: str = ""
     generation: str = ""
     at_ms: int = 0
-    next_offset: int = 0
     leader: str = ""
     cell_uuid: str = ""
     elected_at: str = ""
@@ -219,6 +218,12 @@ class State(Shape, frozen=True):
     fold_version: int = 0
     next_offset: int = -1
     digest: str = ""
+
+    @property
+    def standing(self) -> Standing:
+        """How the cell stood at the instant of these numbers."""
+        offset = self.next_offset - 1
+        return Standing(self.cell, self.generation, self.leader, offset=offset)
 
 
 class PolicyShown(Shape, frozen=True):

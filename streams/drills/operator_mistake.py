@@ -44,6 +44,7 @@ WRONG_SKIP = Promise(
 )
 RIGHT_SKIP = Promise("right-skip", "with the digest of the page it goes on, as it was")
 FINDING = Promise("finding", "the confirmation of a finding that there is not is refused")
+NO_KILL = Promise("no-kill", "none of these orders ends a task")
 PAGED = Promise("paged", f"who ends very many tasks is named by a page within {PAGE_S:.0f} s")
 IN_TIME = Promise("in-time", "by then at least half of them still run")
 PACED = Promise("paced", f"they are ended at {KILLS_PER_S} a second, by the master's journal")
@@ -60,7 +61,7 @@ def go(stage: Stage, here: Installation, options: Options) -> None:
     _wrong_policies(stage, here)
     fold.passed_over.add(_wrong_skip(stage, here, tasks))
     stage.saw(FINDING.key, _refused(here, "confirm-finding", {"finding": 7, "tasks": 0}))
-    stage.saw(looks.NO_KILL.key, here.journals.none_killed())
+    stage.saw(NO_KILL.key, here.journals.none_killed())
     _end_all(stage, here, fold, tasks)
     _submit(here, tasks, "again")
     stage.step("The same jobs were submitted once more")
@@ -210,7 +211,7 @@ OPERATOR_MISTAKE: Final = Drill(
     "operator-mistake",
     "Orders that would end or starve much are refused, paced or paged, and are undone.",
     (
-        *(ZEROS, OLD, STARVES, WRONG_SKIP, RIGHT_SKIP, FINDING, looks.NO_KILL),
+        *(ZEROS, OLD, STARVES, WRONG_SKIP, RIGHT_SKIP, FINDING, NO_KILL),
         *(PAGED, IN_TIME, PACED, OWN_KILLS, UNDONE, looks.ONCE),
     ),
     lambda options: Wanted(

@@ -38,7 +38,10 @@ class ArchivedLog:
         return self.series.generation
 
     async def refresh(self) -> None:
-        """List the ranges anew."""
+        """List the ranges anew; of a log that has not begun, and so has no name, there are none."""
+        if not self.generation:
+            self._spans = []
+            return
         self._spans = await asyncio.to_thread(self.archive.spans, self.series)
 
     async def spans(self) -> list[Span]:

@@ -87,7 +87,9 @@ async def _cell_tables(
     stack.push_async_callback(log.close)
     if not isinstance(log, JoinedLog):
         return tables
-    generation = log.archived.generation
+    generation = (await log.bounds()).generation
+    if not generation:
+        return tables  # No cell has begun there.
     tail = await tail_of_cell(log)
     if "records" in tables:
         tables["records"].append(_in_memory("records", generation, tail))

@@ -38,6 +38,8 @@ class JoinedLog:
     async def bounds(self) -> LogBounds:
         """What there is now, in both together."""
         ends = await self.kafka.ends()
+        if not self.archived.generation and ends.end:
+            await self._learn_generation()
         archived = await self.archived.bounds()
         generation = self.archived.generation
         if archived.end_offset == 0:
@@ -49,6 +51,13 @@ class JoinedLog:
             min(archived.first_offset, ends.begin),
             max((await self.archived.spans())[-1].last_offset + 1, ends.end),
         )
+
+    async def _learn_generation(self) -> None:
+        """Find out which log this is: it was empty when it was opened."""
+        generation = (await self.kafka.bounds()).generation
+        if generation:
+            before = self.archived
+            self.archived = ArchivedLog(before.archive, before.series.name, generation)
 
     async def records(
         self, first_offset: int, end_offset: int

@@ -50,6 +50,7 @@ class KafkaLog:
         self._place = TopicPartition(topic, partition)
         self._generation = generation
         self._idle: list[AIOKafkaConsumer] = []
+        self._lent: set[AIOKafkaConsumer] = set()
         self._is_closed = False
         self._times: TimeIndex | None = None
         self._timing = asyncio.Lock()
@@ -155,6 +156,7 @@ class KafkaLog:
         """A consumer for as long as somebody reads; a fault of Kafka ends it."""
         consumer = self._idle.pop() if self._idle else await self._new_consumer()
         is_sound = False
+        self._lent.add(consumer)
         try:
             yield consumer
             is_sound = True
@@ -162,7 +164,7 @@ class KafkaLog:
             is_sound = True  # Whoever read has had enough; nothing is wrong with the connection.
             raise
         finally:
-            # Who broke off reading gives its consumer back late, perhaps after `close`.
+            self._lent.discard(consumer)
             if is_sound and not self._is_closed and len(self._idle) < CONSUMERS_KEPT:
                 self._idle.append(consumer)
             else:
@@ -188,8 +190,11 @@ class KafkaLog:
     async def close(self) -> None:
         """Give back every connection; who reads all the same has one for that read only."""
         self._is_closed = True
-        while self._idle:
-            await _stopped(self._idle.pop())
+        # Who broke off reading gives its consumer back when its generator is collected: too late.
+        lent, self._lent = self._lent, set()
+        for consumer in (*self._idle, *lent):
+            await _stopped(consumer)
+        self._idle.clear()
 
 
 async def _stopped(consumer: AIOKafkaConsumer) -> None:

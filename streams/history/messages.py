@@ -51,6 +51,8 @@ class Lane:
         self.begin = 0
         self.end = 0
         self.lagging_since_ms: int | None = None
+        self.shorter_at = -1
+        """The end below what was read that was paged last."""
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -175,6 +177,10 @@ class MessageHistorian:
     async def _shorter(self, lane: Lane) -> None:
         """Forget which series it was: Kafka has less of it than was read."""
         assert lane.track is not None
+        if lane.shorter_at == lane.end:
+            lane.track = None
+            return  # It was said, and nothing has come since.
+        lane.shorter_at = lane.end
         self._writer.page(
             "topic-shorter",
             f"{lane.place.topic}[{lane.place.partition}] ends at {lane.end}, and records up to "

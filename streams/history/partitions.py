@@ -6,8 +6,9 @@ with what Kafka has in its place.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
+from itertools import count
 from typing import Final, TypeAlias
 
 from aiokafka import ConsumerRecord
@@ -58,17 +59,20 @@ async def series_in_kafka(
     """
     name, partition = place
     first = await fetch(ends[0])
-    generation = _named(first) or await _known(archive, place, ends, fetch) or _made(first)
+    generation = _named(first)
+    if not generation:
+        prefix = f"{ROOT}/topics/{name}/{partition:05d}/"
+        known = await asyncio.to_thread(archive.series, prefix)
+        generation = await _known(archive, known, ends, fetch) or _made(first, known)
     return Series("messages", name, generation, partition)
 
 
 async def _known(
-    archive: Archive, place: tuple[str, int], ends: tuple[int, int], fetch: Fetch
+    archive: Archive, known: Sequence[Series], ends: tuple[int, int], fetch: Fetch
 ) -> str | None:
     """The archived generation that Kafka's partition goes on with; None if it is another."""
     begin, end = ends
-    prefix = f"{ROOT}/topics/{place[0]}/{place[1]:05d}/"
-    for series in await asyncio.to_thread(archive.series, prefix):
+    for series in known:
         spans = await asyncio.to_thread(archive.spans, series)
         last = max(spans, key=lambda each: each.last_offset)
         if last.last_offset >= end:
@@ -94,7 +98,12 @@ def _named(first: Message) -> str:
     return body.generation if isinstance(body, PartitionBegan) else ""
 
 
-def _made(first: Message) -> str:
-    """A name for a partition that has none, made of its first record."""
+def _made(first: Message, known: Sequence[Series]) -> str:
+    """A name for a partition that has none: of its first record, and unlike those that are taken.
+
+    A partition that lost its end begins as it did before, and is another one all the same.
+    """
+    taken = frozenset(each.generation for each in known)
     text = f"{first.offset} {first.timestamp} ".encode() + (first.key or b"") + (first.value or b"")
-    return blake2b(text, digest_size=4).hexdigest()
+    names = (blake2b(b"%d " % n + text, digest_size=4).hexdigest() for n in count())
+    return next(each for each in names if each not in taken)

@@ -66,6 +66,8 @@ class Witness:
         self._judging_since_ms = 0
         """When time-outs began to count, by our own reading of the log."""
         self._is_judging = False
+        self._has_ticked = False
+        """The present leader has said that time passes: it has copied the inbound backlog."""
         self._at_ms = 0
         self.on_launch: Callable[[LaunchTasks], None] = lambda _: None
         self.elections = 0
@@ -124,7 +126,7 @@ class Witness:
         """Follow the log's clock: what judges counts anew after an election and after a gap."""
         first = type(record.events[0])
         if first is LeaderElected:
-            self._is_judging = False
+            self._is_judging = self._has_ticked = False
         elif record.epoch != self.epoch:
             return
         if self._at_ms and record.at_ms - self._at_ms > TIME_GAP_MS:
@@ -132,6 +134,7 @@ class Witness:
         self._at_ms = max(self._at_ms, record.at_ms)
         if not self._is_judging and any(type(each) is Tick for each in record.events):
             self._is_judging, self._judging_since_ms = True, self._at_ms
+            self._has_ticked = True
 
     def _check_deadline(self, change: TaskChanged) -> None:
         """Nobody is blamed for a time in which nobody looked."""
@@ -197,6 +200,8 @@ class Witness:
     def _decided(self, offset: int, index: int, event: object, *, is_of_epoch: bool) -> None:
         if not is_of_epoch:
             self.violated("I7", f"decision {offset}.{index} is not of epoch {self.epoch}")
+        if not self._has_ticked:
+            self.violated("I7", f"decision {offset}.{index} came before its leader's first tick")
         if isinstance(event, LaunchTasks):
             self.launches += len(event.launches)
             self.on_launch(event)

@@ -73,9 +73,16 @@ class Beginnings:
         follower.begin_at(base)
 
     async def find_base(self, offset: int) -> Base:
-        """The nearest base at or below this offset: what a follower asks for after a skip."""
+        """The nearest base at or below this offset: what a follower asks for after a skip.
+
+        Where there is none it is the log's beginning; if Kafka does not have that either, the
+        follower halts there and says so.
+        """
         try:
             return await self._base(offset)
+        except (CannotFold, LogHole) as error:
+            logger.critical("no base to fold anew from", page=True, why=str(error))
+            return Base(self._wrap(Machine()), wanted_offset=0)
         finally:
             await self._kafka.close()
 

@@ -102,7 +102,7 @@ def _print(ours: list[dict[str, Any]], theirs: list[dict[str, Any]], events: int
     name = "the last commit" if theirs else "none: git does not have the commit before"
 
     def rate(runs: list[dict[str, Any]]) -> float:
-        return median(events * 1e9 / each["total_ns"] for each in runs)
+        return float(median(events * 1e9 / each["total_ns"] for each in runs))
 
     print_figure(
         "fold_commits",
@@ -129,7 +129,8 @@ def _print(ours: list[dict[str, Any]], theirs: list[dict[str, Any]], events: int
 
 
 def _microseconds(runs: list[dict[str, Any]], kind: str) -> float:
-    return median(each["kinds"][kind][1] / each["kinds"][kind][0] / 1_000 for each in runs)
+    spent = [each["kinds"][kind] for each in runs]
+    return float(median(total_ns / count / 1_000 for count, total_ns in spent))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ round after another take minutes, and who placed them changes nothing of what is
 from itertools import count, islice
 from typing import Final
 
+from scheduler.model.events import Mark
 from scheduler.model.ids import HostId, JobId, OfferId, TaskId, proposal_id_of
 from scheduler.model.job import Batch, JobSpec, Service
 from scheduler.model.mesos import MesosTaskState, StatusUpdate
@@ -20,6 +21,8 @@ TASKS_OF_HOST: Final = 16
 TASKS_OF_JOB: Final = 100
 EVENTS_A_RECORD: Final = 200
 HOSTS_A_RECORD: Final = 50
+JOBS_A_MARK: Final = 5
+"""Some 2,500 events: a thousand records as a leader writes them."""
 NEED: Final = Need(cpu_milli=500, memory_mib=256, disk_mib=10)
 
 
@@ -89,9 +92,11 @@ class LargeCell(CellInMemory):
             self.changes.clear()
 
     def churn(self, tasks: int) -> None:
-        """Short jobs come, run and end, as a busy day has them."""
+        """Short jobs come, run and end, as a busy day has them; the leader marks its place."""
         spec = spec_of(Batch(TASKS_OF_JOB, 10**9), 0, {"need": NEED})
-        for _ in range(max(1, tasks // TASKS_OF_JOB)):
+        for number in range(max(1, tasks // TASKS_OF_JOB)):
+            if number % JOBS_A_MARK == 0:
+                self.write(Mark())
             task_ids = self.run_tasks(TASKS_OF_JOB, spec)
             self.hear(task_ids, "TASK_FINISHED")
             self.now_ms += 1_000

@@ -26,9 +26,9 @@ from scheduler.model.codec import decode_record
 from scheduler.model.foreign import decode_commands_record, decode_jobs_record
 from scheduler.model.inbound import InboundBody
 from streams.travel.answering import Answering
-from streams.travel.answering_here import TravelHere
 from tests.support.cell import CellInMemory, running_cell
 from tests.support.log_in_memory import LogInMemory
+from tests.support.travel_here import TravelHere
 
 WAIT_S = 0.05
 

@@ -47,14 +47,14 @@ class Receiver(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
     def do_POST(self) -> None:
+        receiving = self.server
+        assert isinstance(receiving, Receiver)
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        with self.server.arrived:
-            status = self.server.statuses.pop(0) if self.server.statuses else 200
-            self.server.sent.append(Sent(self.path, dict(self.headers), body))
-            self.server.arrived.notify_all()
+        with receiving.arrived:
+            status = receiving.statuses.pop(0) if receiving.statuses else 200
+            receiving.sent.append(Sent(self.path, dict(self.headers), body))
+            receiving.arrived.notify_all()
         if status is None:
             self.close_connection = True
             return

@@ -23,8 +23,9 @@ SERVICE = (
     f"seq 1 {NUMBERS}; echo begun >&2; sleep 4; seq {NUMBERS + 1} {NUMBERS + 10}; exec sleep 600"
 )
 BATCH = (
-    "mkdir logs; for part in 1 2 3; do seq ${part}00 ${part}99 >>logs/a.log; sleep 1.2; "
-    "mv logs/a.log logs/a.log.$part; done; echo last >>logs/a.log; printf end"
+    "mkdir logs; for part in 1 2 3; do seq ${part}00 ${part}99 >>logs/a.log; "
+    "while [ ! -e go$part ]; do sleep 0.1; done; mv logs/a.log logs/a.log.$part; done; "
+    "echo last >>logs/a.log; printf end"
 )
 
 
@@ -66,7 +67,6 @@ def test_host_and_store_are_joined_also_when_the_host_is_gone(  # noqa: PLR0917 
     api = ApiProcess(kafka, topic_prefix, tmp_path).until_ready()
     try:
         world.submit("s", service_of(1, SERVICE))
-        world.submit("b", batch_of(1, BATCH))
         world.until(lambda: world.are("s", Started, 1), "the service runs")
         (service,) = world.tasks("s")
         api.until_healthy()
@@ -86,9 +86,22 @@ def test_host_and_store_are_joined_also_when_the_host_is_gone(  # noqa: PLR0917 
         facts = (sandbox / "stdout").stat()
         assert facts.st_blocks * 512 < facts.st_size, "the host has given some of it back"
 
-        world.until(lambda: world.are("b", Finished, 1), "the batch job has ended")
+        world.submit("b", batch_of(1, BATCH))
+        world.until(lambda: world.are("b", Started, 1), "the batch job runs")
         (batch,) = world.tasks("b")
+        (sandbox,) = agent.glob(f"work/**/{batch.task_id}/runs/latest")
         rows = b"".join(b"%d\n" % number for number in range(100, 400))
+        log = f"/api/v3/tasks/{batch.task_id}/log?file=a.log"
+        for part in (1, 2, 3):
+            # A file that was renamed before anybody saw it would be one of its own.
+            size = str(400 * part)
+            api.until(
+                log,
+                lambda answer: answer.headers.get("x-flumina-log-size") == size,  # noqa: B023 - now
+                f"part {part} is there",
+            )
+            (sandbox / f"go{part}").touch()
+        world.until(lambda: world.are("b", Finished, 1), "the batch job has ended")
         assert _read_all(api, batch.task_id)[0] == b"end"
         assert _read_all(api, batch.task_id, "a.log")[0] == rows + b"last\n"
         done = f"task-logs/main/b/{batch.task_id}/"

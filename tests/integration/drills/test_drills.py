@@ -1,8 +1,8 @@
 """Every drill, as a person runs it: exit code 0 only if each promise was seen to be kept.
 
 The drills judge themselves; that a broken promise is seen is shown in `tests/unit/drills`. Those of
-`QUICK` run for every change, in one command, so that they share a Kafka, and so does the incident of
-`schema-drift` with its 12,000 tasks. The others are about what other tests of every change show as
+`QUICK` run for every change, in one command so that they share a Kafka, and so does `schema-drift`
+with the 12,000 tasks of the incident. The others are about what other tests of every change show as
 well (the demo's host and control plane, the fold's back-off and pace), and run as soak.
 """
 

@@ -109,11 +109,8 @@ def test_a_full_disk_refuses_writes_and_loses_nothing_that_was_taken(
     api = ApiProcess(bootstrap, "", tmp_path).until_ready()
     try:
         api.until("/health", lambda each: each.json["leader"] == "stand-in", "a leader is known")
-        taken = [
-            api.ask("POST", f"{JOBS}?jobId=taken-{number}", batch_of(1, "true")).status
-            for number in range(2)
-        ]
-        assert taken == [202, 202]  # Nobody copies them, for the leader is a stand-in.
+        taken = api.ask("POST", f"{JOBS}?jobId=taken", batch_of(1, "true"))
+        assert taken.status == 202  # Nobody copies it, for the leader is a stand-in.
         filler = _fill(small_disk)
         # The last page of the open segment may have room for some; then there is none.
         statuses: list[int] = []
@@ -132,7 +129,7 @@ def test_a_full_disk_refuses_writes_and_loses_nothing_that_was_taken(
         again = api.ask("POST", f"{JOBS}?jobId=after", batch_of(1, "true"))
         assert again.status == 202, again
         there = asyncio.run(_values(bootstrap, "jobs"))
-        for job in (b"taken-0", b"taken-1", b"after"):
+        for job in (b'"taken"', b'"after"'):
             assert sum(job in value for value in there) == 1
     finally:
         api.close()

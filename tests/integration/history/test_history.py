@@ -133,15 +133,15 @@ def test_while_the_store_is_away_kafka_keeps_and_somebody_is_paged(
         await place.begin()
         await place.publish("cell", cell.log)
         async with place.running(limits) as process:
-
-            async def is_paged() -> bool:
-                return any(what == "archive-behind" for what, _ in place.pages)
-
-            await until(is_paged, "the age of what is not archived is paged")
-            metrics = process.metrics.text().decode()
-            assert "flumina_history_store_failing 1.0" in metrics
             lag = f'flumina_history_lag_records{{partition="0",topic="{place.prefix}cell"}}'
-            assert f"{lag} {float(len(cell.log))}" in metrics
+            wanted = ("flumina_history_store_failing 1.0", f"{lag} {float(len(cell.log))}")
+
+            async def is_told() -> bool:
+                metrics = process.metrics.text().decode()
+                is_paged = any(what == "archive-behind" for what, _ in place.pages)
+                return is_paged and all(each in metrics for each in wanted)
+
+            await until(is_told, "the age of what is not archived is paged and measured")
             stone.unlink()
             await until_archived(process)
             assert "flumina_history_store_failing 0.0" in process.metrics.text().decode()

@@ -16,7 +16,7 @@ from connectors.archive.archive import Archive, DamagedRange
 from streams.cell.follower import LogRecord
 from streams.history.archived_log import ArchivedLog
 from streams.history.joined_log import JoinedLog, generation_in_kafka
-from streams.history.reading import LogHole
+from streams.history.reading import LogBounds, LogHole
 from tests.support.kept_log import (
     CELL,
     GENERATION,
@@ -57,7 +57,7 @@ async def read(reader: JoinedLog, first: int, end: int) -> tuple[list[LogRecord]
 
 
 @given(world=worlds(), part=st.tuples(st.integers(0, 40), st.integers(0, 40)), first=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_log_itself_is_read_or_a_hole_is_named(
     world: tuple[list[bytes], list[tuple[int, int]], int], part: tuple[int, int], first: bool
 ) -> None:
@@ -74,7 +74,7 @@ def test_the_log_itself_is_read_or_a_hole_is_named(
 
 
 @given(world=worlds(), at_ms=st.integers(998, 1_033), is_kafka_first=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_an_instant_is_where_the_running_maximum_reaches_it(
     world: tuple[list[bytes], list[tuple[int, int]], int], at_ms: int, is_kafka_first: bool
 ) -> None:
@@ -109,7 +109,7 @@ def test_a_log_is_known_by_its_first_record_or_by_what_was_archived(
     flipped=st.integers(0, 10_000),
     begin=st.integers(0, 40),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_flipped_bit_is_told_or_made_good_by_kafka(count: int, flipped: int, begin: int) -> None:
     log = log_of([10_000 + n for n in range(count)])
     store = MemoryStore()
@@ -134,3 +134,20 @@ def test_a_flipped_bit_is_told_or_made_good_by_kafka(count: int, flipped: int, b
                 count,
             )
         )
+
+
+def test_a_log_that_was_empty_when_it_was_opened_is_named_by_its_first_record() -> None:
+    log: list[bytes] = []
+    archive = Archive(MemoryStore())
+    kafka = KafkaInMemory(log)
+
+    async def scenario() -> None:
+        generation = await generation_in_kafka(archive, CELL, kafka)
+        reader = JoinedLog(ArchivedLog(archive, CELL, generation), kafka)
+        assert await reader.bounds() == LogBounds("", 0, 0)
+        assert await reader.offset_at(1) == 0
+        log.extend(log_of([1, 2, 3]))
+        assert await reader.bounds() == LogBounds(GENERATION, 0, 3)
+        assert await reader.offset_at(2) == 1
+
+    asyncio.run(scenario())

@@ -53,7 +53,7 @@ ROWS = st.one_of(
 
 
 @given(given_rows=ROWS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_rows_come_back_as_they_were(given_rows: tuple[Kind, list[Row]]) -> None:
     kind, rows = given_rows
     unique = list({log_order(each): each for each in rows}.values())

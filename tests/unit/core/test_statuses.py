@@ -5,6 +5,8 @@ import random
 import pytest
 
 from scheduler.model.changes import TaskChanged
+from scheduler.model.ids import TaskId
+from scheduler.model.mesos import MesosTaskState
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import KillTask
 from scheduler.model.task import Finished, Started
@@ -12,7 +14,7 @@ from tests.support.cell import CellInMemory, batch, running_cell
 
 TASKS = 10_000
 JOBS = 10
-ENDS = ("TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR")
+ENDS: tuple[MesosTaskState, ...] = ("TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR")
 
 
 def test_an_update_repeated_a_hundred_times_is_one_entry() -> None:
@@ -66,21 +68,24 @@ def ordered() -> dict[str, tuple[object, ...]]:
     return ends(cell)
 
 
-def updates(cell: CellInMemory) -> list[tuple]:  # type: ignore[type-arg] - arguments of `status`
+def updates(cell: CellInMemory) -> list[tuple[TaskId, MesosTaskState]]:
     """A life and an end of every task, in order."""
-    return [
-        (task_id, state)
-        for number, task_id in enumerate(sorted(cell.state.tasks))
-        for state in ("TASK_STARTING", "TASK_RUNNING", ENDS[number % len(ENDS)])
-    ]
+    found: list[tuple[TaskId, MesosTaskState]] = []
+    for number, task_id in enumerate(sorted(cell.state.tasks)):
+        lives: tuple[MesosTaskState, ...] = ("TASK_STARTING", "TASK_RUNNING")
+        found += [(task_id, each) for each in (*lives, ENDS[number % len(ENDS)])]
+    return found
 
 
 def ends(cell: CellInMemory) -> dict[str, tuple[object, ...]]:
     """What became of tasks and jobs."""
     state = cell.state
-    tasks = {each: (task.state, task.resubmit_number) for each, task in state.tasks.items()}
-    jobs = {each: (job.state, job.reason, job.open_indexes) for each, job in state.jobs.items()}
-    return {**tasks, **jobs}
+    found: dict[str, tuple[object, ...]] = {}
+    for task_id, task in state.tasks.items():
+        found[task_id] = task.state, task.resubmit_number
+    for job_id, job in state.jobs.items():
+        found[job_id] = job.state, job.reason, job.open_indexes
+    return found
 
 
 @pytest.mark.parametrize("seed", [1, 2])

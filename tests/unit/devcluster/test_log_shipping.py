@@ -125,7 +125,7 @@ def test_one_task_whose_files_cannot_be_dealt_with_stops_no_other(
 
     monkeypatch.setattr(shipping.store, "put_new", put_new_or_fail)
     shipping.logs.step()
-    assert [each.rpartition("/")[2] for each in shipping.stored()][-1] == "complete.json"
+    assert any(each.endswith("complete.json") for each in shipping.stored())
     assert all("b-worker-0-1" in each for each in shipping.stored())
     monkeypatch.setattr(shipping.store, "put_new", put_new)
     shipping.logs.step()

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from connectors.ports import ObjectFacts, StoreFailed
+from scheduler.chain import Chain
 from scheduler.digest import canonical_bytes
 from scheduler.machine import Machine
 from scheduler.model.codec import RECORD_VERSION, decode_record, digest_of, encode_record
 from scheduler.model.events import CellContinued, CellRecord, Tick
 from scheduler.model.ids import Generation
 from scheduler.model.inbound import RecordSkipped
+from streams.cell.follower import BareFold, Follower, LogRecord
 from streams.history.reading import LogBounds
 from streams.snapshots.loading import Bases, CannotFold, followed_to, machine_at
 from streams.snapshots.names import SnapshotName
@@ -184,6 +186,40 @@ def test_a_skip_is_obeyed_wherever_it_stands_and_folds_anew_from_below(tmp_path:
     assert early.state.next_offset == poisoned + 5
     with pytest.raises(CannotFold, match="Miracle"):
         asyncio.run(machine_at(Bases(scene.shelf, LogInMemory(log[: poisoned + 5])), poisoned + 3))
+
+
+def test_a_halted_follower_begins_anew_at_the_snapshot_below_the_skipped_record(
+    tmp_path: Path,
+) -> None:
+    cell = running_cell()
+    cell.tick(1_000, times=30)
+    poisoned, garbage = len(cell.log), b"garbage"
+    cell.log.append(garbage)
+    cell.machine.pass_over(poisoned)
+    skip = RecordSkipped(offset=poisoned, digest=digest_of(garbage), actor="op", why="test")
+    cell.copy("commands", skip)
+    cell.tick(1_000, times=5)
+    scene = Scene(tmp_path, cell.log)
+    scene.take_at(10, 20)
+    records = [LogRecord(at, data) for at, data in enumerate(cell.log)]
+
+    async def run() -> Follower:
+        follower = Follower("cell", 0, BareFold, find_base=scene.bases.at_or_below)
+        follower.take(records)
+        # Until the base is there nothing is taken, whoever hands it over.
+        follower.take(records)
+        assert follower.machine.state.next_offset == poisoned
+        await follower.begun()
+        assert follower.wanted_offset == 20
+        follower.take(records[20:])
+        return follower
+
+    follower, chain = asyncio.run(run()), Chain()
+    assert follower.halt is None
+    assert canonical_bytes(follower.machine.state) == canonical_bytes(cell.state)
+    for record in records:
+        chain.take(record.value)
+    assert follower.chain.hex == chain.hex, "it goes on from the snapshot's"
 
 
 def continued(cell: CellInMemory) -> bytes:

@@ -1,4 +1,4 @@
-"""Answers in this process, as the REST API asks for them: for tests and for commands offline.
+"""Answers of the time machine in this process, as the REST API asks for them.
 
 The one thing to know: it folds in the loop that asks. The api asks `streams.travel.client`.
 """

@@ -1,0 +1,65 @@
+"""What commands print of other instants: counts, entities with their events, chains."""
+
+import asyncio
+import io
+
+from rich.console import Console
+
+from projections.travel.questions import DiffOf, StateAt, TraceOf
+from streams.cli.client import decoded
+from streams.cli.command_diff import print_diff
+from streams.cli.command_timeline import print_trace
+from streams.cli.commands_explain import print_state
+from streams.cli.shapes import State
+from streams.cli.travel_shapes import Diff, Trace
+from streams.travel.answering import Answering
+from tests.support.cell import batch, running_cell
+from tests.support.log_in_memory import LogInMemory
+
+
+def asked(question: StateAt | DiffOf | TraceOf) -> bytes:
+    """The answer about a small day, as the API gives it."""
+    cell = running_cell(1)
+    (task_id,) = cell.run(batch(), "job")
+    cell.status(task_id, "TASK_FAILED", message="[bold]no[/bold] \x1b[2J luck")
+    return asyncio.run(Answering(LogInMemory(cell.log)).ask(question))
+
+
+def console() -> tuple[Console, io.StringIO]:
+    """A console without a terminal, and what is printed on it."""
+    text = io.StringIO()
+    return Console(file=text, width=1_000), text
+
+
+def test_a_difference_is_printed_with_its_events() -> None:
+    there, text = console()
+    print_diff(decoded(asked(DiffOf("4", "now")), Diff), there, is_long=True)
+    said = text.getvalue()
+    assert "Finished (failed), wants 1" in said
+    assert "test/0a0b0c0d:5[1]" in said
+    assert "appeared" in said
+
+
+def test_nothing_different_is_said_so() -> None:
+    there, text = console()
+    print_diff(decoded(asked(DiffOf("4", "4")), Diff), there, is_long=False)
+    assert "Nothing is different" in text.getvalue()
+
+
+def test_a_chain_is_printed_without_what_a_terminal_obeys() -> None:
+    there, text = console()
+    address = "test/0a0b0c0d:5[1]"
+    print_trace(decoded(asked(TraceOf(address, "effects")), Trace), there)
+    said = text.getvalue()
+    assert f"effects of {address}" in said
+    assert "[bold]no[/bold]" in said
+    assert "\x1b" not in said
+
+
+def test_a_state_of_then_says_nothing_of_now() -> None:
+    there, text = console()
+    numbers = decoded(asked(StateAt("4")), State)
+    print_state(numbers.standing, numbers, there, is_past=True)
+    said = text.getvalue()
+    assert "test/0a0b0c0d:4" in said
+    assert "heard" not in said

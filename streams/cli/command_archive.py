@@ -123,6 +123,12 @@ def verify_(
             prefix,
             lambda each: shown.update(line, description=f"{each.name} {each.last_offset}"),
         )
+    if not reports:
+        raise OperatorError(
+            f"Nothing is archived below {prefix} in {archive.store.url}.",
+            "The history process has not run there, or this is another store.",
+            "Look at FLUMINA_STORE, and start `flumina history`.",
+        )
     if as_json:
         print_json({"items": [_report_object(each) for each in reports]})
     else:

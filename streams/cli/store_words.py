@@ -21,11 +21,12 @@ def told_by_sentences() -> Iterator[None]:
     try:
         yield
     except StoreFailed as error:
-        raise OperatorError("The store cannot be read.", f"{error}.", "Then try again.") from error
+        why = f"{str(error).rstrip('.')}."
+        raise OperatorError("The store cannot be read.", why, "Then try again.") from error
     except (DamagedRange, RangeDiffers) as error:
         raise OperatorError(
             "An archived range is not what it should be.",
-            f"{error}.",
+            f"{str(error).rstrip('.')}.",
             "`flumina archive verify` looks at all of them.",
         ) from error
     except NoSuchObject as error:

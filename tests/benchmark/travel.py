@@ -31,6 +31,7 @@ from scheduler.model.events import CellEvent, CellRecord, Mark, RoundRecord
 from scheduler.model.ids import JobId, ProposalId, proposal_id_of
 from scheduler.model.job import JobSpec
 from scheduler.model.task import Launched
+from streams.garbage import settle
 from streams.history.limits import HistoryLimits
 from streams.history.notes import ArchivedNotes
 from streams.snapshots.shelf import Shelf
@@ -136,6 +137,7 @@ def _launch(cell: QuickCell) -> None:
 def main() -> None:
     """Make the log, archive it, ask, and compare."""
     cell = lived(EVENTS)
+    settle()  # As the time machine's own process does.
     with tempfile.TemporaryDirectory(prefix="flumina-bench-") as folder:
         store = DirectoryStore(Path(folder))
         archive = Archive(store)

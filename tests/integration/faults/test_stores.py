@@ -1,21 +1,16 @@
-"""The store of objects goes away and comes back, and writers of it are killed.
+"""The store of objects goes away and comes back: nobody waits for it, nothing is left out.
 
 A real S3 protocol on loopback, whose server is stopped and started again while a fold takes
-snapshots into it; and kill -9 of a process that writes into a RocksDB.
+snapshots into it.
 """
 
 import asyncio
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import boto3
 import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-from connectors.objects.opening import open_store
 from connectors.objects.s3 import S3Store
 from connectors.objects.s3_calls import Limits
 from streams.cell.follower import BareFold, Follower, LogRecord
@@ -30,18 +25,6 @@ pytestmark = pytest.mark.integration
 DEADLINE_S = 60.0
 IMPATIENT = Limits(attempts=2, pause_s=0.05, connect_s=1.0, silent_s=2.0, call_s=5.0)
 OFTEN = TakingPolicy(interval_s=0.0, retry_s=0.1, retry_s_max=0.5, page_after_s=0.5)
-KILLS = 12
-
-WRITER = """
-import sys
-from connectors.objects.opening import open_store
-
-store, name = open_store(sys.argv[1]), sys.argv[2]
-for number in range(1_000_000):
-    key = f"killed/{name}/{number}"
-    store.put_new(key, key.encode() * 20_000)
-    print(key, flush=True)
-"""
 
 
 def feed(follower: Follower, cell: CellInMemory) -> None:
@@ -109,31 +92,3 @@ def test_snapshots_go_on_when_a_store_that_was_away_is_back(
         assert newest.machine.digest.value() == follower.machine.digest.value()
     finally:
         again.stop()
-
-
-def test_what_a_killed_writer_had_written_is_whole_and_the_next_one_goes_on(
-    tmp_path: Path,
-) -> None:
-    url = f"rocksdict://{tmp_path}/rocks"
-    store, acknowledged = open_store(url), []
-    for number in range(KILLS):
-        with subprocess.Popen(
-            [sys.executable, "-c", WRITER, url, str(number)],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={"PYTHONPATH": str(Path.cwd())},
-        ) as writer:
-            assert writer.stdout is not None
-            # After so many objects, and so at another place of the next one's write each time.
-            said = [writer.stdout.readline().strip() for _ in range(1 + number % 5)]
-            writer.send_signal(signal.SIGKILL)
-            said += [line.strip() for line in writer.stdout if line.endswith("\n")]
-        acknowledged += said
-    for key in acknowledged:
-        assert store.get(key) == key.encode() * 20_000
-    there = {each.key: each.bytes_total for each in store.facts("killed/")}
-    assert there.keys() >= set(acknowledged)
-    # What nobody heard of is there whole, or it is not there.
-    assert all(total == len(key) * 20_000 for key, total in there.items())
-    store.put_new("after", b"it goes on")
-    assert store.get("after") == b"it goes on"

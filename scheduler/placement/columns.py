@@ -264,7 +264,7 @@ class Columns:
         for job_id, count in view.tasks_of_job:
             slot.job_counts[job_id] = count
             self.jobs.change(job_id, row, count)
-            self._tally(slot, job_id, count)
+            self.tally(slot, job_id, count)
         slot.tasks = sum([count for _, count in view.tasks_of_job])
         slot.takes = int(view.is_schedulable and not self.is_lost(slot.attributes))
         slot.interface_class = 0
@@ -287,7 +287,7 @@ class Columns:
     def _leave_indexes(self, slot: Slot) -> None:
         for job_id, count in slot.job_counts.items():
             self.jobs.change(job_id, slot.row, -count)
-            self._tally(slot, job_id, -count)
+            self.tally(slot, job_id, -count)
         for image, count in slot.images.items():
             self.images.change(image, slot.row, -count)
         for groups, count in slot.groups.items():
@@ -407,7 +407,7 @@ class Columns:
             slot.job_counts.pop(job_id, None)
         slot.tasks += change
         self.jobs.change(job_id, slot.row, change)
-        self._tally(slot, job_id, change)
+        self.tally(slot, job_id, change)
 
     def devices_changed(self, slot: Slot) -> None:
         """Write what follows from the devices of the host into the columns."""
@@ -502,7 +502,8 @@ class Columns:
         """Whether any task of the job is on any host."""
         return bool(self.jobs.rows.get(job_id))
 
-    def _tally(self, slot: Slot, job_id: JobId, change: int) -> None:
+    def tally(self, slot: Slot, job_id: JobId, change: int) -> None:
+        """Count tasks of the job by the values of the host's attributes, where somebody asked."""
         if job_id in self.job_changes:
             self.job_changes[job_id] += 1
         for attribute in self._counted.get(job_id, ()):

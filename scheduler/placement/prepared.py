@@ -15,7 +15,14 @@ from scheduler.constraints.selectors import selected
 from scheduler.model.constraint import Constraint
 from scheduler.model.rules import PlacementRules, Profile
 from scheduler.placement.fitness.hosts import Part
-from scheduler.placement.fitness.parts import GROWING, OF_JOB, OF_TIME, PARTS
+from scheduler.placement.fitness.parts import (
+    GROWING,
+    OF_AMOUNTS,
+    OF_JOB,
+    OF_NEIGHBOURS,
+    OF_TIME,
+    PARTS,
+)
 from scheduler.placement.interfaces import group_set
 from scheduler.placement.plugins import FitnessFunction
 from scheduler.placement.request import Request
@@ -98,10 +105,26 @@ class Prepared:
             each.kind in moving.BALANCED for each in (*self.moving_hard, *self.moving_soft)
         )
         """Whether keys follow from hosts, and from what requests that differ by job share."""
+        self.of_amounts = [(weight, part) for name, weight, part in self.parts if name in OF_AMOUNTS]
+        """The parts whose answers change as cpu and memory are taken, with their weights."""
+        self.is_packing = names & OF_AMOUNTS == {"packing"} and library["packing"] is PARTS["packing"]
+        """Whether of these there is only the packing."""
+        self._is_plain = not (
+            self.functions
+            or self.is_unique
+            or self.is_exclusive
+            or any(
+                each.kind not in moving.BALANCED for each in (*self.moving_hard, *self.moving_soft)
+            )
+            or names & OF_NEIGHBOURS
+            or any(PARTS.get(name) is not part for name, _, part in self.parts)
+        )
         good_enough = self.profile.good_enough
         self.cap = None if good_enough is None else good_enough * self.weight
         self.worths: dict[object, dict[tuple[int, ...], dict[str | None, int]]] = {}
         """What `scheduler.placement.balance` found values to be worth, by their counts."""
+        self.levels: dict[object, object] = {}
+        """What `scheduler.placement.levels` keeps for requests of this manner."""
         self.allowed: Flags | None = None
         self.soft_base: Array | int = 0
         self.allowed_version = self.soft_version = -1
@@ -136,6 +159,14 @@ class Prepared:
             amounts.append(("share_free", need.gpu_milli))
         self.amounts = tuple(amounts)
         """Columns and what must be free in them, beside cpu, which is compared first."""
+        self.is_plain = self._is_plain and not (
+            len(amounts) > (need.memory_mib > 0)
+            or need.addresses
+            or need.scalars
+            or self.groups
+            or request.image
+        )
+        """Whether nothing but free cpu and memory changes as its tasks come to a host."""
 
     def soft_share(self, weight: int, points: int) -> int:
         """What a soft constraint of this weight adds to the weighted sum for these points."""

@@ -24,14 +24,14 @@ class Scale:
     Values that take no work now are not on the scale; they have no worth and no hosts.
     """
 
-    __slots__ = ("_known", "_prepared", "_weight", "counts", "is_hard", "otherwise", "worth")
+    __slots__ = ("_known", "_prepared", "counts", "is_hard", "otherwise", "weight", "worth")
 
     def __init__(
         self, counts: dict[str, int], prepared: Prepared, weight: int, *, is_hard: bool
     ) -> None:
         self.counts = counts
         self._prepared = prepared
-        self._weight = weight
+        self.weight = weight
         self.is_hard = is_hard
         self.otherwise = FORBIDDEN if is_hard else 0
         """The worth of values that are not on the scale."""
@@ -68,7 +68,7 @@ class Scale:
     def _shares_of(self, steps: int) -> list[int]:
         """What each rank is worth where there are so many steps from the first to the last."""
         shares = [
-            self._prepared.soft_share(self._weight, _points(rank, steps))
+            self._prepared.soft_share(self.weight, _points(rank, steps))
             for rank in range(steps + 1)
         ]
         if self.is_hard and steps > 0:

@@ -5,17 +5,11 @@ host's slot and works out its key from these; the columns and counts follow at t
 Any other request is put there step by step. The answers are the same.
 """
 
-from typing import Final
-
-from scheduler.constraints.moving import BALANCED
 from scheduler.placement.columns import SUM_SHIFT
-from scheduler.placement.fitness.parts import OF_AMOUNTS, OF_NEIGHBOURS, PARTS
 from scheduler.placement.index import Index, total_of
 from scheduler.placement.outcome import Choice
 from scheduler.placement.prepared import Prepared
 from scheduler.placement.slot import Slot
-
-_SIMPLE: Final = PARTS.keys() - OF_NEIGHBOURS
 
 
 class Steps:
@@ -25,7 +19,6 @@ class Steps:
         self._index = index
         self._prepared = prepared
         self._is_simple = is_simple(index, prepared)
-        self._moving = [each for each in prepared.parts if each[0] in OF_AMOUNTS]
         self._taken: dict[Slot, list[int]] = {}
         """Tasks so far, and what the moving parts gave for the next one when it was last asked."""
         self._choice: dict[Slot, Choice] = {}
@@ -69,29 +62,11 @@ class Steps:
     def _points(self, slot: Slot) -> int:
         request, now_ms = self._prepared.request, self._index.columns.now_ms
         found = 0
-        for _, weight, part in self._moving:
+        for weight, part in self._prepared.of_amounts:
             found += int(part(request, slot, now_ms)) * weight
         return found
 
 
 def is_simple(index: Index, prepared: Prepared) -> bool:
     """Whether nothing but free cpu and memory changes as tasks of the request come to a host."""
-    request = prepared.request
-    need = request.need
-    return not (
-        need.disk_mib
-        or need.ports
-        or need.network_mbps
-        or need.addresses
-        or need.scalars
-        or prepared.asks_devices
-        or prepared.groups
-        or request.image
-        or prepared.functions
-        or prepared.is_unique
-        or prepared.is_exclusive
-        or index.demands
-        or index.columns.has_launch_guards
-        or any(each.kind not in BALANCED for each in (*prepared.moving_hard, *prepared.moving_soft))
-        or any(name not in _SIMPLE or part is not PARTS[name] for name, _, part in prepared.parts)
-    )
+    return prepared.is_plain and not (index.demands or index.columns.has_launch_guards)

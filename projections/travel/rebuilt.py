@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
+from projections.cell_view import CellView
 from projections.entries import (
     ENTRIES_KEPT_FROM_THE_BEGINNING,
     ENTRIES_OF_JOB_MAX,
@@ -39,9 +40,11 @@ from scheduler.model.ids import JobId, TaskId
 class Rebuilt:
     """Histories of the jobs and tasks that the notes are about."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: CellView | None = None) -> None:
+        """``first`` knows what was there before the first note; histories of that begin with it."""
         self.jobs: dict[JobId, JobHistory] = {}
         self.tasks: dict[TaskId, TaskHistory] = {}
+        self._first = first
 
     def take(self, notes: Iterable[Note]) -> "Rebuilt":
         """Play these notes back, in the order of the log; this."""
@@ -56,24 +59,24 @@ class Rebuilt:
                     job_id=note.job_id, created=note.created, job=note.job
                 )
             case JobKept():
-                if note.job_id in self.jobs:
-                    self.jobs[note.job_id].job = note.job
+                if job := self._job(note.job_id):
+                    job.job = note.job
             case JobEntered():
-                if note.job_id in self.jobs:
-                    self.jobs[note.job_id].add(note.entry, ENTRIES_OF_JOB_MAX)
+                if job := self._job(note.job_id):
+                    job.add(note.entry, ENTRIES_OF_JOB_MAX)
             case JobRefused():
-                if note.job_id in self.jobs:
-                    add_refusal(self.jobs[note.job_id], row.place, note.refusal)
+                if job := self._job(note.job_id):
+                    add_refusal(job, row.place, note.refusal)
             case TaskBegan():
                 self._task_began(note)
             case TaskKept():
-                if note.task_id in self.tasks:
-                    self.tasks[note.task_id].task = note.task
+                if task := self._task(note.task_id):
+                    task.task = note.task
             case TaskEntered():
                 self._task_entered(note)
             case TaskAddressed():
-                if note.task_id in self.tasks:
-                    self.tasks[note.task_id].container_ip = note.container_ip
+                if task := self._task(note.task_id):
+                    task.container_ip = note.container_ip
             case _:
                 pass  # Of the cell or of a host.
 
@@ -85,11 +88,35 @@ class Rebuilt:
             task=note.task,
             ready_at_ms=note.ready_at_ms,
         )
-        if note.job_id in self.jobs:
-            self.jobs[note.job_id].task_ids[note.task_id] = None
+        if job := self._job(note.job_id):
+            job.task_ids[note.task_id] = None
+
+    def _job(self, job_id: JobId) -> JobHistory | None:
+        """The history so far; one that began before the first note has no entry of then."""
+        found = self.jobs.get(job_id)
+        late = self._first.job_history(job_id) if self._first and found is None else None
+        if late is not None:
+            found = self.jobs[job_id] = JobHistory(
+                job_id=job_id, created=late.created, job=late.job, task_ids=dict(late.task_ids)
+            )
+        return found
+
+    def _task(self, task_id: TaskId) -> TaskHistory | None:
+        found = self.tasks.get(task_id)
+        late = self._first.task_history(task_id) if self._first and found is None else None
+        if late is not None:
+            found = self.tasks[task_id] = TaskHistory(
+                task_id=task_id,
+                job_id=late.job_id,
+                created=late.created,
+                state=late.state,
+                task=late.task,
+                ready_at_ms=late.ready_at_ms,
+            )
+        return found
 
     def _task_entered(self, note: TaskEntered) -> None:
-        history = self.tasks.get(note.task_id)
+        history = self._task(note.task_id)
         if history is None:
             return
         entry = note.entry

@@ -139,6 +139,8 @@ class Columns:
         """How often the tasks of a job have come or gone; for those who asked once."""
         self.version = 0
         """Grows when hosts come, go, or change what does not depend on tasks."""
+        self.handed_over = 0
+        """Grows whenever hosts are handed over or go: what they have in all may have changed."""
         self.length = 0
         self._spare: list[int] = []
         self._is_unranked = False
@@ -190,6 +192,7 @@ class Columns:
         for free, total in self._scalars.values():
             free[row] = total[row] = 0
         self._spare.append(row)
+        self.handed_over += 1
         self._shaken()
         self.changed.append(row)
 
@@ -259,6 +262,7 @@ class Columns:
 
     def _take_over(self, slot: Slot, view: HostView) -> None:
         row = slot.row
+        self.handed_over += 1
         slot.fill(view)
         slot.attributes = self._attributes.of(view)
         for job_id, count in view.tasks_of_job:
@@ -339,6 +343,7 @@ class Columns:
     def settle_new(self, rows: Array, views: Sequence[HostView]) -> None:
         """Bring the columns that follow from others up to date for new hosts without tasks."""
         guards = self._guards
+        self.handed_over += 1
         launching = np.array([each.launching for each in views])
         launches = np.array([each.launches_last_minute for each in views])
         closed = np.zeros(len(rows), np.int64)

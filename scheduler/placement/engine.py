@@ -21,8 +21,9 @@ from scheduler.placement.hopeless import Hopeless
 from scheduler.placement.host import HostView
 from scheduler.placement.index import Index
 from scheduler.placement.outcome import Choice, Outcome, Refused
+from scheduler.placement.plain import PlainTasks
 from scheduler.placement.plugins import NO_PLUGINS, PluginFailed, Plugins
-from scheduler.placement.prepared import Prepared, manner_of
+from scheduler.placement.prepared import Prepared, asks_amounts_only, manner_of
 from scheduler.placement.reasons import reason_of
 from scheduler.placement.request import Request
 from scheduler.placement.search import NOBODY, Found, fill
@@ -46,7 +47,9 @@ class Placement:
         self._index = Index(rules, plugins, parts)
         self._hopeless = Hopeless(self._index)
         self._shapes = Shapes(self._index)
+        self._plain = PlainTasks(self._index)
         self._explainer = Explainer(self._index)
+        self._sums = survey.Sums(self._index.columns)
         self._prepared: dict[Request, Prepared] = {}
         self._manners: dict[tuple[object, ...], Prepared] = {}
         self._manners_seen = 0
@@ -94,10 +97,15 @@ class Placement:
         if entry is not None and entry.at == index.columns.changed.end and not avoid:
             return Outcome((), None, count, entry.refused, entry.wake)
         index.columns.ranked()
+        plain = self._plain_task(request) if count == 1 and not (entry or avoid) else None
+        if plain is not None and plain.choices:
+            return plain
         prepared = self._ready(request)
         choices: list[Choice] = []
         try:
-            found = NOBODY if entry else self._search(prepared, count, avoid, choices)
+            found = NOBODY
+            if not (entry or plain):
+                found = self._search(prepared, count, avoid, choices)
             reason = reason_of(found.first, found.second)
             left = count - len(choices)
             if not left:
@@ -155,7 +163,7 @@ class Placement:
 
     def totals(self) -> survey.Totals:
         """Sums over the hosts that take tasks."""
-        return survey.totals(self._index.columns)
+        return self._sums.totals()
 
     # Inside
 
@@ -164,21 +172,39 @@ class Placement:
         if prepared is None:
             if len(self._prepared) >= _PREPARED_MAX:
                 self._prepared.pop(next(iter(self._prepared)))
-            manner = manner_of(request)
-            model = self._manners.get(manner)
-            if model is None:
-                if len(self._manners) >= _PREPARED_MAX:
-                    self._manners.pop(next(iter(self._manners)))
-                model = Prepared(request, self.rules, self._index.library)
-                if self._index.demands:
-                    model.is_growing = False  # What others demand is asked before each task.
-                self._manners_seen += 1
-                model.manner_number = self._manners_seen
-                self._manners[manner] = model
+            model = self._manner(request)
             self._index.allowed(model)
             prepared = self._prepared[request] = model.like(request)
             prepared.shape = self._shapes.shape_of(prepared)
         return prepared
+
+    def _manner(self, request: Request) -> Prepared:
+        """A request of the same manner, made ready."""
+        manner = manner_of(request)
+        model = self._manners.get(manner)
+        if model is None:
+            if len(self._manners) >= _PREPARED_MAX:
+                self._manners.pop(next(iter(self._manners)))
+            model = Prepared(request, self.rules, self._index.library)
+            if self._index.demands:
+                model.is_growing = False  # What others demand is asked before each task.
+            self._manners_seen += 1
+            model.manner_number = self._manners_seen
+            self._manners[manner] = model
+        return model
+
+    def _plain_task(self, request: Request) -> Outcome | None:
+        """What `PlainTasks` makes of one task; None: the long way serves it, or serves it better.
+
+        A need that comes again has its keys kept (`scheduler.placement.shapes`), which cost less.
+        """
+        index = self._index
+        if index.demands or index.columns.has_launch_guards or not asks_amounts_only(request):
+            return None
+        manner = self._manner(request)
+        if not manner.is_by_packing or not self._shapes.is_first(request, manner.manner_number):
+            return None
+        return self._plain.place(request, manner)
 
     def _search(
         self,

@@ -22,6 +22,7 @@ from scheduler.placement.fitness.parts import (
     OF_NEIGHBOURS,
     OF_TIME,
     PARTS,
+    SAME,
 )
 from scheduler.placement.interfaces import group_set
 from scheduler.placement.plugins import FitnessFunction
@@ -48,6 +49,22 @@ def manner_of(request: Request) -> tuple[object, ...]:
         request.group,
         request.application,
         need.gpus > 0 or need.gpu_milli > 0,
+    )
+
+
+def asks_amounts_only(request: Request) -> bool:
+    """Whether the request needs cpu and memory, and nothing else of a host."""
+    need = request.need
+    return not (
+        request.image
+        or request.security_groups
+        or need.disk_mib
+        or need.network_mbps
+        or need.ports
+        or need.gpus
+        or need.gpu_milli
+        or need.addresses
+        or need.scalars
     )
 
 
@@ -119,8 +136,18 @@ class Prepared:
             or names & OF_NEIGHBOURS
             or any(PARTS.get(name) is not part for name, _, part in self.parts)
         )
+        """Whether tasks change no more of a host than they take, as far as rules and parts go."""
         good_enough = self.profile.good_enough
         self.cap = None if good_enough is None else good_enough * self.weight
+        self.is_by_packing = (
+            self._is_plain
+            and self.is_packing
+            and self.cap is None
+            and not self.soft_total
+            and not self.balances
+            and names <= SAME | {"packing"}
+        )
+        """Whether packing alone tells hosts apart that are otherwise alike."""
         self.worths: dict[object, dict[tuple[int, ...], dict[str | None, int]]] = {}
         """What `scheduler.placement.balance` found values to be worth, by their counts."""
         self.levels: dict[object, object] = {}
@@ -159,13 +186,7 @@ class Prepared:
             amounts.append(("share_free", need.gpu_milli))
         self.amounts = tuple(amounts)
         """Columns and what must be free in them, beside cpu, which is compared first."""
-        self.is_plain = self._is_plain and not (
-            len(amounts) > (need.memory_mib > 0)
-            or need.addresses
-            or need.scalars
-            or self.groups
-            or request.image
-        )
+        self.is_plain = self._is_plain and asks_amounts_only(request)
         """Whether nothing but free cpu and memory changes as its tasks come to a host."""
 
     def soft_share(self, weight: int, points: int) -> int:

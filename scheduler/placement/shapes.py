@@ -10,9 +10,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from scheduler.model.resources import Need
 from scheduler.placement.devices import is_model_right
 from scheduler.placement.index import Index
 from scheduler.placement.prepared import Prepared
+from scheduler.placement.request import Request
 
 Array = npt.NDArray[np.int64]
 
@@ -48,7 +50,18 @@ class Shapes:
         request = prepared.request
         if not prepared.is_keepable or self._index.demands or request.need.addresses:
             return None
-        key = (request.need, request.image, prepared.groups, prepared.manner_number)
+        return self._shape(request.need, request.image, prepared.groups, prepared.manner_number)
+
+    def is_first(self, request: Request, manner_number: int) -> bool:
+        """Whether nobody has asked for this shape yet; asked about plain requests only."""
+        shape = self._shape(request.need, "", (), manner_number)
+        shape.asked += 1
+        return shape.asked < 2
+
+    def _shape(
+        self, need: Need, image: str, groups: tuple[str, ...], manner_number: int
+    ) -> Shape:
+        key = (need, image, groups, manner_number)
         shape = self._shapes.get(key)
         if shape is None:
             if len(self._shapes) >= _SHAPES_MAX:

@@ -6,6 +6,7 @@ and works on both.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -142,7 +143,9 @@ class Slot:
             self.memory_total, self.memory_free, self.memory_unit
         )
         self.port_ranges: tuple[PortRange, ...] = free.ports
-        self.ports_free = sum([each.end - each.begin + 1 for each in free.ports])
+        self.ports_free = (
+            sum([each.end - each.begin + 1 for each in free.ports]) if free.ports else 0
+        )
         self.gpu_model = view.gpu_model
         self.gpus = view.gpus
         self.gpu_total = len(view.gpus)
@@ -151,8 +154,8 @@ class Slot:
         if view.gpus:
             self.count_gpus()
         self.interfaces = view.interfaces
-        self.scalars = dict(free.scalars)
-        self.scalar_totals = dict(total.scalars)
+        self.scalars = dict(free.scalars) if free.scalars else {}
+        self.scalar_totals = dict(total.scalars) if total.scalars else {}
         self.services = view.services
         self.launching = view.launching
         self.launches = view.launches_last_minute
@@ -235,6 +238,7 @@ def agent_of(view: HostView) -> int:
     return view.quality_milli // 100 if view.is_last_choice else view.quality_milli
 
 
+@lru_cache(maxsize=1_024)  # Hosts are of few sizes.
 def unit_of(total: int) -> int:
     """What one of ``total`` is worth, so that all of them are 1,000 points and never less."""
     return -(-(1_000 << UNIT_BITS) // total) if total > 0 else 0

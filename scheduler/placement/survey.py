@@ -15,7 +15,7 @@ from scheduler.constraints import moving
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.resources import Resources
 from scheduler.placement.closing import PASSING
-from scheduler.placement.columns import Columns
+from scheduler.placement.columns import Array, Columns
 from scheduler.placement.explain import shortfall
 from scheduler.placement.index import Index
 from scheduler.placement.masks import moving_flags
@@ -34,34 +34,67 @@ class Totals(msgspec.Struct, frozen=True, gc=False):
     total_gpu_milli: int = 0
 
 
-def totals(columns: Columns) -> Totals:
-    """The sums now."""
-    takes = columns.takes
-    counted = takes * (columns.network_total < NOT_COUNTED)
-    names = columns.scalar_names()
-    return Totals(
-        hosts=int(takes.sum()),
-        free=Resources(
-            cpu_milli=int(columns.cpu_free @ takes),
-            memory_mib=int(columns.memory_free @ takes),
-            disk_mib=int(columns.disk_free @ takes),
-            network_mbps=int(columns.network_free @ counted),
-            gpus=int(columns.gpu_free @ takes),
-            scalars=_sums({name: int((columns.scalar_free(name) * takes).sum()) for name in names}),
-        ),
-        total=Resources(
-            cpu_milli=int(columns.cpu_total @ takes),
-            memory_mib=int(columns.memory_total @ takes),
-            disk_mib=int(columns.disk_total @ takes),
-            network_mbps=int(columns.network_total @ counted),
-            gpus=int(columns.gpu_total @ takes),
-            scalars=_sums(
-                {name: int((columns.scalar_total(name) * takes).sum()) for name in names}
+class Sums:
+    """The sums over all hosts; what hosts have in all is added up when hosts were handed over."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._made_at = -1
+        self._hosts = 0
+        self._total = Resources()
+        self._gpu_milli = 0
+        self._is_every_taking = False
+        self._counted: Array | None = None
+        """Hosts that take tasks and account for bandwidth; None where no host does."""
+
+    def totals(self) -> Totals:
+        """The sums now."""
+        columns = self._columns
+        if self._made_at != columns.handed_over:
+            self._made_at = columns.handed_over
+            self._add_up()
+        takes, counted, names = columns.takes, self._counted, columns.scalar_names()
+        has_devices = self._total.gpus > 0
+        return Totals(
+            hosts=self._hosts,
+            free=Resources(
+                cpu_milli=self._sum(columns.cpu_free),
+                memory_mib=self._sum(columns.memory_free),
+                disk_mib=self._sum(columns.disk_free),
+                network_mbps=0 if counted is None else int(columns.network_free @ counted),
+                gpus=self._sum(columns.gpu_free) if has_devices else 0,
+                scalars=_sums(
+                    {name: int((columns.scalar_free(name) * takes).sum()) for name in names}
+                ),
             ),
-        ),
-        free_gpu_milli=int(columns.gpu_idle @ takes),
-        total_gpu_milli=int(columns.gpu_milli @ takes),
-    )
+            total=self._total,
+            free_gpu_milli=self._sum(columns.gpu_idle) if has_devices else 0,
+            total_gpu_milli=self._gpu_milli,
+        )
+
+    def _add_up(self) -> None:
+        columns, takes = self._columns, self._columns.takes
+        self._hosts = int(takes.sum())
+        self._is_every_taking = self._hosts == len(takes)
+        counted = takes * (columns.network_total < NOT_COUNTED)
+        self._counted = counted if counted.any() else None
+        self._gpu_milli = self._sum(columns.gpu_milli)
+        self._total = Resources(
+            cpu_milli=self._sum(columns.cpu_total),
+            memory_mib=self._sum(columns.memory_total),
+            disk_mib=self._sum(columns.disk_total),
+            network_mbps=int(columns.network_total @ counted),
+            gpus=self._sum(columns.gpu_total),
+            scalars=_sums(
+                {
+                    name: int((columns.scalar_total(name) * takes).sum())
+                    for name in columns.scalar_names()
+                }
+            ),
+        )
+
+    def _sum(self, column: Array) -> int:
+        return int(column.sum() if self._is_every_taking else column @ self._columns.takes)
 
 
 def _sums(found: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

@@ -22,7 +22,9 @@ from streams.settings import Settings
 from streams.snapshots.loading import Bases, CannotFold
 from streams.snapshots.shelf import Shelf
 
-app = typer.Typer(help="Look at the cell's log as a log.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at the cell's log as a log.\n\nExample: flumina log stats", no_args_is_help=True
+)
 
 RECORDS_MAX: Final = 10_000_000
 PROGRESS_RECORDS: Final = 20_000
@@ -30,7 +32,7 @@ PROGRESS_RECORDS: Final = 20_000
 
 @app.callback()
 def _log() -> None:
-    """Look at the cell's log as a log."""
+    """Keep `stats` a word of its own: a `typer.Typer` of one command drops the command's name."""
 
 
 @app.command()

@@ -151,7 +151,7 @@ async def _replay(asked: _Asked) -> _Found:
         bounds = await answering.machine.reader.bounds()
         first = bounds.first_offset
         if asked.first:
-            first = await answering.traveller.end_of(asked.first)
+            first = await answering.traveller.begin_of(asked.first)
         end = await answering.traveller.end_of(asked.second)
         replaying = Replaying(
             answering.machine,

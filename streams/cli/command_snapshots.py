@@ -36,21 +36,15 @@ from streams.snapshots.rehearsing import Rehearsal, Rehearsing
 from streams.snapshots.shelf import Shelf
 from streams.snapshots.taking import SnapshotTaker
 
-app = typer.Typer(help="List, take, prove and restore snapshots.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, take, prove and restore snapshots.\n\nExample: flumina snapshots list",
+    no_args_is_help=True,
+)
 
 CellOption = Annotated[
     str, typer.Option("--cell", metavar="CELL", help="The cell; else FLUMINA_CELL's.")
 ]
 EXIT_BAD = 1
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A cell's snapshots and its log."""
-
-    shelf: Shelf
-    reader: LogReader
-    bases: Bases
 
 
 @app.command("list")
@@ -62,8 +56,8 @@ def list_(
     Example: flumina snapshots list --json
     """
     settings = _settings(data_dir, cell)
-    with _in_words():
-        names = Shelf(_store(settings), settings.cell).names()
+    with told_by_sentences():
+        names = Shelf(store_of(settings), settings.cell).names()
     if as_json:
         print_json({"store": store_url_of(settings), "items": [_of_name(each) for each in names]})
         return
@@ -84,7 +78,7 @@ def take(
     Example: flumina snapshots take
     """
     settings = _settings(data_dir, cell)
-    with _in_words():
+    with told_by_sentences():
         document = asyncio.run(_take(settings))
     if as_json:
         print_json(document)
@@ -95,10 +89,10 @@ def take(
 
 
 async def _take(settings: Settings) -> dict[str, Any]:
-    async with _opened(settings) as opened:
+    async with opened(settings) as opened:
         end = (await opened.reader.bounds()).end_offset
         follower = await followed_to(opened.bases, end)
-        taker = SnapshotTaker(opened.shelf, follower, build=version("flumina"))
+        taker = SnapshotTaker(opened.shelf, follower, build=version())
         taken = await taker.take()
         return {
             **_of_name(taken.name),
@@ -126,7 +120,7 @@ def verify(
     Example: flumina snapshots verify --all --fold
     """
     settings = _settings(data_dir, cell)
-    with _in_words():
+    with told_by_sentences():
         found = asyncio.run(_verify(settings, key, is_all=is_all, is_folded=is_folded))
     if as_json:
         print_json({"items": found})
@@ -143,11 +137,11 @@ def verify(
 async def _verify(
     settings: Settings, key: str, *, is_all: bool, is_folded: bool
 ) -> list[dict[str, Any]]:
-    shelf = Shelf(_store(settings), settings.cell)
+    shelf = Shelf(store_of(settings), settings.cell)
     names = await asyncio.to_thread(_wanted, shelf, key, is_all=is_all)
     if not is_folded:
         return [await asyncio.to_thread(_checked, shelf, each) for each in names]
-    async with _opened(settings) as opened:
+    async with opened(settings) as opened:
         test = RestoreTest(opened.bases)
         return [_of_proof(await test.of(each)) for each in names]
 
@@ -188,7 +182,7 @@ def restore(
     Example: flumina snapshots restore --at 120000 --to /mnt/rescue
     """
     settings = _settings(data_dir, cell)
-    with _in_words():
+    with told_by_sentences():
         document = asyncio.run(_restore(settings, at, to))
     if as_json:
         print_json(document)
@@ -198,7 +192,7 @@ def restore(
 
 
 async def _restore(settings: Settings, at: int | None, to: str) -> dict[str, Any]:
-    async with _opened(settings) as opened:
+    async with opened(settings) as opened:
         bounds = await opened.reader.bounds()
         offset = bounds.end_offset if at is None else at
         if offset > bounds.end_offset:
@@ -222,7 +216,7 @@ async def _restore(settings: Settings, at: int | None, to: str) -> dict[str, Any
 
 def _write(settings: Settings, to: str, machine: Machine, chain: str) -> SnapshotName:
     shelf = Shelf(open_store(_url_of(to)), settings.cell)
-    return shelf.put(capture(machine, chain, build=version("flumina")))
+    return shelf.put(capture(machine, chain, build=version()))
 
 
 @app.command()
@@ -251,7 +245,7 @@ def rehearse(
     Example: flumina snapshots rehearse --from s3://prod/flumina --cell staging
     """
     settings = _settings(data_dir, "")
-    with _in_words():
+    with told_by_sentences():
         found = asyncio.run(_rehearse(settings, from_, from_cell, cell or settings.cell))
     if as_json:
         print_json(msgspec.to_builtins(found))
@@ -274,8 +268,8 @@ async def _rehearse(settings: Settings, prod: str, from_cell: str, cell: str) ->
             f"{', '.join(cells) or 'no cell'}"
         )
     there = msgspec.structs.replace(settings, store_url=url, cell=named)
-    async with _opened(there) as opened:
-        return await Rehearsing(opened.bases, cell, version("flumina")).run()
+    async with opened(there) as opened:
+        return await Rehearsing(opened.bases, cell, version()).run()
 
 
 def _print_rehearsal(found: Rehearsal) -> None:
@@ -305,46 +299,6 @@ def _settings(data_dir: Path | None, cell: str) -> Settings:
     return msgspec.structs.replace(settings, cell=cell) if cell else settings
 
 
-def _store(settings: Settings) -> ObjectStore:
-    return open_store(store_url_of(settings))
-
-
-@asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Opened]:
-    """The cell's snapshots and its log: Kafka's where it is this cell's, else the archive's."""
-    store = _store(settings)
-    shelf, archive = Shelf(store, settings.cell), Archive(store)
-    kafka = None
-    if settings.kafka_brokers is not None:
-        kafka = KafkaLog(settings.kafka_brokers, settings.topic_prefix + "cell", 0)
-    reader: LogReader
-    if kafka is not None and (generation := await _generation(archive, settings.cell, kafka)):
-        reader = JoinedLog(ArchivedLog(archive, settings.cell, generation), kafka)
-    else:
-        known = await asyncio.to_thread(generations_of, archive, settings.cell)
-        kept = [each for each in await asyncio.to_thread(shelf.generations) if each in known]
-        if not kept:
-            raise CannotFold(
-                f"The log of cell {settings.cell} is neither in Kafka nor archived in {store.url}"
-            )
-        reader = ArchivedLog(archive, settings.cell, kept[-1])
-    bases = Bases(shelf, reader, lambda each: ArchivedLog(archive, settings.cell, each))
-    try:
-        yield Opened(shelf, reader, bases)
-    finally:
-        await reader.close()
-
-
-async def _generation(archive: Archive, cell: str, kafka: KafkaLog) -> str:
-    """The generation of Kafka's log, where that is this cell's; else empty."""
-    try:
-        generation = await generation_in_kafka(archive, cell, kafka)
-    except AnotherLog as error:
-        raise CannotFold(str(error)) from error
-    known = await asyncio.to_thread(Shelf(archive.store, cell).generations)
-    return generation if not known or generation in known else ""
-
-
 def _wanted(shelf: Shelf, key: str, *, is_all: bool) -> list[SnapshotName]:
     names = shelf.names()
     found = [each for each in names if not key or each.key == key]
@@ -353,21 +307,6 @@ def _wanted(shelf: Shelf, key: str, *, is_all: bool) -> list[SnapshotName]:
             f"{shelf.store.url} has no snapshot {key} of cell {shelf.cell}".replace("  ", " ")
         )
     return found if is_all or key else found[-1:]
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    """Errors of the log and the store, as an operator reads them."""
-    try:
-        yield
-    except (CannotFold, LogHole, BadSnapshot) as error:
-        raise OperatorError(
-            "The state cannot be made.", f"{error}.", "Nothing was written."
-        ) from error
-    except StoreFailed as error:
-        raise OperatorError(
-            "The store does not answer.", str(error), "Then run this again."
-        ) from error
 
 
 def _of_name(name: SnapshotName) -> dict[str, Any]:

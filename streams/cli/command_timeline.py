@@ -46,6 +46,8 @@ def timeline(  # noqa: PLR0917 - options, all by name
         rows = [event_row(each, with_tasks=True) for each in found.lines]
         columns = ("time", "address", "task", "what", "state", "host", "by", "because of")
         show(out(), table("", columns, rows))
+        if found.lacking:
+            out().print(cell_text(f"not told: {found.lacking}", "yellow"))
         if found.next_skip:
             left = found.total - found.next_skip
             out().print(cell_text(f"{left} more lines: add --skip {found.next_skip}."))

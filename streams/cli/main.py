@@ -195,10 +195,7 @@ ALL_WORDS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name, and leave with its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    pair = " ".join(words[:2])
-    if len(words) > 1 and any(command.name == pair for command in COMMANDS):
-        words[:2] = [pair]  # A command of two words stands beside the one of the first.
+    words = with_pair(sys.argv[1:] if arguments is None else arguments)
     try:
         app_for(words)(args=words, prog_name="flumina")
     except OperatorError as error:
@@ -245,6 +242,17 @@ def _print_error(what: str, cause: str, remedy: str, exit_code: int) -> None:
     except OSError:
         # Standard output is what could not be written, or is closed: a person has been told.
         return
+
+
+def with_pair(words: Sequence[str]) -> list[str]:
+    """The words, the first two of them as one where that is a command's name.
+
+    A command of two words stands beside the one of the first.
+    """
+    pair = " ".join(words[:2])
+    if len(words) > 1 and any(command.name == pair for command in COMMANDS):
+        return [pair, *words[2:]]
+    return list(words)
 
 
 def app_for(words: Sequence[str]) -> typer.Typer:

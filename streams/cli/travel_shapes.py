@@ -53,6 +53,7 @@ class Timeline(Shape, frozen=True):
     lines: tuple[Line, ...] = ()
     total: int = 0
     next_skip: int = 0
+    lacking: str = ""
 
 
 class Step(Shape, frozen=True):

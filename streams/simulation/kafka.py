@@ -266,7 +266,8 @@ class Consumer:
         del timeout_ms
         partition = self._broker.partition(place.topic)
         while True:
-            await self._reach(None, place.topic)
+            if self._broker.loop.time() < self._client.cut_from_until_s(place.topic):
+                await self._reach(None, place.topic)
             at = self._position - partition.begins
             if at < 0 or self._position > partition.ends:
                 raise OffsetOutOfRangeError({place: self._position})

@@ -6,23 +6,59 @@ whose callbacks are put aside until it goes on, while everybody else's run.
 """
 
 import asyncio
-from asyncio import events
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context, ContextVar
-from heapq import heapify, heappop, heappush
+from contextvars import Context, ContextVar, copy_context
+from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Final, Protocol
 
-CANCELLED_TIMERS_MAX: Final = 500
-"""So many timers that were cancelled are kept at most before the heap is swept."""
+
+class Turn:
+    """A callback that is to be run once, now or at a time: what asyncio calls a handle.
+
+    Its own handles ask the loop for its debug mode and keep who asked; a run has a hundred thousand
+    of them and needs neither.
+    """
+
+    __slots__ = ("args", "callback", "context", "is_cancelled", "when_s")
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: Context,
+        when_s: float,
+    ) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.when_s = when_s
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """Never run it, and let go of what it holds."""
+        self.is_cancelled = True
+        self.callback, self.args = _nothing, ()
+
+    def cancelled(self) -> bool:
+        """Whether it is never to be run."""
+        return self.is_cancelled
+
+    def when(self) -> float:
+        """The second at which it is to be run."""
+        return self.when_s
+
+
+def _nothing() -> None:
+    """What is left of a cancelled callback."""
 
 
 class Stoppable(Protocol):
     """A simulated process, as the loop sees it."""
 
     is_frozen: bool
-    frozen: list[events.Handle]
+    frozen: list[Turn]
     """What it would have run since it was stopped, in order."""
 
 
@@ -34,49 +70,71 @@ class NothingLeft(Exception):
     """No callback is ready and no timer will ever come: everybody waits for somebody else."""
 
 
-def vars_of(timer: events.TimerHandle) -> Any:  # noqa: ANN401 - the stubs leave its fields out
-    """The timer with the fields that its stub does not name."""
-    return timer
-
-
 class VirtualLoop(asyncio.BaseEventLoop):
     """An event loop over made-up time, in seconds since the simulation began."""
 
-    _ready: deque[events.Handle]
+    _ready: deque[Turn]
+    _stopping: bool
 
     def __init__(self) -> None:
         super().__init__()
-        self._timers: list[tuple[float, int, events.TimerHandle]] = []
+        self._timers: list[tuple[float, int, Turn]] = []
         """Of two timers of one time the older goes first."""
         self._numbers = count()
         self._now_s = 0.0
         self._world = Context()
-        self.turns = 0
 
     def time(self) -> float:
         """Seconds since the simulation began."""
         return self._now_s
 
-    def call_at(  # type: ignore[override]  # the stub's type variables add nothing here
+    def call_soon(  # type: ignore[override]  # a handle of our own
+        self,
+        callback: Callable[..., object],
+        *args: Any,  # noqa: ANN401 - as asyncio
+        context: Context | None = None,
+    ) -> Turn:
+        """A turn as soon as those before it have had theirs."""
+        turn = Turn(callback, args, copy_context() if context is None else context, self._now_s)
+        self._ready.append(turn)
+        return turn
+
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]  # there is one thread
+    """Finalizers of asynchronous generators come this way."""
+
+    def call_at(  # type: ignore[override]  # a handle of our own
         self,
         when: float,
         callback: Callable[..., object],
         *args: Any,  # noqa: ANN401 - as asyncio
         context: Context | None = None,
-    ) -> events.TimerHandle:
-        """A timer; the base class would compare timers in Python, which is a tenth of a run."""
-        timer = events.TimerHandle(when, callback, args, self, context)
-        heappush(self._timers, (when, next(self._numbers), timer))
-        vars_of(timer)._scheduled = True  # noqa: SLF001 - so that a cancelled one is counted
-        return timer
+    ) -> Turn:
+        """A turn at a time; the base class would compare timers in Python, a tenth of a run."""
+        turn = Turn(callback, args, copy_context() if context is None else context, when)
+        heappush(self._timers, (when, next(self._numbers), turn))
+        return turn
+
+    def call_later(  # type: ignore[override]  # a handle of our own
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,  # noqa: ANN401 - as asyncio
+        context: Context | None = None,
+    ) -> Turn:
+        """A turn after a while."""
+        return self.call_at(self._now_s + delay, callback, *args, context=context)
 
     def later(self, delay_s: float, call: Callable[..., object], *given: Any) -> None:  # noqa: ANN401 - as asyncio
         """Let the world, and no process, do something after a while."""
-        self.call_at(self._now_s + delay_s, call, *given, context=self._world)
+        when_s = self._now_s + delay_s
+        turn = Turn(call, given, self._world, when_s)
+        heappush(self._timers, (when_s, next(self._numbers), turn))
 
     def at(self, at_s: float, call: Callable[..., object], *given: Any) -> None:  # noqa: ANN401 - as asyncio
-        """Let the world do something at a time."""
-        self.call_at(max(at_s, self._now_s), call, *given, context=self._world)
+        """Let the world do something at a time; at once if that is over."""
+        when_s = max(self._now_s, at_s)
+        turn = Turn(call, given, self._world, when_s)
+        heappush(self._timers, (when_s, next(self._numbers), turn))
 
     def thaw(self, owner: Stoppable) -> None:
         """Let a stopped process go on exactly where it was."""
@@ -85,37 +143,35 @@ class VirtualLoop(asyncio.BaseEventLoop):
         owner.frozen = []
 
     def _run_once(self) -> None:
-        ready, timers = self._ready, self._timers
-        if self._timer_cancelled_count > CANCELLED_TIMERS_MAX:
-            self._sweep()
-        if not ready:
-            while timers and timers[0][2].cancelled():
-                heappop(timers)
-            if not timers:
-                raise NothingLeft("every coroutine waits for another one")
-            self._now_s = max(self._now_s, timers[0][0])
-        now_s = self._now_s
-        while timers and timers[0][0] <= now_s:
-            timer = heappop(timers)[2]
-            if not timer.cancelled():
-                ready.append(timer)
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if handle.cancelled():
-                continue
-            owner = handle._context.get(OWNER)  # type: ignore[attr-defined]  # noqa: SLF001 - who runs it
-            if owner is not None and owner.is_frozen:
-                owner.frozen.append(handle)
-                continue
-            self.turns += 1
-            handle._run()  # noqa: SLF001 - what every event loop does
-
-    def _sweep(self) -> None:
-        self._timers[:] = [each for each in self._timers if not each[2].cancelled()]
-        heapify(self._timers)
-        self._timer_cancelled_count = 0
-
-    _timer_cancelled_count: int
+        """Give everybody their turns, in order, until somebody stops the loop."""
+        ready, timers, owner_of = self._ready, self._timers, OWNER
+        while not self._stopping:
+            if not ready:
+                while timers and timers[0][2].is_cancelled:
+                    heappop(timers)
+                if not timers:
+                    raise NothingLeft("every coroutine waits for another one")
+                self._now_s = max(self._now_s, timers[0][0])
+            now_s = self._now_s
+            while timers and timers[0][0] <= now_s:
+                turn = heappop(timers)[2]
+                if not turn.is_cancelled:
+                    ready.append(turn)
+            for _ in range(len(ready)):
+                turn = ready.popleft()
+                if turn.is_cancelled:
+                    continue
+                owner = turn.context.get(owner_of)
+                if owner is not None and owner.is_frozen:
+                    owner.frozen.append(turn)
+                    continue
+                try:
+                    turn.context.run(turn.callback, *turn.args)
+                except Exception as error:  # noqa: BLE001 - as every event loop: one callback's fault
+                    name = getattr(turn.callback, "__qualname__", repr(turn.callback))
+                    self.call_exception_handler(
+                        {"message": f"Exception in callback {name}", "exception": error}
+                    )
 
     def run_in_executor(  # type: ignore[override]  # nothing here has an executor
         self,

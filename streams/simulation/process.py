@@ -6,7 +6,6 @@ of that reaches the world. Its successor begins anew from the log, as after SIGK
 """
 
 import asyncio
-from asyncio import events
 from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +25,7 @@ from streams.cell.surroundings import Pace, Surroundings
 from streams.cell.writer import CellLog
 from streams.clock import SIMULATED
 from streams.simulation.kafka import Client, Consumer, Producer
-from streams.simulation.loop import OWNER
+from streams.simulation.loop import OWNER, Turn
 from streams.simulation.manager import Manager
 from streams.snapshots.taking import SnapshotTaker
 
@@ -85,7 +84,7 @@ class Life(Client):
         self.world = slot.world
         self.is_dead = False
         self.is_frozen = False
-        self.frozen: list[events.Handle] = []
+        self.frozen: list[Turn] = []
         self.mesos_cut_until_s = 0.0
         self.is_assigned = asyncio.Event()
         self.is_unassigned = asyncio.Event()

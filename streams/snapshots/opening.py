@@ -154,5 +154,5 @@ def _not_begun(shelf: Shelf, error: Exception) -> OperatorError:
         f"Cell {shelf.cell} cannot be followed.",
         str(error),
         "Nothing was written, and running tasks go on. `flumina snapshots list` shows what is "
-        "there; the page on recovery in the documentation says how a cell is continued.",
+        "there; docs/recovery.md says what to do in each case.",
     )

@@ -1,7 +1,7 @@
 """Which snapshots are kept: many near now, fewer behind, and never none.
 
 The one thing to know: time travel folds from the nearest snapshot below, so the newest are kept
-all (one each 50,000 events makes ten million events 200 of them), and behind them one an hour for a
+all (one each 20,000 events makes ten million events 500 of them), and behind them one an hour for a
 day, one a day for a month, and one a month without end. Times are the log's, never the store's.
 """
 
@@ -20,7 +20,7 @@ MONTH_MS: Final = 30 * DAY_MS
 class Retention(msgspec.Struct, frozen=True):
     """How many are kept."""
 
-    newest: int = 200
+    newest: int = 500
     hourly_ms: int = DAY_MS
     daily_ms: int = MONTH_MS
 

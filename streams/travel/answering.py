@@ -5,10 +5,14 @@ process, commands without an API and tests all come here.
 """
 
 from collections.abc import Mapping
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import msgspec
 
+from connectors.archive.archive import DamagedRange
+from connectors.ports import NoSuchObject, StoreFailed
+from projections.travel.diff import Difference
+from projections.travel.instants import AtOffset, AtTime, InstantUnclear, parse_instant
 from projections.travel.questions import (
     DiffOf,
     EventsAt,
@@ -18,12 +22,14 @@ from projections.travel.questions import (
     TraceOf,
     WhyAt,
 )
-from streams.history.reading import LogReader
-from streams.travel.machine import TimeMachine
+from streams.clock import now_ms
+from streams.history.reading import LogHole, LogReader
+from streams.travel.errors import TravelError
+from streams.travel.machine import Earlier, TimeMachine
 from streams.travel.notes import NoteSource
 from streams.travel.sources import NoSnapshots, NoteReader, SnapshotSource
 from streams.travel.tracing import Tracer
-from streams.travel.traveller import Traveller
+from streams.travel.traveller import TimelinePage, Traveller
 
 
 class Answering:
@@ -35,9 +41,15 @@ class Answering:
         snapshots: SnapshotSource | None = None,
         notes: NoteReader | None = None,
         skips: Mapping[int, str] | None = None,
+        earlier: "EarlierAnswers | None" = None,
     ) -> None:
+        """``earlier`` answers for the generation that this log goes on from, if it is one."""
         self.snapshots: SnapshotSource = snapshots or NoSnapshots()
-        self.machine = TimeMachine(reader, self.snapshots, skips)
+        self.earlier = earlier
+        before = None
+        if earlier is not None:
+            before = Earlier(earlier.answering.machine, earlier.generation, earlier.end)
+        self.machine: TimeMachine = TimeMachine(reader, self.snapshots, skips, before)
         self.notes = NoteSource(self.machine, notes)
         self.traveller = Traveller(self.machine, self.notes)
         self.tracer = Tracer(self.machine, self.notes)
@@ -50,22 +62,114 @@ class Answering:
         """The answer as a value; raises `TravelError`."""
         match question:
             case StateAt():
-                return await self.traveller.state(question.at)
+                there = await self._at(question.at)
+                return await there.traveller.state(question.at)
             case DiffOf():
-                return await self.traveller.diff(
-                    question.first, question.second, question.limit, question.skip
-                )
+                return await self._diff(question)
             case TimelineOf():
-                return await self.traveller.timeline(
-                    question.name, question.first, question.second, question.limit, question.skip
-                )
+                return await self._timeline(question)
             case WhyAt():
-                return await self.traveller.why(question.name, question.at)
+                there = await self._at(question.at)
+                return await there.traveller.why(question.name, question.at)
             case EventsAt():
-                return await self.traveller.events(
+                there = await self._at(question.at)
+                return await there.traveller.events(
                     question.name, question.at, is_with_tasks=question.is_with_tasks
                 )
             case TraceOf():
-                return await self.tracer.trace(question.address, question.direction)
+                there = await self._at(question.address)
+                return await there.tracer.trace(question.address, question.direction)
             case _:
                 assert_never(question)
+
+    async def _at(self, text: str) -> "Answering":
+        """Who answers for this instant: we, or whoever answers for the generation before ours."""
+        if self.earlier is None:
+            return self
+        try:
+            instant = parse_instant(text, now_ms())
+        except InstantUnclear:
+            return self  # Which will say so.
+        if isinstance(instant, AtOffset):
+            is_earlier = instant.generation in self.earlier.generations()
+        else:
+            is_earlier = isinstance(instant, AtTime) and await self._is_before(instant.at_ms)
+        return await self.earlier.answering._at(text) if is_earlier else self  # noqa: SLF001 - one of us
+
+    async def _is_before(self, at_ms: int) -> bool:
+        return await self.machine.reader.offset_at(at_ms + 1) == 0
+
+    async def _diff(self, question: DiffOf) -> Difference:
+        older, newer = await self._at(question.first), await self._at(question.second)
+        limit, skip = question.limit, question.skip
+        if older is newer:
+            return await newer.traveller.diff(question.first, question.second, limit, skip)
+        before = await older.machine.view_at(await older.traveller.end_of(question.first))
+        end = await newer.traveller.end_of(question.second)
+        return await newer.traveller.diff_from(before, (0, end), limit, skip)
+
+    async def _timeline(self, question: TimelineOf) -> TimelinePage:
+        """The page, with what the generations before this one tell before it."""
+        if self.earlier is None or (question.first and await self._at(question.first) is self):
+            return await self._own_timeline(question)
+        if question.second and await self._at(question.second) is not self:
+            return await self.earlier.answering._timeline(question)  # noqa: SLF001 - one of us
+        try:
+            older = await self.earlier.answering._timeline(  # noqa: SLF001 - one of us
+                msgspec.structs.replace(question, second="")
+            )
+        except TravelError as error:
+            older = TimelinePage("", question.name, (), 0)
+            if error.kind != "unknown":
+                older = msgspec.structs.replace(older, lacking=self._lacking(error))
+        except (LogHole, DamagedRange, NoSuchObject, StoreFailed) as error:
+            older = TimelinePage("", question.name, (), 0, lacking=self._lacking(error))
+        own = msgspec.structs.replace(
+            question,
+            first="",
+            limit=question.limit - len(older.lines),
+            skip=max(0, question.skip - older.total),
+        )
+        try:
+            newer = await self._own_timeline(own)
+        except TravelError as error:
+            if error.kind != "unknown" or not older.total:
+                raise
+            newer = TimelinePage(older.kind, older.id, (), 0)
+        return _joined(older, newer, question.skip)
+
+    async def _own_timeline(self, question: TimelineOf) -> TimelinePage:
+        return await self.traveller.timeline(
+            question.name, question.first, question.second, question.limit, question.skip
+        )
+
+    def _lacking(self, error: Exception) -> str:
+        assert self.earlier is not None
+        return f"what happened in generation {self.earlier.generation}: {error}"
+
+
+class EarlierAnswers(NamedTuple):
+    """Who answers for the generation that a log goes on from."""
+
+    answering: Answering
+    generation: str
+    end: int
+    """Behind its last record that counts."""
+
+    def generations(self) -> frozenset[str]:
+        """The name of this generation, and of all before it."""
+        before = self.answering.earlier
+        return frozenset((self.generation,)) | (before.generations() if before else frozenset())
+
+
+def _joined(older: TimelinePage, newer: TimelinePage, skip: int) -> TimelinePage:
+    lines, total = older.lines + newer.lines, older.total + newer.total
+    following = skip + len(lines)
+    return TimelinePage(
+        newer.kind if newer.total else older.kind or newer.kind,
+        newer.id,
+        lines,
+        total,
+        following if following < total else 0,
+        older.lacking,
+    )

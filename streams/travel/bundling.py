@@ -50,7 +50,7 @@ class Bundling:
 
     async def write(self, path: Path, first: str, second: str) -> Manifest:
         """Write the bundle of the stretch between two instants; its manifest."""
-        begin = await self._answering.traveller.end_of(first)
+        begin = await self._answering.traveller.begin_of(first)
         end = await self._answering.traveller.end_of(second)
         if begin >= end:
             raise OperatorError(
@@ -64,16 +64,20 @@ class Bundling:
             raise OperatorError(
                 f"{path} is there already.", "Nothing is overwritten.", "Name another file."
             ) from error
+        except OSError as error:
+            raise OperatorError(
+                f"{path} cannot be written.",
+                f"{error.strerror}.",
+                "Name a file in a folder of yours.",
+            ) from error
         try:
-            return await self._write(writer, begin, end, (first, second))
+            return await self._write(writer, begin, end)
         except BaseException:
             writer.abandon()
             path.unlink(missing_ok=True)  # noqa: ASYNC240 - a command has nothing else to do
             raise
 
-    async def _write(
-        self, writer: BundleWriter, begin: int, end: int, instants: tuple[str, str]
-    ) -> Manifest:
+    async def _write(self, writer: BundleWriter, begin: int, end: int) -> Manifest:
         view = await self._answering.machine.view_at(begin)
         stretch = Stretch(view, is_masked=self._is_masked)
         writer.add(SNAPSHOT, encode(capture(stretch.start, build=self._build)).data)
@@ -86,7 +90,7 @@ class Bundling:
         members += await self._write_slices(writer, first_ms, end_ms)
         policy = msgspec.json.encode(stretch.machine.state.policy)
         writer.add("policy.json", msgspec.json.format(policy, indent=2))
-        found = await self._answering.traveller.diff(*instants, DIFFERENCES_MAX)
+        found = await self._answering.traveller.diff(str(begin - 1), str(end - 1), DIFFERENCES_MAX)
         missing = tuple(self._slices.missing) if self._slices else ()
         manifest = Manifest(
             format=FORMAT,

@@ -7,12 +7,13 @@ thread that asks; the api asks through a process of its own (`streams.travel.wor
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from projections.cell_view import CellView
 from projections.travel.instants import AtOffset, AtTime, Instant
+from projections.words import instant as instant_text
 from scheduler.machine import Machine
 from scheduler.model.codec import Undecodable, decode_record, digest_of
 from scheduler.model.events import CellRecord, Copied
@@ -30,6 +31,26 @@ VIEWS_KEPT: Final = 4
 Apply = Callable[[int, CellRecord], object]
 
 
+class Begun(NamedTuple):
+    """Where a fold begins: its machine, and the record that it wants first.
+
+    Where the log goes on from another Kafka, the machine has folded the generation before, and
+    wants record 0.
+    """
+
+    machine: Machine
+    offset: int
+
+
+class Earlier(NamedTuple):
+    """The generation that a log goes on from, as its first record says."""
+
+    machine: "TimeMachine"
+    generation: str
+    end: int
+    """Behind its last record that counts."""
+
+
 class SkippedLater(Exception):
     """A record could not be folded, and the log holds an operator's order to leave it out."""
 
@@ -42,19 +63,26 @@ class TimeMachine:
         reader: LogReader,
         snapshots: SnapshotSource | None = None,
         skips: Mapping[int, str] | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         """``skips`` are records known to be left out, by offset, with the digests of their bytes.
 
-        Others are found in the log when they are met.
+        Others are found in the log when they are met. ``earlier`` is the generation at whose end
+        the log's first record goes on.
         """
         self.reader = reader
         self._snapshots: SnapshotSource = snapshots or NoSnapshots()
         self._views: OrderedDict[int, CellView] = OrderedDict()
         self._skips: dict[int, str] = dict(skips or {})
+        self.earlier = earlier
+        self._first_view: CellView | None = None
         self.records_folded = 0
 
-    async def end_of(self, instant: Instant) -> int:
-        """The offset that is folded next at this instant; raises `TravelError`."""
+    async def end_of(self, instant: Instant, *, is_clamped: bool = False) -> int:
+        """The offset that is folded next at this instant; raises `TravelError`.
+
+        ``is_clamped``: a time before the log's first record means that record.
+        """
         bounds = await self.reader.bounds()
         match instant:
             case AtOffset():
@@ -62,10 +90,12 @@ class TimeMachine:
                 end = instant.offset + 1
             case AtTime():
                 end = await self.reader.offset_at(instant.at_ms + 1)
+                if end <= bounds.first_offset and is_clamped:
+                    end = max(1, bounds.first_offset)
                 if end == 0:
                     raise TravelError(
                         "unclear",
-                        "That instant is before the cell's first record.",
+                        f"That instant is before the log's first record{await self._begins()}.",
                         "Ask for a later one.",
                     )
             case _:
@@ -79,6 +109,31 @@ class TimeMachine:
                 "Ask for an offset of those.",
             )
         return end
+
+    async def _begins(self) -> str:
+        """When the first record was written, in words; empty where that cannot be read."""
+        bounds = await self.reader.bounds()
+        if bounds.first_offset == bounds.end_offset:
+            return ""
+        async for batch in self.reader.records(bounds.first_offset, bounds.first_offset + 1):
+            try:
+                at_ms = decode_record(batch[0].value).at_ms
+            except Undecodable:
+                return ""
+            return f", of {instant_text(at_ms)}"
+        return ""
+
+    async def first_view(self) -> CellView | None:
+        """The view where this log begins; None where the cell itself began there.
+
+        What it knows was made before the log's first record, so no note says how it began.
+        """
+        bounds = await self.reader.bounds()
+        if bounds.first_offset == 0 and self.earlier is None:
+            return None
+        if self._first_view is None:
+            self._first_view = await self.view_at(max(1, bounds.first_offset))
+        return self._first_view
 
     async def view_at(self, end: int) -> CellView:
         """The view before record ``end`` is folded; to be read only.
@@ -96,9 +151,9 @@ class TimeMachine:
         return kept
 
     async def _made(self, end: int) -> CellView:
-        machine = await self.begin_below(end)
+        machine, first = await self.begin_below(end)
         try:
-            await self.fold(machine.apply, machine.pass_over, machine.state.next_offset, end)
+            await self.fold(machine.apply, machine.pass_over, first, end)
         except SkippedLater:
             # What was folded into must not be used again, and neither must what began above it.
             for offset in [each for each in self._views if each > min(self._skips)]:
@@ -106,7 +161,7 @@ class TimeMachine:
             return await self._made(end)
         return CellView.restored(machine)
 
-    async def begin_below(self, end: int) -> Machine:
+    async def begin_below(self, end: int) -> Begun:
         """A machine at the nearest known state that is not above ``end``; its caller's own."""
         kept = max((each for each in self._views if each <= end), default=0)
         places = [each for each in await self._snapshots.places() if each.next_offset <= end]
@@ -115,8 +170,17 @@ class TimeMachine:
                 break
             machine = await self._loaded(place)
             if machine is not None:
-                return machine
-        return Machine.restored(self._views[kept].machine.kept()) if kept else Machine()
+                return Begun(machine, place.next_offset)
+        if kept:
+            return Begun(Machine.restored(self._views[kept].machine.kept()), kept)
+        return await self.beginning()
+
+    async def beginning(self) -> Begun:
+        """The machine that wants the log's record 0; its caller's own."""
+        if self.earlier is None:
+            return Begun(Machine(), 0)
+        before = await self.earlier.machine.view_at(self.earlier.end)
+        return Begun(Machine.restored(before.machine.kept()), 0)
 
     async def _loaded(self, place: SnapshotPlace) -> Machine | None:
         machine = await self._snapshots.load(place)

@@ -28,6 +28,8 @@ class NoteSource:
         self._rows: list[Note] = []
         self._first = 0
         """The first offset whose rows the tail has."""
+        self._next = 0
+        """The record that the tail wants next."""
 
     async def rows(
         self,
@@ -95,22 +97,25 @@ class NoteSource:
             await self._begin_tail(table_end)
         tail = self._tail
         assert tail is not None
-        if tail.view.next_offset < end:
+        if self._next < end:
             try:
                 await self._machine.fold(
                     lambda offset, record: self._rows.extend(tail.take(offset, record)),
                     tail.pass_over,
-                    tail.view.next_offset,
+                    self._next,
                     end,
                 )
-            except SkippedLater:
-                self._tail = None
+            except BaseException as error:
+                self._tail = None  # It stands in the middle of something.
+                if not isinstance(error, SkippedLater):
+                    raise
                 return await self._tail_rows(first, end, table_end)
+            self._next = end
         begin = bisect_left(self._rows, first, key=attrgetter("offset"))
         return self._rows[begin : bisect_left(self._rows, end, key=attrgetter("offset"))]
 
     async def _begin_tail(self, table_end: int) -> None:
-        machine = await self._machine.begin_below(table_end)
+        machine, self._next = await self._machine.begin_below(table_end)
         is_whole = machine.state.next_offset == 0
         view = CellView(machine) if is_whole else CellView.restored(machine)
         self._tail, self._rows = Noted(view), []

@@ -19,7 +19,7 @@ from scheduler.model.events import CellRecord, Checkpoint
 from scheduler.model.rules import PlacementRules
 from streams.cell.follower import LogRecord
 from streams.travel.errors import TravelError
-from streams.travel.machine import SkippedLater, TimeMachine
+from streams.travel.machine import Begun, SkippedLater, TimeMachine
 from streams.travel.sources import SnapshotPlace, SnapshotSource
 
 ATTEMPTS_MAX: Final = 20
@@ -83,11 +83,11 @@ class Replaying:
 
     async def _run(self, first: int, end: int) -> Replayed:
         began_s = time.perf_counter()
-        began_at, machine = await self._beginning(first)
+        began_at, (machine, begin) = await self._beginning(first)
         shadow = Shadow(machine, self._rules)
-        if first == machine.state.next_offset:
+        if first == begin:
             self._begin_trace(machine)
-        proof = _Proof(machine, await self._places(machine.state.next_offset, end))
+        proof = _Proof(machine, await self._places(begin, end))
         waiting: deque[tuple[LogRecord, CellRecord | None]] = deque()
 
         async def fold_oldest() -> None:
@@ -111,7 +111,7 @@ class Replaying:
             proof.folded(decoded)
 
         ahead = LOOK_AHEAD_RECORDS if self._is_shadow else 0
-        async for batch in self._time_machine.reader.records(machine.state.next_offset, end):
+        async for batch in self._time_machine.reader.records(begin, end):
             for record in batch:
                 waiting.append((record, await self._decoded(record)))
                 if len(waiting) > ahead:
@@ -137,13 +137,15 @@ class Replaying:
         if self._is_traced:
             self.day = RecordedDay(machine)
 
-    async def _beginning(self, first: int) -> tuple[str, Machine]:
+    async def _beginning(self, first: int) -> tuple[str, Begun]:
         places = [each for each in await self._snapshots.places() if each.next_offset <= first]
         for place in sorted(places, key=lambda each: -each.next_offset):
             machine = await self._snapshots.load(place)
             if machine is not None:
-                return place.key, machine
-        return "the log's beginning", Machine()
+                return place.key, Begun(machine, place.next_offset)
+        earlier = self._time_machine.earlier
+        where = f"the end of generation {earlier.generation}" if earlier else "the log's beginning"
+        return where, await self._time_machine.beginning()
 
     async def _places(self, first: int, end: int) -> dict[int, SnapshotPlace]:
         return {

@@ -44,6 +44,8 @@ class TimelinePage(msgspec.Struct, frozen=True, omit_defaults=True, rename="came
     """Of all pages."""
     next_skip: int = 0
     """What to skip for the next page; 0: this is the last."""
+    lacking: str = ""
+    """What is not told of before the first line, and why; empty where nothing is."""
 
 
 class Traveller:
@@ -61,6 +63,14 @@ class Traveller:
             raise TravelError("unclear", f"{error}.", "") from error
         return await self._machine.end_of(instant)
 
+    async def begin_of(self, text: str) -> int:
+        """The same for the beginning of a stretch: the log's first record where it is older."""
+        try:
+            instant = parse_instant(text, now_ms())
+        except InstantUnclear as error:
+            raise TravelError("unclear", f"{error}.", "") from error
+        return await self._machine.end_of(instant, is_clamped=True)
+
     async def state(self, at: str) -> Summary:
         """The cell at an instant, in numbers."""
         view = await self._machine.view_at(await self.end_of(at))
@@ -72,11 +82,19 @@ class Traveller:
         """What is different at the second instant, with the events that made it so."""
         ends = (await self.end_of(first), await self.end_of(second))
         before = await self._machine.view_at(ends[0])
-        sides = (_side(before), _side(before))
-        state_before = before.state
+        return await self.diff_from(before, ends, limit, skip)
+
+    async def diff_from(
+        self, before: CellView, ends: tuple[int, int], limit: int, skip: int = 0
+    ) -> Difference:
+        """What is different at the second of these ends from the view, which is at the first.
+
+        Of a view of an earlier generation the first end is 0.
+        """
+        side_before = _side(before)
         after = await self._machine.view_at(ends[1])
-        sides = (sides[0], _side(after))
-        found = difference(state_before, after.state, sides, limit=skip + limit)
+        sides = (side_before, _side(after))
+        found = difference(before.state, after.state, sides, limit=skip + limit)
         page = found.entities[skip:]
         return msgspec.structs.replace(
             found, entities=await self._with_addresses(after, page, min(ends), max(ends))
@@ -132,7 +150,7 @@ class Traveller:
         else:
             if is_with_tasks and view.begins_at_offset:
                 rows = await self._notes.rows(0, view.begins_at_offset, job_id=name)
-                view.complete(Rebuilt().take(rows))
+                view.complete(Rebuilt(await self._machine.first_view()).take(rows))
             found = history_of_job(view, JobId(name), is_with_tasks=is_with_tasks)
         if found is None:
             raise TravelError("unknown", f"No job or task {name!r} was known then.", "")
@@ -150,7 +168,7 @@ class Traveller:
         if begins == 0:
             return
         job_id = job_id_of(TaskId(name))
-        rebuilt = Rebuilt()
+        rebuilt = Rebuilt(await self._machine.first_view())
         rebuilt.take(await self._notes.rows(0, begins, job_id=job_id or name, kind=JOB))
         task_id = TaskId(name) if job_id else None
         for _ in range(PREDECESSORS_MAX + 1):
@@ -181,7 +199,7 @@ class Traveller:
         self, name: str, first: str, second: str, limit: int, skip: int = 0
     ) -> TimelinePage:
         """What happened to a job, task or host between two instants, oldest first."""
-        begin = 0 if not first else await self.end_of(first)
+        begin = 0 if not first else await self.begin_of(first)
         end = await self.end_of(second)
         view = await self._machine.view_at(end)
         kind, rows = await self._rows_of(view, name, begin, end)

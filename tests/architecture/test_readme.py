@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 import typer
 
-from streams.cli.main import app_for
+from streams.cli.main import app_for, with_pair
 from tests.architecture.tree import ROOT, files, place
 
 FENCED = re.compile(r"^```(?:sh|shell|bash|console|text)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# What stands between quotation marks is one word, whatever is in it.
+WORDS = r"""(?:"[^"\n]*"|'[^'\n]*'|[^|#&>\n"'])*"""
 CALL = re.compile(
-    r"^\s*(?:\$ )?(?:[A-Z_]+=\S* )*(?:\./)?flumina(?: (?P<words>[^|#&>\n]*))?", re.MULTILINE
+    rf"^\s*(?:\$ )?(?:[A-Z_]+=\S* )*(?:\./)?flumina(?: (?P<words>{WORDS}))?", re.MULTILINE
 )
 
 
@@ -38,7 +40,7 @@ def test_the_readme_shows_how_to_begin() -> None:
 )
 def test_the_command_exists(path: Path, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    arguments = shlex.split(words)
+    arguments = with_pair(shlex.split(words))
     command = typer.main.get_command(app_for(arguments))
     context = command.make_context("flumina", arguments)
     rest = [*context._protected_args, *context.args]

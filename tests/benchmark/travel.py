@@ -35,13 +35,14 @@ from streams.garbage import settle
 from streams.history.limits import HistoryLimits
 from streams.history.notes import ArchivedNotes
 from streams.snapshots.shelf import Shelf
+from streams.snapshots.taking import TakingPolicy
 from streams.travel.answering import Answering
 from streams.travel.stored_snapshots import StoredSnapshots
 from tests.benchmark.figures import IS_QUICK, Peer, print_figure
 from tests.support.cell import CellInMemory, batch, service
 from tests.support.log_in_memory import LogInMemory
 
-SNAPSHOT_EVENTS = 50_000
+SNAPSHOT_EVENTS = TakingPolicy().events
 """As `streams.snapshots` takes them by default."""
 STATE_MS_MAX = 1_000
 SEED = 6

@@ -16,7 +16,7 @@ from scheduler.model.effects import AskState, TaskToRun
 from scheduler.model.ids import HostId, ProposalId, StreamId, TaskId
 from scheduler.model.mesos import MesosRecord, StatusUpdate
 from streams.simulation.kafka import Broker, Client, Consumer, Producer
-from streams.simulation.loop import OWNER, NothingLeft, VirtualLoop
+from streams.simulation.loop import OWNER, NothingLeft, Turn, VirtualLoop
 from streams.simulation.mesos import Master
 
 PLACE = TopicPartition("cell", 0)
@@ -63,7 +63,7 @@ class Frozen:
 
     def __init__(self) -> None:
         self.is_frozen = False
-        self.frozen: list[asyncio.Handle] = []
+        self.frozen: list[Turn] = []
 
 
 def test_a_stopped_process_goes_on_where_it_was_and_others_do_not_wait() -> None:

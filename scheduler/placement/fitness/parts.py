@@ -67,3 +67,6 @@ OF_NEIGHBOURS: Final = frozenset({"jobSpread", "jobType"})
 """Their answers change with every task on the host, whatever it takes."""
 EVEN: Final = frozenset({"agent", "packing", "spread"})
 """These ask no more of hosts than `scheduler.placement.columns.Even` has."""
+SAME: Final = frozenset({"agent", "groupSpread", "image", "imageSpread", "securityGroup"})
+"""Where hosts are all alike, these say the same of each for a request without image and groups:
+its quality, and of the others 1,000."""

@@ -23,8 +23,8 @@ def test_each_metric_has_its_row() -> None:
 def test_the_numbers_and_pages_are_those_of_the_code() -> None:
     text = (ROOT / "docs" / "snapshots.md").read_text("utf-8")
     policy = TakingPolicy()
-    assert (policy.events, policy.interval_s, policy.page_after_s) == (50_000, 600, 1_800)
-    assert "50,000 events" in text
+    assert (policy.events, policy.interval_s, policy.page_after_s) == (20_000, 600, 1_800)
+    assert "20,000 events" in text
     assert f"newest {Retention().newest} stay" in text
     folder = ROOT / "streams" / "snapshots"
     sources = "".join(each.read_text("utf-8") for each in folder.glob("*.py"))

@@ -113,23 +113,7 @@ class SandboxReader:
             self._http = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=None), auto_decompress=True
             )
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                async with self._http.get(url, params=asked, allow_redirects=False) as answer:
-                    body = await _bounded(answer, bytes_max)
-        except TimeoutError:
-            raise HostGoneError(
-                f"{url} did not answer within {self._timeout_s:g} s; the host may be down or "
-                "overloaded, try again"
-            ) from None
-        except aiohttp.InvalidURL:
-            raise SandboxError(
-                f"{url!r} is no address: the host has not told where it answers HTTP"
-            ) from None
-        except (aiohttp.ClientError, OSError) as fault:
-            raise HostGoneError(
-                f"{url} cannot be read ({fault}); the host may be down or not reachable from here"
-            ) from fault
+        answer, body = await ask_host(self._http, url, asked, bytes_max, self._timeout_s)
         if answer.status == 404:
             raise FileMissingError(f"{url} has no {what}: it was not written yet, or cleaned away")
         if answer.status != 200:
@@ -169,6 +153,29 @@ def _objects(parent: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """The objects of a list, or none where there is no such list."""
     found = parent.get(name)
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+async def ask_host(
+    http: aiohttp.ClientSession, url: str, asked: dict[str, str], bytes_max: int, timeout_s: float
+) -> tuple[aiohttp.ClientResponse, bytes]:
+    """A host's answer and its whole body, whatever its status; SandboxError where there is none."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            async with http.get(url, params=asked, allow_redirects=False) as answer:
+                return answer, await _bounded(answer, bytes_max)
+    except TimeoutError:
+        raise HostGoneError(
+            f"{url} did not answer within {timeout_s:g} s; the host may be down or overloaded, "
+            "try again"
+        ) from None
+    except aiohttp.InvalidURL:
+        raise SandboxError(
+            f"{url!r} is no address: the host has not told where it answers HTTP"
+        ) from None
+    except (aiohttp.ClientError, OSError) as fault:
+        raise HostGoneError(
+            f"{url} cannot be read ({fault}); the host may be down or not reachable from here"
+        ) from fault
 
 
 async def _bounded(answer: aiohttp.ClientResponse, bytes_max: int) -> bytes:

@@ -5,7 +5,6 @@ did to its files. Any other host is read through Mesos' ``/files/read``, whose o
 the file itself: exact for stdout and stderr that nobody rotates.
 """
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -16,10 +15,10 @@ import msgspec
 
 from connectors.mesos.sandbox import (
     FileMissingError,
-    HostGoneError,
     SandboxError,
     SandboxReader,
     TaskNeverRanError,
+    ask_host,
 )
 from connectors.tasklogs.layout import OUTPUTS
 from connectors.tasklogs.source import LOG_FOLDER
@@ -90,25 +89,8 @@ class HostLogs:
         if offset is not None:
             asked["offset"] = str(offset)
         url = f"{place.host_url}{PATH}"
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                http = self._session()
-                async with http.get(url, params=asked, allow_redirects=False) as answer:
-                    headers, status = answer.headers, answer.status
-                    data = await _at_most(answer, BYTES_MAX)
-        except TimeoutError:
-            raise HostGoneError(
-                f"{url} did not answer within {self._timeout_s:g} s; the host may be down or "
-                "overloaded, try again"
-            ) from None
-        except aiohttp.InvalidURL:
-            raise SandboxError(
-                f"{url!r} is no address: the host has not told where it answers HTTP"
-            ) from None
-        except (aiohttp.ClientError, OSError) as fault:
-            raise HostGoneError(
-                f"{url} cannot be read ({fault}); the host may be down or not reachable from here"
-            ) from fault
+        answer, data = await ask_host(self._session(), url, asked, BYTES_MAX, self._timeout_s)
+        headers, status = answer.headers, answer.status
         kind = headers.get(KIND_HEADER, "")
         if status == 200 and kind in _KINDS:
             return _piece(kind, headers, data, url)
@@ -168,15 +150,6 @@ def _piece(kind: str, headers: Mapping[str, str], data: bytes, url: str) -> Piec
         return Piece("bytes", offset, next_offset, size, data)
     why = headers.get(WHY_HEADER, "")
     return Piece("dropped" if kind == "dropped" else "below", offset, next_offset, size, b"", why)
-
-
-async def _at_most(answer: aiohttp.ClientResponse, bytes_max: int) -> bytes:
-    body = bytearray()
-    async for piece in answer.content.iter_any():
-        body += piece
-        if len(body) > bytes_max:
-            raise SandboxError(f"{answer.url.path} answered with more than {bytes_max} bytes")
-    return bytes(body)
 
 
 def _forget_oldest(known: OrderedDict[K, V]) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
-from scheduler.model.ids import HostId
+from scheduler.model.ids import HostId, JobId
 from scheduler.model.task import Task, place_of, titus_state
 from scheduler.state import Job, State
 
@@ -88,12 +89,24 @@ def _changes(before: State, after: State) -> Iterator[EntityChange]:
     yield from _policy(before, after)
     yield from _of("group", _groups(before), _groups(after), _group_words)
     yield from _of("host", _hosts(before), _hosts(after), _host_words)
-    yield from _of("job", before.jobs, after.jobs, _job_words)
+    yield from _of("job", _jobs(before, after), after.jobs, _job_words)
     yield from _of("task", before.tasks, after.tasks, _task_words)
     yield from _of("orphan", before.orphans, after.orphans, lambda each: str(each.state))
     decided_before = {key: type(each.proposal).__name__ for key, each in before.decisions.items()}
     decided_after = {key: type(each.proposal).__name__ for key, each in after.decisions.items()}
     yield from _of("decision", decided_before, decided_after, str)
+
+
+def _jobs(before: State, after: State) -> dict[JobId, Job]:
+    """The jobs before, with their places as the log of the state after counts them."""
+    if before.generation == after.generation:
+        return before.jobs
+    return {
+        job_id: replace(job, accepted_offset=after.jobs[job_id].accepted_offset)
+        if job_id in after.jobs
+        else job
+        for job_id, job in before.jobs.items()
+    }
 
 
 def _of(

@@ -175,7 +175,6 @@ class Placement:
             model = self._manner(request)
             self._index.allowed(model)
             prepared = self._prepared[request] = model.like(request)
-            prepared.shape = self._shapes.shape_of(prepared)
         return prepared
 
     def _manner(self, request: Request) -> Prepared:

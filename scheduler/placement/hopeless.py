@@ -190,6 +190,8 @@ class Hopeless:
 
 def _jobs_of(prepared: Prepared) -> tuple[JobId, ...]:
     """Jobs whose tasks elsewhere could change the answer."""
+    if not prepared.moving_hard:
+        return ()
     found: set[JobId] = set()
     for each in prepared.moving_hard:
         if each.kind in BALANCED:

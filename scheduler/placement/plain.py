@@ -6,11 +6,8 @@ hosts; only where rounding could part two hosts that stand together is the long 
 answers are those of `scheduler.placement.search`.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
-import numpy as np
-
-from scheduler.model.ids import HostId
 from scheduler.model.rules import FITNESS_MAX
 from scheduler.placement.arrivals import arrive
 from scheduler.placement.columns import FULLNESS_BITS, FULLNESS_SHIFT, RANK_BITS, Even
@@ -27,21 +24,14 @@ _POINT_SHIFT: Final = UNIT_BITS + 1
 NOWHERE: Final = Outcome((), None, 1)
 
 
-class Score(NamedTuple):
-    """What hosts of one packing have, as a reason names it."""
-
-    fitness: int
-    parts: Parts
-
-
 class PlainTasks:
     """Single tasks of plain requests, and the scores of hosts that are all alike."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
         self._even: Even | None = None
-        self._scores: dict[int, dict[int, Score]] = {}
-        """By manner of requests and packing."""
+        self._scores: dict[int, _Scores] = {}
+        """By manner of requests."""
 
     def place(self, request: Request, manner: Prepared) -> Outcome | None:
         """A host for one task, `NOWHERE`, or None: this way does not serve here."""
@@ -49,58 +39,68 @@ class PlainTasks:
         even = columns.even()
         if even is None:
             return None
+        fits = columns.cpu_open >= max(0, need.cpu_milli)
+        if need.memory_mib > 0:
+            fits &= columns.memory_free >= need.memory_mib
         allowed = self._index.allowed(manner)
-        cpu, memory = max(0, need.cpu_milli), max(0, need.memory_mib)
-        refuses = columns.cpu_open < cpu
-        refuses |= columns.memory_free < memory
-        keys = columns.standing.copy()
-        np.putmask(keys, refuses, -1)
         if allowed is not None:
-            keys[~allowed] = -1
+            fits &= allowed
+        keys = columns.standing * fits
         row = int(keys.argmax())
         key = keys.item(row)
-        if key < 0:
+        if not key and not fits.any():
             return NOWHERE
-        asked = need.cpu_milli * even.cpu_unit + need.memory_mib * even.memory_unit
-        keys[row] = -1
+        keys[row] = 0
         next_row = int(keys.argmax())
         next_key = keys.item(next_row)
-        if _is_parted(key, asked) or (next_key >= 0 and _is_parted(next_key, asked)):
+        asked = need.cpu_milli * even.cpu_unit + need.memory_mib * even.memory_unit
+        # A key of 0 is a host that does not fit, or the very last of those that do.
+        if not key or not next_key or _is_parted(key, asked) or _is_parted(next_key, asked):
             return None
         if self._even is not even:
             self._even = even
             self._scores.clear()
         scores = self._scores.get(manner.manner_number)
         if scores is None:
-            scores = self._scores[manner.manner_number] = {}
-        first = self._score(scores, manner, even, row, asked)
-        runner_up: HostId | None = None
-        second = _NO_SCORE
-        if next_key >= 0:
-            slot = columns.slots[next_row]
-            assert slot is not None
-            runner_up = slot.host_id
-            second = self._score(scores, manner, even, next_row, asked)
-        slot = columns.at(row)
-        arrive(columns, request, slot, 1)
-        reason = Reason(*first, runner_up, *second)
-        return Outcome((Choice(slot.host_id),), reason, 0)
+            scores = self._scores[manner.manner_number] = _Scores(manner, even)
+        first, second = columns.at(row), columns.slots[next_row]
+        assert second is not None
+        packed = even.packed
+        reason = Reason(
+            *scores.of((asked + first.packed) >> _POINT_SHIFT),
+            second.host_id,
+            *scores.of((asked + packed.item(next_row)) >> _POINT_SHIFT),
+        )
+        arrive(columns, request, first, 1)
+        return Outcome((Choice(first.host_id),), reason, 0)
 
-    def _score(
-        self, scores: dict[int, Score], manner: Prepared, even: Even, row: int, asked: int
-    ) -> Score:
-        packing = (asked + even.packed.item(row)) >> _POINT_SHIFT
-        score = scores.get(packing)
+
+class _Scores:
+    """What hosts have for requests of one manner, by their packing."""
+
+    __slots__ = ("_after", "_before", "_fixed", "_known", "_manner", "_weight")
+
+    def __init__(self, manner: Prepared, even: Even) -> None:
+        self._manner = manner
+        points = {"agent": even.agent}
+        parts = [(name, points.get(name, FITNESS_MAX)) for name, _, _ in manner.parts]
+        at = [name for name, _ in parts].index("packing")
+        self._before, self._after = tuple(parts[:at]), tuple(parts[at + 1 :])
+        self._weight = manner.of_amounts[0][0]
+        self._fixed = sum(
+            [points.get(name, FITNESS_MAX) * weight for name, weight, _ in manner.parts]
+        )
+        self._fixed -= FITNESS_MAX * self._weight
+        self._known: dict[int, tuple[int, Parts]] = {}
+
+    def of(self, packing: int) -> tuple[int, Parts]:
+        """Fitness and parts, as a reason names them."""
+        score = self._known.get(packing)
         if score is None:
-            points = {"agent": even.agent, "packing": packing}
-            parts = tuple([(name, points.get(name, FITNESS_MAX)) for name, _, _ in manner.parts])
-            total = sum([points.get(name, FITNESS_MAX) * weight for name, weight, _ in manner.parts])
-            fitness = total // manner.weight if manner.weight else 0
-            score = scores[packing] = Score(fitness, parts)
+            fitness = (self._fixed + packing * self._weight) // self._manner.weight
+            parts = (*self._before, ("packing", packing), *self._after)
+            score = self._known[packing] = (fitness, parts)
         return score
-
-
-_NO_SCORE: Final = Score(0, ())
 
 
 def _is_parted(standing: int, asked: int) -> bool:

@@ -34,6 +34,8 @@ PACK: Final = "pack"
 """The profile that the mode ``failover`` gives to all work."""
 
 
+NOT_ASKED: Final = "nobody asked for its keys yet"
+
 Array = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
@@ -122,9 +124,11 @@ class Prepared:
             each.kind in moving.BALANCED for each in (*self.moving_hard, *self.moving_soft)
         )
         """Whether keys follow from hosts, and from what requests that differ by job share."""
-        self.of_amounts = [(weight, part) for name, weight, part in self.parts if name in OF_AMOUNTS]
+        self.of_amounts = [
+            (weight, part) for name, weight, part in self.parts if name in OF_AMOUNTS
+        ]
         """The parts whose answers change as cpu and memory are taken, with their weights."""
-        self.is_packing = names & OF_AMOUNTS == {"packing"} and library["packing"] is PARTS["packing"]
+        self.is_packing = [part for _, part in self.of_amounts] == [PARTS["packing"]]
         """Whether of these there is only the packing."""
         self._is_plain = not (
             self.functions
@@ -171,7 +175,7 @@ class Prepared:
         self.asks_devices = need.gpus > 0 or need.gpu_milli > 0
         self.groups = group_set(request.security_groups) if request.security_groups else ()
         self.is_self_bound = request.job_id in self.others
-        self.shape: object = None
+        self.shape: object = NOT_ASKED
         """What `scheduler.placement.shapes` keeps for requests like this one."""
         amounts = [("memory_free", need.memory_mib)] if need.memory_mib > 0 else []
         if need.disk_mib > 0:

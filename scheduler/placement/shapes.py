@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scheduler.model.resources import Need
 from scheduler.placement.devices import is_model_right
 from scheduler.placement.index import Index
-from scheduler.placement.prepared import Prepared
+from scheduler.placement.prepared import NOT_ASKED, Prepared
 from scheduler.placement.request import Request
 
 Array = npt.NDArray[np.int64]
@@ -73,6 +73,8 @@ class Shapes:
         """A key for each row, for the caller to use up; None where no row fits."""
         index = self._index
         columns = index.columns
+        if prepared.shape is NOT_ASKED:
+            prepared.shape = self.shape_of(prepared)
         shape = prepared.shape
         if isinstance(shape, Shape):
             shape.asked += 1

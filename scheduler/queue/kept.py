@@ -104,10 +104,14 @@ class KeptHosts:
 
     def promised(self, request: Request) -> int:
         """For how many tasks of the request room is being freed already."""
+        if not self.promises:
+            return 0
         return sum(each.count for each in self.promises if each.request == request)
 
     def promised_hosts(self, request: Request) -> tuple[HostId, ...]:
         """Where room is being freed for the request."""
+        if not self.promises:
+            return ()
         return tuple(each.host_id for each in self.promises if each.request == request)
 
     def still_promised(

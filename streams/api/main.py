@@ -20,7 +20,6 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from connectors.mesos.sandbox import SandboxReader
-from connectors.objects.opening import open_store
 from connectors.tasklogs.archive import ArchivedLogs
 from connectors.tasklogs.host_client import HostLogs
 from connectors.web.admission import AdmissionLimits
@@ -39,6 +38,7 @@ from streams.pages.opening import paging
 from streams.pages.sources import put_changes
 from streams.settings import Settings, settings_of, store_url_of
 from streams.snapshots.opening import VIEW_TAIL_RECORDS, beginnings_of
+from streams.store import store_of
 from streams.travel.client import TravelProcess
 
 logger = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
             tail_records=VIEW_TAIL_RECORDS,
         )
         cell = FollowedCell(bootstrap, settings.topic_prefix, CELL_PARTITION, beginnings)
-        archive = ArchivedLogs(open_store(store_url_of(settings)), now_ms)
+        archive = ArchivedLogs(store_of(settings), now_ms)
         files = TaskFiles(HostLogs(SandboxReader()), archive)
         hosts = LOOPBACK_NAMES if bind in LOOPBACK else frozenset[str]()
         limits = AdmissionLimits(behind_ms_max=settings.behind_s * 1_000)

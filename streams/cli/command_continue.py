@@ -5,15 +5,21 @@ runs the cell's processes starts them afterwards.
 """
 
 import asyncio
-from importlib.metadata import version
 from typing import Annotated
 
 import msgspec
 import typer
 
-from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
+from streams.cli.common import (
+    DataDirOption,
+    JsonOption,
+    installation_here,
+    settings_here,
+    version,
+)
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import clock, out, print_json
+from streams.cli.store_words import told_by_sentences
 from streams.errors import OperatorError
 from streams.snapshots.moving import continue_cell
 
@@ -41,7 +47,8 @@ def continue_(
             "KAFKA_BROKERS is not set, and nothing runs on the data directory.",
             "Set it to the new Kafka; or use `flumina up --continue`.",
         )
-    moved = asyncio.run(continue_cell(settings, version("flumina"), generation))
+    with told_by_sentences():
+        moved = asyncio.run(continue_cell(settings, version(), generation))
     if as_json:
         print_json(msgspec.to_builtins(moved))
         return

@@ -13,14 +13,11 @@ from rich.table import Table
 from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import errors, out, print_json
-from streams.errors import OperatorError
-from streams.history.archived_log import ArchivedLog
+from streams.cli.store_words import told_by_sentences
 from streams.history.log_stats import LogStats, MeasuringMachine, fold_measured
 from streams.history.opening import open_archive, open_log
-from streams.history.reading import LogReader
 from streams.settings import Settings
-from streams.snapshots.loading import Bases, CannotFold
-from streams.snapshots.shelf import Shelf
+from streams.snapshots.whole import bases_of
 
 app = typer.Typer(
     help="Look at the cell's log as a log.\n\nExample: flumina log stats", no_args_is_help=True
@@ -48,9 +45,9 @@ def stats(
     Example: flumina log stats --json
     """
     speak_by_errors()
-    found = asyncio.run(
-        _measured(installation_here(settings_here(), data_dir), records, is_quiet=as_json)
-    )
+    settings = installation_here(settings_here(), data_dir)
+    with told_by_sentences():
+        found = asyncio.run(_measured(settings, records, is_quiet=as_json))
     if as_json:
         print_json(_as_document(found))
     else:
@@ -58,15 +55,11 @@ def stats(
 
 
 async def _measured(settings: Settings, records: int, *, is_quiet: bool) -> LogStats:
-    reader = await open_log(settings)
     archive = open_archive(settings)
-
-    def earlier(generation: str) -> LogReader:
-        return ArchivedLog(archive, settings.cell, generation)
-
+    reader = await open_log(settings, archive)
     try:
         # A log that continues another one begins at that one's last state.
-        bases = Bases(Shelf(archive.store, settings.cell), reader, earlier)
+        bases = bases_of(archive, settings.cell, reader)
         machine = MeasuringMachine.restored((await bases.at_or_below(0)).fold.machine.kept())
         bounds = await reader.bounds()
         end = min(bounds.end_offset, bounds.first_offset + records)
@@ -76,10 +69,6 @@ async def _measured(settings: Settings, records: int, *, is_quiet: bool) -> LogS
                 if not is_quiet and machine.stats.records % PROGRESS_RECORDS == 0:
                     done = machine.stats.records
                     errors().print(f"{done:,} of {end - bounds.first_offset:,} records")
-    except CannotFold as error:
-        raise OperatorError(
-            "The log cannot be folded.", str(error), "Bring back what it needs."
-        ) from error
     finally:
         await reader.close()
     return machine.stats

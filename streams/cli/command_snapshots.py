@@ -5,36 +5,35 @@ Every command reads the store and the log by itself; the cell goes on meanwhile.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from connectors.archive.archive import Archive
 from connectors.objects.opening import open_store
-from connectors.ports import NoSuchObject, ObjectStore, StoreFailed
+from connectors.ports import NoSuchObject, ObjectStore
 from projections.snapshot.format import BadSnapshot, capture, counts_of
 from scheduler.machine import Machine
-from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
+from streams.cli.common import (
+    DataDirOption,
+    JsonOption,
+    installation_here,
+    settings_here,
+    version,
+)
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import clock, out, print_json, show, table
-from streams.errors import OperatorError
-from streams.history.archived_log import ArchivedLog
-from streams.history.joined_log import AnotherLog, JoinedLog, generation_in_kafka, generations_of
-from streams.history.kafka_log import KafkaLog
-from streams.history.reading import LogHole, LogReader
+from streams.cli.store_words import told_by_sentences
 from streams.settings import Settings, store_url_of
-from streams.snapshots.loading import Bases, CannotFold, followed_to
+from streams.snapshots.loading import CannotFold, followed_to
 from streams.snapshots.names import SnapshotName
 from streams.snapshots.proving import Proof, RestoreTest
 from streams.snapshots.rehearsing import Rehearsal, Rehearsing
 from streams.snapshots.shelf import Shelf
 from streams.snapshots.taking import SnapshotTaker
+from streams.snapshots.whole import history_of
+from streams.store import store_of
 
 app = typer.Typer(
     help="List, take, prove and restore snapshots.\n\nExample: flumina snapshots list",
@@ -89,7 +88,7 @@ def take(
 
 
 async def _take(settings: Settings) -> dict[str, Any]:
-    async with opened(settings) as opened:
+    async with history_of(settings) as opened:
         end = (await opened.reader.bounds()).end_offset
         follower = await followed_to(opened.bases, end)
         taker = SnapshotTaker(opened.shelf, follower, build=version())
@@ -141,7 +140,7 @@ async def _verify(
     names = await asyncio.to_thread(_wanted, shelf, key, is_all=is_all)
     if not is_folded:
         return [await asyncio.to_thread(_checked, shelf, each) for each in names]
-    async with opened(settings) as opened:
+    async with history_of(settings) as opened:
         test = RestoreTest(opened.bases)
         return [_of_proof(await test.of(each)) for each in names]
 
@@ -192,7 +191,7 @@ def restore(
 
 
 async def _restore(settings: Settings, at: int | None, to: str) -> dict[str, Any]:
-    async with opened(settings) as opened:
+    async with history_of(settings) as opened:
         bounds = await opened.reader.bounds()
         offset = bounds.end_offset if at is None else at
         if offset > bounds.end_offset:
@@ -268,7 +267,7 @@ async def _rehearse(settings: Settings, prod: str, from_cell: str, cell: str) ->
             f"{', '.join(cells) or 'no cell'}"
         )
     there = msgspec.structs.replace(settings, store_url=url, cell=named)
-    async with opened(there) as opened:
+    async with history_of(there) as opened:
         return await Rehearsing(opened.bases, cell, version()).run()
 
 

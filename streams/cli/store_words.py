@@ -11,8 +11,10 @@ from aiokafka.errors import KafkaError
 
 from connectors.archive.archive import DamagedRange, RangeDiffers
 from connectors.ports import NoSuchObject, StoreFailed
+from projections.snapshot.format import BadSnapshot
 from streams.errors import OperatorError
 from streams.history.reading import LogHole
+from streams.snapshots.loading import CannotFold
 
 
 @contextmanager
@@ -34,6 +36,12 @@ def told_by_sentences() -> Iterator[None]:
             f"The store has no {error} any more.",
             "A range was put together with others, or removed, since it was listed.",
             "Try again.",
+        ) from error
+    except (CannotFold, BadSnapshot) as error:
+        raise OperatorError(
+            "The state cannot be made.",
+            f"{str(error).rstrip('.')}.",
+            "Nothing was written; docs/recovery.md says what to do in each case.",
         ) from error
     except LogHole as hole:
         raise OperatorError(

@@ -10,7 +10,6 @@ import shutil
 from typing import Final
 
 from connectors.archive.archive import Archive
-from connectors.objects.opening import open_store
 from streams.drills import looks
 from streams.drills.drill import Drill, Options
 from streams.drills.installation import Installation, Wanted
@@ -19,8 +18,8 @@ from streams.drills.own_fold import OwnFold
 from streams.drills.promises import Promise, Seen
 from streams.drills.stage import Stage
 from streams.history.archived_log import ArchivedLog
-from streams.settings import store_url_of
 from streams.snapshots.moving import Moved, continue_cell
+from streams.store import store_of
 
 KAFKA: Final = "kafka"
 HISTORY: Final = "history"
@@ -83,7 +82,7 @@ def _archived(here: Installation, offset: int) -> Seen:
 async def _archived_end(here: Installation) -> int:
     settings = here.options.settings
     generation = here.there.standing().generation
-    log = ArchivedLog(Archive(open_store(store_url_of(settings))), settings.cell, generation)
+    log = ArchivedLog(Archive(store_of(settings)), settings.cell, generation)
     try:
         return (await log.bounds()).end_offset
     finally:

@@ -5,13 +5,12 @@ The one thing to know: each is of a fold of the log itself, at an offset of its 
 
 import asyncio
 
-from connectors.objects.opening import open_store
 from projections.snapshot.format import Captured, capture
 from streams.drills.installation import Installation
 from streams.history.kafka_log import KafkaLog
-from streams.settings import store_url_of
 from streams.snapshots.loading import Bases, followed_to
 from streams.snapshots.shelf import Shelf
+from streams.store import store_of
 
 Taken = tuple[str, Captured]
 """The key of a snapshot, and what it is of."""
@@ -20,7 +19,7 @@ Taken = tuple[str, Captured]
 def shelf_of(here: Installation) -> Shelf:
     """Where the snapshots of the drill's cell lie."""
     settings = here.options.settings
-    return Shelf(open_store(store_url_of(settings)), settings.cell)
+    return Shelf(store_of(settings), settings.cell)
 
 
 def take_snapshots(here: Installation, count: int) -> list[Taken]:

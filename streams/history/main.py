@@ -18,7 +18,6 @@ from aiokafka.errors import KafkaError
 from prometheus_client import start_http_server
 
 from connectors.archive.archive import Archive
-from connectors.objects.opening import open_store
 from streams.clock import now_ms
 from streams.errors import OperatorError
 from streams.history.folding import rows_of_changes, rows_of_notes
@@ -34,8 +33,9 @@ from streams.kafka.retention import Standing, retention_faults, retentions_ms
 from streams.kafka.topic_admin import differences_of_topics, ensure_topics
 from streams.pages.metrics import PageMetrics
 from streams.pages.opening import paging
-from streams.settings import Settings, store_url_of
+from streams.settings import Settings
 from streams.snapshots.metrics import SnapshotMetrics
+from streams.store import store_of
 
 logger = structlog.get_logger(__name__)
 
@@ -59,7 +59,7 @@ class HistoryProcess:
         self._settings = settings
         self.limits = limits or HistoryLimits(range_age_ms=settings.archive_age_s * 1_000)
         self.metrics = HistoryMetrics()
-        self.archive = Archive(open_store(store_url_of(settings)))
+        self.archive = Archive(store_of(settings))
         self._page = page
         self._paged: dict[str, str] = {}
         """What was paged last of each matter, so that each is said once."""

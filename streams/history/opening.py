@@ -5,18 +5,18 @@ The one thing to know: this is the way in for everybody who reads all of a log. 
 """
 
 from connectors.archive.archive import Archive
-from connectors.objects.opening import open_store
 from streams.errors import OperatorError
 from streams.history.archived_log import ArchivedLog
 from streams.history.joined_log import AnotherLog, JoinedLog, generation_in_kafka, generations_of
 from streams.history.kafka_log import KafkaLog
 from streams.history.reading import LogReader
-from streams.settings import Settings, store_url_of
+from streams.settings import Settings
+from streams.store import store_of
 
 
 def open_archive(settings: Settings) -> Archive:
     """The archive in the store that the settings mean."""
-    return Archive(open_store(store_url_of(settings)))
+    return Archive(store_of(settings))
 
 
 async def open_log(

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 import structlog
 
-from connectors.objects.opening import open_store
 from connectors.pager.client import Webhook
 from streams.logs import page_by
 from streams.pages.desk import Desk
 from streams.pages.metrics import PageMetrics
 from streams.pages.sources import LogPages
-from streams.settings import Settings, store_url_of
+from streams.settings import Settings
+from streams.store import store_of
 
 logger = structlog.get_logger(__name__)
 
@@ -25,7 +25,7 @@ def paging(settings: Settings, process: str, metrics: PageMetrics) -> Iterator[D
     """The desk of this process, to which its log lines with ``page`` go as well."""
     url = settings.page_url
     webhook = Webhook(url, settings.page_secret or "") if url else None
-    store = open_store(store_url_of(settings)) if url else None
+    store = store_of(settings) if url else None
     desk = Desk(settings.cell, webhook, store, metrics)
     page_by(LogPages(desk, settings.cell, process))
     try:

@@ -13,6 +13,7 @@ from scheduler.model.foreign_records import (
     encode_confirm_finding,
     encode_kill_job,
     encode_kill_task,
+    encode_reject_finding,
     encode_scale_job,
     encode_set_host,
     encode_set_policy,
@@ -39,6 +40,8 @@ POINTS: Final = (
 OPERATOR_S: Final = 300.0
 """How often the simulated operator looks whether the cell waits for a word."""
 NEW_HOST_S: Final = 120.0
+REJECTED_SHARE: Final = 0.4
+"""So many findings are taken for wrong at first sight; before the calm begins, that is."""
 
 
 def schedule(world: World) -> None:
@@ -95,6 +98,7 @@ class Hands:
             "late-acknowledgements": self._late_acknowledgements,
             "poison-log": self._poison_log,
             "drop-inbound": self._drop_inbound,
+            "poison-mesos": self._poison_mesos,
             "cut-from-mesos": self._cut_from_mesos,
             "fail-over-master": lambda deed: world.master.fail_over(deed.for_s),
             "flap-host": self._flap_host,
@@ -205,11 +209,21 @@ class Hands:
         world = self._world
         safe = world.witness.state.safe
         if safe is not None:
-            tasks = len(world.witness.state.missing)
-            word = encode_confirm_finding(safe.finding, tasks, "op", "looked at it")
+            is_calm = world.loop.time() >= world.script.hours * 3_600 - world.script.calm_s
+            if not is_calm and world.chance.random() < REJECTED_SHARE:
+                word = encode_reject_finding(safe.finding, "op", "I do not believe it")
+            else:
+                word = encode_confirm_finding(safe.finding, self._listed(), "op", "it is so")
+            world.note(f"operator on finding {safe.finding}: {word.decode()}")
             self._publish("commands", word)
         if not world.is_over:
             world.loop.later(OPERATOR_S, self.operate)
+
+    def _listed(self) -> int:
+        """How many tasks stand on the list that an operator looks at."""
+        state = self._world.witness.state
+        strangers = [each for each in state.orphans.values() if not each.is_confirmed]
+        return len(state.missing) + len(strangers)
 
     # Processes.
 
@@ -271,6 +285,17 @@ class Hands:
         world.poisoned.add(offset)
         skip = encode_skip_record(offset, digest_of(poison), "op", "a stranger's record")
         world.loop.later(deed.for_s, self._publish, "commands", skip)
+
+    def _poison_mesos(self, deed: Deed) -> None:
+        """A stranger writes into topic ``mesos``; an operator has Kafka delete it after a while.
+
+        Everything before it goes with it, also what no leader could copy since.
+        """
+        world = self._world
+        offset = world.broker.publish("mesos", b"poison " + str(deed.target).encode())
+        world.unreadable.add(offset)
+        topic = world.broker.partition("mesos")
+        world.loop.later(deed.for_s, topic.drop_below, offset + 1)
 
     def _drop_inbound(self, deed: Deed) -> None:
         """Retention drops what Mesos said and nobody has copied yet, and what was copied."""

@@ -12,6 +12,8 @@ from streams.simulation.script import CALM_S, Deed, Script, What
 
 DEEDS_A_HOUR: Final = 8
 SNAPSHOT_S: Final = 2_400.0
+SELDOM_SHARE: Final = 1 / 16
+"""So many seeds have a finding, and so many a record of Mesos that nobody can read."""
 WORK: Final[tuple[tuple[What, int], ...]] = (
     ("submit-service", 16),
     ("submit-batch", 44),
@@ -79,6 +81,7 @@ def drawn_script(seed: int, hours: float) -> Script:
         Deed(number * SNAPSHOT_S, "take-snapshot", target=1)
         for number in range(1, int(ends_s // SNAPSHOT_S) + 1)
     ]
+    deeds += _seldom(seed, ends_s)
     deeds.sort(key=lambda deed: deed.at_s)
     return Script(
         seed=seed,
@@ -88,6 +91,21 @@ def drawn_script(seed: int, hours: float) -> Script:
         deeds=tuple(deeds),
         calm_s=CALM_S,
     )
+
+
+def _seldom(seed: int, ends_s: float) -> list[Deed]:
+    """What waits for an operator; drawn apart, so that all other seeds stay what they were."""
+    chance = Random(f"flumina seldom {seed}")  # noqa: S311 - a made-up world
+    deeds: list[Deed] = []
+    if chance.random() < SELDOM_SHARE:  # More strangers than a cell takes without a question.
+        begins_s = chance.random() * ends_s
+        for _ in range(chance.randint(3, 6)):
+            at_s = min(ends_s, begins_s + 60.0 * chance.random())
+            deeds.append(Deed(round(at_s, 3), "stranger-task", chance.randrange(100)))
+    if chance.random() < SELDOM_SHARE:
+        at_s, for_s = chance.random() * (ends_s - 90.0), 10.0 + 30.0 * chance.random()
+        deeds.append(Deed(round(at_s, 3), "poison-mesos", seed, round(for_s, 3)))
+    return deeds
 
 
 def _picked(chance: Random, table: tuple[tuple[What, int], ...]) -> What:

@@ -18,6 +18,7 @@ from scheduler.model.events import CellRecord
 from streams.cell import points
 from streams.cell.context import CellContext
 from streams.cell.follower import Changes, LogRecord
+from streams.cell.ingest import UnreadableInbound
 from streams.cell.lead import LeadershipLost
 from streams.cell.leader import Leader
 from streams.cell.publisher import Publisher
@@ -145,6 +146,10 @@ class Life(Client):
             why = str(lost.exceptions[0])
         except* (KafkaError, OSError, TimeoutError) as errors:
             why = repr(errors.exceptions[0])
+        except* UnreadableInbound as errors:
+            why = repr(errors.exceptions[0])
+            if not self.world.unreadable:
+                self.world.process_failed(self, errors)
         except* Exception as errors:  # noqa: BLE001 - whatever it is, the process is over, and it is told
             why = repr(errors.exceptions)
             self.world.process_failed(self, errors)

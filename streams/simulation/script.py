@@ -34,6 +34,7 @@ What = Literal[
     "late-acknowledgements",
     "poison-log",
     "drop-inbound",
+    "poison-mesos",
     # What breaks in Mesos and between.
     "cut-from-mesos",
     "fail-over-master",

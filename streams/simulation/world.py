@@ -84,6 +84,9 @@ class World:
         self.bases = Bases(self.shelf, PartitionReader(self.broker.partition("cell"), GENERATION))
         self.snapshots_loaded = 0
         self.poisoned: set[int] = set()
+        """Records of the cell's log that a stranger wrote."""
+        self.unreadable: set[int] = set()
+        """The same of topic ``mesos``: each ends every leader that meets it."""
         self.submitted: set[JobId] = set()
 
     def wall_ms(self) -> int:
@@ -162,6 +165,8 @@ class World:
             for life in self.lives()
             if life.follower.halt is not None
         ]
+        if state.safe is not None:
+            found.append(f"the cell is safe, and no word helps: {state.safe.why}")
         if state.unanswered:
             found.append(f"Mesos has not spoken of {sorted(state.unanswered)}")
         running = {

@@ -12,7 +12,6 @@ import msgspec
 import structlog
 
 from connectors.archive.archive import Archive
-from connectors.objects.opening import open_store
 from projections.snapshot.format import capture
 from scheduler.digest import Digest
 from scheduler.model.events import CellContinued
@@ -23,12 +22,14 @@ from streams.cell.writer import CellLog, our_producer
 from streams.errors import OperatorError
 from streams.history.archived_log import ArchivedLog
 from streams.history.joined_log import generations_of
-from streams.history.reading import LogHole, LogReader
+from streams.history.reading import LogHole
 from streams.kafka.generations import ensure_generations
 from streams.kafka.topic_admin import ensure_topics
-from streams.settings import Settings, store_url_of
-from streams.snapshots.loading import Bases, CannotFold, followed_to
+from streams.settings import Settings
+from streams.snapshots.loading import CannotFold, followed_to
 from streams.snapshots.shelf import Shelf
+from streams.snapshots.whole import bases_of
+from streams.store import store_of
 
 logger = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ async def continue_cell(settings: Settings, build: str, generation: str | None =
             "It is a cell's already, or the cell was continued before.",
             "Name an empty Kafka, or another FLUMINA_TOPIC_PREFIX. Nothing was written.",
         )
-    store = open_store(store_url_of(settings))
+    store = store_of(settings)
     shelf, archive = Shelf(store, settings.cell), Archive(store)
     if generation is None:
         generation = await asyncio.to_thread(_latest, shelf, archive)
@@ -130,11 +131,7 @@ def _latest(shelf: Shelf, archive: Archive) -> str:
 
 async def _at_end(shelf: Shelf, archive: Archive, generation: str) -> Follower:
     """A follower that has folded all that the store has of this generation."""
-
-    def reader_of(named: str) -> LogReader:
-        return ArchivedLog(archive, shelf.cell, named)
-
-    reader = reader_of(generation)
+    reader = ArchivedLog(archive, shelf.cell, generation)
     try:
         end = (await reader.bounds()).end_offset
         newest = await asyncio.to_thread(shelf.newest_good, generation)
@@ -145,7 +142,7 @@ async def _at_end(shelf: Shelf, archive: Archive, generation: str) -> Follower:
             return follower
         if end == 0:
             raise CannotFold(f"generation {generation} has no good snapshot and no archived record")
-        return await followed_to(Bases(shelf, reader, reader_of), end)
+        return await followed_to(bases_of(archive, shelf.cell, reader), end)
     finally:
         await reader.close()
 

@@ -39,7 +39,7 @@ def bases_of(archive: Archive, cell: str, reader: LogReader) -> Bases:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Opened]:
+async def history_of(settings: Settings) -> AsyncIterator[Opened]:
     """What the settings mean, until the end of the block; raises `CannotFold` without any log."""
     archive = Archive(store_of(settings))
     reader = await _reader(settings, archive)

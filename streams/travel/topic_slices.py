@@ -8,6 +8,7 @@ import asyncio
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from connectors.archive.archive import Archive, DamagedRange
@@ -82,6 +83,7 @@ class TopicSlices:
         end_ms: int,
         found: dict[tuple[str, int], dict[int, SliceRecord]],
     ) -> None:
+        partitions = await _partitions(bootstrap)
         consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
             client_id="flumina-bundle",
@@ -91,12 +93,20 @@ class TopicSlices:
         )
         await consumer.start()
         try:
-            for name in SLICED_TOPICS:
-                topic = self._prefix + name
-                for number in sorted(await _partitions(consumer, topic)):
-                    place = TopicPartition(topic, number)
-                    records = found.setdefault((name, number), {})
-                    await self._partition(consumer, place, (first_ms, end_ms), records)
+            places = {
+                TopicPartition(self._prefix + name, number): (name, number)
+                for name in SLICED_TOPICS
+                for number in partitions.get(self._prefix + name, ())
+            }
+            # All at once, before anything is read: behind a fetch each question waits for it.
+            begins = await consumer.offsets_for_times(dict.fromkeys(places, first_ms))
+            ends = await consumer.end_offsets(list(places))
+            for place, key in places.items():
+                begin = begins.get(place)
+                if begin is not None and begin.offset < ends[place]:
+                    stretch = (begin.offset, ends[place])
+                    records = found.setdefault(key, {})
+                    await self._partition(consumer, place, stretch, (first_ms, end_ms), records)
         finally:
             await consumer.stop()
 
@@ -104,16 +114,14 @@ class TopicSlices:
         self,
         consumer: AIOKafkaConsumer,
         place: TopicPartition,
+        stretch: tuple[int, int],
         times_ms: tuple[int, int],
         records: dict[int, SliceRecord],
     ) -> None:
-        begin = (await consumer.offsets_for_times({place: times_ms[0]})).get(place)
-        end = (await consumer.end_offsets([place]))[place]
-        if begin is None or begin.offset >= end:
-            return
+        begin, end = stretch
         consumer.assign([place])
-        consumer.seek(place, begin.offset)
-        position, silent, taken = begin.offset, 0, 0
+        consumer.seek(place, begin)
+        position, silent, taken = begin, 0, 0
         while position < end and silent < SILENT_POLLS_MAX:
             batch = (await consumer.getmany(place, timeout_ms=POLL_MS)).get(place, [])
             silent = 0 if batch else silent + 1
@@ -130,8 +138,14 @@ class TopicSlices:
             self.missing.append(f"{place.topic}[{place.partition}] from offset {position} on")
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    """The topic's partitions; none where Kafka does not have it."""
-    if topic not in await consumer.topics():
-        return set()
-    return consumer.partitions_for_topic(topic) or set()
+async def _partitions(bootstrap: str) -> dict[str, list[int]]:
+    """The partitions of every topic that Kafka has."""
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="flumina-bundle")
+    await client.start()
+    try:
+        return {
+            each["topic"]: sorted(one["partition"] for one in each["partitions"])
+            for each in await client.describe_topics()
+        }
+    finally:
+        await client.close()

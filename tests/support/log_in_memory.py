@@ -57,6 +57,8 @@ class SnapshotsInMemory:
             if offset in ends:
                 self._machines[offset] = Machine.restored(machine.kept())
             machine.apply(offset, decode_record(data))
+        if len(log) in ends:
+            self._machines[len(log)] = machine
 
     async def places(self) -> Sequence[SnapshotPlace]:
         return [

@@ -270,6 +270,7 @@ def test_a_restart_after_a_minute_away_at_five_launches_a_second_is_no_alarm() -
     """Of 600 tasks, half ended meanwhile, ten launches were under way, two hosts were lost."""
     policy = Policy(launches_per_round_max=1_000, service_size_max=1_000)
     cell = running_cell(hosts=40, policy=policy, cpus=16)
+    cell.records_a_check = 50  # A check looks at all 600 tasks.
     task_ids = cell.run(batch(600))
     cell.submit(batch(10), "under way")
     under_way = cell.launched("unknown")
@@ -292,6 +293,7 @@ def test_a_restart_after_a_minute_away_at_five_launches_a_second_is_no_alarm() -
     assert cell.state.safe is None
     assert cell.said(SafeBegan) == []
     assert kinds_paged(cell) == []
+    cell.check()
 
 
 # What goes on in a safe cell, and what does not.

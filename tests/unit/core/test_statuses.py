@@ -88,14 +88,13 @@ def ends(cell: CellInMemory) -> dict[str, tuple[object, ...]]:
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 def test_updates_of_ten_thousand_tasks_in_any_order_lead_to_the_same(
-    seed: int, ordered: dict[str, tuple[object, ...]]
+    ordered: dict[str, tuple[object, ...]],
 ) -> None:
     """Fault 9."""
     cell = launched_cell()
     shuffled = updates(cell)
-    random.Random(seed).shuffle(shuffled)
+    random.Random(1).shuffle(shuffled)
     for update in shuffled:
         cell.status(*update)
     assert ends(cell) == ordered

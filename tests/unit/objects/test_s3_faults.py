@@ -24,7 +24,8 @@ from tests.support.moto import environment_of, moto_endpoint, s3_url
 __all__ = ["moto_endpoint", "s3_url"]
 
 LIMITS: Final = Limits(attempts=3, pause_s=0.001, pause_s_max=0.002, connect_s=1, call_s=5)
-Answer = Callable[[], AWSResponse | None]
+REGISTERED: Final[list[tuple[str, Callable[..., AWSResponse | None]]]] = []
+"""The faults of the test that runs."""
 
 
 class Raw:
@@ -46,11 +47,22 @@ def refused(status: int, code: str) -> AWSResponse:
     return answered(status, text.encode())
 
 
+@pytest.fixture(scope="module")
+def client(moto_endpoint: str) -> Any:
+    """A store's client, made once: that costs more than what most tests do with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        return elsewhere(patch, moto_endpoint, LIMITS)._client()
+
+
 @pytest.fixture
-def store(s3_url: str) -> S3Store:
+def store(s3_url: str, client: Any) -> Iterator[S3Store]:
     _, _, rest = s3_url.partition("://")
     bucket, _, prefix = rest.partition("/")
-    return S3Store(bucket, prefix, LIMITS)
+    store = S3Store(bucket, prefix, LIMITS)
+    store._made = client
+    yield store
+    while REGISTERED:
+        client.meta.events.unregister(*REGISTERED.pop())
 
 
 def with_faults(store: S3Store, *answers: AWSResponse | None, operation: str = "*") -> list[str]:
@@ -62,7 +74,8 @@ def with_faults(store: S3Store, *answers: AWSResponse | None, operation: str = "
         sent.append(event_name.rpartition(".")[2])
         return left.pop(0) if left else None
 
-    store._client().meta.events.register(f"before-send.s3.{operation}", before_send)
+    REGISTERED.append((f"before-send.s3.{operation}", before_send))
+    store._client().meta.events.register(*REGISTERED[-1])
     return sent
 
 
@@ -237,7 +250,8 @@ def test_a_server_of_a_byte_a_second_is_left_behind(monkeypatch: pytest.MonkeyPa
             StoreFailed, match=r"was not done in 0 s\. The server answers too slowly"
         ):
             list(store.facts(""))
-        assert time.monotonic() - began_s < 4
+        # All of the answer takes an hour and more; boto3's own beginning some seconds.
+        assert time.monotonic() - began_s < 60
         is_over.set()
 
 

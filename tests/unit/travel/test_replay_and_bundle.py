@@ -9,9 +9,12 @@ from typing import Any, TypeVar
 import cramjam
 import pytest
 
+from projections.history import HistoryOf, Line
 from projections.simulate.policies import pack, spread
+from projections.travel.questions import EventsAt
 from projections.travel.shadow import Comparison
 from scheduler.model.events import Mark
+from scheduler.model.ids import TaskId
 from scheduler.model.policy import Policy
 from scheduler.model.rules import PlacementRules
 from streams.errors import OperatorError
@@ -202,3 +205,41 @@ def test_slices_come_back_as_they_were_packed() -> None:
     assert (count, size > 6_000_000) == (3, True)
     with pytest.raises((ValueError, cramjam.DecompressionError)):
         list(unpacked(data[:-4]))
+
+
+def test_a_bundle_explains_what_ended_in_it_and_began_before(
+    day: CellInMemory, tmp_path: Path
+) -> None:
+    task = next(iter(day.state.tasks.values()))
+    lines = _events(opened_whole(day), task.task_id)
+    begins = next(place for place, each in enumerate(lines) if each.what == "effect started")
+    offset = int(lines[begins].address.partition(":")[2].partition("[")[0])
+    made(day, tmp_path / "late.zip", str(offset), is_masked=False)
+    told = _events(opened(tmp_path / "late.zip"), task.task_id)
+    assert [each.what for each in told] == [each.what for each in lines[begins + 1 :]]
+    assert told
+
+
+def opened_whole(cell: CellInMemory) -> Answering:
+    """Answers from the whole log."""
+    return Answering(LogInMemory(cell.log))
+
+
+def _events(answers: Answering, task_id: TaskId) -> tuple[Line, ...]:
+    found = run(answers.answer(EventsAt(task_id, "now")))
+    assert isinstance(found, HistoryOf)
+    return tuple(found.lines)
+
+
+def test_a_bundle_cannot_be_written_where_there_is_no_folder(
+    day: CellInMemory, tmp_path: Path
+) -> None:
+    with pytest.raises(OperatorError, match="cannot be written"):
+        made(day, tmp_path / "nowhere" / "late.zip", "5", is_masked=True)
+
+
+def test_a_bundle_of_more_than_there_is_begins_where_the_log_does(
+    day: CellInMemory, tmp_path: Path
+) -> None:
+    manifest = made(day, tmp_path / "whole.zip", "2020-01-01", is_masked=True)
+    assert manifest.first_offset == 1

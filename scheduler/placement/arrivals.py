@@ -36,7 +36,7 @@ def arrive(columns: Columns, request: Request, slot: Slot, count: int) -> None:
     standing = columns.standing
     standing[row] = (
         (0 if slot.last_choice else FIRST_CHOICE)
-        | (fullness if fullness < _FULL else _FULL) << RANK_BITS
+        | min(fullness, _FULL) << RANK_BITS
         | (standing.item(row) & (ROWS_MAX - 1))
     )
     if request.is_service:

@@ -111,9 +111,7 @@ def _key_after(index: Index, prepared: Prepared, now: _Filling) -> int:
         slot.memory_free -= need.memory_mib
         slot.packed = packed
         points = _points(index, prepared, slot)
-    fullness = packed >> FULLNESS_SHIFT
-    if fullness > _FULL:
-        fullness = _FULL
+    fullness = min(packed >> FULLNESS_SHIFT, _FULL)
     return ((now.fixed + points) << SUM_SHIFT) | now.base | (fullness << RANK_BITS)
 
 

@@ -1,4 +1,4 @@
-"""What a balance gives each value as tasks come one by one, as a table of steps from level to level.
+"""What a balance gives each value as tasks come one by one: a table of steps between levels.
 
 The one thing to know: what values are worth follows from how far apart their counts are, and the
 same few differences come again with every job. So each is a level, a task on a value leads to

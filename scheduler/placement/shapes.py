@@ -58,9 +58,7 @@ class Shapes:
         shape.asked += 1
         return shape.asked < 2
 
-    def _shape(
-        self, need: Need, image: str, groups: tuple[str, ...], manner_number: int
-    ) -> Shape:
+    def _shape(self, need: Need, image: str, groups: tuple[str, ...], manner_number: int) -> Shape:
         key = (need, image, groups, manner_number)
         shape = self._shapes.get(key)
         if shape is None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from projections.simulate.contention import contention_of_trace
@@ -41,6 +42,7 @@ def simulate(  # noqa: PLR0917 - options, all by name
     retry: options.RetryOption = False,
     cost_of: options.CostOfOption = None,
     trace: options.TraceOption = None,
+    log: options.LogOption = None,
     nodes: options.NodesOption = None,
     pods: options.PodsOption = None,
     seed: options.SeedOption = options.SEED,
@@ -66,7 +68,13 @@ def simulate(  # noqa: PLR0917 - options, all by name
     of_cluster: list[object] = [
         each for each in (trace_dir, hosts, tasks, placement, events, cost_of) if each is not None
     ]
-    if trace is not None:
+    if log is not None:
+        foreign = (*of_openb, *of_cluster, *([trace] if trace else ()), *(soft or ()))
+        if foreign:
+            raise _misused("--log takes only policies and outputs.", f"Leave out {foreign[0]}.")
+        demand_writable(written, [log])
+        report = _log(log, named_rules(policy) if policy else [])
+    elif trace is not None:
         _demand_openb(trace, nodes, pods, [*of_cluster, *(soft or ())])
         assert nodes is not None
         assert pods
@@ -122,6 +130,14 @@ class Report(NamedTuple):
 
     page: Page
     figures: dict[str, Any]
+
+
+def _log(source: Path, policies: list[NamedRules]) -> Report:
+    # Kafka's client and the archive's are slow to import, and no other simulation needs them.
+    from streams.cli.simulate_log import simulate_log  # noqa: PLC0415
+
+    page, figures = simulate_log(source, policies)
+    return Report(msgspec.structs.replace(page, command=_command()), figures)
 
 
 def _cluster(asked: ClusterAsked) -> Report:

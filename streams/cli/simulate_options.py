@@ -55,6 +55,14 @@ CostOfOption = Annotated[
     str | None,
     typer.Option(help="A tier: show too what its tasks cost the others, by a run without them."),
 ]
+LogOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="BUNDLE|DIR",
+        help="The recorded log of a bundle, or of the installation with this data directory, "
+        "instead of a trace; what was recorded is the first policy.",
+    ),
+]
 TraceOption = Annotated[
     str | None,
     typer.Option(help="openb: the Alibaba GPU trace of 2023 under its published protocol."),

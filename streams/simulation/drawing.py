@@ -12,6 +12,11 @@ from streams.simulation.script import CALM_S, Deed, Script, What
 
 DEEDS_A_HOUR: Final = 8
 SNAPSHOT_S: Final = 2_400.0
+QUIET_DEEDS_A_HOUR: Final = 15
+QUIET_TICK_S: Final = 45.0
+MORE_WORK_A_HOUR: Final = 2
+"""A day with few deeds and slow ticks gets more jobs: no seed of six hours shall have less than
+2,000 events, and one in two hundred had."""
 SELDOM_SHARE: Final = 1 / 16
 """So many seeds have a finding, and so many a record of Mesos that nobody can read."""
 WORK: Final[tuple[tuple[What, int], ...]] = (
@@ -81,12 +86,20 @@ def drawn_script(seed: int, hours: float) -> Script:
         Deed(number * SNAPSHOT_S, "take-snapshot", target=1)
         for number in range(1, int(ends_s // SNAPSHOT_S) + 1)
     ]
+    tick_s = chance.choice((35.0, 40.0, 45.0))
+    # Drawn apart from here on, so that all other seeds stay what they were.
+    apart = Random(f"flumina apart {seed}")  # noqa: S311 - a made-up world
+    if tick_s == QUIET_TICK_S and len(deeds) < hours * QUIET_DEEDS_A_HOUR:
+        deeds += [
+            _work(apart, 60.0 + apart.random() * (ends_s - 60.0))
+            for _ in range(int(hours * MORE_WORK_A_HOUR))
+        ]
     deeds += _seldom(seed, ends_s)
     deeds.sort(key=lambda deed: deed.at_s)
     return Script(
         seed=seed,
         hours=hours,
-        tick_s=chance.choice((35.0, 40.0, 45.0)),
+        tick_s=tick_s,
         hosts=chance.randint(4, 8),
         deeds=tuple(deeds),
         calm_s=CALM_S,
@@ -94,7 +107,7 @@ def drawn_script(seed: int, hours: float) -> Script:
 
 
 def _seldom(seed: int, ends_s: float) -> list[Deed]:
-    """What waits for an operator; drawn apart, so that all other seeds stay what they were."""
+    """What waits for an operator."""
     chance = Random(f"flumina seldom {seed}")  # noqa: S311 - a made-up world
     deeds: list[Deed] = []
     if chance.random() < SELDOM_SHARE:  # More strangers than a cell takes without a question.

@@ -106,7 +106,11 @@ class Answering:
             return await newer.traveller.diff(question.first, question.second, limit, skip)
         before = await older.machine.view_at(await older.traveller.end_of(question.first))
         end = await newer.traveller.end_of(question.second)
-        return await newer.traveller.diff_from(before, (0, end), limit, skip)
+        # Of the events between the two, those of the second one's own log are named.
+        begin = 0
+        if older.earlier is not None and newer in older.earlier.chain():
+            begin = (await newer.machine.reader.bounds()).end_offset
+        return await newer.traveller.diff_from(before, (begin, end), limit, skip)
 
     async def _timeline(self, question: TimelineOf) -> TimelinePage:
         """The page, with what the generations before this one tell before it."""
@@ -155,6 +159,11 @@ class EarlierAnswers(NamedTuple):
     generation: str
     end: int
     """Behind its last record that counts."""
+
+    def chain(self) -> list[Answering]:
+        """Who answers for this generation, and for each before it."""
+        before = self.answering.earlier
+        return [self.answering, *(before.chain() if before else ())]
 
     def generations(self) -> frozenset[str]:
         """The name of this generation, and of all before it."""

@@ -4,6 +4,7 @@ The one thing to know: all of them are found by the settings, as every other rea
 finds them (`streams.history.opening`).
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,9 +12,10 @@ from connectors.archive.archive import Archive
 from scheduler.model.codec import Undecodable, decode_record
 from scheduler.model.events import CellContinued, CellEvent
 from streams.history.archived_log import ArchivedLog
+from streams.history.joined_log import generations_of
 from streams.history.notes import ArchivedNotes
-from streams.history.opening import open_archive, open_log
-from streams.history.reading import LogReader
+from streams.history.opening import open_archive, open_archived, open_log
+from streams.history.reading import LogHole, LogReader
 from streams.settings import Settings
 from streams.travel.answering import Answering, EarlierAnswers
 from streams.travel.stored_snapshots import StoredSnapshots
@@ -23,11 +25,23 @@ from streams.travel.stored_snapshots import StoredSnapshots
 async def opened_travel(settings: Settings) -> AsyncIterator[Answering]:
     """Answers about the cell of these settings; raises `OperatorError` where there is no log."""
     archive = open_archive(settings)
-    log = await open_log(settings, archive)
+    log = await _opened_log(settings, archive)
     try:
         yield await answering_of(log, archive, settings.cell)
     finally:
         await log.close()
+
+
+async def _opened_log(settings: Settings, archive: Archive) -> LogReader:
+    """The cell's log; without a Kafka the archived one that no other goes on from."""
+    if settings.kafka_brokers is None:
+        names = await asyncio.to_thread(generations_of, archive, settings.cell)
+        firsts = [await _first_event(ArchivedLog(archive, settings.cell, each)) for each in names]
+        before = {each.previous_generation for each in firsts if isinstance(each, CellContinued)}
+        newest = [each for each in names if each not in before]
+        if len(newest) == 1:
+            return await open_archived(settings, archive, newest[0])
+    return await open_log(settings, archive)
 
 
 async def answering_of(log: LogReader, archive: Archive, cell: str) -> Answering:
@@ -49,9 +63,10 @@ async def answering_of(log: LogReader, archive: Archive, cell: str) -> Answering
 
 
 async def _first_event(log: LogReader) -> CellEvent | None:
-    async for batch in log.records(0, 1):
-        try:
+    """What the log's first record begins with; None where it is not there or not readable."""
+    try:
+        async for batch in log.records(0, 1):
             return decode_record(batch[0].value).events[0]
-        except Undecodable:
-            return None  # Whoever folds it says so.
+    except (LogHole, Undecodable):
+        return None  # Whoever folds it says so.
     return None

@@ -89,7 +89,7 @@ class Traveller:
     ) -> Difference:
         """What is different at the second of these ends from the view, which is at the first.
 
-        Of a view of an earlier generation the first end is 0.
+        Of a view of an earlier generation the first end is 0, of a later one this log's end.
         """
         side_before = _side(before)
         after = await self._machine.view_at(ends[1])

@@ -8,10 +8,13 @@ from scheduler.model.events import CellCreated, FoldVersion, LeaderElected, Poli
 from scheduler.model.ids import CellName, CellUuid, Generation
 from scheduler.model.policy import Policy
 from streams.cell.writer import CellLog, our_producer
+from streams.kafka.topic_admin import ensure_topics
+from streams.settings import settings_of
 
 
 async def lead_once(bootstrap: str, ticks: int = 1) -> int:
     """Begin a cell that has none, elect a stand-in, let it tick; the offset of its last tick."""
+    await ensure_topics(bootstrap, settings_of({}))
     producer = our_producer(bootstrap, "stand-in")
     await producer.start()
     try:

@@ -10,33 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.machine import FOLD_VERSION
-from scheduler.model.events import CellCreated, FoldVersion, LeaderElected, PolicySet, Tick
-from scheduler.model.ids import CellName, CellUuid, Generation
-from scheduler.model.policy import Policy
-from streams.cell.writer import CellLog, our_producer
 from streams.kafka.embedded import EmbeddedKafka
 from tests.support.api_process import ApiProcess
+from tests.support.stand_in import lead_once
 from tests.support.world import batch_of
 
 pytestmark = pytest.mark.integration
 
 JOBS = "/api/v3/jobs"
-
-
-async def _lead_once(bootstrap: str) -> None:
-    """Begin a cell, elect a leader, and let it tick."""
-    producer = our_producer(bootstrap, "stand-in")
-    await producer.start()
-    try:
-        log = CellLog(producer, "cell", 0, "stand-in")
-        created = CellCreated(CellName("test"), CellUuid("u" * 32), Generation("0a0b0c0d"))
-        policy = PolicySet(version=1, policy=Policy())
-        await log.append(-1, [created, FoldVersion(version=FOLD_VERSION), policy])
-        epoch = await log.append(-1, [LeaderElected(candidate="stand-in", incarnation="i")])
-        await log.append(epoch, [Tick()])
-    finally:
-        await producer.stop()
 
 
 def test_without_kafka_writes_are_refused_and_reads_go_on(
@@ -45,7 +26,7 @@ def test_without_kafka_writes_are_refused_and_reads_go_on(
     bootstrap = own_kafka.start()
     api = ApiProcess(bootstrap, "", tmp_path).until_ready()
     try:
-        asyncio.run(_lead_once(bootstrap))
+        asyncio.run(lead_once(bootstrap))
         api.until("/health", lambda each: each.json["leader"] == "stand-in", "a leader is known")
         own_kafka.kill()
         begun_s = time.monotonic()
@@ -68,7 +49,7 @@ def test_it_stops_cleanly_while_kafka_is_away(own_kafka: EmbeddedKafka, tmp_path
     bootstrap = own_kafka.start()
     api = ApiProcess(bootstrap, "", tmp_path).until_ready()
     try:
-        asyncio.run(_lead_once(bootstrap))
+        asyncio.run(lead_once(bootstrap))
         api.until("/health", lambda each: each.json["leader"] == "stand-in", "a leader is known")
         own_kafka.kill()
         assert api.ask("POST", JOBS, batch_of(1, "true")).status == 503

@@ -14,16 +14,10 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from scheduler.machine import FOLD_VERSION
-from scheduler.model.events import CellCreated, FoldVersion, LeaderElected, PolicySet, Tick
-from scheduler.model.ids import CellName, CellUuid, Generation
-from scheduler.model.policy import Policy
-from streams.cell.writer import CellLog, our_producer
 from streams.errors import OperatorError
 from streams.kafka.embedded import EmbeddedKafka
-from streams.kafka.topic_admin import ensure_topics
-from streams.settings import settings_of
 from tests.support.api_process import ApiProcess
+from tests.support.stand_in import lead_once
 from tests.support.world import batch_of
 
 pytestmark = pytest.mark.integration
@@ -52,22 +46,6 @@ def _mount(*words: object) -> None:
     done = subprocess.run([program, *map(str, words)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-
-
-async def _lead_once(bootstrap: str, ticks: int = 1) -> int:
-    """Begin a cell that has none, elect a stand-in, let it tick; the offset of its last tick."""
-    await ensure_topics(bootstrap, settings_of({}))
-    producer = our_producer(bootstrap, "stand-in")
-    await producer.start()
-    try:
-        log = CellLog(producer, "cell", 0, "stand-in")
-        created = CellCreated(CellName("test"), CellUuid("u" * 32), Generation("0a0b0c0d"))
-        policy = PolicySet(version=1, policy=Policy())
-        await log.append(-1, [created, FoldVersion(version=FOLD_VERSION), policy])
-        epoch = await log.append(-1, [LeaderElected(candidate="stand-in", incarnation="i")])
-        return [await log.append(epoch, [Tick()]) for _ in range(ticks)][-1]
-    finally:
-        await producer.stop()
 
 
 async def _values(bootstrap: str, topic: str) -> list[bytes]:
@@ -105,7 +83,7 @@ def test_a_full_disk_refuses_writes_and_loses_nothing_that_was_taken(
 ) -> None:
     kafka = EmbeddedKafka(small_disk / "kafka")
     bootstrap = kafka.start()
-    asyncio.run(_lead_once(bootstrap))
+    asyncio.run(lead_once(bootstrap))
     api = ApiProcess(bootstrap, "", tmp_path).until_ready()
     try:
         api.until("/health", lambda each: each.json["leader"] == "stand-in", "a leader is known")
@@ -124,7 +102,7 @@ def test_a_full_disk_refuses_writes_and_loses_nothing_that_was_taken(
         assert kafka.start() == bootstrap
         api.until_healthy()
         # The stand-in of before is silent for too long to be a leader.
-        tick = asyncio.run(_lead_once(bootstrap))
+        tick = asyncio.run(lead_once(bootstrap))
         api.until(f"{JOBS}?atLeast=cell:0:{tick}", lambda each: each.status == 200, "it leads")
         again = api.ask("POST", f"{JOBS}?jobId=after", batch_of(1, "true"))
         assert again.status == 202, again
@@ -139,7 +117,7 @@ def test_a_full_disk_refuses_writes_and_loses_nothing_that_was_taken(
 def test_a_directory_that_cannot_be_written_is_refused_with_a_sentence(small_disk: Path) -> None:
     kafka = EmbeddedKafka(small_disk / "kafka")
     try:
-        asyncio.run(_lead_once(kafka.start()))
+        asyncio.run(lead_once(kafka.start()))
         kafka.stop()
         _mount("-o", "remount,ro", small_disk)
         with pytest.raises(OperatorError, match="cannot be used: Read-only file system"):
@@ -155,14 +133,14 @@ def test_a_log_that_comes_back_shorter_halts_whoever_has_folded_more(
 ) -> None:
     """What an unclean election does to a partition: its newest acknowledged records are gone."""
     bootstrap = own_kafka.start()
-    asyncio.run(_lead_once(bootstrap))
+    asyncio.run(lead_once(bootstrap))
     own_kafka.stop()
     partition = own_kafka.data_dir / "broker-1" / "kafka" / "cell-0"
     shutil.copytree(partition, tmp_path / "older")
     own_kafka.start()
     api = ApiProcess(bootstrap, "", tmp_path).until_ready()
     try:
-        known = asyncio.run(_lead_once(bootstrap, ticks=5))
+        known = asyncio.run(lead_once(bootstrap, ticks=5))
         api.until(f"{JOBS}?atLeast=cell:0:{known}", lambda each: each.status == 200, "it is folded")
         own_kafka.kill()
         shutil.rmtree(partition)
@@ -175,7 +153,7 @@ def test_a_log_that_comes_back_shorter_halts_whoever_has_folded_more(
         assert api.ask("POST", JOBS, batch_of(1, "true")).status == 503
         assert '"page": true' in api.log.read_text("utf-8")
         # It does not go on when other records take the place of those that are gone.
-        asyncio.run(_lead_once(bootstrap, ticks=10))
+        asyncio.run(lead_once(bootstrap, ticks=10))
         assert api.ask("GET", "/health").json["halt"] == health.json["halt"]
     finally:
         api.close()

@@ -1,8 +1,8 @@
 """Ways that cost less give the answers of those that cost more.
 
 The one thing to know: each shortcut is compared with the way that serves every request: refusals of
-many hopeless classes at once, balanced steps whose hosts are brought up to date at the end, and
-fitness of hosts that are all alike.
+many hopeless classes at once, balanced steps whose hosts are brought up to date at the end, fitness
+of hosts that are all alike, and single tasks for which the fullest of such hosts is the best.
 """
 
 from unittest.mock import patch
@@ -20,6 +20,8 @@ from scheduler.placement.engine import Placement
 from scheduler.placement.explain import Explainer, refusals
 from scheduler.placement.host import HostView
 from scheduler.placement.outcome import Outcome
+from scheduler.placement.plain import NOWHERE, PlainTasks
+from scheduler.placement.prepared import Prepared
 from scheduler.placement.request import Request
 
 AMOUNTS = st.tuples(st.integers(0, 8), st.integers(0, 8))
@@ -81,3 +83,69 @@ def test_shortcuts_place_as_the_long_ways_do(
         patch.object(Columns, "even", lambda _: None),
     ):
         assert outcomes() == short
+
+
+# Totals that divide nothing evenly, so that hosts as full as each other differ by a point at times.
+WHOLE = Resources(7_919, 32_771)
+FILLS = st.tuples(st.integers(0, 7_919), st.integers(-9, 32_771))
+SINGLES = st.tuples(st.integers(0, 4_000), st.integers(0, 16_000), st.booleans(), st.integers(1, 2))
+
+
+def alike(fills: list[tuple[int, int]], odd: int) -> list[HostView]:
+    return [
+        HostView(
+            HostId(f"h{number}"),
+            free=Resources(*free),
+            total=WHOLE,
+            attributes=(("zone", "ABC"[number % 3]),),
+            is_last_choice=number == odd,
+            is_schedulable=number != odd + 2,
+            quality_milli=900,
+        )
+        for number, free in enumerate(fills)
+    ]
+
+
+@given(
+    st.lists(FILLS, min_size=1, max_size=12),
+    st.integers(-9, 9),
+    st.lists(SINGLES, min_size=1, max_size=12),
+)
+def test_single_tasks_go_where_the_long_way_puts_them(
+    fills: list[tuple[int, int]], odd: int, asked: list[tuple[int, int, bool, int]]
+) -> None:
+    def outcomes() -> tuple[list[Outcome], list[HostView | None]]:
+        placement = Placement(PlacementRules())
+        placement.put_hosts(alike(fills, odd))
+        only = Constraint("hostAttributeIn", attribute="zone", values=("A", "C"))
+        found = []
+        for number, (cpu_milli, memory_mib, is_bound, count) in enumerate(asked):
+            hard = (only,) if is_bound else ()
+            request = Request(JobId(f"j{number % 3}"), Need(cpu_milli, memory_mib), hard)
+            found.append(placement.place(request, count, explain=number % 2 == 0))
+        return found, [placement.host(HostId(f"h{number}")) for number in range(len(fills))]
+
+    short = outcomes()
+    with (
+        patch.object(PlainTasks, "place", lambda *_: None),
+        patch.object(Columns, "even", lambda _: None),
+    ):
+        assert outcomes() == short
+
+
+def test_the_way_of_single_tasks_is_gone() -> None:
+    placement = Placement(PlacementRules())
+    placement.put_hosts(alike([(7_919, 32_771), (5_000, 20_000), (4_000, 9_000)], -9))
+    answers: list[Outcome | None] = []
+    place = PlainTasks.place
+
+    def noted(self: PlainTasks, request: Request, manner: Prepared) -> Outcome | None:
+        answers.append(place(self, request, manner))
+        return answers[-1]
+
+    with patch.object(PlainTasks, "place", noted):
+        for cpu_milli in (2_000, 9_000):
+            placement.place(Request(JobId("j"), Need(cpu_milli, 100)), 1)
+    assert answers[0] is not None
+    assert [each.host_id for each in answers[0].choices] == ["h2"]
+    assert answers[1] is NOWHERE

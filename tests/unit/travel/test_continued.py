@@ -150,6 +150,15 @@ def test_a_difference_over_both(cell: MovedCell) -> None:
     assert all(f"test/{NEW}:" in address for each in found.entities for address in each.addresses)
 
 
+def test_a_difference_backwards_names_events_of_the_old_log(cell: MovedCell) -> None:
+    at = len(cell.before) - 4
+    found = run(asked(cell).answer(DiffOf("now", f"test/{OLD}:{at}")))
+    assert isinstance(found, Difference)
+    addresses = [each for entity in found.entities for each in entity.addresses]
+    assert addresses
+    assert all(int(each.partition(":")[2].partition("[")[0]) > at for each in addresses)
+
+
 def test_what_began_in_the_old_log_is_explained_from_where_the_new_one_begins(
     cell: MovedCell,
 ) -> None:

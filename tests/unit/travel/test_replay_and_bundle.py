@@ -17,7 +17,9 @@ from scheduler.model.events import Mark
 from scheduler.model.ids import TaskId
 from scheduler.model.policy import Policy
 from scheduler.model.rules import PlacementRules
+from streams.cli.simulate_log import simulate_log
 from streams.errors import OperatorError
+from streams.traces.policies import named_rules
 from streams.travel.answering import Answering
 from streams.travel.bundle_file import (
     CELL_LOG,
@@ -243,3 +245,16 @@ def test_a_bundle_of_more_than_there_is_begins_where_the_log_does(
 ) -> None:
     manifest = made(day, tmp_path / "whole.zip", "2020-01-01", is_masked=True)
     assert manifest.first_offset == 1
+
+
+def test_a_recorded_log_is_simulated_under_policies_side_by_side(
+    day: CellInMemory, tmp_path: Path
+) -> None:
+    made(day, tmp_path / "day.zip", "1", is_masked=True)
+    page, figures = simulate_log(tmp_path / "day.zip", named_rules(["spread", "pack"]))
+    assert page.policies == ["as recorded", "spread", "pack"]
+    told = figures["policies"]
+    assert {each["placed"] for each in told.values()} == {6}
+    assert told["as recorded"]["hosts_used"] == told["pack"]["hosts_used"]
+    assert told["spread"]["hosts_used"] > told["pack"]["hosts_used"]
+    assert figures["recorded"]["launched"] == 6

@@ -13,6 +13,7 @@ import numpy as np
 from scheduler.constraints import moving
 from scheduler.model.resources import PortRange, first_ports, merged_ports, without_ports
 from scheduler.model.rules import FITNESS_MAX, PlacementRules
+from scheduler.placement.arrivals import arrive
 from scheduler.placement.columns import SUM_MASK, SUM_SHIFT, Array, Columns, Flags
 from scheduler.placement.devices import (
     chosen_devices,
@@ -256,6 +257,9 @@ class Index:
     def take(self, slot: Slot, prepared: Prepared, count: int) -> tuple[Choice, ...]:
         """Put ``count`` tasks on the host, which has room for them; what they get there."""
         need = prepared.request.need
+        if prepared.is_plain and not self.columns.has_launch_guards:
+            arrive(self.columns, prepared.request, slot, count)
+            return (Choice(slot.host_id),) * count
         if need.ports or need.addresses or prepared.asks_devices:
             choices = tuple([self._with_things(slot, prepared) for _ in range(count)])
             if prepared.asks_devices:

@@ -117,6 +117,20 @@ class Prepared:
                 self.parts.append((name, weight, part))
         self.weight = sum(scaled) + self.soft_weight
         names = {name for name, _ in weights}
+        good_enough = self.profile.good_enough
+        self.cap = None if good_enough is None else good_enough * self.weight
+        self._tell_parts(names)
+        self.worths: dict[object, dict[tuple[int, ...], dict[str | None, int]]] = {}
+        """What `scheduler.placement.balance` found values to be worth, by their counts."""
+        self.levels: dict[object, object] = {}
+        """What `scheduler.placement.levels` keeps for requests of this manner."""
+        self.allowed: Flags | None = None
+        self.soft_base: Array | int = 0
+        self.allowed_version = self.soft_version = -1
+        self.ask(request)
+
+    def _tell_parts(self, names: set[str]) -> None:
+        """Work out what the parts of these names, and constraints, allow a search to do."""
         self.is_growing = names <= GROWING and all(
             each.kind in moving.BALANCED for each in self.moving_soft
         )
@@ -141,8 +155,6 @@ class Prepared:
             or any(PARTS.get(name) is not part for name, _, part in self.parts)
         )
         """Whether tasks change no more of a host than they take, as far as rules and parts go."""
-        good_enough = self.profile.good_enough
-        self.cap = None if good_enough is None else good_enough * self.weight
         self.is_by_packing = (
             self._is_plain
             and self.is_packing
@@ -152,14 +164,6 @@ class Prepared:
             and names <= SAME | {"packing"}
         )
         """Whether packing alone tells hosts apart that are otherwise alike."""
-        self.worths: dict[object, dict[tuple[int, ...], dict[str | None, int]]] = {}
-        """What `scheduler.placement.balance` found values to be worth, by their counts."""
-        self.levels: dict[object, object] = {}
-        """What `scheduler.placement.levels` keeps for requests of this manner."""
-        self.allowed: Flags | None = None
-        self.soft_base: Array | int = 0
-        self.allowed_version = self.soft_version = -1
-        self.ask(request)
 
     def like(self, request: Request) -> "Prepared":
         """The same for another request of the same `manner`, at little cost."""

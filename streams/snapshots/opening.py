@@ -54,6 +54,8 @@ class Beginnings:
             await (await self._opened()).check()
         except CannotFold as error:
             raise _not_begun(self.shelf, error) from error
+        finally:
+            await self._kafka.close()
 
     async def begin(self, follower: Follower) -> None:
         """Let the follower begin where this process should; raises `OperatorError`."""

@@ -31,6 +31,7 @@ def test_a_benchmark_prints_a_line_for_each_figure(name: str) -> None:
     for figure in figures:
         assert figure.keys() >= FIELDS
         assert figure["benchmark"] == name
-        assert figure["value"] > 0
+        # A hop begins where the one before it was seen; of two at once either may be seen first.
+        assert figure["value"] > 0 or figure["figure"].startswith("hop: ")
         assert figure["is_quick"] is True
     assert any("ratio" in figure for figure in figures), "nothing stands beside a peer"

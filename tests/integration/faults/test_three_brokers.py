@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from scheduler.model.changes import JobAccepted
-from scheduler.model.task import Launched, Placed, Queued
+from scheduler.model.task import Launched, Placed, Queued, Started
 from tests.processes import wait_until
 from tests.support.api_process import Answer, asked
 from tests.support.command_line import UpProcess, flumina

@@ -3,8 +3,8 @@
 The log has the demo's jobs (a service, a batch of twenty, a job that fails and is tried again), run
 again and again by a cell in memory. Snapshots
 are taken as often as the history process takes them, notes are archived in ranges like its own, in
-a real store of files; each answer is compared with a fold of the same log from zero. ``--events N``
-says how long the log is, ``--samples N`` how many instants are asked for.
+a real store of files; states and whys are compared with a fold of the same log from zero.
+``--events N`` says how long the log is, ``--samples N`` how many instants are asked for.
 """
 
 import asyncio

@@ -16,6 +16,7 @@ import pytest
 
 from scheduler.model.changes import CellPaged, OrphanGone, OrphanSeen
 from scheduler.model.ids import HostId, TaskId
+from scheduler.model.inbound import FindingConfirmed
 from scheduler.model.mesos import MesosTaskState, StatusUpdate, StreamEnded, Unrecognised
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import (
@@ -129,7 +130,7 @@ def test_a_master_that_answers_nothing_about_12000_tasks_changes_nothing() -> No
 
 
 def test_a_master_that_knows_none_of_12000_tasks_has_none_of_them_killed() -> None:
-    """UNKNOWN may come back: waited for, then replaced once, and killed only as they return."""
+    """UNKNOWN may come back: waited for, in `safe`, then replaced once on an operator's word."""
     with large_cell() as (cell, task_ids):
         cell.decide_and_carry_out()
         told(cell, task_ids, "TASK_UNKNOWN")
@@ -138,6 +139,13 @@ def test_a_master_that_knows_none_of_12000_tasks_has_none_of_them_killed() -> No
         told(cell, task_ids, "TASK_RUNNING")
         assert running(cell, task_ids) == TASKS, "back in time: as if nothing had been"
         told(cell, task_ids, "TASK_UNKNOWN")
+        done = days_work(cell, minutes=10)
+        assert of(done, KillTask) == of(done, LaunchTasks) == 0
+        safe = cell.state.safe
+        assert safe is not None, "so many at once are an operator's to judge"
+        confirmed = FindingConfirmed(safe.finding, TASKS, actor="op", why="the cluster is gone")
+        cell.copy("commands", confirmed)
+        offer_hosts(cell)
         done = days_work(cell, minutes=1)
         assert of(done, KillTask) == 0
         replaced = [each.task_id for job in ("one", "two") for each in cell.tasks(job)]
@@ -370,10 +378,17 @@ def test_an_update_that_cannot_be_read_pages_and_has_its_task_asked_for() -> Non
     assert "TASK_OF_TOMORROW" in paged.why
     assert cell.proposed(ReconcileTasks) == [ReconcileTasks(task_ids=(task_id,))]
     cell.answer(task_id, "TASK_GONE")
-    assert cell.is_in(task_id, Finished).reason == "lost"
+    assert isinstance(cell.task_state(task_id), Disconnected), "asked for again, for a minute"
     cell.offer("host1")
+    for _ in range(7):
+        cell.tick(10_000)
+        cell.decide_and_carry_out()
+        if isinstance(cell.task_state(task_id), Disconnected):
+            cell.answer(task_id, "TASK_GONE")
+    assert cell.is_in(task_id, Finished).reason == "lost"
     cell.tick(1_000)
-    assert len(cell.launched()) == 1
+    cell.decide_and_carry_out()
+    assert [each.task_id for each in cell.tasks()] != [task_id]
 
 
 def test_an_unreadable_update_of_a_stranger_or_an_ended_task_pages_only() -> None:

@@ -32,6 +32,7 @@ def test_a_benchmark_prints_a_line_for_each_figure(name: str) -> None:
         assert figure.keys() >= FIELDS
         assert figure["benchmark"] == name
         # A hop begins where the one before it was seen; of two at once either may be seen first.
-        assert figure["value"] > 0 or figure["figure"].startswith("hop: ")
+        # What hardly works, and only for a moment, may round to nothing.
+        assert figure["value"] >= 0 or figure["figure"].startswith("hop: ")
         assert figure["is_quick"] is True
     assert any("ratio" in figure for figure in figures), "nothing stands beside a peer"

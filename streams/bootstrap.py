@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
-# Measured: 0.45 GB of packages, and pip needs the downloaded ones beside them.
-FREE_BYTES_MIN = 1_000_000_000
+# Measured: 0.9 GB of packages, and pip needs the downloaded ones beside them.
+FREE_BYTES_MIN = 1_500_000_000
 PIP_RETRIES = 2
 LAST_LINES = 12
 STEPS = 3
@@ -49,8 +49,8 @@ TROUBLES = (
     Trouble(
         r"No space left on device|Disk quota exceeded",
         "The disk is full.",
-        "About 1 GB is needed in the checkout and in pip's cache (see `pip cache dir`): make room "
-        "and run this again.",
+        "About 1.5 GB is needed in the checkout and in pip's cache (see `pip cache dir`): make "
+        "room and run this again.",
     ),
     Trouble(
         r"Read-only file system|Permission denied",
@@ -150,7 +150,7 @@ class Environment:
         if free < FREE_BYTES_MIN:
             raise SetupError(
                 f"Only {free / 1e6:.0f} MB are free on the disk of {self.root}; the environment "
-                "needs 1 GB.",
+                "needs 1.5 GB.",
                 "Make room, or move the checkout to another disk.",
             )
 

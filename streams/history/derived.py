@@ -5,15 +5,15 @@ halted. `end` says up to where rows are complete; behind it somebody has to fold
 """
 
 import asyncio
-from typing import Final, Literal
+from typing import Literal
 
 from connectors.archive.archive import Archive, DamagedRange
 from connectors.archive.columns import DamagedFile, Footer, RowFile, log_order
 from connectors.archive.ranges import Manifest, Piece, Series, covering
 from connectors.archive.rows import ArchivedChange
+from projections.travel.wanted import EVERYTHING, Subjects, Wanted
 
 Derived = Literal["changes", "notes"]
-_FILTERED: Final = ("job_id", "task_id", "host_id", "kind")
 
 Place = tuple[int, int, int, str, str, str, str]
 """Offset, index, time, kind, job, task and host of a row; empty for none."""
@@ -39,19 +39,10 @@ class DerivedReader:
         return end
 
     async def rows(
-        self,
-        first_offset: int,
-        end_offset: int,
-        *,
-        job_id: str = "",
-        task_id: str = "",
-        host_id: str = "",
-        kind: str = "",
+        self, first_offset: int, end_offset: int, wanted: Wanted = EVERYTHING
     ) -> list[ArchivedChange]:
-        """The rows of these offsets that agree with everything that was given, in log order."""
-        given = zip(_FILTERED, (job_id, task_id, host_id, kind), strict=True)
-        wanted = {name: value for name, value in given if value}
-        return await asyncio.to_thread(self._rows, first_offset, end_offset, wanted)
+        """The rows of these offsets that are wanted, in log order."""
+        return await asyncio.to_thread(self._rows, first_offset, end_offset, wanted.given())
 
     def _rows(
         self, first_offset: int, end_offset: int, wanted: dict[str, str]
@@ -64,19 +55,13 @@ class DerivedReader:
         found.sort(key=log_order)
         return found
 
-    def places(
-        self,
-        first_offset: int,
-        end_offset: int,
-        job_ids: frozenset[str],
-        host_ids: frozenset[str],
-    ) -> list[Place]:
+    def places(self, first_offset: int, end_offset: int, subjects: Subjects) -> list[Place]:
         """Where rows of any of these jobs or hosts stand, in log order; blocks, for a thread."""
         found: list[tuple[tuple[int, int, int], Place]] = []
         for piece in covering(self.archive.spans_lately(self.series), first_offset, end_offset):
             manifest = self.archive.manifest(self.series, piece.span)
             if manifest.file:
-                found += _places_of(self.archive, manifest, piece, (job_ids, host_ids))
+                found += _places_of(self.archive, manifest, piece, subjects)
         found.sort(key=lambda each: each[0])
         return [place for _, place in found]
 
@@ -132,21 +117,18 @@ def _matching(file: RowFile, group: int, wanted: dict[str, str]) -> list[Archive
 
 
 def _places_of(
-    archive: Archive,
-    manifest: Manifest,
-    piece: Piece,
-    wanted: tuple[frozenset[str], frozenset[str]],
+    archive: Archive, manifest: Manifest, piece: Piece, subjects: Subjects
 ) -> list[tuple[tuple[int, int, int], Place]]:
     try:
         footer = archive.footer(manifest)
-        groups = [n for n in range(footer.groups) if _may_have_any(footer, n, piece, wanted)]
+        groups = [n for n in range(footer.groups) if _may_have_any(footer, n, piece, subjects)]
         if not groups:
             return []
         file = archive.open(manifest)
         return [
             each
             for group in groups
-            for each in _places_in(file, group, wanted)
+            for each in _places_in(file, group, subjects)
             if piece.first_offset <= each[0][0] < piece.end_offset
         ]
     except DamagedFile as error:
@@ -155,21 +137,18 @@ def _places_of(
         ) from error
 
 
-def _may_have_any(
-    footer: Footer, group: int, piece: Piece, wanted: tuple[frozenset[str], frozenset[str]]
-) -> bool:
-    job_ids, host_ids = wanted
+def _may_have_any(footer: Footer, group: int, piece: Piece, subjects: Subjects) -> bool:
     if not _meets(footer.bounds(group, "offset"), piece):
         return False
     jobs = footer.bounds(group, "job_id")
-    return bool(host_ids) or any(_is_within(each, jobs) for each in job_ids)
+    return bool(subjects.host_ids) or any(_is_within(each, jobs) for each in subjects.job_ids)
 
 
 def _places_in(
-    file: RowFile, group: int, wanted: tuple[frozenset[str], frozenset[str]]
+    file: RowFile, group: int, subjects: Subjects
 ) -> list[tuple[tuple[int, int, int], Place]]:
     """Where the wanted rows of a group stand, by columns; of most groups two columns are read."""
-    job_ids, host_ids = wanted
+    job_ids, host_ids = subjects.job_ids, subjects.host_ids
     jobs, hosts = file.column(group, "job_id"), file.column(group, "host_id")
     chosen = [
         number

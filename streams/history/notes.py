@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from connectors.archive.archive import Archive
 from connectors.archive.rows import ArchivedChange
 from projections.travel.notes import Note
+from projections.travel.wanted import EVERYTHING, Subjects, Wanted
 from streams.history.derived import DerivedReader
 
 
@@ -20,33 +21,17 @@ class ArchivedNotes:
         self._reader = DerivedReader(archive, cell, generation, "notes")
 
     async def notes(
-        self,
-        first_offset: int,
-        end_offset: int,
-        *,
-        job_id: str = "",
-        task_id: str = "",
-        host_id: str = "",
-        kind: str = "",
+        self, first_offset: int, end_offset: int, wanted: Wanted = EVERYTHING
     ) -> Sequence[Note]:
-        """Rows of these offsets, in the order of the log; filters that are given all hold."""
-        rows = await self._reader.rows(
-            first_offset, end_offset, job_id=job_id, task_id=task_id, host_id=host_id, kind=kind
-        )
+        """Rows of these offsets, in the order of the log, of those that are wanted."""
+        rows = await self._reader.rows(first_offset, end_offset, wanted)
         return [_note(each) for each in rows]
 
     async def places(
-        self,
-        first_offset: int,
-        end_offset: int,
-        *,
-        job_ids: frozenset[str],
-        host_ids: frozenset[str],
+        self, first_offset: int, end_offset: int, subjects: Subjects
     ) -> Sequence[Note]:
         """Rows of any of these jobs or hosts, in the order of the log, their bodies left empty."""
-        found = await asyncio.to_thread(
-            self._reader.places, first_offset, end_offset, job_ids, host_ids
-        )
+        found = await asyncio.to_thread(self._reader.places, first_offset, end_offset, subjects)
         return [Note(*each, body=b"") for each in found]
 
     async def notes_end(self) -> int:

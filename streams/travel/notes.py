@@ -11,6 +11,7 @@ from typing import Final
 
 from projections.cell_view import CellView
 from projections.travel.notes import Note, Noted
+from projections.travel.wanted import EVERYTHING, Subjects, Wanted
 from streams.travel.machine import SkippedLater, TimeMachine
 from streams.travel.sources import NoNotes, NoteReader
 
@@ -32,58 +33,30 @@ class NoteSource:
         """The record that the tail wants next."""
 
     async def rows(
-        self,
-        first_offset: int,
-        end_offset: int,
-        *,
-        job_id: str = "",
-        task_id: str = "",
-        host_id: str = "",
-        kind: str = "",
+        self, first_offset: int, end_offset: int, wanted: Wanted = EVERYTHING
     ) -> list[Note]:
-        """Rows of these offsets, in the order of the log; filters that are given all hold."""
+        """Rows of these offsets, in the order of the log, of those that are wanted."""
         if end_offset <= first_offset:
             return []
         table_end = await self._table_end()
         found: list[Note] = []
         if first_offset < table_end:
-            found += await self._table.notes(
-                first_offset,
-                min(end_offset, table_end),
-                job_id=job_id,
-                task_id=task_id,
-                host_id=host_id,
-                kind=kind,
-            )
+            found += await self._table.notes(first_offset, min(end_offset, table_end), wanted)
         if end_offset > table_end:
             tail = await self._tail_rows(max(first_offset, table_end), end_offset, table_end)
-            found += [
-                each
-                for each in tail
-                if (not job_id or each.job_id == job_id)
-                and (not task_id or each.task_id == task_id)
-                and (not host_id or each.host_id == host_id)
-                and (not kind or each.kind == kind)
-            ]
+            found += filter(wanted.has, tail)
         return found
 
-    async def places(
-        self,
-        first_offset: int,
-        end_offset: int,
-        *,
-        job_ids: frozenset[str],
-        host_ids: frozenset[str],
-    ) -> list[Note]:
+    async def places(self, first_offset: int, end_offset: int, subjects: Subjects) -> list[Note]:
         """Rows of any of these jobs or hosts, in the order of the log; bodies may be left out."""
         table_end = await self._table_end()
         found: list[Note] = []
         if first_offset < table_end:
             end = min(end_offset, table_end)
-            found += await self._table.places(first_offset, end, job_ids=job_ids, host_ids=host_ids)
+            found += await self._table.places(first_offset, end, subjects)
         if end_offset > table_end:
             tail = await self._tail_rows(max(first_offset, table_end), end_offset, table_end)
-            found += [each for each in tail if each.job_id in job_ids or each.host_id in host_ids]
+            found += filter(subjects.has, tail)
         return found
 
     async def _table_end(self) -> int:

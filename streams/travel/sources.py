@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from projections.travel.notes import Note
+from projections.travel.wanted import EVERYTHING, Subjects, Wanted
 from scheduler.machine import Machine
 
 
@@ -39,25 +40,13 @@ class NoteReader(Protocol):
     """The table of notes, as `projections.travel.notes.Noted` made them."""
 
     async def notes(
-        self,
-        first_offset: int,
-        end_offset: int,
-        *,
-        job_id: str = "",
-        task_id: str = "",
-        host_id: str = "",
-        kind: str = "",
+        self, first_offset: int, end_offset: int, wanted: Wanted = EVERYTHING
     ) -> Sequence[Note]:
-        """Rows of these offsets, in the order of the log; filters that are given all hold."""
+        """Rows of these offsets, in the order of the log, of those that are wanted."""
         ...
 
     async def places(
-        self,
-        first_offset: int,
-        end_offset: int,
-        *,
-        job_ids: frozenset[str],
-        host_ids: frozenset[str],
+        self, first_offset: int, end_offset: int, subjects: Subjects
     ) -> Sequence[Note]:
         """Rows of any of these jobs or hosts, in the order of the log, their bodies left empty."""
         ...
@@ -84,29 +73,17 @@ class NoNotes:
     """No table: every note is made by folding."""
 
     async def notes(
-        self,
-        first_offset: int,
-        end_offset: int,
-        *,
-        job_id: str = "",
-        task_id: str = "",
-        host_id: str = "",
-        kind: str = "",
+        self, first_offset: int, end_offset: int, wanted: Wanted = EVERYTHING
     ) -> Sequence[Note]:
         """None."""
-        del first_offset, end_offset, job_id, task_id, host_id, kind
+        del first_offset, end_offset, wanted
         return ()
 
     async def places(
-        self,
-        first_offset: int,
-        end_offset: int,
-        *,
-        job_ids: frozenset[str],
-        host_ids: frozenset[str],
+        self, first_offset: int, end_offset: int, subjects: Subjects
     ) -> Sequence[Note]:
         """None."""
-        del first_offset, end_offset, job_ids, host_ids
+        del first_offset, end_offset, subjects
         return ()
 
     async def notes_end(self) -> int:

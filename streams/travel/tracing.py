@@ -21,6 +21,7 @@ from projections.travel.causes import (
 from projections.travel.instants import InstantUnclear, Newest, address_of, parse_instant
 from projections.travel.lines import lines_of_notes
 from projections.travel.notes import Note, decoded_note
+from projections.travel.wanted import Wanted
 from projections.why import PREDECESSORS_MAX
 from scheduler.model.address import Address, parse_address
 from scheduler.model.codec import Undecodable, decode_record
@@ -61,7 +62,7 @@ class Tracer:
         jobs.update(dict.fromkeys(job for each in rows_of if (job := job_id_of(TaskId(each)))))
         histories: list[list[Line]] = []
         for job_id in jobs:
-            rows = await self._notes.rows(0, end, job_id=job_id, kind=JOB)
+            rows = await self._notes.rows(0, end, Wanted(job_id=job_id, kind=JOB))
             histories.append(list(lines_of_notes(view, rows)))
         histories += [list(lines_of_notes(view, rows)) for rows in rows_of.values()]
         told = event_text(event)
@@ -78,7 +79,7 @@ class Tracer:
         wanted = dict.fromkeys(row.task_id for row in about if row.task_id and row.job_id)
         if direction == "effects":
             for job_id in dict.fromkeys(_begun_jobs(about)):
-                rows = await self._notes.rows(0, end, job_id=job_id, kind=TASK)
+                rows = await self._notes.rows(0, end, Wanted(job_id=job_id, kind=TASK))
                 wanted.update(dict.fromkeys(row.task_id for row in rows))
         dropped = max(0, len(wanted) - TASKS_MAX)
         found: dict[str, list[Note]] = {}
@@ -86,7 +87,7 @@ class Tracer:
             steps = PREDECESSORS_MAX if direction == "causes" else SUCCESSORS_MAX
             next_id: str | None = task_id
             while next_id is not None and next_id not in found and steps >= 0:
-                found[next_id] = await self._notes.rows(0, end, task_id=next_id)
+                found[next_id] = await self._notes.rows(0, end, Wanted(task_id=next_id))
                 next_id = _relative(map(decoded_note, found[next_id]), direction)
                 steps -= 1
         return found, dropped

@@ -20,6 +20,7 @@ from projections.travel.lines import lines_of_notes, with_refusals
 from projections.travel.notes import Note
 from projections.travel.overlay import CompletedView
 from projections.travel.rebuilt import Rebuilt
+from projections.travel.wanted import Subjects, Wanted
 from projections.why import PREDECESSORS_MAX, Unknown, Why, why
 from scheduler.model.ids import HostId, JobId, TaskId, job_id_of
 from streams.clock import now_ms
@@ -112,7 +113,7 @@ class Traveller:
         }
         host_ids = {each.id for each in entities if each.kind in {"host", "orphan"}}
         rows = await self._notes.places(
-            first, end, job_ids=frozenset(job_ids), host_ids=frozenset(host_ids)
+            first, end, Subjects(frozenset(job_ids), frozenset(host_ids))
         )
         places: dict[tuple[str, str], dict[tuple[int, int], None]] = {}
         for row in rows:
@@ -149,7 +150,7 @@ class Traveller:
             found = history_of_task(view, TaskId(name))
         else:
             if is_with_tasks and view.begins_at_offset:
-                rows = await self._notes.rows(0, view.begins_at_offset, job_id=name)
+                rows = await self._notes.rows(0, view.begins_at_offset, Wanted(job_id=name))
                 view.complete(Rebuilt(await self._machine.first_view()).take(rows))
             found = history_of_job(view, JobId(name), is_with_tasks=is_with_tasks)
         if found is None:
@@ -169,12 +170,12 @@ class Traveller:
             return
         job_id = job_id_of(TaskId(name))
         rebuilt = Rebuilt(await self._machine.first_view())
-        rebuilt.take(await self._notes.rows(0, begins, job_id=job_id or name, kind=JOB))
+        rebuilt.take(await self._notes.rows(0, begins, Wanted(job_id=job_id or name, kind=JOB)))
         task_id = TaskId(name) if job_id else None
         for _ in range(PREDECESSORS_MAX + 1):
             if task_id is None:
                 break
-            rebuilt.take(await self._notes.rows(0, begins, task_id=task_id, kind=TASK))
+            rebuilt.take(await self._notes.rows(0, begins, Wanted(task_id=task_id, kind=TASK)))
             task = view.task(task_id)
             if task is None and task_id in rebuilt.tasks:
                 task = rebuilt.tasks[task_id].task
@@ -189,11 +190,11 @@ class Traveller:
         end = begins if with_round and view.timeline.last_round is None else 0
         while end > 0:
             first = max(0, end - window)
-            rows = await self._notes.rows(first, end, kind=ROUND)
+            rows = await self._notes.rows(first, end, Wanted(kind=ROUND))
             view.see(rows)
             end, window = (0, 0) if rows else (first, 2 * window)
         if begins and view.has_late_orphans:
-            view.see(await self._notes.rows(0, begins, kind=ORPHAN))
+            view.see(await self._notes.rows(0, begins, Wanted(kind=ORPHAN)))
 
     async def timeline(
         self, name: str, first: str, second: str, limit: int, skip: int = 0
@@ -221,12 +222,12 @@ class Traveller:
     ) -> tuple[str, list[Note]]:
         job_id = job_id_of(TaskId(name))
         if job_id is not None:
-            rows = await self._notes.rows(first, end, task_id=name)
-            job_rows = await self._notes.rows(first, end, job_id=job_id, kind=JOB)
+            rows = await self._notes.rows(first, end, Wanted(task_id=name))
+            job_rows = await self._notes.rows(first, end, Wanted(job_id=job_id, kind=JOB))
             return "task", with_refusals(rows, job_rows)
-        if rows := await self._notes.rows(first, end, job_id=name, kind=JOB):
+        if rows := await self._notes.rows(first, end, Wanted(job_id=name, kind=JOB)):
             return "job", rows
-        if rows := await self._notes.rows(first, end, task_id=name):
+        if rows := await self._notes.rows(first, end, Wanted(task_id=name)):
             return "task", rows  # An orphan's name is anybody's.
         host_ids = [
             host_id
@@ -236,7 +237,7 @@ class Traveller:
         found = [
             row
             for host_id in host_ids
-            for row in await self._notes.rows(first, end, host_id=host_id)
+            for row in await self._notes.rows(first, end, Wanted(host_id=host_id))
         ]
         found.sort(key=lambda row: (row.offset, row.index))
         return "host", found

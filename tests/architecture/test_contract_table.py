@@ -5,7 +5,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from tests.architecture.tree import ROOT, demand_none, parsed
+from tests.architecture.tree import ROOT, demand_none, functions_of, parsed
 
 TABLE = ROOT / "docs" / "mesos-contract.md"
 MASTER = ROOT / "tests" / "contract" / "mesos_master"
@@ -28,16 +28,6 @@ def _file(name: str) -> Path:
     return MASTER / name if "/" not in name else ROOT / "tests" / name
 
 
-@cache
-def _functions(path: Path) -> frozenset[str]:
-    """The functions that a file defines."""
-    return frozenset(
-        each.name
-        for each in parsed(path).body
-        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
-    )
-
-
 def test_every_rule_says_where_it_is_tested() -> None:
     rows = _rows()
     assert len(rows) > 100
@@ -56,7 +46,7 @@ def test_every_test_that_the_table_names_exists() -> None:
             f"line {number}: {name}::{function}"
             for number, _, shown in _rows()
             for name, function in _NAMED.findall(shown)
-            if not _file(name).is_file() or function not in _functions(_file(name))
+            if not _file(name).is_file() or function not in functions_of(_file(name))
         ]
     )
 

@@ -1,12 +1,9 @@
 """The page of faults has all 45 rows, and the tests and drills that it names exist."""
 
-import ast
 import re
-from functools import cache
-from pathlib import Path
 
 from streams.drills.catalogue import DRILLS
-from tests.architecture.tree import ROOT, demand_none, parsed
+from tests.architecture.tree import ROOT, demand_none, functions_of
 
 PAGE = ROOT / "docs" / "faults.md"
 FAULTS = range(1, 46)
@@ -26,16 +23,6 @@ def _rows() -> list[tuple[int, str, str]]:
             assert len(cells) == 4, f"row {row[1]} has {len(cells)} cells"
             found.append((int(row[1]), cells[2], cells[3]))
     return found
-
-
-@cache
-def _functions(path: Path) -> frozenset[str]:
-    """The functions that a file defines."""
-    return frozenset(
-        each.name
-        for each in parsed(path).body
-        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
-    )
 
 
 def test_every_fault_has_its_row_once() -> None:
@@ -60,7 +47,7 @@ def test_every_test_that_a_fault_names_exists() -> None:
             for name, function in _NAMED.findall(shown)
             if not (ROOT / "tests" / name).is_file()
             or not function.startswith("test_")
-            or function not in _functions(ROOT / "tests" / name)
+            or function not in functions_of(ROOT / "tests" / name)
         ]
     )
 

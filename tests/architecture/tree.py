@@ -85,3 +85,13 @@ def imported_names(path: Path) -> Iterator[tuple[str, int]]:
             base = ".".join([*above, *([node.module] if node.module else [])])
             yield base, node.lineno
             yield from ((f"{base}.{alias.name}", node.lineno) for alias in node.names)
+
+
+@cache
+def functions_of(path: Path) -> frozenset[str]:
+    """The functions that a file defines."""
+    return frozenset(
+        each.name
+        for each in parsed(path).body
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+    )

@@ -7,6 +7,7 @@ beginning. What is made from both must not differ from a fold from zero.
 from collections.abc import AsyncIterator, Sequence
 
 from projections.travel.notes import Note, Noted
+from projections.travel.wanted import EVERYTHING, Subjects, Wanted
 from scheduler.machine import Machine
 from scheduler.model.codec import decode_record
 from streams.cell.follower import LogRecord
@@ -81,38 +82,21 @@ class NotesInMemory:
             self.rows += noted.take(offset, decode_record(data))
 
     async def notes(
-        self,
-        first_offset: int,
-        end_offset: int,
-        *,
-        job_id: str = "",
-        task_id: str = "",
-        host_id: str = "",
-        kind: str = "",
+        self, first_offset: int, end_offset: int, wanted: Wanted = EVERYTHING
     ) -> Sequence[Note]:
         return [
             each
             for each in self.rows
-            if first_offset <= each.offset < end_offset
-            and (not job_id or each.job_id == job_id)
-            and (not task_id or each.task_id == task_id)
-            and (not host_id or each.host_id == host_id)
-            and (not kind or each.kind == kind)
+            if first_offset <= each.offset < end_offset and wanted.has(each)
         ]
 
     async def places(
-        self,
-        first_offset: int,
-        end_offset: int,
-        *,
-        job_ids: frozenset[str],
-        host_ids: frozenset[str],
+        self, first_offset: int, end_offset: int, subjects: Subjects
     ) -> Sequence[Note]:
         return [
             each
             for each in self.rows
-            if first_offset <= each.offset < end_offset
-            and (each.job_id in job_ids or each.host_id in host_ids)
+            if first_offset <= each.offset < end_offset and subjects.has(each)
         ]
 
     async def notes_end(self) -> int:

@@ -15,7 +15,8 @@ from typing import Any, Final
 from projections.snapshot.format import Expected, capture, decode, encode
 from scheduler.digest import canonical_bytes
 from scheduler.machine import Machine
-from scheduler.model.codec import decode_record, digest_of, encode_value
+from scheduler.model.codec import decode_record
+from tests.support.fold_log import print_folded
 
 
 def check_snapshots(log: Sequence[bytes], offsets: Iterable[int]) -> None:
@@ -81,12 +82,7 @@ def main() -> None:
         for offset, data in enumerate(log[:begins]):
             machine.apply(offset, decode_record(data))
         path.write_bytes(encode(capture(machine)).data)
-    for offset, data in enumerate(log[begins:], start=begins):
-        changes = machine.apply(offset, decode_record(data))
-        decided = encode_value(machine.decide())
-        print(offset, machine.digest.value(), digest_of(encode_value(changes)), decided.decode())
-    sys.stdout.flush()
-    sys.stdout.buffer.write(canonical_bytes(machine.state))
+    print_folded(machine, log, begins)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from connectors.archive.archive import Archive
 from connectors.archive.ranges import Series
 from connectors.archive.rows import ArchivedChange, ArchivedMessage
 from projections.travel.notes import Note, Noted
+from projections.travel.wanted import Subjects, Wanted
 from scheduler.chain import Chain
 from scheduler.model.changes import Change
 from scheduler.model.codec import digest_of, encode_change
@@ -213,10 +214,10 @@ def test_a_restart_folds_from_a_snapshot_and_notes_go_on(place: Place) -> None:
         assert [place_of(each) for each in found] == [place_of(each) for each in wanted]
         # Behind a restart a note may not name a cause that lies before the snapshot.
         assert list(found[: len(found) // 2]) == wanted[: len(found) // 2]
-        of_job = await notes.notes(0, len(cell.log), job_id="job-1")
+        of_job = await notes.notes(0, len(cell.log), Wanted(job_id="job-1"))
         assert list(of_job) == [each for each in found if each.job_id == "job-1"]
         places = await notes.places(
-            0, len(cell.log), job_ids=frozenset({"job-0"}), host_ids=frozenset({"host1"})
+            0, len(cell.log), Subjects(frozenset({"job-0"}), frozenset({"host1"}))
         )
         assert [(each.offset, each.task_id) for each in places] == [
             (each.offset, each.task_id)

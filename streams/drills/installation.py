@@ -210,9 +210,8 @@ class Installation(Up):
         environment: dict[str, str],
         ready_line: ReadyLine = after_ready_word,
     ) -> Part:
-        own = {"FLUMINA_STORE": self.options.settings.store_url or ""}
         more = self._own_environment.get(name, {})
-        return super()._program(name, arguments, environment | own | more, ready_line)
+        return super()._program(name, arguments, environment | more, ready_line)
 
 
 def _words(wanted: Wanted, data_dir: Path) -> tuple[str, ...]:

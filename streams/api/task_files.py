@@ -51,8 +51,7 @@ class TaskFiles:
         try:
             piece = await self._from_host(sandbox, name, offset, length)
         except LogUnavailable as fault:
-            # A host that no longer has it may have completed it a moment ago.
-            run = await self._run(sandbox, is_new=fault.kind == "missing")
+            run = await self._listed(sandbox, name, fault)
             if run is None or name not in run.files:
                 raise
             kept = await self._from_store(sandbox, run, name, offset, length)
@@ -104,6 +103,20 @@ class TaskFiles:
         return await self._asked(
             lambda: archive.run(sandbox.cell, sandbox.job_id, sandbox.task_id, is_new=is_new)
         )
+
+    async def _listed(
+        self, sandbox: Sandbox, name: FileName, fault: LogUnavailable
+    ) -> RunIndex | None:
+        """What the store has where the host does not answer.
+
+        It may have shipped the last of it a moment ago, so a listing from before that is only
+        enough where it has the file of a task that runs on.
+        """
+        if fault.kind != "missing":
+            run = await self._run(sandbox)
+            if run is not None and name in run.files and not sandbox.is_over:
+                return run
+        return await self._run(sandbox, is_new=True)
 
     async def _asked(self, ask: Callable[[], T]) -> T:
         """The store's answer, waited for in a thread."""

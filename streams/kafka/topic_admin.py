@@ -11,7 +11,12 @@ from typing import Any, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from streams.errors import OperatorError
 from streams.kafka.topics import TopicPlan, planned_topics, replication_factor_for
@@ -174,22 +179,49 @@ def _wrong_partitions(plans: list[TopicPlan], existing: dict[str, Any]) -> list[
 
 
 async def _wrong_configs(client: AIOKafkaAdminClient, plans: list[TopicPlan]) -> list[str]:
-    answers = await client.describe_configs(
-        [
-            ConfigResource(ConfigResourceType.TOPIC, plan.name, dict.fromkeys(plan.config))
-            for plan in plans
-        ]
-    )
-    found = {
-        resource["resource_name"]: {
-            entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]
-        }
-        for answer in answers
-        for resource in answer.to_object()["resources"]
-    }
+    found = await _configs(client, plans)
     return [
         f"{plan.name} has {key}={found[plan.name].get(key)} where {value} is wanted"
         for plan in plans
         for key, value in plan.config.items()
         if found[plan.name].get(key) != value
     ]
+
+
+async def _configs(
+    client: AIOKafkaAdminClient, plans: list[TopicPlan]
+) -> dict[str, dict[str, str | None]]:
+    """The settings of each topic; raises `OperatorError` where Kafka does not tell them.
+
+    Any broker may be asked, and one that has not heard of a new topic yet says that it is unknown.
+    """
+    deadline = time.monotonic() + SETTLE_TIMEOUT_S
+    while True:
+        answers = await client.describe_configs(
+            [
+                ConfigResource(ConfigResourceType.TOPIC, plan.name, dict.fromkeys(plan.config))
+                for plan in plans
+            ]
+        )
+        resources = [each for answer in answers for each in answer.to_object()["resources"]]
+        faults = {
+            each["resource_name"]: for_code(each["error_code"])
+            for each in resources
+            if each["error_code"]
+        }
+        if not faults:
+            return {
+                each["resource_name"]: {
+                    entry["config_names"]: entry["config_value"] for entry in each["config_entries"]
+                }
+                for each in resources
+            }
+        is_passing = all(fault is UnknownTopicOrPartitionError for fault in faults.values())
+        if not is_passing or time.monotonic() > deadline:
+            told = ", ".join(f"{name} ({fault.__name__})" for name, fault in sorted(faults.items()))
+            raise OperatorError(
+                f"Kafka does not tell the settings of topics: {told}.",
+                "A broker is behind the others, or this client may not describe topics.",
+                "Look at the brokers' logs and ACLs (DESCRIBE_CONFIGS), and start again.",
+            )
+        await asyncio.sleep(SETTLE_POLL_S)

@@ -144,9 +144,11 @@ class LogWorld:
         assert self.ship()
         assert self.shipper.is_complete
 
-    def read(self, name: str, offset: int | None, count: int = 1 << 16) -> Piece:
-        """One answer of the API; raises `LogUnavailable`."""
-        self.now_ms += 3_000  # No listing is remembered for so long.
+    def read(
+        self, name: str, offset: int | None, count: int = 1 << 16, *, after_ms: int = 3_000
+    ) -> Piece:
+        """One answer of the API; raises `LogUnavailable`. No listing is remembered for 3 s."""
+        self.now_ms += after_ms
 
         async def ask() -> Piece:
             files = TaskFiles(OneHost(self), self.archive)

@@ -168,6 +168,17 @@ def test_the_end_is_shipped_to_the_last_byte_and_said(world: LogWorld) -> None:
     assert world.read_all("audit.log") == b"who\x00\xff\x1b[2J"
 
 
+def test_a_host_that_ships_the_end_and_dies_is_read_from_what_it_shipped(world: LogWorld) -> None:
+    world.write("stdout", b"begun")
+    world.look()
+    assert world.read("stdout", 0).data == b"begun"
+    assert world.archive.run("main", JOB, TASK) is None, "listed while it is empty"
+    world.end()
+    world.is_host_gone = True
+    piece = world.read("stdout", 0, after_ms=0)
+    assert (piece.data, piece.note) == (b"begun", "")
+
+
 def test_a_task_that_wrote_nothing_has_empty_outputs(world: LogWorld) -> None:
     world.end()
     world.is_host_gone = True

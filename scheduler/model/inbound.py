@@ -24,6 +24,12 @@ Standing = Literal["enabled", "lastChoice", "draining", "disabled"]
 """What an operator lets a host be used for. Only the first two get tasks."""
 
 
+FaultCode = Literal["", "unknown", "state", "taken", "version", "limit", "disabled"]
+"""What kind of fault it is, for programs: bad content (empty); something that is not there; a state
+that does not allow it; a name of another; another version than demanded; a limit of the cell or of
+a rate; something that is turned off."""
+
+
 class Fault(Ours, frozen=True):
     """One thing that is wrong with an input: which field, what, and what to do."""
 
@@ -31,6 +37,7 @@ class Fault(Ours, frozen=True):
     """A path such as ``container.resources.cpu``, or empty for the whole."""
     text: str
     hint: str = ""
+    code: FaultCode = ""
 
 
 class PartitionBegan(Ours, frozen=True):

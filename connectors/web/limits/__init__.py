@@ -1,0 +1,1 @@
+"""How often who may ask for what: ordered token buckets by caller and endpoint."""

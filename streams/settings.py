@@ -44,11 +44,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kafka_brokers: str | None
     topic_prefix: str
     cells: int
+    cell_names: tuple[str, ...]
     replication_factor: int | None
     data_dir: Path
     cache_dir: Path
     store_url: str | None
     behind_s: int
+    rate_limits: Path | None
     task_log_file_mib: int
     task_log_job_mib: int
     task_log_days: int
@@ -64,6 +66,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actor: str
     page_url: str | None
     page_secret: str | None
+
+    @property
+    def partition(self) -> int:
+        """The partition of our cell, in every topic that belongs to cells."""
+        return self.cell_names.index(self.cell)
 
 
 class Setting(NamedTuple):
@@ -111,6 +118,36 @@ def _cell_name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", text):
         raise ValueError("only a-z, 0-9 and '-' are allowed, at most 63, the first no '-'")
     return text
+
+
+def _cell_names(text: str) -> tuple[str, ...]:
+    names = tuple(_cell_name(each.strip()) for each in text.split(","))
+    if len(set(names)) != len(names):
+        raise ValueError("every cell has a name of its own")
+    return names
+
+
+def default_cell_names(cells: int) -> tuple[str, ...]:
+    """The names of so many cells that were given none: ``main``, or ``main-0``, ``main-1``, ..."""
+    return ("main",) if cells == 1 else tuple(f"main-{number}" for number in range(cells))
+
+
+def _cells_meant(environment: Mapping[str, str]) -> int:
+    names = environment.get("FLUMINA_CELL_NAMES", "")
+    return len(names.split(",")) if names else 1
+
+
+def _cell_names_meant(environment: Mapping[str, str]) -> tuple[str, ...]:
+    text = environment.get("FLUMINA_CELLS", "")
+    cells = int(text) if text.isdecimal() and 0 < int(text) <= CELLS_MAX else 1
+    own = environment.get("FLUMINA_CELL", "")
+    return (own,) if cells == 1 and own else default_cell_names(cells)
+
+
+def _cell_meant(environment: Mapping[str, str]) -> str:
+    names = environment.get("FLUMINA_CELL_NAMES", "")
+    first = names.partition(",")[0].strip()
+    return first or _cell_names_meant(environment)[0]
 
 
 def _candidate(text: str) -> str:
@@ -193,8 +230,16 @@ SETTINGS = (
         "FLUMINA_CELLS",
         "cells",
         "number of cells, and so of partitions of each topic that belongs to cells",
-        lambda _: 1,
+        _cells_meant,
         _whole_number(1, CELLS_MAX),
+    ),
+    Setting(
+        "FLUMINA_CELL_NAMES",
+        "cell_names",
+        "names of the cells in the order of their partitions, with commas between; default that of"
+        " FLUMINA_CELL, and main-0, main-1, ... of several",
+        _cell_names_meant,
+        _cell_names,
     ),
     Setting(
         "FLUMINA_REPLICATION_FACTOR",
@@ -232,6 +277,13 @@ SETTINGS = (
         " taken and copied; default 30",
         lambda _: BEHIND_S,
         _whole_number(1, BEHIND_S_MAX),
+    ),
+    Setting(
+        "FLUMINA_RATE_LIMITS",
+        "rate_limits",
+        "file of rules of how often who may ask the API for what (docs/rest.md); unset, no limits",
+        lambda _: None,
+        Path,
     ),
     Setting(
         "FLUMINA_TASK_LOG_FILE_MIB",
@@ -300,8 +352,9 @@ SETTINGS = (
     Setting(
         "FLUMINA_CELL",
         "cell",
-        "name of a cell that begins; it stands in every address of its log",
-        lambda _: "main",
+        "name of the cell that a process or command is about; it stands in every address of its"
+        " log; default the first of FLUMINA_CELL_NAMES",
+        _cell_meant,
         _cell_name,
     ),
     Setting(
@@ -361,6 +414,8 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
             values[setting.field] = setting.read(text)
         except ValueError as error:
             mistakes.append(f"{setting.variable}={text!r}: {error}")
+    if not mistakes:
+        mistakes += _contradictions(values)
     if mistakes:
         raise OperatorError(
             f"The environment has a setting that cannot be used: {'; '.join(mistakes)}.",
@@ -368,6 +423,16 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
             "Correct it or unset it.",
         )
     return Settings(**values)
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    """Where settings that are right by themselves do not agree."""
+    names, cells, cell = values["cell_names"], values["cells"], values["cell"]
+    if len(names) != cells:
+        return [f"FLUMINA_CELLS={cells}, and FLUMINA_CELL_NAMES has {len(names)}: the same number"]
+    if cell not in names:
+        return [f"FLUMINA_CELL={cell!r}: the cells are {', '.join(names)}"]
+    return []
 
 
 def store_url_of(settings: Settings) -> str:

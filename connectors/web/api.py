@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from connectors.web.admission import Admission
 from connectors.web.cell import Cell, TaskFiles
+from connectors.web.limits.rules import RateLimits
 from connectors.web.metrics import Metrics
 from connectors.web.travelling import NoTravel, Travel
 
@@ -27,3 +28,4 @@ class Api:
     travel: Travel = field(default_factory=NoTravel)
     log_store: str = ""
     """The URL of the store that task logs are shipped to; empty where there is none."""
+    rate_limits: RateLimits = field(default_factory=RateLimits)

@@ -20,6 +20,7 @@ from connectors.web.admission import Admission, AdmissionLimits
 from connectors.web.api import WAIT_S_MAX, Api
 from connectors.web.cell import Cell, TaskFiles
 from connectors.web.edge import Edge
+from connectors.web.limits.rules import RateLimits
 from connectors.web.metrics import Metrics
 from connectors.web.problems import Problem, sentence
 from connectors.web.resource import Resource
@@ -41,6 +42,7 @@ def web_app(
     admission: AdmissionLimits | None = None,
     log_store: str = "",
     registry: CollectorRegistry | None = None,
+    rate_limits: RateLimits | None = None,
 ) -> Starlette:
     """The REST API of a cell, as an ASGI application.
 
@@ -49,7 +51,8 @@ def web_app(
     """
     books = Admission(cell, admission or AdmissionLimits())
     metrics = Metrics(cell, books, registry)
-    api = Api(cell, files, metrics, books, wait_s, travel or NoTravel(), log_store)
+    limits = rate_limits or RateLimits()
+    api = Api(cell, files, metrics, books, wait_s, travel or NoTravel(), log_store, limits)
     app = Starlette(
         routes=[
             Route(path, endpoint=Resource(api, path, operations))

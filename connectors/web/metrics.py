@@ -92,10 +92,10 @@ class _AdmissionMetrics(Collector):
         refused = CounterMetricFamily(
             "flumina_api_requests_turned_away",
             "Requests that were not taken: the cell is behind, the books are full, an actor's "
-            "share is used up.",
+            "share is used up, or a rule of rate says so.",
             labels=("reason",),
         )
-        for reason in ("behind", "full", "actor"):
+        for reason in ("behind", "full", "actor", "rate"):
             refused.add_metric((reason,), admission.refused[reason])
         return [
             GaugeMetricFamily(

@@ -3,16 +3,14 @@
 The one thing to know: a handler raises `Problem` and nothing else for what a caller can see. Every
 problem says what happened, and in ``errorDetails`` what to do.
 
-One table of statuses, tested (Titus has two that disagree):
+Which fault has which status is one table, in `connectors.web.statuses`. Beside it the edge itself
+says:
 
 | status | when |
 | --- | --- |
-| 400 | the request cannot be understood, or the cell refused its content |
-| 404 | no such path, job, task or file |
-| 405, 413, 415, 421 | wrong method, too much, wrong kind of body, foreign ``Host`` |
+| 404, 405 | no such path; a method that it does not have |
 | 408 | the body did not arrive in time |
-| 409 | another job has this name; the job or task is in a state that does not allow it |
-| 429 | a limit of the whole cell: active jobs, waiting tasks |
+| 413, 414, 415, 421 | too much, a query too long, a wrong kind of body, a foreign ``Host`` |
 | 500 | our own mistake |
 | 502 | a host answered nonsense |
 | 503 | no leader, Kafka or a host does not answer, the fold is not as far as asked |
@@ -26,6 +24,7 @@ import msgspec
 import orjson
 from starlette.responses import Response
 
+from connectors.web.statuses import status_of
 from scheduler.model.inbound import Fault
 
 JSON: Final = "application/json"
@@ -65,7 +64,8 @@ class Problem(Exception):
             "errorDetails": self.details,
             "errorContext": {"constraintViolations": violations(self.faults)},
             "faults": [
-                {"field": each.field, "text": each.text, "hint": each.hint} for each in self.faults
+                {"field": each.field, "text": each.text, "hint": each.hint, "code": each.code}
+                for each in self.faults
             ],
             **self.also,
         }
@@ -89,13 +89,13 @@ def sentence(hint: str) -> str:
     return f"{hint[:1].upper()}{hint[1:]}{end}"
 
 
-def refused(faults: Sequence[Fault], status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> Problem:
-    """The problem of an input with these faults."""
+def refused(faults: Sequence[Fault], status: HTTPStatus | None = None) -> Problem:
+    """The problem of an input with these faults; the status is the table's, unless given."""
     first = faults[0]
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     what = f"{first.field} {first.text}" if first.field else first.text
     details = sentence(first.hint)
-    return Problem(status, f"Refused: {what}{more}", details, faults=faults)
+    return Problem(status or status_of(faults), f"Refused: {what}{more}", details, faults=faults)
 
 
 def unavailable(message: str, details: str, also: Mapping[str, object] | None = None) -> Problem:

@@ -35,9 +35,11 @@ IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 255
 ACTOR: Final = "X-Flumina-Actor"
 AT_LEAST: Final = "X-Flumina-At-Least"
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+IF_MATCH: Final = "If-Match"
 AT_LEAST_PARAMETER: Final = "atLeast"
 
 _KEY: Final = re.compile("[!-~]+")
+_VERSION: Final = re.compile('"([0-9]{1,15})"', re.ASCII)
 _ACTOR: Final = name_check(ACTOR_BYTES_MAX)
 _WORDS: Final = words_check(PARAMETER_BYTES_MAX)
 _UTF8: Final = ("utf-8", "utf8", '"utf-8"')
@@ -194,6 +196,22 @@ def idempotency_key(request: Request) -> str | None:
         faults.add(IDEMPOTENCY_KEY, f"is {shown_text(text)}; {wanted}", "a new UUID serves well")
         raise refused(faults.all())
     return text
+
+
+def if_match(request: Request) -> int | None:
+    """The version that the request is meant for, or None where any will do (no header, or ``*``).
+
+    It is what an answer's ``ETag`` says, in quotes; weak ones and lists are refused.
+    """
+    text = header_text(request, IF_MATCH)
+    if text is None or text == "*":
+        return None
+    found = _VERSION.fullmatch(text)
+    if found is not None:
+        return int(found[1])
+    faults = Faults()
+    faults.add(IF_MATCH, f"is {shown_text(text)}, no version", 'copy the ETag of a GET, like "3"')
+    raise refused(faults.all())
 
 
 async def descriptor_body(request: Request) -> bytes:

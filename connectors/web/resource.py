@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from connectors.web.api import Api
 from connectors.web.call import Call, Handler
 from connectors.web.cell import Cell, Token
+from connectors.web.limits.asking import check_rate
 from connectors.web.problems import Problem, refused, unavailable
 from connectors.web.requests import (
     AT_LEAST,
@@ -70,6 +71,7 @@ class Resource:
                 f"It takes {self._allow}.",
                 headers={"Allow": self._allow},
             )
+        check_rate(self._api, request, f"{method} {self._path}")
         query = Query(scope["query_string"], operation.all_parameters)
         if operation.is_read:
             refuse_body(request)

@@ -25,6 +25,7 @@ from connectors.tasklogs.host_client import HostLogs
 from connectors.web.admission import AdmissionLimits
 from connectors.web.app import LOOPBACK_NAMES, web_app
 from streams.api.followed_cell import FollowedCell, ViewFold
+from streams.api.rate_limits import rate_limits_of
 from streams.api.server import Server, listening_socket, server_for, url_of
 from streams.api.task_files import TaskFiles
 from streams.clock import now_ms
@@ -59,6 +60,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
             "KAFKA_BROKERS is not set; `flumina up` starts one and sets it.",
             "Set it to host:port, or use `flumina up`.",
         )
+    rate_limits = rate_limits_of(settings.rate_limits)
     listener = listening_socket(bind, port)
     leaving = ExitStack()
     try:
@@ -87,6 +89,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
             admission=limits,
             log_store=archive.url,
             travel=travel,
+            rate_limits=rate_limits,
         )
         url = url_of(listener)
         server = server_for(app, lambda: print(f"ready {url}", flush=True))

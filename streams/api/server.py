@@ -8,8 +8,9 @@ request's head, and the number of connections. Bodies and whole requests are lim
 import asyncio
 import contextlib
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import h11
 import uvicorn
@@ -23,19 +24,31 @@ HEAD_S_MAX: Final = 10.0
 KEEP_ALIVE_S: Final = 15
 STOP_S_MAX: Final = 5
 CONNECTIONS_MAX: Final = 1_000
+CONNECTIONS_OF_ADDRESS_MAX: Final = 500
+"""Half of them: one who opens connections and reads nothing leaves the other half to others."""
 BACKLOG: Final = 512
 
 
 class ImpatientProtocol(H11Protocol):
     """HTTP/1.1 that closes a connection whose request's head does not arrive in time."""
 
+    of_addresses: ClassVar[Counter[str]] = Counter()
+    """Open connections by address, of one server: see `server_for`."""
+    of_address_max = CONNECTIONS_OF_ADDRESS_MAX
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's signature
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
+        self._address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn
-        """Begin to wait for the first head."""
+        """Begin to wait for the first head; an address with too many connections gets no more."""
         super().connection_made(transport)
+        self._address = str((transport.get_extra_info("peername") or ("",))[0])
+        self.of_addresses[self._address] += 1
+        if self.of_addresses[self._address] > self.of_address_max:
+            transport.abort()
+            return
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
@@ -49,6 +62,9 @@ class ImpatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer with the connection."""
         self._stop_waiting()
+        self.of_addresses[self._address] -= 1
+        if not self.of_addresses[self._address]:
+            del self.of_addresses[self._address]
         super().connection_lost(exc)
 
     def _wait_for_head(self) -> None:
@@ -107,11 +123,17 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def server_for(app: Starlette, on_started: Callable[[], None]) -> Server:
+def server_for(
+    app: Starlette,
+    on_started: Callable[[], None],
+    *,
+    of_address_max: int = CONNECTIONS_OF_ADDRESS_MAX,
+) -> Server:
     """The server for ``app``, with every limit set."""
+    books = {"of_addresses": Counter(), "of_address_max": of_address_max}
     config = uvicorn.Config(
         app,
-        http=ImpatientProtocol,
+        http=type("CountingProtocol", (ImpatientProtocol,), books),
         ws="none",
         lifespan="off",
         loop="asyncio",

@@ -22,7 +22,8 @@ def test_an_empty_environment_gives_the_defaults() -> None:
 EXAMPLES = {
     "KAFKA_BROKERS": ("one:9092, two:9093", "one:9092,two:9093"),
     "FLUMINA_TOPIC_PREFIX": ("test.", "test."),
-    "FLUMINA_CELLS": ("12", 12),
+    "FLUMINA_CELLS": ("2", 2),
+    "FLUMINA_CELL_NAMES": ("west-0, west-1", ("west-0", "west-1")),
     "FLUMINA_REPLICATION_FACTOR": ("3", 3),
     "FLUMINA_DATA": ("/data", Path("/data")),
     "FLUMINA_CACHE": ("/cache", Path("/cache")),
@@ -61,6 +62,38 @@ def test_every_field_has_its_variable_and_an_empty_one_is_unset() -> None:
     assert [setting.field for setting in SETTINGS] == list(Settings.__struct_fields__)
     empty = {setting.variable: "" for setting in SETTINGS}
     assert settings_of(empty) == settings_of({})
+
+
+@pytest.mark.parametrize(
+    ("environment", "names", "own", "partition"),
+    [
+        ({}, ("main",), "main", 0),
+        ({"FLUMINA_CELL": "west"}, ("west",), "west", 0),
+        ({"FLUMINA_CELLS": "2"}, ("main-0", "main-1"), "main-0", 0),
+        ({"FLUMINA_CELLS": "2", "FLUMINA_CELL": "main-1"}, ("main-0", "main-1"), "main-1", 1),
+        ({"FLUMINA_CELL_NAMES": "a,b,c"}, ("a", "b", "c"), "a", 0),
+        ({"FLUMINA_CELL_NAMES": "a,b,c", "FLUMINA_CELL": "c"}, ("a", "b", "c"), "c", 2),
+    ],
+)
+def test_cells_have_names_and_their_place_is_their_partition(
+    environment: dict[str, str], names: tuple[str, ...], own: str, partition: int
+) -> None:
+    settings = settings_of(environment)
+    assert settings.cell_names == names
+    assert (settings.cells, settings.cell, settings.partition) == (len(names), own, partition)
+
+
+@pytest.mark.parametrize(
+    ("environment", "text"),
+    [
+        ({"FLUMINA_CELLS": "3", "FLUMINA_CELL_NAMES": "a,b"}, "FLUMINA_CELL_NAMES has 2"),
+        ({"FLUMINA_CELLS": "2", "FLUMINA_CELL": "west"}, "the cells are main-0, main-1"),
+        ({"FLUMINA_CELL_NAMES": "a,a"}, "a name of its own"),
+    ],
+)
+def test_names_and_number_of_cells_have_to_agree(environment: dict[str, str], text: str) -> None:
+    with pytest.raises(OperatorError, match=text):
+        settings_of(environment)
 
 
 @pytest.mark.parametrize(

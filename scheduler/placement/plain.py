@@ -8,12 +8,14 @@ answers are those of `scheduler.placement.search`.
 
 from typing import Final
 
+import numpy as np
+
 from scheduler.model.rules import FITNESS_MAX
 from scheduler.placement.arrivals import arrive
 from scheduler.placement.columns import FULLNESS_BITS, FULLNESS_SHIFT, RANK_BITS, Even
 from scheduler.placement.index import Index
 from scheduler.placement.outcome import Choice, Outcome, Parts, Reason
-from scheduler.placement.prepared import Prepared
+from scheduler.placement.prepared import Flags, Prepared
 from scheduler.placement.request import Request
 from scheduler.placement.slot import UNIT_BITS
 
@@ -32,6 +34,8 @@ class PlainTasks:
         self._even: Even | None = None
         self._scores: dict[int, _Scores] = {}
         """By manner of requests."""
+        self._cpu, self._memory = np.zeros((), np.int64), np.zeros((), np.int64)
+        self._fits, self._has_memory = np.zeros(0, np.bool_), np.zeros(0, np.bool_)
 
     def place(self, request: Request, manner: Prepared) -> Outcome | None:
         """A host for one task, `NOWHERE`, or None: this way does not serve here."""
@@ -39,9 +43,7 @@ class PlainTasks:
         even = columns.even()
         if even is None:
             return None
-        fits = columns.cpu_open >= max(0, need.cpu_milli)
-        if need.memory_mib > 0:
-            fits &= columns.memory_free >= need.memory_mib
+        fits = self._fitting(need.cpu_milli, need.memory_mib)
         allowed = self._index.allowed(manner)
         if allowed is not None:
             fits &= allowed
@@ -73,6 +75,24 @@ class PlainTasks:
         )
         arrive(columns, request, first, 1)
         return Outcome((Choice(first.host_id),), reason, 0)
+
+
+    def _fitting(self, cpu_milli: int, memory_mib: int) -> Flags:
+        """The rows with so much free, to be read before the next question.
+
+        Arrays of one number, and of answers, that are used again cost half of new ones.
+        """
+        columns = self._index.columns
+        if len(self._fits) != columns.length:
+            self._fits = np.zeros(columns.length, np.bool_)
+            self._has_memory = np.zeros(columns.length, np.bool_)
+        self._cpu[()] = max(0, cpu_milli)
+        np.greater_equal(columns.cpu_open, self._cpu, self._fits)
+        if memory_mib > 0:
+            self._memory[()] = memory_mib
+            np.greater_equal(columns.memory_free, self._memory, self._has_memory)
+            np.logical_and(self._fits, self._has_memory, self._fits)
+        return self._fits
 
 
 class _Scores:

@@ -6,7 +6,7 @@ what a job asks for, operators' rules included.
 
 from typing import Final
 
-from scheduler.constraints.selectors import selected
+from scheduler.constraints.selectors import selected, tier_constraints
 from scheduler.model.constraint import Constraint
 from scheduler.model.ids import JobId
 from scheduler.model.job import JobSpec, Service
@@ -23,6 +23,7 @@ def request_of(job_id: JobId, spec: JobSpec, rules: PlacementRules) -> Request:
     container = spec.container
     group = group_of(spec.capacity_group, rules)
     must, should = selected(rules, group.tier, group.name, spec.application_name)
+    must = (*must, *tier_constraints(rules, group.tier))
     manner = manner_of(spec.attributes, is_lenient=True)
     return Request(
         job_id=job_id,
@@ -44,10 +45,11 @@ def request_of(job_id: JobId, spec: JobSpec, rules: PlacementRules) -> Request:
 def hard_constraints_of(spec: JobSpec, rules: PlacementRules) -> tuple[Constraint, ...]:
     """The hard constraints of the job's request, at less cost than the whole request."""
     hard = spec.container.hard_constraints
-    if not rules.selectors:
+    if not rules.selectors and not rules.instance_groups:
         return hard
     group = group_of(spec.capacity_group, rules)
-    return _joined(hard, selected(rules, group.tier, group.name, spec.application_name)[0])
+    must = selected(rules, group.tier, group.name, spec.application_name)[0]
+    return _joined(hard, (*must, *tier_constraints(rules, group.tier)))
 
 
 def group_of(name: str, rules: PlacementRules) -> CapacityGroup:

@@ -81,6 +81,15 @@ class Allowance:
         else:
             self._tree.take(entry.leaf, entry.need, count)
 
+    def took(self, leaf: Group, count: int, amounts: Vector) -> None:
+        """The same for ordinary tasks of a group that no rule holds, ``amounts`` in all."""
+        self.budget -= count
+        self._tree.take(leaf, amounts, 1)
+
+    def is_unruled(self, leaf: Group) -> bool:
+        """Whether nothing but hosts, and the round's end, can hold a class of the group."""
+        return not self._is_ruled and not leaf.is_limited
+
     def guaranteed(self, entry: Entry) -> int:
         """How many of the class are inside a guarantee and may be placed now."""
         if self.budget <= 0 or not entry.leaf.is_guaranteed:
@@ -90,7 +99,7 @@ class Allowance:
 
     def best_effort(self, entry: Entry) -> int:
         """How many of the class may be placed now, inside guarantees or beyond."""
-        if not self._is_ruled and not entry.leaf.is_limited and not entry.gang_size:
+        if self.is_unruled(entry.leaf) and not entry.gang_size:
             return min(entry.left, max(0, self.budget))  # The common case: no rule to ask.
         return min(entry.left, self._through(entry, is_guaranteed=False))
 
@@ -99,7 +108,7 @@ class Allowance:
 
         For a gang: the rule that does not let all of it through.
         """
-        if not self._is_ruled and not entry.leaf.is_limited:
+        if self.is_unruled(entry.leaf):
             return None
         wanted = entry.left if entry.gang_size else 1
         if entry.leaf.is_guaranteed and not entry.request.is_opportunistic:

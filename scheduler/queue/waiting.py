@@ -26,7 +26,19 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
     """Launches of its job in the last minute, where `Guards.launches_per_job_per_minute` counts."""
 
 
-_Row = tuple[tuple[int, int], JobId, bytes]
+class _Written:
+    """A request in the order of its bytes, which are only asked for where places are equal."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    def __lt__(self, other: "_Written") -> bool:
+        return msgspec.msgpack.encode(self.request) < msgspec.msgpack.encode(other.request)
+
+
+_Row = tuple[tuple[int, int], JobId, _Written]
 """Place in the log, job, and the request itself: no two classes stand at one place."""
 
 
@@ -58,7 +70,7 @@ class Queue:
         self._entries[request] = waiting
         row = self._rows.get(request)
         if row is None:
-            row = (waiting.order, request.job_id, msgspec.msgpack.encode(request))
+            row = (waiting.order, request.job_id, _Written(request))
             self._rows[request] = row
             insort(self._groups.setdefault((request.tier, request.group), []), row)
         self._of_row[row] = waiting

@@ -25,7 +25,7 @@ from scheduler.queue.allowance import (
     RESERVATION,
     Allowance,
 )
-from scheduler.queue.amounts import Vector, over, size
+from scheduler.queue.amounts import NOTHING, Vector, over, plus, size
 from scheduler.queue.engine import Engine, TotalsLike
 from scheduler.queue.kept import (
     BEST_EFFORT,
@@ -211,10 +211,45 @@ class _Round:
         )
 
     def _take_turns(self, entries: Sequence[Entry], claim: Claim) -> None:
+        if self._is_straight(entries, claim):
+            self._take_straight(entries, claim)
+            return
         turns = Turns(entries, self.tree)
         while self.allowance.budget > 0 and (entry := turns.next()) is not None:
             if self._turn(entry, claim, is_contested=turns.is_contested):
                 turns.done(entry)
+
+    def _is_straight(self, entries: Sequence[Entry], claim: Claim) -> bool:
+        """Whether the classes are of one group, nothing but hosts holds them, and none are kept."""
+        if not entries or claim[1] != BEST_EFFORT or self.kept.kept:
+            return False
+        leaf = entries[0].leaf
+        return self.allowance.is_unruled(leaf) and all(
+            entry.leaf is leaf and not entry.gang_size for entry in entries
+        )
+
+    def _take_straight(self, entries: Sequence[Entry], claim: Claim) -> None:
+        """What turns come to where one class follows the other: the same, in fewer steps.
+
+        Nobody asks in between what the group uses, so it is added up once.
+        """
+        place, budget, taken = self.placement.place, self.allowance.budget, NOTHING
+        for entry in entries:
+            if budget <= 0:
+                break
+            if not entry.is_open:
+                continue
+            entry.claim = claim
+            outcome = place(entry.request, min(entry.left, budget), explain=False)
+            count = len(outcome.choices)
+            if count:
+                self.placed.append(Placed(entry.request, outcome))
+                entry.left -= count
+                budget -= count
+                taken = plus(taken, entry.need, count)
+            if outcome.left:
+                entry.is_closed = True
+        self.allowance.took(entries[0].leaf, self.allowance.budget - budget, taken)
 
     def _is_room_for_all(self, waiting: Sequence[Entry]) -> bool:
         """Whether the sums of all that waits fit into what is free, and no rule is in the way."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from projections.answers import Answer, Answers
 from projections.entries import JobHistory, Spot, TaskHistory
+from projections.leaders import Leaders
 from projections.obeyed import Obedience, Obeyed
 from projections.timeline import Timeline
 from scheduler.machine import Machine
@@ -30,6 +31,7 @@ class CellView:
         self.machine = machine or Machine()
         self.timeline = Timeline(self.machine.state)
         self.answers = Answers()
+        self.leaders = Leaders()
         self.stale = ""
         """Why this may be behind the log; empty while it is not."""
         self.begins_at_offset = 0
@@ -76,6 +78,7 @@ class CellView:
             for obeyed in self._obedience.events(offset, record, at_ms, changes):
                 self.timeline.apply(obeyed)
                 self.answers.apply(obeyed)
+                self.leaders.apply(obeyed)
                 for listener in self.listeners:
                     listener(obeyed)
         except Exception as error:

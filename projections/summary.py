@@ -13,6 +13,7 @@ import msgspec
 from projections.cell_view import CellView
 from scheduler.digest import Digest
 from scheduler.fold.guards import quality
+from scheduler.machine import Machine
 from scheduler.model.ids import HostId
 from scheduler.model.policy import NUMBERS
 from scheduler.model.resources import Resources, added, port_count
@@ -168,18 +169,18 @@ def summary(view: CellView) -> Summary:
         policy={name: getattr(state.policy, name) for name in NUMBERS},
         fold_version=state.fold_version,
         digest_version=Digest.version,
-        digest=cheap_digest(view),
+        digest=cheap_digest(view.machine),
         mark_offset=mark_offset,
         mark_digest=view.machine.marks.get(mark_offset, ""),
         histories_dropped=histories.jobs_dropped + histories.tasks_dropped,
     )
 
 
-def cheap_digest(view: CellView) -> str:
+def cheap_digest(machine: Machine) -> str:
     """The digest of the state, or empty where it would take long; see `Summary.digest`."""
-    if sum(map(len, view.state.dirty.values())) > DIGESTED_MAX:
+    if sum(map(len, machine.state.dirty.values())) > DIGESTED_MAX:
         return ""
-    return view.machine.digest.value()
+    return machine.digest.value()
 
 
 def _counts(names: Iterable[str]) -> dict[str, int]:

@@ -13,7 +13,15 @@ from projections.entries import Entry, JobHistory, TaskHistory
 from projections.history import StateMark, state_marks
 from scheduler.model.descriptor import descriptor_of
 from scheduler.model.ids import JobId, TaskId
-from scheduler.model.task import Task, place_of, titus_state
+from scheduler.model.task import (
+    Queued,
+    Started,
+    Task,
+    is_on_host,
+    place_of,
+    titus_state,
+)
+from scheduler.placement.requests_of_jobs import group_of
 
 Json = dict[str, Any]
 
@@ -34,7 +42,7 @@ def job_json(view: CellView, job_id: JobId) -> Json | None:
         "jobDescriptor": descriptor_of(job.spec),
         "status": status,
         "statusHistory": [_mark_status(mark) for mark in marks[:-1]],
-        "version": {"timestamp": _last_at_ms(history, since_ms)},
+        "version": {"timestamp": _last_at_ms(history, since_ms), "version": job.version},
     }
 
 
@@ -54,12 +62,30 @@ def task_json(view: CellView, task_id: TaskId, log_url: str = "") -> Json | None
         "taskContext": _context(view, task, history),
         "status": _task_status(task, last),
         "statusHistory": [_mark_status(mark) for mark in marks[:-1]],
-        "attributes": {},
-        "version": {"timestamp": _last_at_ms(history, task.state.since_ms)},
+        "attributes": dict(task.attributes),
+        "migrationDetails": _migration(view, task),
+        "version": {
+            "timestamp": _last_at_ms(history, task.state.since_ms),
+            "version": task.version,
+        },
     }
     if log_url:
         written["logLocation"] = {"liveStream": {"url": f"{log_url}{task.task_id}"}}
     return written
+
+
+def migration_since_ms(view: CellView, task: Task) -> int | None:
+    """Since when the task has to leave its host; None where it need not."""
+    if not is_on_host(task.state):
+        return None
+    place = place_of(task.state)
+    order = view.state.host_orders.get(place.host_id) if place else None
+    return order.since_ms if order is not None and order.standing == "draining" else None
+
+
+def _migration(view: CellView, task: Task) -> Json:
+    since_ms = migration_since_ms(view, task)
+    return {"needsMigration": since_ms is not None, "started": since_ms or 0, "deadline": 0}
 
 
 def _status(state: str, reason: str, message: str, at_ms: int) -> Json:
@@ -80,8 +106,20 @@ def _task_status(task: Task, last: StateMark | None) -> Json:
     state = titus_state(task.state)
     reason = getattr(task.state, "reason", "")
     if last is not None and last.state == state:
-        return _status(state, reason, last.message, last.at_ms)
-    return _status(state, reason, getattr(task.state, "message", ""), task.state.since_ms)
+        status = _status(state, reason, last.message, last.at_ms)
+    else:
+        message = getattr(task.state, "message", "")
+        status = _status(state, reason, message, task.state.since_ms)
+    return {**status, "containerState": _container_state(task)}
+
+
+def _container_state(task: Task) -> list[Json]:
+    """Titus' state of the main container: its health is what Mesos' checks say of a started one."""
+    state = task.state
+    health = "Unset"
+    if isinstance(state, Started):
+        health = "Healthy" if state.is_healthy else "Unhealthy"
+    return [{"containerName": "main", "containerHealth": health}]
 
 
 def _last_at_ms(history: JobHistory | TaskHistory | None, default_ms: int) -> int:
@@ -101,12 +139,15 @@ def _context(view: CellView, task: Task, history: TaskHistory | None) -> dict[st
         "task.originalId": str(task.original_id),
         "task.resubmitNumber": str(task.resubmit_number),
         "task.systemResubmitNumber": str(task.system_resubmit_number),
-        "task.evictionResubmitNumber": "0",
+        "task.evictionResubmitNumber": str(task.eviction_resubmit_number),
         "flumina.startNumber": str(task.number),
         "flumina.state": type(task.state).__name__,
     }
     if task.resubmit_of is not None:
         context["task.resubmitOf"] = str(task.resubmit_of)
+    if task.moved_from is not None:
+        context["task.movedFromJob"] = str(task.moved_from)
+    context |= _of_job(view, task)
     place = place_of(task.state)
     if place is not None:
         context |= _agent(view, task)
@@ -126,6 +167,21 @@ def _context(view: CellView, task: Task, history: TaskHistory | None) -> dict[st
         context["task.containerIp"] = history.container_ip
     if history is not None and history.replaced_by:
         context["flumina.replacedBy"] = str(history.replaced_by)
+    return context
+
+
+def _of_job(view: CellView, task: Task) -> dict[str, str]:
+    """What the task's context says of how its job is treated, and of a retry that waits."""
+    job, context = view.job(task.job_id), dict[str, str]()
+    if job is not None:
+        group = group_of(job.spec.capacity_group, view.state.policy.placement)
+        context["task.tier"] = group.tier
+        stack = dict(job.spec.attributes).get("titus.stack")  # Stamped by a federation.
+        if stack is not None:
+            context["titus.stack"] = stack
+    waits = task.state if isinstance(task.state, Queued) else None
+    if waits is not None and waits.ready_at_ms:
+        context["task.retryDelay"] = str(max(0, waits.ready_at_ms - waits.since_ms))
     return context
 
 

@@ -10,21 +10,23 @@ As in Titus, what has ended is shown only where it is asked for by its state.
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
 from projections.cell_view import CellView
 from projections.entries import JobHistory, TaskHistory
-from projections.v3 import Json, job_json, task_json
+from projections.v3 import Json, job_json, migration_since_ms, task_json
 from scheduler.model.ids import JobId, TaskId
 from scheduler.model.inbound import Fault
-from scheduler.model.job import Batch
 from scheduler.model.reading.faults import nearest_name, shown_text
+from scheduler.model.task import SYSTEM_REASONS, FinishReason
 from scheduler.state import Job
 
 PAGE_SIZE_DEFAULT: Final = 100
 PAGE_SIZE_MAX: Final = 1_000
+TASKS_PAGE_SIZE_MAX: Final = 5_000
+"""Titus' gateway caps pages of tasks there."""
 VALUES_MAX: Final = 1_000
 """Values of one criterion: ids, states, attributes, fields."""
 
@@ -38,8 +40,12 @@ TASK_STATES: Final = (
     "KillInitiated",
     "Finished",
 )
+JOB_TYPES: Final = ("batch", "service", "stream", "cron")
 ANY_STATE: Final = "Any"
 """Instead of a state: all of them."""
+
+SYSTEM_FAILURES: Final = frozenset(SYSTEM_REASONS) - {"evicted"}
+"""Ends that are the system's fault; who is evicted did not fail."""
 
 _CURSOR_PREFIX: Final = "c"
 _NO_PLACE: Final = -1
@@ -61,9 +67,18 @@ class Query(msgspec.Struct, frozen=True):
     owner: str = ""
     application_name: str = ""
     capacity_group: str = ""
+    image_name: str = ""
+    image_tag: str = ""
+    job_group_stack: str = ""
+    job_group_detail: str = ""
+    job_group_sequence: str = ""
     job_type: str = ""
     job_states: frozenset[str] = frozenset()
     task_states: frozenset[str] = frozenset()
+    task_state_reasons: frozenset[str] = frozenset()
+    needs_migration: bool | None = None
+    """Tasks that have to leave their host, or those that need not; None: both."""
+    is_without_system_failures: bool = False
     attributes: tuple[tuple[str, str | None], ...] = ()
     """Names with a value, or with None for any; one of the values given for a name is enough."""
     is_any_attribute_enough: bool = False
@@ -73,30 +88,41 @@ class Query(msgspec.Struct, frozen=True):
     """The place of creation that the page begins behind."""
 
 
-def parse_query(parameters: Mapping[str, str]) -> Query:
+def parse_query(
+    parameters: Mapping[str, str], page_size_max: int = PAGE_SIZE_MAX
+) -> Query:
     """The query that URL parameters ask for; lists are separated by commas.
 
     Raises `QueryRefusedError` with every parameter that is unknown or makes no sense.
     """
     faults = [
-        Fault(name, "is no parameter", nearest_name(name, _PARAMETERS))
-        for name in sorted(parameters.keys() - _PARAMETERS)
+        Fault(name, "is no parameter", nearest_name(name, CRITERIA))
+        for name in sorted(parameters.keys() - set(CRITERIA))
     ]
     given = {name: text.strip() for name, text in parameters.items()}
-    lists = {name: _words(given, name, faults) for name in _LISTS}
+    lists = {name: _words(given, name, faults) for name in LIST_CRITERIA}
+    migration = _choice(given, "needsMigration", TRUTHS, faults)
     query = Query(
         job_ids=frozenset(lists["jobIds"]),
         task_ids=frozenset(lists["taskIds"]),
         owner=given.get("owner", ""),
         application_name=given.get("applicationName", ""),
         capacity_group=given.get("capacityGroup", ""),
-        job_type=_choice(given, "jobType", ("batch", "service"), faults),
+        image_name=given.get("imageName", ""),
+        image_tag=given.get("imageTag", ""),
+        job_group_stack=given.get("jobGroupStack", ""),
+        job_group_detail=given.get("jobGroupDetail", ""),
+        job_group_sequence=given.get("jobGroupSequence", ""),
+        job_type=_choice(given, "jobType", JOB_TYPES, faults),
         job_states=_states(lists["jobState"], "jobState", JOB_STATES, faults),
         task_states=_states(lists["taskStates"], "taskStates", TASK_STATES, faults),
+        task_state_reasons=_reasons(lists["taskStateReasons"], faults),
+        needs_migration=None if not migration else migration == "true",
+        is_without_system_failures=_choice(given, "skipSystemFailures", TRUTHS, faults) == "true",
         attributes=tuple(map(_attribute, lists["attributes"])),
         is_any_attribute_enough=_choice(given, "attributes.op", ("and", "or"), faults) == "or",
         fields=tuple(lists["fields"]),
-        page_size=_page_size(given, faults),
+        page_size=_page_size(given, faults, page_size_max),
         after=_place_of_cursor(given, faults),
     )
     if faults:
@@ -104,19 +130,44 @@ def parse_query(parameters: Mapping[str, str]) -> Query:
     return query
 
 
-_LISTS: Final = ("jobIds", "taskIds", "jobState", "taskStates", "attributes", "fields")
-_PARAMETERS: Final = frozenset(
-    (
-        *_LISTS,
-        "owner",
-        "applicationName",
-        "capacityGroup",
-        "jobType",
-        "attributes.op",
-        "pageSize",
-        "cursor",
-    )
+TRUTHS: Final = ("true", "false")
+REASONS: Final = frozenset(get_args(FinishReason))
+LIST_CRITERIA: Final = (
+    "jobIds",
+    "taskIds",
+    "jobState",
+    "taskStates",
+    "taskStateReasons",
+    "attributes",
+    "fields",
 )
+"""Criteria that take several values: with commas between."""
+CRITERIA: Final = (
+    *LIST_CRITERIA,
+    "owner",
+    "applicationName",
+    "capacityGroup",
+    "imageName",
+    "imageTag",
+    "jobGroupStack",
+    "jobGroupDetail",
+    "jobGroupSequence",
+    "jobType",
+    "attributes.op",
+    "needsMigration",
+    "skipSystemFailures",
+    "pageSize",
+    "cursor",
+)
+"""All that a query of jobs or tasks can ask for."""
+
+
+def _reasons(words: list[str], faults: list[Fault]) -> frozenset[str]:
+    for word in words:
+        if word not in REASONS:
+            text = f"holds {shown_text(word)}, which is no reason"
+            faults.append(Fault("taskStateReasons", text, nearest_name(word, REASONS)))
+    return frozenset(words)
 
 
 def _words(given: Mapping[str, str], name: str, faults: list[Fault]) -> list[str]:
@@ -156,13 +207,11 @@ def _states(
     return frozenset(known) if ANY_STATE in chosen else frozenset(chosen)
 
 
-def _page_size(given: Mapping[str, str], faults: list[Fault]) -> int:
+def _page_size(given: Mapping[str, str], faults: list[Fault], most: int) -> int:
     text = given.get("pageSize", str(PAGE_SIZE_DEFAULT))
-    if text.isascii() and text.isdecimal() and len(text) < 10 and 0 < int(text) <= PAGE_SIZE_MAX:
+    if text.isascii() and text.isdecimal() and len(text) < 10 and 0 < int(text) <= most:
         return int(text)
-    faults.append(
-        Fault("pageSize", f"is {shown_text(text)}", f"give a number from 1 to {PAGE_SIZE_MAX}")
-    )
+    faults.append(Fault("pageSize", f"is {shown_text(text)}", f"give a number from 1 to {most}"))
     return PAGE_SIZE_DEFAULT
 
 
@@ -204,6 +253,11 @@ def tasks_page(view: CellView, query: Query, log_url: str = "") -> Json:
     """One page of the tasks that the query lets through."""
     states = query.task_states or frozenset(TASK_STATES[:-1])
     histories = _task_histories(view, query)
+    is_looked_into = bool(
+        query.task_state_reasons
+        or query.needs_migration is not None
+        or query.is_without_system_failures
+    )
     if _asks_about_jobs(query):
         wanted = {
             history.job_id
@@ -211,7 +265,11 @@ def tasks_page(view: CellView, query: Query, log_url: str = "") -> Json:
             if (job := view.job(history.job_id)) is not None and _is_in_states(query, job)
         }
         histories = (each for each in histories if each.job_id in wanted)
-    found = [(each.created, each.task_id) for each in histories if each.state in states]
+    found = [
+        (each.created, each.task_id)
+        for each in histories
+        if each.state in states and (not is_looked_into or _is_wanted_task(view, query, each))
+    ]
     return _page(query, found, lambda task_id: task_json(view, task_id, log_url))
 
 
@@ -223,7 +281,26 @@ def _asks_about_jobs(query: Query) -> bool:
         or query.owner
         or query.application_name
         or query.capacity_group
+        or query.image_name
+        or query.image_tag
+        or query.job_group_stack
+        or query.job_group_detail
+        or query.job_group_sequence
         or query.attributes
+    )
+
+
+def _is_wanted_task(view: CellView, query: Query, history: TaskHistory) -> bool:
+    """Whether the task's own state lets it through, where the query asks about that."""
+    task = view.task(history.task_id)
+    if task is None:
+        return False
+    reason = getattr(task.state, "reason", "")
+    needs = query.needs_migration
+    return (
+        (not query.task_state_reasons or reason in query.task_state_reasons)
+        and not (query.is_without_system_failures and reason in SYSTEM_FAILURES)
+        and (needs is None or needs == (migration_since_ms(view, task) is not None))
     )
 
 
@@ -263,12 +340,17 @@ def _task_histories(view: CellView, query: Query) -> Iterable[TaskHistory]:
 
 def _is_wanted_job(query: Query, job: Job) -> bool:
     spec = job.spec
-    kind = "batch" if isinstance(spec.kind, Batch) else "service"
+    kind = type(spec.kind).__name__.lower()
     return (
         (not query.job_type or query.job_type == kind)
         and (not query.owner or query.owner == spec.owner_email)
         and (not query.application_name or query.application_name == spec.application_name)
         and (not query.capacity_group or query.capacity_group == spec.capacity_group)
+        and (not query.image_name or query.image_name == spec.container.image)
+        and (not query.image_tag or query.image_tag == spec.container.image_tag)
+        and (not query.job_group_stack or query.job_group_stack == spec.stack)
+        and (not query.job_group_detail or query.job_group_detail == spec.detail)
+        and (not query.job_group_sequence or query.job_group_sequence == spec.sequence)
         and (not query.attributes or _has_attributes(query, dict(spec.attributes)))
     )
 

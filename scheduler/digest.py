@@ -132,15 +132,21 @@ def _entities(state: State) -> Iterable[tuple[str, Iterable[object]]]:
 def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
     return {
         "decision": state.decisions,
+        "evictions": state.evictions,
         "failures": state.host_failures,
         "host": state.hosts,
         "job": state.jobs,
+        "job scaling": state.job_scalings,
         "launches": state.launch_seconds,
+        "mark": state.host_marks,
         "missing": state.missing,
         "noise": state.host_noise,
         "offer": state.offers,
         "order": state.host_orders,
         "orphan": state.orphans,
+        "scaling policy": state.scaling_policies,
+        "plan": state.plans,
+        "relocated": state.relocated,
         "task": state.tasks,
         "watermark": state.watermarks,
     }
@@ -165,10 +171,12 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
                 (state.fold_version, state.policy_version, state.policy),
             )
         case "epoch":
-            return (state.epoch, state.leader, state.published_offset)
+            return (state.epoch, state.leader, state.published_offset, state.dismissed_epoch)
         case "clock":
             judging = (clock.judging_since_ms, clock.is_judging)
-            return (clock.now_ms, *judging, clock.inferred_kills_at_ms, clock.preemptions)
+            looks = (clock.ticked_at_ms, clock.planned_at_ms, clock.descheduled_at_ms)
+            kills = (clock.inferred_kills_at_ms, clock.preemptions)
+            return (clock.now_ms, *judging, *kills, looks, state.eviction_tokens)
         case "guard":
             return (
                 state.safe,

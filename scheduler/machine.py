@@ -11,10 +11,11 @@ from scheduler.digest_sums import first_difference
 from scheduler.fold.context import Fold
 from scheduler.fold.continued import cell_continued, continuation_fault
 from scheduler.fold.decisions import cancel_decision, effect_ended, effect_started, proposed
+from scheduler.fold.forgetting import forget_oldest
 from scheduler.fold.guards import note_end
 from scheduler.fold.inbound import copied
-from scheduler.fold.jobs import forget_oldest, task_finished
 from scheduler.fold.preemption import preempted
+from scheduler.fold.replacing import task_finished
 from scheduler.fold.time import change_policy, clock_moved, leader_elected, ticked
 from scheduler.kept import Kept
 from scheduler.model.changes import Change
@@ -74,6 +75,8 @@ class Machine:
         """Where the last mark stands, and the digest there in every version."""
         self._fold = Fold(self.state, on_finished=_finished)
         self._planner = Planner(self.state)
+        self.is_proving = True
+        """Whether marks are digested, with which checkpoints are compared; a look back need not."""
         self.equipped_with: tuple[Plugin, ...] = ()
         """Plug-ins of which the functions are here; nothing is placed by rules of others."""
 
@@ -254,6 +257,8 @@ class Machine:
             self._fold.wake_placement()
 
     def _keep_mark(self) -> None:
+        if not self.is_proving:
+            return
         digests = self.digest.values()
         self.marks[self._fold.offset] = digests[self.digest.version]
         self._marked = self._fold.offset, digests

@@ -7,7 +7,10 @@ inside `Machine.apply`. What stands under "derived" follows from the rest and is
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from scheduler.autoscaling.standing import JobScaling, ScalingPolicy
+from scheduler.model.autoscaling import PolicyId
 from scheduler.model.base import Ours
+from scheduler.model.disruption import Eviction, Relocation, RelocationPlan, Tokens
 from scheduler.model.events import Promised
 from scheduler.model.ids import (
     CellName,
@@ -22,6 +25,7 @@ from scheduler.model.ids import (
 )
 from scheduler.model.inbound import Standing
 from scheduler.model.job import JobSpec
+from scheduler.model.job_updates import JobUpdate, SpecVersion
 from scheduler.model.mesos import HostFacts
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import Proposal
@@ -31,16 +35,22 @@ from scheduler.model.task import Task
 NO_OFFSET: Final = -1
 ENTITY_KINDS: Final = (
     "decision",
+    "evictions",
     "failures",
     "host",
     "index",
     "job",
+    "job scaling",
     "launches",
+    "mark",
     "missing",
     "noise",
     "offer",
     "order",
     "orphan",
+    "scaling policy",
+    "plan",
+    "relocated",
     "task",
     "watermark",
 )
@@ -52,6 +62,29 @@ class Watermark(Ours, frozen=True):
 
     generation: Generation
     offset: int
+
+
+class CronRun(Ours, frozen=True, tag=False):
+    """One firing that started a job."""
+
+    job_id: JobId
+    fired_for_ms: int
+    started_at_ms: int
+    state: Literal["Accepted", "Finished"] = "Accepted"
+    reason: str = ""
+
+
+class CronState(Ours, frozen=True):
+    """Where a cron job stands."""
+
+    next_at_ms: int | None
+    """The next instant that the schedule names; None where none comes any more."""
+    runs: tuple[CronRun, ...] = ()
+    """Those that live, and the last that ended; oldest first."""
+    skipped: int = 0
+    """Firings that started nothing: missed, or kept away by a run that lived."""
+    last_skip: str = ""
+    """Why the last of them did not, with its time."""
 
 
 class Job(Ours, frozen=True):
@@ -70,6 +103,24 @@ class Job(Ours, frozen=True):
     reason: str = ""
     finished_at_ms: int = 0
     actor: str = ""
+    version: int = 1
+    """Counts accepted changes: of the spec, attributes, capacity, switches, budget and state."""
+    spec_version: int = 1
+    """Which version ``spec`` is; tasks of others are there only while ``specs`` are."""
+    last_spec_version: int = 1
+    """The highest that was given so far; a version that was rolled back is not given again."""
+    specs: tuple[SpecVersion, ...] = ()
+    """The other versions that tasks may have, while the job is updated; see `scheduler.versions`."""
+    prior: SpecVersion | None = None
+    """The version before the last update that was done, to go back to."""
+    update: JobUpdate | None = None
+    """The update under way."""
+    past_updates: tuple[JobUpdate, ...] = ()
+    """The last ones that ended, oldest first."""
+    cron: CronState | None = None
+    """Of a cron job: when it fires next and what it started."""
+    cron_job_id: JobId | None = None
+    """The cron job of which this is a run."""
 
 
 class HeldOffer(Ours, frozen=True):
@@ -215,6 +266,12 @@ class Clock:
     kills_in_second: int = 0
     preemptions: list[tuple[int, JobId]] = field(default_factory=list)
     """When tasks of which jobs were last ended for others, for their hourly budgets."""
+    ticked_at_ms: int = 0
+    """When the last tick was: what was not looked at for long is not acted upon."""
+    planned_at_ms: int = 0
+    """When it was last looked which tasks must leave their hosts."""
+    descheduled_at_ms: int = 0
+    """When those whose time was up were last evicted."""
 
 
 @dataclass(slots=True)
@@ -229,6 +286,8 @@ class State:
     policy_version: int = 0
     epoch: int = NO_OFFSET
     leader: str = ""
+    dismissed_epoch: int = NO_OFFSET
+    """The epoch by which an operator had the leader stop last."""
     next_offset: int = 0
     published_offset: int = NO_OFFSET
     clock: Clock = field(default_factory=Clock)
@@ -281,12 +340,25 @@ class State:
     """How much tasks on a host wait for each other, 1 to 1,000, as it was told last."""
     host_orders: dict[HostId, HostOrder] = field(default_factory=dict)
     """What operators let hosts be used for, where that is not everything."""
+    host_marks: dict[HostId, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Attributes that operators wrote on hosts, see `scheduler.fold.instance_groups`."""
     host_failures: dict[HostId, HostFailures] = field(default_factory=dict)
     """Hosts on which tasks failed lately, see `scheduler.fold.guards`."""
     is_quality_suspended: bool = False
     """Too many hosts are bad: none is held back for its quality."""
+    eviction_tokens: Tokens = field(default_factory=Tokens)
+    evictions: dict[JobId, tuple[Eviction, ...]] = field(default_factory=dict)
+    """Evictions of jobs with a rate, oldest first, for as long as they count."""
+    plans: dict[TaskId, RelocationPlan] = field(default_factory=dict)
+    """Tasks that have to leave their hosts."""
+    relocated: dict[TaskId, Relocation] = field(default_factory=dict)
+    """Plans that are over, oldest first, kept for a while."""
     launch_seconds: dict[int, dict[tuple[HostId, JobId], int]] = field(default_factory=dict)
     """Accepted launches of the last minute, by second of the log's clock, oldest first."""
+
+    scaling_policies: dict[PolicyId, ScalingPolicy] = field(default_factory=dict)
+    job_scalings: dict[JobId, JobScaling] = field(default_factory=dict)
+    """Of jobs that have scaling policies: which, and what they did."""
 
     # Derived: follows from the above.
     launches_of_hosts: dict[HostId, int] = field(default_factory=dict)
@@ -320,6 +392,12 @@ class State:
     is_planned: bool = False
     """Whether somebody places by this state: else what changed need not be remembered for ever."""
     group_names: dict[str, JobId] = field(default_factory=dict)
+    updating: dict[JobId, None] = field(default_factory=dict)
+    """Jobs of which an update is under way."""
+    cron_jobs: dict[JobId, None] = field(default_factory=dict)
+    """Active cron jobs."""
+    starting_streams: dict[JobId, None] = field(default_factory=dict)
+    """Active streams of ordered start that lack workers."""
     active_jobs: int = 0
     exclusive_jobs: int = 0
     """Active jobs whose tasks want a host for themselves."""

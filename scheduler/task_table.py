@@ -121,7 +121,8 @@ def _health(state: TaskState, given: Given) -> TaskState:
     assert isinstance(state, Started)
     if given.is_healthy is None or given.is_healthy == state.is_healthy:
         return state
-    return replace(state, is_healthy=given.is_healthy)
+    since_ms = given.at_ms if given.is_healthy else 0
+    return replace(state, is_healthy=given.is_healthy, healthy_since_ms=since_ms)
 
 
 def _disconnect(state: TaskState, given: Given) -> TaskState:

@@ -30,7 +30,10 @@ async def status(call: Call) -> Response:
     call.query.done()
     standing = standing_of(call.api.cell)
     serving = "SERVING" if standing.is_healthy else "NOT_SERVING"
-    return json_response({"servingStatus": serving, **_standing(standing)})
+    elected = call.api.cell.view.leaders.by_candidate.get(standing.leader)
+    since_ms = elected.elected_at_ms if elected and elected.epoch == standing.epoch else 0
+    told = {"servingStatus": serving, "leaderSinceMs": since_ms, **_standing(standing)}
+    return json_response(told)
 
 
 def _standing(standing: Standing) -> dict[str, object]:

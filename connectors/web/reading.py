@@ -21,7 +21,8 @@ async def list_jobs(call: Call) -> Response:
 async def show_job(call: Call) -> Response:
     """One job in Titus' shape."""
     call.query.done()
-    return json_response(views.job(call))
+    found = views.job(call)
+    return json_response(found, headers=views.version_of(found))
 
 
 async def list_tasks(call: Call) -> Response:
@@ -32,7 +33,8 @@ async def list_tasks(call: Call) -> Response:
 async def show_task(call: Call) -> Response:
     """One task in Titus' shape."""
     call.query.done()
-    return json_response(views.task(call))
+    found = views.task(call)
+    return json_response(found, headers=views.version_of(found))
 
 
 async def job_events(call: Call) -> Response:

@@ -5,9 +5,10 @@ parameter that a method does not take with 400; both come from the tables in `ro
 handler can forget them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
@@ -16,7 +17,7 @@ from connectors.web.api import Api
 from connectors.web.call import Call, Handler
 from connectors.web.cell import Cell, Token
 from connectors.web.limits.asking import check_rate
-from connectors.web.problems import Problem, refused, unavailable
+from connectors.web.problems import JSON, Problem, refused, unavailable
 from connectors.web.requests import (
     AT_LEAST,
     AT_LEAST_PARAMETER,
@@ -41,6 +42,23 @@ class Operation:
     parameters: tuple[str, ...] = ()
     is_read: bool = False
     """Whether it answers from the fold, and so takes "at least"."""
+    answer: Any = None
+    """The shape of what it answers with (or a tuple: one of them), and of the body that it takes;
+    for the description."""
+    body: Any = None
+    success: tuple[int, ...] = (200,)
+    errors: tuple[int, ...] = ()
+    """Statuses beside those of every operation of its kind."""
+    required: tuple[str, ...] = ()
+    """Parameters that must be given."""
+    schemas: Mapping[str, tuple[dict[str, Any], str]] = field(default_factory=dict)
+    """What a parameter takes here, where that is not what it takes elsewhere."""
+    media: str = JSON
+    is_published: bool = True
+    """Of what is no read: whether it becomes a record, and so has an actor and may be late."""
+    is_actor_required: bool = False
+    is_versioned: bool = False
+    """Whether it takes ``If-Match``."""
 
     @property
     def all_parameters(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ their "unknown" into 404 and their refused queries into 400.
 """
 
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 from connectors.tasklogs.layout import task_prefix
 from connectors.web.call import Call
@@ -16,7 +16,17 @@ from projections.entries import Spot
 from projections.history import HistoryOf, history_of_job, history_of_task
 from projections.summary import Summary, summary
 from projections.v3 import job_json, task_json
-from projections.v3_query import Query, QueryRefusedError, jobs_page, parse_query, tasks_page
+from projections.v3_query import (
+    CRITERIA,
+    LIST_CRITERIA,
+    PAGE_SIZE_MAX,
+    TASKS_PAGE_SIZE_MAX,
+    Query,
+    QueryRefusedError,
+    jobs_page,
+    parse_query,
+    tasks_page,
+)
 from projections.why import Unknown, Why, why
 from scheduler.model.address import parse_address
 from scheduler.model.codec import RECORD_EVENTS_MAX
@@ -26,28 +36,14 @@ from scheduler.model.task import Task
 
 Json = dict[str, Any]
 
-LIST_CRITERIA: Final = ("jobIds", "taskIds", "jobState", "taskStates", "attributes", "fields")
-"""Criteria that take several values: with commas between, or given several times."""
-CRITERIA: Final = (
-    *LIST_CRITERIA,
-    "owner",
-    "applicationName",
-    "capacityGroup",
-    "jobType",
-    "attributes.op",
-    "pageSize",
-    "cursor",
-)
-
-
 def jobs(call: Call) -> Json:
     """The page of jobs that the request's query asks for."""
-    return jobs_page(call.api.cell.view, _criteria(call))
+    return jobs_page(call.api.cell.view, _criteria(call, PAGE_SIZE_MAX))
 
 
 def tasks(call: Call) -> Json:
     """The page of tasks that the request's query asks for."""
-    criteria = _criteria(call)
+    criteria = _criteria(call, TASKS_PAGE_SIZE_MAX)
     page = tasks_page(call.api.cell.view, criteria)
     if not criteria.fields or any(each.startswith("logLocation") for each in criteria.fields):
         for item in page["items"]:
@@ -70,6 +66,11 @@ def task(call: Call) -> Json:
         raise _unknown(call, "task")
     _locate_log(call, found)
     return found
+
+
+def version_of(found: Json) -> dict[str, str]:
+    """The header that says which version of a job or task an answer shows."""
+    return {"ETag": f'"{found["version"]["version"]}"'}
 
 
 def task_or_problem(call: Call) -> Task:
@@ -187,7 +188,7 @@ def _locate_log(call: Call, task_item: Json) -> None:
     task_item["logLocation"] = location
 
 
-def _criteria(call: Call) -> Query:
+def _criteria(call: Call, page_size_max: int) -> Query:
     given: dict[str, str] = {}
     for name in CRITERIA:
         values = call.query.given(name)
@@ -197,6 +198,6 @@ def _criteria(call: Call) -> Query:
             given[name] = ",".join(values)
     call.query.done()
     try:
-        return parse_query(given)
+        return parse_query(given, page_size_max)
     except QueryRefusedError as error:
         raise refused(error.faults) from error

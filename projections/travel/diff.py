@@ -43,7 +43,8 @@ class EntityChange(msgspec.Struct, frozen=True, omit_defaults=True, rename="came
     fields: tuple[FieldChange, ...] = ()
     addresses: tuple[str, ...] = ()
     """Events between the two states that say something of it; the newest last."""
-    addresses_dropped: int = 0
+    has_older: bool = False
+    """There are more, older than those addresses."""
 
 
 class Side(msgspec.Struct, frozen=True, rename="camel"):
@@ -256,14 +257,3 @@ def _field_changes(was: object, now: object, path: str) -> Iterator[FieldChange]
 def _text(value: object) -> str:
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= TEXT_CHARACTERS_MAX else f"{text[: TEXT_CHARACTERS_MAX - 1]}…"
-
-
-def entity_of_note(kind: str, job_id: str, task_id: str, host_id: str) -> tuple[str, str]:
-    """The kind and id of the entity that a note is about; both empty where it is of the cell."""
-    if kind == "orphan":
-        return "orphan", task_id
-    if task_id:
-        return "task", task_id
-    if job_id:
-        return "job", job_id
-    return ("host", host_id) if host_id else ("", "")

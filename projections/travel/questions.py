@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from projections.cost.ledger import By
 from projections.travel.causes import Direction
 
 LIMIT: Final = 200
@@ -66,5 +67,14 @@ class TraceOf(_Question, frozen=True):
     direction: Direction
 
 
-Question = StateAt | DiffOf | TimelineOf | WhyAt | EventsAt | TraceOf
+class CostOf(_Question, frozen=True):
+    """Asks what was held of the cell between two instants."""
+
+    first: str
+    second: str
+    by: By = "owner"
+    rows_max: int | None = LIMIT
+
+
+Question = StateAt | DiffOf | TimelineOf | WhyAt | EventsAt | TraceOf | CostOf
 """All questions."""

@@ -1,8 +1,11 @@
 """Which rows of a table of notes somebody wants.
 
 The one thing to know: whoever keeps the rows, in memory, folded or archived, asks the same value.
+Where the newest rows of many entities are wanted, their keepers are asked one after another, from
+the end of the log backwards, until nothing is lacking.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -37,12 +40,52 @@ class Wanted(msgspec.Struct, frozen=True):
 EVERYTHING: Final = Wanted()
 
 
-class Subjects(msgspec.Struct, frozen=True):
-    """Rows of any of these jobs, or of any of these hosts."""
+Entity = tuple[str, str]
+"""The kind and the id of what a note is about: a ``job``, ``task``, ``orphan`` or ``host``."""
+Spot = tuple[int, int]
+"""Offset and index of an event."""
+ENTITY_KINDS: Final = ("job", "task", "orphan", "host")
 
-    job_ids: frozenset[str]
-    host_ids: frozenset[str]
 
-    def has(self, row: "Note") -> bool:
-        """Whether the row is of one of them."""
-        return row.job_id in self.job_ids or row.host_id in self.host_ids
+class NewestSpots:
+    """Where the newest events about some entities stand, as far as they were looked for."""
+
+    def __init__(self, entities: Iterable[Entity], count: int) -> None:
+        """``count``: how many are wanted of each."""
+        self.count = count
+        self._found: dict[Entity, list[Spot]] = {each: [] for each in entities}
+
+    def lacking(self, kind: str) -> list[str]:
+        """The entities of a kind of which more events are wanted, sorted."""
+        return sorted(
+            name
+            for (of_kind, name), spots in self._found.items()
+            if of_kind == kind and len(spots) < self.count
+        )
+
+    def take(self, entity: Entity, spots: Sequence[Spot]) -> None:
+        """Take in places before all that were found, in the order of the log."""
+        kept = self._found[entity]
+        assert not kept or spots[-1] < kept[0], "looked for from the end backwards"
+        self._found[entity] = [*spots, *kept][-self.count :]
+
+    def take_notes(self, notes: Iterable["Note"]) -> None:
+        """Take in the places of notes that are before all that were found, in log order."""
+        places: dict[Entity, dict[Spot, None]] = {}
+        for note in notes:
+            for entity in entities_of(note):
+                if entity in self._found:
+                    places.setdefault(entity, {})[note.offset, note.index] = None
+        for entity, spots in places.items():
+            self.take(entity, list(spots))
+
+    def of(self, entity: Entity) -> list[Spot]:
+        """What was found of an entity, the newest last."""
+        return self._found[entity]
+
+
+def entities_of(note: "Note") -> set[Entity]:
+    """What a note is about; a host also where it is a note of what is there."""
+    ids = {"job": note.job_id, "task": note.task_id, "orphan": note.task_id}
+    found = {("host", note.host_id), (note.kind, ids.get(note.kind, ""))}
+    return {each for each in found if each[1]}

@@ -5,7 +5,7 @@ should hold a soft one. From there on nobody tells them from the job's own, but 
 """
 
 from scheduler.model.constraint import Constraint
-from scheduler.model.rules import PlacementRules, Selector
+from scheduler.model.rules import InstanceGroup, PlacementRules, Selector
 
 
 def is_for(selector: Selector, tier: str, group: str, application: str) -> bool:
@@ -26,3 +26,18 @@ def selected(
         tuple(each.constraint for each in found if each.strength == "must"),
         tuple(each.constraint for each in found if each.strength == "should"),
     )
+
+
+def tier_constraints(rules: PlacementRules, tier: str) -> tuple[Constraint, ...]:
+    """What groups of hosts that are kept for tiers add for a job of this tier: away from others'.
+
+    It depends on the host's attribute alone, so an index asks once for each set of equal ones.
+    """
+    others = tuple(sorted(each.name for each in rules.instance_groups if _is_others(each, tier)))
+    if not others:
+        return ()
+    return (Constraint("hostAttributeUnlike", rules.machine_group_attribute, others),)
+
+
+def _is_others(group: InstanceGroup, tier: str) -> bool:
+    return group.tier not in {"", tier}

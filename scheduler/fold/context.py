@@ -110,7 +110,7 @@ def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str
     now = moved(was, what, given)
     if now is was:
         return before
-    after = replace(before, state=now)
+    after = replace(before, state=now, version=before.version + 1)
     state.tasks[task_id] = after
     state.dirty["task"].add(task_id)
     _reindex(fold, was, now, after)

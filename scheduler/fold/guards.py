@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
+from scheduler.fold import instance_groups
 from scheduler.fold.context import LAUNCHING, Fold
 from scheduler.model.changes import TaskChanged
 from scheduler.model.ids import HostId, JobId
@@ -74,13 +75,16 @@ def view(state: State, host_id: HostId) -> tuple[int, int, int]:
 def is_schedulable(state: State, host_id: HostId) -> bool:
     """Whether operators let the host be given tasks."""
     order = state.host_orders.get(host_id)
-    return order is None or order.standing == "lastChoice"
+    is_used = order is None or order.standing == "lastChoice"
+    return is_used and not instance_groups.keeping_away(state, host_id)
 
 
 def is_last_choice(state: State, host_id: HostId) -> bool:
     """Whether an operator wants the host used only where no other will do."""
     order = state.host_orders.get(host_id)
-    return order is not None and order.standing == "lastChoice"
+    if order is not None and order.standing == "lastChoice":
+        return True
+    return instance_groups.is_last_choice(state, host_id)
 
 
 def launching(state: State, host_id: HostId) -> int:
@@ -103,8 +107,11 @@ def host_refusal(state: State, host_id: HostId, count: int) -> str:
     """Why the host may not be given ``count`` more tasks now, in words; empty where it may."""
     guards = state.policy.placement.guards
     order = state.host_orders.get(host_id)
-    if order is not None and not is_schedulable(state, host_id):
+    if order is not None and order.standing != "lastChoice":
         return f"host {host_id} is {order.standing} ({order.actor}: {order.why})"
+    away = instance_groups.keeping_away(state, host_id)
+    if away:
+        return away
     most = guards.launching_per_host_max
     if most:
         there = launching(state, host_id)

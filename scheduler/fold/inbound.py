@@ -6,10 +6,25 @@ and ingest, which reads the watermark back, starts again from there. Nothing is 
 however often ingest dies.
 """
 
-from typing import assert_never
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
+from scheduler.fold.autoscaling import (
+    metric_observed,
+    scaling_policy_removed,
+    scaling_policy_set,
+)
+from scheduler.fold.changing import (
+    job_attributes_asked,
+    job_enabled_asked,
+    job_processes_asked,
+    task_attributes_asked,
+)
 from scheduler.fold.context import Fold
-from scheduler.fold.jobs import job_kill_asked, job_scale_asked, job_submitted, task_kill_asked
+from scheduler.fold.dismissal import leader_dismissed
+from scheduler.fold.instance_groups import host_marked
+from scheduler.fold.evictions import job_budget_asked, task_eviction_asked
+from scheduler.fold.killing import job_kill_asked, task_kill_asked
 from scheduler.fold.mesos import (
     ask_again,
     offers_changed,
@@ -19,15 +34,21 @@ from scheduler.fold.mesos import (
     subscribed,
     unrecognised,
 )
+from scheduler.fold.moving import task_move_asked
 from scheduler.fold.noise import host_noise_measured
 from scheduler.fold.rules import host_ordered, policy_asked, rules_asked, rules_change_asked
 from scheduler.fold.safe import finding_confirmed, finding_rejected, kills_by, page_once
+from scheduler.fold.scaling import job_scale_asked
+from scheduler.fold.submitting import job_submitted
 from scheduler.model.address import Source
+from scheduler.model.autoscaling import MetricObserved, ScalingPolicyRemoved, ScalingPolicySet
 from scheduler.model.changes import CellPaged, JobRejected, RequestAccepted
+from scheduler.model.disruption import JobBudgetAsked, TaskEvictionAsked
 from scheduler.model.events import Copied
 from scheduler.model.inbound import (
     FindingConfirmed,
     FindingRejected,
+    HostMarked,
     HostNoiseMeasured,
     HostOrdered,
     InboundBody,
@@ -36,6 +57,7 @@ from scheduler.model.inbound import (
     JobKillAsked,
     JobScaleAsked,
     JobSubmitted,
+    LeaderDismissed,
     OffersChanged,
     OrphanForgotten,
     PartitionBegan,
@@ -45,8 +67,18 @@ from scheduler.model.inbound import (
     RulesChangeAsked,
     TaskKillAsked,
 )
+from scheduler.model.job_requests import (
+    JobAttributesAsked,
+    JobEnabledAsked,
+    JobProcessesAsked,
+    TaskAttributesAsked,
+    TaskMoveAsked,
+)
 from scheduler.model.mesos import HostFailed, StatusUpdate, StreamEnded, Subscribed, Unrecognised
 from scheduler.state import NO_OFFSET, Watermark
+
+Rule = Callable[[Fold, Source, Any], None]
+"""What one kind of body means; the table below says which kind."""
 
 
 def copied(fold: Fold, event: Copied) -> None:
@@ -89,64 +121,80 @@ def _is_next(mark: Watermark | None, source: Source, body: InboundBody) -> bool:
     return source.previous_offset == mark.offset and source.offset > mark.offset
 
 
-def _taken(  # noqa: C901, PLR0912 - one arm for each kind of body, and mypy proves that none is missing
-    fold: Fold, source: Source, body: InboundBody
-) -> None:
-    match body:
-        case StatusUpdate():
-            status_updated(fold, body)
-        case OffersChanged():
-            offers_changed(fold, source, body)
-        case Subscribed():
-            subscribed(fold, body)
-        case StreamEnded():
-            stream_ended(fold, body)
-        case JobSubmitted():
-            job_submitted(fold, source, body)
-        case JobKillAsked():
-            killing = len(fold.state.killing)
-            job_kill_asked(fold, source, body)
-            kills_by(fold, body.actor, killing)
-        case JobScaleAsked():
-            killing = len(fold.state.killing)
-            job_scale_asked(fold, source, body)
-            kills_by(fold, body.actor, killing)
-        case TaskKillAsked():
-            killing = len(fold.state.killing)
-            task_kill_asked(fold, source, body)
-            kills_by(fold, body.actor, killing)
-        case InboundRejected():
-            fold.report(JobRejected(source=source, faults=body.faults, job_id=body.job_id))
-        case PolicyAsked():
-            policy_asked(fold, source, body)
-        case RulesAsked():
-            rules_asked(fold, source, body)
-        case RulesChangeAsked():
-            rules_change_asked(fold, source, body)
-        case HostOrdered():
-            host_ordered(fold, source, body)
-        case HostNoiseMeasured():
-            host_noise_measured(fold, source, body)
-        case OrphanForgotten():
-            orphan_forgotten(fold, body)
-            fold.report(RequestAccepted(source=source, what="forget orphan"))
-        case FindingConfirmed():
-            finding_confirmed(fold, source, body)
-        case FindingRejected():
-            finding_rejected(fold, source, body)
-        case InboundLost():
-            why = f"records {body.first_offset} to {body.last_offset} of {source} were lost"
-            what, key = "Kafka dropped records before they were copied", source.topic
-            fold.report(CellPaged(what=what, why=why, kind="records lost", key=key))
-            if source.topic == "mesos" and fold.state.stream.stream_id is not None:
-                ask_again(fold)  # An ending may have been among them.
-        case PartitionBegan():
-            pass  # It set the watermark, which is all it says.
-        case RecordSkipped():
-            fold.report(RequestAccepted(source=source, what=f"skip record {body.offset}"))
-        case Unrecognised():
-            unrecognised(fold, body)
-        case HostFailed():
-            pass  # A fact for people; the tasks' own updates say what it means for us.
-        case _:
-            assert_never(body)
+def _taken(fold: Fold, source: Source, body: InboundBody) -> None:
+    RULES[type(body)](fold, source, body)
+
+
+def _by_user(rule: Rule) -> Rule:
+    """The rule, and then the question whether this actor ends more than his share of tasks."""
+
+    def ruled(fold: Fold, source: Source, body: Any) -> None:  # noqa: ANN401 - as `Rule`
+        killing = len(fold.state.killing)
+        rule(fold, source, body)
+        kills_by(fold, body.actor, killing)
+
+    return ruled
+
+
+def _rejected(fold: Fold, source: Source, body: InboundRejected) -> None:
+    fold.report(JobRejected(source=source, faults=body.faults, job_id=body.job_id))
+
+
+def _orphan_forgotten(fold: Fold, source: Source, body: OrphanForgotten) -> None:
+    orphan_forgotten(fold, body)
+    fold.report(RequestAccepted(source=source, what="forget orphan"))
+
+
+def _lost(fold: Fold, source: Source, body: InboundLost) -> None:
+    why = f"records {body.first_offset} to {body.last_offset} of {source} were lost"
+    what, key = "Kafka dropped records before they were copied", source.topic
+    fold.report(CellPaged(what=what, why=why, kind="records lost", key=key))
+    if source.topic == "mesos" and fold.state.stream.stream_id is not None:
+        ask_again(fold)  # An ending may have been among them.
+
+
+def _skipped(fold: Fold, source: Source, body: RecordSkipped) -> None:
+    fold.report(RequestAccepted(source=source, what=f"skip record {body.offset}"))
+
+
+def _nothing(fold: Fold, source: Source, body: PartitionBegan | HostFailed) -> None:
+    """A beginning has set the watermark; a failed host is told by its tasks' own updates."""
+
+
+RULES: Final[Mapping[type, Rule]] = {
+    StatusUpdate: lambda fold, _, body: status_updated(fold, body),
+    OffersChanged: offers_changed,
+    Subscribed: lambda fold, _, body: subscribed(fold, body),
+    StreamEnded: lambda fold, _, body: stream_ended(fold, body),
+    JobSubmitted: job_submitted,
+    JobKillAsked: _by_user(job_kill_asked),
+    JobScaleAsked: _by_user(job_scale_asked),
+    TaskKillAsked: _by_user(task_kill_asked),
+    JobProcessesAsked: job_processes_asked,
+    JobEnabledAsked: job_enabled_asked,
+    JobAttributesAsked: job_attributes_asked,
+    TaskAttributesAsked: task_attributes_asked,
+    TaskMoveAsked: task_move_asked,
+    ScalingPolicySet: scaling_policy_set,
+    ScalingPolicyRemoved: scaling_policy_removed,
+    MetricObserved: metric_observed,
+    JobBudgetAsked: job_budget_asked,
+    TaskEvictionAsked: task_eviction_asked,
+    InboundRejected: _rejected,
+    PolicyAsked: policy_asked,
+    RulesAsked: rules_asked,
+    RulesChangeAsked: rules_change_asked,
+    HostOrdered: host_ordered,
+    HostMarked: host_marked,
+    LeaderDismissed: leader_dismissed,
+    HostNoiseMeasured: host_noise_measured,
+    OrphanForgotten: _orphan_forgotten,
+    FindingConfirmed: finding_confirmed,
+    FindingRejected: finding_rejected,
+    InboundLost: _lost,
+    PartitionBegan: _nothing,
+    RecordSkipped: _skipped,
+    Unrecognised: lambda fold, _, body: unrecognised(fold, body),
+    HostFailed: _nothing,
+}
+"""The rule of each kind of body, one line each; a test holds it against `InboundBody`."""

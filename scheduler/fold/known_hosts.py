@@ -39,6 +39,7 @@ def _is_needed(state: State, host_id: HostId) -> bool:
         host_id in state.host_offers
         or host_id in state.host_tasks
         or host_id in state.host_orders
+        or host_id in state.host_marks
         or host_id in state.host_failures
     )
 

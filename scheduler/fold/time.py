@@ -6,15 +6,19 @@ tick, and then every time-out that judges starts anew. Ten minutes away must not
 
 from heapq import heappop
 
+from scheduler.fold.autoscaling import DEADLINE as SCALING
+from scheduler.fold.autoscaling import look, scale_jobs
 from scheduler.fold.context import Fold, due_at_ms, moved_task, rested, watch
 from scheduler.fold.guards import policy_changed, recovered, time_passed
 from scheduler.fold.kills import look_at_budgets
 from scheduler.fold.mesos import close_stream
+from scheduler.fold.relocation import relocate
 from scheduler.fold.safe import is_held, look_at_finding
 from scheduler.fold.zones import is_waited_for
+from scheduler.model.autoscaling import PolicyId
 from scheduler.model.changes import TimeGapped
 from scheduler.model.events import LeaderElected, Tick
-from scheduler.model.ids import HostId, TaskId
+from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.policy import Policy
 from scheduler.model.task import (
     Disconnected,
@@ -73,10 +77,14 @@ def ticked(fold: Fold, event: Tick) -> None:
         fold.wake_placement()
         return
     deadlines, fold.cut_zones = fold.deadlines, None
+    asking: dict[JobId, None] = {}
     while deadlines and deadlines[0][0] <= clock.now_ms:
         noted_ms, kind, name = heappop(deadlines)
         if kind == "host":
             recovered(fold, HostId(name), noted_ms)
+            continue
+        if kind == SCALING:
+            look(fold, PolicyId(name), noted_ms, asking)
             continue
         task_id = TaskId(name)
         if kind == "ready":
@@ -84,9 +92,11 @@ def ticked(fold: Fold, event: Tick) -> None:
         elif fold.looked_at_ms.get(task_id) == noted_ms:  # Else an earlier entry came before it.
             del fold.looked_at_ms[task_id]
             _due(fold, task_id, noted_ms)
+    scale_jobs(fold, asking)
     look_at_finding(fold)
     look_at_budgets(fold)
     time_passed(fold)
+    relocate(fold)
     _note_idleness(fold)
 
 

@@ -8,7 +8,9 @@ them to topic ``job-events``, at least once, with the address as their id.
 from typing import Literal
 
 from scheduler.model.address import Source
+from scheduler.model.autoscaling import PolicyId
 from scheduler.model.base import Ours
+from scheduler.model.disruption import Limit, PlanReason
 from scheduler.model.ids import HostId, JobId, ProposalId, TaskId
 from scheduler.model.inbound import Fault
 
@@ -61,6 +63,8 @@ class TaskChanged(Ours, frozen=True):
     host_id: HostId | None = None
     hostname: str = ""
     observed_at_ms: int = 0
+    moved_from: JobId | None = None
+    """The job whose task it was until now; Titus' ``movedFromAnotherJob``."""
 
 
 class ProposalRefused(Ours, frozen=True):
@@ -94,6 +98,7 @@ class TimeGapped(Ours, frozen=True):
 
 
 PageKind = Literal[
+    "metric",
     "safe",
     "inferred kills",
     "user kills",
@@ -148,11 +153,75 @@ class TaskMissed(Ours, frozen=True):
     """What Mesos said of it."""
 
 
+class EvictionDecided(Ours, frozen=True):
+    """Whether a task may be ended within all budgets; what may be is being ended."""
+
+    job_id: JobId
+    task_id: TaskId
+    is_allowed: bool
+    limit: Limit = ""
+    """What stands in the way; empty where nothing does."""
+    message: str = ""
+    reason: str = ""
+    """Why it was to be ended, in the words of who asked."""
+    actor: str = ""
+    source: Source | None = None
+    """The record that asked for it; None where relocation did."""
+
+
+class RelocationPlanned(Ours, frozen=True):
+    """A task has to leave its host: its owner has until then to move it himself."""
+
+    job_id: JobId
+    task_id: TaskId
+    reason: PlanReason
+    message: str
+    deadline_ms: int
+    is_immediate: bool = False
+
+
+class RelocationEnded(Ours, frozen=True):
+    """A plan is over: the task was evicted by it, went otherwise, or may stay."""
+
+    job_id: JobId
+    task_id: TaskId
+    is_done_by_us: bool
+    message: str = ""
+
+
+class ScalingPolicyChanged(Ours, frozen=True):
+    """A scaling policy entered a state: Pending, Applied, Error, Deleting or Deleted."""
+
+    job_id: JobId
+    policy_id: PolicyId
+    state: str
+    reason: str = ""
+    version: int = 1
+
+
+class JobScaled(Ours, frozen=True):
+    """A scaling policy changed a job's size; its `JobChanged` stands beside it."""
+
+    job_id: JobId
+    policy_id: PolicyId
+    before: int
+    after: int
+    metric: str
+    threshold_milli: int
+    """What the value was held against: the alarm's threshold, or the target."""
+    value_milli: int | None = None
+    why: str = ""
+    is_forecast: bool = False
+    """By what is expected, and not by what was measured."""
+
+
 Change = (
     JobAccepted
     | JobRejected
     | RequestAccepted
     | JobChanged
+    | JobScaled
+    | ScalingPolicyChanged
     | TaskChanged
     | ProposalRefused
     | OrphanSeen
@@ -162,5 +231,8 @@ Change = (
     | SafeBegan
     | SafeEnded
     | TaskMissed
+    | EvictionDecided
+    | RelocationPlanned
+    | RelocationEnded
 )
 """All that the fold can report."""

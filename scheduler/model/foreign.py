@@ -12,16 +12,21 @@ from typing import Final
 
 from scheduler.model.codec import RECORD_BYTES_MAX, digest_of
 from scheduler.model.descriptor import spec_digest
+from scheduler.model.autoscaling import ScalingRequest
+from scheduler.model.foreign_jobs import JOB_REQUESTS
+from scheduler.model.foreign_scaling import METRIC_RECORDS, SCALING_REQUESTS
 from scheduler.model.ids import HostId, JobId, TaskId, job_id_fault, job_id_of
 from scheduler.model.inbound import (
     FindingConfirmed,
     FindingRejected,
     HostNoiseMeasured,
+    HostMarked,
     HostOrdered,
     InboundRejected,
     JobKillAsked,
     JobScaleAsked,
     JobSubmitted,
+    LeaderDismissed,
     OrphanForgotten,
     PartitionBegan,
     PolicyAsked,
@@ -30,19 +35,22 @@ from scheduler.model.inbound import (
     RulesChangeAsked,
     TaskKillAsked,
 )
+from scheduler.model.job_requests import JobRequest
 from scheduler.model.policy import NUMBERS, Policy, changed_policy
-from scheduler.model.reading.checks import (
-    job_id_check,
-    name_check,
-    pattern_check,
-    task_id_check,
-    words_check,
-)
+from scheduler.model.reading.checks import name_check, pattern_check
 from scheduler.model.reading.faults import Faults, nearest_name, shown, shown_text
 from scheduler.model.reading.fields import Fields
 from scheduler.model.reading.json_text import parsed_json
+from scheduler.model.reading.requests import (
+    read_actor,
+    read_if_version,
+    read_job_id,
+    read_said,
+    read_task_id,
+)
 from scheduler.model.rules_document.commands import (
     read_change_rules,
+    read_mark_host,
     read_set_host,
     read_set_rules,
 )
@@ -51,8 +59,6 @@ from scheduler.model.v3.limits import SERVICE_SIZE_MAX
 
 FOREIGN_BYTES_MAX: Final = RECORD_BYTES_MAX
 """A larger value could not be copied into one record of the cell log."""
-ACTOR_BYTES_MAX: Final = 255
-WHY_BYTES_MAX: Final = 1_000
 NOISE_MAX: Final = 1_000
 """Thousandths, as everywhere (`scheduler.cpu_sets.noise`)."""
 OFFSET_MAX: Final = 2**63 - 1
@@ -65,10 +71,14 @@ ForeignBody = (
     | JobKillAsked
     | JobScaleAsked
     | TaskKillAsked
+    | JobRequest
+    | ScalingRequest
     | PolicyAsked
     | RulesAsked
     | RulesChangeAsked
     | HostOrdered
+    | HostMarked
+    | LeaderDismissed
     | HostNoiseMeasured
     | RecordSkipped
     | OrphanForgotten
@@ -80,9 +90,6 @@ ForeignBody = (
 
 Reader = Callable[[Fields], ForeignBody]
 
-_ACTOR: Final = name_check(ACTOR_BYTES_MAX)
-_WHY: Final = name_check(WHY_BYTES_MAX)
-_WHY_OR_NONE: Final = words_check(WHY_BYTES_MAX)
 _ORPHAN: Final = name_check(255)  # Mesos takes ids that we would not make
 _HOST: Final = name_check(255)  # so are hosts' ids
 _GENERATION: Final = pattern_check("[0-9a-f]{8}", 8, "1a2b3c4d")
@@ -146,28 +153,26 @@ def _job_id_of(raw: object, key: bytes) -> JobId | None:
 
 def _check_key(fields: Fields, body: ForeignBody, key: bytes) -> None:
     """Demand the job's id as key, or none: one job's records must stay in one partition."""
-    match body:
-        case JobSubmitted() | JobKillAsked() | JobScaleAsked():
-            name, job_id = "jobId", body.job_id
-        case TaskKillAsked():
-            name, job_id = "taskId", job_id_of(body.task_id) or JobId("")
-        case _:
-            return
+    found = _subject(body)
+    if found is None:
+        return
+    name, job_id = found
     if key and job_id_fault(job_id) is None and key != job_id.encode():
         given = shown_text(key[:_KEY_BYTES_MAX].decode("utf-8", "replace"))
         text = f"is of another job than the record's key, {given}"
         fields.fault(name, text, "use the job's id as the key, or no key")
 
 
-def _job_id(fields: Fields) -> JobId:
-    return JobId(fields.text("jobId", job_id_check))
-
-
-def _said(fields: Fields, is_required: bool) -> tuple[str, str]:
-    """Who asks, and why."""
-    if is_required:
-        return fields.text("actor", _ACTOR), fields.text("why", _WHY)
-    return fields.text("actor", _ACTOR, default=""), fields.text("why", _WHY_OR_NONE, default="")
+def _subject(body: ForeignBody) -> tuple[str, JobId] | None:
+    """The field that says which job the record is about, and the job; None where it is of none."""
+    for name in ("job_id", "source_job_id"):
+        job_id = getattr(body, name, None)
+        if job_id is not None and not isinstance(body, InboundRejected):
+            return ("jobId" if name == "job_id" else "sourceJobId"), job_id
+    task_id = getattr(body, "task_id", None)
+    if task_id is None or isinstance(body, OrphanForgotten):
+        return None
+    return "taskId", job_id_of(task_id) or JobId("")
 
 
 def _partition_began(fields: Fields) -> PartitionBegan:
@@ -175,8 +180,8 @@ def _partition_began(fields: Fields) -> PartitionBegan:
 
 
 def _submit(fields: Fields) -> JobSubmitted:
-    job_id = _job_id(fields)
-    actor = fields.text("actor", _ACTOR, default="")
+    job_id = read_job_id(fields)
+    actor = read_actor(fields)
     # Paths are those of the descriptor, as the REST API and the fold give them.
     spec = read_job(fields.inner("job", path=""))
     digest = "" if fields.is_faulty else spec_digest(spec)  # a faulty text may have no bytes
@@ -184,20 +189,21 @@ def _submit(fields: Fields) -> JobSubmitted:
 
 
 def _kill_job(fields: Fields) -> JobKillAsked:
-    job_id = _job_id(fields)
-    return JobKillAsked(job_id, *_said(fields, is_required=False))
+    job_id = read_job_id(fields)
+    return JobKillAsked(job_id, *read_said(fields), read_if_version(fields))
 
 
 def _scale_job(fields: Fields) -> JobScaleAsked:
-    job_id = _job_id(fields)
+    job_id = read_job_id(fields)
     desired, minimum, maximum = (_size(fields, name) for name in ("desired", "min", "max"))
     given = [each for each in (minimum, desired, maximum) if each is not None]
     if not given and not any(map(fields.has, ("desired", "min", "max"))):
         fields.fault("desired", "is missing, and so are min and max", "give at least one")
     if given != sorted(given):
         fields.fault_here("has bounds that contradict each other", "give min <= desired <= max")
-    actor, why = _said(fields, is_required=False)
-    return JobScaleAsked(job_id, desired, minimum, maximum, actor, why)
+    actor, why = read_said(fields)
+    if_version = read_if_version(fields)
+    return JobScaleAsked(job_id, desired, minimum, maximum, actor, why, if_version)
 
 
 def _size(fields: Fields, name: str) -> int | None:
@@ -205,9 +211,12 @@ def _size(fields: Fields, name: str) -> int | None:
 
 
 def _kill_task(fields: Fields) -> TaskKillAsked:
-    task_id = TaskId(fields.text("taskId", task_id_check))
-    actor, why = _said(fields, is_required=False)
-    return TaskKillAsked(task_id, actor, why, fields.truth("shrink", default=False))
+    task_id = read_task_id(fields)
+    actor, why = read_said(fields)
+    is_shrink = fields.truth("shrink", default=False)
+    is_minimum_kept = fields.truth("preventMinSizeUpdate", default=False)
+    if_version = read_if_version(fields)
+    return TaskKillAsked(task_id, actor, why, is_shrink, is_minimum_kept, if_version)
 
 
 def _set_policy(fields: Fields) -> PolicyAsked:
@@ -222,7 +231,7 @@ def _set_policy(fields: Fields) -> PolicyAsked:
         values[name] = inside.whole(name, 0, POLICY_VALUE_MAX)
         if values[name] == value:
             _check_policy(inside, name, values[name])
-    return PolicyAsked(values, *_said(fields, is_required=True))
+    return PolicyAsked(values, *read_said(fields, is_required=True))
 
 
 def _check_policy(inside: Fields, name: str, value: int) -> None:
@@ -233,45 +242,54 @@ def _check_policy(inside: Fields, name: str, value: int) -> None:
 
 
 def _set_rules(fields: Fields) -> RulesAsked:
-    return read_set_rules(fields, *_said(fields, is_required=True))
+    return read_set_rules(fields, *read_said(fields, is_required=True))
 
 
 def _change_rules(fields: Fields) -> RulesChangeAsked:
-    return read_change_rules(fields, *_said(fields, is_required=True))
+    return read_change_rules(fields, *read_said(fields, is_required=True))
 
 
 def _set_host(fields: Fields) -> HostOrdered:
-    return read_set_host(fields, *_said(fields, is_required=True))
+    return read_set_host(fields, *read_said(fields, is_required=True))
+
+
+def _mark_host(fields: Fields) -> HostMarked:
+    return read_mark_host(fields, *read_said(fields, is_required=True))
+
+
+def _dismiss_leader(fields: Fields) -> LeaderDismissed:
+    epoch = fields.whole("epoch", 0, OFFSET_MAX)
+    return LeaderDismissed(epoch, *read_said(fields, is_required=True))
 
 
 def _note_noise(fields: Fields) -> HostNoiseMeasured:
     host_id = HostId(fields.text("hostId", _HOST))
     noise_milli = fields.whole("noiseMilli", 0, NOISE_MAX)
-    return HostNoiseMeasured(host_id, noise_milli, *_said(fields, is_required=False))
+    return HostNoiseMeasured(host_id, noise_milli, *read_said(fields))
 
 
 def _skip_record(fields: Fields) -> RecordSkipped:
     offset = fields.whole("offset", 0, OFFSET_MAX)
     digest = fields.text("digest", _DIGEST)
-    return RecordSkipped(offset, digest, *_said(fields, is_required=True))
+    return RecordSkipped(offset, digest, *read_said(fields, is_required=True))
 
 
 def _forget_orphan(fields: Fields) -> OrphanForgotten:
     task_id = TaskId(fields.text("taskId", _ORPHAN))
     host_id = HostId(fields.text("hostId", _ORPHAN, default=""))
-    actor, why = _said(fields, is_required=True)
+    actor, why = read_said(fields, is_required=True)
     return OrphanForgotten(task_id, actor, why, host_id or None)
 
 
 def _confirm_finding(fields: Fields) -> FindingConfirmed:
     finding = fields.whole("finding", 0, OFFSET_MAX)
     tasks = fields.whole("tasks", 0, OFFSET_MAX)
-    return FindingConfirmed(finding, tasks, *_said(fields, is_required=True))
+    return FindingConfirmed(finding, tasks, *read_said(fields, is_required=True))
 
 
 def _reject_finding(fields: Fields) -> FindingRejected:
     finding = fields.whole("finding", 0, OFFSET_MAX)
-    return FindingRejected(finding, *_said(fields, is_required=True))
+    return FindingRejected(finding, *read_said(fields, is_required=True))
 
 
 _JOBS: Final[Mapping[str, Reader]] = {
@@ -280,6 +298,8 @@ _JOBS: Final[Mapping[str, Reader]] = {
     "KillJob": _kill_job,
     "ScaleJob": _scale_job,
     "KillTask": _kill_task,
+    **JOB_REQUESTS,
+    **SCALING_REQUESTS,
 }
 _COMMANDS: Final[Mapping[str, Reader]] = {
     "PartitionBegan": _partition_began,
@@ -287,8 +307,11 @@ _COMMANDS: Final[Mapping[str, Reader]] = {
     "SetRules": _set_rules,
     "ChangeRules": _change_rules,
     "SetHost": _set_host,
+    "MarkHost": _mark_host,
+    "DismissLeader": _dismiss_leader,
     "NoteNoise": _note_noise,
     "SkipRecord": _skip_record,
+    **METRIC_RECORDS,
     "ForgetOrphan": _forget_orphan,
     "ConfirmFinding": _confirm_finding,
     "RejectFinding": _reject_finding,

@@ -24,9 +24,12 @@ def encode_submit(job_id: JobId, descriptor: Mapping[str, Any], actor: str = "")
     return _encoded({"type": "SubmitJob", "jobId": job_id, "actor": actor, "job": descriptor})
 
 
-def encode_kill_job(job_id: JobId, actor: str = "", why: str = "") -> bytes:
+def encode_kill_job(
+    job_id: JobId, actor: str = "", why: str = "", *, if_version: int | None = None
+) -> bytes:
     """The value that asks for a job's end."""
-    return _encoded({"type": "KillJob", "jobId": job_id, "actor": actor, "why": why})
+    record = {"type": "KillJob", "jobId": job_id, "actor": actor, "why": why}
+    return _encoded({**record, **_version(if_version)})
 
 
 def encode_scale_job(
@@ -37,20 +40,33 @@ def encode_scale_job(
     maximum: int | None = None,
     actor: str = "",
     why: str = "",
+    if_version: int | None = None,
 ) -> bytes:
     """The value that asks for another size of a service; None leaves a bound as it is."""
     sizes = {"desired": desired, "min": minimum, "max": maximum}
     given = {name: size for name, size in sizes.items() if size is not None}
+    given |= _version(if_version)
     return _encoded({"type": "ScaleJob", "jobId": job_id, **given, "actor": actor, "why": why})
 
 
 def encode_kill_task(
-    task_id: TaskId, actor: str = "", why: str = "", *, is_shrink: bool = False
+    task_id: TaskId,
+    actor: str = "",
+    why: str = "",
+    *,
+    is_shrink: bool = False,
+    is_minimum_kept: bool = False,
+    if_version: int | None = None,
 ) -> bytes:
-    """The value that asks for a task's end, and with ``is_shrink`` for one task less."""
-    return _encoded(
-        {"type": "KillTask", "taskId": task_id, "actor": actor, "why": why, "shrink": is_shrink}
-    )
+    """The value that asks for a task's end, and with ``is_shrink`` for one task less.
+
+    ``is_minimum_kept``: not where the service's minimum would have to follow.
+    """
+    record: dict[str, object] = {"type": "KillTask", "taskId": task_id, "actor": actor, "why": why}
+    record["shrink"] = is_shrink
+    if is_minimum_kept:
+        record["preventMinSizeUpdate"] = True
+    return _encoded({**record, **_version(if_version)})
 
 
 def encode_set_policy(values: Mapping[str, int], actor: str, why: str) -> bytes:
@@ -76,6 +92,8 @@ def encode_change_rules(
     remove_selectors: Sequence[str] = (),
     set_groups: Mapping[str, Any] | None = None,
     remove_groups: Sequence[str] = (),
+    set_instance_groups: Mapping[str, Any] | None = None,
+    remove_instance_groups: Sequence[str] = (),
     if_version: int | None = None,
     actor: str,
     why: str,
@@ -89,6 +107,8 @@ def encode_change_rules(
         "removeSelectors": list(remove_selectors),
         "setGroups": dict(set_groups or {}),
         "removeGroups": list(remove_groups),
+        "setInstanceGroups": dict(set_instance_groups or {}),
+        "removeInstanceGroups": list(remove_instance_groups),
     }
     record: dict[str, object] = {name: value for name, value in given.items() if value}
     if if_version is not None:
@@ -100,6 +120,19 @@ def encode_set_host(host_id: HostId, standing: Standing, actor: str, why: str) -
     """The value by which an operator says what a host may be used for."""
     record = {"type": "SetHost", "hostId": host_id, "standing": standing}
     return _encoded({**record, "actor": actor, "why": why})
+
+
+def encode_mark_host(
+    host_id: HostId, attributes: Mapping[str, str], removed: Sequence[str], actor: str, why: str
+) -> bytes:
+    """The value by which an operator writes attributes on a host, and removes others."""
+    record = {"type": "MarkHost", "hostId": host_id, "attributes": dict(attributes)}
+    return _encoded({**record, "removed": list(removed), "actor": actor, "why": why})
+
+
+def encode_dismiss_leader(epoch: int, actor: str, why: str) -> bytes:
+    """The value by which an operator has whoever leads by this epoch stop."""
+    return _encoded({"type": "DismissLeader", "epoch": epoch, "actor": actor, "why": why})
 
 
 def encode_skip_record(offset: int, digest: str, actor: str, why: str) -> bytes:
@@ -136,6 +169,10 @@ def encode_forget_orphan(
     return _encoded(
         {"type": "ForgetOrphan", "taskId": task_id, **place, "actor": actor, "why": why}
     )
+
+
+def _version(if_version: int | None) -> dict[str, int]:
+    return {} if if_version is None else {"ifVersion": if_version}
 
 
 def _encoded(record: Mapping[str, object]) -> bytes:

@@ -7,9 +7,12 @@ and never an exception; the other topics are written by us and are as closed as 
 
 from typing import Literal
 
+from scheduler.model.autoscaling import ScalingRequest
 from scheduler.model.base import Ours
+from scheduler.model.disruption import DisruptionRequest
 from scheduler.model.ids import HostId, JobId, OfferId, StreamId, TaskId
 from scheduler.model.job import JobSpec
+from scheduler.model.job_requests import JobRequest
 from scheduler.model.mesos import (
     HostFailed,
     Offer,
@@ -18,7 +21,7 @@ from scheduler.model.mesos import (
     Subscribed,
     Unrecognised,
 )
-from scheduler.model.rules import CapacityGroup, Mode, PlacementRules, Selector
+from scheduler.model.rules import CapacityGroup, InstanceGroup, Mode, PlacementRules, Selector
 
 Standing = Literal["enabled", "lastChoice", "draining", "disabled"]
 """What an operator lets a host be used for. Only the first two get tasks."""
@@ -62,6 +65,8 @@ class JobKillAsked(Ours, frozen=True):
     job_id: JobId
     actor: str = ""
     why: str = ""
+    if_version: int | None = None
+    """Only if the job has this version, here and elsewhere; None: whatever it has."""
 
 
 class JobScaleAsked(Ours, frozen=True):
@@ -73,6 +78,7 @@ class JobScaleAsked(Ours, frozen=True):
     maximum: int | None = None
     actor: str = ""
     why: str = ""
+    if_version: int | None = None
 
 
 class TaskKillAsked(Ours, frozen=True):
@@ -82,6 +88,10 @@ class TaskKillAsked(Ours, frozen=True):
     actor: str = ""
     why: str = ""
     is_shrink: bool = False
+    is_minimum_kept: bool = False
+    """Titus' ``preventMinSizeUpdate``: refused where a shrink would take the minimum along."""
+    if_version: int | None = None
+    """Of the task."""
 
 
 class InboundRejected(Ours, frozen=True):
@@ -146,6 +156,8 @@ class RulesChangeAsked(Ours, frozen=True):
     removed_selectors: tuple[str, ...] = ()
     groups: tuple[CapacityGroup, ...] = ()
     removed_groups: tuple[str, ...] = ()
+    instance_groups: tuple[InstanceGroup, ...] = ()
+    removed_instance_groups: tuple[str, ...] = ()
     if_version: int | None = None
 
 
@@ -154,6 +166,24 @@ class HostOrdered(Ours, frozen=True):
 
     host_id: HostId
     standing: Standing
+    actor: str
+    why: str
+
+
+class HostMarked(Ours, frozen=True):
+    """An operator writes attributes on a host, and removes others that operators wrote."""
+
+    host_id: HostId
+    attributes: tuple[tuple[str, str], ...]
+    removed: tuple[str, ...]
+    actor: str
+    why: str
+
+
+class LeaderDismissed(Ours, frozen=True):
+    """An operator has whoever leads by this epoch stop; its process ends, and one is elected."""
+
+    epoch: int
     actor: str
     why: str
 
@@ -214,6 +244,9 @@ InboundBody = (
     | JobKillAsked
     | JobScaleAsked
     | TaskKillAsked
+    | JobRequest
+    | ScalingRequest
+    | DisruptionRequest
     | InboundRejected
     | InboundLost
     | OffersChanged
@@ -226,6 +259,8 @@ InboundBody = (
     | RulesAsked
     | RulesChangeAsked
     | HostOrdered
+    | HostMarked
+    | LeaderDismissed
     | HostNoiseMeasured
     | RecordSkipped
     | OrphanForgotten

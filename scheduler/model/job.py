@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from scheduler.model.base import Ours
 from scheduler.model.constraint import Constraint
+from scheduler.model.disruption import DisruptionBudget
 from scheduler.model.resources import Need
 
 RETRY_DELAY_MS_MIN: Final = 1_000
@@ -17,6 +18,15 @@ SYSTEM_RETRY_DELAY_MS_MAX: Final = 30_000
 """Titus' system retryer backs off from 1 s to 30 s."""
 RETRY_RESET_MS: Final = 300_000
 """A task that ran for five minutes starts its back-off anew."""
+
+
+Migration = Literal["systemDefault", "selfManaged"]
+
+
+CatchUp = Literal["none", "one", "all"]
+"""What is done for firings that were missed: nothing, the last of them, or each."""
+Overlap = Literal["allow", "forbid", "replace"]
+"""What a firing does while a run lives: starts beside it, is skipped, or ends it first."""
 
 
 class RetryPolicy(Ours, frozen=True):
@@ -45,6 +55,59 @@ class Service(Ours, frozen=True):
     minimum: int
     desired: int
     maximum: int
+
+
+class Stream(Ours, frozen=True):
+    """Keeps ``workers`` ordered tasks running, of indexes 0 and up, until it is killed."""
+
+    workers: int
+    is_start_ordered: bool = False
+    """A worker is first started when all of lower index are started and healthy."""
+
+
+class Cron(Ours, frozen=True):
+    """Starts a batch job at each time that the schedule names; it has no tasks of its own."""
+
+    schedule: str
+    """Five fields, or a word such as ``@hourly``; it has passed `scheduler.model.cron`."""
+    batch: Batch
+    time_zone: str = "UTC"
+    zone_rule: str = "UTC0"
+    """What the zone's name meant when the job was taken in, see `scheduler.model.time_zones`."""
+    catch_up: CatchUp = "none"
+    catch_up_max: int = 10
+    """Of ``all``: so many of the last missed firings are made up for."""
+    overlap: Overlap = "allow"
+    starting_deadline_ms: int = 0
+    """A firing that is later than this is missed and not made up for; 0: there is no such limit."""
+    runs_kept_max: int = 10
+    """How many ended runs are listed under the job."""
+
+
+JobKind = Batch | Service | Stream | Cron
+"""What a job can be."""
+
+
+class TaskSet(Ours, frozen=True, tag=False):
+    """So many of a job's indexes that have to be on hosts of one kind, such as a data centre."""
+
+    name: str
+    count: int
+    attributes: tuple[tuple[str, str], ...]
+    """Host attributes and the value that each must have."""
+
+
+def desired_of(kind: JobKind) -> int:
+    """How many tasks a job of this kind wants to have."""
+    match kind:
+        case Batch():
+            return kind.size
+        case Service():
+            return kind.desired
+        case Stream():
+            return kind.workers
+        case Cron():
+            return 0
 
 
 class Container(Ours, frozen=True):
@@ -82,18 +145,32 @@ class JobSpec(Ours, frozen=True):
     owner_email: str
     application_name: str
     container: Container
-    kind: Batch | Service
+    kind: JobKind
     retry: RetryPolicy
     capacity_group: str = "DEFAULT"
     stack: str = ""
     detail: str = ""
     sequence: str = ""
     attributes: tuple[tuple[str, str], ...] = ()
+    is_enabled: bool = True
+    """Of a service; one that is not in service is not scaled by itself."""
+    is_increase_disabled: bool = False
+    """Of a service: ``desired`` does not rise. Bounds change, and ended tasks are replaced."""
+    is_decrease_disabled: bool = False
+    migration: Migration = "systemDefault"
+    """Titus' older word for who moves the tasks of a service off a host."""
+    budget: DisruptionBudget | None = None
+    """What the job allows to be done to it; None: what `scheduler.disruption.budgets` injects."""
+    sets: tuple[TaskSet, ...] = ()
+    """Indexes in order of the sets, each with host attributes of its own; see `scheduler.versions`.
+
+    Empty: all indexes are alike. Their counts add up to what the job wants.
+    """
 
     @property
     def desired(self) -> int:
         """How many tasks the job wants to have."""
-        return self.kind.size if isinstance(self.kind, Batch) else self.kind.desired
+        return desired_of(self.kind)
 
     @property
     def group_name(self) -> str:

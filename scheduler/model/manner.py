@@ -57,6 +57,7 @@ def _runtime(text: str) -> dict[str, Any]:
     return {"runtime_ms": int(text) * 1_000}
 
 
+MANNER_ATTRIBUTES: Final = (OPPORTUNISTIC_ATTRIBUTE, GANG_ATTRIBUTE, RUNTIME_ATTRIBUTE)
 _READERS: Final[Readers] = {
     OPPORTUNISTIC_ATTRIBUTE: _opportunistic,
     GANG_ATTRIBUTE: _gang,

@@ -87,6 +87,44 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """Classes of waiting tasks that a round's record explains."""
     mark_records: int = 10_000
     """A `Mark` is written after so many records, and every fold compares its digest there."""
+    eviction_tokens_max: int = 500
+    """Evictions at once in the whole cell; the bucket starts empty with each leader. Titus' 500."""
+    eviction_tokens_per_s: int = 50
+    """So many more each second, as Titus has it; 0 stops all evictions."""
+    evictions_waiting_max: int = 200
+    """Evicted tasks of which the kill has not left yet; Titus' queue of evictions takes 200."""
+    relocation_ms: int = 30_000
+    """How often it is looked which tasks must leave their hosts; Titus' relocation loop."""
+    descheduling_ms: int = 120_000
+    """How often those whose time is up are evicted; Titus' descheduling loop."""
+    relocation_stale_ms: int = 30_000
+    """With no tick for so long nothing is moved: what is known of tasks is too old. Titus' 30 s."""
+    relocations_kept_max: int = 1_000
+    """Relocations that are over and remembered."""
+    self_managed_healthy_percent: int = 90
+    """What holds where owners of self-managed tasks did not move them in time: Titus' 90 % ..."""
+    self_managed_percent_per_hour: int = 20
+    """... and 20 % of the job an hour."""
+    service_notice_ms: int = 60_000
+    """Notice for services without a budget: Titus injects self-managed ones of a minute."""
+    self_managed_notice_ms: int = 604_800_000
+    """The same where the older migration policy says self-managed: seven days."""
+    batch_notice_ms_min: int = 60_000
+    """For batch jobs it is 1.2 times their runtime limit, and not less than this."""
+    scaling_policies_max: int = 10_000
+    scaling_policies_of_job_max: int = 10
+    scaling_deleted_ms: int = 3_600_000
+    """A deleted scaling policy is shown for so long."""
+    metric_lateness_ms: int = 10_000
+    """A period of a metric is looked at so long after its end, or after half of it."""
+    metric_silence_ms: int = 300_000
+    """A metric that is silent for longer (and for three periods) puts its policy in error."""
+    target_out_periods: int = 3
+    """Periods above a target before it scales out: AWS makes its alarms of three minutes."""
+    target_in_periods: int = 15
+    """Periods below it before it scales in: AWS takes fifteen minutes."""
+    target_in_percent: int = 90
+    """Below means below so much of it, as with AWS."""
     placement: PlacementRules = PlacementRules()
 
 
@@ -100,6 +138,10 @@ _LEAST: Final[Mapping[str, int]] = {
     "reconcile_retry_ms_max": 100,
     "reconcile_all_ms": 1_000,
     "mark_records": 1,
+    "target_out_periods": 1,
+    "target_in_periods": 1,
+    "relocation_ms": 1_000,
+    "descheduling_ms": 1_000,
 }
 """What is done again and again must have a pause; the others may be 0."""
 

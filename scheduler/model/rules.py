@@ -9,8 +9,11 @@ from typing import Final, Literal
 
 from scheduler.model.base import Ours
 from scheduler.model.constraint import Constraint
+from scheduler.model.disruption import Window
 
 Mode = Literal["normal", "failover"]
+Lifecycle = Literal["Inactive", "Active", "PhasedOut", "Removable"]
+"""Of a group of hosts, as in Titus: only Active and PhasedOut ones get tasks, the latter last."""
 Weights = tuple[tuple[str, int], ...]
 """Names of fitness functions and their weights, sorted by name; only ratios count."""
 
@@ -80,6 +83,11 @@ class Tier(Rule, frozen=True):
     batch_profile: str
     may_preempt: tuple[str, ...] = ()
     """Tiers whose tasks may be ended for this one's guaranteed work."""
+    buffer_percent: int = 5
+    """Capacity beyond what its groups are guaranteed; Titus S19 takes 5 %. The largest of this,
+    the next one and the largest declared red-black counts: see `scheduler.capacity`."""
+    buffer: Amount = Amount()
+    """The same as an amount, for work that nobody announced."""
 
 
 class CapacityGroup(Rule, frozen=True):
@@ -92,6 +100,11 @@ class CapacityGroup(Rule, frozen=True):
     weight: int = 1
     """Its part of what nobody is guaranteed, in ratio to the others."""
     parent: str = ""
+    instance: Amount = Amount()
+    """What one container of it needs; with ``instances`` it makes the guarantee, as in Titus."""
+    instances: int = 0
+    red_black: int = 0
+    """How many containers its largest red-black deployment starts before it ends the old ones."""
 
 
 class Guards(Rule, frozen=True):
@@ -126,6 +139,21 @@ class Selector(Rule, frozen=True):
     reason: str = ""
 
 
+class InstanceGroup(Rule, frozen=True):
+    """What operators let a group of hosts be used for; a group without an entry is Active.
+
+    A host's group is what its attribute ``machine_group_attribute`` says.
+    """
+
+    name: str
+    tier: str = ""
+    """Only jobs of this tier get its hosts; empty: all tiers do."""
+    lifecycle: Lifecycle = "Active"
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Operators' own, sorted by name. ``noPlacement`` and ``systemNoPlacement`` keep tasks away,
+    ``preferNoPlacement`` makes its hosts the last choice, each where it is ``true`` (Titus)."""
+
+
 class Plugin(Rule, frozen=True):
     """A constraint or fitness function of others, by its entry point, as it was when set."""
 
@@ -133,6 +161,15 @@ class Plugin(Rule, frozen=True):
     name: str
     distribution: str
     version: str
+
+
+class EvictionRules(Rule, frozen=True):
+    """When tasks of the cell may be evicted at all; its numbers are in `Policy`."""
+
+    windows: tuple[Window, ...] = ()
+    """None: at any time. Titus' own are weekdays from 8 to 16 in Los Angeles."""
+    exempt: tuple[str, ...] = ()
+    """Applications, ``*`` standing for anything, whose tasks may be evicted outside of them."""
 
 
 class PlacementRules(Rule, frozen=True):
@@ -172,8 +209,10 @@ class PlacementRules(Rule, frozen=True):
     guards: Guards = Guards()
     selectors: tuple[Selector, ...] = ()
     plugins: tuple[Plugin, ...] = ()
+    instance_groups: tuple[InstanceGroup, ...] = ()
     lend_ms: int = 0
     """For how long at a time idle guaranteed capacity is lent to opportunistic work: only what will
     be done by then, by its own prediction, may have it. 0: it is lent until the owner comes."""
     aging_ms: int = 600_000
     """Who has waited this long goes before the fair order, and room is kept for it; 0: never."""
+    evictions: EvictionRules = EvictionRules()

@@ -85,6 +85,8 @@ class Started(Ours, frozen=True):
     place: OnHost
     since_ms: int
     is_healthy: bool = True
+    healthy_since_ms: int = 0
+    """When it became healthy again; 0 where it was since its start."""
 
 
 class Disconnected(Ours, frozen=True):
@@ -140,6 +142,18 @@ class Task(Ours, frozen=True):
     system_resubmit_number: int = 0
     system_failures_in_a_row: int = 0
     user_failures_in_a_row: int = 0
+    version: int = 1
+    """Counts changes of the state and of attributes."""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Set by users while it lives, sorted by name; a replacement begins without any."""
+    eviction_resubmit_number: int = 0
+    """How many of its predecessors were evicted; they are also in ``system_resubmit_number``."""
+    moved_from: JobId | None = None
+    """The job whose id it bears, where it was moved from one."""
+    spec_version: int = 1
+    """The version of its job's spec by which it runs, see `scheduler.versions`."""
+    next_version: int = 0
+    """Where an update ends it: the version of its replacement; else 0."""
 
 
 def titus_state(state: TaskState) -> str:

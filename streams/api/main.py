@@ -47,8 +47,6 @@ logger = structlog.get_logger(__name__)
 BIND: Final = "127.0.0.1"
 PORT: Final = 7100
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-CELL_PARTITION: Final = 0
-"""The one cell that this version serves; each further one is a `FollowedCell` of its own."""
 
 
 async def serve(settings: Settings, bind: str, port: int) -> None:
@@ -66,13 +64,13 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
     try:
         await ensure_topics(bootstrap, settings)
         beginnings = beginnings_of(
-            KafkaLog(bootstrap, settings.topic_prefix + "cell", CELL_PARTITION),
+            KafkaLog(bootstrap, settings.topic_prefix + "cell", settings.partition),
             store_url_of(settings),
             settings.cell,
             wrap=ViewFold,
             tail_records=VIEW_TAIL_RECORDS,
         )
-        cell = FollowedCell(bootstrap, settings.topic_prefix, CELL_PARTITION, beginnings)
+        cell = FollowedCell(bootstrap, settings.topic_prefix, settings.partition, beginnings)
         archive = ArchivedLogs(store_of(settings), now_ms)
         files = TaskFiles(HostLogs(SandboxReader()), archive)
         hosts = LOOPBACK_NAMES if bind in LOOPBACK else frozenset[str]()

@@ -26,6 +26,11 @@ class Appendable(Protocol):
 class LeadershipLost(Exception):
     """Another was elected, or this process cannot tell whether it leads."""
 
+    def __init__(self, why: str, *, is_outvoted: bool = False) -> None:
+        """``is_outvoted``: another was elected, and we have read it in the log."""
+        super().__init__(why)
+        self.is_outvoted = is_outvoted
+
 
 class Lead:
     """The right to write with one epoch and to act on what was read back."""
@@ -56,7 +61,7 @@ class Lead:
         While the fold is halted there is no epoch to compare, and nothing to act on either.
         """
         if self._follower.halt is None and self._follower.machine.state.epoch > self.epoch:
-            raise LeadershipLost("another leader was elected")
+            raise LeadershipLost("another leader was elected", is_outvoted=True)
         silent_s = self._clock() - self._heard_at_s
         if silent_s > self.pace.silence_s_max:
             raise LeadershipLost(

@@ -48,7 +48,8 @@ class Leader:
         try:
             await self._work(lead, manager)
         except* LeadershipLost as lost:
-            raise LeadershipLost(str(lost.exceptions[0])) from lost
+            first = _first_of(lost)
+            raise LeadershipLost(str(first), is_outvoted=first.is_outvoted) from lost
         finally:
             cell.follower.hearers.remove(lead.heard)
             await manager.close()
@@ -63,7 +64,7 @@ class Leader:
         cell.log.clock.go_on_from(cell.follower.machine.state.clock.now_ms)
         lead = Lead(cell.follower, cell.log, epoch, pace=cell.surroundings.pace)
         lead.check()
-        logger.info("leads the cell", cell=cell.follower.partition, epoch=epoch)
+        logger.info("leads the cell", partition=cell.follower.partition, epoch=epoch)
         return lead
 
     async def _work(self, lead: Lead, manager: ClusterManager) -> None:
@@ -152,3 +153,9 @@ class Leader:
         while True:
             lead.check()
             await asyncio.sleep(lead.pace.tick_s / 2)
+
+
+def _first_of(group: BaseExceptionGroup[LeadershipLost]) -> LeadershipLost:
+    """The first leaf: groups of coroutines within groups make groups of errors within groups."""
+    first = group.exceptions[0]
+    return first if isinstance(first, LeadershipLost) else _first_of(first)

@@ -1,48 +1,33 @@
-"""The cell process: follows a cell's log, and leads it when the consumer group says so.
+"""The cell process: follows cells' logs, and leads those that the consumer group gives it.
 
 The one thing to know: leadership is an assignment. Whoever is assigned partition n of topic
 ``leaders`` may try to lead cell n; the election record in the cell's own log decides. A process
-that finds its leadership lost ends with code 3, and is started again by whoever keeps it running:
-nothing of an old term lingers in memory.
+that finds a leadership lost ends with code 3, and is started again by whoever keeps it running:
+nothing of an old term lingers in memory. Several cells spread over several workers so; each has a
+seat (`streams/cell/seat.py`) in every worker, with its own fold, lanes, outbox and Mesos stream.
 """
 
 import asyncio
 import os
 import signal
 import socket
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import faust
-import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from connectors.mesos.client import MesosClient
-from connectors.mesos.containers import Containerizer
-from connectors.mesos.settings import MesosSettings
-from connectors.ports import ClusterManager
-from scheduler.machine import FOLD_VERSION
-from scheduler.model.events import CellCreated, FoldVersion, PolicySet
-from scheduler.model.ids import CellName, CellUuid, Generation
-from scheduler.model.policy import Policy
-from streams.cell.context import CellContext
-from streams.cell.follower import BareFold, Follower, LogRecord
-from streams.cell.lane import Lane, log_end
+from scheduler.model.ids import CellName
 from streams.cell.lead import LeadershipLost
-from streams.cell.leader import Leader
-from streams.cell.publisher import Publisher
-from streams.cell.surroundings import PACE, Pace, Surroundings
-from streams.cell.writer import CellLog, our_producer
+from streams.cell.seat import Batch, CellOptions, Seat, unbegun
+from streams.cell.writer import our_producer
 from streams.errors import OperatorError
 from streams.garbage import settle
-from streams.history.kafka_log import KafkaLog
 from streams.settings import Settings, store_url_of
-from streams.snapshots.opening import Beginnings, beginnings_of
 
 logger = structlog.get_logger(__name__)
 
@@ -50,52 +35,25 @@ SESSION_TIMEOUT_S = 6.0
 """The least that brokers allow by default; leadership moves this long after a leader dies."""
 HEARTBEAT_S = 1.0
 EXIT_LEADERSHIP_LOST = 3
-
-
-class CellOptions(msgspec.Struct, frozen=True):
-    """What a cell process must be told."""
-
-    bootstrap: str
-    candidate: str
-    """Unique and the same at every start: the static membership of the group."""
-    masters: tuple[str, ...]
-    data_dir: Path
-    topic_prefix: str = ""
-    cell: CellName = CellName("main")
-    partition: int = 0
-    policy: Policy = Policy()
-    """What a new cell begins with; a cell that exists has its own in its log."""
-    failover_timeout_s: float = 604_800
-    containerizer: Containerizer = "none"
-    build: str = ""
-    store_url: str = ""
-    """Where snapshots are; without, the log is folded from its beginning."""
-    behind_s_max: float = PACE.behind_s_max
-    """With the fold halted for so long, only operators' commands are copied."""
-
-
-class Batch(msgspec.Struct):
-    """Records handed to the folding agent; ``done`` tells the lane to go on."""
-
-    records: Sequence[LogRecord]
-    done: asyncio.Future[None]
+WARM_CELLS_MAX: Final = 8
+"""With so many cells a worker follows all, so that it leads any of them at once; with more it
+follows those that it is assigned, and begins one at its last snapshot."""
 
 
 class CellProcess:
-    """One process of a cell: lane, Faust app, and a term of leadership when it is assigned."""
+    """One worker: a Faust app, and a seat for each cell, led when it is assigned."""
 
-    def __init__(self, options: CellOptions) -> None:
+    def __init__(self, options: CellOptions, warm_cells_max: int = WARM_CELLS_MAX) -> None:
         self.options = options
-        topic = options.topic_prefix + "cell"
-        self._beginnings = _beginnings(options, topic)
-        find_base = self._beginnings.find_base if self._beginnings else None
-        self.follower = Follower(topic, options.partition, BareFold, find_base)
+        self._is_warm = len(options.cells) <= warm_cells_max
         self._app = _faust_app(options)
         self._batches = self._app.channel()
-        self.lane = Lane(self.follower, options.bootstrap, self._deliver)
-        self._is_assigned = asyncio.Event()
-        self._is_unassigned = asyncio.Event()
+        self.seats = [Seat(options, number, self._send) for number in range(len(options.cells))]
         self._define_agents()
+
+    async def _send(self, batch: Batch) -> None:
+        sent = await self._batches.send(value=batch)
+        await sent
 
     def _define_agents(self) -> None:
         app, options = self._app, self.options
@@ -106,7 +64,8 @@ class CellProcess:
         @app.agent(self._batches, name="fold")
         async def fold(batches: faust.StreamT[Batch]) -> None:
             async for batch in batches:
-                self.follower.take(batch.records)
+                with structlog.contextvars.bound_contextvars(cell=batch.seat.cell):
+                    batch.seat.follower.take(batch.records)
                 batch.done.set_result(None)
 
         @app.agent(leaders, name="claim")
@@ -123,21 +82,13 @@ class CellProcess:
         ) -> None:
             # A revocation alone says nothing: every rebalance revokes first and assigns again.
             places: set[TopicPartition] = given[0]
-            if any(each.partition == options.partition for each in places):
-                self._is_unassigned.clear()
-                self._is_assigned.set()
-            else:
-                self._is_assigned.clear()
-                self._is_unassigned.set()
-
-    async def _deliver(self, records: Sequence[LogRecord]) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        sent = await self._batches.send(value=Batch(records, done))
-        await sent
-        await done
+            ours = {each.partition for each in places}
+            logger.info("cells were assigned", cells=[options.cells[each] for each in sorted(ours)])
+            for seat in self.seats:
+                seat.assign(is_ours=seat.partition in ours)
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Follow, and lead while assigned, until cancelled.
+        """Follow, and lead what is assigned, until cancelled.
 
         A term that ends because another leads, or because we cannot tell, ends the process.
         """
@@ -145,97 +96,51 @@ class CellProcess:
         options.data_dir.mkdir(parents=True, exist_ok=True)
         producer = our_producer(options.bootstrap, f"flumina-{options.candidate}")
         await producer.start()
-        publisher = Publisher(self.follower, producer, options.topic_prefix + "job-events")
-        log = CellLog(producer, self.follower.topic, options.partition, options.candidate)
-        if self._beginnings is not None:
-            await self._beginnings.check()
-        await self._create_if_new(log)
-        if self._beginnings is not None:
-            await self._beginnings.begin(self.follower)
         self._app.loop = asyncio.get_running_loop()
-        await self._app.start()
-        await self.lane.start()
         try:
-            end = await log_end(options.bootstrap, self.follower.topic, options.partition)
-            await self.follower.until(end - 1)
-            logger.info("caught up", offset=self.follower.seen_offset)
+            # What may not be followed is told before the group hears of us.
+            warm = await self._begun(producer) if self._is_warm else []
+            await self._app.start()
+            await asyncio.gather(*(self._follow(seat, producer) for seat in warm))
             settle()
             ready()
-            await self._lead_when_assigned(self._context(log, producer, publisher))
-        except LeadershipLost as lost:
-            logger.warning("leads no longer; the process ends and is started again", why=str(lost))
+            async with asyncio.TaskGroup() as group:
+                for seat in self.seats:
+                    others = partial(self._leads_beside, seat)
+                    group.create_task(seat.lead_when_assigned(producer, others))
+        except* LeadershipLost as lost:
+            why = str(lost.exceptions[0])
+            logger.warning("leads no longer; the process ends and is started again", why=why)
             # At once and without farewell: a process that may have been away for minutes must not
             # speak to the consumer group again before it has begun anew.
             os._exit(EXIT_LEADERSHIP_LOST)
         finally:
-            await self.lane.stop()
+            for seat in self.seats:
+                await seat.stop()
             await self._app.stop()
             await producer.stop()
 
-    def _context(
-        self, log: CellLog, producer: AIOKafkaProducer, publisher: Publisher
-    ) -> CellContext:
-        options = self.options
-        return CellContext(
-            follower=self.follower,
-            log=log,
-            producer=producer,
-            publisher=publisher,
-            bootstrap=options.bootstrap,
-            topic_prefix=options.topic_prefix,
-            candidate=options.candidate,
-            build=options.build,
-            surroundings=Surroundings(pace=Pace(behind_s_max=options.behind_s_max)),
-        )
+    def _leads_beside(self, seat: Seat) -> bool:
+        return any(each.is_leading for each in self.seats if each is not seat)
 
-    async def _create_if_new(self, log: CellLog) -> None:
-        """Write record 0 where the log is empty; of two creators the fold obeys the first."""
-        options = self.options
-        if await log_end(options.bootstrap, log.topic, options.partition) > 0:
-            return
-        cell_uuid = uuid.uuid4()
-        created = CellCreated(
-            cell=options.cell,
-            cell_uuid=CellUuid(str(cell_uuid)),
-            generation=Generation(cell_uuid.hex[:8]),
-        )
-        policy = PolicySet(version=1, policy=options.policy)
-        await log.append(-1, [created, FoldVersion(version=FOLD_VERSION), policy])
-
-    async def _lead_when_assigned(self, context: CellContext) -> None:
-        """Lead whenever the cell is assigned to us; a term that the group takes back ends here."""
-        while True:
-            await self._is_assigned.wait()
-            term = asyncio.create_task(Leader(context, self._connect).run())
-            unassigned = asyncio.create_task(self._is_unassigned.wait())
+    async def _begun(self, producer: AIOKafkaProducer) -> list[Seat]:
+        """The seats that can be followed; raises `OperatorError` when that is none of them."""
+        faults: list[tuple[Seat, OperatorError]] = []
+        for seat in self.seats:
             try:
-                await asyncio.wait((term, unassigned), return_when=asyncio.FIRST_COMPLETED)
-                if term.done():
-                    term.result()
-                logger.info("the cell was assigned to another process; following on")
-            finally:
-                for each in (term, unassigned):
-                    each.cancel()
-                await asyncio.gather(term, unassigned, return_exceptions=True)
+                await seat.begin(producer)
+            except OperatorError as error:
+                faults.append((seat, error))
+        if len(faults) == len(self.seats):
+            raise faults[0][1]
+        for seat, fault in faults:
+            unbegun(fault, seat.cell)
+        return [seat for seat in self.seats if seat.is_begun]
 
-    def _connect(self, framework_id: str) -> ClusterManager:
-        options = self.options
-        return MesosClient(
-            MesosSettings(
-                masters=options.masters,
-                framework_id=framework_id,
-                framework_name=f"flumina-{options.cell}",
-                failover_timeout_s=options.failover_timeout_s,
-                containerizer=options.containerizer,
-            )
-        )
-
-
-def _beginnings(options: CellOptions, topic: str) -> Beginnings | None:
-    if not options.store_url:
-        return None
-    kafka = KafkaLog(options.bootstrap, topic, options.partition)
-    return beginnings_of(kafka, options.store_url, options.cell)
+    async def _follow(self, seat: Seat, producer: AIOKafkaProducer) -> None:
+        # In a task of its own, whose lines name the cell, and so do those of what it starts.
+        structlog.contextvars.bind_contextvars(cell=seat.cell)
+        await seat.follow(producer)
 
 
 def _faust_app(options: CellOptions) -> faust.App:
@@ -290,7 +195,7 @@ def options_of(settings: Settings) -> CellOptions:
         masters=settings.mesos_masters,
         data_dir=settings.data_dir,
         topic_prefix=settings.topic_prefix,
-        cell=CellName(settings.cell),
+        cells=tuple(map(CellName, settings.cell_names)),
         failover_timeout_s=settings.failover_timeout_s,
         containerizer=settings.containerizer,
         build=version("flumina"),

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from streams.api.main import BIND, PORT, run_api
-from streams.cli.common import refuse_many_cells, settings_here
+from streams.cli.common import settings_here
 
 
 def api(
@@ -19,10 +19,9 @@ def api(
 ) -> None:
     """Follow a cell and serve its REST API in the foreground.
 
-    Wants KAFKA_BROKERS.
+    Wants KAFKA_BROKERS; of several cells FLUMINA_CELL or --cell says which.
 
     Example: KAFKA_BROKERS=kafka:9092 flumina api --port 7100
     """
     settings = settings_here()
-    refuse_many_cells(settings)
     sys.exit(run_api(settings, bind, port))

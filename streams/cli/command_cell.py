@@ -1,4 +1,4 @@
-"""`flumina cell`: one process of the cell, as `up` and production start it.
+"""`flumina cell`: one worker of the cells, as `up` and production start it.
 
 The one thing to know: it ends with code 3 when its leadership is over, and whoever keeps it running
 starts it again at once; nothing of an old leadership can linger in memory.
@@ -11,13 +11,13 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from scheduler.model.policy import Policy, changed_policy
-from streams.cell.main import CellOptions, CellProcess, options_of, run_until_signal
+from streams.cell.main import CellProcess, options_of, run_until_signal
+from streams.cell.seat import CellOptions
 from streams.cli.common import (
     DataDirOption,
     PolicyOption,
     data_dir_of,
     policy_numbers,
-    refuse_many_cells,
     settings_here,
 )
 from streams.kafka.generations import ensure_generations
@@ -29,7 +29,7 @@ from streams.settings import Settings
 
 
 def cell(data_dir: DataDirOption = None, policy: PolicyOption = None) -> None:
-    """Run one process of the cell in the foreground: it leads, or stands by to lead.
+    """Run one worker in the foreground: it leads the cells it is given, or stands by to lead.
 
     Wants KAFKA_BROKERS and MESOS_MASTER. Ends with code 3 when it leads no longer; whoever keeps
     it running starts it again at once.
@@ -37,7 +37,6 @@ def cell(data_dir: DataDirOption = None, policy: PolicyOption = None) -> None:
     Example: KAFKA_BROKERS=kafka:9092 MESOS_MASTER=mesos:5050 flumina cell
     """
     settings = settings_here()
-    refuse_many_cells(settings)
     options = msgspec.structs.replace(
         options_of(settings),
         data_dir=data_dir_of(settings, data_dir),

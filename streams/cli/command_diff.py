@@ -90,5 +90,5 @@ def _words(entity: Entity) -> str:
 
 
 def _events(entity: Entity) -> str:
-    more = f" and {entity.addresses_dropped} before" if entity.addresses_dropped else ""
+    more = ", and older ones" if entity.has_older else ""
     return ", ".join(entity.addresses) + more

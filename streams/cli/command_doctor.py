@@ -15,7 +15,9 @@ from streams.cli.common import (
     ApiOption,
     DataDirOption,
     JsonOption,
+    api_of,
     data_dir_of,
+    of_cell,
     running_here,
 )
 from streams.cli.doctor_checks import Finding, Status, local_findings, of_error, python, versions
@@ -58,11 +60,11 @@ def _findings(api: str | None, data_dir: Path | None) -> list[Finding]:
     try:
         settings = settings_of(os.environ)
         running = running_here(settings, data_dir)
+        places = _places(settings, running, api)
     except OperatorError as error:
         # Without settings nobody knows whom to ask.
         return [of_error("settings", error), python(), *versions()]
     directory = Path(running.data_dir) if running else data_dir_of(settings, data_dir)
-    places = _places(settings, running, api)
     return [
         *local_findings(settings, directory, running),
         *network_findings(places),
@@ -75,8 +77,8 @@ def _places(settings: Settings, running: UpView | None, api: str | None) -> Plac
     if running is None:
         kafka, mesos = settings.kafka_brokers or "", settings.mesos_masters or ()
         return Places(settings, kafka, mesos, api or settings.api_url or "", settings.actor)
-    own = msgspec.structs.replace(settings, topic_prefix=running.topic_prefix)
-    return Places(own, running.kafka, running.mesos, api or running.api, settings.actor)
+    own = of_cell(msgspec.structs.replace(settings, topic_prefix=running.topic_prefix), running)
+    return Places(own, running.kafka, running.mesos, api or api_of(running), settings.actor)
 
 
 def _print(findings: list[Finding]) -> None:

@@ -6,6 +6,7 @@ by whatever keeps services running there, with a Kafka and a Mesos named by the 
 
 from typing import Annotated, Final, Literal
 
+import msgspec
 import typer
 
 from streams.cli.common import (
@@ -13,17 +14,18 @@ from streams.cli.common import (
     PolicyOption,
     data_dir_of,
     policy_numbers,
-    refuse_many_cells,
     settings_here,
 )
 from streams.cli.interrupts import interruptible
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import errors, out, plain
 from streams.errors import OperatorError
-from streams.settings import Settings
+from streams.settings import Settings, default_cell_names
 from streams.supervise.up import Up, UpOptions
 
 CHANGES_POLL_S: Final = 0.5
+CELLS_HERE_MAX: Final = 8
+"""Each has an api and a history of its own, and this is one computer."""
 
 
 BrokersOption = Annotated[
@@ -51,11 +53,34 @@ def checked_brokers(settings: Settings, wanted: int) -> Literal[1, 3]:
     return 3 if wanted == 3 else 1
 
 
+def with_cells(settings: Settings, cells: int | None) -> Settings:
+    """The settings for so many cells; raises `OperatorError` where names say another number."""
+    if cells is None or cells == settings.cells:
+        return settings
+    if settings.cells > 1:
+        raise OperatorError(
+            f"--cells {cells} is not possible.",
+            f"The environment names {settings.cells} cells: {', '.join(settings.cell_names)}.",
+            "Unset FLUMINA_CELLS and FLUMINA_CELL_NAMES, or leave --cells out.",
+        )
+    names = default_cell_names(cells)
+    return msgspec.structs.replace(settings, cells=cells, cell_names=names, cell=names[0])
+
+
 def up(  # noqa: PLR0917 - typer gives every option by its name
     data_dir: DataDirOption = None,
     cells: Annotated[
-        int, typer.Option("--cell-processes", min=1, max=9, help="One leads, the others stand by.")
-    ] = 1,
+        int | None,
+        typer.Option("--cells", min=1, max=CELLS_HERE_MAX, help="Cells; default FLUMINA_CELLS, 1."),
+    ] = None,
+    cell_processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=9,
+            help="Workers that lead the cells, or stand by to; default one for each cell.",
+        ),
+    ] = None,
     brokers: BrokersOption = 1,
     agents: Annotated[int, typer.Option(min=1, max=64, help="Agents of the dev cluster.")] = 2,
     masters: Annotated[
@@ -83,13 +108,12 @@ def up(  # noqa: PLR0917 - typer gives every option by its name
     Example: flumina up --agents 3
     """
     speak_by_errors()
-    settings = settings_here()
-    refuse_many_cells(settings)
+    settings = with_cells(settings_here(), cells)
     number = checked_brokers(settings, brokers)
     options = UpOptions(
         settings=settings,
         data_dir=data_dir_of(settings, data_dir),
-        cell_processes=cells,
+        cell_processes=cell_processes or min(settings.cells, 9),
         brokers=number,
         agents=agents,
         masters=masters,
@@ -124,6 +148,9 @@ def _run(running: Up) -> None:
             f"{moved.tasks_on_hosts} tasks on hosts",
             markup=False,
         )
+    if len(view.cells) > 1:
+        names = ", ".join(f"{each.name} ({each.api})" for each in view.cells)
+        console.print(f"cells {names}; --cell NAME asks one of them", markup=False)
     console.print(
         f"\nflumina is up: {view.api}, data and logs under {view.data_dir}\n"
         "Try: flumina submit docs/examples/service-5.json, flumina tasks, flumina doctor\n"

@@ -79,13 +79,42 @@ def installation_here(settings: Settings, data_dir: Path | None = None) -> Setti
     running = running_here(settings, data_dir)
     if running is None:
         return msgspec.structs.replace(settings, data_dir=data_dir_of(settings, data_dir))
-    return msgspec.structs.replace(
-        settings,
-        kafka_brokers=running.kafka,
-        topic_prefix=running.topic_prefix,
-        mesos_masters=tuple(running.mesos),
-        data_dir=Path(running.data_dir),
+    return of_cell(
+        msgspec.structs.replace(
+            settings,
+            kafka_brokers=running.kafka,
+            topic_prefix=running.topic_prefix,
+            mesos_masters=tuple(running.mesos),
+            data_dir=Path(running.data_dir),
+        ),
+        running,
     )
+
+
+def of_cell(settings: Settings, running: UpView) -> Settings:
+    """The settings with the cells of what runs, about the one that is named.
+
+    Raises `ApiError` where there are several and none is named, or another one.
+    """
+    names = tuple(each.name for each in running.cells)
+    if not names:
+        return settings
+    named = os.environ.get("FLUMINA_CELL") or (names[0] if len(names) == 1 else "")
+    if named not in names:
+        raise ApiError(
+            f"There is no cell {named}." if named else "It is not clear which cell is meant.",
+            f"The cells here are {', '.join(names)}.",
+            "Name one with --cell.",
+        )
+    return msgspec.structs.replace(settings, cells=len(names), cell_names=names, cell=named)
+
+
+def api_of(running: UpView) -> str:
+    """The API that a command asks: a named cell's, else that of the only cell, or of all."""
+    if len(running.cells) < 2 or not os.environ.get("FLUMINA_CELL"):
+        return running.api
+    name = of_cell(settings_here(), running).cell
+    return next(each.api for each in running.cells if each.name == name)
 
 
 @contextmanager
@@ -102,18 +131,18 @@ def api_here(api: str | None, data_dir: Path | None = None) -> Iterator[Api]:
                 "Start it, or name an API with --api or FLUMINA_API.",
                 exit_code=EXIT_UNAVAILABLE,
             )
-        url = found.api
+        url = api_of(found)
     with closing(ApiConnection(url, settings.actor)) as connection:
         yield Api(connection)
 
 
 def refuse_many_cells(settings: Settings) -> None:
-    """Return if there is one cell; raises `OperatorError` for more, which are not there yet."""
+    """Return if there is one cell; raises `OperatorError` else, for demo and drills have one."""
     if settings.cells != 1:
         raise OperatorError(
             f"FLUMINA_CELLS is {settings.cells}.",
-            "This release runs one cell; topics for more can be made, but nobody would lead them.",
-            "Unset FLUMINA_CELLS.",
+            "This command makes an installation of one cell; `flumina up --cells` makes several.",
+            "Unset FLUMINA_CELLS and FLUMINA_CELL_NAMES.",
         )
 
 

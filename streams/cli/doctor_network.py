@@ -87,20 +87,23 @@ async def _kafka_findings(places: Places) -> tuple[list[Finding], Identity | Non
         return [*found, failed("topics", "; ".join(differences), remedy)], None
     found.append(ok("topics", "all are there, as they have to be"))
     try:
-        identity, log = await _log_findings(bootstrap, f"{places.settings.topic_prefix}cell")
+        topic, partition = f"{places.settings.topic_prefix}cell", places.settings.partition
+        identity, log = await _log_findings(bootstrap, topic, partition)
     except (KafkaError, OSError, Undecodable) as error:
         text = f"cannot be read: {error}"
         return [*found, failed("cell log", text, "Run the build that wrote it.")], None
     return [*found, *log], identity
 
 
-async def _log_findings(bootstrap: str, topic: str) -> tuple[Identity | None, list[Finding]]:
-    identity = await identity_of_log(bootstrap, topic)
+async def _log_findings(
+    bootstrap: str, topic: str, partition: int
+) -> tuple[Identity | None, list[Finding]]:
+    identity = await identity_of_log(bootstrap, topic, partition)
     if identity is None:
         text = "is empty: no cell has begun"
         return None, [failed("cell log", text, "Start a cell: `flumina up` or `flumina cell`.")]
     found = [ok("cell log", f"cell {identity.cell}, generation {identity.generation}")]
-    newest = await next_tick(bootstrap, topic, TICK_WAIT_S)
+    newest = await next_tick(bootstrap, topic, TICK_WAIT_S, partition)
     if newest is None:
         found.append(
             failed(

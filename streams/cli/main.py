@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from streams.cli.cell_option import app_with_cell, with_cell
 from streams.errors import OperatorError
 
 
@@ -90,6 +91,12 @@ COMMANDS = (
         "bundle",
         "streams.cli.command_bundle:bundle",
         "Write everything of an incident into one file.",
+    ),
+    Command(
+        "cost",
+        "streams.cli.command_cost:cost",
+        "Show what owners, applications, groups or jobs held of the cell, by the log.",
+        takes_times_ago=True,
     ),
     Command(
         "orphans",
@@ -186,6 +193,12 @@ COMMANDS = (
     ),
 )
 
+NOT_OF_A_CELL: Final = frozenset(
+    "up demo drill cell usage dev-cluster simulate bench test federation failover".split()
+    + ["simulate faults"]
+)
+"""Commands about a whole installation, or about none; all others take `--cell`."""
+
 ALL_WORDS = {
     "allow_extra_args": True,
     "ignore_unknown_options": True,
@@ -276,6 +289,8 @@ def app_for(words: Sequence[str]) -> typer.Typer:
 
 def _add(app: typer.Typer, command: Command) -> None:
     target = load(command)
+    if command.name not in NOT_OF_A_CELL:
+        target = app_with_cell(target) if isinstance(target, typer.Typer) else with_cell(target)
     if isinstance(target, typer.Typer):
         app.add_typer(target, name=command.name)
     elif command.takes_all_words:

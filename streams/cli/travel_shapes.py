@@ -32,7 +32,7 @@ class Entity(Shape, frozen=True):
     after: str = ""
     fields: tuple[Field, ...] = ()
     addresses: tuple[str, ...] = ()
-    addresses_dropped: int = 0
+    has_older: bool = False
 
 
 class Diff(Shape, frozen=True):

@@ -8,7 +8,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Final, Literal
+from typing import Final
 
 from aiokafka import TopicPartition
 
@@ -27,7 +27,6 @@ from streams.history.tails import tail_of_cell, tail_of_changes, tail_of_partiti
 from streams.kafka.topics import TOPICS
 from streams.settings import Settings
 
-CELL_PARTITION: Final = 0
 CELL_TABLES: Final[dict[str, Kind]] = {"records": "records", "changes": "changes", "notes": "notes"}
 TOPIC_TABLES: Final = {each.replace("-", "_"): each for each in ARCHIVED_TOPICS}
 TABLES: Final = (*CELL_TABLES, EVENTS, *TOPIC_TABLES)
@@ -83,7 +82,7 @@ async def _cell_tables(
     }
     if settings.kafka_brokers is None:
         return tables
-    log = await open_log(settings, archive, CELL_PARTITION)
+    log = await open_log(settings, archive)
     stack.push_async_callback(log.close)
     if not isinstance(log, JoinedLog):
         return tables
@@ -92,15 +91,17 @@ async def _cell_tables(
         return tables  # No cell has begun there.
     tail = await tail_of_cell(log)
     if "records" in tables:
-        tables["records"].append(_in_memory("records", generation, tail))
+        tables["records"].append(
+            Source("records", generation, settings.partition, table=arrow_table("records", tail))
+        )
     if "changes" in tables:
         end = await DerivedReader(archive, settings.cell, generation, "changes").end()
-        place = TopicPartition(settings.topic_prefix + "job-events", CELL_PARTITION)
+        place = TopicPartition(settings.topic_prefix + "job-events", settings.partition)
         rows = await tail_of_changes(
             settings.kafka_brokers, place, generation, await _from(log, end, tail), end
         )
         tables["changes"].append(
-            Source("changes", generation, CELL_PARTITION, table=arrow_table("changes", rows))
+            Source("changes", generation, settings.partition, table=arrow_table("changes", rows))
         )
     return tables
 
@@ -116,10 +117,6 @@ async def _from(log: JoinedLog, first: int, tail: list[ArchivedRecord]) -> list[
                 rows.append(archived_record(record.offset, record.value, at_ms_max))
                 at_ms_max = rows[-1].at_ms_max
     return [*rows, *(each for each in tail if each.offset >= first)]
-
-
-def _in_memory(kind: Literal["records"], generation: str, rows: Sequence[ArchivedRecord]) -> Source:
-    return Source(kind, generation, CELL_PARTITION, table=arrow_table(kind, rows))
 
 
 def _archived(archive: Archive, series: Series) -> Source:

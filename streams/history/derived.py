@@ -5,18 +5,16 @@ halted. `end` says up to where rows are complete; behind it somebody has to fold
 """
 
 import asyncio
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 from connectors.archive.archive import Archive, DamagedRange
-from connectors.archive.columns import DamagedFile, Footer, RowFile, log_order
+from connectors.archive.columns import DamagedFile, Footer, Lookup, RowFile, log_order
 from connectors.archive.ranges import Manifest, Piece, Series, covering
 from connectors.archive.rows import ArchivedChange
-from projections.travel.wanted import EVERYTHING, Subjects, Wanted
+from projections.travel.wanted import ENTITY_KINDS, EVERYTHING, NewestSpots, Wanted
 
 Derived = Literal["changes", "notes"]
-
-Place = tuple[int, int, int, str, str, str, str]
-"""Offset, index, time, kind, job, task and host of a row; empty for none."""
 
 
 class DerivedReader:
@@ -55,15 +53,16 @@ class DerivedReader:
         found.sort(key=log_order)
         return found
 
-    def places(self, first_offset: int, end_offset: int, subjects: Subjects) -> list[Place]:
-        """Where rows of any of these jobs or hosts stand, in log order; blocks, for a thread."""
-        found: list[tuple[tuple[int, int, int], Place]] = []
-        for piece in covering(self.archive.spans_lately(self.series), first_offset, end_offset):
+    def find(self, first_offset: int, end_offset: int, newest: NewestSpots) -> None:
+        """Find the places that are lacking, from file to file backwards; blocks, for a thread."""
+        pieces = covering(self.archive.spans_lately(self.series), first_offset, end_offset)
+        for piece in reversed(pieces):
             manifest = self.archive.manifest(self.series, piece.span)
+            wanted = {kind: newest.lacking(kind) for kind in ENTITY_KINDS}
+            if not any(wanted.values()):
+                return
             if manifest.file:
-                found += _places_of(self.archive, manifest, piece, subjects)
-        found.sort(key=lambda each: each[0])
-        return [place for _, place in found]
+                _find_in(self.archive, manifest, piece, wanted, newest)
 
     def _rows_of(
         self, manifest: Manifest, piece: Piece, wanted: dict[str, str]
@@ -116,63 +115,35 @@ def _matching(file: RowFile, group: int, wanted: dict[str, str]) -> list[Archive
     ]
 
 
-def _places_of(
-    archive: Archive, manifest: Manifest, piece: Piece, subjects: Subjects
-) -> list[tuple[tuple[int, int, int], Place]]:
+def _find_in(
+    archive: Archive,
+    manifest: Manifest,
+    piece: Piece,
+    wanted: Mapping[str, Sequence[str]],
+    newest: NewestSpots,
+) -> None:
+    file = archive.open(manifest)
     try:
-        footer = archive.footer(manifest)
-        groups = [n for n in range(footer.groups) if _may_have_any(footer, n, piece, subjects)]
-        if not groups:
-            return []
-        file = archive.open(manifest)
-        return [
-            each
-            for group in groups
-            for each in _places_in(file, group, subjects)
-            if piece.first_offset <= each[0][0] < piece.end_offset
-        ]
+        for kind, ids in wanted.items():
+            groups = [n for n in range(file.groups) if _may_have(file, n, piece, kind, ids)]
+            if groups:
+                of_kind = None if kind == "host" else kind
+                lookup = Lookup(_COLUMNS[kind], ids, of_kind, newest.count)
+                found = file.newest(groups, lookup, piece.first_offset, piece.end_offset)
+                for name, spots in found.items():
+                    newest.take((kind, name), spots)
     except DamagedFile as error:
         raise DamagedRange(
             f"{manifest.file} is damaged: {error}. `flumina archive verify` tells what to do"
         ) from error
 
 
-def _may_have_any(footer: Footer, group: int, piece: Piece, subjects: Subjects) -> bool:
-    if not _meets(footer.bounds(group, "offset"), piece):
+_COLUMNS: Final = {"job": "job_id", "task": "task_id", "orphan": "task_id", "host": "host_id"}
+
+
+def _may_have(file: RowFile, group: int, piece: Piece, kind: str, ids: Sequence[str]) -> bool:
+    """Whether a row group may have a note about any of these, by its bounds."""
+    if not _meets(file.bounds(group, "offset"), piece):
         return False
-    jobs = footer.bounds(group, "job_id")
-    return bool(subjects.host_ids) or any(_is_within(each, jobs) for each in subjects.job_ids)
-
-
-def _places_in(
-    file: RowFile, group: int, subjects: Subjects
-) -> list[tuple[tuple[int, int, int], Place]]:
-    """Where the wanted rows of a group stand, by columns; of most groups two columns are read."""
-    job_ids, host_ids = subjects.job_ids, subjects.host_ids
-    jobs, hosts = file.column(group, "job_id"), file.column(group, "host_id")
-    chosen = [
-        number
-        for number, (job_id, host_id) in enumerate(zip(jobs, hosts, strict=True))
-        if job_id in job_ids or host_id in host_ids
-    ]
-    if not chosen:
-        return []
-    offsets, indexes, places, times, kinds, tasks = (
-        file.column(group, name)
-        for name in ("offset", "index", "place", "at_ms", "kind", "task_id")
-    )
-    return [
-        (
-            (offsets[n], indexes[n], places[n]),
-            (
-                offsets[n],
-                indexes[n],
-                times[n],
-                kinds[n],
-                jobs[n] or "",
-                tasks[n] or "",
-                hosts[n] or "",
-            ),
-        )
-        for n in chosen
-    ]
+    bounds = file.bounds(group, _COLUMNS[kind])
+    return any(_is_within(each, bounds) for each in ids)

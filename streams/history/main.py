@@ -40,8 +40,6 @@ from streams.store import store_of
 logger = structlog.get_logger(__name__)
 
 BIND: Final = "127.0.0.1"
-CELL_PARTITION: Final = 0
-"""As in the api: the first version serves one cell."""
 MERGE_S: Final = 600.0
 
 
@@ -65,7 +63,7 @@ class HistoryProcess:
         """What was paged last of each matter, so that each is said once."""
         writer = RangeWriter(self.archive, self.limits, self.metrics, page, version("flumina"))
         place = CellPlace(
-            self._bootstrap, settings.topic_prefix + "cell", CELL_PARTITION, settings.cell
+            self._bootstrap, settings.topic_prefix + "cell", settings.partition, settings.cell
         )
         self.cell = CellHistorian(
             place,
@@ -80,7 +78,7 @@ class HistoryProcess:
             {"changes": rows_of_changes, "notes": rows_of_notes},
         )
         self.messages = MessageHistorian(
-            self._bootstrap, settings.topic_prefix, settings.cells, writer
+            self._bootstrap, settings.topic_prefix, settings.partition, writer
         )
 
     async def run(self) -> None:
@@ -90,7 +88,9 @@ class HistoryProcess:
             group.create_task(self.messages.run())
             group.create_task(self._watch())
             group.create_task(self._guard())
-            group.create_task(self._merge())
+            if self._settings.partition == 0:
+                # One process for the whole archive: two would put the same ranges together.
+                group.create_task(self._merge())
             group.create_task(keep_task_logs(self.archive.store, self._settings))
 
     async def _watch(self) -> None:

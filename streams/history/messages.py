@@ -25,7 +25,7 @@ from streams.history.partitions import (
 from streams.history.range_writer import ArchivingStopped, RangeWriter
 from streams.history.resuming import resume_at
 from streams.history.tracks import Track
-from streams.kafka.topics import TOPICS
+from streams.kafka.topics import TOPICS, Topic
 
 logger = structlog.get_logger(__name__)
 
@@ -71,12 +71,25 @@ class Lane:
         return self.end - archived_end, waited or at_ms - self.lagging_since_ms
 
 
+def _partitions(topic: Topic, partition: int) -> Sequence[int]:
+    """Those that one cell's process archives, so that each partition has one who does."""
+    if topic.partitions is None:
+        return (partition,)
+    return range(topic.partitions) if partition == 0 else ()
+
+
 class MessageHistorian:
     """Archives all topics but the cell log, until cancelled."""
 
     def __init__(
-        self, bootstrap: str, prefix: str, cells: int, writer: RangeWriter, poll_ms: int = POLL_MS
+        self,
+        bootstrap: str,
+        prefix: str,
+        partition: int,
+        writer: RangeWriter,
+        poll_ms: int = POLL_MS,
     ) -> None:
+        """``partition``: that of our cell; the first cell's has what belongs to no cell, too."""
         self._bootstrap = bootstrap
         self._writer = writer
         self._poll_ms = poll_ms
@@ -84,7 +97,7 @@ class MessageHistorian:
             place: Lane(topic.name, place)
             for topic in TOPICS
             if topic.name in ARCHIVED_TOPICS
-            for number in range(topic.partitions or cells)
+            for number in _partitions(topic, partition)
             for place in (TopicPartition(prefix + topic.name, number),)
         }
         self._looked_at_s = float("-inf")

@@ -1,7 +1,8 @@
 """The table of notes in the archive, as time travel reads it.
 
 The one thing to know: it obeys `streams.travel.sources.NoteReader`. Rows of one job are together
-in each file, so its timeline reads little; places of many jobs or hosts read columns and no bodies.
+in each file, so its timeline reads little; the newest places of many entities are found by columns,
+from the end backwards, and no body is read.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from connectors.archive.archive import Archive
 from connectors.archive.rows import ArchivedChange
 from projections.travel.notes import Note
-from projections.travel.wanted import EVERYTHING, Subjects, Wanted
+from projections.travel.wanted import EVERYTHING, NewestSpots, Wanted
 from streams.history.derived import DerivedReader
 
 
@@ -27,12 +28,9 @@ class ArchivedNotes:
         rows = await self._reader.rows(first_offset, end_offset, wanted)
         return [_note(each) for each in rows]
 
-    async def places(
-        self, first_offset: int, end_offset: int, subjects: Subjects
-    ) -> Sequence[Note]:
-        """Rows of any of these jobs or hosts, in the order of the log, their bodies left empty."""
-        found = await asyncio.to_thread(self._reader.places, first_offset, end_offset, subjects)
-        return [Note(*each, body=b"") for each in found]
+    async def find(self, first_offset: int, end_offset: int, newest: NewestSpots) -> None:
+        """Find the places in these offsets that are lacking, from their end backwards."""
+        await asyncio.to_thread(self._reader.find, first_offset, end_offset, newest)
 
     async def notes_end(self) -> int:
         """Notes of every record below this offset are in the table."""

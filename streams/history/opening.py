@@ -19,9 +19,7 @@ def open_archive(settings: Settings) -> Archive:
     return Archive(store_of(settings))
 
 
-async def open_log(
-    settings: Settings, archive: Archive | None = None, partition: int = 0
-) -> LogReader:
+async def open_log(settings: Settings, archive: Archive | None = None) -> LogReader:
     """The whole log of the cell: archive and Kafka joined, or the archive alone without a Kafka.
 
     Raises `OperatorError` where there is neither, or where they are of different logs.
@@ -29,7 +27,7 @@ async def open_log(
     archive = archive or open_archive(settings)
     if settings.kafka_brokers is None:
         return await open_archived(settings, archive)
-    kafka = KafkaLog(settings.kafka_brokers, settings.topic_prefix + "cell", partition)
+    kafka = KafkaLog(settings.kafka_brokers, settings.topic_prefix + "cell", settings.partition)
     try:
         generation = await generation_in_kafka(archive, settings.cell, kafka)
     except AnotherLog as error:

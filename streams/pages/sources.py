@@ -86,17 +86,19 @@ class LogPages:
             shown = {name: value for name, value in sorted(line.items()) if name not in _OURS}
             why = ", ".join(f"{name} {value}" for name, value in shown.items())
         at_ms = now_ms()
+        # A worker with several cells says of each line which cell it is about.
+        cell = str(line.get("cell") or self._cell)
         # The same thing seen by two processes is one page; seen again another day it is another.
         about = sha256(f"{what}|{why}".encode()).hexdigest()
         return Page(
-            id=f"{self._cell}|{about}|{at_ms // DAY_MS}",
+            id=f"{cell}|{about}|{at_ms // DAY_MS}",
             what=what,
             why=why,
             kind="process",
-            cell=self._cell,
+            cell=cell,
             process=self._process,
             at_ms=at_ms,
         )
 
 
-_OURS: Final = frozenset(("event", "page", "exc_info", "level", "timestamp", "process"))
+_OURS: Final = frozenset(("event", "page", "exc_info", "level", "timestamp", "process", "cell"))

@@ -60,9 +60,9 @@ async def continue_cell(settings: Settings, build: str, generation: str | None =
     assert bootstrap is not None, "the command demands it"
     await ensure_topics(bootstrap, settings)
     topic = settings.topic_prefix + "cell"
-    if await log_end(bootstrap, topic, 0) > 0:
+    if await log_end(bootstrap, topic, settings.partition) > 0:
         raise OperatorError(
-            f"The log {topic}[0] in {bootstrap} is not empty.",
+            f"The log {topic}[{settings.partition}] in {bootstrap} is not empty.",
             "It is a cell's already, or the cell was continued before.",
             "Name an empty Kafka, or another FLUMINA_TOPIC_PREFIX. Nothing was written.",
         )
@@ -91,7 +91,7 @@ async def continue_cell(settings: Settings, build: str, generation: str | None =
         digest=captured.header.digest,
     )
     await ensure_generations(bootstrap, settings.topic_prefix, settings.cells)
-    await _begin(bootstrap, topic, event)
+    await _begin(bootstrap, topic, settings.partition, event)
     logger.warning(
         "a cell goes on in another Kafka",
         cell=event.cell,
@@ -147,16 +147,17 @@ async def _at_end(shelf: Shelf, archive: Archive, generation: str) -> Follower:
         await reader.close()
 
 
-async def _begin(bootstrap: str, topic: str, event: CellContinued) -> None:
+async def _begin(bootstrap: str, topic: str, partition: int, event: CellContinued) -> None:
     producer = our_producer(bootstrap, "flumina-continue")
     await producer.start()
     try:
-        offset = await CellLog(producer, topic, 0, "continue").append(-1, [event])
+        offset = await CellLog(producer, topic, partition, "continue").append(-1, [event])
     finally:
         await producer.stop()
     if offset != 0:
         raise OperatorError(
-            f"Another process began the log {topic}[0] while the cell was being continued.",
+            f"Another process began the log {topic}[{partition}] while the cell was being "
+            "continued.",
             f"Our record has offset {offset}; only the one at offset 0 counts.",
             "End what began it, delete the topic, and continue the cell again.",
         )

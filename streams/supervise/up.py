@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 from rich.console import Console
@@ -39,6 +39,7 @@ from streams.supervise.parts import (
 )
 from streams.supervise.ports import api_port, block_is_free, free_block
 from streams.supervise.up_file import (
+    CellAddress,
     DevClusterView,
     UpLock,
     UpView,
@@ -54,7 +55,10 @@ FIRST_START_TIMEOUT_S = 150.0
 # second and itself four.
 STOP_TIMEOUT_S = 10.0
 UP_VERSION = 1
-_SPEAKERS = ("api", "usage", "history")
+_SPEAKERS = ("api", "usage", "history", "federation", "cell")
+OF_SHARED_HOSTS: Final = {"offer_hold_ms": 1_000, "suppress_after_ms": 1_000}
+"""What cells that share hosts begin with: the usual two minutes and ten would keep a host's free
+room from the others. Cells with hosts of their own want the usual numbers."""
 DEV_CLUSTER_READY = "dev cluster ready: master http://"
 
 
@@ -102,6 +106,7 @@ class Up:
         self._masters = options.settings.mesos_masters or ()
         self._dev_cluster: DevClusterView | None = None
         self._api = ""
+        self._cells: tuple[CellAddress, ...] = ()
         self.continued: Moved | None = None
         """What the cell was continued from, where it was."""
 
@@ -119,6 +124,7 @@ class Up:
             mesos=self._masters,
             dev_cluster=self._dev_cluster,
             parts=tuple(each.view for each in self._keepers.values()),
+            cells=self._cells,
         )
 
     def start(self, notice: Notice = no_notice) -> UpView:
@@ -126,6 +132,7 @@ class Up:
 
         The caller calls `stop` in either case.
         """
+        settings = self.options.settings
         self._started_at_ms = now_ms()
         self._lock.acquire()
         first = []
@@ -146,10 +153,16 @@ class Up:
         asyncio.run(self._ensure_topics())
         notice("topics", "created or as they have to be", time.monotonic() - began_s)
         second = [self._keep(self._cell_part(number + 1)) for number in self._cell_numbers()]
-        second.append(self._keep(self._api_part()))
+        names = settings.cell_names
+        second += [self._keep(self._api_part(name)) for name in names]
         second.append(self._keep(self._usage_part()))
-        second.append(self._keep(self._history_part()))
-        self._api = self._until_ready(second, notice)["api"]
+        second += [self._keep(self._history_part(name)) for name in names]
+        found = self._until_ready(second, notice)
+        self._cells = tuple(CellAddress(name, found[self._part_of("api", name)]) for name in names)
+        self._api = self._cells[0].api
+        if len(names) > 1:
+            front = self._keep(self._federation_part())
+            self._api = self._until_ready([front], notice)["federation"]
         # What was told by `notice` needs no second word.
         while not self._events.empty():
             self._events.get_nowait()
@@ -170,7 +183,7 @@ class Up:
     def stop(self) -> None:
         """End every part, in order, and return when all have ended; twice is once."""
         names = list(self._keepers)
-        speakers = [name for name in names if name in _SPEAKERS or name.startswith("cell-")]
+        speakers = [name for name in names if name.partition("-")[0] in _SPEAKERS]
         for group in (speakers, [name for name in names if name not in speakers]):
             for name in group:
                 self._keepers[name].ask_to_end()
@@ -232,22 +245,39 @@ class Up:
         return self._program("dev-cluster", command, {}, dev_cluster_address)
 
     def _cell_part(self, number: int) -> Part:
-        policy = [f"--policy={name}={value}" for name, value in self.options.policy.items()]
+        shared = OF_SHARED_HOSTS if self.options.settings.cells > 1 else {}
+        numbers = {**shared, **self.options.policy}
+        policy = [f"--policy={name}={value}" for name, value in numbers.items()]
         name = f"cell-{number}"
         command = ["-m", "streams.cli.main", "cell", *policy]
         # Each has a directory of its own, for the tables that Faust keeps.
         own = {"FLUMINA_CANDIDATE": name, "FLUMINA_DATA": str(self.data_dir / name)}
         return self._program(name, command, own)
 
-    def _api_part(self) -> Part:
+    def _part_of(self, what: str, cell: str) -> str:
+        """The name of a cell's part: of several cells each has its own."""
+        return what if self.options.settings.cells == 1 else f"{what}-{cell}"
+
+    def _api_part(self, cell: str) -> Part:
+        is_only = self.options.settings.cells == 1
+        # Of several cells the federation has the address that people know.
+        port = api_port(self.options.api_port) if is_only else free_block(1)
+        command = ["-m", "streams.cli.main", "api", "--port", str(port)]
+        return self._program(self._part_of("api", cell), command, {"FLUMINA_CELL": cell})
+
+    def _federation_part(self) -> Part:
         port = api_port(self.options.api_port)
-        return self._program("api", ["-m", "streams.cli.main", "api", "--port", str(port)], {})
+        command = ["-m", "streams.cli.main", "federation", "serve", "--port", str(port)]
+        for cell in self._cells:
+            command += ["--cell-api", f"{cell.name}={cell.api}"]
+        return self._program("federation", command, {})
 
     def _usage_part(self) -> Part:
         return self._program("usage", ["-m", "streams.cli.main", "usage"], {})
 
-    def _history_part(self) -> Part:
-        return self._program("history", ["-m", "streams.cli.main", "history"], {})
+    def _history_part(self, cell: str) -> Part:
+        command = ["-m", "streams.cli.main", "history"]
+        return self._program(self._part_of("history", cell), command, {"FLUMINA_CELL": cell})
 
     def _program(
         self,
@@ -272,6 +302,9 @@ class Up:
             "FLUMINA_TASK_LOG_DAYS": str(settings.task_log_days),
             "FLUMINA_STORE": settings.store_url or (self.data_dir / "store").as_uri(),
             "FLUMINA_TOPIC_PREFIX": settings.topic_prefix,
+            "FLUMINA_CELLS": str(settings.cells),
+            "FLUMINA_CELL_NAMES": ",".join(settings.cell_names),
+            "FLUMINA_CELL": settings.cell,
             "FLUMINA_CACHE": str(settings.cache_dir),
         }
         return Program(

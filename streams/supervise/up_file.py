@@ -43,6 +43,13 @@ class DevClusterView(msgspec.Struct, frozen=True):
     agents: int
 
 
+class CellAddress(msgspec.Struct, frozen=True):
+    """One cell of several, and the API that follows it."""
+
+    name: str
+    api: str
+
+
 class UpView(msgspec.Struct, frozen=True):
     """What `up` tells about itself; fields are only ever added."""
 
@@ -56,6 +63,8 @@ class UpView(msgspec.Struct, frozen=True):
     mesos: tuple[str, ...]
     dev_cluster: DevClusterView | None
     parts: tuple[PartView, ...]
+    cells: tuple[CellAddress, ...] = ()
+    """In the order of their partitions; `api` is the federation's front where there are several."""
 
 
 class UpLock:

@@ -14,6 +14,7 @@ from connectors.ports import NoSuchObject, StoreFailed
 from projections.travel.diff import Difference
 from projections.travel.instants import AtOffset, AtTime, InstantUnclear, parse_instant
 from projections.travel.questions import (
+    CostOf,
     DiffOf,
     EventsAt,
     Question,
@@ -24,6 +25,7 @@ from projections.travel.questions import (
 )
 from streams.clock import now_ms
 from streams.history.reading import LogHole, LogReader
+from streams.travel.costing import Costing, with_fixed_times
 from streams.travel.errors import TravelError
 from streams.travel.machine import Earlier, TimeMachine
 from streams.travel.notes import NoteSource
@@ -79,6 +81,10 @@ class Answering:
             case TraceOf():
                 there = await self._at(question.address)
                 return await there.tracer.trace(question.address, question.direction)
+            case CostOf():
+                fixed = with_fixed_times(question)
+                newer, older = await self._at(fixed.second), await self._at(fixed.first)
+                return await Costing(newer, older).cost(fixed)
             case _:
                 assert_never(question)
 
@@ -104,7 +110,7 @@ class Answering:
         limit, skip = question.limit, question.skip
         if older is newer:
             return await newer.traveller.diff(question.first, question.second, limit, skip)
-        before = await older.machine.view_at(await older.traveller.end_of(question.first))
+        before = await older.machine.machine_at(await older.traveller.end_of(question.first))
         end = await newer.traveller.end_of(question.second)
         # Of the events between the two, those of the second one's own log are named.
         begin = 0

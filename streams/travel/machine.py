@@ -24,7 +24,7 @@ from streams.travel.sources import NoSnapshots, SnapshotPlace, SnapshotSource
 
 logger = structlog.get_logger(__name__)
 
-VIEWS_KEPT: Final = 4
+STATES_KEPT: Final = 4
 """States that are kept ready. They share what is equal; each takes the containers, about 10 MB for
 100,000 tasks, and the histories of what was folded for it."""
 
@@ -72,7 +72,9 @@ class TimeMachine:
         """
         self.reader = reader
         self._snapshots: SnapshotSource = snapshots or NoSnapshots()
-        self._views: OrderedDict[int, CellView] = OrderedDict()
+        self._machines: OrderedDict[int, Machine] = OrderedDict()
+        self._views: dict[int, CellView] = {}
+        """Of kept machines those that somebody wanted to read as a view."""
         self._skips: dict[int, str] = dict(skips or {})
         self.earlier = earlier
         self._first_view: CellView | None = None
@@ -141,29 +143,38 @@ class TimeMachine:
         Only the machine was folded, which is the quickest: what histories the view is asked for
         must be completed (`streams.travel.traveller`).
         """
-        kept = self._views.get(end)
+        machine = await self.machine_at(end)
+        if end not in self._views:
+            self._views[end] = CellView.restored(machine)
+        return self._views[end]
+
+    async def machine_at(self, end: int) -> Machine:
+        """The machine before record ``end`` is folded; to be read only."""
+        kept = self._machines.get(end)
         if kept is None:
             kept = await self._made(end)
-            self._views[end] = kept
-        self._views.move_to_end(end)
-        while len(self._views) > VIEWS_KEPT:
-            self._views.popitem(last=False)
+            self._machines[end] = kept
+        self._machines.move_to_end(end)
+        while len(self._machines) > STATES_KEPT:
+            self._views.pop(self._machines.popitem(last=False)[0], None)
         return kept
 
-    async def _made(self, end: int) -> CellView:
+    async def _made(self, end: int) -> Machine:
         machine, first = await self.begin_below(end)
+        machine.is_proving = False  # A look back; those who lead and follow prove the log.
         try:
             await self.fold(machine.apply, machine.pass_over, first, end)
         except SkippedLater:
             # What was folded into must not be used again, and neither must what began above it.
-            for offset in [each for each in self._views if each > min(self._skips)]:
-                del self._views[offset]
+            for offset in [each for each in self._machines if each > min(self._skips)]:
+                del self._machines[offset]
+                self._views.pop(offset, None)
             return await self._made(end)
-        return CellView.restored(machine)
+        return machine
 
     async def begin_below(self, end: int) -> Begun:
         """A machine at the nearest known state that is not above ``end``; its caller's own."""
-        kept = max((each for each in self._views if each <= end), default=0)
+        kept = max((each for each in self._machines if each <= end), default=0)
         places = [each for each in await self._snapshots.places() if each.next_offset <= end]
         for place in sorted(places, key=lambda each: -each.next_offset):
             if place.next_offset <= kept:
@@ -172,15 +183,15 @@ class TimeMachine:
             if machine is not None:
                 return Begun(machine, place.next_offset)
         if kept:
-            return Begun(Machine.restored(self._views[kept].machine.kept()), kept)
+            return Begun(Machine.restored(self._machines[kept].kept()), kept)
         return await self.beginning()
 
     async def beginning(self) -> Begun:
         """The machine that wants the log's record 0; its caller's own."""
         if self.earlier is None:
             return Begun(Machine(), 0)
-        before = await self.earlier.machine.view_at(self.earlier.end)
-        return Begun(Machine.restored(before.machine.kept()), 0)
+        before = await self.earlier.machine.machine_at(self.earlier.end)
+        return Begun(Machine.restored(before.kept()), 0)
 
     async def _loaded(self, place: SnapshotPlace) -> Machine | None:
         machine = await self._snapshots.load(place)

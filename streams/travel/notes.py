@@ -11,7 +11,7 @@ from typing import Final
 
 from projections.cell_view import CellView
 from projections.travel.notes import Note, Noted
-from projections.travel.wanted import EVERYTHING, Subjects, Wanted
+from projections.travel.wanted import EVERYTHING, NewestSpots, Wanted
 from streams.travel.machine import SkippedLater, TimeMachine
 from streams.travel.sources import NoNotes, NoteReader
 
@@ -47,17 +47,16 @@ class NoteSource:
             found += filter(wanted.has, tail)
         return found
 
-    async def places(self, first_offset: int, end_offset: int, subjects: Subjects) -> list[Note]:
-        """Rows of any of these jobs or hosts, in the order of the log; bodies may be left out."""
+    async def find(self, first_offset: int, end_offset: int, newest: NewestSpots) -> None:
+        """Find the places of these offsets that are lacking."""
+        if end_offset <= first_offset:
+            return
         table_end = await self._table_end()
-        found: list[Note] = []
-        if first_offset < table_end:
-            end = min(end_offset, table_end)
-            found += await self._table.places(first_offset, end, subjects)
         if end_offset > table_end:
-            tail = await self._tail_rows(max(first_offset, table_end), end_offset, table_end)
-            found += filter(subjects.has, tail)
-        return found
+            first = max(first_offset, table_end)
+            newest.take_notes(await self._tail_rows(first, end_offset, table_end))
+        if first_offset < table_end:
+            await self._table.find(first_offset, min(end_offset, table_end), newest)
 
     async def _table_end(self) -> int:
         """Where the table ends; where the log begins, if nobody has what is before that."""
@@ -89,6 +88,7 @@ class NoteSource:
 
     async def _begin_tail(self, table_end: int) -> None:
         machine, self._next = await self._machine.begin_below(table_end)
+        machine.is_proving = False
         is_whole = machine.state.next_offset == 0
         view = CellView(machine) if is_whole else CellView.restored(machine)
         self._tail, self._rows = Noted(view), []

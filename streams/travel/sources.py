@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from projections.travel.notes import Note
-from projections.travel.wanted import EVERYTHING, Subjects, Wanted
+from projections.travel.wanted import EVERYTHING, NewestSpots, Wanted
 from scheduler.machine import Machine
 
 
@@ -45,10 +45,8 @@ class NoteReader(Protocol):
         """Rows of these offsets, in the order of the log, of those that are wanted."""
         ...
 
-    async def places(
-        self, first_offset: int, end_offset: int, subjects: Subjects
-    ) -> Sequence[Note]:
-        """Rows of any of these jobs or hosts, in the order of the log, their bodies left empty."""
+    async def find(self, first_offset: int, end_offset: int, newest: NewestSpots) -> None:
+        """Find the places in these offsets that are lacking, from their end backwards."""
         ...
 
     async def notes_end(self) -> int:
@@ -79,12 +77,9 @@ class NoNotes:
         del first_offset, end_offset, wanted
         return ()
 
-    async def places(
-        self, first_offset: int, end_offset: int, subjects: Subjects
-    ) -> Sequence[Note]:
+    async def find(self, first_offset: int, end_offset: int, newest: NewestSpots) -> None:
         """None."""
-        del first_offset, end_offset, subjects
-        return ()
+        del first_offset, end_offset, newest
 
     async def notes_end(self) -> int:
         """The beginning."""

@@ -14,15 +14,18 @@ from projections.cell_view import CellView
 from projections.history import HistoryOf, Line, history_of_job, history_of_task
 from projections.notes import JOB, ORPHAN, ROUND, TASK
 from projections.summary import Summary, cheap_digest, summary
-from projections.travel.diff import Difference, EntityChange, Side, difference, entity_of_note
+from projections.travel.diff import Difference, EntityChange, Side, difference
 from projections.travel.instants import InstantUnclear, parse_instant
 from projections.travel.lines import lines_of_notes, with_refusals
 from projections.travel.notes import Note
 from projections.travel.overlay import CompletedView
 from projections.travel.rebuilt import Rebuilt
-from projections.travel.wanted import Subjects, Wanted
+from projections.travel.wanted import ENTITY_KINDS, NewestSpots, Spot, Wanted
 from projections.why import PREDECESSORS_MAX, Unknown, Why, why
+from scheduler.machine import Machine
+from scheduler.model.address import Address
 from scheduler.model.ids import HostId, JobId, TaskId, job_id_of
+from scheduler.state import State
 from streams.clock import now_ms
 from streams.travel.errors import TravelError
 from streams.travel.machine import TimeMachine
@@ -82,54 +85,42 @@ class Traveller:
     async def diff(self, first: str, second: str, limit: int, skip: int = 0) -> Difference:
         """What is different at the second instant, with the events that made it so."""
         ends = (await self.end_of(first), await self.end_of(second))
-        before = await self._machine.view_at(ends[0])
+        before = await self._machine.machine_at(ends[0])
         return await self.diff_from(before, ends, limit, skip)
 
     async def diff_from(
-        self, before: CellView, ends: tuple[int, int], limit: int, skip: int = 0
+        self, before: Machine, ends: tuple[int, int], limit: int, skip: int = 0
     ) -> Difference:
-        """What is different at the second of these ends from the view, which is at the first.
+        """What is different at the second of these ends from the machine, which is at the first.
 
-        Of a view of an earlier generation the first end is 0, of a later one this log's end.
+        Of a machine of an earlier generation the first end is 0, of a later one this log's end.
         """
         side_before = _side(before)
-        after = await self._machine.view_at(ends[1])
+        after = await self._machine.machine_at(ends[1])
         sides = (side_before, _side(after))
         found = difference(before.state, after.state, sides, limit=skip + limit)
         page = found.entities[skip:]
         return msgspec.structs.replace(
-            found, entities=await self._with_addresses(after, page, min(ends), max(ends))
+            found, entities=await self._with_addresses(after.state, page, min(ends), max(ends))
         )
 
     async def _with_addresses(
-        self, view: CellView, entities: Sequence[EntityChange], first: int, end: int
+        self, state: State, entities: Sequence[EntityChange], first: int, end: int
     ) -> tuple[EntityChange, ...]:
         """The entities, with the addresses of the events between that say something of them."""
-        job_ids = {each.id for each in entities if each.kind == "job"}
-        job_ids |= {
-            job_id
-            for each in entities
-            if each.kind == "task" and (job_id := job_id_of(TaskId(each.id)))
-        }
-        host_ids = {each.id for each in entities if each.kind in {"host", "orphan"}}
-        rows = await self._notes.places(
-            first, end, Subjects(frozenset(job_ids), frozenset(host_ids))
-        )
-        places: dict[tuple[str, str], dict[tuple[int, int], None]] = {}
-        for row in rows:
-            entity = entity_of_note(row.kind, row.job_id, row.task_id, row.host_id)
-            places.setdefault(entity, {})[row.offset, row.index] = None
-            if row.host_id:
-                places.setdefault(("host", row.host_id), {})[row.offset, row.index] = None
+        looked_for = {(each.kind, each.id) for each in entities if each.kind in ENTITY_KINDS}
+        newest = NewestSpots(looked_for, ADDRESSES_OF_ENTITY_MAX + 1)
+        await self._notes.find(first, end, newest)
         told = []
         for each in entities:
-            spots = list(places.get((each.kind, each.id), ()))
-            newest = spots[-ADDRESSES_OF_ENTITY_MAX:]
+            spots = newest.of((each.kind, each.id)) if each.kind in ENTITY_KINDS else []
             told.append(
                 msgspec.structs.replace(
                     each,
-                    addresses=tuple(view.address(spot) for spot in newest),
-                    addresses_dropped=len(spots) - len(newest),
+                    addresses=tuple(
+                        _address(state, spot) for spot in spots[-ADDRESSES_OF_ENTITY_MAX:]
+                    ),
+                    has_older=len(spots) > ADDRESSES_OF_ENTITY_MAX,
                 )
             )
         return tuple(told)
@@ -243,10 +234,15 @@ class Traveller:
         return "host", found
 
 
-def _side(view: CellView) -> Side:
+def _side(machine: Machine) -> Side:
+    state = machine.state
     return Side(
-        address=view.address((view.next_offset - 1, 0)),
-        offset=view.next_offset - 1,
-        at_ms=view.state.clock.now_ms,
-        digest=cheap_digest(view),
+        address=_address(state, (state.next_offset - 1, 0)),
+        offset=state.next_offset - 1,
+        at_ms=state.clock.now_ms,
+        digest=cheap_digest(machine),
     )
+
+
+def _address(state: State, spot: Spot) -> str:
+    return str(Address(state.cell, state.generation, *spot))

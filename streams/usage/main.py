@@ -27,8 +27,6 @@ logger = structlog.get_logger(__name__)
 
 TOPIC: Final = "metrics"
 COMMANDS: Final = "commands"
-CELL_PARTITION: Final = 0
-"""As in the api: the first version serves one cell."""
 LINGER_MS: Final = 20
 REQUEST_TIMEOUT_MS: Final = 10_000
 
@@ -47,7 +45,7 @@ async def publish_usage(settings: Settings) -> None:
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    poller = Poller(settings.mesos_masters, settings.cell)
+    poller = Poller(settings.mesos_masters, settings.cell_names)
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.kafka_brokers,
         client_id="flumina-usage",
@@ -76,7 +74,8 @@ async def _rounds(
         try:
             usages = await poller.round()
             lost = await _publish(producer, settings.topic_prefix + TOPIC, usages)
-            lost += await _tell_noise(producer, settings.topic_prefix + COMMANDS, noise, usages)
+            commands = settings.topic_prefix + COMMANDS
+            lost += await _tell_noise(producer, commands, noise, usages, settings.cells)
             said = "; ".join([*poller.failed.values(), *([f"{lost} not written"] if lost else [])])
         except PollError as error:
             said = str(error)
@@ -104,14 +103,16 @@ async def _publish(producer: AIOKafkaProducer, topic: str, usages: list[Usage]) 
 
 
 async def _tell_noise(
-    producer: AIOKafkaProducer, topic: str, noise: NoiseNews, usages: list[Usage]
+    producer: AIOKafkaProducer, topic: str, noise: NoiseNews, usages: list[Usage], cells: int
 ) -> int:
-    """Tell the cell whose noise has changed; how many records could not be written."""
+    """Tell the cells whose noise has changed; how many records could not be written."""
     lost = 0
     for host_id, noise_milli in noise.of(usages).items():
         value = encode_note_noise(host_id, noise_milli, ACTOR)
         try:
-            await producer.send_and_wait(topic, value, partition=CELL_PARTITION)
+            # Every cell may have offers of the host.
+            for partition in range(cells):
+                await producer.send_and_wait(topic, value, partition=partition)
         except (KafkaError, TimeoutError):
             lost += 1
         else:

@@ -16,6 +16,7 @@ from connectors.mesos.usage import (
     Before,
     Host,
     Tags,
+    TaskUsage,
     Usage,
     cell_usage,
     host_usage,
@@ -45,9 +46,11 @@ class PollError(Exception):
 class Poller:
     """What is known between two rounds; `round` asks everybody once."""
 
-    def __init__(self, masters: Sequence[str], cell: str) -> None:
+    def __init__(self, masters: Sequence[str], cells: Sequence[str]) -> None:
+        """``cells``: all that have tasks there; a host's own figures go to the first."""
         self._masters = tuple(masters)
-        self._cell = cell
+        self._cell = cells[0]
+        self._cells = tuple(cells)
         self._http: aiohttp.ClientSession | None = None
         self._gate = asyncio.Semaphore(HOSTS_AT_ONCE_MAX)
         self._tags: dict[str, dict[tuple[str, str], Tags]] = {}
@@ -67,7 +70,13 @@ class Poller:
         self.failed = {name: why for name, why in self.failed.items() if name in names}
         found = await asyncio.gather(*(self._of_host(host) for host in hosts))
         usages = [usage for told in found for usage in told]
-        return [*usages, cell_usage(self._cell, usages, now_ms())]
+        sums = [cell_usage(cell, self._tasks_of(cell, usages), now_ms()) for cell in self._cells]
+        return [*usages, *sums]
+
+    def _tasks_of(self, cell: str, usages: list[Usage]) -> list[Usage]:
+        if len(self._cells) == 1:
+            return usages
+        return [each for each in usages if isinstance(each, TaskUsage) and each.cell == cell]
 
     async def close(self) -> None:
         """Give back every connection."""

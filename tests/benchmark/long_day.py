@@ -86,13 +86,13 @@ def text_of(value: object) -> str:
 class _Passing(list[bytes]):
     """A log that counts its records and keeps none: they are in the archive."""
 
-    count = 0
+    appended = 0
 
-    def append(self, data: bytes, /) -> None:
-        self.count += 1
+    def append(self, _data: bytes, /) -> None:
+        self.appended += 1
 
     def __len__(self) -> int:
-        return self.count
+        return self.appended
 
 
 class _Making(CellInMemory):

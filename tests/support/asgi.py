@@ -1,4 +1,7 @@
-"""Calls an ASGI application without a socket: a request in, the whole answer out."""
+"""Calls an ASGI application without a socket: a request in, the whole answer out.
+
+Each answer is held against the OpenAPI description of the API.
+"""
 
 import asyncio
 import json
@@ -8,6 +11,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message
+
+from tests.support.described import check_described
 
 JSON = {"Content-Type": "application/json"}
 Body = bytes | str | list[Any] | dict[str, Any] | None
@@ -74,7 +79,9 @@ async def answer(
     await app(scope, receive, send)
     begun = sent[0]
     found = {name.decode(): value.decode("latin-1") for name, value in begun["headers"]}
-    return Answer(begun["status"], found, b"".join(each.get("body", b"") for each in sent[1:]))
+    given = b"".join(each.get("body", b"") for each in sent[1:])
+    check_described(method, unquote(path), begun["status"], found.get("content-type", ""), given)
+    return Answer(begun["status"], found, given)
 
 
 def call(

@@ -7,7 +7,7 @@ beginning. What is made from both must not differ from a fold from zero.
 from collections.abc import AsyncIterator, Sequence
 
 from projections.travel.notes import Note, Noted
-from projections.travel.wanted import EVERYTHING, Subjects, Wanted
+from projections.travel.wanted import EVERYTHING, NewestSpots, Wanted
 from scheduler.machine import Machine
 from scheduler.model.codec import decode_record
 from streams.cell.follower import LogRecord
@@ -90,14 +90,8 @@ class NotesInMemory:
             if first_offset <= each.offset < end_offset and wanted.has(each)
         ]
 
-    async def places(
-        self, first_offset: int, end_offset: int, subjects: Subjects
-    ) -> Sequence[Note]:
-        return [
-            each
-            for each in self.rows
-            if first_offset <= each.offset < end_offset and subjects.has(each)
-        ]
+    async def find(self, first_offset: int, end_offset: int, newest: NewestSpots) -> None:
+        newest.take_notes(await self.notes(first_offset, end_offset))
 
     async def notes_end(self) -> int:
         return self._end

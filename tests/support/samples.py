@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from scheduler.model import changes, events, inbound, mesos, proposals
+from scheduler.model import changes, events, inbound, job_requests, mesos, proposals
 from scheduler.model.address import Source
 from scheduler.model.changes import Change
 from scheduler.model.constraint import Constraint
@@ -212,11 +212,48 @@ MESOS: Final[tuple[MesosRecord | PartitionBegan, ...]] = (
 INBOUND: Final[tuple[InboundBody, ...]] = (
     *(each for each in MESOS if not isinstance(each, mesos.OffersReceived | mesos.OfferRescinded)),
     inbound.JobSubmitted(job_id=JOB, spec=SPEC, actor="ada", digest=DIGEST),
-    inbound.JobKillAsked(job_id=JOB, actor="ada", why="wrong input"),
+    inbound.JobKillAsked(job_id=JOB, actor="ada", why="wrong input", if_version=7),
     inbound.JobScaleAsked(
-        job_id=JOB, desired=5, minimum=1, maximum=9, actor="ada", why="more load"
+        job_id=JOB, desired=5, minimum=1, maximum=9, actor="ada", why="more load", if_version=7
     ),
-    inbound.TaskKillAsked(task_id=TASK, actor="ada", why="hangs", is_shrink=True),
+    inbound.TaskKillAsked(
+        task_id=TASK,
+        actor="ada",
+        why="hangs",
+        is_shrink=True,
+        is_minimum_kept=True,
+        if_version=7,
+    ),
+    job_requests.JobProcessesAsked(
+        job_id=JOB, is_increase_disabled=True, actor="ada", why="sale", if_version=7
+    ),
+    job_requests.JobEnabledAsked(
+        job_id=JOB, is_enabled=False, actor="ada", why="sale", if_version=7
+    ),
+    job_requests.JobAttributesAsked(
+        job_id=JOB,
+        attributes=(("team.stage", "test"),),
+        removed=("team.owner",),
+        actor="ada",
+        why="sale",
+        if_version=7,
+    ),
+    job_requests.TaskAttributesAsked(
+        task_id=TASK,
+        attributes=(("debug", "1"),),
+        removed=("seen",),
+        actor="ada",
+        why="sale",
+        if_version=7,
+    ),
+    job_requests.TaskMoveAsked(
+        task_id=TASK,
+        source_job_id=JOB,
+        target_job_id=JobId("other"),
+        actor="ada",
+        why="sale",
+        if_version=7,
+    ),
     inbound.InboundRejected(faults=(FAULT,), digest=DIGEST, job_id=JOB, bytes_total=1_234),
     inbound.InboundLost(first_offset=3, last_offset=17),
     inbound.OffersChanged(

@@ -40,7 +40,12 @@ NOTHING = CellRecord(version=1, epoch=-1, at_ms=0, events=())
 class World:
     """Real parts for one test; everything it starts ends with `close`."""
 
-    def __init__(self, kafka: str, prefix: str, home: Path) -> None:
+    def __init__(
+        self, kafka: str, prefix: str, home: Path, *, partition: int = 0, cells: int = 1
+    ) -> None:
+        """``partition``: the cell that is looked at, of so many cells."""
+        self.partition = partition
+        self.cell_count = cells
         self.kafka = kafka
         self.prefix = prefix
         self.home = home
@@ -93,6 +98,7 @@ class World:
             "KAFKA_BROKERS": self.kafka,
             "MESOS_MASTER": self.master,
             "FLUMINA_TOPIC_PREFIX": self.prefix,
+            "FLUMINA_CELLS": str(self.cell_count),
             "FLUMINA_CANDIDATE": name,
             "FLUMINA_DATA": str(self.home / name),
             "PYTHONPATH": str(Path.cwd()),
@@ -131,7 +137,7 @@ class World:
                 self._producer = our_producer(self.kafka, "test")
                 await self._producer.start()
             sent = await self._producer.send_and_wait(
-                self.prefix + topic, value, key=key.encode(), partition=0
+                self.prefix + topic, value, key=key.encode(), partition=self.partition
             )
             return int(sent.offset)
 
@@ -154,7 +160,7 @@ class World:
             self.records.append(record)
 
     async def _fetch(self, topic: str) -> list[bytes]:
-        place = TopicPartition(self.prefix + topic, 0)
+        place = TopicPartition(self.prefix + topic, self.partition)
         if self._consumer is None:
             self._consumer = AIOKafkaConsumer(
                 bootstrap_servers=self.kafka,
@@ -171,7 +177,7 @@ class World:
         """Every value of a topic, from its beginning."""
 
         async def fetch() -> list[bytes]:
-            place = TopicPartition(self.prefix + topic, 0)
+            place = TopicPartition(self.prefix + topic, self.partition)
             consumer = AIOKafkaConsumer(
                 bootstrap_servers=self.kafka,
                 auto_offset_reset="earliest",
@@ -236,12 +242,19 @@ class World:
         ]
         return sorted(lines, key=lambda line: line["at_ms"])
 
-    def check_sound(self) -> None:
-        """Assert what must hold whatever died when, by the cluster's own journal."""
+    def check_sound(self, *beside: "World") -> None:
+        """Assert what must hold whatever died when, by the cluster's own journal.
+
+        ``beside``: the other cells of the same cluster, for the journal is of all of them.
+        """
         self.read()
         self._check_launched_once()
         self._check_one_live_task_an_index()
-        self._check_effects_have_proposals()
+        started = self._started_proposals()
+        for each in beside:
+            each.read()
+            started += each._started_proposals()
+        self._check_effects_have_proposals(started)
         for task in self.machine.state.tasks.values():
             assert not isinstance(task.state, Launched), f"unknown fate: {task}"
 
@@ -269,9 +282,8 @@ class World:
             for (_, until_ms, first), (from_ms, _, second) in pairwise(there):
                 assert until_ms <= from_ms, f"{first} and {second} lived at once at {place}"
 
-    def _check_effects_have_proposals(self) -> None:
+    def _check_effects_have_proposals(self, started: list[tuple[Proposal, int]]) -> None:
         """Every call in the journal has its accepted and started proposal in the log before it."""
-        started = self._started_proposals()
         for line in self.journal("LAUNCH"):
             assert any(
                 isinstance(proposal, LaunchTasks)

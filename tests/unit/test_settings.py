@@ -30,6 +30,7 @@ EXAMPLES = {
     "FLUMINA_STORE": ("s3://bucket/prefix/", "s3://bucket/prefix"),
     "FLUMINA_ARCHIVE_AGE_S": ("5", 5),
     "FLUMINA_BEHIND_S": ("60", 60),
+    "FLUMINA_RATE_LIMITS": ("/etc/rates.yaml", Path("/etc/rates.yaml")),
     "FLUMINA_TASK_LOG_FILE_MIB": ("100", 100),
     "FLUMINA_TASK_LOG_JOB_MIB": ("5000", 5000),
     "FLUMINA_TASK_LOG_DAYS": ("30", 30),

@@ -142,6 +142,10 @@ class Fields:
         """The object in the field, or None where it is left out."""
         return self.inner(name) if self.has(name) else None
 
+    def below(self, name: str, place: int, raw: object) -> "Fields":
+        """The object at a place of the list in field ``name``."""
+        return Fields(raw, f"{self.path_of(name)}[{place}]", self._faults)
+
     def raw(self, name: str) -> object:
         """The field's JSON value as it came; None where it is left out."""
         return self._value(name)

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from scheduler.model.inbound import Fault, RulesChangeAsked
 from scheduler.model.reading.checks import Complaint
 from scheduler.model.reading.faults import Faults, nearest_name, path_below, shown_text
-from scheduler.model.rules import CapacityGroup, PlacementRules, Selector
+from scheduler.model.rules import CapacityGroup, InstanceGroup, PlacementRules, Selector
 from scheduler.model.rules_document.checks import rules_faults
 from scheduler.model.rules_document.known import RULES_BYTES_MAX
 
-Named = TypeVar("Named", bound=CapacityGroup | Selector)
+Named = TypeVar("Named", bound=CapacityGroup | Selector | InstanceGroup)
 
 
 def changed_rules(
@@ -34,6 +34,7 @@ def changed_rules(
     for name, removed, there in (
         ("removeSelectors", change.removed_selectors, rules.selectors),
         ("removeGroups", change.removed_groups, rules.groups),
+        ("removeInstanceGroups", change.removed_instance_groups, rules.instance_groups),
     ):
         known = {each.name for each in there}
         for each in removed:
@@ -46,6 +47,9 @@ def changed_rules(
         lost_zones=tuple(sorted(lost - {*change.regained_zones})),
         selectors=_replaced(rules.selectors, change.selectors, change.removed_selectors),
         groups=_replaced(rules.groups, change.groups, change.removed_groups),
+        instance_groups=_replaced(
+            rules.instance_groups, change.instance_groups, change.removed_instance_groups
+        ),
     )
     for fault in rules_faults(after):
         faults.add(_in_the_change(fault.field, change), fault.text, fault.hint)
@@ -79,6 +83,7 @@ def _in_the_change(field: str, change: RulesChangeAsked) -> str:
     for section, name, entries in (
         ("selectors", "setSelectors", change.selectors),
         ("groups", "setGroups", change.groups),
+        ("instance_groups", "setInstanceGroups", change.instance_groups),
     ):
         for each in entries:
             path = path_below(section, each.name)
@@ -95,4 +100,5 @@ def version_fault(version: int, wanted: int | None) -> Fault | None:
         field="ifVersion",
         text=f"is {wanted}, and the cell has policy version {version}",
         hint="somebody has changed it since; look at the difference and order it again",
+        code="version",
     )

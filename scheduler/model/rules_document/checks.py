@@ -64,6 +64,7 @@ def rules_faults(rules: PlacementRules, path: str = "") -> tuple[Fault, ...]:
         *_tiers(rules),
         *_groups(rules),
         *_selectors(rules),
+        *_instance_groups(rules),
         *_plugins(rules),
         *_zones(rules),
     ):
@@ -154,6 +155,7 @@ def _groups(rules: PlacementRules) -> Iterator[Said]:
         if group.weight < 1:
             yield f"{path}.weight", f"is {group.weight}; it must be 1 or more", "give 1 or more"
         yield from _limit_faults(path, group)
+        yield from _instance_faults(path, group)
         if group.parent:
             yield from _parent_faults(path, group, by_name)
             children.setdefault(group.parent, []).append(group)
@@ -171,6 +173,29 @@ def _limit_faults(path: str, group: CapacityGroup) -> Iterator[Said]:
         for what, value in (("guarantee", least), ("limit", most)):
             if value is not None and value < 0:
                 yield f"{path}.{what}.{name}", "is below 0", "give 0 or more"
+
+
+def _instance_faults(path: str, group: CapacityGroup) -> Iterator[Said]:
+    if group.instances < 0 or group.red_black < 0:
+        yield f"{path}.instances", "is below 0", "give 0 or more"
+    if not amounts_given(group.instance):
+        if group.instances or group.red_black:
+            text = "is missing, and instances of it are counted"
+            yield f"{path}.instance", text, "say what one of them needs"
+        return
+    product = times(group.instance, group.instances)
+    for field, name in AMOUNTS.items():
+        least, made = getattr(group.guarantee, field), getattr(product, field)
+        if group.instances and (least or 0) != (made or 0):
+            text = f"is {amount_text(field, least or 0)}, and its instances come to "
+            hint = "leave the guarantee out where instances are given"
+            yield f"{path}.guarantee.{name}", text + amount_text(field, made or 0), hint
+
+
+def times(amount: Amount, count: int) -> Amount:
+    """So many times the amount; what is not counted is not counted then, either."""
+    given = {field: value * count for field, value in amounts_given(amount).items()}
+    return Amount(**given)
 
 
 def _parent_faults(
@@ -254,6 +279,17 @@ def _constraint_faults(path: str, selector: Selector) -> Iterator[Said]:
             complaint = job_id_check(value)
             if complaint is not None:
                 yield f"{path}.values[{place}]", *complaint
+
+
+def _instance_groups(rules: PlacementRules) -> Iterator[Said]:
+    tiers = {each.name for each in rules.tiers}
+    for name in _doubled([each.name for each in rules.instance_groups]):
+        yield path_below("instance_groups", name), "is given twice", "keep one of them"
+    for group in rules.instance_groups:
+        if group.tier and group.tier not in tiers:
+            path = f"{path_below('instance_groups', group.name)}.tier"
+            text = f"is {shown_text(group.tier)}, which is no tier"
+            yield path, text, nearest_name(group.tier, tiers)
 
 
 def _plugins(rules: PlacementRules) -> Iterator[Said]:

@@ -7,7 +7,7 @@ Each answers with a usable value even where a field is wrong; it counts only if 
 from typing import Final, get_args
 
 from scheduler.model.ids import HostId
-from scheduler.model.inbound import HostOrdered, RulesAsked, RulesChangeAsked, Standing
+from scheduler.model.inbound import HostMarked, HostOrdered, RulesAsked, RulesChangeAsked, Standing
 from scheduler.model.policy import NUMBERS
 from scheduler.model.reading.checks import name_check
 from scheduler.model.reading.faults import Faults
@@ -20,9 +20,11 @@ from scheduler.model.rules_document.reading import (
     named,
     names_of,
     read_group,
+    read_instance_group,
     read_policy,
     read_selector,
 )
+from scheduler.model.v3.container import read_attributes
 
 STANDINGS: Final[tuple[Standing, ...]] = get_args(Standing)
 _HOST: Final = name_check(known.NAME_BYTES_MAX)
@@ -35,6 +37,8 @@ SWITCHES: Final = (
     "removeSelectors",
     "setGroups",
     "removeGroups",
+    "setInstanceGroups",
+    "removeInstanceGroups",
     "ifVersion",
 )
 """Fields of the order to turn switches; the last one turns none."""
@@ -74,6 +78,11 @@ def read_change_rules(fields: Fields, actor: str, why: str) -> RulesChangeAsked:
         named(fields, "setSelectors", known.SELECTORS_MAX, read_selector) if has_selectors else ()
     )
     groups = named(fields, "setGroups", known.GROUPS_MAX, read_group) if has_groups else ()
+    instance_groups = (
+        named(fields, "setInstanceGroups", known.INSTANCE_GROUPS_MAX, read_instance_group)
+        if fields.has("setInstanceGroups")
+        else ()
+    )
     return RulesChangeAsked(
         actor=actor,
         why=why,
@@ -84,6 +93,8 @@ def read_change_rules(fields: Fields, actor: str, why: str) -> RulesChangeAsked:
         removed_selectors=names_of(fields, "removeSelectors"),
         groups=groups,
         removed_groups=names_of(fields, "removeGroups"),
+        instance_groups=instance_groups,
+        removed_instance_groups=names_of(fields, "removeInstanceGroups"),
         if_version=_version(fields),
     )
 
@@ -92,6 +103,19 @@ def read_set_host(fields: Fields, actor: str, why: str) -> HostOrdered:
     """The order to use a host, or to use it no longer."""
     host_id = HostId(fields.text("hostId", _HOST))
     return HostOrdered(host_id, choice(fields, "standing", STANDINGS), actor, why)
+
+
+def read_mark_host(fields: Fields, actor: str, why: str) -> HostMarked:
+    """The order to write attributes on a host, and to remove others."""
+    host_id = HostId(fields.text("hostId", _HOST))
+    attributes = read_attributes(fields)
+    removed = names_of(fields, "removed")
+    if not fields.raw("attributes") and not fields.raw("removed"):
+        text = "is missing or empty, and so is removed"
+        fields.fault("attributes", text, "name at least one attribute")
+    for name in sorted({name for name, _ in attributes} & set(removed)):
+        fields.fault_below("attributes", name, "is removed as well", "decide for one")
+    return HostMarked(host_id, attributes, tuple(sorted(removed)), actor, why)
 
 
 def _version(fields: Fields) -> int | None:

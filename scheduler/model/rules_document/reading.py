@@ -20,6 +20,8 @@ from scheduler.model.rules import (
     Amount,
     CapacityGroup,
     Guards,
+    InstanceGroup,
+    Lifecycle,
     Mode,
     PlacementRules,
     Plugin,
@@ -28,7 +30,7 @@ from scheduler.model.rules import (
     Tier,
 )
 from scheduler.model.rules_document import known
-from scheduler.model.rules_document.checks import rules_faults
+from scheduler.model.rules_document.checks import rules_faults, times
 from scheduler.model.rules_document.known import document_name, read_simple, simple_fields
 from scheduler.model.rules_document.quantities import (
     BANDWIDTH,
@@ -36,12 +38,14 @@ from scheduler.model.rules_document.quantities import (
     QUANTITY_MAX,
     read_quantity,
 )
+from scheduler.model.v3.container import read_attributes
 
 NAME: Final = name_check(known.NAME_BYTES_MAX)
 _ATTRIBUTE: Final = name_check(known.NAME_BYTES_MAX)
 _REASON: Final = words_check(known.REASON_BYTES_MAX)
 _LIST_BYTES_MAX: Final = 256 * 1024
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+LIFECYCLES: Final[tuple[Lifecycle, ...]] = get_args(Lifecycle)
 KINDS: Final[tuple[ConstraintKind, ...]] = get_args(ConstraintKind)
 
 T = TypeVar("T")
@@ -96,6 +100,9 @@ def _rules(fields: Fields, faults: Faults) -> PlacementRules:
         "groups": _by_name(fields, "groups", known.GROUPS_MAX, read_group, rules.groups),
         "selectors": _by_name(fields, "selectors", known.SELECTORS_MAX, read_selector, ()),
         "plugins": _plugins(fields, faults),
+        "instance_groups": _by_name(
+            fields, "instance_groups", known.INSTANCE_GROUPS_MAX, read_instance_group, ()
+        ),
         "guards": rules.guards,
     }
     guards = fields.inner_if_given("guards")
@@ -115,6 +122,8 @@ def _rules(fields: Fields, faults: Faults) -> PlacementRules:
 
 
 GUARDS: Final = simple_fields(Guards)
+BUFFER_PERCENT_MAX: Final = 1_000
+INSTANCES_MAX: Final = 1_000_000
 ATTRIBUTES: Final = tuple(
     name for name in PlacementRules.__struct_fields__ if name.endswith("_attribute")
 )
@@ -198,6 +207,8 @@ def _tiers(fields: Fields, default: tuple[Tier, ...], faults: Faults) -> tuple[T
             service_profile=entry.text("service_profile", NAME),
             batch_profile=entry.text("batch_profile", NAME),
             may_preempt=names_of(entry, "may_preempt", known.TIERS_MAX),
+            buffer_percent=entry.whole("buffer_percent", 0, BUFFER_PERCENT_MAX, default=5),
+            buffer=_amount(entry, "buffer"),
         )
         entry.close()
         found.append(tier)
@@ -220,14 +231,23 @@ def _entries(fields: Fields, name: str, count_max: int, faults: Faults) -> list[
 
 
 def read_group(fields: Fields, name: str) -> CapacityGroup:
-    """The capacity group ``name`` that ``fields`` describe."""
+    """The capacity group ``name`` that ``fields`` describe.
+
+    Where it names instances and no guarantee, they are its guarantee.
+    """
+    instance = _amount(fields, "instance")
+    instances = fields.whole("instances", 0, INSTANCES_MAX, default=0)
+    is_given = fields.has("guarantee") or not instances
     return CapacityGroup(
         name=name,
         tier=fields.text("tier", NAME),
-        guarantee=_amount(fields, "guarantee"),
+        guarantee=_amount(fields, "guarantee") if is_given else times(instance, instances),
         limit=_amount(fields, "limit"),
         weight=fields.whole("weight", 1, known.WEIGHT_MAX, default=1),
         parent=fields.text("parent", NAME, default=""),
+        instance=instance,
+        instances=instances,
+        red_black=fields.whole("red_black", 0, INSTANCES_MAX, default=0),
     )
 
 
@@ -272,6 +292,16 @@ def read_selector(fields: Fields, name: str) -> Selector:
         groups=groups,
         applications=applications,
         reason=fields.text("reason", _REASON, default=""),
+    )
+
+
+def read_instance_group(fields: Fields, name: str) -> InstanceGroup:
+    """What ``fields`` say of the group of hosts ``name``."""
+    return InstanceGroup(
+        name=name,
+        tier=fields.text("tier", NAME, default=""),
+        lifecycle=choice(fields, "lifecycle", LIFECYCLES, "Active"),
+        attributes=read_attributes(fields),
     )
 
 

@@ -8,7 +8,14 @@ from typing import Any
 
 from scheduler.model.constraint import Constraint
 from scheduler.model.policy import NUMBERS, Policy
-from scheduler.model.rules import Amount, CapacityGroup, PlacementRules, Profile, Selector
+from scheduler.model.rules import (
+    Amount,
+    CapacityGroup,
+    InstanceGroup,
+    PlacementRules,
+    Profile,
+    Selector,
+)
 from scheduler.model.rules_document.checks import AMOUNTS, amounts_given
 from scheduler.model.rules_document.known import document_name, simple_fields, written_simple
 from scheduler.model.rules_document.quantities import (
@@ -35,6 +42,8 @@ def policy_document(policy: Policy) -> Document:
                 "service_profile": each.service_profile,
                 "batch_profile": each.batch_profile,
                 "may_preempt": list(each.may_preempt),
+                "buffer_percent": each.buffer_percent,
+                "buffer": _amount(each.buffer),
             }
             for each in rules.tiers
         ],
@@ -53,6 +62,9 @@ def policy_document(policy: Policy) -> Document:
             }
             for each in rules.plugins
         ],
+        "instance_groups": {
+            each.name: instance_group_document(each) for each in rules.instance_groups
+        },
         "limits": {
             document_name(name): written_simple(name, getattr(policy, name)) for name in NUMBERS
         },
@@ -89,6 +101,10 @@ def group_document(group: CapacityGroup) -> Document:
     written["weight"] = group.weight
     for name, amount in (("guarantee", group.guarantee), ("limit", group.limit)):
         written[name] = _amount(amount)
+    if group.instances or amounts_given(group.instance):
+        written |= {"instance": _amount(group.instance), "instances": group.instances}
+    if group.red_black:
+        written["red_black"] = group.red_black
     return written
 
 
@@ -125,6 +141,16 @@ def selector_document(selector: Selector) -> Document:
     }
     if selector.reason:
         written["reason"] = selector.reason
+    return written
+
+
+def instance_group_document(group: InstanceGroup) -> Document:
+    """The entry of a group of hosts, without its name."""
+    written: Document = {"lifecycle": group.lifecycle}
+    if group.tier:
+        written["tier"] = group.tier
+    if group.attributes:
+        written["attributes"] = dict(group.attributes)
     return written
 
 

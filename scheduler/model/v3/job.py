@@ -13,6 +13,7 @@ from scheduler.model.reading.faults import shown, shown_text
 from scheduler.model.reading.fields import Fields
 from scheduler.model.v3 import limits, names
 from scheduler.model.v3.container import Pairs, read_attributes, read_container
+from scheduler.model.v3.switches import pass_over, read_switches
 
 _NAME: Final = name_check(limits.NAME_BYTES_MAX)
 _GROUP_PART: Final = name_check(limits.GROUP_BYTES_MAX)
@@ -32,6 +33,7 @@ def read_job(fields: Fields) -> JobSpec:
     attributes = _manner(fields, read_attributes(fields))
     container = read_container(fields.inner("container"))
     kind, retry = _kind(fields)
+    switches = read_switches(fields)
     fields.refuse_known(names.JOB_FIELDS_OF_TITUS_ONLY)
     fields.close()
     return JobSpec(
@@ -45,6 +47,7 @@ def read_job(fields: Fields) -> JobSpec:
         detail=detail,
         sequence=sequence,
         attributes=attributes,
+        **switches,
     )
 
 
@@ -108,11 +111,8 @@ def _service(fields: Fields) -> tuple[Service, RetryPolicy]:
     desired = capacity.whole("desired", 0, limits.SERVICE_SIZE_MAX)
     capacity.close()
     _check_order(capacity)
-    if not fields.truth("enabled", default=True):
-        text = "is false, which is known to Titus and not supported by this version"
-        fields.fault("enabled", text, "leave it out or set it to true")
+    pass_over(fields)
     retry = _retry(fields.inner_if_given("retryPolicy"))
-    fields.refuse_known(names.SERVICE_FIELDS_OF_TITUS_ONLY)
     fields.close()
     return Service(minimum, desired, maximum), retry
 

@@ -50,7 +50,6 @@ SCALARS_OF_THEIR_OWN: Final = {
     "ports": "ports",
 }
 """Mesos' names of what has a field of its own here."""
-SERVICE_FIELDS_OF_TITUS_ONLY: Final = ("migrationPolicy", "serviceJobProcesses")
 
 STRIPPED_ATTRIBUTES: Final = ("titus.sanitization.", "titus.runtimePrediction.")
 """Titus writes these itself; a caller's are dropped, so that nobody can forge them."""

@@ -13,6 +13,7 @@ from scheduler.model.profile import SHM_ATTRIBUTE
 from scheduler.model.resources import Need
 from scheduler.model.v3 import limits, names
 from scheduler.model.v3.constraints import written_constraints
+from scheduler.model.v3.switches import written_switches
 
 Json = dict[str, Any]
 
@@ -45,7 +46,7 @@ def written_job(spec: JobSpec) -> Json:
                 "max": spec.kind.maximum,
                 "desired": spec.kind.desired,
             },
-            "enabled": True,
+            **written_switches(spec),
             "retryPolicy": _retry(spec.retry),
         }
     return written

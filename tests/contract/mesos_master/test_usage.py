@@ -21,7 +21,7 @@ def rounds(port: int, until: Callable[[list[Usage]], bool]) -> list[Usage]:
 
     async def ask() -> None:
         # The first is nobody's master: any of them leads to the one that leads.
-        poller = Poller([f"127.0.0.1:{free_block(1)}", f"127.0.0.1:{port}"], "main")
+        poller = Poller([f"127.0.0.1:{free_block(1)}", f"127.0.0.1:{port}"], ["main"])
 
         async def is_there() -> bool:
             found[:] = await poller.round()
@@ -65,7 +65,7 @@ def test_usage_of_a_busy_task(port: int) -> None:
 
 def test_no_master_at_all() -> None:
     async def ask() -> None:
-        poller = Poller([f"127.0.0.1:{free_block(1)}"], "main")
+        poller = Poller([f"127.0.0.1:{free_block(1)}"], ["main"])
         try:
             with pytest.raises(PollError, match="cannot be read"):
                 await poller.round()

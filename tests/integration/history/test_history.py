@@ -14,7 +14,7 @@ from connectors.archive.archive import Archive
 from connectors.archive.ranges import Series
 from connectors.archive.rows import ArchivedChange, ArchivedMessage
 from projections.travel.notes import Note, Noted
-from projections.travel.wanted import Subjects, Wanted
+from projections.travel.wanted import NewestSpots, Wanted
 from scheduler.chain import Chain
 from scheduler.model.changes import Change
 from scheduler.model.codec import digest_of, encode_change
@@ -216,14 +216,13 @@ def test_a_restart_folds_from_a_snapshot_and_notes_go_on(place: Place) -> None:
         assert list(found[: len(found) // 2]) == wanted[: len(found) // 2]
         of_job = await notes.notes(0, len(cell.log), Wanted(job_id="job-1"))
         assert list(of_job) == [each for each in found if each.job_id == "job-1"]
-        places = await notes.places(
-            0, len(cell.log), Subjects(frozenset({"job-0"}), frozenset({"host1"}))
+        of_table, of_rows = (
+            NewestSpots({("job", "job-0"), ("host", "host1"), ("task", found[-1].task_id)}, 4)
+            for _ in range(2)
         )
-        assert [(each.offset, each.task_id) for each in places] == [
-            (each.offset, each.task_id)
-            for each in wanted
-            if each.job_id == "job-0" or each.host_id == "host1"
-        ]
+        await notes.find(0, len(cell.log), of_table)
+        of_rows.take_notes(wanted)
+        assert vars(of_table) == vars(of_rows)
 
     asyncio.run(scenario())
 

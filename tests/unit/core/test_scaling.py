@@ -276,4 +276,4 @@ def test_scaling_keeps_everything_else_of_the_job() -> None:
     after = cell.state.jobs[JobId("job")]
     kind = Service(minimum=0, desired=3, maximum=100)
     spec = replace(before.spec, kind=kind)
-    assert after == replace(before, spec=spec, next_number=4, open_indexes=3)
+    assert after == replace(before, spec=spec, next_number=4, open_indexes=3, version=2)

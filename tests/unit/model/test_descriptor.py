@@ -107,6 +107,27 @@ def test_everything_that_is_supported_is_read() -> None:
     assert spec_of(descriptor_of(spec)) == spec
 
 
+def test_switches_of_a_service_are_read_and_written_and_left_out_where_they_are_not_given() -> None:
+    plain = {"capacity": {"min": 0, "max": 9, "desired": 3}}
+    given = plain | {
+        "enabled": False,
+        "serviceJobProcesses": {"disableDecreaseDesired": True},
+        "migrationPolicy": {"selfManaged": {}},
+    }
+    descriptor = {name: value for name, value in small().items() if name != "batch"}
+    spec = read({**descriptor, "service": given})
+    assert (spec.is_enabled, spec.is_increase_disabled, spec.is_decrease_disabled) == (
+        False,
+        False,
+        True,
+    )
+    assert spec.migration == "selfManaged"
+    assert spec_of(descriptor_of(spec)) == spec
+    written = descriptor_of(read({**descriptor, "service": plain}))["service"]
+    assert not written.keys() & {"serviceJobProcesses", "migrationPolicy"}
+    assert written["enabled"] is True
+
+
 @pytest.mark.parametrize("cpu", [0.01, 0.29, 0.57, 1, 1.0, 1.005, 64, 1024])
 def test_cpu_is_exact_in_thousandths(cpu: float) -> None:
     spec = read(container(resources={"cpu": cpu, "memoryMB": 64}))

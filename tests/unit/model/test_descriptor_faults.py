@@ -269,10 +269,15 @@ def test_capacities_are_refused(descriptor: dict[str, Any], field: str) -> None:
     assert [fault.field for fault in faults_of(descriptor)] == [field]
 
 
-def test_a_disabled_service_and_two_kinds_are_refused() -> None:
-    disabled = service(min=0, max=1, desired=1)
-    disabled["service"]["enabled"] = False
-    assert faults_of(disabled)[0].field == "service.enabled"
+def test_two_kinds_are_refused_and_so_are_switches_that_are_none() -> None:
+    odd = service(min=0, max=1, desired=1)
+    odd["service"] |= {"enabled": 1, "serviceJobProcesses": {"disableIncrease": True}}
+    odd["service"]["migrationPolicy"] = {"systemDefault": {}, "selfManaged": {}}
+    assert [fault.field for fault in faults_of(odd)] == [
+        "service.migrationPolicy.selfManaged",
+        "service.enabled",
+        "service.serviceJobProcesses.disableIncrease",
+    ]
     both = {**service(min=0, max=1, desired=1), "batch": {"size": 1}}
     assert [fault.field for fault in faults_of(both)] == ["service"]
 

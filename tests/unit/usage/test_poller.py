@@ -37,7 +37,7 @@ def run(
         port = runner.addresses[0][1]
         slave = {"id": "S0", "hostname": "one", "pid": f"slave(1)@127.0.0.1:{port}", "active": True}
         answers["/slaves"] = {"slaves": [slave]}
-        poller = Poller([f"127.0.0.1:{port}"], "main")
+        poller = Poller([f"127.0.0.1:{port}"], ["main"])
         try:
             await story(poller, answers, asked)
         finally:

@@ -9,7 +9,7 @@ from connectors.web.admission import Admission, AdmissionLimits
 from connectors.web.metrics import Metrics
 from connectors.web.resource import Operation
 from connectors.web.routes import ROUTES
-from connectors.web.views import CRITERIA
+from projections.v3_query import CRITERIA
 from scheduler.model.v3.limits import DESCRIPTOR_BYTES_MAX
 from tests.support.asgi import call
 from tests.support.web_cell import WebCell, descriptor

@@ -6,6 +6,7 @@ that sends without end and one that reads nothing, while another is answered.
 
 import asyncio
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -226,7 +227,7 @@ def test_who_floods_and_who_reads_nothing_do_no_harm_to_others() -> None:
     web = WebCell()
     for number in range(40):
         described = service_descriptor()
-        described["attributes"] = {f"filling-{each}": "x" * 900 for each in range(20)}
+        described["attributes"] = {f"filling-{each}": "x" * 900 for each in range(16)}
         assert call(web.app, "POST", f"/api/v3/jobs?jobId=big-{number}", described).status == 201
     rule = {"name": "everything", "capacity": 20, "perSecond": 1}
     app = web_app(web, web.files, wait_s=WAIT_S, rate_limits=_rules(rule))
@@ -234,6 +235,8 @@ def test_who_floods_and_who_reads_nothing_do_no_harm_to_others() -> None:
     async def run() -> None:
         started = asyncio.Event()
         listener = listening_socket("127.0.0.1", 0)
+        # Small buffers on both sides, so that what nobody reads waits in the server.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
         port = listener.getsockname()[1]
         server = server_for(app, started.set, of_address_max=16)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -242,7 +245,11 @@ def test_who_floods_and_who_reads_nothing_do_no_harm_to_others() -> None:
             async with asyncio.timeout(DEADLINE_S):
                 await started.wait()
                 for _ in range(12):
-                    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+                    small = socket.socket()
+                    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+                    small.setblocking(False)
+                    await asyncio.get_running_loop().sock_connect(small, ("127.0.0.1", port))
+                    reader, writer = await asyncio.open_connection(sock=small, limit=1)
                     lazy.append(writer)
                     writer.write(
                         b"GET /api/v3/jobs?pageSize=40 HTTP/1.1\r\nHost: localhost\r\n"

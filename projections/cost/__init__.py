@@ -1,0 +1,1 @@
+"""What jobs, groups, applications and owners held of the cell, by the log: reserved x time."""

@@ -1,0 +1,1 @@
+"""What the cell must have for what it guarantees: guarantees, buffers, numbers of instances."""

@@ -1,0 +1,145 @@
+"""Which tasks have to leave their hosts, and in which order they go.
+
+The one thing to know: nothing here is remembered. It is looked anew at marks and at hosts that are
+drained; what was planned before and is not found again need not move any more.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from scheduler.disruption.budgets import notice_ms
+from scheduler.disruption.marks import NONE, PREFIX, Marks, marks_of
+from scheduler.disruption.quotas import Quotas
+from scheduler.model.disruption import PlanReason, RelocationPlan
+from scheduler.model.ids import HostId, JobId, TaskId
+from scheduler.model.task import Launched, Started, StartInitiated, Task, place_of
+from scheduler.state import State
+
+
+class Need(msgspec.Struct, frozen=True):
+    """Why a task has to leave its host."""
+
+    reason: PlanReason
+    message: str
+    is_immediate: bool = False
+
+
+class Looker:
+    """Looks at the state once; marks of jobs and hosts are read once each."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._of_jobs: dict[JobId, Marks] = {}
+        self._of_hosts: dict[HostId, Marks] = {}
+
+    def needs(self) -> dict[TaskId, Need]:
+        """All tasks that have to leave their hosts, sorted by id."""
+        found = {each: self.need(self._state.tasks[each]) for each in sorted(self._candidates())}
+        return {task_id: need for task_id, need in found.items() if need is not None}
+
+    def need(self, task: Task) -> Need | None:
+        """Why this task has to leave its host; None where it need not, or may not."""
+        if not isinstance(task.state, Launched | StartInitiated | Started):
+            return None
+        since_ms, host_id = task.state.since_ms, task.state.place.host_id
+        own, job, host = marks_of(task.attributes), self._job(task.job_id), self._host(host_id)
+        if own.is_not_allowed or job.is_not_allowed or host.is_not_allowed:
+            return None
+        hurries = any(each.hurries(since_ms) for each in (own, job, host))
+        if own.wants(since_ms):
+            return Need("taskMarked", "the task is marked to be relocated", hurries)
+        if job.is_required or job.is_immediate:
+            return Need("jobMarked", "its job is marked to be relocated", hurries)
+        if job.wants(since_ms):
+            return Need("taskAge", "it is older than its job wants its tasks to be", hurries)
+        hostname = self._state.hostname(host_id)
+        if host.wants(since_ms):
+            return Need("hostMarked", f"host {hostname} is marked to be emptied", hurries)
+        order = self._state.host_orders.get(host_id)
+        if order is not None and order.standing == "draining":
+            return Need("hostDraining", f"host {hostname} is drained ({order.actor}: {order.why})")
+        return None
+
+    def _candidates(self) -> Iterable[TaskId]:
+        """Tasks for which something speaks; most have no mark at all, and nobody looks closer."""
+        state = self._state
+        found: dict[TaskId, None] = {}
+        for host_id, there in state.host_tasks.items():
+            order = state.host_orders.get(host_id)
+            is_drained = order is not None and order.standing == "draining"
+            if is_drained or self._host(host_id) is not NONE:
+                found.update(there)
+        for job_id in state.on_hosts:
+            if self._job(job_id) is not NONE:
+                found.update(dict.fromkeys(state.indexes[job_id].values()))
+        for task_id, task in state.tasks.items():
+            if task.attributes and any(name.startswith(PREFIX) for name, _ in task.attributes):
+                found[task_id] = None
+        return found
+
+    def _job(self, job_id: JobId) -> Marks:
+        known = self._of_jobs.get(job_id)
+        if known is None:
+            attributes = self._state.jobs[job_id].spec.attributes
+            known = self._of_jobs[job_id] = marks_of(attributes)
+        return known
+
+    def _host(self, host_id: HostId) -> Marks:
+        known = self._of_hosts.get(host_id)
+        if known is None:
+            facts = self._state.hosts.get(host_id)
+            known = self._of_hosts[host_id] = marks_of(facts.attributes) if facts else NONE
+        return known
+
+
+def plan_of(state: State, task: Task, need: Need) -> RelocationPlan:
+    """The plan by which a task leaves its host: at once, or after its owner's notice."""
+    now_ms, spec = state.clock.now_ms, state.jobs[task.job_id].spec
+    wait_ms = 0 if need.is_immediate else notice_ms(state.policy, spec)
+    return RelocationPlan(
+        task_id=task.task_id,
+        job_id=task.job_id,
+        reason=need.reason,
+        message=need.message,
+        decided_at_ms=now_ms,
+        deadline_ms=now_ms + wait_ms,
+        is_immediate=need.is_immediate,
+    )
+
+
+def in_order(state: State, plans: Mapping[TaskId, RelocationPlan]) -> list[RelocationPlan]:
+    """The plans that are due: marked tasks and jobs first, then host by host.
+
+    Of the hosts that one goes first on which the fewest tasks would be left behind: an empty host
+    can be used or given back, two half-empty ones cannot.
+    """
+    due = [each for each in plans.values() if each.deadline_ms <= state.clock.now_ms]
+    marked = [each for each in due if each.reason in {"taskMarked", "jobMarked", "taskAge"}]
+    marked.sort(key=lambda each: (not each.is_immediate, each.deadline_ms, each.task_id))
+    by_host: dict[HostId, list[RelocationPlan]] = {}
+    for each in due:
+        if each.reason in {"taskMarked", "jobMarked", "taskAge"}:
+            continue
+        task = state.tasks.get(each.task_id)
+        place = place_of(task.state) if task is not None else None
+        if place is not None:
+            by_host.setdefault(place.host_id, []).append(each)
+    quotas = Quotas(state)
+    left = {host: _left_behind(state, host, there, quotas) for host, there in by_host.items()}
+    found = list(marked)
+    for host_id in sorted(by_host, key=lambda each: (left[each], each)):
+        there = sorted(by_host[host_id], key=lambda each: (not each.is_immediate, each.task_id))
+        found += there
+    return found
+
+
+def _left_behind(
+    state: State, host_id: HostId, plans: Iterable[RelocationPlan], quotas: Quotas
+) -> int:
+    """How many tasks would stay on the host if its plans were carried out as budgets allow."""
+    of_job: dict[JobId, int] = {}
+    for each in plans:
+        of_job[each.job_id] = of_job.get(each.job_id, 0) + 1
+    movable = sum(min(count, quotas.job(job_id).count) for job_id, count in of_job.items())
+    return len(state.host_tasks.get(host_id, ())) - movable

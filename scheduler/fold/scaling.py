@@ -1,0 +1,175 @@
+"""What scaling does to a service, and which tasks a smaller one gives up.
+
+The one thing to know: bounds that are not given keep their value, and a bound that is moved past
+``desired`` drags it along; ``desired`` itself must lie within them.
+"""
+
+from collections import deque
+from heapq import heapify, heappop, heappush
+
+from msgspec.structs import replace
+
+from scheduler.fold.admission import limit_fault
+from scheduler.fold.context import Fold, moved_task
+from scheduler.fold.jobs import (
+    changeable,
+    changed_job,
+    fill,
+    is_scaled_down,
+    no_service,
+    refuse,
+    rename_kill,
+    wanted_count,
+)
+from scheduler.model.address import Source
+from scheduler.model.changes import JobChanged, RequestAccepted
+from scheduler.model.ids import HostId, JobId
+from scheduler.model.inbound import Fault, JobScaleAsked
+from scheduler.model.job import Service
+from scheduler.model.task import (
+    Disconnected,
+    Finished,
+    KillInitiated,
+    Launched,
+    Placed,
+    Queued,
+    Started,
+    StartInitiated,
+    Task,
+    TaskState,
+)
+from scheduler.state import Job, State
+from scheduler.task_table import Given, Input
+
+
+def job_scale_asked(fold: Fold, source: Source, body: JobScaleAsked) -> None:
+    """Change a service's bounds; a bound that is moved past ``desired`` drags it along."""
+    job = changeable(fold.state, body.job_id, body.if_version)
+    if isinstance(job, Fault):
+        refuse(fold, source, body.job_id, job)
+        return
+    kind = job.spec.kind
+    if not isinstance(kind, Service):
+        refuse(fold, source, body.job_id, no_service(job, "has a fixed size"))
+        return
+    wanted = _rescaled(kind, body)
+    fault = _scale_fault(fold.state, job, kind, wanted)
+    if fault is not None:
+        refuse(fold, source, body.job_id, fault)
+        return
+    fold.report(RequestAccepted(source=source, what="scale", job_id=body.job_id))
+    rescale(fold, job, wanted, body.why)
+
+
+def rescale(fold: Fold, job: Job, wanted: Service, why: str) -> None:
+    """Give a living service these bounds, which must be in order; the same bounds do nothing."""
+    if wanted == job.spec.kind:
+        return
+    assert 0 <= wanted.minimum <= wanted.desired <= wanted.maximum, wanted
+    changed_job(fold, replace(job, spec=replace(job.spec, kind=wanted)))
+    fold.report(
+        JobChanged(
+            job_id=job.job_id,
+            state=job.state,
+            reason="scaled",
+            message=why,
+            desired=wanted.desired,
+        )
+    )
+    shrink(fold, job.job_id)
+    fill(fold, job.job_id)
+
+
+def _rescaled(kind: Service, body: JobScaleAsked) -> Service:
+    minimum = kind.minimum if body.minimum is None else body.minimum
+    maximum = kind.maximum if body.maximum is None else body.maximum
+    desired = kind.desired if body.desired is None else body.desired
+    if body.desired is None:
+        desired = min(max(desired, minimum), maximum)
+    return Service(minimum=minimum, desired=desired, maximum=maximum)
+
+
+def _scale_fault(state: State, job: Job, was: Service, wanted: Service) -> Fault | None:
+    if not 0 <= wanted.minimum <= wanted.desired <= wanted.maximum:
+        return Fault(
+            field="capacity",
+            text=f"min {wanted.minimum}, desired {wanted.desired}, max {wanted.maximum} "
+            "are out of order",
+            hint="give 0 <= min <= desired <= max; bounds that are not given keep their value",
+        )
+    policy = state.policy
+    if wanted.maximum > max(policy.service_size_max, was.maximum):
+        return limit_fault("capacity.max", "tasks", wanted.maximum, policy.service_size_max)
+    waiting = state.queued_tasks + wanted.desired - was.desired
+    if wanted.desired > was.desired and waiting > policy.queued_tasks_max:
+        return limit_fault("capacity.desired", "waiting tasks", waiting, policy.queued_tasks_max)
+    return process_fault(job, was.desired, wanted.desired)
+
+
+def process_fault(job: Job, was: int, desired: int) -> Fault | None:
+    """Why a switch of the job forbids this change of ``desired``; bounds are not its matter."""
+    if desired > was and job.spec.is_increase_disabled:
+        what, switch = f"would rise from {was} to {desired}", "disableIncreaseDesired"
+    elif desired < was and job.spec.is_decrease_disabled:
+        what, switch = f"would fall from {was} to {desired}", "disableDecreaseDesired"
+    else:
+        return None
+    return Fault(
+        field="capacity.desired",
+        text=f"{what}, which job {job.job_id} does not let happen: {switch} is set",
+        hint="turn the switch off first; bounds that keep desired where it is are taken",
+    )
+
+
+def shrink(fold: Fold, job_id: JobId) -> None:
+    """Choose the tasks that a smaller service gives up, and ask that they be killed.
+
+    Titus' order: those being killed, waiting, starting, started; within a class from the most
+    crowded host, and there the oldest first.
+    """
+    state = fold.state
+    surplus = wanted_count(fold, job_id) - state.jobs[job_id].spec.desired
+    if surplus <= 0:
+        return
+    there = [state.tasks[task_id] for task_id in state.indexes[job_id].values()]
+    given = Given(state.clock.now_ms, reason="scaledDown", message="the job wants fewer tasks")
+    for task in _given_up(state, [task for task in there if not is_scaled_down(task)], surplus):
+        if isinstance(task.state, KillInitiated):
+            rename_kill(fold, task, given.message)
+        else:
+            moved_task(fold, task.task_id, Input.KILL_ASKED, given)
+
+
+def _given_up(state: State, tasks: list[Task], count: int) -> list[Task]:
+    """The tasks that go first: by class, then one by one from what is the fullest host by then."""
+    crowds: dict[HostId | None, int] = {}
+    classes: dict[int, dict[HostId | None, deque[Task]]] = {}
+    for task in sorted(tasks, key=lambda each: each.number):
+        rank, host_id = _shrink_class(task.state)
+        crowds[host_id] = len(state.host_tasks.get(host_id, ())) if host_id else 0
+        classes.setdefault(rank, {}).setdefault(host_id, deque()).append(task)
+    chosen: list[Task] = []
+    for _, by_host in sorted(classes.items()):
+        heap = [(-crowds[host_id], there[0].number, host_id) for host_id, there in by_host.items()]
+        heapify(heap)
+        while heap and len(chosen) < count:
+            _, _, host_id = heappop(heap)
+            chosen.append(by_host[host_id].popleft())
+            crowds[host_id] -= host_id is not None
+            if by_host[host_id]:
+                oldest = by_host[host_id][0].number
+                heappush(heap, (-crowds[host_id], oldest, host_id))
+    return chosen
+
+
+def _shrink_class(state: TaskState) -> tuple[int, HostId | None]:
+    """The class in Titus' order, and the host that counts as crowded."""
+    match state:
+        case KillInitiated():
+            return 0, state.place.host_id
+        case Queued() | Placed() | Disconnected() | Finished():
+            return 1, None
+        case Launched() | StartInitiated():
+            return 2, state.place.host_id
+        case Started():
+            return 3, state.place.host_id

@@ -11,8 +11,9 @@ from typing import Protocol
 
 import msgspec
 
+from scheduler.model.autoscaling import Metric, PolicyId
 from scheduler.model.effects import Called, Effect
-from scheduler.model.ids import StreamId
+from scheduler.model.ids import JobId, StreamId
 from scheduler.model.mesos import MesosRecord, StatusUpdate, Unrecognised
 
 
@@ -112,4 +113,66 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the object; nothing happens where there is none."""
+        ...
+
+
+class ImageUnknown(Exception):
+    """A registry says that it does not have the tag."""
+
+
+class RegistryUnavailable(Exception):
+    """A registry did not say what a tag means: it does not answer, or wants a login."""
+
+
+class ImageRegistry(Protocol):
+    """Who knows what the tags of images stand for."""
+
+    async def digest_of(self, image: str, tag: str) -> str:
+        """The digest that the tag stands for now, like ``sha256:`` and 64 hex digits.
+
+        Raises `ImageUnknown` where there is no such tag, `RegistryUnavailable` where that cannot
+        be told within some seconds.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End every connection."""
+        ...
+
+class AskedMetric(msgspec.Struct, frozen=True):
+    """A metric that a scaling policy follows, and over which time it wants its values."""
+
+    policy_id: PolicyId
+    version: int
+    job_id: JobId
+    metric: Metric
+    period_ms: int
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One value of a metric, as its source has it: a number that may be anything."""
+
+    at_ms: int
+    value: float
+    is_whole: bool = False
+    """It stands for its whole period already, by the statistic that was asked for."""
+
+
+class MetricFailed(Exception):
+    """A source did not answer, refused, or answered with nonsense; the text says how."""
+
+
+class MetricSource(Protocol):
+    """Where values of metrics come from: Prometheus, CloudWatch, a queue, what tasks use."""
+
+    async def read(self, asked: AskedMetric, now_ms: int) -> list[Reading]:
+        """The newest values, oldest first; none where the source knows of none.
+
+        One question, no retries: who asks has a clock and does it again. It is given up after
+        a time-out of its own. Raises `MetricFailed` for everything that is the source's fault.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back every connection."""
         ...

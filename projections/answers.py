@@ -12,7 +12,15 @@ import msgspec
 
 from projections.obeyed import Obeyed, Place
 from scheduler.model.address import Source
-from scheduler.model.changes import JobAccepted, JobRejected, RequestAccepted
+from scheduler.model.changes import (
+    EvictionDecided,
+    JobAccepted,
+    JobRejected,
+    RequestAccepted,
+)
+
+AnswerChange = JobAccepted | JobRejected | RequestAccepted | EvictionDecided
+"""What the cell answers with."""
 
 ANSWERS_MAX: Final = 10_000
 """Answers that are remembered, the oldest dropped first; topic ``job-events`` has all of them."""
@@ -22,12 +30,9 @@ class Answer(msgspec.Struct, frozen=True):
     """The cell's answer to one record, and where in the cell log it was given."""
 
     place: Place
-    change: JobAccepted | JobRejected | RequestAccepted
-
-    @property
-    def source(self) -> Source:
-        """The record that is answered."""
-        return self.change.source
+    change: AnswerChange
+    source: Source
+    """The record that is answered."""
 
 
 class Answers:
@@ -40,11 +45,11 @@ class Answers:
     def apply(self, obeyed: Obeyed) -> None:
         """Remember what one event answered."""
         for change in obeyed.changes:
-            if isinstance(change, JobAccepted | JobRejected | RequestAccepted):
-                source = change.source
+            source = change.source if isinstance(change, AnswerChange) else None
+            if isinstance(change, AnswerChange) and source is not None:
                 key = (source.topic, source.partition, source.offset)
                 self._answers.pop(key, None)  # another generation of the topic had this offset
-                self._answers[key] = Answer(obeyed.place, change)
+                self._answers[key] = Answer(obeyed.place, change, source)
                 if len(self._answers) > ANSWERS_MAX:
                     self._answers.popitem(last=False)
                     self.dropped += 1

@@ -41,6 +41,7 @@ What = Literal[
     "submitted again",
     "rejected",
     "scale asked",
+    "scaling policy",
     "job state",
     "queued",
     "requeued",

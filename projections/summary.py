@@ -19,6 +19,7 @@ from scheduler.model.policy import NUMBERS
 from scheduler.model.resources import Resources, added, port_count
 from scheduler.model.task import Queued, titus_state
 from scheduler.state import NO_OFFSET, State
+from scheduler.versions import container_of
 
 HOSTS_MAX: Final = 1_000
 ORPHANS_MAX: Final = 100
@@ -205,7 +206,7 @@ def _host(state: State, host_id: HostId) -> HostSummary:
     used_cpu_milli = used_memory_mib = 0
     there = state.host_tasks.get(host_id, {})
     for task_id in there:
-        need = state.jobs[state.tasks[task_id].job_id].spec.container.need
+        need = container_of(state, state.tasks[task_id]).need
         used_cpu_milli += need.cpu_milli
         used_memory_mib += need.memory_mib
     offer_ids = state.host_offers.get(host_id, {})

@@ -19,6 +19,7 @@ from projections.entries import LaunchFacts, RoundFacts, Spot, StatusFacts, What
 from projections.histories import Histories, Origin
 from projections.obeyed import Obeyed, Place
 from scheduler.model.address import Source
+from scheduler.model.autoscaling import ScalingPolicyRemoved, ScalingPolicySet
 from scheduler.model.changes import (
     Change,
     JobAccepted,
@@ -28,6 +29,7 @@ from scheduler.model.changes import (
     OrphanSeen,
     ProposalRefused,
     RequestAccepted,
+    ScalingPolicyChanged,
     TaskChanged,
 )
 from scheduler.model.events import Copied, EffectEnded, EffectStarted, LeaderElected, RoundRecord
@@ -168,6 +170,8 @@ class Timeline:
             case StreamEnded() if body.stream_id == self._stream_id:
                 self._stream_closed(None)
                 self._changed(place, changes, Origin(source=source))
+            case ScalingPolicySet() | ScalingPolicyRemoved():
+                self._changed(place, changes, Origin(source=source, actor=body.actor))
             case _:
                 self._changed(place, changes, Origin(source=source))
 
@@ -363,6 +367,11 @@ class Timeline:
                     message = "; ".join(f"{each.field}: {each.text}" for each in change.faults)
                     refused = Origin(source=change.source, actor=origin.actor, message=message)
                     self.histories.note_job(place, change.job_id, "rejected", refused)
+                case ScalingPolicyChanged():
+                    message = f"{change.policy_id} is {change.state}"
+                    because = f": {change.reason}" if change.reason else ""
+                    told = msgspec.structs.replace(origin, message=message + because)
+                    self.histories.note_job(place, change.job_id, "scaling policy", told)
                 case OrphanSeen():
                     self.orphans[change.task_id] = place
                 case OrphanGone():

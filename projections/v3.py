@@ -79,13 +79,19 @@ def migration_since_ms(view: CellView, task: Task) -> int | None:
     if not is_on_host(task.state):
         return None
     place = place_of(task.state)
+    plan = view.state.plans.get(task.task_id)
+    if plan is not None:
+        return plan.decided_at_ms
     order = view.state.host_orders.get(place.host_id) if place else None
     return order.since_ms if order is not None and order.standing == "draining" else None
 
 
 def _migration(view: CellView, task: Task) -> Json:
     since_ms = migration_since_ms(view, task)
-    return {"needsMigration": since_ms is not None, "started": since_ms or 0, "deadline": 0}
+    plan = view.state.plans.get(task.task_id)
+    deadline_ms = plan.deadline_ms if plan is not None else 0
+    is_needed = since_ms is not None
+    return {"needsMigration": is_needed, "started": since_ms or 0, "deadline": deadline_ms}
 
 
 def _status(state: str, reason: str, message: str, at_ms: int) -> Json:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from projections.cell_view import CellView
 from projections.entries import Entry, JobHistory
 from projections.history import refused_rules, run_spot
+from projections.scaling import scaling_sentences
 from projections.why_task import blockers
 from projections.words import counted, duration, instant, refusals_text
 from scheduler.model.job import Batch
@@ -34,6 +35,7 @@ def job_sentences(view: CellView, job: Job) -> Iterator[str]:
         yield _standing(view, job)
         if job.state == "KillInitiated":
             yield from _killed_by(view, history)
+        yield from scaling_sentences(view, job.job_id)
         yield from _waiting(view, job, history)
     yield from _rejections(view, history)
 

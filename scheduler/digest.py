@@ -183,6 +183,7 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
                 (clock.stuck_kills_at_ms, clock.kills_second, clock.kills_in_second),
                 list(state.actor_kills.items()),
                 list(state.paged_at_ms.items()),
+                (clock.stuck_turn_ms, list(state.stuck_turns.items()), clock.collected_at_ms),
             )
         case "stream":
             return (

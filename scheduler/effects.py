@@ -19,7 +19,8 @@ from scheduler.model.effects import (
     TaskToRun,
 )
 from scheduler.model.effects import DeclineOffers as DeclineEffect
-from scheduler.model.ids import HostId, JobId, TaskId
+from scheduler.model.ids import HostId, TaskId, worker_name_of
+from scheduler.model.job import Stream
 from scheduler.model.proposals import (
     DeclineOffers,
     KillTask,
@@ -30,8 +31,9 @@ from scheduler.model.proposals import (
     ReviveOffers,
     SuppressOffers,
 )
-from scheduler.model.task import place_of
-from scheduler.state import Decision, State
+from scheduler.model.task import Task, place_of
+from scheduler.state import Decision, Job, State
+from scheduler.versions import container_of, spec_of
 
 LAUNCH_REFUSE_MS = 0
 """The unused rest of an accepted offer should come back with the next allocation."""
@@ -71,7 +73,8 @@ def effect_of(state: State, decision: Decision) -> Effect:
 
 def _task_to_run(state: State, host_id: HostId, launch: Launch) -> TaskToRun:
     task = state.tasks[launch.task_id]
-    spec = state.jobs[task.job_id].spec
+    job = state.jobs[task.job_id]
+    spec = spec_of(job, task)
     container = spec.container
     need = container.need
     if need.network_mbps and host_id not in state.network_hosts:
@@ -85,7 +88,8 @@ def _task_to_run(state: State, host_id: HostId, launch: Launch) -> TaskToRun:
         command=container.command,
         environment=(
             *container.environment,
-            *_environment(state, task.job_id, task.task_id, task.index, launch.ports),
+            *_environment(state, task, launch.ports),
+            *_worker_environment(job, task),
         ),
         labels=(
             ("flumina.cell", state.cell),
@@ -102,22 +106,34 @@ def _task_to_run(state: State, host_id: HostId, launch: Launch) -> TaskToRun:
 
 
 def _environment(
-    state: State, job_id: JobId, task_id: TaskId, index: int, ports: tuple[int, ...]
+    state: State, task: Task, ports: tuple[int, ...]
 ) -> tuple[tuple[str, str], ...]:
     """What every task is told of itself; the first two names are Titus' own."""
     return (
-        ("TITUS_JOB_ID", job_id),
-        ("TITUS_TASK_ID", task_id),
+        ("TITUS_JOB_ID", task.job_id),
+        ("TITUS_TASK_ID", task.task_id),
         ("FLUMINA_CELL", state.cell),
-        ("FLUMINA_TASK_INDEX", str(index)),
+        ("FLUMINA_TASK_INDEX", str(task.index)),
         *((f"PORT{number}", str(port)) for number, port in enumerate(ports)),
+    )
+
+
+def _worker_environment(job: Job, task: Task) -> tuple[tuple[str, str], ...]:
+    """What a worker of a stream is told of itself and the others: names that stay."""
+    kind = job.spec.kind
+    if not isinstance(kind, Stream):
+        return ()
+    names = ",".join(worker_name_of(job.job_id, index) for index in range(kind.workers))
+    return (
+        ("FLUMINA_WORKER_NAME", worker_name_of(job.job_id, task.index)),
+        ("FLUMINA_WORKER_NAMES", names),
+        ("FLUMINA_WORKERS", str(kind.workers)),
     )
 
 
 def _kill_grace_ms(state: State, task_id: TaskId) -> int:
     task = state.tasks.get(task_id)  # It may have ended and been forgotten just now.
-    job = state.jobs.get(task.job_id) if task else None
-    return job.spec.container.kill_grace_ms if job else 0
+    return container_of(state, task).kill_grace_ms if task and task.job_id in state.jobs else 0
 
 
 def _host_of(state: State, task_id: TaskId) -> HostId | None:

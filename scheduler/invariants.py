@@ -17,6 +17,7 @@ from scheduler.model.task import (
     place_of,
 )
 from scheduler.state import State
+from scheduler.versions import container_of
 
 
 def check_everything(state: State) -> None:
@@ -28,6 +29,23 @@ def check_everything(state: State) -> None:
     _check_jobs(state)
     _check_company(state)
     _check_findings(state)
+    _check_updates(state)
+
+
+def _check_updates(state: State) -> None:
+    """Every task's version is known, and no update has taken more than it may."""
+    for job_id, job in state.jobs.items():
+        versions = {job.spec_version, *(each.version for each in job.specs)}
+        assert len(versions) == 1 + len(job.specs), f"versions of {job_id}"
+        for task_id in state.indexes[job_id].values():
+            task = state.tasks[task_id]
+            assert task.spec_version in versions, f"version of {task}"
+            assert task.next_version in {0, *versions}, f"next version of {task}"
+        update = job.update
+        assert (update is not None) == (job_id in state.updating), f"update of {job_id}"
+        if update is not None:
+            assert len(update.taken) <= update.taken_max, f"{job_id}: {update} took too much"
+            assert update.from_version in versions, f"{job_id} cannot go back: {update}"
 
 
 def _check_findings(state: State) -> None:
@@ -72,12 +90,18 @@ def _check_company(state: State) -> None:
             assert place is not None
             devices.extend(place.gpus)
             if place.interface >= 0:
-                groups = frozenset(state.jobs[task.job_id].spec.container.security_groups)
+                groups = frozenset(container_of(state, task).security_groups)
                 known = bound.setdefault(place.interface, groups)
                 assert known == groups, f"an interface of {host_id} has two sets of groups"
         assert len(devices) == len(set(devices)), f"two tasks have one device of {host_id}"
         for job_id, count in jobs.items():
-            for each in state.jobs[job_id].spec.container.hard_constraints:
+            hard = {
+                each
+                for task_id in there
+                if state.tasks[task_id].job_id == job_id
+                for each in container_of(state, state.tasks[task_id]).hard_constraints
+            }
+            for each in sorted(hard):
                 is_alone = len(there) == 1 if each.kind == "exclusiveHost" else count == 1
                 is_about = each.kind in {"exclusiveHost", "uniqueHost"}
                 assert is_alone or not is_about, f"{host_id} breaks {each.kind} of {job_id}"

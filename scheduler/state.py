@@ -110,7 +110,7 @@ class Job(Ours, frozen=True):
     last_spec_version: int = 1
     """The highest that was given so far; a version that was rolled back is not given again."""
     specs: tuple[SpecVersion, ...] = ()
-    """The other versions that tasks may have, while the job is updated; see `scheduler.versions`."""
+    """The other versions that tasks have while the job is updated, see `scheduler.versions`."""
     prior: SpecVersion | None = None
     """The version before the last update that was done, to go back to."""
     update: JobUpdate | None = None
@@ -264,6 +264,10 @@ class Clock:
     kills_second: int = 0
     """The second of the log's clock in which kills were accepted last, and how many."""
     kills_in_second: int = 0
+    stuck_turn_ms: int = 0
+    """When the next task that is stuck in a state has its turn, at the earliest."""
+    collected_at_ms: int = 0
+    """When what has ended long ago was last forgotten."""
     preemptions: list[tuple[int, JobId]] = field(default_factory=list)
     """When tasks of which jobs were last ended for others, for their hourly budgets."""
     ticked_at_ms: int = 0
@@ -320,6 +324,8 @@ class State:
     """When each kind and key was paged last, oldest first: an alarm that goes on is one page."""
     updates_without_news: int = 0
     """Updates of Mesos that moved nothing: said before, or overtaken by a later one."""
+    stuck_turns: dict[TaskId, int] = field(default_factory=dict)
+    """Tasks that are stuck in a state, and when each has its turn to be acted upon."""
     unanswered: dict[TaskId, None] = field(default_factory=dict)
     """Tasks that Mesos has not spoken of on this stream and that may be there."""
     finished_tasks: dict[TaskId, None] = field(default_factory=dict)

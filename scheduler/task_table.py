@@ -70,6 +70,8 @@ class Given(msgspec.Struct, frozen=True, gc=False):
     is_healthy: bool | None = None
     """None where the input says nothing of it."""
     observed_at_ms: int = 0
+    failure: FinishReason = "failed"
+    """What a failure is, where Mesos says more than that it is one."""
 
 
 Step = Callable[[TaskState, Given], TaskState]
@@ -243,7 +245,9 @@ def _deadline_kill(state: TaskState, given: Given) -> TaskState:
 def _deadline_killing(state: TaskState, given: Given) -> TaskState:
     """Only an unreachable host ends the wait; elsewhere kills are repeated until it has ended."""
     assert isinstance(state, KillInitiated)
-    return _give_up(state, given) if state.is_unreachable else state
+    if state.is_unreachable:
+        return _give_up(state, given)
+    return state if state.is_stuck else replace(state, is_stuck=True)
 
 
 def _where(state: TaskState) -> OnHost:
@@ -252,7 +256,11 @@ def _where(state: TaskState) -> OnHost:
     return place
 
 
-_normal, _failed, _killed = _end("normal"), _end("failed"), _end("killed")
+def _failed(state: TaskState, given: Given) -> TaskState:
+    return _end(given.failure)(state, given)
+
+
+_normal, _killed = _end("normal"), _end("killed")
 _lost, _invalid = _end("lost"), _end("invalidRequest")
 
 COLUMNS: Final[tuple[type[TaskState], ...]] = (

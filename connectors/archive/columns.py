@@ -189,7 +189,7 @@ class Lookup(NamedTuple):
     ids: Sequence[str]
     kind: str | None
     """Only rows of this kind; None: of any."""
-    count: int
+    spots_max: int
 
 
 class RowFile:
@@ -267,7 +267,7 @@ class RowFile:
         begin = 0
         for end in [*(np.flatnonzero(np.diff(of)) + 1).tolist(), len(of)]:
             if end > begin:
-                last = slice(max(begin, end - lookup.count), end)
+                last = slice(max(begin, end - lookup.spots_max), end)
                 spots = zip(offsets[last].tolist(), indexes[last].tolist(), strict=True)
                 found[lookup.ids[of[begin]]] = list(spots)
             begin = end

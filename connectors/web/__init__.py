@@ -1,1 +1,1 @@
-"""The REST API as a Starlette application; it asks a cell and knows no Kafka."""
+"""The REST API as an ASGI application; it asks a cell and knows no Kafka."""

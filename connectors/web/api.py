@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from connectors.web.admission import Admission
 from connectors.web.cell import Cell, TaskFiles
+from connectors.web.images import Images
 from connectors.web.limits.rules import RateLimits
 from connectors.web.metrics import Metrics
 from connectors.web.travelling import NoTravel, Travel
@@ -29,3 +30,4 @@ class Api:
     log_store: str = ""
     """The URL of the store that task logs are shipped to; empty where there is none."""
     rate_limits: RateLimits = field(default_factory=RateLimits)
+    images: Images = field(default_factory=Images)

@@ -1,4 +1,4 @@
-"""The Starlette application: the table of routes, inside the edge.
+"""The API as an ASGI application: the table of routes, inside the edge.
 
 The one thing to know: `web_app` makes one application for one cell. It starts nothing and keeps
 nothing; whoever runs it feeds the cell.
@@ -9,19 +9,16 @@ from http import HTTPStatus
 from typing import Final
 
 from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.web.admission import Admission, AdmissionLimits
 from connectors.web.api import WAIT_S_MAX, Api
 from connectors.web.cell import Cell, TaskFiles
 from connectors.web.edge import Edge
+from connectors.web.images import Images
 from connectors.web.limits.rules import RateLimits
 from connectors.web.metrics import Metrics
+from connectors.web.paths import Paths
 from connectors.web.problems import Problem, sentence
 from connectors.web.resource import Resource
 from connectors.web.routes import ROUTES
@@ -43,7 +40,8 @@ def web_app(
     log_store: str = "",
     registry: CollectorRegistry | None = None,
     rate_limits: RateLimits | None = None,
-) -> Starlette:
+    images: Images | None = None,
+) -> ASGIApp:
     """The REST API of a cell, as an ASGI application.
 
     ``hosts`` are the names by which it may be called; none given, it answers to any. ``registry``
@@ -53,27 +51,19 @@ def web_app(
     metrics = Metrics(cell, books, registry)
     limits = rate_limits or RateLimits()
     api = Api(cell, files, metrics, books, wait_s, travel or NoTravel(), log_store, limits)
-    app = Starlette(
-        routes=[
-            Route(path, endpoint=Resource(api, path, operations))
-            for path, operations in ROUTES.items()
-        ],
-        middleware=[Middleware(Edge, api=api, hosts=hosts)],
-        exception_handlers={HTTPException: _no_such_path},
-    )
-    app.router.redirect_slashes = False
-    return app
+    resources = {path: Resource(api, path, operations) for path, operations in ROUTES.items()}
+    return Edge(Paths(resources, _no_such_path), api, hosts)
 
 
-async def _no_such_path(request: Request, _: Exception) -> Response:
-    """The 404 of a path that the table does not have; Starlette raises nothing else here."""
-    path = request.url.path
+async def _no_such_path(scope: Scope, _: Receive, __: Send) -> None:
+    """The 404 of a path that the table does not have."""
+    path = scope["path"]
     if path.rstrip("/") != path:
         hint = "leave out the slash at the end"
     else:
         hint = nearest_name(path, ROUTES)
-    return Problem(
+    raise Problem(
         HTTPStatus.NOT_FOUND,
         f"There is no path {shown_text(path)}",
         sentence(hint),
-    ).response()
+    )

@@ -2,27 +2,22 @@
 
 The one thing to know: an unknown id is published like any other, because its submission may stand
 in the same partition just before it. So whether a job is unknown, over or of the wrong kind is the
-fold's word, and its state right after says which status that is.
+fold's word, and the code of its fault says which status that is (`connectors.web.statuses`).
 """
 
 import json
-from http import HTTPStatus
 from typing import NamedTuple
 
 from starlette.responses import Response
 
-from connectors.web.api import Api
 from connectors.web.call import Call
-from connectors.web.policy import status_of
+from connectors.web.lifecycle import Asking, asking, job_id, publish, task_and_job
 from connectors.web.problems import refused
 from connectors.web.requests import actor_of, find_doubled, refuse_body, small_body
-from connectors.web.writing import Written, write, written_response
+from connectors.web.writing import write, written_response
 from scheduler.model.changes import JobRejected
 from scheduler.model.foreign_records import encode_kill_job, encode_kill_task, encode_scale_job
-from scheduler.model.ids import JobId, TaskId, job_id_of
-from scheduler.model.inbound import Fault
-from scheduler.model.job import Service
-from scheduler.model.reading.checks import job_id_check, task_id_check
+from scheduler.model.ids import JobId
 from scheduler.model.reading.fields import Fields
 from scheduler.model.rules_document.commands import SWITCHES
 from scheduler.model.v3.limits import SERVICE_SIZE_MAX
@@ -38,23 +33,15 @@ class Bounds(NamedTuple):
 
 async def kill_job(call: Call) -> Response:
     """``200 {"id"}`` once the fold has taken the job's end."""
-    why = call.query.text("why") or ""
-    call.query.done()
+    said, job = asking(call), job_id(call)
     refuse_body(call.request)
-    job_id = _job_id(call)
-    value = encode_kill_job(job_id, actor_of(call.request), why)
-    written = await write(
-        call.api, "jobs", job_id, value, subject=job_id, actor=actor_of(call.request)
-    )
-    _check_job_answer(call.api, job_id, written)
-    return written_response(written, job_id)
+    value = encode_kill_job(job, said.actor, said.why, if_version=said.if_version)
+    return await publish(call, job, value, job, said.actor)
 
 
 async def set_capacity(call: Call) -> Response:
     """``200 {"id"}`` once the fold has taken all three bounds of a service."""
-    why = call.query.text("why") or ""
-    call.query.done()
-    job_id = _job_id(call)
+    said, job = asking(call), job_id(call)
     fields, faults = await small_body(call.request)
     minimum = fields.whole("min", 0, SERVICE_SIZE_MAX, default=0)
     desired = fields.whole("desired", 0, SERVICE_SIZE_MAX)
@@ -62,92 +49,51 @@ async def set_capacity(call: Call) -> Response:
     fields.close()
     if faults:
         raise refused(faults.all())
-    return await _scale(call, job_id, why, Bounds(minimum, desired, maximum))
+    return await scale(call, job, said, Bounds(minimum, desired, maximum))
 
 
 async def change_capacity(call: Call) -> Response:
     """``200 {"id"}`` once the fold has taken the bounds that were given; the others stay."""
-    why = call.query.text("why") or ""
-    call.query.done()
-    job_id = _job_id(call)
+    said, job = asking(call), job_id(call)
     fields, faults = await small_body(call.request)
     minimum, desired, maximum = (_size(fields, name) for name in ("min", "desired", "max"))
     fields.close()
     if faults:
         raise refused(faults.all())
-    return await _scale(call, job_id, why, Bounds(minimum, desired, maximum))
+    return await scale(call, job, said, Bounds(minimum, desired, maximum))
 
 
 def _size(fields: Fields, name: str) -> int | None:
     return fields.whole(name, 0, SERVICE_SIZE_MAX) if fields.has(name) else None
 
 
-async def _scale(call: Call, job_id: JobId, why: str, bounds: Bounds) -> Response:
+async def scale(call: Call, job: JobId, said: Asking, bounds: Bounds) -> Response:
+    """``200 {"id"}`` once the fold has taken the bounds."""
     value = encode_scale_job(
-        job_id,
+        job,
         desired=bounds.desired,
         minimum=bounds.minimum,
         maximum=bounds.maximum,
-        actor=actor_of(call.request),
-        why=why,
+        **said._asdict(),
     )
-    written = await write(
-        call.api, "jobs", job_id, value, subject=job_id, actor=actor_of(call.request)
-    )
-    _check_job_answer(call.api, job_id, written)
-    return written_response(written, job_id)
+    return await publish(call, job, value, job, said.actor)
 
 
 async def kill_task(call: Call) -> Response:
     """``200 {"id"}`` once the fold has taken the task's end."""
-    why = call.query.text("why") or ""
     is_shrink = call.query.truth("shrink")
-    call.query.done()
+    is_kept = call.query.truth("preventMinSizeUpdate")
+    said, (task, owner) = asking(call), task_and_job(call)
     refuse_body(call.request)
-    task_id = TaskId(call.path_id)
-    job_id = job_id_of(task_id)
-    complaint = task_id_check(task_id)
-    if complaint is not None or job_id is None:
-        raise refused([Fault("taskId", *(complaint or ("is no task id",)))], HTTPStatus.NOT_FOUND)
-    value = encode_kill_task(task_id, actor_of(call.request), why, is_shrink=is_shrink)
-    written = await write(
-        call.api, "jobs", job_id, value, subject=task_id, actor=actor_of(call.request)
+    value = encode_kill_task(
+        task,
+        said.actor,
+        said.why,
+        is_shrink=is_shrink,
+        is_minimum_kept=is_kept,
+        if_version=said.if_version,
     )
-    if isinstance(written.answer, JobRejected):
-        raise refused(written.answer.faults, _task_status(call.api, task_id))
-    return written_response(written, task_id)
-
-
-def _job_id(call: Call) -> JobId:
-    complaint = job_id_check(call.path_id)
-    if complaint is not None:
-        raise refused([Fault("jobId", *complaint)], HTTPStatus.NOT_FOUND)
-    return JobId(call.path_id)
-
-
-def _check_job_answer(api: Api, job_id: JobId, written: Written) -> None:
-    """Return unless the fold refused a scale or a kill; raises `Problem` with its faults then."""
-    if not isinstance(written.answer, JobRejected):
-        return
-    job = api.cell.view.machine.state.jobs.get(job_id)
-    if job is None:
-        status = HTTPStatus.NOT_FOUND
-    elif isinstance(job.spec.kind, Service) and job.state != "Accepted":
-        status = HTTPStatus.CONFLICT
-    else:
-        status = HTTPStatus.BAD_REQUEST
-    raise refused(written.answer.faults, status)
-
-
-def _task_status(api: Api, task_id: TaskId) -> HTTPStatus:
-    """Unknown, of a batch job (which never shrinks), or of a service that wants none already."""
-    state = api.cell.view.machine.state
-    task = state.tasks.get(task_id)
-    if task is None:
-        return HTTPStatus.NOT_FOUND
-    job = state.jobs.get(task.job_id)
-    is_service = job is not None and isinstance(job.spec.kind, Service)
-    return HTTPStatus.CONFLICT if is_service else HTTPStatus.BAD_REQUEST
+    return await publish(call, owner, value, task, said.actor)
 
 
 async def set_policy(call: Call) -> Response:
@@ -211,5 +157,5 @@ async def _command(call: Call, kind: str, names: tuple[str, ...], subject: str) 
         is_leader_needed=kind != "SkipRecord",
     )
     if isinstance(written.answer, JobRejected):
-        raise refused(written.answer.faults, status_of(written.answer.faults))
+        raise refused(written.answer.faults)
     return written_response(written, subject)

@@ -4,7 +4,6 @@ The one thing to know: a document that is put is whole; what it leaves out has i
 switch there is a command that changes nothing else, so that two operators do not undo each other.
 """
 
-from http import HTTPStatus
 from typing import Final
 
 from starlette.responses import Response
@@ -48,7 +47,7 @@ async def put_policy(call: Call) -> Response:
     value = encode_set_rules(document, actor, why, if_version)
     written = await write(call.api, "commands", actor, value, subject="policy")
     if isinstance(written.answer, JobRejected):
-        raise refused(written.answer.faults, status_of(written.answer.faults))
+        raise refused(written.answer.faults)
     return written_response(written, "policy")
 
 
@@ -59,9 +58,3 @@ def _would_change(call: Call, document: dict[str, object], actor: str) -> Respon
     changes = differences(state.policy, after)
     told = {"dryRun": True, "version": state.policy_version, "changes": changes}
     return json_response(told)
-
-
-def status_of(faults: tuple[Fault, ...]) -> HTTPStatus:
-    """409 where somebody else was faster, 400 for what is wrong in itself."""
-    is_late = any(each.field == "ifVersion" for each in faults)
-    return HTTPStatus.CONFLICT if is_late else HTTPStatus.BAD_REQUEST

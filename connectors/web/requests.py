@@ -115,6 +115,11 @@ class Query:
 
         return self._one(name, read)
 
+    def words(self, name: str) -> tuple[str, ...]:
+        """The values of a parameter that takes several: with commas between, or given again."""
+        found = [word.strip() for each in self.given(name) for word in each.split(",")]
+        return tuple(dict.fromkeys(word for word in found if word))
+
     def token(self, name: str) -> Token | None:
         """The place that a parameter names, or None."""
         return self._one(name, lambda value: token_or_fault(name, value, self.faults))

@@ -4,24 +4,35 @@ The one thing to know: this is the whole interface; ``docs/rest.md`` describes e
 holds both against each other.
 """
 
+from dataclasses import replace
 from typing import Any, Final
 
 from connectors.web import (
+    agents,
+    autoscaling,
     capacity_groups,
     cell_status,
     changing,
     cost,
+    evictions,
+    lifecycle,
     logs,
     policy,
     reading,
+    relocation,
     submitting,
+    supervisor,
     system_selectors,
     travel,
 )
 from connectors.web.call import Handler
 from connectors.web.openapi.described import described
 from connectors.web.resource import Operation
-from connectors.web.shapes import base, cell, descriptor, jobs
+from connectors.web.shapes import agents as agent_shapes
+from connectors.web.shapes import base, capacity, cell, descriptor, jobs
+from connectors.web.shapes import autoscaling as scaling_shapes
+from connectors.web.shapes import disruption as disruption_shapes
+from projections.cost.ledger import Costs
 from projections.finding import Finding
 from projections.history import HistoryOf
 from projections.summary import Summary
@@ -32,10 +43,34 @@ from projections.why import Why
 
 
 
+def _change(handler: Handler, *parameters: str, body: type[Any] | None = None) -> Operation:
+    """What a user changes of a job or task, of the version that ``If-Match`` names."""
+    return Operation(
+        handler,
+        (*parameters, "why"),
+        body=body,
+        answer=base.Written,
+        required=parameters,
+        is_versioned=True,
+    )
+
+
+def _order(handler: Handler, *parameters: str, body: type[Any] | None = None) -> Operation:
+    """The same of an operator, who says who he is."""
+    return replace(_change(handler, *parameters, body=body), is_actor_required=True)
+
+
 def _command(handler: Handler, body: type[Any]) -> Operation:
     """An operator's order: a body with a reason, and an actor in the header."""
     return Operation(handler, body=body, answer=base.Written, is_actor_required=True)
 
+
+def _quota(handler: Handler) -> Operation:
+    """How many tasks may be evicted now."""
+    return Operation(handler, is_read=True, answer=disruption_shapes.EvictionQuota)
+
+
+_STOP_BEING_LEADER: Final = replace(_order(supervisor.stop_being_leader), is_versioned=False)
 
 ROUTES: Final[dict[str, dict[str, Operation]]] = {
     "/api/v3/jobs": {
@@ -70,6 +105,55 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
             is_versioned=True,
         )
     },
+    "/api/v3/jobs/{id}/jobprocesses": {
+        "PUT": _change(lifecycle.set_processes, body=jobs.JobProcessesBody)
+    },
+    "/api/v3/jobs/{id}/attributes": {
+        "PUT": _change(lifecycle.set_job_attributes, body=jobs.AttributesBody),
+        "DELETE": _change(lifecycle.remove_job_attributes, "keys"),
+    },
+    "/api/v3/jobs/{id}/disruptionBudget": {
+        "PUT": _change(evictions.set_budget, body=disruption_shapes.DisruptionBudgetBody)
+    },
+    f"{evictions.PATH}/quotas/system": {"GET": _quota(evictions.show_system_quota)},
+    f"{evictions.PATH}/quotas/tiers/{{id}}": {"GET": _quota(evictions.show_tier_quota)},
+    f"{evictions.PATH}/quotas/capacityGroups/{{id}}": {"GET": _quota(evictions.show_group_quota)},
+    f"{evictions.PATH}/quotas/jobs/{{id}}": {"GET": _quota(evictions.show_job_quota)},
+    f"{evictions.PATH}/quotas/tasks/{{id}}": {"GET": _quota(evictions.show_task_quota)},
+    f"{evictions.PATH}/tasks/{{id}}": {
+        "DELETE": Operation(
+            evictions.evict_task, ("reason",), answer=disruption_shapes.Eviction, errors=(409,)
+        )
+    },
+    f"{relocation.PATH}/plans": {
+        "GET": Operation(
+            relocation.list_plans,
+            relocation.CRITERIA,
+            is_read=True,
+            answer=disruption_shapes.Plans,
+        )
+    },
+    f"{relocation.PATH}/plans/{{id}}": {
+        "GET": Operation(relocation.show_plan, is_read=True, answer=disruption_shapes.Plan)
+    },
+    f"{relocation.PATH}/executions": {
+        "GET": Operation(
+            relocation.list_executions,
+            relocation.CRITERIA,
+            is_read=True,
+            answer=disruption_shapes.Executions,
+        )
+    },
+    f"{relocation.PATH}/executions/{{id}}": {
+        "GET": Operation(
+            relocation.show_execution, is_read=True, answer=disruption_shapes.Execution
+        )
+    },
+    relocation.DRAINS: {
+        "GET": Operation(relocation.list_drains, is_read=True, answer=disruption_shapes.Drains)
+    },
+    "/api/v3/jobs/{id}/enable": {"POST": _change(lifecycle.enable_job)},
+    "/api/v3/jobs/{id}/disable": {"POST": _change(lifecycle.disable_job)},
     "/api/v3/jobs/{id}/events": {
         "GET": Operation(reading.job_events, ("tasks",), is_read=True, answer=HistoryOf)
     },
@@ -86,6 +170,11 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
             is_versioned=True,
         ),
     },
+    "/api/v3/tasks/{id}/attributes": {
+        "PUT": _change(lifecycle.set_task_attributes, body=jobs.AttributesBody),
+        "DELETE": _change(lifecycle.remove_task_attributes, "keys"),
+    },
+    "/api/v3/tasks/move": {"POST": _change(lifecycle.move_task, body=jobs.MoveBody)},
     "/api/v3/tasks/{id}/events": {
         "GET": Operation(reading.task_events, is_read=True, answer=HistoryOf)
     },
@@ -137,11 +226,108 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
             is_actor_required=True,
         ),
     },
+    f"{autoscaling.PATH}/scalingPolicies": {
+        "GET": Operation(
+            autoscaling.list_policies, is_read=True, answer=scaling_shapes.ScalingPolicies
+        )
+    },
+    f"{autoscaling.PATH}/scalingPolicies/{{id}}": {
+        "GET": Operation(
+            autoscaling.policies_of_job, is_read=True, answer=scaling_shapes.ScalingPolicies
+        )
+    },
+    f"{autoscaling.PATH}/scalingPolicy": {
+        "POST": Operation(
+            autoscaling.add_policy,
+            ("why",),
+            body=scaling_shapes.PutPolicyBody,
+            answer=base.Written,
+            success=(201,),
+        ),
+        "PUT": Operation(
+            autoscaling.put_policy,
+            ("why",),
+            body=scaling_shapes.UpdatePolicyBody,
+            answer=base.Written,
+            is_versioned=True,
+        ),
+    },
+    f"{autoscaling.PATH}/scalingPolicy/{{id}}": {
+        "GET": Operation(
+            autoscaling.show_policy, is_read=True, answer=scaling_shapes.ScalingPolicy
+        ),
+        "DELETE": Operation(
+            autoscaling.remove_policy, ("why",), answer=base.Written, is_versioned=True
+        ),
+    },
+    f"{autoscaling.PATH}/scalingActivities/{{id}}": {
+        "GET": Operation(
+            autoscaling.activities_of_job, is_read=True, answer=scaling_shapes.ScalingActivities
+        )
+    },
+    "/api/v3/agent/instanceGroups": {
+        "GET": Operation(agents.list_groups, is_read=True, answer=agent_shapes.InstanceGroups)
+    },
+    "/api/v3/agent/instanceGroups/{id}": {
+        "GET": Operation(agents.show_group, is_read=True, answer=agent_shapes.InstanceGroup)
+    },
+    "/api/v3/agent/instanceGroups/{id}/tier": {
+        "PUT": _order(agents.set_tier, body=agent_shapes.TierBody)
+    },
+    "/api/v3/agent/instanceGroups/{id}/lifecycle": {
+        "PUT": _order(agents.set_lifecycle, body=agent_shapes.LifecycleBody)
+    },
+    "/api/v3/agent/instanceGroups/{id}/attributes": {
+        "PUT": _order(agents.set_group_attributes, body=agent_shapes.GroupAttributesBody),
+        "DELETE": _order(agents.remove_group_attributes, "keys"),
+    },
+    "/api/v3/agent/instances": {
+        "GET": Operation(agents.list_instances, is_read=True, answer=agent_shapes.Instances)
+    },
+    "/api/v3/agent/instances/{id}": {
+        "GET": Operation(agents.show_instance, is_read=True, answer=agent_shapes.Instance)
+    },
+    "/api/v3/agent/instances/{id}/attributes": {
+        "PUT": replace(
+            _order(agents.set_instance_attributes, body=agent_shapes.InstanceAttributesBody),
+            is_versioned=False,
+        ),
+        "DELETE": replace(
+            _order(agents.remove_instance_attributes, "keys"), is_versioned=False
+        ),
+    },
+    "/api/v3/supervisor/instances": {
+        "GET": Operation(supervisor.list_masters, is_read=True, answer=cell.MasterInstances)
+    },
+    "/api/v3/supervisor/instances/leader": {
+        "GET": Operation(
+            supervisor.show_leader, is_read=True, answer=cell.MasterInstance, errors=(404,)
+        )
+    },
+    "/api/v3/supervisor/instances/{id}": {
+        "GET": Operation(supervisor.show_master, is_read=True, answer=cell.MasterInstance)
+    },
+    "/api/v3/supervisor/self/stopBeingLeader": {"DELETE": _STOP_BEING_LEADER},
+    "/api/v3/clustermembership/members": {
+        "GET": Operation(supervisor.list_members, is_read=True, answer=cell.Members)
+    },
+    "/api/v3/clustermembership/members/{id}": {
+        "GET": Operation(supervisor.show_member, is_read=True, answer=cell.Member)
+    },
+    "/api/v3/clustermembership/members/{id}/stopBeingLeader": {"POST": _STOP_BEING_LEADER},
+    "/api/v2/leader": {
+        "GET": Operation(
+            supervisor.leader_of_v2, is_read=True, answer=cell.LeaderV2, errors=(404,)
+        )
+    },
+    "/api/v2/status": {
+        "GET": Operation(cell_status.status, is_read=True, answer=cell.Status)
+    },
     "/api/v3/status": {
         "GET": Operation(cell_status.status, is_read=True, answer=cell.Status)
     },
     "/api/flumina/state": {
-        "GET": Operation(cell_status.state, ("at",), is_read=True, answer=Summary)
+        "GET": Operation(cell_status.state, ("at",), is_read=True, answer=Summary, errors=(404,))
     },
     "/api/flumina/diff": {
         "GET": Operation(
@@ -150,6 +336,7 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
             is_read=True,
             answer=Difference,
             required=("from",),
+            errors=(404,),
         )
     },
     "/api/flumina/timeline/{id}": {
@@ -158,17 +345,46 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
         )
     },
     capacity_groups.PATH: {
-        "GET": Operation(capacity_groups.list_groups, ("extended",), is_read=True),
-        "POST": Operation(capacity_groups.add_group, ("why",)),
+        "GET": Operation(
+            capacity_groups.list_groups,
+            ("extended",),
+            is_read=True,
+            answer=list[capacity.CapacityGroup],
+        ),
+        "POST": Operation(
+            capacity_groups.add_group,
+            ("why",),
+            body=capacity.CapacityGroupBody,
+            answer=base.Written,
+            success=(201,),
+        ),
     },
     f"{capacity_groups.PATH}/{{id}}": {
-        "GET": Operation(capacity_groups.show_group, ("extended",), is_read=True),
-        "PUT": Operation(capacity_groups.put_group, ("why",)),
-        "DELETE": Operation(capacity_groups.remove_group, ("why",)),
+        "GET": Operation(
+            capacity_groups.show_group,
+            ("extended",),
+            is_read=True,
+            answer=capacity.CapacityGroup,
+        ),
+        "PUT": Operation(
+            capacity_groups.put_group,
+            ("why",),
+            body=capacity.CapacityGroupChange,
+            answer=base.Written,
+        ),
+        "DELETE": Operation(capacity_groups.remove_group, ("why",), answer=base.Written),
     },
-    capacity_groups.CONSUMPTION: {"GET": Operation(capacity_groups.consumption, is_read=True)},
-    capacity_groups.CAPACITY: {"GET": Operation(capacity_groups.capacity, is_read=True)},
-    cost.PATH: {"GET": Operation(cost.cost, ("from", "to", "by", "limit"), is_read=True)},
+    capacity_groups.CONSUMPTION: {
+        "GET": Operation(capacity_groups.consumption, is_read=True, answer=capacity.Consumption)
+    },
+    capacity_groups.CAPACITY: {
+        "GET": Operation(capacity_groups.capacity, is_read=True, answer=capacity.Capacity)
+    },
+    cost.PATH: {
+        "GET": Operation(
+            cost.cost, ("from", "to", "by", "limit"), is_read=True, answer=Costs
+        )
+    },
     "/api/flumina/trace": {
         "GET": Operation(
             travel.trace,
@@ -176,6 +392,7 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
             is_read=True,
             answer=Trace,
             required=("address",),
+            errors=(404,),
         )
     },
     "/api/flumina/safe": {"GET": Operation(cell_status.safe, is_read=True, answer=Finding)},

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from connectors.web.api import Api
 from connectors.web.call import Call
 from connectors.web.cell import Token
+from connectors.web.images import WARNING, with_digest
 from connectors.web.problems import json_response, refused
 from connectors.web.requests import (
     IDEMPOTENCY_KEY,
@@ -50,9 +51,14 @@ async def submit_job(call: Call) -> Response:
     if isinstance(spec, tuple):
         raise refused(spec)
     job_id = JobId(named or (derived_id(key) if key else f"job-{uuid.uuid4().hex}"))
+    known = call.api.cell.view.machine.state.jobs.get(job_id)
+    spec, warning = await with_digest(call.api.images, spec, known)
     if is_dry:
         return _dry_run(call.api, job_id, spec, actor)
-    return await _submit(call.api, job_id, spec, actor)
+    response = await _submit(call.api, job_id, spec, actor)
+    if warning:
+        response.headers[WARNING] = warning.encode("ascii", "replace").decode()
+    return response
 
 
 def derived_id(key: str) -> JobId:
@@ -72,7 +78,7 @@ async def _submit(api: Api, job_id: JobId, spec: JobSpec, actor: str) -> Respons
     headers = _location(job_id)
     match written.answer:
         case JobRejected(faults=faults):
-            raise refused(faults, _status_of(faults))
+            raise refused(faults)
         case JobAccepted(is_repeated=True):
             headers[REPEATED] = "true"
         case _:
@@ -85,21 +91,9 @@ def _dry_run(api: Api, job_id: JobId, spec: JobSpec, actor: str) -> Response:
     check_readable("jobs", job_id, encode_submit(job_id, descriptor, actor))
     faults = would_be_refused(api.cell.view, job_id, spec_digest(spec), spec)
     if faults:
-        raise refused(faults, _status_of(faults))
+        raise refused(faults)
     made = {"dryRun": True, "id": job_id, "actor": actor, "jobDescriptor": descriptor}
     return json_response(made)
-
-
-def _status_of(faults: tuple[Fault, ...] | list[Fault]) -> HTTPStatus:
-    """Conflicts before bad content before limits: what the caller has to mend first.
-
-    The form was checked before, so a fault of the id is a name that is taken, and a fault of no
-    field in particular is a limit of the whole cell.
-    """
-    fields = {each.field for each in faults}
-    if "jobId" in fields:
-        return HTTPStatus.CONFLICT
-    return HTTPStatus.BAD_REQUEST if fields - {""} else HTTPStatus.TOO_MANY_REQUESTS
 
 
 def _location(job_id: JobId) -> dict[str, str]:

@@ -74,6 +74,11 @@ async def stop_being_leader(call: Call) -> Response:
     found = _leader(call)
     if found is None:
         raise _unknown("the leader")
+    wanted = call.request.path_params.get("id", found.candidate)
+    if wanted != found.candidate:
+        text = f"is {shown_text(wanted)}, and {found.candidate} leads"
+        hint = "only who leads can stop"
+        raise refused([Fault("id", text, hint, code="state")])
     value = encode_dismiss_leader(found.epoch, actor, why)
     written = await write(call.api, "commands", actor, value, subject=found.candidate)
     if isinstance(written.answer, JobRejected):

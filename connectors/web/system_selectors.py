@@ -56,8 +56,8 @@ async def add_selector(call: Call) -> Response:
     if faults:
         raise refused(faults.all())
     if _find(call, name) is not None:
-        fault = Fault("id", f"is {shown_text(name)}, which is there", "change it by PUT")
-        raise refused([fault], HTTPStatus.CONFLICT)
+        text = f"is {shown_text(name)}, which is there"
+        raise refused([Fault("id", text, "change it by PUT", code="taken")])
     # Whoever adds one of this name in between changes the version: the fold refuses then.
     written = await _change(call, name, entry, why, _version(call))
     headers = {"Location": f"{PATH}/{name}"} if name.isascii() and name.isalnum() else {}
@@ -116,7 +116,7 @@ def _unknown(name: str) -> Problem:
 def _path_name(call: Call) -> str:
     complaint = _NAME(call.path_id)
     if complaint is not None:
-        raise refused([Fault("id", *complaint)], HTTPStatus.NOT_FOUND)
+        raise refused([Fault("id", *complaint, code="unknown")])
     return call.path_id
 
 
@@ -153,8 +153,7 @@ async def _change(
         raise
     if isinstance(written.answer, JobRejected):
         faults = _as_asked(name, written.answer.faults)
-        is_late = any(each.field == "ifVersion" for each in faults)
-        raise refused(faults, HTTPStatus.CONFLICT if is_late else HTTPStatus.BAD_REQUEST)
+        raise refused(faults)
     return written
 
 
@@ -162,6 +161,6 @@ def _as_asked(name: str, faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
     """The faults by the paths of the caller's own body."""
     prefix = path_below("setSelectors", name)
     return tuple(
-        Fault(each.field.removeprefix(prefix).removeprefix("."), each.text, each.hint)
+        Fault(each.field.removeprefix(prefix).removeprefix("."), each.text, each.hint, each.code)
         for each in faults
     )

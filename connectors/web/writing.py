@@ -15,13 +15,13 @@ from connectors.web.api import Api
 from connectors.web.cell import NotWritten, Token, Topic
 from connectors.web.problems import json_response, refused, unavailable
 from connectors.web.standing import demand_leader
-from scheduler.model.changes import JobAccepted, JobRejected, RequestAccepted
+from projections.answers import AnswerChange
 from scheduler.model.foreign import decode_commands_record, decode_jobs_record
 from scheduler.model.inbound import InboundRejected
 
 TOKEN: str = "X-Flumina-Token"  # noqa: S105 - a place in a log, no secret
 
-Answer = JobAccepted | JobRejected | RequestAccepted
+Answer = AnswerChange
 """What the fold says to a record of ``jobs`` or ``commands``."""
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from projections.entries import Spot
+
 if TYPE_CHECKING:
     from projections.travel.notes import Note
 
@@ -42,8 +44,6 @@ EVERYTHING: Final = Wanted()
 
 Entity = tuple[str, str]
 """The kind and the id of what a note is about: a ``job``, ``task``, ``orphan`` or ``host``."""
-Spot = tuple[int, int]
-"""Offset and index of an event."""
 ENTITY_KINDS: Final = ("job", "task", "orphan", "host")
 
 

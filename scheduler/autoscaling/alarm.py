@@ -6,14 +6,17 @@ period is `insufficient`, whatever was chosen.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from scheduler.autoscaling.standing import Alarm, Period, ScalingPolicy, periods_looked_at
 from scheduler.model.autoscaling import (
+    OURS,
     Comparison,
     MetricPoint,
     MissingData,
+    ScalingSpec,
     Statistic,
     StepScaling,
     TargetTracking,
@@ -78,18 +81,21 @@ def is_beyond(value_milli: int, comparison: Comparison, threshold_milli: int) ->
             return value_milli < threshold_milli
 
 
-def is_raised(
-    values: Mapping[int, int],
-    last: int,
-    count: int,
-    comparison: Comparison,
-    threshold_milli: int,
-    missing: MissingData = "missing",
-) -> bool | None:
-    """Whether the ``count`` periods up to ``last`` are all beyond the threshold; None: unknown.
+class Condition(NamedTuple):
+    """What an alarm is raised by: so many periods beyond a threshold, and what gaps are."""
+
+    count: int
+    comparison: Comparison
+    threshold_milli: int
+    missing: MissingData = "missing"
+
+
+def is_raised(values: Mapping[int, int], last: int, when: Condition) -> bool | None:
+    """Whether the periods up to ``last`` are all beyond the threshold; None: unknown.
 
     ``values`` are those of the periods that have any, by number.
     """
+    count, comparison, threshold_milli, missing = when
     if last not in values:
         return None
     if missing == "ignore":
@@ -108,20 +114,25 @@ def is_raised(
     return True
 
 
-def last_period(policy: ScalingPolicy, now_ms: int, lateness_ms: int) -> int:
+def last_period(policy: ScalingPolicy, now_ms: int, late_ms: int) -> int:
     """The newest period of which everything should be known by now."""
-    return (now_ms - lateness_ms) // policy.spec.period_ms - 1
+    return (now_ms - late_ms) // policy.spec.period_ms - 1
 
 
-def lateness_ms(period_ms: int, limits: Policy) -> int:
-    """How long after its end a period is waited for."""
-    return min(period_ms // 2, limits.metric_lateness_ms)
+def lateness_ms(spec: ScalingSpec, limits: Policy) -> int:
+    """How long after its end a period is waited for.
+
+    Where we ask ourselves, a moment; CloudWatch has a minute's values minutes later.
+    """
+    if not spec.metric.namespace.startswith(OURS):
+        return limits.cloudwatch_lateness_ms
+    return min(spec.period_ms // 2, limits.metric_lateness_ms)
 
 
 def looked_at(policy: ScalingPolicy, desired: int, now_ms: int, limits: Policy) -> ScalingPolicy:
     """The policy after its alarm was looked at; ``desired`` is the job's size now."""
     spec = policy.spec
-    late_ms = lateness_ms(spec.period_ms, limits)
+    late_ms = lateness_ms(spec, limits)
     last = last_period(policy, now_ms, late_ms)
     share = max(desired, 1) if spec.metric.is_per_task else 1
     raw = {each.number: value_of(each, spec.metric.statistic) for each in policy.periods}
@@ -143,14 +154,8 @@ def looked_at(policy: ScalingPolicy, desired: int, now_ms: int, limits: Policy) 
 
 
 def _step_alarm(spec: StepScaling, values: Mapping[int, int], last: int) -> Alarm:
-    found = is_raised(
-        values,
-        last,
-        spec.evaluation_periods,
-        spec.comparison,
-        spec.threshold_milli,
-        spec.missing,
-    )
+    when = Condition(spec.evaluation_periods, spec.comparison, spec.threshold_milli, spec.missing)
+    found = is_raised(values, last, when)
     if found is None:
         return "insufficient"
     return "high" if found else "ok"
@@ -159,14 +164,13 @@ def _step_alarm(spec: StepScaling, values: Mapping[int, int], last: int) -> Alar
 def _target_alarm(
     spec: TargetTracking, values: Mapping[int, int], last: int, limits: Policy
 ) -> Alarm:
-    is_high = is_raised(
-        values, last, limits.target_out_periods, "GreaterThanThreshold", spec.target_milli
-    )
+    above = Condition(limits.target_out_periods, "GreaterThanThreshold", spec.target_milli)
+    is_high = is_raised(values, last, above)
     if is_high:
         return "high"
     low_milli = low_threshold_milli(spec, limits)
-    is_low = is_raised(values, last, limits.target_in_periods, "LessThanThreshold", low_milli)
-    if is_low:
+    below = Condition(limits.target_in_periods, "LessThanThreshold", low_milli)
+    if is_raised(values, last, below):
         return "low"
     # Too few periods for a scale-in are enough to know that nothing is too high.
     return "insufficient" if is_high is None else "ok"

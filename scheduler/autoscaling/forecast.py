@@ -114,7 +114,7 @@ def advanced(policy: ScalingPolicy, now_ms: int, limits: Policy) -> ScalingPolic
     if isinstance(spec, StepScaling) or spec.prediction is None:
         return policy
     ahead = spec.prediction
-    number = last_period(policy, now_ms, lateness_ms(spec.period_ms, limits))
+    number = last_period(policy, now_ms, lateness_ms(spec, limits))
     shape = Shape(
         horizon=max(1, -(-ahead.horizon_ms // spec.period_ms)),
         season=max(1, ahead.season_ms // spec.period_ms),

@@ -169,9 +169,7 @@ def chosen(votes: Sequence[Vote], *, is_increase_off: bool, is_decrease_off: boo
     shrinking = [each for each in votes if each.direction == "in"]
     if not shrinking:
         return Choice(None)
-    objecting = [
-        each for each in votes if each.direction == "blind" or _objects(each) or each.held
-    ]
+    objecting = [each for each in votes if each.direction == "blind" or _objects(each) or each.held]
     if objecting:
         first = objecting[0]
         return Choice(None, f"{first.policy_id}: {first.held or _OBJECTIONS[first.direction]}")

@@ -89,7 +89,9 @@ class Looker:
         known = self._of_hosts.get(host_id)
         if known is None:
             facts = self._state.hosts.get(host_id)
-            known = self._of_hosts[host_id] = marks_of(facts.attributes) if facts else NONE
+            own = facts.attributes if facts is not None else ()
+            known = marks_of((*own, *self._state.host_marks.get(host_id, ())))
+            self._of_hosts[host_id] = known
         return known
 
 
@@ -128,7 +130,7 @@ def in_order(state: State, plans: Mapping[TaskId, RelocationPlan]) -> list[Reloc
     quotas = Quotas(state)
     left = {host: _left_behind(state, host, there, quotas) for host, there in by_host.items()}
     found = list(marked)
-    for host_id in sorted(by_host, key=lambda each: (left[each], each)):
+    for host_id in sorted(by_host, key=lambda each: (left[each], len(by_host[each]), each)):
         there = sorted(by_host[host_id], key=lambda each: (not each.is_immediate, each.task_id))
         found += there
     return found

@@ -57,7 +57,9 @@ class Quotas:
             return Quota(0, "queue", f"{most} evicted tasks wait for their kill to be sent")
         tokens = tokens_milli(state) // 1_000
         if tokens:
-            return Quota(tokens, message=f"{tokens} of {policy.eviction_tokens_max} tokens are left")
+            return Quota(
+                tokens, message=f"{tokens} of {policy.eviction_tokens_max} tokens are left"
+            )
         per_s = policy.eviction_tokens_per_s
         return Quota(0, "systemTokens", f"no token of the cell is left; {per_s} a second come back")
 

@@ -5,12 +5,17 @@ asks the same of the state as a reader knows it. There is no second list of rule
 """
 
 from collections.abc import Iterator
+from typing import Final
 
-from scheduler.model.ids import JobId
+from scheduler.model.ids import JOB_ID_CHARACTERS_MAX, JobId
 from scheduler.model.inbound import Fault
-from scheduler.model.job import Batch, JobSpec
+from scheduler.model.job import Batch, Cron, JobSpec, Service, Stream
+from scheduler.model.job_updates import Share, UpdatePlan
 from scheduler.model.policy import Policy
-from scheduler.state import State
+from scheduler.state import Job, State
+
+CRON_ID_CHARACTERS_MAX: Final = JOB_ID_CHARACTERS_MAX - len("-20260101T0000Z")
+"""The ids of its runs begin with it."""
 
 
 def admission_faults(state: State, job_id: JobId, digest: str, spec: JobSpec) -> tuple[Fault, ...]:
@@ -28,6 +33,13 @@ def _faults(state: State, job_id: JobId, spec: JobSpec) -> Iterator[Fault]:
             field="jobId",
             text=f"duplicate id: job {job_id} exists with other content",
             hint="submit under a new id; the same id with the same content is one submission",
+            code="taken",
+        )
+    if isinstance(spec.kind, Cron) and len(job_id) > CRON_ID_CHARACTERS_MAX:
+        yield Fault(
+            field="jobId",
+            text=f"is {len(job_id)} characters long; the ids of its runs would not be valid",
+            hint=f"a cron job's id has at most {CRON_ID_CHARACTERS_MAX} characters",
         )
     owner = state.group_names.get(spec.group_name) if spec.group_name else None
     if owner is not None and owner != job_id:
@@ -45,13 +57,23 @@ def _faults(state: State, job_id: JobId, spec: JobSpec) -> Iterator[Fault]:
 
 
 def _size_faults(policy: Policy, spec: JobSpec) -> Iterator[Fault]:
-    if isinstance(spec.kind, Batch):
-        field, size, size_max = "batch.size", spec.kind.size, policy.batch_size_max
-    else:
-        field = "service.capacity.max"
-        size, size_max = spec.kind.maximum, policy.service_size_max
+    kind = spec.kind
+    match kind:
+        case Batch():
+            field, size, size_max = "batch.size", kind.size, policy.batch_size_max
+        case Service():
+            field, size = "service.capacity.max", kind.maximum
+            size_max = policy.service_size_max
+        case Stream():
+            field, size, size_max = "stream.workers", kind.workers, policy.stream_size_max
+        case Cron():
+            field, size, size_max = "cron.batch.size", kind.batch.size, policy.batch_size_max
     if size > size_max:
         yield limit_fault(field, "tasks", size, size_max)
+    yield from _need_faults(policy, spec)
+
+
+def _need_faults(policy: Policy, spec: JobSpec) -> Iterator[Fault]:
     need = spec.container.need
     for name, value, most in (
         ("cpu", need.cpu_milli, policy.task_cpu_milli_max),
@@ -70,10 +92,58 @@ def _size_faults(policy: Policy, spec: JobSpec) -> Iterator[Fault]:
         )
 
 
+def update_faults(state: State, job: Job, spec: JobSpec, plan: UpdatePlan) -> tuple[Fault, ...]:
+    """Everything for which this job is not updated to ``spec``; none where it is."""
+    return tuple(_update_faults(state, job, spec, plan))
+
+
+def _update_faults(state: State, job: Job, spec: JobSpec, plan: UpdatePlan) -> Iterator[Fault]:
+    kind, update = job.spec.kind, job.update
+    name = type(kind).__name__.lower()
+    if isinstance(kind, Batch):
+        text = f"job {job.job_id} is a batch job: its tasks run once"
+        yield Fault(field="jobId", text=text, hint="submit another job")
+        return
+    if update is not None:
+        text = f"update {update.number} of job {job.job_id} is under way"
+        yield Fault(field="update", text=text, hint="wait for its end, or roll it back")
+    if type(spec.kind) is not type(kind):
+        yield Fault(field=name, text=f"is missing: job {job.job_id} is a {name} job")
+    for field, was, now in (
+        ("applicationName", job.spec.application_name, spec.application_name),
+        ("capacityGroup", job.spec.capacity_group, spec.capacity_group),
+        ("jobGroupInfo.stack", job.spec.stack, spec.stack),
+        ("jobGroupInfo.detail", job.spec.detail, spec.detail),
+        ("jobGroupInfo.sequence", job.spec.sequence, spec.sequence),
+    ):
+        if was != now:
+            text = f"is {now!r} and was {was!r}; an update does not change it"
+            yield Fault(field=field, text=text, hint="submit another job for that")
+    yield from _need_faults(state.policy, spec)
+    yield from _plan_faults(state, job, plan)
+
+
+def _plan_faults(state: State, job: Job, plan: UpdatePlan) -> Iterator[Fault]:
+    kind = job.spec.kind
+    is_whole_set, has_surge = plan.strategy == "redBlack", plan.max_surge != Share()
+    if (isinstance(kind, Stream) or job.spec.sets) and (is_whole_set or has_surge):
+        field = "strategy" if is_whole_set else "maxSurge"
+        text = f"job {job.job_id} has ordered indexes: no task more than wanted can run"
+        yield Fault(field=field, text=text, hint="let it roll without surplus")
+    elif is_whole_set:
+        waiting = state.queued_tasks + job.spec.desired
+        if waiting > state.policy.queued_tasks_max:
+            yield limit_fault("", "waiting tasks", waiting, state.policy.queued_tasks_max)
+    elif not has_surge and plan.max_unavailable == Share():
+        text = "is 0 and so is maxSurge: not one task could ever move"
+        yield Fault(field="maxUnavailable", text=text, hint="allow at least one of either")
+
+
 def limit_fault(field: str, what: str, wanted: int, most: int) -> Fault:
-    """A number above what the policy allows."""
+    """A number above what the policy allows; of no field, it is a limit of the whole cell."""
     return Fault(
         field=field,
         text=f"{wanted} {what} exceed the cell's limit of {most}",
         hint="ask for less, or have an operator raise the policy",
+        code="" if field else "limit",
     )

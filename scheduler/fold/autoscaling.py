@@ -76,7 +76,7 @@ def scaling_policy_set(fold: Fold, source: Source, body: ScalingPolicySet) -> No
         out_at_ms=known.out_at_ms if known is not None else 0,
         in_at_ms=known.in_at_ms if known is not None else 0,
     )
-    late_ms = lateness_ms(body.spec.period_ms, state.policy)
+    late_ms = lateness_ms(body.spec, state.policy)
     first_ms = now_ms // body.spec.period_ms * body.spec.period_ms + body.spec.period_ms + late_ms
     policy = _due(fold, policy, first_ms)
     _keep(fold, policy)
@@ -143,10 +143,10 @@ def metric_observed(fold: Fold, source: Source, body: MetricObserved) -> None:
 def _take_point(fold: Fold, point: MetricPoint) -> None:
     state = fold.state
     policy = state.scaling_policies.get(point.policy_id)
-    if policy is None or policy.version != point.version or policy.spec.metric.namespace == (
-        OWN_NAMESPACE
-    ):
+    if policy is None or policy.version != point.version:
         return
+    if policy.spec.metric.namespace == OWN_NAMESPACE:
+        return  # Nobody tells the cell what it knows itself.
     if policy.state in {"Deleting", "Deleted"}:
         return
     is_absurd = abs(point.value_milli) > VALUE_MILLI_MAX
@@ -218,7 +218,7 @@ def _looked(fold: Fold, policy: ScalingPolicy, desired: int) -> ScalingPolicy:
     limits, now_ms = state.policy, state.clock.now_ms
     spec = policy.spec
     if spec.metric.namespace == OWN_NAMESPACE:
-        late_ms = lateness_ms(spec.period_ms, limits)
+        late_ms = lateness_ms(spec, limits)
         at_ms = ((now_ms - late_ms) // spec.period_ms - 1) * spec.period_ms
         value = own_value_milli(state, policy.job_id, spec.metric.name)
         point = MetricPoint(policy.policy_id, policy.version, at_ms, value, is_whole=True)
@@ -229,7 +229,8 @@ def _looked(fold: Fold, policy: ScalingPolicy, desired: int) -> ScalingPolicy:
 
 def _silence_ms(fold: Fold, policy: ScalingPolicy) -> int:
     """How long a metric may be silent: sources of long periods speak that seldom."""
-    return max(fold.state.policy.metric_silence_ms, 3 * policy.spec.period_ms)
+    limits, spec = fold.state.policy, policy.spec
+    return max(limits.metric_silence_ms, 3 * spec.period_ms) + lateness_ms(spec, limits)
 
 
 def scale_jobs(fold: Fold, asking: Iterable[JobId]) -> None:
@@ -304,7 +305,8 @@ def _scale(fold: Fold, of_job: JobScaling, kind: Service, vote: Vote) -> None:
     kept = (*of_job.activities, activity)[-ACTIVITIES_MAX:]
     _keep_job(fold, replace(of_job, scaled_at_ms=now_ms, activities=kept, held=""))
     job = state.jobs[of_job.job_id]
-    rescale(fold, job, replace(kind, desired=vote.size), f"scaling policy {policy.policy_id}: {why}")
+    said = f"scaling policy {policy.policy_id}: {why}"
+    rescale(fold, job, replace(kind, desired=vote.size), said)
     fold.report(
         JobScaled(
             job_id=of_job.job_id,

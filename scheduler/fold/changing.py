@@ -21,7 +21,7 @@ from scheduler.model.address import Source
 from scheduler.model.changes import JobChanged, RequestAccepted, TaskChanged
 from scheduler.model.ids import JobId, job_id_of
 from scheduler.model.inbound import Fault
-from scheduler.model.job import JobSpec, Service
+from scheduler.model.job import Cron, JobSpec, Service
 from scheduler.model.job_requests import (
     JobAttributesAsked,
     JobEnabledAsked,
@@ -41,7 +41,7 @@ def job_enabled_asked(fold: Fold, source: Source, body: JobEnabledAsked) -> None
     if isinstance(job, Fault):
         refuse(fold, source, body.job_id, job)
         return
-    if not isinstance(job.spec.kind, Service):
+    if not isinstance(job.spec.kind, Service | Cron):
         refuse(fold, source, body.job_id, no_service(job, "is always in service"))
         return
     fold.report(RequestAccepted(source=source, what="enable", job_id=body.job_id))
@@ -101,7 +101,8 @@ def task_attributes_asked(fold: Fold, source: Source, body: TaskAttributesAsked)
         return
     fault = version_fault(f"task {task.task_id}", task.version, body.if_version)
     if isinstance(task.state, Finished):
-        fault = Fault(field="taskId", text=f"task {task.task_id} is Finished and is not changed")
+        text = f"task {task.task_id} is Finished and is not changed"
+        fault = Fault(field="taskId", text=text, code="state")
     attributes = _merged(task.attributes, body.attributes, body.removed)
     fault = fault or _attributes_fault(attributes)
     if fault is not None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from scheduler.model.changes import Change, TaskChanged
 from scheduler.model.ids import HostId, JobId, ProposalId, TaskId, proposal_id_of
+from scheduler.model.job import Batch
 from scheduler.model.task import (
     Disconnected,
     Finished,
@@ -29,6 +30,7 @@ from scheduler.model.task import (
 )
 from scheduler.state import Rest, State
 from scheduler.task_table import Given, Input, moved
+from scheduler.versions import container_of
 
 ADDRESS_RESTS_MAX = 1_024
 """Of one host; beyond that the oldest is taken for rested."""
@@ -150,7 +152,7 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
             _rehost(fold, place.host_id, after, is_there=holds)
             # What never left the cell has used no address that could have to rest.
             if place.interface >= 0 and not holds and was_kind is not Placed:
-                _rest(fold, place, after.job_id)
+                _rest(fold, place, after)
         changed = place_of(now) or place_of(was)
         if changed is not None:
             fold.state.hosts_changed[changed.host_id] = None
@@ -234,10 +236,10 @@ def _rehost(fold: Fold, host_id: HostId, task: Task, *, is_there: bool) -> None:
         del hosts[host_id]
 
 
-def _rest(fold: Fold, place: OnHost, job_id: JobId) -> None:
+def _rest(fold: Fold, place: OnHost, task: Task) -> None:
     """Note that the task's address is free again, and forget what has rested long enough."""
     state = fold.state
-    now_ms, groups = state.clock.now_ms, state.jobs[job_id].spec.container.security_groups
+    now_ms, groups = state.clock.now_ms, container_of(state, task).security_groups
     since_ms = now_ms - state.policy.placement.guards.address_reuse_ms
     kept = [
         each for each in state.address_rests.get(place.host_id, ()) if each.ended_at_ms > since_ms
@@ -253,8 +255,13 @@ def watch(fold: Fold, task: Task) -> None:
         return
     next_ms = fold.looked_at_ms.get(task.task_id)
     if next_ms is None or due_ms < next_ms:
-        fold.looked_at_ms[task.task_id] = due_ms
-        heappush(fold.deadlines, (due_ms, "task", task.task_id))
+        look_at(fold, task.task_id, due_ms)
+
+
+def look_at(fold: Fold, task_id: TaskId, at_ms: int) -> None:
+    """Note that the task is looked at then, and at no other time that was noted before."""
+    fold.looked_at_ms[task_id] = at_ms
+    heappush(fold.deadlines, (at_ms, "task", task_id))
 
 
 def due_at_ms(state: State, task: Task) -> int | None:
@@ -271,11 +278,16 @@ def due_at_ms(state: State, task: Task) -> int | None:
     if kind is Launched:
         return max(task_state.since_ms, since) + policy.launch_timeout_ms
     if kind is StartInitiated:
-        return max(task_state.since_ms, since) + policy.start_timeout_ms
+        is_batch = type(state.jobs[task.job_id].spec.kind) is Batch
+        most_ms = policy.start_timeout_ms if is_batch else policy.service_start_timeout_ms
+        return max(task_state.since_ms, since) + most_ms
     if kind is Started:
         limit_ms = getattr(state.jobs[task.job_id].spec.kind, "runtime_limit_ms", None)
         return None if limit_ms is None else task_state.since_ms + int(limit_ms)
     assert isinstance(task_state, Disconnected | KillInitiated)
     if isinstance(task_state, KillInitiated) and not task_state.is_unreachable:
-        return None
+        if task_state.is_stuck:
+            return None
+        grace_ms = state.jobs[task.job_id].spec.container.kill_grace_ms
+        return max(task_state.since_ms, since) + grace_ms + policy.killing_timeout_ms
     return max(task_state.since_ms, since) + policy.unreachable_timeout_ms

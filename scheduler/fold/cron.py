@@ -7,7 +7,6 @@ becomes of it.
 """
 
 from datetime import UTC, datetime
-from heapq import heappush
 from itertools import takewhile
 from typing import Final
 
@@ -15,33 +14,21 @@ from msgspec.structs import replace
 
 from scheduler.fold.admission import admission_faults
 from scheduler.fold.context import Fold
-from scheduler.fold.cron_runs import with_run
+from scheduler.fold.cron_runs import scheduled, with_run
 from scheduler.fold.jobs import stored
 from scheduler.fold.killing import end_job
 from scheduler.fold.submitting import made_job
 from scheduler.model.changes import JobChanged
-from scheduler.model.cron import firings, next_firing_ms
+from scheduler.model.cron import firings
 from scheduler.model.ids import JobId
 from scheduler.model.job import Cron, JobSpec
-from scheduler.state import CronRun, CronState, Job
+from scheduler.state import CronRun, Job
 
 CRON_JOB_ATTRIBUTE: Final = "flumina.cron.job"
 FIRING_ATTRIBUTE: Final = "flumina.cron.firing"
 """What a run knows of the job that started it, and the instant that it was started for."""
 MISSED_MS_MAX: Final = 7 * 24 * 3_600_000
 """What was missed longer ago is counted nowhere: a week of minutes is 10,080 firings."""
-
-
-def rescheduled(fold: Fold, job: Job) -> Job:
-    """The job with its next firing found anew from now on, and a tick that will look at it."""
-    kind = job.spec.kind
-    assert isinstance(kind, Cron)
-    next_at_ms = next_firing_ms(kind.schedule, kind.zone_rule, fold.state.clock.now_ms)
-    fold.state.cron_jobs[job.job_id] = None
-    if next_at_ms is not None:
-        heappush(fold.deadlines, (next_at_ms, "cron", job.job_id))
-    cron = job.cron or CronState(next_at_ms=None)
-    return replace(job, cron=replace(cron, next_at_ms=next_at_ms))
 
 
 def cron_due(fold: Fold, job_id: JobId) -> None:
@@ -56,7 +43,7 @@ def cron_due(fold: Fold, job_id: JobId) -> None:
     since_ms = max(next_at_ms - 1, now_ms - MISSED_MS_MAX)
     coming = firings(kind.schedule, kind.zone_rule, since_ms)
     due = list(takewhile(lambda at_ms: at_ms <= now_ms, coming))
-    stored(fold, rescheduled(fold, job))
+    stored(fold, scheduled(fold, job))
     started = _chosen(fold, kind, due) if job.spec.is_enabled else []
     if len(due) > len(started):
         why = "missed" if job.spec.is_enabled else "the job is disabled"
@@ -105,7 +92,7 @@ def _fire(fold: Fold, job_id: JobId, at_ms: int) -> None:
     if faults:
         _skipped(fold, job_id, 1, at_ms, "; ".join(each.text for each in faults))
         return
-    made_job(fold, run_id, spec, digest, job.actor, cron_job_id=job_id)
+    made_job(fold, run_id, spec, digest, actor=job.actor, cron_job_id=job_id)
     job = fold.state.jobs[job_id]
     assert job.cron is not None
     begun = CronRun(job_id=run_id, fired_for_ms=at_ms, started_at_ms=fold.state.clock.now_ms)

@@ -1,14 +1,29 @@
-"""What a cron job remembers of the jobs that it started.
+"""When a cron job fires next, and what it remembers of the jobs that it started.
 
 The one thing to know: a run is a job of its own, which lives and ends as every other. Here is only
 the list under its cron job: the runs that live, and as many of the ended ones as it keeps.
 """
 
+from heapq import heappush
+
 from msgspec.structs import replace
 
 from scheduler.fold.context import Fold
+from scheduler.model.cron import next_firing_ms
 from scheduler.model.job import Cron
 from scheduler.state import CronRun, CronState, Job
+
+
+def scheduled(fold: Fold, job: Job) -> Job:
+    """The job with its next firing found anew from now on, and a tick that will look at it."""
+    kind = job.spec.kind
+    assert isinstance(kind, Cron)
+    next_at_ms = next_firing_ms(kind.schedule, kind.zone_rule, fold.state.clock.now_ms)
+    fold.state.cron_jobs[job.job_id] = None
+    if next_at_ms is not None:
+        heappush(fold.deadlines, (next_at_ms, "cron", job.job_id))
+    cron = job.cron or CronState(next_at_ms=None)
+    return replace(job, cron=replace(cron, next_at_ms=next_at_ms))
 
 
 def run_ended(fold: Fold, run: Job) -> None:

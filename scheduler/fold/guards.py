@@ -216,8 +216,10 @@ def _weight(fold: Fold, was: TaskState, ended: Finished) -> int:
             since_ms = was.started_at_ms
         case _:
             pass
-    if ended.reason == "stuckInState":
+    if ended.reason in {"stuckInState", "localSystemError"}:
         return STUCK
+    if ended.reason == "crashed":
+        return CRASHED
     change = fold.changes[-1][1] if fold.changes else None
     step = change.step if isinstance(change, TaskChanged) else ""
     if any(word in step for word in _TRANSIENT):

@@ -40,6 +40,7 @@ from scheduler.fold.rules import host_ordered, policy_asked, rules_asked, rules_
 from scheduler.fold.safe import finding_confirmed, finding_rejected, kills_by, page_once
 from scheduler.fold.scaling import job_scale_asked
 from scheduler.fold.submitting import job_submitted
+from scheduler.fold.updates import job_update_asked, job_update_ordered
 from scheduler.model.address import Source
 from scheduler.model.autoscaling import MetricObserved, ScalingPolicyRemoved, ScalingPolicySet
 from scheduler.model.changes import CellPaged, JobRejected, RequestAccepted
@@ -74,6 +75,7 @@ from scheduler.model.job_requests import (
     TaskAttributesAsked,
     TaskMoveAsked,
 )
+from scheduler.model.job_updates import JobUpdateAsked, JobUpdateOrdered
 from scheduler.model.mesos import HostFailed, StatusUpdate, StreamEnded, Subscribed, Unrecognised
 from scheduler.state import NO_OFFSET, Watermark
 
@@ -175,6 +177,8 @@ RULES: Final[Mapping[type, Rule]] = {
     JobAttributesAsked: job_attributes_asked,
     TaskAttributesAsked: task_attributes_asked,
     TaskMoveAsked: task_move_asked,
+    JobUpdateAsked: job_update_asked,
+    JobUpdateOrdered: job_update_ordered,
     ScalingPolicySet: scaling_policy_set,
     ScalingPolicyRemoved: scaling_policy_removed,
     MetricObserved: metric_observed,

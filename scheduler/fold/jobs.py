@@ -11,6 +11,7 @@ from hashlib import blake2b
 from msgspec.structs import replace
 
 from scheduler.fold.context import Fold, new_task
+from scheduler.fold.cron_runs import run_ended
 from scheduler.model.address import Source
 from scheduler.model.changes import JobChanged, JobRejected, TaskChanged
 from scheduler.model.ids import JobId, TaskId, task_id_of
@@ -45,18 +46,21 @@ def changeable(state: State, job_id: JobId, if_version: int | None) -> Job | Fau
     if job is None:
         return no_job(job_id)
     if job.state != "Accepted":
-        return Fault(field="jobId", text=f"job {job_id} is {job.state} and is not changed")
+        text = f"job {job_id} is {job.state} and is not changed"
+        return Fault(field="jobId", text=text, code="state")
     return version_fault(f"job {job_id}", job.version, if_version) or job
 
 
 def no_job(job_id: JobId) -> Fault:
     """What is wrong where the log knows no such job."""
-    return Fault(field="jobId", text=f"no job {job_id}", hint="see `flumina jobs`")
+    hint = "see `flumina jobs`"
+    return Fault(field="jobId", text=f"no job {job_id}", hint=hint, code="unknown")
 
 
 def no_task(task_id: TaskId) -> Fault:
     """What is wrong where the log knows no such task."""
-    return Fault(field="taskId", text=f"no task {task_id}", hint="see `flumina tasks`")
+    hint = "see `flumina tasks`"
+    return Fault(field="taskId", text=f"no task {task_id}", hint=hint, code="unknown")
 
 
 def no_service(job: Job, why: str) -> Fault:
@@ -77,6 +81,7 @@ def version_fault(what: str, version: int, if_version: int | None) -> Fault | No
         field="ifVersion",
         text=f"{what} has version {version}, and the request is for version {if_version}",
         hint="read it again, and ask again for what still has to change",
+        code="version",
     )
 
 
@@ -192,6 +197,7 @@ def finish_if_done(fold: Fold, job_id: JobId) -> None:
     state.finished_jobs[job_id] = None
     state.tasks_of_finished_jobs += len(state.indexes[job_id])
     fold.report(JobChanged(job_id=job_id, state="Finished", reason=reason))
+    run_ended(fold, ended)
 
 
 def _batch_reason(fold: Fold, job_id: JobId) -> str:

@@ -51,6 +51,10 @@ def end_job(fold: Fold, job: Job, actor: str, why: str) -> None:
     for task_id in list(fold.state.indexes[job.job_id].values()):
         moved_task(fold, task_id, Input.KILL_ASKED, given)
     finish_if_done(fold, job.job_id)
+    for each in job.cron.runs if job.cron else ():
+        run = fold.state.jobs.get(each.job_id)
+        if run is not None and run.state == "Accepted":
+            end_job(fold, run, actor, why)
 
 
 def task_kill_asked(fold: Fold, source: Source, body: TaskKillAsked) -> None:
@@ -96,9 +100,10 @@ def _task_kill_fault(fold: Fold, body: TaskKillAsked, task: Task) -> Fault | Non
         return fault
     kind = job.spec.kind
     if not isinstance(kind, Service):
-        return Fault(field="shrink", text=f"batch job {job.job_id} does not shrink")
+        kind_name = type(kind).__name__.lower()
+        return Fault(field="shrink", text=f"{kind_name} job {job.job_id} does not shrink")
     if kind.desired < 1:
-        return Fault(field="shrink", text=f"job {job.job_id} already wants no tasks")
+        return Fault(field="shrink", text=f"job {job.job_id} already wants no tasks", code="state")
     if isinstance(task.state, Finished) or is_scaled_down(task) or job.state != "Accepted":
         return None  # Nothing shrinks: it was asked for before, or the whole job ends.
     if body.is_minimum_kept and kind.desired <= kind.minimum:
@@ -107,5 +112,6 @@ def _task_kill_fault(fold: Fold, body: TaskKillAsked, task: Task) -> Fault | Non
             text=f"job {job.job_id} wants {kind.desired} tasks, its minimum: one less would "
             "take the minimum along",
             hint="lower the minimum first, or kill without preventMinSizeUpdate",
+            code="state",
         )
     return process_fault(job, kind.desired, kind.desired - 1)

@@ -23,6 +23,15 @@ def is_inferred(task_state: KillInitiated | Finished) -> bool:
     return isinstance(task_state, Finished) or task_state.reason == "stuckInState"
 
 
+def is_held_while_safe(task_state: KillInitiated | Finished) -> bool:
+    """Whether a cell that is safe does not carry this kill out: nobody but us wants it.
+
+    Once the kill has left it is repeated: nothing is spared by half an end.
+    """
+    is_new = task_state.kill_sent_at_ms is None
+    return is_inferred(task_state) or (task_state.reason == "evicted" and is_new)
+
+
 def budget_of(task_state: KillInitiated | Finished) -> Budget | None:
     """The budget that the next kill of this task uses; a user's kills and repeats use none."""
     if task_state.kill_sent_at_ms is not None or not is_inferred(task_state):
@@ -52,7 +61,7 @@ def kills_left_now(state: State) -> int:
 
 def rate_refusal(state: State, task_state: KillInitiated | Finished) -> str:
     """Why this task may not be killed now although the log wants it ended, or empty."""
-    if state.safe is not None and is_inferred(task_state):
+    if state.safe is not None and is_held_while_safe(task_state):
         return "the cell is safe: nothing is killed that no user asked to kill"
     if kills_left_now(state) == 0:
         return f"the cell's pace of {state.policy.kills_per_s_max} kills a second is used up"

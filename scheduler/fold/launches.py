@@ -19,6 +19,7 @@ from scheduler.model.proposals import Launch, LaunchTasks
 from scheduler.model.resources import Resources, added
 from scheduler.model.task import Queued
 from scheduler.state import State
+from scheduler.versions import container_of
 
 
 def launch_refusal(state: State, proposal: LaunchTasks) -> str:
@@ -48,14 +49,14 @@ def launch_refusal(state: State, proposal: LaunchTasks) -> str:
         if task.state.ready_at_ms > state.clock.now_ms:
             return f"task {task_id} waits for its retry"
         seen.add(task_id)
-        container = state.jobs[task.job_id].spec.container
+        container = container_of(state, task)
         if site is None and is_simple and _is_simple(container, launch):
             why = amounts_refusal(state, proposal.host_id, free, container.need, launch)
             free = less(free, container.need, launch.ports)
         else:
             if site is None:
                 site = Site(state, proposal.host_id, free, jobs)
-            why = site.take(launch, task.job_id)
+            why = site.take(launch, task)
         if why:
             return why
         jobs.append(task.job_id)

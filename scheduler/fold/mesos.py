@@ -7,6 +7,7 @@ from an earlier stream, too, until another is open; from then on only a task's e
 said once and forgotten when acknowledged, all else is asked again on the new stream.
 """
 
+from scheduler.end_reasons import refined
 from scheduler.fold.context import Fold, moved_task, watch
 from scheduler.fold.decisions import cancel_launch_on, cancel_launches
 from scheduler.fold.known_hosts import host_seen
@@ -142,6 +143,7 @@ def status_updated(fold: Fold, body: StatusUpdate) -> None:
         message=body.message,
         is_healthy=body.is_healthy,
         observed_at_ms=body.observed_at_ms,
+        failure=refined(body.reason, body.message) if body.state == "TASK_FAILED" else "failed",
     )
     if says_not_there(body) and missed(fold, task, body, given):
         return

@@ -19,6 +19,7 @@ from scheduler.model.job import JobSpec, RetryPolicy, Service
 from scheduler.model.job_requests import TaskMoveAsked
 from scheduler.model.task import Started, Task
 from scheduler.state import Job, State
+from scheduler.versions import is_mixed
 
 _RUNNING: Final = ("titus.", "flumina.")
 """Attributes that begin so say how a job runs; all others only describe it."""
@@ -57,6 +58,10 @@ def _move_fault(state: State, body: TaskMoveAsked) -> Fault | None:
     if task.job_id != before.job_id:
         text = f"task {task.task_id} is of job {task.job_id}"
         return Fault(field="sourceJobId", text=text, hint="name that job as the source")
+    for field, job in (("sourceJobId", before), ("targetJobId", target)):
+        if is_mixed(job):
+            text = f"job {job.job_id} has tasks of several kinds: it is updated, or has sets"
+            return Fault(field=field, text=text, hint="wait for the end of its update")
     return (
         _size_fault("sourceJobId", before, -1)
         or _size_fault("targetJobId", target, +1)
@@ -85,7 +90,7 @@ def _task_fault(state: State, task: Task) -> Fault | None:
     if isinstance(task.state, Started) and task.task_id not in state.missing:
         return None
     text = f"task {task.task_id} is {type(task.state).__name__}, and not Started"
-    return Fault(field="taskId", text=text, hint="only a task that runs is moved")
+    return Fault(field="taskId", text=text, hint="only a task that runs is moved", code="state")
 
 
 def _compatible_fault(before: Job, target: Job) -> Fault | None:
@@ -158,6 +163,7 @@ def _rehome(fold: Fold, task: Task, source_id: JobId, target: Job) -> None:
         number=target.next_number - 1,
         version=task.version + 1,
         moved_from=source_id,
+        spec_version=target.spec_version,
     )
     state.tasks[task.task_id] = moved
     fold.touch("task", task.task_id)

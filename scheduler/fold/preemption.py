@@ -10,9 +10,10 @@ from scheduler.model.changes import ProposalRefused
 from scheduler.model.ids import JobId
 from scheduler.model.manner import manner_of
 from scheduler.model.proposals import PreemptTask
-from scheduler.model.task import Launched, Started, StartInitiated
+from scheduler.model.task import Launched, Started, StartInitiated, Task
 from scheduler.state import State
 from scheduler.task_table import Given, Input
+from scheduler.versions import spec_of
 
 PREEMPTION_WINDOW_MS = 3_600_000
 
@@ -28,16 +29,17 @@ def preempted(fold: Fold, proposal: PreemptTask) -> None:
     state = fold.state
     now_ms = state.clock.now_ms
     job_id = state.tasks[proposal.task_id].job_id
-    if not _is_lent(state, job_id):
+    if not _is_lent(state, state.tasks[proposal.task_id]):
         _count(state, job_id)
     message = f"placement: for job {proposal.for_job}: {proposal.why}"
     given = Given(now_ms, reason="evicted", message=message)
     moved_task(fold, proposal.task_id, Input.KILL_ASKED, given)
 
 
-def _is_lent(state: State, job_id: JobId) -> bool:
-    """Whether the job runs on what is lent to it: that is given back at once, whoever asks."""
-    return manner_of(state.jobs[job_id].spec.attributes, is_lenient=True).is_opportunistic
+def _is_lent(state: State, task: Task) -> bool:
+    """Whether the task runs on what is lent to it: that is given back at once, whoever asks."""
+    spec = spec_of(state.jobs[task.job_id], task)
+    return manner_of(spec.attributes, is_lenient=True).is_opportunistic
 
 
 def _count(state: State, job_id: JobId) -> None:
@@ -76,7 +78,7 @@ def _refusal(state: State, proposal: PreemptTask) -> str:
         return f"no task of job {proposal.for_job} waits for a host"
     if task.job_id == proposal.for_job:
         return "a job does not end its own tasks"
-    if _is_lent(state, task.job_id):
+    if _is_lent(state, task):
         return ""
     if not preemptions_left(state):
         most = state.policy.placement.guards.preemptions_per_hour

@@ -8,15 +8,12 @@ from msgspec.structs import replace
 
 from scheduler.fold.context import Fold, new_task
 from scheduler.fold.jobs import finish_if_done, stored
+from scheduler.fold.update_failures import note_failure
 from scheduler.model.ids import task_id_of
-from scheduler.model.job import (
-    RETRY_DELAY_MS_MIN,
-    RETRY_RESET_MS,
-    SYSTEM_RETRY_DELAY_MS_MAX,
-    Batch,
-    RetryPolicy,
-)
+from scheduler.model.job import Batch, RetryPolicy
+from scheduler.model.policy import Policy
 from scheduler.model.task import (
+    SYSTEM_ERRORS,
     SYSTEM_REASONS,
     Disconnected,
     Finished,
@@ -30,6 +27,7 @@ from scheduler.model.task import (
     TaskState,
 )
 from scheduler.state import Job
+from scheduler.versions import spec_of
 
 
 def task_finished(fold: Fold, before: Task, task: Task) -> None:
@@ -38,10 +36,12 @@ def task_finished(fold: Fold, before: Task, task: Task) -> None:
     job = state.jobs[task.job_id]
     assert state.indexes[job.job_id][task.index] == task.task_id, "only current tasks can end"
     assert isinstance(task.state, Finished)
+    note_failure(fold, task)
+    job = state.jobs[task.job_id]
     if job.state == "Accepted" and _is_restarted(job, task, task.state):
         ran_ms = state.clock.now_ms - _started_at_ms(before.state, state.clock.now_ms)
         state.finished_tasks[task.task_id] = None
-        _replace(fold, job, task, task.state, is_steady=ran_ms >= RETRY_RESET_MS)
+        _replace(fold, job, task, task.state, is_steady=ran_ms >= state.policy.retry_reset_ms)
     else:
         stored(fold, replace(job, open_indexes=job.open_indexes - 1))
         if task.state.reason == "scaledDown":
@@ -61,22 +61,28 @@ def _is_restarted(job: Job, task: Task, ended: Finished) -> bool:
         return True
     if ended.reason == "runtimeLimitExceeded" and not kind.is_retried_on_runtime_limit:
         return False
-    return task.resubmit_number - task.system_resubmit_number < job.spec.retry.retries
+    spared = task.system_resubmit_number + task.eviction_resubmit_number
+    return task.resubmit_number - spared < job.spec.retry.retries
 
 
 def _replace(fold: Fold, job: Job, task: Task, ended: Finished, *, is_steady: bool) -> None:
     now_ms = fold.state.clock.now_ms
-    is_system = ended.reason in SYSTEM_REASONS
+    is_system, is_evicted = ended.reason in SYSTEM_ERRORS, ended.reason == "evicted"
     is_updated = bool(task.next_version)
-    is_steady = is_steady or is_updated
-    user_failures = 0 if is_steady else task.user_failures_in_a_row
-    system_failures = 0 if is_steady else task.system_failures_in_a_row
-    if is_system:
-        system_failures += 1
-    elif not is_updated:
-        user_failures += 1
-    # An update ended it: that is no failure, and nothing has to be waited for.
-    delay_ms = 0 if is_updated else _delay_ms(job.spec.retry, user_failures, system_failures, is_system=is_system)
+    if is_steady or is_updated:
+        user_failures = system_failures = 0
+    else:
+        user_failures, system_failures = task.user_failures_in_a_row, task.system_failures_in_a_row
+    policy = fold.state.policy
+    if is_updated:
+        delay_ms = 0  # An update ended it: that is no failure, and nothing has to be waited for.
+    elif is_evicted:
+        delay_ms = policy.retry_delay_ms_min  # No failure of anybody, and no row grows longer.
+    else:
+        user_failures += not is_system
+        system_failures += is_system
+        retry = spec_of(job, task).retry
+        delay_ms = retry_delay_ms(policy, retry, user_failures + system_failures)
     task_id = task_id_of(job.job_id, task.index, job.next_number)
     stored(fold, replace(job, next_number=job.next_number + 1))
     new_task(
@@ -91,8 +97,10 @@ def _replace(fold: Fold, job: Job, task: Task, ended: Finished, *, is_steady: bo
             resubmit_of=task.task_id,
             resubmit_number=task.resubmit_number + 1,
             system_resubmit_number=task.system_resubmit_number + is_system,
+            eviction_resubmit_number=task.eviction_resubmit_number + is_evicted,
             system_failures_in_a_row=system_failures,
             user_failures_in_a_row=user_failures,
+            retry_delay_ms=delay_ms,
             spec_version=task.next_version or task.spec_version,
         ),
     )
@@ -109,10 +117,13 @@ def _started_at_ms(state: TaskState, default_ms: int) -> int:
             return default_ms
 
 
-def _delay_ms(retry: RetryPolicy, user: int, system: int, *, is_system: bool) -> int:
-    """How long a replacement waits: Titus' max(policy, system retryer), at least a second."""
-    system_ms = min(RETRY_DELAY_MS_MIN << min(max(system - 1, 0), 20), SYSTEM_RETRY_DELAY_MS_MAX)
-    if is_system:
-        return system_ms
-    policy_ms = min(retry.delay_ms << min(max(user - 1, 0), 20), retry.delay_ms_max)
-    return max(policy_ms, RETRY_DELAY_MS_MIN)
+def retry_delay_ms(policy: Policy, retry: RetryPolicy, failures: int) -> int:
+    """How long the replacement after so many failures in a row waits.
+
+    Titus: the longer of what the job's policy and the system's own back-off say. So neither a job
+    that retries at once nor a host that fails everything can make a storm.
+    """
+    doublings = min(max(failures - 1, 0), 20)
+    policy_ms = min(retry.delay_ms << doublings, retry.delay_ms_max)
+    system_ms = min(policy.retry_delay_ms_min << doublings, policy.system_retry_delay_ms_max)
+    return max(policy_ms, system_ms, policy.retry_delay_ms_min)

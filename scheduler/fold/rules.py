@@ -65,7 +65,8 @@ def host_ordered(fold: Fold, source: Source, body: HostOrdered) -> None:
     state, host_id = fold.state, body.host_id
     fault = None
     if host_id not in state.hosts:
-        fault = Fault("hostId", f"no host {host_id}", "see `flumina state`; give the host's id")
+        hint = "see `flumina state`; give the host's id"
+        fault = Fault("hostId", f"no host {host_id}", hint, code="unknown")
     elif len(state.host_orders) >= HOST_ORDERS_MAX and host_id not in state.host_orders:
         fault = Fault("hostId", f"{HOST_ORDERS_MAX} hosts have orders", "enable some of them")
     if fault is not None:

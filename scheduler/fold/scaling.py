@@ -21,11 +21,13 @@ from scheduler.fold.jobs import (
     rename_kill,
     wanted_count,
 )
+from scheduler.fold.streams import resize_stream
+from scheduler.fold.updates import resize_updated
 from scheduler.model.address import Source
 from scheduler.model.changes import JobChanged, RequestAccepted
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.inbound import Fault, JobScaleAsked
-from scheduler.model.job import Service
+from scheduler.model.job import Service, Stream
 from scheduler.model.task import (
     Disconnected,
     Finished,
@@ -49,7 +51,10 @@ def job_scale_asked(fold: Fold, source: Source, body: JobScaleAsked) -> None:
         refuse(fold, source, body.job_id, job)
         return
     kind = job.spec.kind
-    if not isinstance(kind, Service):
+    if isinstance(kind, Stream):
+        _scale_stream(fold, source, job, body)
+        return
+    if not isinstance(kind, Service) or job.spec.sets:
         refuse(fold, source, body.job_id, no_service(job, "has a fixed size"))
         return
     wanted = _rescaled(kind, body)
@@ -76,8 +81,29 @@ def rescale(fold: Fold, job: Job, wanted: Service, why: str) -> None:
             desired=wanted.desired,
         )
     )
+    if job.update is not None:
+        resize_updated(fold, job.job_id)
+        return
     shrink(fold, job.job_id)
     fill(fold, job.job_id)
+
+
+def _scale_stream(fold: Fold, source: Source, job: Job, body: JobScaleAsked) -> None:
+    """A stream has one size; bounds that are given must be that, and the lowest indexes stay."""
+    given = {each for each in (body.desired, body.minimum, body.maximum) if each is not None}
+    most = fold.state.policy.stream_size_max
+    if len(given) != 1:
+        text = "a stream has one size, and no bounds to scale within"
+        refuse(fold, source, job.job_id, Fault(field="capacity", text=text, hint="give desired"))
+    elif job.update is not None:
+        text = f"update {job.update.number} of stream {job.job_id} is under way"
+        hint = "wait for its end, or roll it back"
+        refuse(fold, source, job.job_id, Fault(field="update", text=text, hint=hint))
+    elif not 1 <= max(given) <= most:
+        refuse(fold, source, job.job_id, limit_fault("desired", "workers", max(given), most))
+    else:
+        fold.report(RequestAccepted(source=source, what="scale", job_id=job.job_id))
+        resize_stream(fold, job, max(given), body.why)
 
 
 def _rescaled(kind: Service, body: JobScaleAsked) -> Service:

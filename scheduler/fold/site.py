@@ -17,7 +17,7 @@ from scheduler.model.ids import HostId, JobId
 from scheduler.model.job import JobSpec
 from scheduler.model.proposals import Launch
 from scheduler.model.resources import Need, Resources
-from scheduler.model.task import place_of
+from scheduler.model.task import Task, place_of
 from scheduler.placement.host import Interface
 from scheduler.placement.interfaces import (
     Lodger,
@@ -28,6 +28,7 @@ from scheduler.placement.interfaces import (
 )
 from scheduler.placement.requests_of_jobs import hard_constraints_of
 from scheduler.state import State
+from scheduler.versions import Variant, container_of, spec_of, spec_of_variant, variant_of
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
@@ -54,21 +55,23 @@ class Site:
         facts = state.hosts.get(host_id)
         self._attributes = dict(facts.attributes) if facts else {}
         self._exclusive = exclusive_job_on(state, host_id)
-        self._asked: dict[JobId, Asked] = {}
+        self._asked: dict[tuple[JobId, Variant], Asked] = {}
         self._interfaces: tuple[Interface, ...] | None = None
         self._devices: set[int] | None = None
         self._tasks_of_job: dict[JobId, int] | None = None
 
-    def take(self, launch: Launch, job_id: JobId) -> str:
+    def take(self, launch: Launch, task: Task) -> str:
         """Put one more task there; why that may not be, or empty."""
-        asked = self._asked.get(job_id)
+        job_id, job = task.job_id, self._state.jobs[task.job_id]
+        alike = job_id, variant_of(job, task)
+        asked = self._asked.get(alike)
         if asked is None:
-            spec = self._state.jobs[job_id].spec
+            spec = spec_of(job, task)
             hard = hard_constraints_of(spec, self._rules)
             why = self._job_refusal(spec.container.need, hard)
             if why:
                 return why
-            asked = self._asked[job_id] = _asked(spec, hard)
+            asked = self._asked[alike] = _asked(spec, hard)
         if self._exclusive is not None:
             return self._worded(moving.taken_refusal(self._exclusive), "exclusiveHost")
         need = asked.need
@@ -236,8 +239,12 @@ def exclusive_job_on(state: State, host_id: HostId) -> JobId | None:
     """The job whose task has this host for itself, where there is one."""
     rules = state.policy.placement
     there = state.host_tasks.get(host_id, ())
-    for job_id in sorted({state.tasks[task_id].job_id for task_id in there}):
-        hard = hard_constraints_of(state.jobs[job_id].spec, rules)
+    alike = {
+        (task.job_id, variant_of(state.jobs[task.job_id], task))
+        for task in (state.tasks[task_id] for task_id in there)
+    }
+    for job_id, variant in sorted(alike):
+        hard = hard_constraints_of(spec_of_variant(state.jobs[job_id], variant), rules)
         if any(each.kind == "exclusiveHost" for each in hard):
             return job_id
     return None
@@ -256,7 +263,7 @@ def interfaces_on(state: State, host_id: HostId) -> tuple[Interface, ...]:
         task = state.tasks[task_id]
         place = place_of(task.state)
         if place is not None and place.interface >= 0:
-            groups = state.jobs[task.job_id].spec.container.security_groups
+            groups = container_of(state, task).security_groups
             lodgers.append(Lodger(place.interface, groups))
     reuse_ms = state.policy.placement.guards.address_reuse_ms
     return interfaces_of(facts.attributes, lodgers, state.clock.now_ms, reuse_ms)

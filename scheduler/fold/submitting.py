@@ -6,10 +6,13 @@ the first has it from its own place on, and the second is refused at its own; no
 
 from scheduler.fold.admission import admission_faults
 from scheduler.fold.context import Fold
+from scheduler.fold.cron_runs import scheduled
 from scheduler.fold.jobs import fill, name_class, stored
 from scheduler.model.address import Source
 from scheduler.model.changes import JobAccepted, JobChanged, JobRejected
+from scheduler.model.ids import JobId
 from scheduler.model.inbound import JobSubmitted
+from scheduler.model.job import Cron, JobSpec
 from scheduler.state import Job
 from scheduler.versions import is_exclusive
 
@@ -24,23 +27,38 @@ def job_submitted(fold: Fold, source: Source, body: JobSubmitted) -> None:
     if faults:
         fold.report(JobRejected(source=source, faults=faults, job_id=body.job_id))
         return
-    spec = body.spec
+    fold.report(JobAccepted(job_id=body.job_id, source=source))
+    made_job(fold, body.job_id, body.spec, body.digest, actor=body.actor)
+
+
+def made_job(
+    fold: Fold,
+    job_id: JobId,
+    spec: JobSpec,
+    digest: str,
+    *,
+    actor: str,
+    cron_job_id: JobId | None = None,
+) -> None:
+    """Make a job that nothing is wrong with, and its first tasks."""
     job = Job(
-        job_id=body.job_id,
+        job_id=job_id,
         spec=spec,
-        digest=body.digest,
+        digest=digest,
         accepted_at_ms=fold.state.clock.now_ms,
         accepted_offset=fold.offset,
         accepted_index=fold.index,
-        next_number=fold.state.number_floors.get(name_class(body.job_id), 1),
+        next_number=fold.state.number_floors.get(name_class(job_id), 1),
         open_indexes=0,
-        actor=body.actor,
+        actor=actor,
+        cron_job_id=cron_job_id,
     )
     stored(fold, job)
     fold.state.active_jobs += 1
     fold.state.exclusive_jobs += is_exclusive(job)
     if spec.group_name:
         fold.state.group_names[spec.group_name] = job.job_id
-    fold.report(JobAccepted(job_id=job.job_id, source=source))
     fold.report(JobChanged(job_id=job.job_id, state="Accepted", desired=spec.desired))
     fill(fold, job.job_id)
+    if isinstance(spec.kind, Cron):
+        stored(fold, scheduled(fold, fold.state.jobs[job_id]))

@@ -8,29 +8,22 @@ from heapq import heappop
 
 from scheduler.fold.autoscaling import DEADLINE as SCALING
 from scheduler.fold.autoscaling import look, scale_jobs
-from scheduler.fold.context import Fold, due_at_ms, moved_task, rested, watch
+from scheduler.fold.context import Fold, rested, watch
+from scheduler.fold.cron import cron_due
 from scheduler.fold.guards import policy_changed, recovered, time_passed
 from scheduler.fold.kills import look_at_budgets
 from scheduler.fold.mesos import close_stream
 from scheduler.fold.relocation import relocate
-from scheduler.fold.safe import is_held, look_at_finding
-from scheduler.fold.zones import is_waited_for
+from scheduler.fold.safe import look_at_finding
+from scheduler.fold.streams import look_at_streams
+from scheduler.fold.timeouts import task_due
+from scheduler.fold.updates import look_at_updates
 from scheduler.model.autoscaling import PolicyId
 from scheduler.model.changes import TimeGapped
 from scheduler.model.events import LeaderElected, Tick
 from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.policy import Policy
-from scheduler.model.task import (
-    Disconnected,
-    Finished,
-    FinishReason,
-    KillInitiated,
-    Launched,
-    Queued,
-    Started,
-)
-from scheduler.state import State
-from scheduler.task_table import Given, Input
+from scheduler.model.task import Queued
 
 TIME_GAP_MS = 60_000
 """A larger jump of the leader's clock is a gap in which nobody looked."""
@@ -83,6 +76,9 @@ def ticked(fold: Fold, event: Tick) -> None:
         if kind == "host":
             recovered(fold, HostId(name), noted_ms)
             continue
+        if kind == "cron":
+            cron_due(fold, JobId(name))
+            continue
         if kind == SCALING:
             look(fold, PolicyId(name), noted_ms, asking)
             continue
@@ -91,10 +87,12 @@ def ticked(fold: Fold, event: Tick) -> None:
             _ready(fold, task_id)
         elif fold.looked_at_ms.get(task_id) == noted_ms:  # Else an earlier entry came before it.
             del fold.looked_at_ms[task_id]
-            _due(fold, task_id, noted_ms)
+            task_due(fold, task_id, noted_ms)
     scale_jobs(fold, asking)
     look_at_finding(fold)
     look_at_budgets(fold)
+    look_at_streams(fold)
+    look_at_updates(fold)
     time_passed(fold)
     relocate(fold)
     _note_idleness(fold)
@@ -105,53 +103,6 @@ def _ready(fold: Fold, task_id: TaskId) -> None:
     if task is not None and isinstance(task.state, Queued):
         rested(fold, task.job_id, task_id)
         fold.wake_placement()
-
-
-def _due(fold: Fold, task_id: TaskId, noted_ms: int) -> None:
-    state = fold.state
-    task = state.tasks.get(task_id)
-    if task is None:
-        return
-    due_ms = due_at_ms(state, task)
-    if due_ms is None:
-        return
-    if due_ms > noted_ms:
-        watch(fold, task)  # Time-outs began anew meanwhile; it is looked at in its new turn.
-        return
-    is_limit = isinstance(task.state, Started)
-    if isinstance(task.state, Disconnected | KillInitiated) and not _is_heard(state, task_id):
-        return  # Its next turn comes when Mesos speaks of it: see `status_updated`.
-    if is_held(state, task):
-        return  # Until an operator's word, which lets every task be looked at anew.
-    if isinstance(task.state, Disconnected) and is_waited_for(fold, task):
-        return
-    reason: FinishReason = "runtimeLimitExceeded" if is_limit else "stuckInState"
-    given = Given(state.clock.now_ms, reason=reason, message=_message(fold, task.state))
-    after = moved_task(fold, task_id, Input.DEADLINE, given, step="deadline")
-    if isinstance(after.state, Finished) and after.state.is_abandoned:
-        state.unanswered.setdefault(task_id)
-
-
-def _is_heard(state: State, task_id: TaskId) -> bool:
-    """Whether Mesos has spoken of the task on the stream that is open.
-
-    A task is given up because Mesos says that its host is unreachable, never because nobody
-    says anything. (One that does not start is only asked to end, which Mesos answers.) One that
-    Mesos does not have was spoken of, though it is asked for again.
-    """
-    is_answered = task_id not in state.unanswered or task_id in state.missing
-    return state.stream.stream_id is not None and is_answered
-
-
-def _message(fold: Fold, task_state: object) -> str:
-    policy = fold.state.policy
-    if isinstance(task_state, Launched):
-        return f"no word of its start for {policy.launch_timeout_ms} ms"
-    if isinstance(task_state, Started):
-        return "the job's runtime limit"
-    if isinstance(task_state, KillInitiated):
-        return f"its host was unreachable for {policy.unreachable_timeout_ms} ms while it was ended"
-    return f"its host was unreachable for {policy.unreachable_timeout_ms} ms"
 
 
 def _note_idleness(fold: Fold) -> None:

@@ -7,7 +7,7 @@ of the other version) or over a surplus (a task at a new index first, then an ol
 
 | state | tasks are | ends when |
 | --- | --- | --- |
-| running | moved in batches; of red-black the whole new set is started | all are healthy; switched |
+| running | moved in batches; red-black starts the whole new set | all are healthy; switched |
 | switched | of both versions, the new set serves (red-black) | the old set was kept long enough |
 | rollingBack | moved back, without batches | none of the new version is left |
 
@@ -16,12 +16,11 @@ The one thing to know: the update stops a task that is available only where enou
 cost nothing. While the cell is safe, or hears nothing of Mesos, an update does not move.
 """
 
-from typing import Final
-
 from msgspec.structs import replace
 
 from scheduler.fold.admission import update_faults
 from scheduler.fold.context import Fold, moved_task
+from scheduler.fold.cron_runs import scheduled
 from scheduler.fold.jobs import (
     changeable,
     changed_job,
@@ -45,13 +44,10 @@ from scheduler.model.job_updates import (
     UpdatePlan,
     UpdateState,
 )
-from scheduler.model.task import Finished, KillInitiated, Started, Task
+from scheduler.model.task import KillInitiated, Started, Task
 from scheduler.state import Job
 from scheduler.task_table import Given, Input
-from scheduler.versions import is_exclusive, version_of
-
-CRASH_REASONS: Final = ("normal", "failed", "stuckInState", "invalidRequest")
-"""Ends of a service's task that may be its version's fault; a lost host or a user's kill is not."""
+from scheduler.versions import is_exclusive, version_of, version_of_new
 
 
 def job_update_asked(fold: Fold, source: Source, body: JobUpdateAsked) -> None:
@@ -89,9 +85,7 @@ def updated_spec(was: JobSpec, asked: JobSpec) -> JobSpec:
 
 def _replace_template(fold: Fold, job: Job, spec: JobSpec, why: str) -> None:
     """Runs to come are by the new spec; those that live stay as they are."""
-    from scheduler.fold.cron import rescheduled  # noqa: PLC0415 - cron makes jobs, and jobs update
-
-    changed_job(fold, rescheduled(fold, replace(job, spec=spec)))
+    changed_job(fold, scheduled(fold, replace(job, spec=spec)))
     fold.report(_told(job, "updateDone", why or "runs to come are by the new spec"))
 
 
@@ -221,23 +215,6 @@ def _told(job: Job, reason: str, message: str) -> JobChanged:
     return JobChanged(job_id=job.job_id, state=job.state, reason=reason, message=message)
 
 
-def note_failure(fold: Fold, task: Task) -> None:
-    """Count an ended task against the update that brought its version, if one did."""
-    job = fold.state.jobs[task.job_id]
-    update, state = job.update, task.state
-    if update is None or update.state not in {"running", "switched"} or task.next_version:
-        return
-    if task.spec_version != update.to_version or not isinstance(state, Finished):
-        return
-    if state.reason not in CRASH_REASONS:
-        return
-    now_ms = fold.state.clock.now_ms
-    since_ms = now_ms - update.plan.failure_window_ms
-    kept = [at_ms for at_ms in update.failures_at_ms if at_ms > since_ms]
-    failures = tuple([*kept, now_ms][-update.plan.failures_max :])
-    stored(fold, replace(job, update=replace(update, failures_at_ms=failures)))
-
-
 # What time and health do.
 
 
@@ -260,6 +237,11 @@ def look_at_update(fold: Fold, job_id: JobId) -> None:
     is_blind = state.safe is not None or state.stream.stream_id is None
     if not (is_blind or job.update.is_paused or not state.clock.is_judging):
         Step(fold, job_id).go()
+
+
+def resize_updated(fold: Fold, job_id: JobId) -> None:
+    """Follow another size of a job of which an update is under way."""
+    Step(fold, job_id).resize()
 
 
 def _end(fold: Fold, job: Job, state: UpdateState) -> None:
@@ -334,6 +316,19 @@ class Step:
         if not self.others and not self.is_rest and self._is_all_healthy():
             _end(self.fold, self.job, "rolledBack" if self.is_back else "done")
 
+    def resize(self) -> None:
+        """Follow another size of the job at once, also while the update is paused."""
+        if self.is_red_black and self.update.state != "rollingBack":
+            self._keep_sizes()
+            return
+        live = [*self.moved, *self.others]
+        if len(live) < self.desired:
+            self._start(self.desired - len(live), version_of_new(self.job))
+        surplus = len(live) - self.desired - self.surge
+        if surplus > 0:
+            for task in sorted(live, key=self._worst_first)[:surplus]:
+                self._give_up(task)
+
     # What the plan says, in numbers of now.
 
     @property
@@ -392,7 +387,8 @@ class Step:
         if update.state == "switched":
             return ""
         began_ms = max(update.batch_since_ms, self.fold.state.clock.judging_since_ms)
-        if self.now_ms - began_ms < self.plan.batch_deadline_ms:
+        is_late = self.now_ms - began_ms >= self.plan.batch_deadline_ms
+        if not is_late or self.healthy >= self.released:
             return ""
         return (
             f"batch {update.batch} is not healthy after {self.plan.batch_deadline_ms} ms: "
@@ -422,8 +418,6 @@ class Step:
     def _set_up(self) -> None:
         """Red-black, before the switch: the new set is started whole, the old one left alone."""
         self._keep_sizes()
-        if len(self.moved) < self.desired:
-            self._start(self.desired - len(self.moved), self.goal)
         if self.healthy < self.desired:
             return
         update = self.update
@@ -436,9 +430,12 @@ class Step:
 
     def _keep_sizes(self) -> None:
         """Both sets of red-black follow what the job wants."""
-        version = self.update.from_version
-        if len(self.others) < self.desired:
-            self._start(self.desired - len(self.others), version)
+        for tasks, version in (
+            (self.others, self.update.from_version),
+            (self.moved, self.goal),
+        ):
+            if len(tasks) < self.desired:
+                self._start(self.desired - len(tasks), version)
         for surplus in (self.others[self.desired :], self.moved[self.desired :]):
             for task in surplus:
                 self._give_up(task)
@@ -499,7 +496,9 @@ class Step:
         state = self.fold.state
         if self.is_available(task):
             taken = tuple(sorted({*self.update.taken, task.index}))
-            stored(self.fold, replace(self.job, update=replace(self.update, taken=taken)))
+            most = self.desired - self.floor
+            update = replace(self.update, taken=taken, taken_max=most)
+            stored(self.fold, replace(self.job, update=update))
         state.tasks[task.task_id] = replace(task, next_version=self.goal)
         self.fold.touch("task", task.task_id)
         message = f"update {self.update.number}: to version {self.goal}"

@@ -15,6 +15,8 @@ PolicyId = NewType("PolicyId", str)
 VALUE_MILLI_MAX: Final = 9_000_000_000_000_000
 """A larger value of a metric is absurd; up to here any reader of JSON keeps it exact (2**53)."""
 
+OURS: Final = "flumina/"
+"""What namespaces that are not CloudWatch's begin with."""
 OWN_NAMESPACE: Final = "flumina/job"
 """Metrics that the fold knows itself; nobody has to tell them."""
 USAGE_NAMESPACE: Final = "flumina/usage"

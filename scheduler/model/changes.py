@@ -107,6 +107,7 @@ PageKind = Literal[
     "topic made anew",
     "unreadable update",
     "framework id",
+    "stuck kill",
 ]
 """What can be paged by the fold; `docs/safe-mode.md` says what each means and what to do."""
 

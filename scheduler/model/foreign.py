@@ -10,17 +10,19 @@ and its value. The formats are in ``docs/producers.md``, their encoders in
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from scheduler.model.autoscaling import ScalingRequest
 from scheduler.model.codec import RECORD_BYTES_MAX, digest_of
 from scheduler.model.descriptor import spec_digest
-from scheduler.model.autoscaling import ScalingRequest
+from scheduler.model.disruption import DisruptionRequest
+from scheduler.model.foreign_disruption import DISRUPTION_REQUESTS
 from scheduler.model.foreign_jobs import JOB_REQUESTS
 from scheduler.model.foreign_scaling import METRIC_RECORDS, SCALING_REQUESTS
 from scheduler.model.ids import HostId, JobId, TaskId, job_id_fault, job_id_of
 from scheduler.model.inbound import (
     FindingConfirmed,
     FindingRejected,
-    HostNoiseMeasured,
     HostMarked,
+    HostNoiseMeasured,
     HostOrdered,
     InboundRejected,
     JobKillAsked,
@@ -72,6 +74,7 @@ ForeignBody = (
     | JobScaleAsked
     | TaskKillAsked
     | JobRequest
+    | DisruptionRequest
     | ScalingRequest
     | PolicyAsked
     | RulesAsked
@@ -299,6 +302,7 @@ _JOBS: Final[Mapping[str, Reader]] = {
     "ScaleJob": _scale_job,
     "KillTask": _kill_task,
     **JOB_REQUESTS,
+    **DISRUPTION_REQUESTS,
     **SCALING_REQUESTS,
 }
 _COMMANDS: Final[Mapping[str, Reader]] = {

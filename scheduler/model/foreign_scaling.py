@@ -1,8 +1,8 @@
 """Records about scaling policies and their metrics, read from topics ``jobs`` and ``commands``.
 
-The one thing to know: a policy is its job's and comes by ``jobs``; what sources of metrics say comes
-by ``commands``, as other measurements of ours do. Each encoder stands beside the reader of what it
-writes; `scheduler.model.foreign` hooks the readers in.
+The one thing to know: a policy is its job's and comes by ``jobs``; what sources of metrics say
+comes by ``commands``, as other measurements of ours do. Each encoder stands beside the reader of
+what it writes; `scheduler.model.foreign` hooks the readers in.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -105,7 +105,7 @@ def encode_put_scaling_policy(
     why: str = "",
     if_version: int | None = None,
 ) -> bytes:
-    """The value that gives a job a scaling policy; ``document`` is its ``scalingPolicy`` as JSON."""
+    """The value that gives a job a scaling policy; ``document`` is its ``scalingPolicy``."""
     record = {"jobId": job_id, "policyId": policy_id, "scalingPolicy": document}
     return _encoded("PutScalingPolicy", record, actor, why, if_version)
 

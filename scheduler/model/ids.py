@@ -54,6 +54,11 @@ def task_id_of(job_id: JobId, index: int, number: int) -> TaskId:
     return TaskId(f"{job_id}{_WORKER}{index}-{number}")
 
 
+def worker_name_of(job_id: JobId, index: int) -> str:
+    """The name of an index of a job, ``JOB-worker-INDEX``, which stays whatever runs there."""
+    return f"{job_id}{_WORKER}{index}"
+
+
 def job_id_of(task_id: TaskId) -> JobId | None:
     """The job that a task id belongs to, or None if the text is no task id of ours."""
     found = _TASK_ID.fullmatch(task_id)

@@ -13,6 +13,7 @@ from scheduler.model.disruption import DisruptionRequest
 from scheduler.model.ids import HostId, JobId, OfferId, StreamId, TaskId
 from scheduler.model.job import JobSpec
 from scheduler.model.job_requests import JobRequest
+from scheduler.model.job_updates import UpdateRequest
 from scheduler.model.mesos import (
     HostFailed,
     Offer,
@@ -245,6 +246,7 @@ InboundBody = (
     | JobScaleAsked
     | TaskKillAsked
     | JobRequest
+    | UpdateRequest
     | ScalingRequest
     | DisruptionRequest
     | InboundRejected

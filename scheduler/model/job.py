@@ -12,12 +12,6 @@ from scheduler.model.constraint import Constraint
 from scheduler.model.disruption import DisruptionBudget
 from scheduler.model.resources import Need
 
-RETRY_DELAY_MS_MIN: Final = 1_000
-"""Titus waits at least a second before any retry."""
-SYSTEM_RETRY_DELAY_MS_MAX: Final = 30_000
-"""Titus' system retryer backs off from 1 s to 30 s."""
-RETRY_RESET_MS: Final = 300_000
-"""A task that ran for five minutes starts its back-off anew."""
 
 
 Migration = Literal["systemDefault", "selfManaged"]

@@ -84,6 +84,8 @@ class JobUpdate(Ours, frozen=True):
     switched_at_ms: int = 0
     taken: tuple[int, ...] = ()
     """Indexes whose available task the update took, and that are not available again yet."""
+    taken_max: int = 0
+    """How many those may be, by what the job wanted when the last of them was taken."""
     failures_at_ms: tuple[int, ...] = ()
     """When tasks of the new version ended by themselves, within the window."""
     ended_at_ms: int = 0
@@ -116,3 +118,7 @@ class JobUpdateOrdered(Ours, frozen=True):
     actor: str = ""
     why: str = ""
     if_version: int | None = None
+
+
+UpdateRequest = JobUpdateAsked | JobUpdateOrdered
+"""All of them."""

@@ -27,6 +27,18 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """Titus: batch size 1 to 1,000."""
     service_size_max: int = 10_000
     """Titus: service maximum 10,000."""
+    stream_size_max: int = 200
+    """Each worker is told the names of all: with 200 that is up to 16 KiB of its environment."""
+    cron_late_ms: int = 60_000
+    """A firing that nobody looked at for longer was missed."""
+    unstarted_tasks_per_job_max: int = 300
+    """Titus: so many tasks of a job at most wait for a host or start, delayed retries included."""
+    retry_delay_ms_min: int = 1_000
+    """Titus waits at least a second before any retry."""
+    system_retry_delay_ms_max: int = 30_000
+    """Titus' system retryer backs off from the least delay to 30 s, whatever the job's policy."""
+    retry_reset_ms: int = 300_000
+    """Titus: a task that ran for five minutes starts its back-off anew."""
     task_cpu_milli_max: int = 96_000
     task_memory_mib_max: int = 1_152_000
     task_disk_mib_max: int = 1_550_000
@@ -44,6 +56,15 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """Launched and silent: Titus S22 calls it stuck after 300 s."""
     start_timeout_ms: int = 720_000
     """Starting and not started: Titus' 720 s for batch jobs."""
+    service_start_timeout_ms: int = 300_000
+    """The same for services and streams: Titus' 300 s."""
+    killing_timeout_ms: int = 1_200_000
+    """Killed and not ended: Titus tries twice for 600 s, and then calls it finished. Here its host
+    is taken out of use and paged for; the task goes on being killed and holds what it has."""
+    healing_hosts_max: int = 10
+    """Hosts that may be taken out of use so at once; one more is only paged for."""
+    stuck_actions_per_s_max: int = 1
+    """Titus acts on one stuck task a second, so that a mass stall is no storm."""
     unreachable_timeout_ms: int = 60_000
     """How long a task on an unreachable host is waited for before it is replaced."""
     kill_retry_ms: int = 10_000
@@ -61,6 +82,8 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """Kills that no user asked for (a replaced task that came back) share this budget."""
     stuck_kills_per_hour: int = 100
     """Kills of tasks that did not start in time: a budget of their own, for they are many more."""
+    kills_per_round_max: int = 300
+    """Titus: kills in a pass."""
     kills_per_s_max: int = 500
     """Kills in a second of the log's clock, whoever wants them: 12,000 take 24 s and are seen."""
     actor_kills_per_hour: int = 1_000
@@ -80,6 +103,14 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """A cut-off zone's tasks are waited for so long, unless an operator declares the zone lost."""
     finished_tasks_max: int = 20_000
     finished_jobs_max: int = 5_000
+    finished_tasks_per_job_max: int = 10_000
+    """Titus keeps 10,000 archived tasks of a job; the archive here is the log and its history."""
+    finished_keep_ms: int = 1_296_000_000
+    """Ended jobs and replaced tasks are in the state for 360 h at most, as in Titus' API v2."""
+    collect_every_ms: int = 900_000
+    """Titus: what is too old is looked for every 15 minutes."""
+    collected_per_pass_max: int = 10_000
+    """Titus: so many are dropped in one pass."""
     orphans_max: int = 10_000
     hosts_max: int = 20_000
     """Hosts that are remembered; those in use are beyond any limit of ours."""
@@ -117,6 +148,8 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """A deleted scaling policy is shown for so long."""
     metric_lateness_ms: int = 10_000
     """A period of a metric is looked at so long after its end, or after half of it."""
+    cloudwatch_lateness_ms: int = 120_000
+    """The same of CloudWatch, which has the values of a minute up to two minutes later."""
     metric_silence_ms: int = 300_000
     """A metric that is silent for longer (and for three periods) puts its policy in error."""
     target_out_periods: int = 3
@@ -133,6 +166,7 @@ NUMBERS: Final = tuple(name for name in Policy.__struct_fields__ if name != "pla
 
 _LEAST: Final[Mapping[str, int]] = {
     "kill_retry_ms": 100,
+    "retry_delay_ms_min": 1,
     "call_retry_ms": 100,
     "reconcile_retry_ms": 100,
     "reconcile_retry_ms_max": 100,

@@ -16,6 +16,7 @@ from typing import Any, Final, get_args
 import msgspec
 from msgspec import inspect
 
+from scheduler.model.base import Ours
 from scheduler.model.changes import Change
 from scheduler.model.codec import RECORD_VERSION
 from scheduler.model.events import CellEvent, CellRecord
@@ -199,5 +200,6 @@ def _value(value: object) -> str:
     """A default or a literal as text; only what a record can hold."""
     if value == ():
         return "[]"
-    assert value is None or isinstance(value, str | int), f"{value!r} cannot be a default here"
+    is_plain = value is None or isinstance(value, str | int)
+    assert is_plain or isinstance(value, Ours), f"{value!r} cannot be a default here"
     return msgspec.json.encode(value).decode()

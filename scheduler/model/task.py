@@ -30,14 +30,27 @@ FinishReason = Literal[
     "runtimeLimitExceeded",
     "lost",
     "invalidRequest",
+    "crashed",
+    "transientSystemError",
+    "localSystemError",
+    "unknownSystemError",
 ]
-"""Titus' words for why a task ended; the others of its list come with what causes them."""
+"""Titus' words for why a task ended. Two of its list are missing on purpose: nothing is forced to
+be finished while it may run (stuckInKillingState), and an end has a reason (unknown)."""
 
-SYSTEM_REASONS: tuple[FinishReason, ...] = ("lost", "stuckInState", "evicted")
-"""Ends that are not the task's fault: they never use up the user's retries.
+SYSTEM_ERRORS: tuple[FinishReason, ...] = (
+    "stuckInState",
+    "crashed",
+    "transientSystemError",
+    "localSystemError",
+    "unknownSystemError",
+    "lost",
+)
+"""Titus' system errors, and ``lost``: Titus counts a lost task against the user; a host that dies
+is not the user's doing, so we do not."""
 
-Titus counts a lost task against the user; a host that dies is not the user's doing, so we do not.
-"""
+SYSTEM_REASONS: tuple[FinishReason, ...] = (*SYSTEM_ERRORS, "evicted")
+"""Ends that are not the task's fault: they never use up the user's retries."""
 
 
 class OnHost(Ours, frozen=True):
@@ -107,6 +120,8 @@ class KillInitiated(Ours, frozen=True):
     kill_sent_at_ms: int | None = None
     is_unreachable: bool = False
     started_at_ms: int | None = None
+    is_stuck: bool = False
+    """Kills were repeated for too long; its host was taken out of use, and somebody was paged."""
 
 
 class Finished(Ours, frozen=True):
@@ -147,7 +162,9 @@ class Task(Ours, frozen=True):
     attributes: tuple[tuple[str, str], ...] = ()
     """Set by users while it lives, sorted by name; a replacement begins without any."""
     eviction_resubmit_number: int = 0
-    """How many of its predecessors were evicted; they are also in ``system_resubmit_number``."""
+    """How many of its predecessors were evicted; ``system_resubmit_number`` counts the others."""
+    retry_delay_ms: int = 0
+    """How long it had to wait, as a replacement, before it could be placed."""
     moved_from: JobId | None = None
     """The job whose id it bears, where it was moved from one."""
     spec_version: int = 1

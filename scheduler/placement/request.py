@@ -31,5 +31,7 @@ class Request(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """How long it will run, where that is known: hosts that expire earlier are worse."""
     is_opportunistic: bool = False
     """May use what is held back for others, and gives it back at once."""
+    variant: tuple[int, int] = (0, 0)
+    """Which tasks of the job ask for this, see `scheduler.versions`; all of them mostly do."""
     gang: str = ""
     """Tasks of one gang start together or not at all; empty: each for itself."""

@@ -9,7 +9,7 @@ from typing import Final
 from scheduler.constraints.selectors import selected, tier_constraints
 from scheduler.model.constraint import Constraint
 from scheduler.model.ids import JobId
-from scheduler.model.job import JobSpec, Service
+from scheduler.model.job import JobSpec, Service, Stream
 from scheduler.model.manner import manner_of
 from scheduler.model.rules import CapacityGroup, PlacementRules
 from scheduler.placement.interfaces import group_set
@@ -18,7 +18,9 @@ from scheduler.placement.request import Request
 DEFAULT_GROUP: Final = "DEFAULT"
 
 
-def request_of(job_id: JobId, spec: JobSpec, rules: PlacementRules) -> Request:
+def request_of(
+    job_id: JobId, spec: JobSpec, rules: PlacementRules, variant: tuple[int, int] = (0, 0)
+) -> Request:
     """What each task of the job asks for; the same job and rules give an equal request."""
     container = spec.container
     group = group_of(spec.capacity_group, rules)
@@ -33,12 +35,13 @@ def request_of(job_id: JobId, spec: JobSpec, rules: PlacementRules) -> Request:
         tier=group.tier,
         group=group.name,
         application=spec.application_name,
-        is_service=isinstance(spec.kind, Service),
+        is_service=isinstance(spec.kind, Service | Stream),
         image=container.full_image,
         security_groups=group_set(container.security_groups),
         runtime_ms=manner.runtime_ms,
         is_opportunistic=manner.is_opportunistic,
         gang=manner.gang,
+        variant=variant,
     )
 
 

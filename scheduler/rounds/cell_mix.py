@@ -13,6 +13,7 @@ from scheduler.placement.fitness.gpu import GPU_PARTS, GpuFitness
 from scheduler.placement.gpu_mix import Mix, Shape, mix_of, shape_of
 from scheduler.placement.host import HostView
 from scheduler.state import State
+from scheduler.versions import container_of, is_mixed
 
 
 class CellMix:
@@ -47,7 +48,10 @@ class CellMix:
         for job_id in sorted({*state.queue, *state.on_hosts}):
             job = state.jobs.get(job_id)
             tasks = len(state.queue.get(job_id, ())) + state.on_hosts.get(job_id, 0)
-            if job is not None and tasks:
+            if job is not None and is_mixed(job):
+                for task_id in state.indexes[job_id].values():
+                    counts[shape_of(container_of(state, state.tasks[task_id]).need)] += 1
+            elif job is not None and tasks:
                 counts[shape_of(job.spec.container.need)] += tasks
         capacity: Counter[str] = Counter()
         for model, devices in self._devices.values():

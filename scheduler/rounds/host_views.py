@@ -10,7 +10,7 @@ from collections import Counter
 from scheduler.constraints.fixed import GPU_MODEL_ATTRIBUTE
 from scheduler.fold import guards
 from scheduler.model.ids import HostId, JobId
-from scheduler.model.job import Batch
+from scheduler.model.job import Batch, JobSpec
 from scheduler.model.resources import Need, Resources, added, summed_scalars
 from scheduler.model.rules import PlacementRules
 from scheduler.model.task import Task, place_of
@@ -18,6 +18,7 @@ from scheduler.placement.host import GpuDevice, HostView, Interface
 from scheduler.placement.interfaces import Lodger, group_set, interfaces_of
 from scheduler.placement.requests_of_jobs import hard_constraints_of
 from scheduler.state import Job, State
+from scheduler.versions import container_of, spec_of
 
 UNAVAILABLE_ATTRIBUTE = "mesos.unavailable_from_ms"
 """When a host's maintenance begins, as the Mesos connector writes it."""
@@ -33,11 +34,13 @@ def host_view(state: State, host_id: HostId) -> HostView | None:
         free = added(free, state.offers[offer_id].resources)
     tasks = [state.tasks[task_id] for task_id in there or ()]
     jobs = {task.job_id: state.jobs[task.job_id] for task in tasks}
+    specs = [spec_of(jobs[task.job_id], task) for task in tasks]
+    kinds = list({id(spec): spec for spec in specs}.values())  # Most tasks of a job share one.
     facts = state.hosts.get(host_id)
     attributes = facts.attributes if facts else ()
     named = dict(attributes)
     counts = Counter(task.job_id for task in tasks)
-    total = _total(free, [jobs[task.job_id].spec.container.need for task in tasks])
+    total = _total(free, [spec.container.need for spec in specs])
     launching, launches_last_minute, quality_milli = guards.view(state, host_id)
     return HostView(
         host_id=host_id,
@@ -47,9 +50,9 @@ def host_view(state: State, host_id: HostId) -> HostView | None:
         hostname=state.hostname(host_id),
         tasks_of_job=tuple(sorted(counts.items())),
         services=sum(n for job_id, n in counts.items() if not _is_batch(jobs[job_id])),
-        exclusive_job=_exclusive_job(jobs, state.policy.placement),
-        images=tuple(sorted({job.spec.container.full_image for job in jobs.values()} - {""})),
-        security_groups=_group_sets(jobs),
+        exclusive_job=_exclusive_job(tasks, specs, state.policy.placement),
+        images=tuple(sorted({spec.container.full_image for spec in kinds} - {""})),
+        security_groups=_group_sets(kinds),
         launching=launching,
         launches_last_minute=launches_last_minute,
         quality_milli=quality_milli,
@@ -88,17 +91,19 @@ def _is_batch(job: Job) -> bool:
     return isinstance(job.spec.kind, Batch)
 
 
-def _exclusive_job(jobs: dict[JobId, Job], rules: PlacementRules) -> JobId | None:
+def _exclusive_job(
+    tasks: list[Task], specs: list[JobSpec], rules: PlacementRules
+) -> JobId | None:
     wanting = (
-        job_id
-        for job_id, job in sorted(jobs.items())
-        if any(each.kind == "exclusiveHost" for each in hard_constraints_of(job.spec, rules))
+        task.job_id
+        for task, spec in zip(tasks, specs, strict=True)
+        if any(each.kind == "exclusiveHost" for each in hard_constraints_of(spec, rules))
     )
-    return next(wanting, None)
+    return min(wanting, default=None)
 
 
-def _group_sets(jobs: dict[JobId, Job]) -> tuple[tuple[str, ...], ...]:
-    found = {group_set(job.spec.container.security_groups) for job in jobs.values()}
+def _group_sets(specs: list[JobSpec]) -> tuple[tuple[str, ...], ...]:
+    found = {group_set(spec.container.security_groups) for spec in specs}
     return tuple(sorted(found - {()}))
 
 
@@ -112,7 +117,7 @@ def _interfaces(
     for task in tasks:
         place = place_of(task.state)
         if place is not None and place.interface >= 0:
-            groups = state.jobs[task.job_id].spec.container.security_groups
+            groups = container_of(state, task).security_groups
             lodgers.append(Lodger(place.interface, groups))
     reuse_ms = state.policy.placement.guards.address_reuse_ms
     return interfaces_of(attributes, lodgers, state.clock.now_ms, reuse_ms)

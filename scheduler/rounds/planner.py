@@ -13,9 +13,10 @@ import msgspec
 from scheduler.fold.preemption import preemptions_left_of, recent_preemptions
 from scheduler.model.events import RoundRecord
 from scheduler.model.ids import HostId, JobId, OfferId, TaskId
+from scheduler.model.job import JobSpec
 from scheduler.model.proposals import Launch, LaunchTasks, PreemptTask
 from scheduler.model.rules import PlacementRules
-from scheduler.model.task import Launched, Queued, Started, StartInitiated
+from scheduler.model.task import Launched, Queued, Started, StartInitiated, Task
 from scheduler.placement.engine import Placement
 from scheduler.placement.outcome import Choice
 from scheduler.placement.plugins import NO_PLUGINS, Plugins
@@ -28,7 +29,9 @@ from scheduler.rounds.cell_mix import CellMix
 from scheduler.rounds.host_views import host_view
 from scheduler.rounds.placing import place_round
 from scheduler.rounds.records import record_of
-from scheduler.state import State
+from scheduler.rounds.variants import variants_of
+from scheduler.state import Job, State
+from scheduler.versions import UNIFORM, Variant, is_mixed, spec_of_variant, variant_of
 
 TOLD_AGAIN_MS = 10_000
 """A refusal that stays the same is written again after so long, with the numbers of then."""
@@ -59,6 +62,10 @@ class Planner:
         self._queue = Queue()
         self._usage = Usage()
         self._requests: dict[JobId, Request] = {}
+        self._mixed: dict[JobId, dict[Variant, tuple[Request, int]]] = {}
+        """Of jobs of which tasks differ, the request of each variant and its tasks on hosts."""
+        self._specs: dict[JobId, JobSpec] = {}
+        """What each request was made from."""
         self._counted: dict[JobId, int] = {}
         """Tasks on hosts of each job, as the usage has them."""
         self._hosts: dict[HostId, None] = {}
@@ -136,6 +143,7 @@ class Planner:
         self._placement = Placement(rules, self._plugins, self._mix.fitness.parts())
         self._queue, self._usage = Queue(), Usage()
         self._requests, self._counted, self._hosts = {}, {}, {}
+        self._mixed = {}
         state.is_planned = True
         state.jobs_changed.update(dict.fromkeys([*state.queue, *state.on_hosts]))
         state.hosts_changed.update(dict.fromkeys([*state.host_offers, *state.host_tasks]))
@@ -144,11 +152,19 @@ class Planner:
         """Take over how many tasks of the job wait and run now."""
         state, request = self._state, self._requests.get(job_id)
         job = state.jobs.get(job_id)
+        if job_id in self._mixed or (job is not None and is_mixed(job)):
+            self._read_mixed(job_id, job)
+            if job is None or is_mixed(job):
+                return
+            request = None
+        if request is not None and job is not None and self._specs.get(job_id) is not job.spec:
+            request = self._requested_anew(job_id, job, request)
         if request is None:
             if job is None:
                 return
             assert self._rules is not None
             request = self._requests[job_id] = request_of(job_id, job.spec, self._rules)
+            self._specs[job_id] = job.spec
         count = state.on_hosts.get(job_id, 0)
         if difference := count - self._counted.pop(job_id, 0):
             self._usage.add(request, difference)
@@ -161,6 +177,7 @@ class Planner:
                 self._queue.set_waiting(request, 0, 0, (0, 0))
             if not count and not waiting:
                 del self._requests[job_id]
+                self._specs.pop(job_id, None)
             return
         assert job is not None
         oldest = next(each for each in waiting if each not in resting)
@@ -171,6 +188,59 @@ class Planner:
         order = (job.accepted_offset, job.accepted_index)
         lately = state.launches_of_jobs.get(job_id, 0)
         self._queue.set_waiting(request, ready, since_ms, order, lately)
+
+    def _requested_anew(self, job_id: JobId, job: Job, before: Request) -> Request | None:
+        """The request of a job that is another now; None where what was asked is asked no more."""
+        assert self._rules is not None
+        self._specs[job_id] = job.spec
+        request = request_of(job_id, job.spec, self._rules)
+        if request == before:
+            return before
+        self._forget(job_id)
+        return None
+
+    def _forget(self, job_id: JobId) -> None:
+        """Take back what the queue and the usage have of a job of which all tasks are alike."""
+        request = self._requests.pop(job_id, None)
+        if request is None:
+            return
+        if count := self._counted.pop(job_id, 0):
+            self._usage.add(request, -count)
+        if self._queue.get(request) is not None:
+            self._queue.set_waiting(request, 0, 0, (0, 0))
+
+    def _read_mixed(self, job_id: JobId, job: Job | None) -> None:
+        """Take over the tasks of a job that is updated or has sets, variant by variant."""
+        state = self._state
+        self._forget(job_id)
+        for request, count in self._mixed.pop(job_id, {}).values():
+            if count:
+                self._usage.add(request, -count)
+            if self._queue.get(request) is not None:
+                self._queue.set_waiting(request, 0, 0, (0, 0))
+        if job is None or not is_mixed(job):
+            return
+        assert self._rules is not None
+        found: dict[Variant, tuple[Request, int]] = {}
+        for variant, group in variants_of(state, job).items():
+            request = request_of(job_id, spec_of_variant(job, variant), self._rules, variant)
+            found[variant] = request, group.on_hosts
+            if group.on_hosts:
+                self._usage.add(request, group.on_hosts)
+            if group.ready:
+                order = (job.accepted_offset, job.accepted_index)
+                since_ms = max(group.since_ms, state.placed_at_ms.get(job_id, 0))
+                lately = state.launches_of_jobs.get(job_id, 0)
+                self._queue.set_waiting(request, group.ready, since_ms, order, lately)
+        if found:
+            self._mixed[job_id] = found
+
+    def _request_of(self, task: Task) -> Request:
+        """What a task that holds a host asked for."""
+        mixed = self._mixed.get(task.job_id)
+        if mixed is None:
+            return self._requests[task.job_id]
+        return mixed[variant_of(self._state.jobs[task.job_id], task)][0]
 
     def _is_told(self, request: Request, count: int) -> bool:
         """Whether the log has said lately why this class waits."""
@@ -190,12 +260,12 @@ class Planner:
         """One launch for each host, in the order in which hosts were chosen first."""
         state = self._state
         by_host: dict[HostId, list[Launch]] = {}
-        next_of_job: dict[JobId, Iterator[TaskId]] = {}
+        next_of_class: dict[tuple[JobId, Variant], Iterator[TaskId]] = {}
         for placed in outcome.placed:
-            job_id = placed.request.job_id
-            task_ids = next_of_job.get(job_id)
+            alike = placed.request.job_id, placed.request.variant
+            task_ids = next_of_class.get(alike)
             if task_ids is None:
-                task_ids = next_of_job[job_id] = iter(self._ready_tasks(job_id))
+                task_ids = next_of_class[alike] = iter(self._ready_tasks(*alike))
             for choice in placed.outcome.choices:
                 launch = _launch_of(next(task_ids), choice)
                 by_host.setdefault(choice.host_id, []).append(launch)
@@ -208,11 +278,14 @@ class Planner:
             for host_id, launches in by_host.items()
         )
 
-    def _ready_tasks(self, job_id: JobId) -> list[TaskId]:
-        """The job's tasks that may be placed now, lowest index first."""
+    def _ready_tasks(self, job_id: JobId, variant: Variant) -> list[TaskId]:
+        """The job's tasks of a variant that may be placed now, lowest index first."""
         state = self._state
         resting = state.resting.get(job_id, {})
         ready = [state.tasks[each] for each in state.queue[job_id] if each not in resting]
+        if variant != UNIFORM:
+            job = state.jobs[job_id]
+            ready = [task for task in ready if variant_of(job, task) == variant]
         ready.sort(key=lambda task: task.index)
         return [task.task_id for task in ready]
 
@@ -234,7 +307,7 @@ class Planner:
             task = state.tasks[task_id]
             if not isinstance(task.state, Launched | StartInitiated | Started):
                 continue
-            request = self._requests[task.job_id]
+            request = self._request_of(task)
             found.append(
                 RunningTask(
                     task_id=task_id,
@@ -251,7 +324,9 @@ class Planner:
 
     def _promises(self) -> Iterator[Promise]:
         for each in self._state.promises:
-            request = self._requests.get(each.job_id)
+            mixed = self._mixed.get(each.job_id, {})
+            waiting = (request for request, _ in mixed.values() if self._queue.get(request))
+            request = self._requests.get(each.job_id) or next(waiting, None)
             if request is not None:
                 yield Promise(each.host_id, request, each.count, each.at_ms)
 

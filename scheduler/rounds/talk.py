@@ -6,7 +6,13 @@ growing waits, for as long as it takes; nothing is concluded from an answer that
 
 from collections.abc import Iterator
 
-from scheduler.fold.kills import budget_left, budget_of, is_inferred, kills_left_now
+from scheduler.fold.kills import (
+    budget_left,
+    budget_of,
+    is_held_while_safe,
+    is_inferred,
+    kills_left_now,
+)
 from scheduler.model.ids import OfferId
 from scheduler.model.proposals import (
     DeclineOffers,
@@ -44,7 +50,8 @@ def questions(state: State) -> Iterator[ReconcileTasks | ReconcileAll]:
 
 def kills(state: State) -> Iterator[KillTask]:
     """End what must end, and say it again until it has."""
-    now_ms, left = state.clock.now_ms, kills_left_now(state)
+    now_ms = state.clock.now_ms
+    left = min(kills_left_now(state), state.policy.kills_per_round_max)
     budgets = {"inferred": budget_left(state, "inferred"), "stuck": budget_left(state, "stuck")}
     pending = {
         each.proposal.task_id
@@ -58,7 +65,7 @@ def kills(state: State) -> Iterator[KillTask]:
         task_state = state.tasks[task_id].state
         assert isinstance(task_state, KillInitiated | Finished)
         assert task_state.place is not None
-        if state.safe is not None and is_inferred(task_state):
+        if state.safe is not None and is_held_while_safe(task_state):
             continue
         sent_ms = task_state.kill_sent_at_ms
         is_early = sent_ms is not None and now_ms < sent_ms + state.policy.kill_retry_ms

@@ -17,7 +17,7 @@ from typing import Annotated, Final
 import structlog
 import typer
 from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from connectors.mesos.sandbox import SandboxReader
 from connectors.tasklogs.archive import ArchivedLogs
@@ -79,7 +79,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         desk = leaving.enter_context(paging(settings, "api", PageMetrics(registry)))
         cell.on_changes = partial(put_changes, desk)
         travel = TravelProcess()
-        app: Starlette = web_app(
+        app: ASGIApp = web_app(
             cell,
             files,
             hosts=hosts,

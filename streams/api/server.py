@@ -12,11 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Final
 
-import h11
 import uvicorn
-from starlette.applications import Starlette
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp
 
+from connectors.http.never_upgrading import NeverUpgrading
 from streams.errors import OperatorError
 
 HEAD_BYTES_MAX: Final = 32 * 1024
@@ -29,8 +28,11 @@ CONNECTIONS_OF_ADDRESS_MAX: Final = 500
 BACKLOG: Final = 512
 
 
-class ImpatientProtocol(H11Protocol):
-    """HTTP/1.1 that closes a connection whose request's head does not arrive in time."""
+class ImpatientProtocol(NeverUpgrading):
+    """HTTP/1.1 that ends a connection whose request's head is too long or does not arrive in time.
+
+    Between two requests uvicorn's own timer runs (``timeout_keep_alive``).
+    """
 
     of_addresses: ClassVar[Counter[str]] = Counter()
     """Open connections by address, of one server: see `server_for`."""
@@ -40,6 +42,11 @@ class ImpatientProtocol(H11Protocol):
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
         self._address = ""
+        self._is_head_due = True
+        self._heads = 0
+        """How many were whole."""
+        self._head_bytes = 0
+        """What has been told of the head that comes; the parser keeps what is no whole line."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn
         """Begin to wait for the first head; an address with too many connections gets no more."""
@@ -52,12 +59,42 @@ class ImpatientProtocol(H11Protocol):
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
-        """Take some bytes; wait on where they were a part of a head."""
+        """Take some bytes; a head that is still not whole must not have grown too long."""
+        awaited = self._heads if self._is_head_due else None
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
-            self._wait_for_head()
-        else:
-            self._stop_waiting()
+        if self._is_head_due and self._heads == awaited:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self.send_400_response("Head of the request too long.")
+
+    def on_message_begin(self) -> None:
+        """The first byte of a head is there."""
+        super().on_message_begin()
+        self._head_bytes = 0
+        self._wait_for_head()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target is there."""
+        self._grow(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header is there."""
+        self._grow(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._is_head_due = False
+        self._heads += 1
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """What comes now is another head."""
+        self._is_head_due = True
+        self._head_bytes = 0
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer with the connection."""
@@ -66,6 +103,12 @@ class ImpatientProtocol(H11Protocol):
         if not self.of_addresses[self._address]:
             del self.of_addresses[self._address]
         super().connection_lost(exc)
+
+    def _grow(self, count: int) -> None:
+        """Count bytes of a head that came at once; what is raised here becomes a 400."""
+        self._head_bytes += count
+        if self._head_bytes > HEAD_BYTES_MAX:
+            raise ValueError("the head is too long")
 
     def _wait_for_head(self) -> None:
         if self._head_timer is None:
@@ -124,7 +167,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 def server_for(
-    app: Starlette,
+    app: ASGIApp,
     on_started: Callable[[], None],
     *,
     of_address_max: int = CONNECTIONS_OF_ADDRESS_MAX,
@@ -145,6 +188,5 @@ def server_for(
         limit_concurrency=CONNECTIONS_MAX,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S_MAX,
-        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
     )
     return Server(config, on_started)

@@ -9,6 +9,7 @@ for a while: ingest waits until it is whole, and then goes on from its watermark
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -129,8 +130,19 @@ class Ingest:
             await self._seek_to_watermark(consumer)
             return
         reached("inbound-read", self._kind)
+        readable, unreadable = self._readable(records)
+        if readable:
+            await self._write(readable, consumer)
+        if unreadable is not None:
+            # The same words wherever it is met: many leaders that it stops are one page.
+            logger.critical(
+                "a record of an inbound topic cannot be read", page=True, why=str(unreadable)
+            )
+            raise unreadable
+
+    async def _write(self, records: "Sequence[Read]", consumer: AIOKafkaConsumer) -> None:
         events = self._copies(records)
-        expected = records[-1].offset
+        expected = records[-1].record.offset
         await self._lead.write_and_read_back(events)
         self._copied_offset = expected
         if self._follower.halt is None and self._watermark() != expected:
@@ -189,19 +201,38 @@ class Ingest:
         )
         await self._lead.write_and_read_back([self._copy(begin - 1, 0, lost)])
 
-    def _copies(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> list[CellEvent]:
+    def _readable(
+        self, records: Sequence[ConsumerRecord[bytes, bytes]]
+    ) -> "tuple[list[Read], UnreadableInbound | None]":
+        """The records before the first that cannot be read, and what is wrong with that one."""
+        found = []
+        for record in records:
+            try:
+                found.append(Read(record, self._body(record)))
+            except Undecodable as error:
+                value = record.value or b""
+                return found, UnreadableInbound(
+                    self._kind, record.offset, value, record.timestamp, error
+                )
+        return found, None
+
+    def _body(self, record: ConsumerRecord[bytes, bytes]) -> Any:  # noqa: ANN401 - as its topic
+        """What a record says; what foreigners write is rejected, and never unreadable."""
+        if self._kind == "mesos":
+            return decode_mesos(record.value or b"")
+        decode = decode_jobs_record if self._kind == "jobs" else decode_commands_record
+        return decode(record.key, record.value)
+
+    def _copies(self, records: "Sequence[Read]") -> list[CellEvent]:
         if self._kind == "mesos":
             return self._mesos_copies(records)
-        decode = decode_jobs_record if self._kind == "jobs" else decode_commands_record
         events: list[CellEvent] = []
-        for record in records:
-            body = decode(record.key, record.value)
-            if isinstance(body, PartitionBegan):
-                body = self._began(record, body)
-            events.append(self._copy(record.offset, record.timestamp, body))
+        for record, body in records:
+            told = self._began(record, body) if isinstance(body, PartitionBegan) else body
+            events.append(self._copy(record.offset, record.timestamp, told))
         return events
 
-    def _mesos_copies(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> list[CellEvent]:
+    def _mesos_copies(self, records: "Sequence[Read]") -> list[CellEvent]:
         """One batch of the stream; what a batch holds of a run of offers becomes one difference."""
         state = self._follower.machine.state
         runs = self._runs
@@ -210,12 +241,7 @@ class Ingest:
             runs = InboundRuns(self._place.partition, state.watermarks.get(lane), state.hosts)
             self._runs = runs
         events: list[CellEvent] = []
-        for record in records:
-            value = record.value or b""
-            try:
-                body = decode_mesos(value)
-            except Undecodable as error:
-                raise UnreadableInbound(self._kind, record.offset, value, error) from error
+        for record, body in records:
             events += runs.add(record.offset, body, record.timestamp)
         events += runs.flush()
         return events
@@ -244,6 +270,14 @@ class Ingest:
         return Copied(source=source, body=body, observed_at_ms=observed_at_ms)
 
 
+class Read(NamedTuple):
+    """A record as Kafka gave it, and what it says."""
+
+    record: "ConsumerRecord[bytes, bytes]"
+    body: Any
+    """Of topic ``mesos`` a `MesosRecord`, of others an `InboundBody`; or `PartitionBegan`."""
+
+
 class InboundTruncated(OSError):
     """Kafka has less of a partition than was copied from it: acknowledged records are gone."""
 
@@ -258,7 +292,10 @@ class InboundTruncated(OSError):
 class UnreadableInbound(Exception):
     """A record of our own inbound topic that this build cannot read: the leader must not go on."""
 
-    def __init__(self, topic: str, offset: int, value: bytes, error: Exception) -> None:
+    def __init__(
+        self, topic: str, offset: int, value: bytes, written_at_ms: int, error: Exception
+    ) -> None:
+        self.written_at_ms = written_at_ms
         super().__init__(
             f"record {offset} of topic {topic} (digest {digest_of(value)}) cannot be read: "
             f"{error}. Another build or a stranger wrote it; run the build that knows it"

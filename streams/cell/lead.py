@@ -62,6 +62,8 @@ class Lead:
         """
         if self._follower.halt is None and self._follower.machine.state.epoch > self.epoch:
             raise LeadershipLost("another leader was elected", is_outvoted=True)
+        if self._follower.machine.state.dismissed_epoch == self.epoch:
+            raise LeadershipLost("an operator had this leader stop (stopBeingLeader)")
         silent_s = self._clock() - self._heard_at_s
         if silent_s > self.pace.silence_s_max:
             raise LeadershipLost(

@@ -11,7 +11,8 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
@@ -22,9 +23,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from scheduler.model.ids import CellName
+from streams.cell.ingest import UnreadableInbound
 from streams.cell.lead import LeadershipLost
 from streams.cell.seat import Batch, CellOptions, Seat, unbegun
 from streams.cell.writer import our_producer
+from streams.clock import now_ms
 from streams.errors import OperatorError
 from streams.garbage import settle
 from streams.settings import Settings, store_url_of
@@ -35,6 +38,10 @@ SESSION_TIMEOUT_S = 6.0
 """The least that brokers allow by default; leadership moves this long after a leader dies."""
 HEARTBEAT_S = 1.0
 EXIT_LEADERSHIP_LOST = 3
+REST_S_MIN: Final = 10.0
+REST_S_MAX: Final = 60.0
+"""Who was stopped by a record that it cannot read stays out of the group for so long, which is more
+than a session: meanwhile a build that knows the record may lead."""
 WARM_CELLS_MAX: Final = 8
 """With so many cells a worker follows all, so that it leads any of them at once; with more it
 follows those that it is assigned, and begins one at its last snapshot."""
@@ -177,8 +184,32 @@ async def run_until_signal(process: CellProcess, ready: Callable[[], None]) -> i
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         return 0
-    running.result()
+    try:
+        running.result()
+    except* UnreadableInbound as stopped:
+        rests_s = [rest_s(each, now_ms()) for each in _leaves(stopped)]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(rests_s)):
+                await is_over.wait()
+        raise
     return 0
+
+
+def rest_s(stopped: UnreadableInbound, at_ms: int) -> float:
+    """How long to rest before the record is tried again: as long as it has been there.
+
+    So each rest is as long as all before it together, whoever rested, without remembering any.
+    """
+    age_s = (at_ms - stopped.written_at_ms) / 1_000
+    return min(REST_S_MAX, max(REST_S_MIN, age_s))
+
+
+def _leaves(group: BaseExceptionGroup[UnreadableInbound]) -> Iterator[UnreadableInbound]:
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _leaves(each)
+        else:
+            yield each
 
 
 def options_of(settings: Settings) -> CellOptions:

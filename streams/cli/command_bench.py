@@ -25,6 +25,7 @@ BENCHMARKS = (
     "snapshots",
     "history_rate",
     "end_to_end",
+    "api_load",
     "simulated_master",
     "placement",
 )

@@ -164,7 +164,7 @@ def _apply(there: Api, document: Mapping[str, Any], wanted: Policy, why: str, ve
     try:
         there.wait_for(there.put_policy(document, why, version))
     except ApiError as error:
-        if error.status != 409:
+        if error.status != 412:
             raise
         refusal = error  # A request that was sent twice, for want of an answer, is late itself.
     policy, version = _in_force(there)
@@ -282,7 +282,7 @@ def _switched(
     try:
         there.wait_for(there.command("rules", {**order, "why": reason}))
     except ApiError as error:
-        if error.status not in {400, 409} or is_so(before.placement):
+        if error.status not in {400, 412} or is_so(before.placement):
             raise
         refusal = error  # Sent twice, for want of an answer: the second one finds it done.
     policy, version = _in_force(there)

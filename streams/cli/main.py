@@ -93,6 +93,11 @@ COMMANDS = (
         "Write everything of an incident into one file.",
     ),
     Command(
+        "capacity",
+        "streams.cli.command_capacity:capacity",
+        "Show what each tier must have, and how many instances that takes.",
+    ),
+    Command(
         "cost",
         "streams.cli.command_cost:cost",
         "Show what owners, applications, groups or jobs held of the cell, by the log.",
@@ -184,6 +189,11 @@ COMMANDS = (
         "streams.cli.command_simulate_faults:faults",
         "Run a whole cell through a seeded bad day, and check every promise it makes.",
     ),
+    Command(
+        "failover drill",
+        "streams.cli.command_failover_drill:failover_drill",
+        "Let a region's tasks come to a fleet that was spread, in made-up time.",
+    ),
     Command("bench", "streams.cli.command_bench:bench", "Run the benchmarks of this checkout."),
     Command(
         "test",
@@ -194,8 +204,10 @@ COMMANDS = (
 )
 
 NOT_OF_A_CELL: Final = frozenset(
-    "up demo drill cell usage dev-cluster simulate bench test federation failover".split()
-    + ["simulate faults"]
+    {
+        *("up", "demo", "drill", "cell", "usage", "dev-cluster", "simulate", "simulate faults"),
+        *("bench", "test", "federation", "failover", "failover drill"),
+    }
 )
 """Commands about a whole installation, or about none; all others take `--cell`."""
 

@@ -19,6 +19,7 @@ HEADINGS: Final[Mapping[str, str]] = {
     "selectors": "Operators' rules on top of what jobs ask for, by name.",
     "plugins": "Functions of others, from packages that are installed where the cell runs.\n"
     "`flumina policy apply` fills in distribution and version from what is installed here.",
+    "instance_groups": "What groups of hosts are used for, by their names; others are Active.",
     "limits": "Limits and time-outs of the cell. Units: ms, s, min, h, d.",
 }
 WORDS: Final[Mapping[str, str]] = {
@@ -37,8 +38,11 @@ WORDS: Final[Mapping[str, str]] = {
     "tiers[].service_profile": "profile of its services",
     "tiers[].batch_profile": "profile of its batch jobs",
     "tiers[].may_preempt": "whose tasks may end for this tier's guaranteed work",
+    "tiers[].buffer_percent": "to have beyond what its groups are guaranteed (docs/capacity.md)",
     "groups.*.weight": "its share of what nobody is guaranteed",
     "groups.*.parent": "whose guarantee it shares",
+    "groups.*.instances": "so many of its instance are its guarantee",
+    "groups.*.red_black": "so many more run while it is deployed",
     "guards.launching_per_host_max": "tasks launched and not yet started",
     "guards.launches_per_host_per_minute": "",
     "guards.launches_per_job_per_minute": "",
@@ -49,6 +53,8 @@ WORDS: Final[Mapping[str, str]] = {
     "guards.address_reuse": "a freed address is not given out again for this long",
     "selectors.*.strength": "must refuses other hosts, should prefers these",
     "selectors.*.for": "jobs of these tiers, groups, applications; empty is all",
+    "instance_groups.*.lifecycle": "Inactive, Active, PhasedOut (last choice) or Removable",
+    "instance_groups.*.tier": "only jobs of this tier get its hosts; left out: all do",
     "limits.active_jobs_max": "",
     "limits.queued_tasks_max": "tasks that wait, in all",
     "limits.batch_size_max": "tasks of one batch job",

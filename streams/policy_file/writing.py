@@ -59,9 +59,15 @@ def _below(path: str, name: str) -> str:
     return f"{path}.*" if path in _NAMED else f"{path}.{name}"
 
 
-_NAMED: Final = frozenset(("profiles", "groups", "selectors"))
+_NAMED: Final = frozenset(("profiles", "groups", "selectors", "instance_groups"))
 _SHORT: Final = frozenset(
-    ("groups.*.guarantee", "groups.*.limit", "selectors.*.constraint", "selectors.*.for")
+    (
+        "groups.*.guarantee",
+        "groups.*.limit",
+        "selectors.*.constraint",
+        "selectors.*.for",
+        "instance_groups.*.attributes",
+    )
 )
 """Maps that are written in one line."""
 

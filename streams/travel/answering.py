@@ -110,7 +110,8 @@ class Answering:
         limit, skip = question.limit, question.skip
         if older is newer:
             return await newer.traveller.diff(question.first, question.second, limit, skip)
-        before = await older.machine.machine_at(await older.traveller.end_of(question.first))
+        begins = await older.traveller.end_of(question.first)
+        before = await older.machine.machine_at(begins, is_proving=False)
         end = await newer.traveller.end_of(question.second)
         # Of the events between the two, those of the second one's own log are named.
         begin = 0

@@ -137,31 +137,36 @@ class TimeMachine:
             self._first_view = await self.view_at(max(1, bounds.first_offset))
         return self._first_view
 
-    async def view_at(self, end: int) -> CellView:
+    async def view_at(self, end: int, *, is_proving: bool = True) -> CellView:
         """The view before record ``end`` is folded; to be read only.
 
         Only the machine was folded, which is the quickest: what histories the view is asked for
         must be completed (`streams.travel.traveller`).
         """
-        machine = await self.machine_at(end)
+        machine = await self.machine_at(end, is_proving=is_proving)
         if end not in self._views:
             self._views[end] = CellView.restored(machine)
         return self._views[end]
 
-    async def machine_at(self, end: int) -> Machine:
-        """The machine before record ``end`` is folded; to be read only."""
+    async def machine_at(self, end: int, *, is_proving: bool) -> Machine:
+        """The machine before record ``end`` is folded; to be read only.
+
+        Without ``is_proving`` it may lack the digests at marks, which take half of a fold's time
+        behind a snapshot: the first looks at the whole state.
+        """
         kept = self._machines.get(end)
-        if kept is None:
-            kept = await self._made(end)
+        if kept is None or (is_proving and not kept.is_proving):
+            kept = await self._made(end, is_proving=is_proving)
+            self._views.pop(end, None)
             self._machines[end] = kept
         self._machines.move_to_end(end)
         while len(self._machines) > STATES_KEPT:
             self._views.pop(self._machines.popitem(last=False)[0], None)
         return kept
 
-    async def _made(self, end: int) -> Machine:
-        machine, first = await self.begin_below(end)
-        machine.is_proving = False  # A look back; those who lead and follow prove the log.
+    async def _made(self, end: int, *, is_proving: bool) -> Machine:
+        machine, first = await self.begin_below(end, is_proving=is_proving)
+        machine.is_proving = is_proving
         try:
             await self.fold(machine.apply, machine.pass_over, first, end)
         except SkippedLater:
@@ -169,12 +174,17 @@ class TimeMachine:
             for offset in [each for each in self._machines if each > min(self._skips)]:
                 del self._machines[offset]
                 self._views.pop(offset, None)
-            return await self._made(end)
+            return await self._made(end, is_proving=is_proving)
         return machine
 
-    async def begin_below(self, end: int) -> Begun:
+    async def begin_below(self, end: int, *, is_proving: bool = True) -> Begun:
         """A machine at the nearest known state that is not above ``end``; its caller's own."""
-        kept = max((each for each in self._machines if each <= end), default=0)
+        known = (
+            offset
+            for offset, machine in self._machines.items()
+            if offset <= end and (machine.is_proving or not is_proving)
+        )
+        kept = max(known, default=0)
         places = [each for each in await self._snapshots.places() if each.next_offset <= end]
         for place in sorted(places, key=lambda each: -each.next_offset):
             if place.next_offset <= kept:
@@ -190,7 +200,7 @@ class TimeMachine:
         """The machine that wants the log's record 0; its caller's own."""
         if self.earlier is None:
             return Begun(Machine(), 0)
-        before = await self.earlier.machine.machine_at(self.earlier.end)
+        before = await self.earlier.machine.machine_at(self.earlier.end, is_proving=True)
         return Begun(Machine.restored(before.kept()), 0)
 
     async def _loaded(self, place: SnapshotPlace) -> Machine | None:

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from projections.cell_view import CellView
+from projections.entries import Spot
 from projections.history import HistoryOf, Line, history_of_job, history_of_task
 from projections.notes import JOB, ORPHAN, ROUND, TASK
 from projections.summary import Summary, cheap_digest, summary
@@ -20,7 +21,7 @@ from projections.travel.lines import lines_of_notes, with_refusals
 from projections.travel.notes import Note
 from projections.travel.overlay import CompletedView
 from projections.travel.rebuilt import Rebuilt
-from projections.travel.wanted import ENTITY_KINDS, NewestSpots, Spot, Wanted
+from projections.travel.wanted import ENTITY_KINDS, NewestSpots, Wanted
 from projections.why import PREDECESSORS_MAX, Unknown, Why, why
 from scheduler.machine import Machine
 from scheduler.model.address import Address
@@ -85,7 +86,7 @@ class Traveller:
     async def diff(self, first: str, second: str, limit: int, skip: int = 0) -> Difference:
         """What is different at the second instant, with the events that made it so."""
         ends = (await self.end_of(first), await self.end_of(second))
-        before = await self._machine.machine_at(ends[0])
+        before = await self._machine.machine_at(ends[0], is_proving=False)
         return await self.diff_from(before, ends, limit, skip)
 
     async def diff_from(
@@ -96,7 +97,7 @@ class Traveller:
         Of a machine of an earlier generation the first end is 0, of a later one this log's end.
         """
         side_before = _side(before)
-        after = await self._machine.machine_at(ends[1])
+        after = await self._machine.machine_at(ends[1], is_proving=False)
         sides = (side_before, _side(after))
         found = difference(before.state, after.state, sides, limit=skip + limit)
         page = found.entities[skip:]
@@ -150,7 +151,7 @@ class Traveller:
 
     async def completed(self, end: int, name: str) -> CompletedView:
         """The view before record ``end``, with the whole history of a job or task."""
-        view = CompletedView(await self._machine.view_at(end))
+        view = CompletedView(await self._machine.view_at(end, is_proving=False))
         await self.complete(view, name)
         return view
 

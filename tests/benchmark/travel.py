@@ -1,6 +1,6 @@
 """How quickly the past is answered for: state, diff and why at random instants of a long log.
 
-The log (`tests.benchmark.long_day`) lies in a store of files as history writes it, and each
+The log (`tests.support.long_day`) lies in a store of files as history writes it, and each
 question is asked of a time machine that knows nothing yet and reads records, snapshots and notes
 from there. States and whys are compared with what a fold of the same log from zero said.
 ``--events N`` says how long the log is, ``--samples N`` how many instants are asked for, and
@@ -24,8 +24,8 @@ from streams.history.archived_log import ArchivedLog
 from streams.travel.answering import Answering
 from streams.travel.opening import answering_of
 from tests.benchmark.figures import IS_QUICK, Peer, percentile, print_figure
-from tests.benchmark.long_day import CELL, Day, bytes_of_state, made_day, text_of
 from tests.support.cell import GENERATION
+from tests.support.long_day import CELL, Day, bytes_of_state, made_day, text_of
 
 STATE_MS_MAX = 1_000
 PEER_RECORDS_MAX = 20_000

@@ -117,6 +117,7 @@ def _word(before: TaskState, after: TaskState | None) -> str:
             detail = f": {after.reason}{', abandoned' if after.is_abandoned else ''}"
         case KillInitiated() if is_same_state:
             detail = ", unreachable" if after.is_unreachable else ", in reach"
+            detail = ", stuck" if after.is_stuck else detail
         case KillInitiated():
             detail = f": {after.reason}"
         case Launched() if is_same_state:

@@ -6,7 +6,7 @@ their topic, as they do while nobody leads.
 
 from typing import Any
 
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from connectors.web.app import web_app
 from connectors.web.cell import (
@@ -53,7 +53,7 @@ class WebCell:
         self._view = CellView()
         self.files = FilesInMemory()
         travel = travel or TravelHere(Answering(LogInMemory(self.cell.log)))
-        self.app: Starlette = web_app(self, self.files, wait_s=WAIT_S, travel=travel)
+        self.app: ASGIApp = web_app(self, self.files, wait_s=WAIT_S, travel=travel)
 
     @property
     def view(self) -> CellView:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from connectors.devcluster.wire.upgrades import NeverUpgrading
+from connectors.http.never_upgrading import NeverUpgrading
 
 Cut = tuple[str, str]
 """Who sends, and who does not get it."""

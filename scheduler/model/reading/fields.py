@@ -36,6 +36,11 @@ class Fields:
         """Whether anything was found wrong so far, here or elsewhere in the document."""
         return bool(self._faults)
 
+    @property
+    def faults(self) -> Faults:
+        """Where faults go, for objects that stand inside a list of this one."""
+        return self._faults
+
     def path_of(self, name: str) -> str:
         """The whole path of a field of this object."""
         return path_below(self.path, name)
@@ -145,6 +150,23 @@ class Fields:
     def below(self, name: str, place: int, raw: object) -> "Fields":
         """The object at a place of the list in field ``name``."""
         return Fields(raw, f"{self.path_of(name)}[{place}]", self._faults)
+
+    def objects(self, name: str, count_max: int) -> tuple["Fields", ...]:
+        """The objects in the field's list, each to be read; empty where it is left out."""
+        value = self._value(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            self.fault(name, f"is {shown(value)}; a list of objects is needed", "write [{...}]")
+            return ()
+        if len(value) > count_max:
+            text = f"has {len(value)} entries; at most {count_max} are allowed"
+            self.fault(name, text, "shorten it")
+            return ()
+        path = self.path_of(name)
+        return tuple(
+            Fields(each, f"{path}[{place}]", self._faults) for place, each in enumerate(value)
+        )
 
     def raw(self, name: str) -> object:
         """The field's JSON value as it came; None where it is left out."""

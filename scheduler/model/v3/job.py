@@ -1,23 +1,27 @@
 """A whole v3 job descriptor, from its JSON value to a `JobSpec`.
 
-The one thing to know: one of ``batch`` and ``service`` makes the job; all else is common to both.
+The one thing to know: one of `KINDS` makes the job; all else is common to both.
 """
 
 from typing import Final
 
 from scheduler.model.attributes import UnreadableAttribute
-from scheduler.model.job import Batch, JobSpec, RetryPolicy, Service
+from scheduler.model.job import Batch, JobKind, JobSpec, RetryPolicy, Service, desired_of
 from scheduler.model.manner import manner_of
 from scheduler.model.reading.checks import Complaint, name_check, words_check
 from scheduler.model.reading.faults import shown, shown_text
 from scheduler.model.reading.fields import Fields
 from scheduler.model.v3 import limits, names
 from scheduler.model.v3.container import Pairs, read_attributes, read_container
+from scheduler.model.v3.disruption import read_budget
+from scheduler.model.v3.kinds import read_cron, read_sets, read_stream
 from scheduler.model.v3.switches import pass_over, read_switches
 
 _NAME: Final = name_check(limits.NAME_BYTES_MAX)
 _GROUP_PART: Final = name_check(limits.GROUP_BYTES_MAX)
 _EMAIL: Final = words_check(limits.EMAIL_BYTES_MAX)
+
+KINDS: Final = ("batch", "service", "stream", "cron")
 
 NO_RETRIES: Final = RetryPolicy(kind="immediate", retries=0)
 
@@ -33,7 +37,9 @@ def read_job(fields: Fields) -> JobSpec:
     attributes = _manner(fields, read_attributes(fields))
     container = read_container(fields.inner("container"))
     kind, retry = _kind(fields)
+    sets = read_sets(fields, desired_of(kind))
     switches = read_switches(fields)
+    budget = read_budget(fields)
     fields.refuse_known(names.JOB_FIELDS_OF_TITUS_ONLY)
     fields.close()
     return JobSpec(
@@ -47,7 +53,9 @@ def read_job(fields: Fields) -> JobSpec:
         detail=detail,
         sequence=sequence,
         attributes=attributes,
+        sets=sets,
         **switches,
+        budget=budget,
     )
 
 
@@ -76,17 +84,26 @@ def _group(fields: Fields | None) -> tuple[str, str, str]:
     return stack, detail, sequence
 
 
-def _kind(fields: Fields) -> tuple[Batch | Service, RetryPolicy]:
-    batch = fields.inner_if_given("batch")
-    service = fields.inner_if_given("service")
-    if batch is not None and service is not None:
-        fields.fault("service", "is given beside batch", "keep the one that the job is")
-    if service is not None and batch is None:
-        return _service(service)
-    if batch is None:
-        fields.fault("batch", "is missing, and so is service", "a job is one of both")
+def _kind(fields: Fields) -> tuple[JobKind, RetryPolicy]:
+    """The one of the four that the job is."""
+    given = [(name, fields.inner_if_given(name)) for name in KINDS]
+    there = [(name, inside) for name, inside in given if inside is not None]
+    for name, _ in there[1:]:
+        fields.fault(name, f"is given beside {there[0][0]}", "keep the one that the job is")
+    if not there:
+        text = "is missing, and so are service, stream and cron"
+        fields.fault("batch", text, "a job is one of these")
         return Batch(1, 0), NO_RETRIES
-    return _batch(batch)
+    name, inside = there[0]
+    match name:
+        case "batch":
+            return _batch(inside)
+        case "service":
+            return _service(inside)
+        case "stream":
+            return read_stream(inside, _retry)
+        case _:
+            return read_cron(inside, _batch)
 
 
 def _batch(fields: Fields) -> tuple[Batch, RetryPolicy]:

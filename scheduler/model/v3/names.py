@@ -33,7 +33,6 @@ CPU_MODEL_ATTRIBUTE: Final = "cpuModel"
 """Titus' (S22) ``cpuModel`` is a label of the node; here it is this attribute of the host."""
 
 JOB_FIELDS_OF_TITUS_ONLY: Final = (
-    "disruptionBudget",
     "networkConfiguration",
     "extraContainers",
     "volumes",

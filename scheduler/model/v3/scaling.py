@@ -7,9 +7,11 @@ of a target. The namespace of a metric says where it comes from (``docs/autoscal
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final, TypeVar, cast, get_args
 
 from scheduler.model.autoscaling import (
+    OURS,
     OWN_METRICS,
     OWN_NAMESPACE,
     PROMETHEUS_NAMESPACE,
@@ -142,7 +144,7 @@ def _steps(fields: Fields, kind: AdjustmentType) -> tuple[StepAdjustment, ...]:
         if both and cast("int", each.lower_milli) >= cast("int", each.upper_milli):
             text = "has a step whose bounds are out of order"
             fields.fault("stepAdjustments", text, "give lower < upper")
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in pairwise(ordered):
         ends, begins = before.upper_milli, after.lower_milli
         if ends is None or begins is None or begins < ends:
             text = "has steps that overlap, so that two of them could be meant"
@@ -206,6 +208,12 @@ def _metric(fields: Fields, statistic: str, namespace_name: str, *, is_query: bo
         hint = nearest_name(name, known)
         fields.fault("metricName", f"is {shown(name)}; {namespace} has no such", hint)
     dimensions = _dimensions(fields)
+    known_namespaces = (PROMETHEUS_NAMESPACE, OWN_NAMESPACE, USAGE_NAMESPACE)
+    if dimensions and namespace in known_namespaces:
+        fields.fault("dimensions", f"are given, and {namespace} has none", "leave them out")
+    if namespace.startswith(OURS) and namespace not in (*known_namespaces, SQS_NAMESPACE):
+        hint = nearest_name(namespace, (*known_namespaces, SQS_NAMESPACE))
+        fields.fault(namespace_name, f"is {shown(namespace)}, which does not exist", hint)
     named = {key for key, _ in dimensions}
     if namespace == SQS_NAMESPACE and not {"QueueName", "QueueUrl"} & named:
         fields.fault("dimensions", "name no queue", '[{"name": "QueueName", "value": "work"}]')

@@ -8,11 +8,13 @@ given, or the same submission sent again after an upgrade is taken for another o
 
 from typing import Any
 
-from scheduler.model.job import Batch, Container, JobSpec, RetryPolicy
+from scheduler.model.job import Batch, Container, Cron, JobSpec, RetryPolicy, Service, Stream
 from scheduler.model.profile import SHM_ATTRIBUTE
 from scheduler.model.resources import Need
 from scheduler.model.v3 import limits, names
 from scheduler.model.v3.constraints import written_constraints
+from scheduler.model.v3.disruption import written_budget
+from scheduler.model.v3.kinds import written_cron, written_sets, written_stream
 from scheduler.model.v3.switches import written_switches
 
 Json = dict[str, Any]
@@ -32,24 +34,34 @@ def written_job(spec: JobSpec) -> Json:
         "attributes": dict(spec.attributes),
         "container": _container(spec.container),
     }
-    if isinstance(spec.kind, Batch):
-        written["batch"] = {
-            "size": spec.kind.size,
-            "runtimeLimitSec": spec.kind.runtime_limit_ms // 1000,
-            "retryOnRuntimeLimit": spec.kind.is_retried_on_runtime_limit,
-            "retryPolicy": _retry(spec.retry),
-        }
-    else:
-        written["service"] = {
-            "capacity": {
-                "min": spec.kind.minimum,
-                "max": spec.kind.maximum,
-                "desired": spec.kind.desired,
-            },
-            **written_switches(spec),
-            "retryPolicy": _retry(spec.retry),
-        }
+    written |= {**_kind(spec), **written_sets(spec)}
+    if spec.budget is not None:
+        written["disruptionBudget"] = written_budget(spec.budget)
     return written
+
+
+def _kind(spec: JobSpec) -> Json:
+    kind, retry = spec.kind, _retry(spec.retry)
+    match kind:
+        case Batch():
+            return {"batch": {**_batch(kind), "retryPolicy": retry}}
+        case Service():
+            capacity = {"min": kind.minimum, "max": kind.maximum, "desired": kind.desired}
+            switches = written_switches(spec)
+            return {"service": {"capacity": capacity, **switches, "retryPolicy": retry}}
+        case Stream():
+            return {"stream": {**written_stream(kind), "retryPolicy": retry}}
+        case Cron():
+            batch = {**_batch(kind.batch), "retryPolicy": retry}
+            return {"cron": {**written_cron(kind), "batch": batch}}
+
+
+def _batch(batch: Batch) -> Json:
+    return {
+        "size": batch.size,
+        "runtimeLimitSec": batch.runtime_limit_ms // 1000,
+        "retryOnRuntimeLimit": batch.is_retried_on_runtime_limit,
+    }
 
 
 def _container(container: Container) -> Json:

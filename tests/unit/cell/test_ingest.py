@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from aiokafka.structs import TopicPartition
+from structlog.testing import capture_logs
 
 from scheduler.model.address import Source
 from scheduler.model.codec import digest_of, encode_mesos
@@ -20,7 +21,8 @@ from scheduler.model.inbound import RecordSkipped
 from scheduler.model.mesos import MesosRecord, OffersReceived
 from scheduler.model.resources import Resources
 from streams.cell.follower import LogRecord
-from streams.cell.ingest import Ingest
+from streams.cell.ingest import Ingest, UnreadableInbound
+from streams.cell.main import REST_S_MAX, REST_S_MIN, SESSION_TIMEOUT_S, rest_s
 from streams.cell.surroundings import Pace, Surroundings
 from tests.support.cell import GENERATION, offer_of, running_cell, subscription
 from tests.support.leading import HeldLog, turns
@@ -249,3 +251,48 @@ def test_behind_a_fold_that_is_halted_for_long_nothing_more_is_copied() -> None:
         assert scene.offered() == {"of-host9"}
 
     with_a_halted_leader(scenario, behind_s_max=0.0)
+
+
+def test_what_can_be_read_before_an_unreadable_record_is_copied_and_then_the_term_ends() -> None:
+    """The records before it are in no danger; only what stands behind it has to wait."""
+
+    async def run() -> tuple[Scene, list[dict[str, object]], BaseException]:
+        scene = Scene()
+        scene.skip()
+        lead = scene.log.lead(scene.epoch)
+        lead.pace = Pace(tick_s=0.005)
+        await scene.read_back()
+        scene.subscribe()
+        scene.offer("host9")
+        scene.topic.values.append(POISON)
+        scene.offer("host10")
+        surroundings = Surroundings(open_consumer=lambda *_: scene.topic)
+        ingest = Ingest(
+            lead, scene.log.follower, "nowhere", "mesos", "mesos", surroundings=surroundings
+        )
+        with capture_logs() as lines:
+            copying = asyncio.create_task(ingest.run())
+            await turns()
+            await scene.topic.hand_over()
+            await scene.read_back()
+            await turns()
+            (ended,) = await asyncio.gather(copying, return_exceptions=True)
+        assert isinstance(ended, BaseException)
+        return scene, [dict(line) for line in lines], ended
+
+    scene, lines, ended = asyncio.run(run())
+    assert scene.offered() == {"of-host9"}
+    assert isinstance(ended, UnreadableInbound)
+    (why,) = [line["why"] for line in lines if line.get("page")]
+    assert f"record {len(scene.topic.values) - 2} of topic mesos" in str(why)
+
+
+def test_whoever_was_stopped_by_a_record_rests_the_longer_the_older_it_is() -> None:
+    """Out of the group for longer than a session, so that a build that knows it may lead."""
+    ages_s = (0, 3, 25, 3_600)
+    rests = [
+        rest_s(UnreadableInbound("mesos", 7, POISON, 1_000, ValueError()), 1_000 + 1_000 * age)
+        for age in ages_s
+    ]
+    assert rests == [REST_S_MIN, REST_S_MIN, 25, REST_S_MAX]
+    assert REST_S_MIN > SESSION_TIMEOUT_S

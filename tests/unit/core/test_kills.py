@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+from msgspec.structs import replace
+
 from scheduler.model.changes import CellPaged
 from scheduler.model.ids import TaskId
 from scheduler.model.inbound import TaskKillAsked
@@ -18,7 +20,8 @@ def pages(cell: CellInMemory, kind: str) -> list[CellPaged]:
 
 def stuck_cell(count: int, policy: Policy) -> tuple[CellInMemory, list[TaskId]]:
     """A cell of which tasks were launched and never started."""
-    cell = running_cell(hosts=4, policy=policy, cpus=16)
+    at_once = replace(policy, stuck_actions_per_s_max=100)
+    cell = running_cell(hosts=4, policy=at_once, cpus=16)
     cell.submit(batch(count))
     task_ids = cell.launched()
     assert len(task_ids) == count

@@ -90,7 +90,7 @@ def test_guaranteed_work_ends_other_work_where_it_may() -> None:
     assert cell.is_in(victim, Finished).reason == "evicted"
     replacement = cell.task(int(victim.split("-")[2]), "flex")
     assert isinstance(replacement.state, Queued), "an evicted batch task is started again"
-    assert replacement.system_resubmit_number == 1, "and that uses up no retry"
+    assert replacement.eviction_resubmit_number == 1, "and that uses up no retry"
     cell.offer(preemption.host_id)
     assert cell.launched() == ["web-worker-0-1"], "the room is for whom it was made"
 

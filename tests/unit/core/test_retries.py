@@ -44,27 +44,26 @@ def delays(spec: JobSpec, ends: list[Any]) -> list[int]:
 @pytest.mark.parametrize(
     ("spec", "ends", "wanted"),
     [
-        # Never less than Titus' second.
-        (batch(1, retries=9), ["TASK_FAILED"] * 3, [1_000, 1_000, 1_000]),
+        # Titus: the longer of the policy's delay and the system's own, from 1 s to 30 s.
+        (batch(1, retries=9), ["TASK_FAILED"] * 3, [1_000, 2_000, 4_000]),
         (replace(batch(1), retry=DELAYED), ["TASK_FAILED"] * 3, [7_000, 7_000, 7_000]),
         (
             replace(batch(1), retry=DOUBLING),
             ["TASK_FAILED"] * 5,
-            [2_000, 4_000, 8_000, 15_000, 15_000],
+            [2_000, 4_000, 8_000, 15_000, 16_000],
         ),
-        # The system's own back-off: 1 s to 30 s, whatever the policy says.
         (
             replace(batch(1), retry=DOUBLING),
             ["TASK_LOST"] * 7,
-            [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000],
+            [2_000, 4_000, 8_000, 15_000, 16_000, 30_000, 30_000],
         ),
-        # Each counts its own.
+        # One row, whoever is to blame.
         (
             replace(batch(1), retry=DOUBLING),
             ["TASK_FAILED", "TASK_LOST", "TASK_FAILED", "TASK_LOST"],
-            [2_000, 1_000, 4_000, 2_000],
+            [2_000, 4_000, 8_000, 15_000],
         ),
-        (service(1), ["TASK_FINISHED", "TASK_FAILED", "TASK_LOST"], [1_000, 1_000, 1_000]),
+        (service(1), ["TASK_FINISHED", "TASK_FAILED", "TASK_LOST"], [1_000, 2_000, 4_000]),
     ],
 )
 def test_delays(spec: JobSpec, ends: list[Any], wanted: list[int]) -> None:

@@ -101,6 +101,9 @@ OUTCOMES: Final[dict[str, TaskState]] = {
     "killing, in reach": KillInitiated(
         place=HERE, since_ms=THEN, reason="scaledDown", message="less"
     ),
+    "killing, stuck": KillInitiated(
+        place=HERE, since_ms=THEN, reason="scaledDown", message="less", is_stuck=True
+    ),
     "ended unplaced: killed": Finished(since_ms=NOW, reason="killed", message="word"),
     "ended: normal": ended("normal"),
     "ended: failed": ended("failed"),
@@ -263,7 +266,7 @@ KillInitiated  | call sent             | same
 KillInitiated  | call refused          | ended as asked
 KillInitiated  | call unknown          | same
 KillInitiated  | kill asked            | same
-KillInitiated  | deadline              | same
+KillInitiated  | deadline              | killing, stuck
 KillInitiated  | TASK_STAGING          | same
 KillInitiated  | TASK_STARTING         | same
 KillInitiated  | TASK_RUNNING          | same

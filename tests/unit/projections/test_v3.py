@@ -46,7 +46,7 @@ def test_a_job_has_its_descriptor_and_the_times_of_its_states() -> None:
     }
     (accepted,) = job["statusHistory"]
     assert (accepted["state"], accepted["timestamp"]) == ("Accepted", BEGAN_AT_MS)
-    assert job["version"] == {"timestamp": BEGAN_AT_MS + 5_000}
+    assert job["version"] == {"timestamp": BEGAN_AT_MS + 5_000, "version": 2}
 
 
 def test_a_task_with_an_address_says_on_which_interface() -> None:
@@ -94,6 +94,7 @@ def test_a_task_has_a_context_with_titus_keys_and_ours() -> None:
         "task.resubmitNumber": "1",
         "task.resubmitOf": first,
         "task.systemResubmitNumber": "0",
+        "task.tier": "Flex",
         "titus.cell": "test",
     }
     assert task_of(cell, first)["taskContext"]["flumina.replacedBy"] == second

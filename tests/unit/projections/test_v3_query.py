@@ -160,7 +160,7 @@ def test_a_pager_misses_nothing_and_sees_nothing_twice_while_tasks_come_and_go()
         ({"cursor": "c" + "f" * 33}, "cursor"),
         ({"jobState": "Sleeping"}, "jobState"),
         ({"taskStates": "Started,Runing"}, "taskStates"),
-        ({"jobType": "cron"}, "jobType"),
+        ({"jobType": "daemon"}, "jobType"),
         ({"attributes.op": "xor"}, "attributes.op"),
         ({"jobIds": ",".join("x" * 1) + ",y" * VALUES_MAX}, "jobIds"),
         ({"jobid": "x"}, "jobid"),

@@ -5,7 +5,7 @@ while the test says so; what the cell passed is off the books again.
 """
 
 import pytest
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from connectors.web.admission import AdmissionLimits
 from connectors.web.app import web_app
@@ -19,19 +19,19 @@ from tests.support.web_cell import WAIT_S, WebCell, descriptor
 LIMITS = AdmissionLimits(behind_ms_max=5_000, waiting_max=5, waiting_of_actor_max=3)
 
 
-def _web() -> tuple[WebCell, Starlette]:
+def _web() -> tuple[WebCell, ASGIApp]:
     """A cell whose leader is away from its inbound topics, and an API with small books."""
     web = WebCell()
     web.is_ingesting = False
     return web, web_app(web, web.files, wait_s=WAIT_S / 50, admission=LIMITS)
 
 
-def _submit(app: Starlette, number: int, actor: str = "ada") -> Answer:
+def _submit(app: ASGIApp, number: int, actor: str = "ada") -> Answer:
     path = f"/api/v3/jobs?jobId=job-{number}"
     return call(app, "POST", path, descriptor(), {"X-Flumina-Actor": actor})
 
 
-def _metric(app: Starlette, name: str) -> float:
+def _metric(app: ASGIApp, name: str) -> float:
     lines = call(app, "GET", "/metrics").body.decode().splitlines()
     (value,) = [line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")]
     return float(value)

@@ -38,7 +38,7 @@ def test_what_is_shown_can_be_put_back() -> None:
     assert put(web, document, "?why=test&ifVersion=1").status == 200
     assert (shown(web)["mode"], web.cell.state.policy_version) == ("failover", 2)
     late = put(web, document, "?why=test&ifVersion=1")
-    assert (late.status, late.json["faults"][0]["field"]) == (409, "ifVersion")
+    assert (late.status, late.json["faults"][0]["field"]) == (412, "ifVersion")
 
 
 def test_a_dry_run_says_what_would_change_and_changes_nothing() -> None:
@@ -96,7 +96,7 @@ def test_switches_change_what_they_name() -> None:
     assert (done.status, done.json) == (200, {"id": "rules"})
     document = shown(web)
     assert (document["mode"], document["lost_zones"]) == ("failover", ["b"])
-    assert call(web.app, "POST", RULES, order, ACTOR).status == 409
+    assert call(web.app, "POST", RULES, order, ACTOR).status == 412
     bad = call(web.app, "POST", RULES, {"setGroups": {"g": {"tier": "T"}}, "why": "t"}, ACTOR)
     assert (bad.status, bad.json["faults"][0]["field"]) == (400, "setGroups.g.tier")
     twice = b'{"setGroups": {"g": {"tier": "Flex", "tier": "Flex"}}, "why": "t"}'
@@ -109,6 +109,6 @@ def test_a_host_is_taken_out_and_let_back_in() -> None:
     order = {"hostId": "host1", "standing": "draining", "why": "new kernel"}
     assert call(web.app, "POST", HOST, order, ACTOR).json == {"id": "host"}
     assert [each.standing for each in web.cell.state.host_orders.values()] == ["draining"]
-    assert call(web.app, "POST", HOST, {**order, "hostId": "x"}, ACTOR).status == 400
+    assert call(web.app, "POST", HOST, {**order, "hostId": "x"}, ACTOR).status == 404
     assert call(web.app, "POST", HOST, {**order, "standing": "enabled"}, ACTOR).status == 200
     assert not web.cell.state.host_orders

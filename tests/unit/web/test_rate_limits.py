@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from connectors.web.app import web_app
 from connectors.web.limits.buckets import Buckets, RateRule
@@ -180,12 +180,12 @@ def test_a_file_that_is_wrong_stops_the_start(tmp_path: Path) -> None:
 # The application.
 
 
-def _app(*rules: dict[str, Any]) -> Starlette:
+def _app(*rules: dict[str, Any]) -> ASGIApp:
     web = WebCell()
     return web_app(web, web.files, wait_s=WAIT_S, rate_limits=_rules(*rules))
 
 
-def _submit(app: Starlette, number: int, actor: str) -> Answer:
+def _submit(app: ASGIApp, number: int, actor: str) -> Answer:
     path = f"/api/v3/jobs?jobId=job-{number}"
     return call(app, "POST", path, descriptor(), {"X-Flumina-Actor": actor})
 

@@ -182,3 +182,33 @@ def test_addresses_are_written_as_a_browser_takes_them() -> None:
         assert url_of(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
     with listening_socket("0.0.0.0", 0) as listener:  # noqa: S104 - only bound, never listened
         assert url_of(listener).startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("piece", [200, 7_000])
+def test_a_head_that_grows_for_ever_ends_in_400_or_the_connection(piece: int) -> None:
+    """In one line that never ends, or in whole lines."""
+    lines = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: "
+    for said in (lines + b"x" * 40_000, lines + (b"x" * 90 + b"\r\nX: ") * 400):
+
+        async def client(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: bytes = said
+        ) -> bytes:
+            try:
+                for begin in range(0, len(said), piece):
+                    writer.write(said[begin : begin + piece])
+                    await writer.drain()
+                return await reader.readuntil(b"\r\n\r\n")
+            except ConnectionError:
+                return b""  # Who still writes when it is closed may not get to read why.
+
+        assert _served(client)[:13] in {b"HTTP/1.1 400 ", b""}
+
+
+def test_an_offer_to_speak_another_protocol_is_passed_over() -> None:
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+
+    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(HEALTH + offer + b"\r\n")
+        return await reader.readuntil(b"\r\n\r\n")
+
+    assert _served(client).startswith(b"HTTP/1.1 200 ")

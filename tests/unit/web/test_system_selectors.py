@@ -78,7 +78,7 @@ REFUSALS: dict[str, tuple[str, str, Any, dict[str, str], int, str]] = {
     "a kind without its value": (
         "PUT", f"{PATH}/m5", {**BODY, "constraint": CONSTRAINT}, ACTOR, 400, "constraint",
     ),
-    "a version that is over": ("PUT", f"{PATH}/m5?ifVersion=0", BODY, ACTOR, 409, "ifVersion"),
+    "a version that is over": ("PUT", f"{PATH}/m5?ifVersion=0", BODY, ACTOR, 412, "ifVersion"),
     "removing none": ("DELETE", f"{PATH}/b?why=x", None, ACTOR, 404, ""),
     "removing without a reason": ("DELETE", f"{PATH}/m5", None, ACTOR, 400, "why"),
     "showing none": ("GET", f"{PATH}/b", None, {}, 404, ""),

@@ -35,8 +35,6 @@ from streams.snapshots.taking import TakingPolicy
 from tests.support.cell import GENERATION, CellInMemory, batch, service
 
 CELL: Final = "test"
-SNAPSHOT_EVENTS: Final = TakingPolicy().events
-"""As `streams.snapshots` takes them by default."""
 SEED: Final = 6
 RECORDS_BEFORE_INSTANTS: Final = 100
 
@@ -64,11 +62,19 @@ class Day(msgspec.Struct, frozen=True):
     """In no order."""
 
 
-def made_day(folder: Path, events: int, instants: int) -> Day:
+class Sizes(msgspec.Struct, frozen=True):
+    """How the log lies in its store; tests make all of it small."""
+
+    limits: HistoryLimits = HistoryLimits()
+    snapshot_events: int = TakingPolicy().events
+    """Between two snapshots, as `streams.snapshots` takes them by default."""
+
+
+def made_day(folder: Path, events: int, instants: int, sizes: Sizes | None = None) -> Day:
     """The day that lies in this folder, which is made now if no such one does."""
     index = folder / f"day-{events}-{instants}.json"
     if not index.exists():
-        day = _Making(folder, events, instants).day()
+        day = _Making(folder, events, instants, sizes or Sizes()).day()
         index.write_bytes(msgspec.json.encode(day))
     return msgspec.json.decode(index.read_bytes(), type=Day)
 
@@ -98,7 +104,7 @@ class _Passing(list[bytes]):
 class _Making(CellInMemory):
     """A cell in memory that is not checked after each record, and archives itself."""
 
-    def __init__(self, folder: Path, events: int, instants: int) -> None:
+    def __init__(self, folder: Path, events: int, instants: int, sizes: Sizes) -> None:
         self.events = 0
         self.raw_bytes = 0
         self._events_wanted = events
@@ -110,7 +116,8 @@ class _Making(CellInMemory):
         self._noted = Noted()
         self._archive = Archive(DirectoryStore(folder))
         self._shelf = Shelf(self._archive.store, CELL)
-        self._snapshot_at = SNAPSHOT_EVENTS
+        self._sizes = sizes
+        self._snapshot_at = sizes.snapshot_events
         self._records: list[ArchivedRecord] = []
         self._rows: list[ArchivedChange] = []
         self._range_bytes = 0
@@ -152,14 +159,14 @@ class _Making(CellInMemory):
 
     def _keep(self, end: int) -> None:
         """Archive and take a snapshot where one is due; note what the fold says where wanted."""
-        limits = HistoryLimits()
+        limits = self._sizes.limits
         if (
             self._range_bytes >= limits.range_bytes_max
             or len(self._records) >= limits.range_records_max
         ):
             self._close_range()
         if self.events >= self._snapshot_at:
-            self._snapshot_at = self.events + SNAPSHOT_EVENTS
+            self._snapshot_at = self.events + self._sizes.snapshot_events
             self._shelf.put(capture(self._noted.view.machine))
         while self._chosen and self.events >= self._chosen[-1]:
             self._chosen.pop()

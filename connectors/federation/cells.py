@@ -1,0 +1,122 @@
+"""The cells' APIs as the federation asks them: each with a time-out of its own, none for another.
+
+The one thing to know: a cell that does not answer is a fact to be told, and never an error of the
+whole. Only where the one cell that matters is silent has a request failed.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import aiohttp
+import msgspec
+
+from connectors.federation.configuration import FederatedCell
+
+ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
+WRITE_S_MAX: Final = 25.0
+"""Below what the edge gives a request; a cell waits two seconds for its fold."""
+STALE: Final = "X-Flumina-Stale"
+PASSED_DOWN: Final = (
+    "X-Flumina-Actor",
+    "X-Flumina-At-Least",
+    "Idempotency-Key",
+    "If-Match",
+    "Content-Type",
+    "Accept",
+)
+PASSED_UP: Final = (
+    "ETag",
+    "Location",
+    "Retry-After",
+    "Content-Type",
+    "X-Flumina-Offset",
+    "X-Flumina-Token",
+    "X-Flumina-Repeated",
+    "X-Flumina-Log-Offset",
+    "X-Flumina-Log-Next-Offset",
+    "X-Flumina-Log-Note",
+    "X-Flumina-Stale",
+)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a cell's API said."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def stale(self) -> str:
+        """Why it may be behind; empty where it is not."""
+        return self.headers.get(STALE, "")
+
+
+class Silent(msgspec.Struct, frozen=True):
+    """A cell that did not answer, and how."""
+
+    cell: str
+    why: str
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """One request, as it goes to a cell."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = {}
+    body: bytes | None = None
+
+
+class Cells:
+    """Connections to the cells' APIs."""
+
+    def __init__(self) -> None:
+        self._http: aiohttp.ClientSession | None = None
+
+    async def ask(self, cell: FederatedCell, ask: Ask, timeout_s: float) -> Answer | Silent:
+        """What the cell answers, whatever its status."""
+        if self._http is None:
+            self._http = aiohttp.ClientSession(auto_decompress=True)
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                self._http.request(
+                    ask.method,
+                    cell.api + ask.path,
+                    params=list(ask.query),
+                    headers=dict(ask.headers),
+                    data=ask.body,
+                    allow_redirects=False,
+                ) as answer,
+            ):
+                body = await answer.content.read(ANSWER_BYTES_MAX + 1)
+                while len(body) <= ANSWER_BYTES_MAX and (more := await answer.content.readany()):
+                    body += more
+                if len(body) > ANSWER_BYTES_MAX:
+                    return Silent(cell.name, f"answered with more than {ANSWER_BYTES_MAX} bytes")
+                headers = {
+                    name: value for name in PASSED_UP if (value := answer.headers.get(name, ""))
+                }
+                return Answer(answer.status, headers, body)
+        except TimeoutError:
+            return Silent(cell.name, f"did not answer within {timeout_s:g} s")
+        except (aiohttp.ClientError, OSError) as error:
+            return Silent(cell.name, f"cannot be reached: {error or type(error).__name__}")
+
+    async def ask_each(
+        self, asked: Mapping[FederatedCell, Ask], timeout_s: float
+    ) -> dict[str, Answer | Silent]:
+        """What each cell answers, all asked at the same time."""
+        found = await asyncio.gather(
+            *(self.ask(cell, ask, timeout_s) for cell, ask in asked.items())
+        )
+        return {cell.name: answer for cell, answer in zip(asked, found, strict=True)}
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()

@@ -1,0 +1,1 @@
+"""Image registries: what a tag means now, by the OCI distribution API."""

@@ -1,0 +1,333 @@
+"""What one api process bears on a large cell: reads beside submissions, pages, and a cold start.
+
+A real Kafka, a cell process, the simulated dev cluster and one api process. First 10,000 services
+of 10 tasks are submitted and run. Then, with all of them there: reads at a fixed rate (tasks and
+jobs by id, why, short lists) beside submissions at another, each timed from the moment at which it
+was due, so that a server that stands still is seen; all tasks and jobs listed page by page; and a
+second api process that starts from a snapshot. Peer: a bare uvicorn on this machine that answers
+the same reads with bytes of the same size and looks at nothing.
+`--jobs 1000 --seconds 10` chooses smaller sizes.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+
+from connectors.objects.directory import DirectoryStore
+from scheduler.model.foreign_records import encode_set_policy, encode_submit
+from scheduler.model.ids import JobId
+from streams.cell.writer import our_producer
+from streams.kafka.embedded import EmbeddedKafka
+from streams.supervise.ports import free_block
+from tests.benchmark.end_to_end import MODEL, RESOURCES, SEED, TIMEOUT_S, Watch, cpu_s
+from tests.benchmark.figures import IS_QUICK, Peer, percentile, print_figure
+from tests.support.api_process import ApiProcess
+from tests.support.world import World, service_of
+
+BENCHMARK = "api_load"
+PREFIX = "endtoend."
+JOBS, TASKS_EACH, SECONDS = (20, 5, 2) if IS_QUICK else (10_000, 10, 30)
+READS_PER_S, SUBMISSIONS_PER_S = (50, 5) if IS_QUICK else (1_000, 100)
+PAGE = 100
+READ_P99_MS_MAX, SUBMISSION_P99_MS_MAX, PAGE_MS_MAX, COLD_START_S_MAX = 50, 300, 20, 5
+CONNECTIONS = 64
+HOST_TASKS = 40
+NEED: dict[str, float] = {"cpu": 0.5, "memoryMB": 512, "diskMB": 10}
+SHARES = (("task", 55), ("job", 25), ("why", 10), ("list", 10))
+"""Of a hundred reads."""
+
+BARE_SERVER = """
+import sys, uvicorn
+body = b"x" * int(sys.argv[2])
+head = [(b"content-type", b"application/json"), (b"content-length", sys.argv[2].encode())]
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+uvicorn.run(app, port=int(sys.argv[1]), http="httptools", loop="asyncio", ws="none", lifespan="off",
+            access_log=False, log_level="error")
+"""
+
+
+class Asked(NamedTuple):
+    """One kind of requests under load: how long each took from when it was due, and what came."""
+
+    took_ms: list[float]
+    statuses: Counter[int]
+    bytes_total: list[int]
+
+
+class Load:
+    """Requests at fixed rates over kept connections."""
+
+    def __init__(self, address: str, jobs: int, seed: int = SEED) -> None:
+        self._base = f"http://{address}"
+        self._jobs = jobs
+        self._random = random.Random(seed)
+        self._serial = 0
+
+    async def run(self, seconds: float, reads_per_s: int, submissions_per_s: int) -> list[Asked]:
+        """Reads, then submissions, as they went beside each other."""
+        connector = aiohttp.TCPConnector(limit=CONNECTIONS)
+        timeout = aiohttp.ClientTimeout(total=60)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
+            return list(
+                await asyncio.gather(
+                    self._paced(seconds, reads_per_s, lambda asked: self._read(http, asked)),
+                    self._paced(seconds, submissions_per_s, lambda asked: self._post(http, asked)),
+                )
+            )
+
+    async def _paced(self, seconds: float, per_s: int, start: Callable[[Asked], Any]) -> Asked:
+        asked = Asked([], Counter(), [])
+        if not per_s:
+            return asked
+        began, going = time.perf_counter(), set()
+
+        async def one(due: float) -> None:
+            await start(asked)
+            asked.took_ms.append((time.perf_counter() - due) * 1_000)
+
+        for number in range(int(seconds * per_s)):
+            due = began + number / per_s
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            task = asyncio.create_task(one(due))
+            going.add(task)
+            task.add_done_callback(going.discard)
+        await asyncio.gather(*going)
+        return asked
+
+    async def _read(self, http: aiohttp.ClientSession, asked: Asked) -> None:
+        job = self._random.randrange(self._jobs)
+        index = self._random.randrange(TASKS_EACH)
+        kind = self._random.choices([name for name, _ in SHARES], [n for _, n in SHARES])[0]
+        paths = {
+            "task": f"/api/v3/tasks/load-{job}-worker-{index}-{index + 1}",
+            "job": f"/api/v3/jobs/load-{job}",
+            "why": f"/api/v3/tasks/load-{job}-worker-{index}-{index + 1}/why",
+            "list": f"/api/v3/tasks?jobIds=load-{job}&pageSize=10",
+        }
+        async with http.get(self._base + paths[kind]) as answer:
+            asked.bytes_total.append(len(await answer.read()))
+            asked.statuses[answer.status] += 1
+
+    async def _post(self, http: aiohttp.ClientSession, asked: Asked) -> None:
+        self._serial += 1
+        job = service_of(1, "simulated", **NEED)
+        url = f"{self._base}/api/v3/jobs?jobId=post-{self._serial}"
+        async with http.post(url, json=job, headers={"X-Flumina-Actor": "bench"}) as answer:
+            asked.bytes_total.append(len(await answer.read()))
+            asked.statuses[answer.status] += 1
+
+
+async def fill(world: World, jobs: int) -> float:
+    """Submit the services and return when all their tasks have started; the seconds it took."""
+    watch = Watch(world.kafka)
+    producer = our_producer(world.kafka, "bench")
+    await producer.start()
+    try:
+        async with watch.watching():
+            policy = encode_set_policy(
+                {"actor_kills_per_hour": 1_000_000, "queued_tasks_max": 1_000_000}, "bench", "bench"
+            )
+            await producer.send_and_wait(f"{PREFIX}commands", policy, partition=0)
+            began = time.perf_counter()
+            for number in range(jobs):
+                job_id = JobId(f"load-{number}")
+                value = encode_submit(job_id, service_of(TASKS_EACH, "simulated", **NEED), "bench")
+                await producer.send(f"{PREFIX}jobs", value, key=job_id.encode(), partition=0)
+            await producer.flush()
+            await watch.until_started(jobs * TASKS_EACH)
+            return time.perf_counter() - began
+    finally:
+        await producer.stop()
+
+
+async def pages(address: str, path: str, seen_min: int) -> list[float]:
+    """Milliseconds for each page of a whole list, one after the other."""
+    took_ms, cursor, seen = [], "", set[str]()
+    async with aiohttp.ClientSession(f"http://{address}") as http:
+        while True:
+            began = time.perf_counter()
+            url = f"{path}?pageSize={PAGE}" + (f"&cursor={cursor}" if cursor else "")
+            async with http.get(url) as answer:
+                page = json.loads(await answer.read())
+            took_ms.append((time.perf_counter() - began) * 1_000)
+            assert answer.status == 200, page
+            seen.update(item["id"] for item in page["items"])
+            if not page["pagination"]["hasMore"]:
+                assert len(seen) >= seen_min, f"{len(seen)} of {seen_min} were listed"
+                return took_ms
+            cursor = page["pagination"]["cursor"]
+
+
+def cold_start(world: World, kafka: EmbeddedKafka, home: Path, tasks: int) -> float:
+    """Seconds from the start of a process until it serves what is there now; from a snapshot."""
+    store = DirectoryStore(home / "store")
+    environment = os.environ | world.cell_environment("bench") | {"FLUMINA_STORE": store.url}
+    subprocess.run(
+        [sys.executable, "-m", "streams.cli.main", "snapshots", "take"],
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    os.environ["FLUMINA_STORE"] = store.url
+    began = time.perf_counter()
+    api = ApiProcess(kafka.bootstrap, PREFIX, home)
+    try:
+        api.until_ready().until_healthy()
+        seconds = time.perf_counter() - began
+        state = api.ask("GET", "/api/flumina/state").json
+        assert sum(state["tasks"].values()) >= tasks, state["tasks"]
+        return seconds
+    finally:
+        del os.environ["FLUMINA_STORE"]
+        api.close()
+
+
+@contextmanager
+def bare(size: int) -> Iterator[str]:
+    """The address of a server that answers everything with so many bytes."""
+    port = free_block(1)
+    process = subprocess.Popen([sys.executable, "-c", BARE_SERVER, str(port), str(size)])
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", port), 1):
+                    break
+            except OSError:
+                assert time.monotonic() < deadline, "the bare server does not listen"
+                time.sleep(0.05)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def main() -> None:
+    """Fill a cell, load its api, list it, start another."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--jobs", type=int, default=JOBS)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    asked, _ = parser.parse_known_args()
+    with tempfile.TemporaryDirectory(prefix="flumina-bench-") as folder:
+        home = Path(folder)
+        with EmbeddedKafka(home / "kafka") as kafka:
+            world = World(kafka.bootstrap, PREFIX, home)
+            try:
+                _run(world, kafka, home, asked.jobs, asked.seconds)
+            finally:
+                world.close()
+
+
+def _run(world: World, kafka: EmbeddedKafka, home: Path, jobs: int, seconds: float) -> None:
+    model = home / "model.toml"
+    model.write_text(MODEL)
+    tasks = jobs * TASKS_EACH
+    world.start_cluster(
+        free_block(1),
+        agents=0,
+        simulate=max(4, (tasks + int(seconds * SUBMISSIONS_PER_S)) * 10 // (9 * HOST_TASKS)),
+        tasks_model=str(model),
+        seed=SEED,
+        resources=RESOURCES,
+    )
+    cell = world.start_cell("cell-1")
+    api = ApiProcess(kafka.bootstrap, PREFIX, home)
+    try:
+        api.until_ready().until_healthy()
+        filled_s = asyncio.run(asyncio.wait_for(fill(world, jobs), TIMEOUT_S))
+        _until_shown(api, tasks)
+        facts = {"jobs": jobs, "tasks": tasks, "filled_s": round(filled_s, 1)}
+        pids = {"api": api.process.pid, "cell": cell.pid, "kafka": kafka.pid, "bench": os.getpid()}
+        before = {name: cpu_s(pid) for name, pid in pids.items()}
+        load = Load(api.address, jobs)
+        reads, posts = asyncio.run(load.run(seconds, READS_PER_S, SUBMISSIONS_PER_S))
+        used = {name: round((cpu_s(pid) - before[name]) / seconds, 3) for name, pid in pids.items()}
+        with bare(sum(reads.bytes_total) // len(reads.bytes_total)) as address:
+            plain, _ = asyncio.run(Load(address, jobs).run(min(seconds, 10), READS_PER_S, 0))
+        _print_load(reads, posts, plain, facts | {"cores_used": used})
+        for what, least in (("tasks", tasks), ("jobs", jobs)):
+            took_ms = asyncio.run(pages(api.address, f"/api/v3/{what}", least))
+            _print_pages(what, took_ms, facts)
+        started_s = cold_start(world, kafka, home, tasks)
+    finally:
+        api.close()
+    print_figure(
+        BENCHMARK,
+        "from the start of an api process to its first true answer, from a snapshot",
+        started_s,
+        "s",
+        samples=1,
+        target=COLD_START_S_MAX,
+        peer=Peer("filling the cell", filled_s),
+        **facts,
+    )
+
+
+def _until_shown(api: ApiProcess, tasks: int) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while api.ask("GET", "/api/flumina/state").json["tasks"].get("Started", 0) < tasks:
+        assert time.monotonic() < deadline, "the api does not show all that runs"
+        time.sleep(0.5)
+
+
+def _print_load(reads: Asked, posts: Asked, plain: Asked, facts: dict[str, Any]) -> None:
+    for what, asked, rate, most in (
+        ("reads", reads, READS_PER_S, READ_P99_MS_MAX),
+        ("submissions", posts, SUBMISSIONS_PER_S, SUBMISSION_P99_MS_MAX),
+    ):
+        refused = sum(count for status, count in asked.statuses.items() if status >= 300)
+        print_figure(
+            BENCHMARK,
+            f"{what} at {rate} a second that did not succeed",
+            refused,
+            "answers",
+            samples=len(asked.took_ms),
+            target=0,
+            **facts,
+        )
+        statuses = {str(status): count for status, count in sorted(asked.statuses.items())}
+        for name, share in (("p50", 0.5), ("p99", 0.99)):
+            print_figure(
+                BENCHMARK,
+                f"{what} at {rate} a second beside the others, {name}",
+                percentile(asked.took_ms, share),
+                "ms",
+                samples=len(asked.took_ms),
+                target=most if name == "p99" and not IS_QUICK else None,
+                peer=Peer("bare uvicorn: as many reads", percentile(plain.took_ms, share)),
+                statuses=statuses,
+                **facts,
+            )
+
+
+def _print_pages(what: str, took_ms: list[float], facts: dict[str, Any]) -> None:
+    for name, share in (("p50", 0.5), ("p99", 0.99)):
+        print_figure(
+            BENCHMARK,
+            f"a page of {PAGE} {what} of the whole list, {name}",
+            percentile(took_ms, share),
+            "ms",
+            samples=len(took_ms),
+            target=PAGE_MS_MAX if not IS_QUICK else None,
+            **facts,
+        )
+
+
+if __name__ == "__main__":
+    main()

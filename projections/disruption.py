@@ -116,13 +116,16 @@ def plan_json(view: CellView, plan: RelocationPlan) -> Json:
 
 def executions(view: CellView, wanted: Wanted) -> list[Json]:
     """What was tried, newest first: tasks that were moved, and those that could not be yet."""
-    found: list[tuple[int, TaskId, Json]] = []
-    for over in view.state.relocated.values():
-        if _is_wanted(view, over.plan, wanted):
-            found.append((over.at_ms, over.plan.task_id, _over_json(view, over)))
-    for plan in view.state.plans.values():
-        if plan.attempts and _is_wanted(view, plan, wanted):
-            found.append((plan.tried_at_ms, plan.task_id, _tried_json(view, plan)))
+    found: list[tuple[int, TaskId, Json]] = [
+        (each.at_ms, each.plan.task_id, _over_json(view, each))
+        for each in view.state.relocated.values()
+        if _is_wanted(view, each.plan, wanted)
+    ]
+    found += [
+        (each.tried_at_ms, each.task_id, _tried_json(view, each))
+        for each in view.state.plans.values()
+        if each.attempts and _is_wanted(view, each, wanted)
+    ]
     found.sort(key=lambda each: (-each[0], each[1]))
     return [written for _, _, written in found]
 

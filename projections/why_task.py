@@ -105,6 +105,13 @@ def _waiting(view: CellView, history: TaskHistory, state: Queued) -> Iterator[st
         wait = duration(state.ready_at_ms - now_ms)
         yield f"It is a retry and may start at {instant(state.ready_at_ms)}, in {wait}."
         return
+    if any(history.task_id in there for there in view.state.held.values()):
+        most = view.state.policy.unstarted_tasks_per_job_max
+        yield (
+            f"{most} tasks of its job wait for a host or start (unstarted_tasks_per_job_max): it "
+            "waits until one of them has started."
+        )
+        return
     stops = list(blockers(view))
     yield from stops
     begin = _last(history, "queued", "requeued")

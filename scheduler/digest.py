@@ -138,6 +138,7 @@ def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
         "job": state.jobs,
         "job scaling": state.job_scalings,
         "launches": state.launch_seconds,
+        "loop": state.crash_loops,
         "mark": state.host_marks,
         "missing": state.missing,
         "noise": state.host_noise,
@@ -147,6 +148,8 @@ def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
         "scaling policy": state.scaling_policies,
         "plan": state.plans,
         "relocated": state.relocated,
+        "sla": state.slas,
+        "slaStart": state.sla_starts,
         "task": state.tasks,
         "watermark": state.watermarks,
     }
@@ -184,6 +187,7 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
                 list(state.actor_kills.items()),
                 list(state.paged_at_ms.items()),
                 (clock.stuck_turn_ms, list(state.stuck_turns.items()), clock.collected_at_ms),
+                [(job_id, list(tasks)) for job_id, tasks in state.held.items()],
             )
         case "stream":
             return (

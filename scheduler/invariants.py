@@ -6,6 +6,7 @@ running cell does at every `Mark`.
 """
 
 from scheduler.model.ids import JobId, TaskId
+from scheduler.model.job import Service
 from scheduler.model.proposals import LaunchTasks
 from scheduler.model.task import (
     Disconnected,
@@ -27,6 +28,7 @@ def check_everything(state: State) -> None:
     _check_offers(state)
     _check_decisions(state)
     _check_jobs(state)
+    _check_sizes(state)
     _check_company(state)
     _check_findings(state)
     _check_updates(state)
@@ -145,6 +147,26 @@ def _check_placed(state: State, proposal_id: str, task_id: TaskId) -> None:
     task = state.tasks[task_id]
     assert isinstance(task.state, Placed), f"{task} of unstarted {proposal_id}"
     assert task.state.place.proposal_id == proposal_id
+
+
+def _check_sizes(state: State) -> None:
+    """A service has as many tasks as it wants, whatever raced with what, and its bounds in order."""
+    for job_id, job in state.jobs.items():
+        kind = job.spec.kind
+        assert job.version >= 1
+        if not isinstance(kind, Service):
+            continue
+        assert 0 <= kind.minimum <= kind.desired <= kind.maximum, f"bounds of {job_id}: {kind}"
+        if job.state != "Accepted" or job.update is not None or job.specs or job.spec.sets:
+            continue  # An update has tasks of two versions, and says itself how many there are.
+        there = [state.tasks[task_id] for task_id in state.indexes[job_id].values()]
+        wanted = sum(
+            not isinstance(each.state, KillInitiated | Finished)
+            or each.state.reason != "scaledDown"
+            for each in there
+        )
+        assert wanted == kind.desired, f"{job_id} has {wanted} tasks and wants {kind.desired}"
+        assert all(each.number < job.next_number for each in there), f"numbers of {job_id}"
 
 
 def _check_jobs(state: State) -> None:

@@ -11,6 +11,7 @@ from scheduler.autoscaling.standing import JobScaling, ScalingPolicy
 from scheduler.model.autoscaling import PolicyId
 from scheduler.model.base import Ours
 from scheduler.model.disruption import Eviction, Relocation, RelocationPlan, Tokens
+from scheduler.model.crash_loop import CrashLoop
 from scheduler.model.events import Promised
 from scheduler.model.ids import (
     CellName,
@@ -30,6 +31,7 @@ from scheduler.model.mesos import HostFacts
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import Proposal
 from scheduler.model.resources import Resources
+from scheduler.model.sla import SlaStanding, SlaStart
 from scheduler.model.task import Task
 
 NO_OFFSET: Final = -1
@@ -42,6 +44,7 @@ ENTITY_KINDS: Final = (
     "job",
     "job scaling",
     "launches",
+    "loop",
     "mark",
     "missing",
     "noise",
@@ -51,6 +54,8 @@ ENTITY_KINDS: Final = (
     "scaling policy",
     "plan",
     "relocated",
+    "sla",
+    "slaStart",
     "task",
     "watermark",
 )
@@ -62,6 +67,8 @@ class Watermark(Ours, frozen=True):
 
     generation: Generation
     offset: int
+    is_of_old_kafka: bool = False
+    """Of the Kafka in which the cell was before: nothing of this one was folded yet."""
 
 
 class CronRun(Ours, frozen=True, tag=False):
@@ -322,6 +329,12 @@ class State:
     """By actor, who began to end tasks longest ago first."""
     paged_at_ms: dict[tuple[str, str], int] = field(default_factory=dict)
     """When each kind and key was paged last, oldest first: an alarm that goes on is one page."""
+    crash_loops: dict[JobId, CrashLoop] = field(default_factory=dict)
+    """Jobs of which tasks failed lately, see `scheduler.fold.crash_loops`."""
+    slas: dict[JobId, SlaStanding] = field(default_factory=dict)
+    """Jobs that demand something of time, see `scheduler.fold.sla`."""
+    sla_starts: dict[TaskId, SlaStart] = field(default_factory=dict)
+    """Tasks of those that should start soon."""
     updates_without_news: int = 0
     """Updates of Mesos that moved nothing: said before, or overtaken by a later one."""
     stuck_turns: dict[TaskId, int] = field(default_factory=dict)
@@ -366,7 +379,13 @@ class State:
     job_scalings: dict[JobId, JobScaling] = field(default_factory=dict)
     """Of jobs that have scaling policies: which, and what they did."""
 
+    held: dict[JobId, dict[TaskId, None]] = field(default_factory=dict)
+    """Of the queue, what waits because too many of its job have not started yet, first come first.
+    They are among the resting, too, so that placement does not see them."""
+
     # Derived: follows from the above.
+    unstarted: dict[JobId, int] = field(default_factory=dict)
+    """How many tasks of each job wait for a host or a retry, or start; those held not counted."""
     launches_of_hosts: dict[HostId, int] = field(default_factory=dict)
     launches_of_jobs: dict[JobId, int] = field(default_factory=dict)
     """Sums of the last minute."""

@@ -63,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cell: str
     candidate: str | None
     api_url: str | None
+    prometheus_url: str | None
     actor: str
     page_url: str | None
     page_secret: str | None
@@ -368,6 +369,13 @@ SETTINGS = (
         "FLUMINA_API",
         "api_url",
         "address of the API for commands; unset, that of the `up` of the data directory",
+        lambda _: None,
+        _url,
+    ),
+    Setting(
+        "FLUMINA_PROMETHEUS",
+        "prometheus_url",
+        "address of the Prometheus that scaling policies ask; unset, there is none",
         lambda _: None,
         _url,
     ),

@@ -79,7 +79,7 @@ class Cells:
     async def ask(self, cell: FederatedCell, ask: Ask, timeout_s: float) -> Answer | Silent:
         """What the cell answers, whatever its status."""
         if self._http is None:
-            self._http = aiohttp.ClientSession(auto_decompress=True)
+            self._http = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         try:
             async with (
                 asyncio.timeout(timeout_s),
@@ -104,7 +104,7 @@ class Cells:
         except TimeoutError:
             return Silent(cell.name, f"did not answer within {timeout_s:g} s")
         except (aiohttp.ClientError, OSError) as error:
-            return Silent(cell.name, f"cannot be reached: {error or type(error).__name__}")
+            return Silent(cell.name, f"cannot be reached: {error!r}")
 
     async def ask_each(
         self, asked: Mapping[FederatedCell, Ask], timeout_s: float

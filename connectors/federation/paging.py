@@ -107,7 +107,7 @@ def after(places: Mapping[str, Place], parts: Sequence[Part]) -> dict[str, Place
 
 
 def merged(parts: Sequence[Part]) -> list[Json]:
-    """The items of all parts, oldest first by when they came, and by cell where they say nothing."""
+    """The items of all parts, oldest first; those that do not say when they came stand first."""
     items = [item for part in parts for item in part.items]
     return sorted(items, key=_came_at_ms)
 

@@ -87,7 +87,9 @@ class CloudWatch:
             "EndTime": datetime.fromtimestamp(until_s, UTC),
             "ScanBy": "TimestampDescending",
         }
-        return cloudwatch_readings(await self.client.call(lambda it: it.get_metric_data(**question)))
+        return cloudwatch_readings(
+            await self.client.call(lambda it: it.get_metric_data(**question))
+        )
 
     async def close(self) -> None:
         """Give back every connection."""

@@ -35,7 +35,9 @@ def point_of(asked: AskedMetric, reading: Reading) -> MetricPoint:
     if namespace == USAGE_NAMESPACE and value > PERCENT_MAX:
         raise MetricFailed(f"the value {value} per cent is absurd")
     at_ms = reading.at_ms
-    return MetricPoint(asked.policy_id, asked.version, at_ms, round(value * 1_000), reading.is_whole)
+    return MetricPoint(
+        asked.policy_id, asked.version, at_ms, round(value * 1_000), reading.is_whole
+    )
 
 
 def prometheus_readings(answer: object) -> list[Reading]:
@@ -49,9 +51,13 @@ def prometheus_readings(answer: object) -> list[Reading]:
     if kind == "scalar":
         return [_sample(result)]
     if kind != "vector" or not isinstance(result, list):
-        raise MetricFailed(f"the query gives a {kind}; a vector of one series or a scalar is needed")
+        raise MetricFailed(
+            f"the query gives a {kind}; a vector of one series or a scalar is needed"
+        )
     if len(result) > 1:
-        raise MetricFailed(f"the query gives {len(result)} series; sum() or avg() makes one of them")
+        raise MetricFailed(
+            f"the query gives {len(result)} series; sum() or avg() makes one of them"
+        )
     return [_sample(each.get("value") if isinstance(each, dict) else None) for each in result]
 
 

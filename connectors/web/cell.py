@@ -50,6 +50,8 @@ class Progress(msgspec.Struct, frozen=True):
 
     halt: str = ""
     """Why and where the fold halted, as a sentence; empty while it folds."""
+    halted_at: tuple[int, str] | None = None
+    """Offset and digest of the record at which the fold halted."""
     lag_records: int = 0
     """Records of the cell log that were not looked at yet."""
     kafka_silent_ms: int | None = 0

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from connectors.web.call import Call
+from connectors.web.cell import Progress
 from connectors.web.lifecycle import Asking, asking, job_id, publish, task_and_job
 from connectors.web.problems import refused
 from connectors.web.requests import actor_of, find_doubled, refuse_body, small_body
@@ -18,6 +19,7 @@ from connectors.web.writing import write, written_response
 from scheduler.model.changes import JobRejected
 from scheduler.model.foreign_records import encode_kill_job, encode_kill_task, encode_scale_job
 from scheduler.model.ids import JobId
+from scheduler.model.reading.faults import Faults
 from scheduler.model.reading.fields import Fields
 from scheduler.model.rules_document.commands import SWITCHES
 from scheduler.model.v3.limits import SERVICE_SIZE_MAX
@@ -112,7 +114,11 @@ async def set_host(call: Call) -> Response:
 
 
 async def skip_record(call: Call) -> Response:
-    """``200 {"id": "skip"}`` once the fold has gone on; asked for while nobody leads as well."""
+    """``200 {"id": "skip"}`` once the fold has gone on; asked for while nobody leads as well.
+
+    An order with another digest than that of the record at which this fold stands would pass
+    nothing, so it is refused at once, with the report of the halt.
+    """
     return await _command(call, "SkipRecord", ("offset", "digest"), "skip")
 
 
@@ -143,6 +149,8 @@ async def _command(call: Call, kind: str, names: tuple[str, ...], subject: str) 
     for name in ("values", "setSelectors", "setGroups"):
         if isinstance(record.get(name), dict):
             find_doubled(record[name], name, faults)
+    if kind == "SkipRecord":
+        _find_another_record(call.api.cell.progress(), record, faults)
     if faults:
         raise refused(faults.all())
     # The reader of topic ``commands`` checks every field: NaN and the like must reach it.
@@ -159,3 +167,12 @@ async def _command(call: Call, kind: str, names: tuple[str, ...], subject: str) 
     if isinstance(written.answer, JobRejected):
         raise refused(written.answer.faults)
     return written_response(written, subject)
+
+
+def _find_another_record(progress: Progress, order: dict[str, object], faults: Faults) -> None:
+    """Add a fault where the order's digest is not that of the record at which the fold halted."""
+    if progress.halted_at is None:
+        return
+    offset, digest = progress.halted_at
+    if order.get("offset") == offset and order.get("digest") not in (digest, None):
+        faults.add("digest", f"is not that of record {offset}", progress.halt)

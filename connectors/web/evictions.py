@@ -40,12 +40,12 @@ async def show_system_quota(call: Call) -> Response:
 
 async def show_tier_quota(call: Call) -> Response:
     """The same of a tier."""
-    return _shown(call, "tier", lambda view, name: disruption.tier_quota(view, name))
+    return _shown(call, "tier", disruption.tier_quota)
 
 
 async def show_group_quota(call: Call) -> Response:
     """The same of a capacity group."""
-    return _shown(call, "capacityGroup", lambda view, name: disruption.group_quota(view, name))
+    return _shown(call, "capacityGroup", disruption.group_quota)
 
 
 async def show_job_quota(call: Call) -> Response:

@@ -33,6 +33,7 @@ from connectors.web.shapes import base, capacity, cell, descriptor, jobs
 from connectors.web.shapes import autoscaling as scaling_shapes
 from connectors.web.shapes import disruption as disruption_shapes
 from projections.cost.ledger import Costs
+from connectors.web.v2.routes import V2_ROUTES
 from projections.finding import Finding
 from projections.history import HistoryOf
 from projections.summary import Summary
@@ -428,6 +429,7 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
         "GET": Operation(cell_status.metrics, media="text/plain", is_published=False)
     },
 }
+ROUTES.update(V2_ROUTES)
 ROUTES["/api/openapi.json"] = {
     "GET": Operation(described(ROUTES), answer=base.Json, is_read=True)
 }

@@ -55,7 +55,7 @@ async def submit_job(call: Call) -> Response:
     spec, warning = await with_digest(call.api.images, spec, known)
     if is_dry:
         return _dry_run(call.api, job_id, spec, actor)
-    response = await _submit(call.api, job_id, spec, actor)
+    response = await submit(call.api, job_id, spec, actor)
     if warning:
         response.headers[WARNING] = warning.encode("ascii", "replace").decode()
     return response
@@ -66,7 +66,8 @@ def derived_id(key: str) -> JobId:
     return JobId(f"job-{blake2b(key.encode(), digest_size=16).hexdigest()}")
 
 
-async def _submit(api: Api, job_id: JobId, spec: JobSpec, actor: str) -> Response:
+async def submit(api: Api, job_id: JobId, spec: JobSpec, actor: str) -> Response:
+    """The answer to a submission under this id, once the fold has made the job or refused it."""
     known = api.cell.view.machine.state.jobs.get(job_id)
     if known is not None and known.digest == spec_digest(spec):
         # Answered from the fold: a retry is most likely just when nobody leads.

@@ -26,8 +26,9 @@ GROWTH_PERCENT: Final = 30
 """How much of the season's growth is believed. Half of it or more made peaks worse."""
 GROWTH_MILLI_MIN: Final = 333
 GROWTH_MILLI_MAX: Final = 3_000
-MARGIN_STEP: Final = 100
-"""The margin moves by a hundredth of itself at most, with each slot."""
+MARGIN_STEP: Final = 300
+"""The margin moves by a three-hundredth of itself at most, with each slot. A hundredth bought more
+for the same shortage."""
 _MICRO: Final = 1_000_000
 
 

@@ -95,13 +95,30 @@ class Quotas:
             return Quota(0, "notice", f"its owner has {left_s} s left to move it himself")
         if job.state != "Accepted":
             return Quota(0, message=f"job {job.job_id} is {job.state}")
-        budget = effective(state.policy, job.spec)
+        found = self._of_task(job, task).least(self.system(job.spec.application_name))
+        return Quota(min(1, found.count), found.limit, found.message)
+
+    def for_others(self, task: Task) -> Quota:
+        """1 where this task may be ended for guaranteed work of others, by its job; else 0.
+
+        Notice, and the cell's tokens and windows, are for what can wait; preemption has budgets of
+        its own for the cell. A job that gave no budget of its own is protected by those alone.
+        """
+        job = self._state.jobs[task.job_id]
+        if job.spec.budget is None:
+            return Quota(1)
+        found = self._of_task(job, task)
+        return Quota(min(1, found.count), found.limit, found.message)
+
+    def job_for_others(self, job_id: JobId) -> int:
+        """How many tasks of the job may be ended for others, by its budget."""
+        return UNLIMITED if self._state.jobs[job_id].spec.budget is None else self.job(job_id).count
+
+    def _of_task(self, job: Job, task: Task) -> Quota:
+        now_ms, budget = self._state.clock.now_ms, effective(self._state.policy, job.spec)
         if not is_open(budget.windows, now_ms):
             return _shut("window", f"windows of job {job.job_id}", budget.windows, now_ms)
-        found = self._policy_for_task(job, budget, task)
-        found = found.least(self._by_rate(job, budget))
-        found = found.least(self.system(job.spec.application_name))
-        return Quota(min(1, found.count), found.limit, found.message)
+        return self._policy_for_task(job, budget, task).least(self._by_rate(job, budget))
 
     def took(self, task: Task) -> None:
         """Count a task that has just been evicted; ``task`` is as it was before."""

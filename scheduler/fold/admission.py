@@ -53,6 +53,12 @@ def _faults(state: State, job_id: JobId, spec: JobSpec) -> Iterator[Fault]:
     waiting = state.queued_tasks + spec.desired
     if waiting > policy.queued_tasks_max:
         yield limit_fault("", "waiting tasks", waiting, policy.queued_tasks_max)
+    if policy.image_digests_required and spec.container.image and not spec.container.image_digest:
+        yield Fault(
+            field="container.image.digest",
+            text="is missing, and the cell runs no image by a tag, which can move",
+            hint="name the digest, or submit by the REST API, which looks it up",
+        )
     yield from _size_faults(policy, spec)
 
 
@@ -106,7 +112,7 @@ def _update_faults(state: State, job: Job, spec: JobSpec, plan: UpdatePlan) -> I
         return
     if update is not None:
         text = f"update {update.number} of job {job.job_id} is under way"
-        yield Fault(field="update", text=text, hint="wait for its end, or roll it back")
+        yield Fault("update", text, "wait for its end, or roll it back", code="state")
     if type(spec.kind) is not type(kind):
         yield Fault(field=name, text=f"is missing: job {job.job_id} is a {name} job")
     for field, was, now in (

@@ -10,9 +10,11 @@ from heapq import heappush
 
 from msgspec.structs import replace
 
+from scheduler.fold.sla import sla_moved, sla_queued
 from scheduler.model.changes import Change, TaskChanged
 from scheduler.model.ids import HostId, JobId, ProposalId, TaskId, proposal_id_of
 from scheduler.model.job import Batch
+from scheduler.model.manner import manner_of
 from scheduler.model.task import (
     Disconnected,
     Finished,
@@ -88,11 +90,14 @@ def new_task(fold: Fold, task: Task) -> None:
     state.jobs_changed[task.job_id] = None
     fold.touch("task", task.task_id)
     fold.touch("index", (task.job_id, task.index))
-    if task.state.ready_at_ms > state.clock.now_ms:
+    if state.slas:
+        sla_queued(fold, task)
+    if _is_held_back(state, task.job_id):
+        state.held.setdefault(task.job_id, {})[task.task_id] = None
         state.resting.setdefault(task.job_id, {})[task.task_id] = None
-        heappush(fold.deadlines, (task.state.ready_at_ms, "ready", task.task_id))
     else:
-        fold.wake_placement()
+        state.unstarted[task.job_id] = state.unstarted.get(task.job_id, 0) + 1
+        _let_wait(fold, task, task.state.ready_at_ms)
     fold.report(
         TaskChanged(
             job_id=task.job_id,
@@ -102,6 +107,60 @@ def new_task(fold: Fold, task: Task) -> None:
             message=f"in place of {task.resubmit_of}" if task.resubmit_of else "",
         )
     )
+
+
+def _let_wait(fold: Fold, task: Task, ready_at_ms: int) -> None:
+    """Have the task placed as soon as its retry delay, if any, is over."""
+    state = fold.state
+    if ready_at_ms > state.clock.now_ms:
+        state.resting.setdefault(task.job_id, {})[task.task_id] = None
+        heappush(fold.deadlines, (ready_at_ms, "ready", task.task_id))
+        return
+    rested(fold, task.job_id, task.task_id)
+    fold.wake_placement()
+
+
+def _is_held_back(state: State, job_id: JobId) -> bool:
+    """Whether so many tasks of the job have not started that another one has to wait.
+
+    Members of a gang start together or not at all: they are never held back.
+    """
+    if state.unstarted.get(job_id, 0) < state.policy.unstarted_tasks_per_job_max:
+        return False
+    return not manner_of(state.jobs[job_id].spec.attributes, is_lenient=True).gang
+
+
+def let_start(fold: Fold, job_id: JobId) -> None:
+    """Let as many held tasks of the job go on as its start limit has room for."""
+    state = fold.state
+    held, most = state.held.get(job_id), state.policy.unstarted_tasks_per_job_max
+    while held and state.unstarted.get(job_id, 0) < most:
+        task_id = next(iter(held))
+        del held[task_id]
+        state.unstarted[job_id] = state.unstarted.get(job_id, 0) + 1
+        task = state.tasks[task_id]
+        assert isinstance(task.state, Queued)
+        _let_wait(fold, task, task.state.ready_at_ms)
+    if held is not None and not held:
+        del state.held[job_id]
+
+
+def _count_unstarted(fold: Fold, task: Task, *, is_unstarted: bool) -> None:
+    """Note that the task has started, ended, or is to start once more."""
+    state, job_id = fold.state, task.job_id
+    held = state.held.get(job_id)
+    if held is not None and task.task_id in held:
+        del held[task.task_id]
+        if not held:
+            del state.held[job_id]
+        return  # It was not counted.
+    count = state.unstarted.get(job_id, 0) + (1 if is_unstarted else -1)
+    if count:
+        state.unstarted[job_id] = count
+    else:
+        del state.unstarted[job_id]
+    if held is not None and not is_unstarted:
+        let_start(fold, job_id)
 
 
 def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str = "") -> Task:
@@ -116,6 +175,8 @@ def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str
     state.tasks[task_id] = after
     state.dirty["task"].add(task_id)
     _reindex(fold, was, now, after)
+    if task_id in state.sla_starts and type(now) in _PAST_START:
+        sla_moved(fold, after)
     place = getattr(now, "place", None)  # As `place_of`, without the call.
     host_id = place.host_id if place is not None else None
     facts = state.hosts.get(host_id) if host_id is not None else None
@@ -145,6 +206,9 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
     if was_kind is not now_kind:
         if was_kind is Queued or now_kind is Queued:
             _requeue(fold, after.job_id, after.task_id, is_queued=now_kind is Queued)
+        is_unstarted = now_kind in _UNSTARTED
+        if (was_kind in _UNSTARTED) is not is_unstarted:
+            _count_unstarted(fold, after, is_unstarted=is_unstarted)
         holds = now_kind in _ON_HOST
         if (was_kind in _ON_HOST) is not holds:
             place = place_of(now) if holds else place_of(was)
@@ -169,8 +233,10 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
         watch(fold, after)  # Health that flaps for days changes no deadline and fills no heap.
 
 
+_PAST_START = frozenset((Started, Finished))
 LAUNCHING = frozenset((Placed, Launched, StartInitiated))
 """States of a task that is given to a host and has not started there."""
+_UNSTARTED = frozenset((Queued, Placed, Launched, StartInitiated))
 _ON_HOST = frozenset((Placed, Launched, StartInitiated, Started, Disconnected, KillInitiated))
 _TIMED = frozenset((Launched, StartInitiated, Started, Disconnected, KillInitiated))
 

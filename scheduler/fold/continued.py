@@ -46,13 +46,18 @@ def cell_continued(fold: Fold, event: CellContinued, ended_offset: int) -> None:
         state.jobs[job_id] = replace(job, accepted_offset=job.accepted_offset - ended_offset)
         fold.touch("job", job_id)
         state.jobs_changed[job_id] = None
+    for lane, mark in state.watermarks.items():
+        state.watermarks[lane] = replace(mark, is_of_old_kafka=True)
+        fold.touch("watermark", lane)
     fold.wake_placement()
     fold.report(
         CellPaged(
             what="the cell goes on in another Kafka",
             why=(
                 f"the log continues generation {event.previous_generation} after offset "
-                f"{event.previous_offset}; records that were not archived are gone"
+                f"{event.previous_offset}; records that were not archived are gone, and so is what "
+                "stood in the inbound topics and was not copied: producers send again what was not "
+                "answered"
             ),
         )
     )

@@ -100,16 +100,20 @@ def copied(fold: Fold, event: Copied) -> None:
 
 
 def _begun_anew(fold: Fold, source: Source, known: Watermark) -> None:
-    """Page for a partition that another one has taken the place of, and ask what it cannot say."""
-    page_once(
-        fold,
-        "topic made anew",
-        f"{source.topic}[{source.partition}] {source.generation}",
-        what=f"topic {source.topic} was made anew",
-        why=f"its partition {source.partition} was generation {known.generation}, copied up to "
-        f"{known.offset}, and is {source.generation} now: what stood behind that is lost. "
-        "Producers send again what was not answered",
-    )
+    """Page for a partition that another one has taken the place of, and ask what it cannot say.
+
+    In another Kafka each is another one, of which the continuation has paged.
+    """
+    if not known.is_of_old_kafka:
+        page_once(
+            fold,
+            "topic made anew",
+            f"{source.topic}[{source.partition}] {source.generation}",
+            what=f"topic {source.topic} was made anew",
+            why=f"its partition {source.partition} was generation {known.generation}, copied up "
+            f"to {known.offset}, and is {source.generation} now: what stood behind that is lost. "
+            "Producers send again what was not answered",
+        )
     if source.topic == "mesos" and fold.state.stream.stream_id is not None:
         ask_again(fold)  # An ending may have been among what is lost.
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from scheduler.fold.context import Fold, new_task
 from scheduler.fold.cron_runs import run_ended
+from scheduler.fold.sla import sla_ended
 from scheduler.model.address import Source
 from scheduler.model.changes import JobChanged, JobRejected, TaskChanged
 from scheduler.model.ids import JobId, TaskId, task_id_of
@@ -197,6 +198,8 @@ def finish_if_done(fold: Fold, job_id: JobId) -> None:
     state.finished_jobs[job_id] = None
     state.tasks_of_finished_jobs += len(state.indexes[job_id])
     fold.report(JobChanged(job_id=job_id, state="Finished", reason=reason))
+    if state.slas:
+        sla_ended(fold, ended)
     run_ended(fold, ended)
 
 

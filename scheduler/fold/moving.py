@@ -61,7 +61,7 @@ def _move_fault(state: State, body: TaskMoveAsked) -> Fault | None:
     for field, job in (("sourceJobId", before), ("targetJobId", target)):
         if is_mixed(job):
             text = f"job {job.job_id} has tasks of several kinds: it is updated, or has sets"
-            return Fault(field=field, text=text, hint="wait for the end of its update")
+            return Fault(field, text, "wait for the end of its update", code="state")
     return (
         _size_fault("sourceJobId", before, -1)
         or _size_fault("targetJobId", target, +1)

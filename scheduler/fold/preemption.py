@@ -5,7 +5,9 @@ The one thing to know: the budgets are asked here, at the proposal's own place i
 and of one job.
 """
 
+from scheduler.disruption.quotas import Quotas
 from scheduler.fold.context import Fold, moved_task
+from scheduler.fold.evictions import count_eviction
 from scheduler.model.changes import ProposalRefused
 from scheduler.model.ids import JobId
 from scheduler.model.manner import manner_of
@@ -31,6 +33,7 @@ def preempted(fold: Fold, proposal: PreemptTask) -> None:
     job_id = state.tasks[proposal.task_id].job_id
     if not _is_lent(state, state.tasks[proposal.task_id]):
         _count(state, job_id)
+        count_eviction(fold, job_id)
     message = f"placement: for job {proposal.for_job}: {proposal.why}"
     given = Given(now_ms, reason="evicted", message=message)
     moved_task(fold, proposal.task_id, Input.KILL_ASKED, given)
@@ -86,4 +89,5 @@ def _refusal(state: State, proposal: PreemptTask) -> str:
     if not preemptions_left_of(state, task.job_id):
         most = state.policy.placement.guards.preemptions_per_job_per_hour
         return f"job {task.job_id} has lost {most} tasks to others within an hour"
-    return ""
+    quota = Quotas(state).for_others(task)
+    return "" if quota.count else f"its job's disruption budget: {quota.message}"

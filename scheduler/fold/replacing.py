@@ -7,6 +7,7 @@ a service is restarted for ever, after any end but that of a scale-down.
 from msgspec.structs import replace
 
 from scheduler.fold.context import Fold, new_task
+from scheduler.fold.crash_loops import note_crash, slowed_ms
 from scheduler.fold.jobs import finish_if_done, stored
 from scheduler.fold.update_failures import note_failure
 from scheduler.model.ids import task_id_of
@@ -38,8 +39,10 @@ def task_finished(fold: Fold, before: Task, task: Task) -> None:
     assert isinstance(task.state, Finished)
     note_failure(fold, task)
     job = state.jobs[task.job_id]
+    ran_ms = state.clock.now_ms - _started_at_ms(before.state, state.clock.now_ms)
+    if job.state == "Accepted":
+        note_crash(fold, job, task, ran_ms)
     if job.state == "Accepted" and _is_restarted(job, task, task.state):
-        ran_ms = state.clock.now_ms - _started_at_ms(before.state, state.clock.now_ms)
         state.finished_tasks[task.task_id] = None
         _replace(fold, job, task, task.state, is_steady=ran_ms >= state.policy.retry_reset_ms)
     else:
@@ -83,6 +86,7 @@ def _replace(fold: Fold, job: Job, task: Task, ended: Finished, *, is_steady: bo
         system_failures += is_system
         retry = spec_of(job, task).retry
         delay_ms = retry_delay_ms(policy, retry, user_failures + system_failures)
+        delay_ms = slowed_ms(fold, job, delay_ms)
     task_id = task_id_of(job.job_id, task.index, job.next_number)
     stored(fold, replace(job, next_number=job.next_number + 1))
     new_task(

@@ -98,7 +98,7 @@ def _scale_stream(fold: Fold, source: Source, job: Job, body: JobScaleAsked) -> 
     elif job.update is not None:
         text = f"update {job.update.number} of stream {job.job_id} is under way"
         hint = "wait for its end, or roll it back"
-        refuse(fold, source, job.job_id, Fault(field="update", text=text, hint=hint))
+        refuse(fold, source, job.job_id, Fault("update", text, hint, code="state"))
     elif not 1 <= max(given) <= most:
         refuse(fold, source, job.job_id, limit_fault("desired", "workers", max(given), most))
     else:

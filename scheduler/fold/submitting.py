@@ -8,6 +8,7 @@ from scheduler.fold.admission import admission_faults
 from scheduler.fold.context import Fold
 from scheduler.fold.cron_runs import scheduled
 from scheduler.fold.jobs import fill, name_class, stored
+from scheduler.fold.sla import sla_began
 from scheduler.model.address import Source
 from scheduler.model.changes import JobAccepted, JobChanged, JobRejected
 from scheduler.model.ids import JobId
@@ -59,6 +60,7 @@ def made_job(
     if spec.group_name:
         fold.state.group_names[spec.group_name] = job.job_id
     fold.report(JobChanged(job_id=job.job_id, state="Accepted", desired=spec.desired))
+    sla_began(fold, job)
     fill(fold, job.job_id)
     if isinstance(spec.kind, Cron):
         stored(fold, scheduled(fold, fold.state.jobs[job_id]))

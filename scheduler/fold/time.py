@@ -8,13 +8,16 @@ from heapq import heappop
 
 from scheduler.fold.autoscaling import DEADLINE as SCALING
 from scheduler.fold.autoscaling import look, scale_jobs
-from scheduler.fold.context import Fold, rested, watch
+from scheduler.fold.context import Fold, let_start, rested, watch
+from scheduler.fold.crash_loops import DEADLINE as LOOP
+from scheduler.fold.crash_loops import loop_due
 from scheduler.fold.cron import cron_due
 from scheduler.fold.guards import policy_changed, recovered, time_passed
 from scheduler.fold.kills import look_at_budgets
 from scheduler.fold.mesos import close_stream
 from scheduler.fold.relocation import relocate
 from scheduler.fold.safe import look_at_finding
+from scheduler.fold.sla import COMPLETION, START, sla_due, sla_start_due
 from scheduler.fold.streams import look_at_streams
 from scheduler.fold.timeouts import task_due
 from scheduler.fold.updates import look_at_updates
@@ -46,6 +49,8 @@ def change_policy(fold: Fold, policy: Policy, version: int) -> None:
     state.policy, state.policy_version = policy, version
     for task in state.tasks.values():
         watch(fold, task)
+    for job_id in list(state.held):
+        let_start(fold, job_id)
     policy_changed(fold)
     fold.wake_placement()
 
@@ -78,6 +83,15 @@ def ticked(fold: Fold, event: Tick) -> None:
             continue
         if kind == "cron":
             cron_due(fold, JobId(name))
+            continue
+        if kind == LOOP:
+            loop_due(fold, JobId(name), noted_ms)
+            continue
+        if kind == COMPLETION:
+            sla_due(fold, JobId(name))
+            continue
+        if kind == START:
+            sla_start_due(fold, TaskId(name))
             continue
         if kind == SCALING:
             look(fold, PolicyId(name), noted_ms, asking)

@@ -47,11 +47,7 @@ def task_due(fold: Fold, task_id: TaskId, noted_ms: int) -> None:
         return  # Until an operator's word, which lets every task be looked at anew.
     if isinstance(task.state, Disconnected) and is_waited_for(fold, task):
         return
-    if isinstance(task.state, KillInitiated) and task.state.kill_sent_at_ms is None:
-        # Kills are held back (a budget, a safe cell): its host has not been asked to end it.
-        look_at(fold, task_id, state.clock.now_ms + max(1_000, state.policy.killing_timeout_ms))
-        return
-    if _is_stuck(task) and not _has_turn(fold, task_id):
+    if _is_stuck(task) and not _is_blamed(fold, task):
         return
     is_limit = isinstance(task.state, Started)
     reason: FinishReason = "runtimeLimitExceeded" if is_limit else "stuckInState"
@@ -69,6 +65,17 @@ def _is_stuck(task: Task) -> bool:
     if isinstance(state, KillInitiated):
         return not state.is_unreachable
     return isinstance(state, Launched | StartInitiated)
+
+
+def _is_blamed(fold: Fold, task: Task) -> bool:
+    """Whether something is done about the stuck task now."""
+    if isinstance(task.state, KillInitiated) and task.state.kill_sent_at_ms is None:
+        # Kills are held back (a budget, a safe cell): its host has not been asked to end it.
+        state = fold.state
+        again_ms = state.clock.now_ms + max(1_000, state.policy.killing_timeout_ms)
+        look_at(fold, task.task_id, again_ms)
+        return False
+    return _has_turn(fold, task.task_id)
 
 
 def _has_turn(fold: Fold, task_id: TaskId) -> bool:

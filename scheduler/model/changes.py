@@ -13,6 +13,7 @@ from scheduler.model.base import Ours
 from scheduler.model.disruption import Limit, PlanReason
 from scheduler.model.ids import HostId, JobId, ProposalId, TaskId
 from scheduler.model.inbound import Fault
+from scheduler.model.sla import SlaKind, SlaStand
 
 
 class JobAccepted(Ours, frozen=True):
@@ -216,6 +217,32 @@ class JobScaled(Ours, frozen=True):
     """By what is expected, and not by what was measured."""
 
 
+class JobCrashLooping(Ours, frozen=True):
+    """A job's tasks fail again and again, and are restarted more slowly; or that is over."""
+
+    job_id: JobId
+    is_looping: bool
+    failures: int
+    """Within the window."""
+    window_ms: int
+    delay_ms: int
+    """How long the next replacement waits."""
+    reason: str = ""
+    """How the last of them ended."""
+
+
+class JobSlaChanged(Ours, frozen=True):
+    """What a job demands of time is at risk, missed, or well again: an alarm for its owner."""
+
+    job_id: JobId
+    kind: SlaKind
+    stand: SlaStand
+    message: str = ""
+    deadline_ms: int = 0
+    start_ms: int = 0
+    """How long a task may take to start."""
+
+
 Change = (
     JobAccepted
     | JobRejected
@@ -235,5 +262,7 @@ Change = (
     | EvictionDecided
     | RelocationPlanned
     | RelocationEnded
+    | JobCrashLooping
+    | JobSlaChanged
 )
 """All that the fold can report."""

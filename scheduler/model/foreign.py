@@ -17,6 +17,7 @@ from scheduler.model.disruption import DisruptionRequest
 from scheduler.model.foreign_disruption import DISRUPTION_REQUESTS
 from scheduler.model.foreign_jobs import JOB_REQUESTS
 from scheduler.model.foreign_scaling import METRIC_RECORDS, SCALING_REQUESTS
+from scheduler.model.foreign_updates import UPDATE_REQUESTS
 from scheduler.model.ids import HostId, JobId, TaskId, job_id_fault, job_id_of
 from scheduler.model.inbound import (
     FindingConfirmed,
@@ -38,6 +39,7 @@ from scheduler.model.inbound import (
     TaskKillAsked,
 )
 from scheduler.model.job_requests import JobRequest
+from scheduler.model.job_updates import UpdateRequest
 from scheduler.model.policy import NUMBERS, Policy, changed_policy
 from scheduler.model.reading.checks import name_check, pattern_check
 from scheduler.model.reading.faults import Faults, nearest_name, shown, shown_text
@@ -74,6 +76,7 @@ ForeignBody = (
     | JobScaleAsked
     | TaskKillAsked
     | JobRequest
+    | UpdateRequest
     | DisruptionRequest
     | ScalingRequest
     | PolicyAsked
@@ -302,6 +305,7 @@ _JOBS: Final[Mapping[str, Reader]] = {
     "ScaleJob": _scale_job,
     "KillTask": _kill_task,
     **JOB_REQUESTS,
+    **UPDATE_REQUESTS,
     **DISRUPTION_REQUESTS,
     **SCALING_REQUESTS,
 }

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from scheduler.disruption.quotas import Quotas
 from scheduler.fold.preemption import preemptions_left_of, recent_preemptions
+from scheduler.fold.sla import queue_order
 from scheduler.model.events import RoundRecord
 from scheduler.model.ids import HostId, JobId, OfferId, TaskId
 from scheduler.model.job import JobSpec
@@ -185,7 +187,7 @@ class Planner:
         assert isinstance(task_state, Queued)
         placed_at_ms = state.placed_at_ms.get(job_id, 0)
         since_ms = max(task_state.since_ms, task_state.ready_at_ms, placed_at_ms)
-        order = (job.accepted_offset, job.accepted_index)
+        order = queue_order(state, job)
         lately = state.launches_of_jobs.get(job_id, 0)
         self._queue.set_waiting(request, ready, since_ms, order, lately)
 
@@ -228,7 +230,7 @@ class Planner:
             if group.on_hosts:
                 self._usage.add(request, group.on_hosts)
             if group.ready:
-                order = (job.accepted_offset, job.accepted_index)
+                order = queue_order(state, job)
                 since_ms = max(group.since_ms, state.placed_at_ms.get(job_id, 0))
                 lately = state.launches_of_jobs.get(job_id, 0)
                 self._queue.set_waiting(request, group.ready, since_ms, order, lately)
@@ -293,9 +295,12 @@ class Planner:
         """What preemption may ask of the cell, and what it has done lately."""
         state = self._state
         by_job = Counter(job_id for _, job_id in recent_preemptions(state))
+        quotas = Quotas(state)
         return Disruption(
             tasks_on=self._tasks_on,
-            may_disrupt=lambda job_id: preemptions_left_of(state, job_id),
+            may_disrupt=lambda job_id: min(
+                preemptions_left_of(state, job_id), quotas.job_for_others(job_id)
+            ),
             preempted_last_hour=by_job.total(),
             preempted_last_hour_of_job=tuple(sorted(by_job.items())),
         )

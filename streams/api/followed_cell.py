@@ -96,6 +96,7 @@ class FollowedCell:
         end = max(self._lane.end_offset, self._log_end.offset)
         return Progress(
             halt=halt.sentence() if halt else "",
+            halted_at=(halt.offset, halt.digest) if halt else None,
             lag_records=max(0, end - self._follower.wanted_offset),
             kafka_silent_ms=self._log_end.silent_ms(),
         )

@@ -1,7 +1,7 @@
 """`host`: taking hosts out of use, and letting them back in.
 
-The one thing to know: only what is placed from now on changes. Tasks that run on a host stay there
-until they end; nothing is moved.
+The one thing to know: of these only a drain moves tasks, and within their jobs' budgets:
+`flumina relocation hosts` shows how far it is. Otherwise what runs on a host stays there.
 """
 
 from typing import Annotated, Final
@@ -20,7 +20,7 @@ HostArgument = Annotated[
     str, typer.Argument(metavar="HOST", help="Its name or its id; `flumina state` lists them.")
 ]
 app = typer.Typer(
-    help="Take hosts out of use, and let them back in. Tasks that run there stay.\n\n"
+    help="Take hosts out of use, and let them back in. Only a drain moves what runs there.\n\n"
     'Example: flumina host drain agent-3 --why "new kernel"',
     no_args_is_help=True,
 )
@@ -30,7 +30,7 @@ VERBS: Final = (
     (
         "drain",
         "draining",
-        "Give a host no more tasks, for it is to be emptied.",
+        "Give a host no more tasks, and move those that run there, within their jobs' budgets.",
         'flumina host drain agent-3 --why "new kernel"',
     ),
     (

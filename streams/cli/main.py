@@ -129,6 +129,16 @@ COMMANDS = (
         "Take hosts out of use, and let them back in.",
     ),
     Command(
+        "eviction",
+        "streams.cli.command_disruption:eviction",
+        "See how many tasks may be evicted now, and evict one within all budgets.",
+    ),
+    Command(
+        "relocation",
+        "streams.cli.command_disruption:relocation",
+        "See which tasks have to leave their hosts, and what that waits for.",
+    ),
+    Command(
         "continue",
         "streams.cli.command_continue:continue_",
         "Let a cell go on in another, empty Kafka, from its snapshots and its archive.",
@@ -153,6 +163,11 @@ COMMANDS = (
         "usage",
         "streams.cli.command_usage:usage",
         "Publish what tasks and hosts use, in the foreground.",
+    ),
+    Command(
+        "autoscale",
+        "streams.cli.command_autoscale:app",
+        "Show and set scaling policies, see what they did, and test a forecast on recorded load.",
     ),
     Command(
         "history",

@@ -28,6 +28,8 @@ ARCHIVED_TOPICS: Final = (
     "metrics",
     "host-logs",
     "job-events",
+    "federated-jobs",
+    "federation",
     "dead-letters",
 )
 """Every topic but the cell log, which has an archive of its own kind, and `leaders`, which has no

@@ -13,6 +13,7 @@ FOREVER_MS = -1
 RECORD_BYTES_MAX = 1024 * 1024
 PER_CELL = None
 METRICS_PARTITIONS = 4
+FEDERATED_PARTITIONS = 4
 
 
 class Topic(NamedTuple):
@@ -58,6 +59,20 @@ TOPICS = (
         "job id",
         PER_CELL,
         7 * DAY_MS,
+    ),
+    Topic(
+        "federated-jobs",
+        "submissions whose cell is still to be found: by header, by route, else hashed",
+        "job id",
+        FEDERATED_PARTITIONS,
+        7 * DAY_MS,
+    ),
+    Topic(
+        "federation",
+        "which cells there are, the routes to them, and every step of an evacuation",
+        "none; one partition orders all",
+        1,
+        FOREVER_MS,
     ),
     Topic(
         "metrics",

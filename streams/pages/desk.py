@@ -39,6 +39,12 @@ class DeskLimits(msgspec.Struct, frozen=True):
     """First wait after a failure; doubles up to the next number."""
     retry_s_max: float = 60.0
     give_up_s: float = 3_600.0
+    kept_s: float = 7 * 86_400.0
+    """Claims in the store are deleted then: nobody pages what is older than a day."""
+    kept_max: int = 10_000
+    """Objects in the store, two a page; of more the oldest are deleted."""
+    tidy_s: float = 3_600.0
+    """Between two looks at them, each behind a page."""
 
 
 class Waiting(NamedTuple):
@@ -70,6 +76,7 @@ class Desk:
         self._numbers = itertools.count()
         self._known: dict[str, float] = {}
         self._sent_s: list[float] = []
+        self._tidied_s = float("-inf")
         self._changed = threading.Condition()
         self._is_closing = False
         self._is_busy = False
@@ -180,6 +187,7 @@ class Desk:
         except PageFailed as error:
             return self._failed(waiting, error)
         self._note_sent(page)
+        self._tidy()
         return "sent", None
 
     def _failed(
@@ -224,5 +232,24 @@ class Desk:
         except StoreFailed as error:
             logger.warning("that a page was sent cannot be noted", why=str(error))
 
+    def _tidy(self) -> None:
+        """Delete what is in the store of pages of long ago, and the oldest of too many."""
+        limits, now_s = self._limits, self._clock()
+        if self._store is None or now_s < self._tidied_s + limits.tidy_s:
+            return
+        self._tidied_s = now_s
+        try:
+            there = sorted(self._store.facts(self._prefix), key=lambda each: -each.written_at_ms)
+            oldest_ms = now_ms() - 1_000 * limits.kept_s
+            for number, each in enumerate(there):
+                if number >= limits.kept_max or each.written_at_ms < oldest_ms:
+                    self._store.delete(each.key)
+        except StoreFailed as error:
+            logger.warning("old pages cannot be deleted; they are looked at later", why=str(error))
+
+    @property
+    def _prefix(self) -> str:
+        return f"pages/{self._cell}/"
+
     def _key(self, page: Page) -> str:
-        return f"pages/{self._cell}/{sha256(page.id.encode()).hexdigest()[:32]}"
+        return f"{self._prefix}{sha256(page.id.encode()).hexdigest()[:32]}"

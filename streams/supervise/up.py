@@ -55,7 +55,7 @@ FIRST_START_TIMEOUT_S = 150.0
 # second and itself four.
 STOP_TIMEOUT_S = 10.0
 UP_VERSION = 1
-_SPEAKERS = ("api", "usage", "history", "federation", "cell")
+_SPEAKERS = ("api", "autoscale", "usage", "history", "federation", "cell")
 OF_SHARED_HOSTS: Final = {"offer_hold_ms": 1_000, "suppress_after_ms": 1_000}
 """What cells that share hosts begin with: the usual two minutes and ten would keep a host's free
 room from the others. Cells with hosts of their own want the usual numbers."""
@@ -163,6 +163,7 @@ class Up:
         if len(names) > 1:
             front = self._keep(self._federation_part())
             self._api = self._until_ready([front], notice)["federation"]
+        self._until_ready([self._keep(self._autoscale_part(each)) for each in self._cells], notice)
         # What was told by `notice` needs no second word.
         while not self._events.empty():
             self._events.get_nowait()
@@ -274,6 +275,13 @@ class Up:
 
     def _usage_part(self) -> Part:
         return self._program("usage", ["-m", "streams.cli.main", "usage"], {})
+
+    def _autoscale_part(self, cell: CellAddress) -> Part:
+        command = ["-m", "streams.cli.main", "autoscale", "run"]
+        own = {"FLUMINA_CELL": cell.name, "FLUMINA_API": cell.api}
+        if self.options.settings.prometheus_url is not None:
+            own["FLUMINA_PROMETHEUS"] = self.options.settings.prometheus_url
+        return self._program(self._part_of("autoscale", cell.name), command, own)
 
     def _history_part(self, cell: str) -> Part:
         command = ["-m", "streams.cli.main", "history"]

@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +36,7 @@ from streams.kafka.embedded import EmbeddedKafka
 from streams.supervise.ports import free_block
 from tests.benchmark.end_to_end import MODEL, RESOURCES, SEED, TIMEOUT_S, Watch, cpu_s
 from tests.benchmark.figures import IS_QUICK, Peer, percentile, print_figure
+from tests.benchmark.light_client import LightClient
 from tests.support.api_process import ApiProcess
 from tests.support.world import World, service_of
 
@@ -49,6 +51,9 @@ HOST_TASKS = 40
 NEED: dict[str, float] = {"cpu": 0.5, "memoryMB": 512, "diskMB": 10}
 SHARES = (("task", 55), ("job", 25), ("why", 10), ("list", 10))
 """Of a hundred reads."""
+
+BODY = json.dumps(service_of(1, "simulated", **NEED)).encode()
+Answering = asyncio.Future[tuple[int, int]]
 
 BARE_SERVER = """
 import sys, uvicorn
@@ -74,43 +79,48 @@ class Load:
     """Requests at fixed rates over kept connections."""
 
     def __init__(self, address: str, jobs: int, seed: int = SEED) -> None:
-        self._base = f"http://{address}"
+        self._client = LightClient(address)
         self._jobs = jobs
         self._random = random.Random(seed)
         self._serial = 0
 
     async def run(self, seconds: float, reads_per_s: int, submissions_per_s: int) -> list[Asked]:
         """Reads, then submissions, as they went beside each other."""
-        connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-        timeout = aiohttp.ClientTimeout(total=60)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
+        await self._client.open(CONNECTIONS)
+        try:
             return list(
                 await asyncio.gather(
-                    self._paced(seconds, reads_per_s, lambda asked: self._read(http, asked)),
-                    self._paced(seconds, submissions_per_s, lambda asked: self._post(http, asked)),
+                    self._paced(seconds, reads_per_s, self._read),
+                    self._paced(seconds, submissions_per_s, self._post),
                 )
             )
+        finally:
+            self._client.close()
 
-    async def _paced(self, seconds: float, per_s: int, start: Callable[[Asked], Any]) -> Asked:
+    async def _paced(self, seconds: float, per_s: int, start: Callable[[], Answering]) -> Asked:
         asked = Asked([], Counter(), [])
         if not per_s:
             return asked
-        began, going = time.perf_counter(), set()
+        began, going = time.perf_counter(), set[Answering]()
 
-        async def one(due: float) -> None:
-            await start(asked)
+        def note(due: float, answer: Answering) -> None:
+            going.discard(answer)
+            status, size = answer.result()
             asked.took_ms.append((time.perf_counter() - due) * 1_000)
+            asked.statuses[status] += 1
+            asked.bytes_total.append(size)
 
         for number in range(int(seconds * per_s)):
             due = began + number / per_s
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            task = asyncio.create_task(one(due))
-            going.add(task)
-            task.add_done_callback(going.discard)
+            if (early := due - time.perf_counter()) > 0:
+                await asyncio.sleep(early)
+            answer = start()
+            going.add(answer)
+            answer.add_done_callback(partial(note, due))
         await asyncio.gather(*going)
         return asked
 
-    async def _read(self, http: aiohttp.ClientSession, asked: Asked) -> None:
+    def _read(self) -> Answering:
         job = self._random.randrange(self._jobs)
         index = self._random.randrange(TASKS_EACH)
         kind = self._random.choices([name for name, _ in SHARES], [n for _, n in SHARES])[0]
@@ -120,17 +130,12 @@ class Load:
             "why": f"/api/v3/tasks/load-{job}-worker-{index}-{index + 1}/why",
             "list": f"/api/v3/tasks?jobIds=load-{job}&pageSize=10",
         }
-        async with http.get(self._base + paths[kind]) as answer:
-            asked.bytes_total.append(len(await answer.read()))
-            asked.statuses[answer.status] += 1
+        return self._client.ask("GET", paths[kind])
 
-    async def _post(self, http: aiohttp.ClientSession, asked: Asked) -> None:
+    def _post(self) -> Answering:
         self._serial += 1
-        job = service_of(1, "simulated", **NEED)
-        url = f"{self._base}/api/v3/jobs?jobId=post-{self._serial}"
-        async with http.post(url, json=job, headers={"X-Flumina-Actor": "bench"}) as answer:
-            asked.bytes_total.append(len(await answer.read()))
-            asked.statuses[answer.status] += 1
+        target = f"/api/v3/jobs?jobId=post-{self._serial}"
+        return self._client.ask("POST", target, BODY, "X-Flumina-Actor: bench\r\n")
 
 
 async def fill(world: World, jobs: int) -> float:

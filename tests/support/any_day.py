@@ -84,6 +84,13 @@ POLICY: Final = Policy(
     suppress_after_ms=30_000,
     launch_timeout_ms=25_000,
     start_timeout_ms=35_000,
+    service_start_timeout_ms=30_000,
+    killing_timeout_ms=20_000,
+    healing_hosts_max=1,
+    unstarted_tasks_per_job_max=3,
+    finished_tasks_per_job_max=3,
+    finished_keep_ms=120_000,
+    collect_every_ms=30_000,
     unreachable_timeout_ms=15_000,
 )
 
@@ -286,7 +293,40 @@ class AnyDay(RuleBasedStateMachine):
 
     @rule(
         name=st.sampled_from(JOBS),
-        policy=st.sampled_from(["launch_timeout_ms", "orphans_max", "queued_tasks_max", "nothing"]),
+        other=st.sampled_from(JOBS),
+        choice=CHOICE,
+        switches=st.tuples(*[st.sampled_from([None, True, False])] * 2),
+        if_version=st.sampled_from([None, None, None, 1, 2]),
+    )
+    def ask_of_what_lives(
+        self, name: str, other: str, choice: int, switches: Any, if_version: int | None
+    ) -> None:
+        """A task is moved, or what a job or task says and lets happen is changed."""
+        job_id, task_id = JobId(name), self.task_id(choice)
+        known = self.cell.state.tasks.get(task_id)
+        source = known.job_id if known is not None and choice % 3 else JobId(other)
+        pairs = (("team", "a"),) if choice % 2 else ()
+        self.cell.copy(
+            "jobs",
+            TaskMoveAsked(task_id, source, job_id, if_version=if_version),
+            JobProcessesAsked(job_id, *switches, if_version=if_version),
+            JobEnabledAsked(JobId(other), is_enabled=choice % 2 == 0),
+            JobAttributesAsked(job_id, pairs, removed=("team",) if not pairs else ()),
+            TaskAttributesAsked(self.task_id(choice + 1), pairs, if_version=if_version),
+            TaskKillAsked(task_id, is_shrink=True, is_minimum_kept=True, if_version=if_version),
+        )
+
+    @rule(
+        name=st.sampled_from(JOBS),
+        policy=st.sampled_from(
+            [
+                "launch_timeout_ms",
+                "orphans_max",
+                "queued_tasks_max",
+                "unstarted_tasks_per_job_max",
+                "nothing",
+            ]
+        ),
         value=st.sampled_from([0, 1, 15_000]),
         deed=CHOICE,
     )

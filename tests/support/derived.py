@@ -9,7 +9,15 @@ from scheduler.digest import Digest, canonical_bytes
 from scheduler.machine import Machine
 from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.proposals import LaunchTasks
-from scheduler.model.task import Finished, KillInitiated, Queued, place_of
+from scheduler.model.task import (
+    Finished,
+    KillInitiated,
+    Launched,
+    Placed,
+    Queued,
+    StartInitiated,
+    place_of,
+)
 from scheduler.placement.interfaces import declared_interfaces
 from scheduler.state import Decision, State
 
@@ -72,15 +80,37 @@ def _check_findings(state: State) -> None:
     assert len(unconfirmed) == state.unconfirmed_orphans
 
 
+def _check_held(state: State) -> set[TaskId]:
+    """Assert that who has not started is counted, and held back beyond the limit; who is."""
+    held = {task_id for there in state.held.values() for task_id in there}
+    assert all(state.held.values()), "an empty entry of a job is kept"
+    kinds = (Queued, Placed, Launched, StartInitiated)
+    counted = Counter(
+        task.job_id
+        for task_id, task in state.tasks.items()
+        if isinstance(task.state, kinds) and task_id not in held
+    )
+    assert counted == state.unstarted
+    for job_id in state.held:
+        most = state.policy.unstarted_tasks_per_job_max
+        assert counted[job_id] >= most, f"{job_id} holds tasks back below its limit"
+    return held
+
+
 def _check_resting(state: State) -> None:
-    """Assert that who waits for a retry is known, and nobody else."""
+    """Assert that who waits for a retry or is held back is known, and nobody else."""
     resting = {task_id for there in state.resting.values() for task_id in there}
+    held = _check_held(state)
+    assert held <= resting
+    resting -= held
     assert all(state.resting.values()), "an empty entry of a job is kept"
     for there in state.queue.values():
         for task_id in there:
             task_state = state.tasks[task_id].state
             assert isinstance(task_state, Queued)
             is_later = task_state.ready_at_ms > state.clock.now_ms
+            if task_id in held:
+                continue
             assert not is_later or task_id in resting, f"{task_id} waits for its retry"
             assert task_state.ready_at_ms or task_id not in resting, f"{task_id} does not"
             resting.discard(task_id)

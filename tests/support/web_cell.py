@@ -42,6 +42,7 @@ class WebCell:
         self.passing = Passing()
         self.is_ingesting = True
         self.halt = ""
+        self.halted_at: tuple[int, str] | None = None
         self.lag_records = 0
         self.kafka_silent_ms: int | None = 0
         self.fault = ""
@@ -66,7 +67,7 @@ class WebCell:
         return self._view
 
     def progress(self) -> Progress:
-        return Progress(self.halt, self.lag_records, self.kafka_silent_ms)
+        return Progress(self.halt, self.halted_at, self.lag_records, self.kafka_silent_ms)
 
     def now_ms(self) -> int:
         return self.cell.state.clock.now_ms + self.silent_ms

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from connectors.web.openapi.parameters import LISTS, PARAMETERS, PATH_NAMES, TEXT
+from connectors.web.openapi.parameters import PARAMETERS, PATH_NAMES, TEXT
 from connectors.web.requests import ACTOR, AT_LEAST, IDEMPOTENCY_KEY, IF_MATCH
 from connectors.web.resource import Operation
 from connectors.web.shapes.base import PART_OF, Accepted, Error
@@ -150,7 +150,7 @@ def _errors(path: str, operation: Operation) -> list[int]:
 
 
 def _operation_id(path: str, method: str) -> str:
-    words = re.findall("[A-Za-z0-9]+", path.removeprefix("/api"))
+    words = re.findall("[A-Za-z0-9]+", path)
     return method.lower() + "".join(word[:1].upper() + word[1:] for word in words)
 
 
@@ -173,7 +173,7 @@ def _query_parameters(operation: Operation) -> list[Json]:
         each: Json = {"name": name, "in": "query", "schema": schema, "description": said}
         if name in operation.required:
             each["required"] = True
-        if name in LISTS and "items" in schema:
+        if "items" in schema:
             each |= {"style": "form", "explode": False}
         written.append(each)
     return written

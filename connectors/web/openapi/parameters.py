@@ -14,7 +14,6 @@ TEXT: Final[Json] = {"type": "string"}
 TRUTH: Final[Json] = {"type": "string", "enum": ["true", "false"]}
 WHOLE: Final[Json] = {"type": "integer", "minimum": 0}
 WHY: Final[Json] = {"type": "string", "maxLength": 1_000}
-STATES: Final = ["Any"]
 
 
 def _words(*choices: str) -> Json:
@@ -74,5 +73,3 @@ PARAMETERS: Final[dict[str, tuple[Json, str]]] = {
 }
 """By name: schema, and what it says."""
 PATH_NAMES: Final[Json] = {"type": "string", "minLength": 1}
-LISTS: Final = frozenset(name for name, (schema, _) in PARAMETERS.items() if "items" in schema)
-"""Parameters of several values: with commas between, or given several times."""

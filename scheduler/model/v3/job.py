@@ -8,6 +8,7 @@ from typing import Final
 from scheduler.model.attributes import UnreadableAttribute
 from scheduler.model.job import Batch, JobKind, JobSpec, RetryPolicy, Service, desired_of
 from scheduler.model.manner import manner_of
+from scheduler.model.sla import sla_of
 from scheduler.model.reading.checks import Complaint, name_check, words_check
 from scheduler.model.reading.faults import shown, shown_text
 from scheduler.model.reading.fields import Fields
@@ -63,6 +64,7 @@ def _manner(fields: Fields, attributes: Pairs) -> Pairs:
     """The attributes, those checked by which placement is told how to treat the job."""
     try:
         manner_of(attributes)
+        sla_of(attributes)
     except UnreadableAttribute as error:
         fields.fault_below("attributes", error.name, "cannot be read", str(error))
     return attributes

@@ -120,3 +120,22 @@ def test_readers_go_on_with_the_same_view() -> None:
     cell.machine.apply(0, first)
     assert view.next_offset == 2
     assert view.state.jobs.keys() == cell.state.jobs.keys()
+
+
+def test_inbound_topics_that_are_others_in_another_kafka_do_not_page_one_by_one() -> None:
+    """The continuation has paged; a topic that is made anew there later pages as ever."""
+    cell = running_cell()
+    cell.submit(service(1))
+    machine = taken_over(cell)
+    machine.apply(1, record_of(LeaderElected(candidate="c", incarnation="i"), at_ms=cell.now_ms))
+    later_ms = cell.now_ms + 2 * 3_600_000
+    said = []
+    for number, (topic, generation) in enumerate(
+        (("jobs", "2c2c2c2c"), ("mesos", "3d3d3d3d"), ("jobs", "4e4e4e4e")), start=2
+    ):
+        began = PartitionBegan(generation=Generation(generation))
+        anew = copied(topic, 0, -1, began, generation)
+        said += machine.apply(number, record_of(anew, epoch=1, at_ms=later_ms))
+    (page,) = [change for _, change in said if isinstance(change, CellPaged)]
+    assert (page.kind, page.what) == ("topic made anew", "topic jobs was made anew")
+    assert "2c2c2c2c" in page.why

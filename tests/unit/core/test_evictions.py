@@ -9,7 +9,12 @@ import pytest
 from msgspec.structs import replace
 
 from scheduler.disruption.quotas import Quotas, tokens_milli
-from scheduler.model.changes import EvictionDecided, JobRejected, RequestAccepted
+from scheduler.model.changes import (
+    EvictionDecided,
+    JobRejected,
+    ProposalRefused,
+    RequestAccepted,
+)
 from scheduler.model.disruption import (
     AvailabilityPercentage,
     DisruptionBudget,
@@ -27,7 +32,9 @@ from scheduler.model.disruption import (
 from scheduler.model.ids import JobId, TaskId
 from scheduler.model.inbound import RulesAsked
 from scheduler.model.job import JobSpec
-from scheduler.model.rules import EvictionRules, PlacementRules
+from scheduler.model.proposals import PreemptTask
+from scheduler.model.resources import Need
+from scheduler.model.rules import Amount, CapacityGroup, EvictionRules, PlacementRules
 from scheduler.model.task import Finished, KillInitiated
 from scheduler.model.time_zones import zone_rule
 from tests.support.cell import CellInMemory, batch, running_cell, service
@@ -383,3 +390,51 @@ def test_a_restarted_fold_knows_the_same_quotas() -> None:
     assert again.digest.value() == cell.machine.digest.value()
     assert cell.refolded().digest.value() == cell.machine.digest.value()
     assert Quotas(again.state).job(JobId("job")) == Quotas(cell.state).job(JobId("job"))
+
+
+# Preemption.
+
+WHOLE = Need(4_000, 1_000)
+
+
+def preempting_cell(budget: DisruptionBudget | None) -> CellInMemory:
+    """Two hosts full of Flex work of one job, and a guaranteed service that waits for one."""
+    cell = running_cell(hosts=2)
+    cell.run(replace(service(2, need=WHOLE), budget=budget), "flex")
+    rules = PlacementRules()
+    web = CapacityGroup(name="web", tier="Critical", guarantee=Amount(cpu_milli=4_000))
+    rules = replace(rules, groups=(*rules.groups, web))
+    cell.copy("commands", RulesAsked(rules=rules, values={}, actor="op", why="test"))
+    cell.submit(replace(service(1, need=WHOLE), capacity_group="web"), "web")
+    return cell
+
+
+@pytest.mark.parametrize(
+    ("budget", "is_ended"),
+    [
+        (None, True),
+        (DisruptionBudget(UnhealthyTasks(1)), True),
+        (DisruptionBudget(Relocations(1)), True),
+        (DisruptionBudget(UnhealthyTasks(1), windows=(Window((5,), (Hours(0, 0),)),)), False),
+        (DisruptionBudget(UnhealthyTasks(1), PerInterval(600_000, 1)), True),
+    ],
+)
+def test_preemption_asks_the_jobs_own_budget(
+    budget: DisruptionBudget | None, is_ended: bool
+) -> None:
+    cell = preempting_cell(budget)
+    found = [each for _, each in cell.decide() if isinstance(each, PreemptTask)]
+    assert bool(found) is is_ended
+    victims = [each.task_id for each in cell.tasks("flex")]
+    assert sum(isinstance(cell.task_state(each), KillInitiated) for each in victims) == is_ended
+    if budget is not None and is_ended:
+        left = next(
+            each for each in victims if not isinstance(cell.task_state(each), KillInitiated)
+        )
+        host_id = cell.host_of(left)
+        assert host_id is not None
+        cell.write(PreemptTask(left, host_id, JobId("web"), "a wrong decide"))
+        refused = [each for each in cell.said_last() if isinstance(each, ProposalRefused)]
+        is_refused = not isinstance(budget.policy, Relocations)
+        assert bool(refused) is is_refused
+        assert not refused or "its job's disruption budget" in refused[0].why

@@ -15,7 +15,12 @@ from scheduler.model.proposals import KillTask, LaunchTasks, ReconcileAll, Recon
 from scheduler.model.task import Disconnected, Finished, Launched, Queued, Started
 from tests.support.cell import CellInMemory, batch, running_cell, service
 
-MANY = Policy(service_size_max=20_000, launches_per_round_max=20_000, finished_tasks_max=40_000)
+MANY = Policy(
+    service_size_max=20_000,
+    launches_per_round_max=20_000,
+    finished_tasks_max=40_000,
+    unstarted_tasks_per_job_max=20_000,
+)
 
 
 def strangers(cell: CellInMemory, count: int) -> list[TaskId]:

@@ -46,7 +46,11 @@ def test_life_after_the_end_and_a_step_back_are_ignored_and_counted() -> None:
 
 def launched_cell() -> CellInMemory:
     """A cell that launched ten thousand tasks of which nothing was heard."""
-    policy = Policy(launches_per_round_max=TASKS, finished_tasks_max=2 * TASKS)
+    policy = Policy(
+        launches_per_round_max=TASKS,
+        finished_tasks_max=2 * TASKS,
+        unstarted_tasks_per_job_max=TASKS,
+    )
     cell = CellInMemory(policy)
     cell.records_a_check = 1_000_000
     cell.elect()

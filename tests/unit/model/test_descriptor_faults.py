@@ -237,7 +237,6 @@ def test_unknown_fields_are_refused_with_a_guess(path: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("disruptionBudget", {"selfManaged": {}}),
         ("networkConfiguration", {"networkMode": "Ipv4Only"}),
         ("extraContainers", [{}]),
         ("volumes", [{}]),

@@ -1,7 +1,9 @@
 """Pages on their way to a real HTTP server of this computer: once, again, limited, signed."""
 
 import hmac
+import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from hashlib import sha256
@@ -195,3 +197,23 @@ def test_words_from_outside_can_neither_hide_nor_flood() -> None:
     assert len(body) < 3 * TEXT_CHARACTERS_MAX + 2_000
     assert "\u202e" not in body
     assert "\\u001b" not in body
+
+
+def test_what_is_kept_of_pages_has_an_age_and_a_number(webhook: Receiver, tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    for number in range(6):
+        store.put_new(f"pages/main/{number:032x}.sent", b"api")
+    store.put_new("pages/other/of-another-cell.sent", b"api")
+    week_ago_s = time.time() - 8 * 86_400
+    for number in range(2):
+        (old,) = tmp_path.rglob(f"{number:032x}.sent")
+        os.utime(old, (week_ago_s, week_ago_s))
+    for number, kept in enumerate((6, 3)):  # Four that are new, and two of this page itself.
+        limits = replace(QUICK, kept_max=10 if number == 0 else 3)
+        with desk_to(webhook.url, store, limits) as (desk, _):
+            desk.put(replace(PAGE, id=f"new|{number}"))
+            assert desk.until_idle(5)
+        keys = [each.key for each in store.facts("pages/main/")]
+        assert len(keys) == kept
+        assert not {f"pages/main/{each:032x}.sent" for each in range(2)} & set(keys)
+    assert next(iter(store.facts("pages/other/")), None) is not None

@@ -307,7 +307,7 @@ def test_a_crash_loop_has_a_bounded_chain() -> None:
         (task_id,) = cell.launched()
         cell.status(task_id, "TASK_FAILED")
         cell.offer("host1")
-        cell.tick(1_000, times=2)
+        cell.tick(15_000, times=2)
     answer = cell.why(cell.task().task_id)
     assert len(answer.predecessors) == PREDECESSORS_MAX
     assert "5 of those before are not shown here" in " ".join(answer.sentences)

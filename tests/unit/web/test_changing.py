@@ -1,5 +1,7 @@
 """Sizes, kills and operators' commands: what is answered is what the fold made of the request."""
 
+import json
+
 import pytest
 
 from scheduler.model.ids import JobId, TaskId
@@ -192,6 +194,21 @@ def test_a_skip_goes_through_while_the_fold_is_halted() -> None:
     assert late.json == {"id": "skip", "token": "commands:0:1"}
     ((_, body),) = web.waiting
     assert body == RecordSkipped(offset=4, digest="0" * 32, actor="ada", why="seen, harmless")
+
+
+def test_a_skip_of_another_record_than_the_fold_halted_at_is_refused_with_the_report() -> None:
+    web = _web()
+    web.halt = "The fold of cell[0] halted at offset 4: a record of another build."
+    web.halted_at = (4, "ab" * 16)
+    found = _command(web, "skip", {"offset": 4, "digest": "0" * 32, "why": "seen, harmless"})
+    assert found.status == 400
+    assert "not that of record 4" in json.dumps(found.json)
+    assert web.halt in json.dumps(found.json)
+    assert not web.waiting, "nothing was written"
+    right = _command(web, "skip", {"offset": 4, "digest": "ab" * 16, "why": "seen, harmless"})
+    assert right.status == 200
+    missing = _command(web, "skip", {"offset": 4, "why": "seen, harmless"})
+    assert missing.status == 400
 
 
 def test_other_commands_wait_for_a_leader() -> None:

@@ -199,7 +199,7 @@ def test_a_drain_shows_its_plans_what_was_tried_and_what_it_waits_for() -> None:
     assert (first["reasonCode"], first["flumina.limit"]) == ("hostDraining", "health")
     assert get(there, f"{RELOCATION}/plans/{first['taskId']}") == first
     done, *tried = get(there, f"{RELOCATION}/executions")["results"]
-    if not done["relocationAttempts"][-1]["state"] == "Success":
+    if done["relocationAttempts"][-1]["state"] != "Success":
         done = next(each for each in tried if each["relocationAttempts"][-1]["state"] == "Success")
     moved = done["taskRelocationPlan"]["taskId"]
     assert get(there, f"{RELOCATION}/executions/{moved}") == done

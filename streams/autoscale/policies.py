@@ -1,0 +1,69 @@
+"""The scaling policies that the cell has now, asked of its API.
+
+The one thing to know: only the standard library is needed here, so that a process whose cell has no
+policies stays small. An API that does not answer leaves the list as it was: metrics are told on.
+"""
+
+import asyncio
+from http.client import HTTPException
+from typing import Any, Final
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+import msgspec
+
+from connectors.ports import AskedMetric
+from scheduler.model.autoscaling import PolicyId
+from scheduler.model.ids import JobId
+from scheduler.model.reading.faults import Faults
+from scheduler.model.reading.fields import Fields
+from scheduler.model.v3.scaling import read_scaling
+
+ANSWER_S_MAX: Final = 5.0
+ANSWER_BYTES_MAX: Final = 64 << 20
+PATH: Final = "/api/v3/autoscaling/scalingPolicies"
+FOLLOWED: Final = frozenset(("Pending", "Applied", "Error"))
+
+
+class PoliciesUnknown(Exception):
+    """The API did not tell which policies there are; the text says how."""
+
+
+async def policies_now(api: str) -> list[AskedMetric]:
+    """What the policies of the cell ask for; raises `PoliciesUnknown`."""
+    return asked_of(await asyncio.to_thread(_get, api))
+
+
+def _get(api: str) -> bytes:
+    # No proxies: the API stands beside us, and commands ask it directly as well.
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(f"{api.rstrip('/')}{PATH}", timeout=ANSWER_S_MAX) as answer:
+            body: bytes = answer.read(ANSWER_BYTES_MAX + 1)
+    except (URLError, HTTPException, OSError) as error:
+        raise PoliciesUnknown(f"{api} cannot be asked: {error}") from error
+    return body
+
+
+def asked_of(body: bytes) -> list[AskedMetric]:
+    """The metrics of the policies of an answer that are still followed."""
+    try:
+        items: list[dict[str, Any]] = msgspec.json.decode(body)["items"]
+    except (msgspec.DecodeError, KeyError, TypeError) as error:
+        raise PoliciesUnknown(f"the API's answer cannot be read: {error}") from error
+    found = []
+    for item in items:
+        if item["policyState"]["state"] not in FOLLOWED:
+            continue
+        spec = read_scaling(Fields(item["scalingPolicy"], "scalingPolicy", Faults()))
+        if spec is not None:
+            found.append(
+                AskedMetric(
+                    policy_id=PolicyId(item["id"]["id"]),
+                    version=item["flumina.version"],
+                    job_id=JobId(item["jobId"]),
+                    metric=spec.metric,
+                    period_ms=spec.period_ms,
+                )
+            )
+    return found

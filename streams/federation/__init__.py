@@ -1,0 +1,1 @@
+"""The federation's processes: the front, the forwarder of records, replication, evacuations."""

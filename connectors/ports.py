@@ -139,6 +139,7 @@ class ImageRegistry(Protocol):
         """End every connection."""
         ...
 
+
 class AskedMetric(msgspec.Struct, frozen=True):
     """A metric that a scaling policy follows, and over which time it wants its values."""
 

@@ -42,6 +42,7 @@ What = Literal[
     "rejected",
     "scale asked",
     "scaling policy",
+    "job health",
     "job state",
     "queued",
     "requeued",

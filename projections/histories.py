@@ -149,6 +149,23 @@ class Histories:
             before.replaced_by = task_id
             self.note_task(place, before.task_id, "replaced", Origin(message=f"by {task_id}"))
 
+    def task_moved(self, place: Place, change: TaskChanged) -> None:
+        """Go on with the task's history under the job that has it from now on."""
+        history = self.tasks.get(change.task_id)
+        if history is None:
+            return
+        for job_id in (history.job_id, change.job_id):
+            if (job := self.jobs.get(job_id)) is not None:
+                job.task_ids.pop(change.task_id, None)
+        history.job_id = change.job_id
+        history.task = self._state.tasks.get(change.task_id) or history.task
+        if job is not None:
+            job.task_ids[change.task_id] = None
+        if self.on_note:
+            # The second beginning of a task is its move; its notes stand by the new job from here.
+            began = TaskBegan(change.job_id, change.task_id, history.created, history.task, 0)
+            self.on_note(place, began)
+
     def job_changed(self, place: Place, change: JobChanged) -> None:
         """Keep what the fold has of the job now, for the time when it has it no longer."""
         history = self.jobs.get(change.job_id)

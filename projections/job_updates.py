@@ -167,7 +167,7 @@ def update_sentences(view: CellView, job: Job) -> Iterator[str]:
         yield f"It goes back because: {update.why}."
 
 
-def cron_sentences(view: CellView, job: Job) -> Iterator[str]:
+def cron_sentences(job: Job) -> Iterator[str]:
     """What `why` says of a cron job, or of a run of one."""
     if job.cron_job_id is not None:
         yield f"It is a run of cron job {job.cron_job_id}."

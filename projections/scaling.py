@@ -1,4 +1,4 @@
-"""Scaling policies and activities as the API shows them: Titus' shape, and what it has no words for.
+"""Scaling policies and activities as the API shows them: in Titus' shape, and what it lacks.
 
 The one thing to know: an activity has the address of the tick that decided it, so whoever doubts a
 scaling reads the event, and its replay comes to the same.

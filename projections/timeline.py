@@ -17,6 +17,7 @@ import msgspec
 
 from projections.entries import LaunchFacts, RoundFacts, Spot, StatusFacts, What
 from projections.histories import Histories, Origin
+from projections.health_text import health_text
 from projections.obeyed import Obeyed, Place
 from scheduler.model.address import Source
 from scheduler.model.autoscaling import ScalingPolicyRemoved, ScalingPolicySet
@@ -24,7 +25,9 @@ from scheduler.model.changes import (
     Change,
     JobAccepted,
     JobChanged,
+    JobCrashLooping,
     JobRejected,
+    JobSlaChanged,
     OrphanGone,
     OrphanSeen,
     ProposalRefused,
@@ -35,6 +38,13 @@ from scheduler.model.changes import (
 from scheduler.model.events import Copied, EffectEnded, EffectStarted, LeaderElected, RoundRecord
 from scheduler.model.ids import ProposalId, StreamId, TaskId, proposal_id_of
 from scheduler.model.inbound import JobKillAsked, JobScaleAsked, JobSubmitted, TaskKillAsked
+from scheduler.model.job_requests import (
+    JobAttributesAsked,
+    JobEnabledAsked,
+    JobProcessesAsked,
+    TaskAttributesAsked,
+    TaskMoveAsked,
+)
 from scheduler.model.mesos import MesosTaskState, StatusUpdate, StreamEnded, Subscribed
 from scheduler.model.proposals import KillTask, LaunchTasks, PreemptTask, ReconcileTasks
 from scheduler.state import State
@@ -164,6 +174,15 @@ class Timeline:
                 self._submitted(place, source, body, changes)
             case JobKillAsked() | JobScaleAsked() | TaskKillAsked():
                 self._user_asked(place, source, body, changes)
+            case (
+                JobAttributesAsked()
+                | JobEnabledAsked()
+                | JobProcessesAsked()
+                | TaskAttributesAsked()
+                | TaskMoveAsked()
+            ):
+                origin = Origin(source=source, actor=body.actor, message=body.why)
+                self._changed(place, changes, origin)
             case Subscribed() if body.epoch == self._state.epoch:
                 self._stream_closed(body.stream_id)
                 self._changed(place, changes, Origin(source=source))
@@ -372,6 +391,10 @@ class Timeline:
                     because = f": {change.reason}" if change.reason else ""
                     told = msgspec.structs.replace(origin, message=message + because)
                     self.histories.note_job(place, change.job_id, "scaling policy", told)
+                case JobCrashLooping() | JobSlaChanged():
+                    message = health_text(change)
+                    told = msgspec.structs.replace(origin, message=message)
+                    self.histories.note_job(place, change.job_id, "job health", told)
                 case OrphanSeen():
                     self.orphans[change.task_id] = place
                 case OrphanGone():
@@ -386,6 +409,8 @@ class Timeline:
             self.histories.new_task(place, change, number)
         elif what == "requeued" or change.state == "Finished":
             self._cancelled(change.task_id)
+        if change.moved_from is not None:
+            self.histories.task_moved(place, change)
         if what not in _WITH_DETAILS:
             origin = Origin(source=origin.source, actor=origin.actor)
         if what == "kill asked" and origin.actor:

@@ -80,7 +80,7 @@ def job_json(view: CellView, job_id: JobId, *, is_with_ended: bool = False) -> J
     if job is None:
         return None
     tasks = tasks_of(view, job_id, is_with_ended=is_with_ended or job.state == "Finished")
-    written = {
+    return {
         "id": job_id,
         **spec_json(job.spec),
         "state": job_state(job, tasks),
@@ -88,7 +88,6 @@ def job_json(view: CellView, job_id: JobId, *, is_with_ended: bool = False) -> J
         "finishedAt": job.finished_at_ms,
         "tasks": [_brief(view, each) for each in tasks],
     }
-    return written
 
 
 def spec_json(spec: JobSpec) -> Json:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from projections.cell_view import CellView
 from projections.entries import Entry, JobHistory, TaskHistory
 from projections.history import StateMark, state_marks
+from projections.stamps import attributes_of
 from scheduler.model.descriptor import descriptor_of
 from scheduler.model.ids import JobId, TaskId
 from scheduler.model.task import (
@@ -39,7 +40,10 @@ def job_json(view: CellView, job_id: JobId) -> Json | None:
     status = _status(job.state, job.reason, marks[-1].message if marks else "", since_ms)
     return {
         "id": job.job_id,
-        "jobDescriptor": descriptor_of(job.spec),
+        "jobDescriptor": {
+            **descriptor_of(job.spec),
+            "attributes": attributes_of(view.state, job),
+        },
         "status": status,
         "statusHistory": [_mark_status(mark) for mark in marks[:-1]],
         "version": {"timestamp": _last_at_ms(history, since_ms), "version": job.version},

@@ -16,6 +16,7 @@ import msgspec
 
 from projections.cell_view import CellView
 from projections.entries import JobHistory, TaskHistory
+from projections.stamps import attributes_of
 from projections.v3 import Json, job_json, migration_since_ms, task_json
 from scheduler.model.ids import JobId, TaskId
 from scheduler.model.inbound import Fault
@@ -88,9 +89,7 @@ class Query(msgspec.Struct, frozen=True):
     """The place of creation that the page begins behind."""
 
 
-def parse_query(
-    parameters: Mapping[str, str], page_size_max: int = PAGE_SIZE_MAX
-) -> Query:
+def parse_query(parameters: Mapping[str, str], page_size_max: int = PAGE_SIZE_MAX) -> Query:
     """The query that URL parameters ask for; lists are separated by commas.
 
     Raises `QueryRefusedError` with every parameter that is unknown or makes no sense.
@@ -243,7 +242,7 @@ def jobs_page(view: CellView, query: Query) -> Json:
         for history in _job_histories(view, query)
         if (job := view.job(history.job_id)) is not None
         and job.state in states
-        and _is_wanted_job(query, job)
+        and _is_wanted_job(view, query, job)
         and (not query.task_ids or not query.task_ids.isdisjoint(history.task_ids))
     ]
     return _page(query, found, lambda job_id: job_json(view, job_id))
@@ -262,7 +261,7 @@ def tasks_page(view: CellView, query: Query, log_url: str = "") -> Json:
         wanted = {
             history.job_id
             for history in _job_histories(view, query)
-            if (job := view.job(history.job_id)) is not None and _is_in_states(query, job)
+            if (job := view.job(history.job_id)) is not None and _is_in_states(view, query, job)
         }
         histories = (each for each in histories if each.job_id in wanted)
     found = [
@@ -304,8 +303,9 @@ def _is_wanted_task(view: CellView, query: Query, history: TaskHistory) -> bool:
     )
 
 
-def _is_in_states(query: Query, job: Job) -> bool:
-    return _is_wanted_job(query, job) and (not query.job_states or job.state in query.job_states)
+def _is_in_states(view: CellView, query: Query, job: Job) -> bool:
+    is_state_wanted = not query.job_states or job.state in query.job_states
+    return is_state_wanted and _is_wanted_job(view, query, job)
 
 
 def _job_histories(view: CellView, query: Query) -> Iterable[JobHistory]:
@@ -338,7 +338,7 @@ def _task_histories(view: CellView, query: Query) -> Iterable[TaskHistory]:
     return sorted(found, key=lambda history: history.created)
 
 
-def _is_wanted_job(query: Query, job: Job) -> bool:
+def _is_wanted_job(view: CellView, query: Query, job: Job) -> bool:
     spec = job.spec
     kind = type(spec.kind).__name__.lower()
     return (
@@ -351,7 +351,7 @@ def _is_wanted_job(query: Query, job: Job) -> bool:
         and (not query.job_group_stack or query.job_group_stack == spec.stack)
         and (not query.job_group_detail or query.job_group_detail == spec.detail)
         and (not query.job_group_sequence or query.job_group_sequence == spec.sequence)
-        and (not query.attributes or _has_attributes(query, dict(spec.attributes)))
+        and (not query.attributes or _has_attributes(query, attributes_of(view.state, job)))
     )
 
 

@@ -6,22 +6,28 @@ counts them, and explains at most one of each kind.
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Final
 
 from projections.cell_view import CellView
 from projections.entries import Entry, JobHistory
+from projections.health_words import health_sentences
 from projections.history import refused_rules, run_spot
+from projections.job_updates import cron_sentences, update_sentences
+from projections.provenance import job_provenance_sentences
 from projections.scaling import scaling_sentences
 from projections.why_task import blockers
 from projections.words import counted, duration, instant, refusals_text
-from scheduler.model.job import Batch
+from scheduler.model.job import Batch, Cron, Service, Stream
 from scheduler.model.task import Finished, Queued, titus_state
 from scheduler.state import Job
+
+_KINDS: Final = {Batch: "batch job", Service: "service", Stream: "stream", Cron: "cron job"}
 
 
 def job_sentences(view: CellView, job: Job) -> Iterator[str]:
     """What there is to say of the job, its beginning first."""
     history = view.job_history(job.job_id)
-    kind = "batch job" if isinstance(job.spec.kind, Batch) else "service"
+    kind = _KINDS[type(job.spec.kind)]
     submitted = _entry(history, "submitted")
     by = f" by {job.actor}" if job.actor else ""
     source = f" with record {submitted.source}" if submitted and submitted.source else ""
@@ -29,14 +35,18 @@ def job_sentences(view: CellView, job: Job) -> Iterator[str]:
         f"{job.job_id} is a {kind} of {counted(job.spec.desired, 'task')}, submitted{by}{source} "
         f"and accepted {_accepted_where(view, job)}."
     )
+    yield from job_provenance_sentences(job)
     if job.state == "Finished":
         yield from _finished(view, job, history)
     else:
         yield _standing(view, job)
         if job.state == "KillInitiated":
             yield from _killed_by(view, history)
+        yield from health_sentences(view.state, job)
         yield from scaling_sentences(view, job.job_id)
+        yield from update_sentences(view, job)
         yield from _waiting(view, job, history)
+    yield from cron_sentences(job)
     yield from _rejections(view, history)
 
 

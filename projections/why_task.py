@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from projections.cell_view import CellView
 from projections.entries import Entry, LaunchFacts, StatusFacts, TaskHistory
 from projections.history import refusals_of, refused_rules, run_spot
+from projections.provenance import provenance_of_task, provenance_sentences
 from projections.words import amounts, counted, duration, instant, parts_text, refusals_text
 from scheduler.model.events import ClassPlacement
 from scheduler.model.job import Batch
@@ -70,6 +71,7 @@ def task_sentences(view: CellView, history: TaskHistory, task: Task) -> Iterator
         case Finished():
             yield from _ended(view, history, task, state)
     yield from _placement(view, history, task)
+    yield from provenance_sentences(provenance_of_task(view, task_id))
 
 
 def blockers(view: CellView) -> Iterator[str]:

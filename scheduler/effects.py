@@ -31,6 +31,7 @@ from scheduler.model.proposals import (
     ReviveOffers,
     SuppressOffers,
 )
+from scheduler.model.provenance import provenance_of, variables_of
 from scheduler.model.task import Task, place_of
 from scheduler.state import Decision, Job, State
 from scheduler.versions import container_of, spec_of
@@ -79,6 +80,7 @@ def _task_to_run(state: State, host_id: HostId, launch: Launch) -> TaskToRun:
     need = container.need
     if need.network_mbps and host_id not in state.network_hosts:
         need = replace(need, network_mbps=0)  # Mesos refuses what the host does not have.
+    provenance = provenance_of(spec)
     return TaskToRun(
         task_id=task.task_id,
         job_id=task.job_id,
@@ -90,12 +92,14 @@ def _task_to_run(state: State, host_id: HostId, launch: Launch) -> TaskToRun:
             *container.environment,
             *_environment(state, task, launch.ports),
             *_worker_environment(job, task),
+            *variables_of(provenance),
         ),
         labels=(
             ("flumina.cell", state.cell),
             ("flumina.job", task.job_id),
             ("flumina.index", str(task.index)),
             *((("flumina.image", image),) if (image := container.full_image) else ()),
+            *provenance,
         ),
         kill_grace_ms=container.kill_grace_ms,
         container=container,

@@ -110,6 +110,8 @@ class Job(Ours, frozen=True):
     reason: str = ""
     finished_at_ms: int = 0
     actor: str = ""
+    call_reason: str = ""
+    """Why it was submitted, in the submitter's words."""
     version: int = 1
     """Counts accepted changes: of the spec, attributes, capacity, switches, budget and state."""
     spec_version: int = 1
@@ -384,6 +386,8 @@ class State:
     They are among the resting, too, so that placement does not see them."""
 
     # Derived: follows from the above.
+    finished_of_jobs: dict[JobId, dict[TaskId, None]] = field(default_factory=dict)
+    """The replaced tasks that are kept, by their job, oldest first."""
     unstarted: dict[JobId, int] = field(default_factory=dict)
     """How many tasks of each job wait for a host or a retry, or start; those held not counted."""
     launches_of_hosts: dict[HostId, int] = field(default_factory=dict)

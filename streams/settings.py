@@ -17,6 +17,7 @@ import msgspec
 
 from connectors.mesos.containers import CONTAINERIZERS, Containerizer
 from connectors.mesos.settings import FAILOVER_TIMEOUT_S_MAX, WEEK_S, masters_of
+from connectors.registry.checks import CHECKS, Check
 from streams.errors import OperatorError
 
 CELLS_MAX = 1_000
@@ -51,6 +52,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store_url: str | None
     behind_s: int
     rate_limits: Path | None
+    centre_attribute: str
+    region_attribute: str
+    own_region: str
+    titan_entry_point: str
+    registry_url: str | None
+    image_check: Check
     task_log_file_mib: int
     task_log_job_mib: int
     task_log_days: int
@@ -111,6 +118,12 @@ def _topic_prefix(text: str) -> str:
 def _containerizer(text: str) -> str:
     if text not in CONTAINERIZERS:
         raise ValueError(f"it is one of {', '.join(CONTAINERIZERS)}")
+    return text
+
+
+def _image_check(text: str) -> str:
+    if text not in CHECKS:
+        raise ValueError(f"it is one of {', '.join(CHECKS)}")
     return text
 
 
@@ -285,6 +298,49 @@ SETTINGS = (
         "file of rules of how often who may ask the API for what (docs/rest.md); unset, no limits",
         lambda _: None,
         Path,
+    ),
+    Setting(
+        "FLUMINA_REGISTRY",
+        "registry_url",
+        "image registry of images whose name does not begin with one's, such as https://hub:5000",
+        lambda _: None,
+        _url,
+    ),
+    Setting(
+        "FLUMINA_IMAGE_CHECK",
+        "image_check",
+        "whether the API turns an image's tag into its digest: off, soft (if it can) or hard"
+        " (or refuses the job); default off",
+        lambda _: "off",
+        _image_check,
+    ),
+    Setting(
+        "FLUMINA_DATA_CENTER_ATTRIBUTE",
+        "centre_attribute",
+        "host attribute by which a Titan spec's data centres are told apart; default datacenter",
+        lambda _: "datacenter",
+        str,
+    ),
+    Setting(
+        "FLUMINA_REGION_ATTRIBUTE",
+        "region_attribute",
+        "host attribute of the region that a Titan spec's location names; default region",
+        lambda _: "region",
+        str,
+    ),
+    Setting(
+        "FLUMINA_REGION",
+        "own_region",
+        "the region of this installation, which needs no rule where a Titan spec names it",
+        lambda _: "",
+        str,
+    ),
+    Setting(
+        "FLUMINA_TITAN_ENTRY_POINT",
+        "titan_entry_point",
+        "what runs where a Titan spec names no command; default /entrypoint.sh",
+        lambda _: "/entrypoint.sh",
+        str,
     ),
     Setting(
         "FLUMINA_TASK_LOG_FILE_MIB",

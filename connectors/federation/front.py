@@ -188,12 +188,20 @@ class Front:
         cell = await self._cell_of(job_id)
         return await self._to(cell or self.configuration.cells[0], asked.to_cell())
 
+    async def having(self, job_id: str) -> tuple[str, ...]:
+        """The cell that has the job; else those that did not answer; none: nobody has it."""
+        try:
+            found = await self._cell_of(job_id)
+        except Problem as problem:
+            return tuple(problem.headers[FAILED].split(", "))
+        return (found.name,) if found is not None else ()
+
     async def _cell_of(self, job_id: str) -> FederatedCell | None:
         """The cell that has the job, an active one first; None where none has.
 
         Raises `Problem` where that cannot be said, because a cell was silent.
         """
-        ask = Ask("GET", f"/api/v3/jobs/{quote(job_id, safe='')}", (("fields", "status"),))
+        ask = Ask("GET", f"/api/v3/jobs/{quote(job_id, safe='')}")
         answers = await self._ask_all(dict.fromkeys(self.configuration.cells, ask))
         having = [
             name
@@ -206,9 +214,9 @@ class Front:
             while len(self._located) > LOCATED_MAX:
                 self._located.popitem(last=False)
             return self.configuration.cell(having[0])
-        silent = [answer for answer in answers.values() if isinstance(answer, Silent)]
-        if silent:
-            raise _silent(silent, f"No cell that answered has {job_id}")
+        silent = [_as_silent(name, answer) for name, answer in answers.items()]
+        if unsure := [each for each in silent if each is not None]:
+            raise _silent(unsure, f"No cell that answered has {job_id}")
         return None
 
     # All cells.
@@ -364,6 +372,13 @@ def _silent(silent: Sequence[Silent], what: str = "") -> Problem:
     )
     problem.headers[FAILED] = names
     return problem
+
+
+def _as_silent(cell: str, answer: Answer | Silent) -> Silent | None:
+    """The cell as a silent one, where it did not say what was asked; 404 is an answer."""
+    if isinstance(answer, Silent) or answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return answer if isinstance(answer, Silent) else None
+    return Silent(cell, f"answered {answer.status}")
 
 
 def _page_size(text: str) -> int:

@@ -4,7 +4,7 @@ The one thing to know: an evacuation is nothing but these records. Whoever reads
 it got, so that it goes on after the death of whoever led it.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -125,4 +125,8 @@ def encode(record: FederationRecord) -> bytes:
 
 def decode(data: bytes) -> FederationRecord:
     """The record that these bytes are; raises `msgspec.DecodeError`."""
-    return msgspec.json.decode(data, type=FederationRecord)
+    found: FederationRecord = _DECODER.decode(data)
+    return found
+
+
+_DECODER: Final = msgspec.json.Decoder(FederationRecord)

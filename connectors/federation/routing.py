@@ -25,6 +25,8 @@ class Routed(msgspec.Struct, frozen=True):
 
     cell: str
     why: str
+    is_default: bool = False
+    """No rule spoke of the job."""
 
 
 class NoRoute(Exception):
@@ -63,8 +65,9 @@ def routed(given: Configuration, descriptor: Mapping[str, Any], asked: str = "")
             kind = "capacity group" if route.capacity_group else "application"
             return Routed(route.cell, f"{kind} {subject}")
     if given.default in able:
-        return Routed(given.default, "default")
-    return Routed(able[0], "first open cell, for the default is closed or avoided")
+        return Routed(given.default, "default", is_default=True)
+    why = "first open cell, for the default is closed or avoided"
+    return Routed(able[0], why, is_default=True)
 
 
 def hashed(cells: tuple[str, ...], key: str) -> str:

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from scheduler.model.provenance import VARIABLES
+
 Json = Mapping[str, Any]
 
 USAGE_VERSION: Final = 1
@@ -30,6 +32,8 @@ class TaskUsage(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     host: str
     index: int | None = None
     image: str = ""
+    provenance: dict[str, str] = {}
+    """Where the image came from, by the labels ``flumina.provenance.*``."""
     container_id: str = ""
     interval_ms: int | None = None
     """Since the sample before it, over which ``cpu_milli`` is the mean."""
@@ -153,6 +157,7 @@ class Tags(msgspec.Struct, frozen=True):
     index: int | None
     image: str
     disk_limit_bytes: int | None
+    provenance: dict[str, str] = {}
 
 
 class Before(msgspec.Struct, frozen=True):
@@ -201,6 +206,7 @@ def tags_of(state: Json) -> dict[tuple[str, str], Tags]:
                     index=int(index) if index.isdecimal() else None,
                     image=str(labels.get("flumina.image", "")),
                     disk_limit_bytes=int(disk_mib * 1024 * 1024) or None,
+                    provenance={name: str(labels[name]) for name in VARIABLES if name in labels},
                 )
     return found
 
@@ -256,6 +262,7 @@ def _task_usage(
         host=host.name,
         index=mark.index,
         image=mark.image,
+        provenance=mark.provenance,
         container_id=container_id,
         interval_ms=interval_ms,
         cpu_milli=cpu_milli,

@@ -62,10 +62,12 @@ def prometheus_readings(answer: object) -> list[Reading]:
 
 
 def _sample(pair: object) -> Reading:
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise MetricFailed(f"Prometheus gave {str(pair)[:100]}, which is no time and value")
+    at_s, text = pair
     try:
-        at_s, text = pair  # type: ignore[misc] - what is no pair raises, as what is no number does
         return Reading(round(float(at_s) * 1_000), float(text))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise MetricFailed(f"Prometheus gave no time and value: {error}") from error
 
 

@@ -12,6 +12,7 @@ from connectors.web.images import Images
 from connectors.web.limits.rules import RateLimits
 from connectors.web.metrics import Metrics
 from connectors.web.travelling import NoTravel, Travel
+from scheduler.model.v3.titan import TitanSite
 
 WAIT_S_MAX = 2.0
 """How long a request waits for the fold before it is answered with a token (DESIGN, processes)."""
@@ -31,3 +32,5 @@ class Api:
     """The URL of the store that task logs are shipped to; empty where there is none."""
     rate_limits: RateLimits = field(default_factory=RateLimits)
     images: Images = field(default_factory=Images)
+    titan: TitanSite = field(default_factory=TitanSite)
+    """What places are called, for specs of 2015."""

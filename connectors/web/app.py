@@ -5,6 +5,7 @@ nothing; whoever runs it feeds the cell.
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
@@ -24,6 +25,7 @@ from connectors.web.resource import Resource
 from connectors.web.routes import ROUTES
 from connectors.web.travelling import NoTravel, Travel
 from scheduler.model.reading.faults import nearest_name, shown_text
+from scheduler.model.v3.titan import TitanSite
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 """What a server that listens on loopback only is called by those who may call it."""
@@ -41,6 +43,7 @@ def web_app(
     registry: CollectorRegistry | None = None,
     rate_limits: RateLimits | None = None,
     images: Images | None = None,
+    titan: TitanSite | None = None,
 ) -> ASGIApp:
     """The REST API of a cell, as an ASGI application.
 
@@ -50,7 +53,8 @@ def web_app(
     books = Admission(cell, admission or AdmissionLimits())
     metrics = Metrics(cell, books, registry)
     limits = rate_limits or RateLimits()
-    api = Api(cell, files, metrics, books, wait_s, travel or NoTravel(), log_store, limits)
+    api = Api(cell, files, metrics, books, wait_s, travel or NoTravel(), log_store, limits, images or Images())
+    api = replace(api, titan=titan or TitanSite())
     resources = {path: Resource(api, path, operations) for path, operations in ROUTES.items()}
     return Edge(Paths(resources, _no_such_path), api, hosts)
 

@@ -60,13 +60,13 @@ async def show_policy(call: Call) -> Response:
 
 
 async def activities_of_job(call: Call) -> Response:
-    """What scaling policies did to the job of the path, the newest first (ViewScalingActivities)."""
+    """What scaling policies did to the job of the path, the newest first."""
     call.query.done()
     return json_response({"items": scaling.activities(call.api.cell.view, _known_job(call))})
 
 
 async def add_policy(call: Call) -> Response:
-    """``201 {"id"}`` once the fold has the policy; its id is new, or that of the idempotency key."""
+    """``201 {"id"}`` once the fold has the policy; its id is new, or of the idempotency key."""
     why = call.query.text("why") or ""
     call.query.done()
     key = idempotency_key(call.request)

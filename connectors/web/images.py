@@ -6,19 +6,17 @@ Records that others publish to topic ``jobs`` do not come by here; whether such 
 tag is the cell's policy (``image_digests_required``).
 """
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from connectors.ports import ImageRegistry, ImageUnknown, RegistryUnavailable
+from connectors.registry.checks import Check
 from connectors.web.problems import refused, unavailable
-from scheduler.model.descriptor import spec_digest
+from scheduler.model.descriptor import descriptor_of, spec_digest, spec_of
 from scheduler.model.inbound import Fault
 from scheduler.model.job import JobSpec
-from scheduler.state import Job
 
-Check = Literal["off", "soft", "hard"]
-CHECKS: Final[tuple[Check, ...]] = ("off", "soft", "hard")
 WARNING: Final = "X-Flumina-Warning"
 
 
@@ -29,6 +27,13 @@ class Images(NamedTuple):
     registry: ImageRegistry | None = None
 
 
+class Known(NamedTuple):
+    """The job that has the submission's id already: what was submitted then, and its digest."""
+
+    spec: JobSpec
+    digest: str
+
+
 class Admitted(NamedTuple):
     """The job as it is published, and what its sender should know; empty where nothing."""
 
@@ -36,7 +41,7 @@ class Admitted(NamedTuple):
     warning: str = ""
 
 
-async def with_digest(images: Images, spec: JobSpec, known: Job | None) -> Admitted:
+async def with_digest(images: Images, spec: JobSpec, known: Known | None) -> Admitted:
     """The job with the digest of its image; raises a `Problem` where that is demanded and fails.
 
     ``known`` is the job that has this id already: the same submission again is the same, whatever
@@ -66,6 +71,20 @@ async def with_digest(images: Images, spec: JobSpec, known: Job | None) -> Admit
             ) from error
         why = str(error)
     return Admitted(spec, f"the image runs by its tag: {why}")
+
+
+async def described_with_digest(images: Images, descriptor: object) -> object:
+    """The descriptor of an update with the digest of its image; as it is where it cannot be read.
+
+    Whoever reads it next says then what is wrong with it.
+    """
+    if images.check == "off":
+        return descriptor
+    spec = spec_of(descriptor)
+    if isinstance(spec, tuple):
+        return descriptor
+    admitted = await with_digest(images, spec, None)
+    return descriptor if admitted.spec is spec else descriptor_of(admitted.spec)
 
 
 def _named(spec: JobSpec) -> tuple[str, str]:

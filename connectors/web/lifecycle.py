@@ -56,8 +56,8 @@ def task_and_job(call: Call) -> tuple[TaskId, JobId]:
     task_id = TaskId(call.path_id)
     owner, complaint = job_id_of(task_id), task_id_check(task_id)
     if complaint is not None or owner is None:
-        text, *hint = complaint or ("is no task id",)
-        raise refused([Fault("taskId", text, *hint, code="unknown")])
+        text, hint = complaint or ("is no task id", "GET /api/v3/tasks lists them")
+        raise refused([Fault("taskId", text, hint, code="unknown")])
     return task_id, owner
 
 

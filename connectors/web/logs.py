@@ -15,6 +15,7 @@ from connectors.web.call import Call
 from connectors.web.cell import FileName, LogUnavailable, Piece, Sandbox
 from connectors.web.problems import RETRY_AFTER_S, Problem
 from connectors.web.views import task_or_problem
+from projections.provenance import provenance_header, provenance_of_task
 from scheduler.model.ids import TaskId, job_id_of
 from scheduler.model.task import Finished, place_of, titus_state
 
@@ -22,6 +23,8 @@ LOG_OFFSET: Final = "X-Flumina-Log-Offset"
 LOG_NEXT_OFFSET: Final = "X-Flumina-Log-Next-Offset"
 LOG_SIZE: Final = "X-Flumina-Log-Size"
 LOG_NOTE: Final = "X-Flumina-Log-Note"
+PROVENANCE: Final = "X-Flumina-Provenance"
+PROVENANCE_CHARACTERS_MAX: Final = 4_096
 PIECE_BYTES_DEFAULT: Final = 64 * 1024
 PIECE_BYTES_MAX: Final = 64 * 1024
 """What a Mesos agent gives in one answer."""
@@ -57,7 +60,11 @@ async def task_log(call: Call) -> Response:
         piece = await files.read(sandbox, name, wanted, length)
     except LogUnavailable as error:
         raise _problem(call, name, sandbox, error) from error
-    return _answer(piece)
+    answer = _answer(piece)
+    said = provenance_header(provenance_of_task(call.api.cell.view, TaskId(call.path_id)))
+    if said:
+        answer.headers[PROVENANCE] = said[:PROVENANCE_CHARACTERS_MAX]
+    return answer
 
 
 def _name(call: Call) -> FileName:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from connectors.web import (
     agents,
     autoscaling,
+    campaigns,
     capacity_groups,
     cell_status,
     changing,
@@ -29,11 +30,13 @@ from connectors.web.call import Handler
 from connectors.web.openapi.described import described
 from connectors.web.resource import Operation
 from connectors.web.shapes import agents as agent_shapes
-from connectors.web.shapes import base, capacity, cell, descriptor, jobs
 from connectors.web.shapes import autoscaling as scaling_shapes
+from connectors.web.shapes import campaigns as campaign_shapes
+from connectors.web.shapes import base, capacity, cell, descriptor, jobs
 from connectors.web.shapes import disruption as disruption_shapes
-from projections.cost.ledger import Costs
+from connectors.web.updates_routes import UPDATE_ROUTES
 from connectors.web.v2.routes import V2_ROUTES
+from projections.cost.ledger import Costs
 from projections.finding import Finding
 from projections.history import HistoryOf
 from projections.summary import Summary
@@ -41,7 +44,6 @@ from projections.travel.causes import Trace
 from projections.travel.diff import Difference
 from projections.v3_query import CRITERIA
 from projections.why import Why
-
 
 
 def _change(handler: Handler, *parameters: str, body: type[Any] | None = None) -> Operation:
@@ -78,7 +80,7 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
         "GET": Operation(reading.list_jobs, CRITERIA, is_read=True, answer=jobs.Jobs),
         "POST": Operation(
             submitting.submit_job,
-            ("jobId", "dryRun"),
+            ("jobId", "dryRun", "why"),
             body=descriptor.JobDescriptor,
             answer=(descriptor.DryRun, base.Written),
             success=(200, 201),
@@ -210,9 +212,7 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
         ),
     },
     f"{system_selectors.PATH}/{{id}}": {
-        "GET": Operation(
-            system_selectors.show_selector, is_read=True, answer=cell.SystemSelector
-        ),
+        "GET": Operation(system_selectors.show_selector, is_read=True, answer=cell.SystemSelector),
         "PUT": Operation(
             system_selectors.put_selector,
             ("ifVersion", "why"),
@@ -293,9 +293,7 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
             _order(agents.set_instance_attributes, body=agent_shapes.InstanceAttributesBody),
             is_versioned=False,
         ),
-        "DELETE": replace(
-            _order(agents.remove_instance_attributes, "keys"), is_versioned=False
-        ),
+        "DELETE": replace(_order(agents.remove_instance_attributes, "keys"), is_versioned=False),
     },
     "/api/v3/supervisor/instances": {
         "GET": Operation(supervisor.list_masters, is_read=True, answer=cell.MasterInstances)
@@ -317,16 +315,10 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
     },
     "/api/v3/clustermembership/members/{id}/stopBeingLeader": {"POST": _STOP_BEING_LEADER},
     "/api/v2/leader": {
-        "GET": Operation(
-            supervisor.leader_of_v2, is_read=True, answer=cell.LeaderV2, errors=(404,)
-        )
+        "GET": Operation(supervisor.leader_of_v2, is_read=True, answer=cell.LeaderV2, errors=(404,))
     },
-    "/api/v2/status": {
-        "GET": Operation(cell_status.status, is_read=True, answer=cell.Status)
-    },
-    "/api/v3/status": {
-        "GET": Operation(cell_status.status, is_read=True, answer=cell.Status)
-    },
+    "/api/v2/status": {"GET": Operation(cell_status.status, is_read=True, answer=cell.Status)},
+    "/api/v3/status": {"GET": Operation(cell_status.status, is_read=True, answer=cell.Status)},
     "/api/flumina/state": {
         "GET": Operation(cell_status.state, ("at",), is_read=True, answer=Summary, errors=(404,))
     },
@@ -381,10 +373,24 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
     capacity_groups.CAPACITY: {
         "GET": Operation(capacity_groups.capacity, is_read=True, answer=capacity.Capacity)
     },
-    cost.PATH: {
+    campaigns.CANDIDATES: {
         "GET": Operation(
-            cost.cost, ("from", "to", "by", "limit"), is_read=True, answer=Costs
+            campaigns.list_candidates,
+            ("match", "name"),
+            is_read=True,
+            answer=campaign_shapes.Candidates,
+            required=("match",),
         )
+    },
+    campaigns.PATH: {
+        "GET": Operation(
+            campaigns.show_campaign,
+            is_read=True,
+            answer=campaign_shapes.Progress,
+        )
+    },
+    cost.PATH: {
+        "GET": Operation(cost.cost, ("from", "to", "by", "limit"), is_read=True, answer=Costs)
     },
     "/api/flumina/trace": {
         "GET": Operation(
@@ -414,9 +420,15 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
     "/api/flumina/commands/host": {"POST": _command(changing.set_host, cell.HostBody)},
     "/api/flumina/commands/policy": {"POST": _command(changing.set_policy, cell.PolicyNumbersBody)},
     "/api/flumina/commands/skip": {"POST": _command(changing.skip_record, cell.SkipBody)},
-    "/api/flumina/commands/forget-orphan": {"POST": _command(changing.forget_orphan, cell.OrphanBody)},
-    "/api/flumina/commands/confirm-finding": {"POST": _command(changing.confirm_finding, cell.ConfirmBody)},
-    "/api/flumina/commands/reject-finding": {"POST": _command(changing.reject_finding, cell.RejectBody)},
+    "/api/flumina/commands/forget-orphan": {
+        "POST": _command(changing.forget_orphan, cell.OrphanBody)
+    },
+    "/api/flumina/commands/confirm-finding": {
+        "POST": _command(changing.confirm_finding, cell.ConfirmBody)
+    },
+    "/api/flumina/commands/reject-finding": {
+        "POST": _command(changing.reject_finding, cell.RejectBody)
+    },
     "/health": {
         "GET": Operation(
             cell_status.health,
@@ -425,11 +437,8 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
             is_published=False,
         )
     },
-    "/metrics": {
-        "GET": Operation(cell_status.metrics, media="text/plain", is_published=False)
-    },
+    "/metrics": {"GET": Operation(cell_status.metrics, media="text/plain", is_published=False)},
 }
 ROUTES.update(V2_ROUTES)
-ROUTES["/api/openapi.json"] = {
-    "GET": Operation(described(ROUTES), answer=base.Json, is_read=True)
-}
+ROUTES.update(UPDATE_ROUTES)
+ROUTES["/api/openapi.json"] = {"GET": Operation(described(ROUTES), answer=base.Json, is_read=True)}

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from connectors.web.api import Api
 from connectors.web.call import Call
 from connectors.web.cell import Token
-from connectors.web.images import WARNING, with_digest
+from connectors.web.images import WARNING, Known, with_digest
 from connectors.web.problems import json_response, refused
 from connectors.web.requests import (
     IDEMPOTENCY_KEY,
@@ -41,6 +41,7 @@ async def submit_job(call: Call) -> Response:
     """``201 {"id"}`` once the fold made the job, ``202 {"id", "token"}`` if it has not yet."""
     is_dry = call.query.truth("dryRun")
     named = call.query.text("jobId", job_id_check)
+    why = call.query.text("why") or ""
     call.query.done()
     key, actor = idempotency_key(call.request), actor_of(call.request)
     if named is not None and key is not None:
@@ -51,11 +52,12 @@ async def submit_job(call: Call) -> Response:
     if isinstance(spec, tuple):
         raise refused(spec)
     job_id = JobId(named or (derived_id(key) if key else f"job-{uuid.uuid4().hex}"))
-    known = call.api.cell.view.machine.state.jobs.get(job_id)
+    there = call.api.cell.view.machine.state.jobs.get(job_id)
+    known = None if there is None else Known(there.spec, there.digest)
     spec, warning = await with_digest(call.api.images, spec, known)
     if is_dry:
         return _dry_run(call.api, job_id, spec, actor)
-    response = await submit(call.api, job_id, spec, actor)
+    response = await submit(call.api, job_id, spec, actor, why)
     if warning:
         response.headers[WARNING] = warning.encode("ascii", "replace").decode()
     return response
@@ -66,7 +68,9 @@ def derived_id(key: str) -> JobId:
     return JobId(f"job-{blake2b(key.encode(), digest_size=16).hexdigest()}")
 
 
-async def submit(api: Api, job_id: JobId, spec: JobSpec, actor: str) -> Response:
+async def submit(
+    api: Api, job_id: JobId, spec: JobSpec, actor: str, why: str = ""
+) -> Response:
     """The answer to a submission under this id, once the fold has made the job or refused it."""
     known = api.cell.view.machine.state.jobs.get(job_id)
     if known is not None and known.digest == spec_digest(spec):
@@ -74,7 +78,7 @@ async def submit(api: Api, job_id: JobId, spec: JobSpec, actor: str) -> Response
         there = Token("cell", api.cell.partition, known.accepted_offset)
         headers = {**_location(job_id), TOKEN: str(there), REPEATED: "true"}
         return json_response({"id": job_id}, HTTPStatus.CREATED, headers)
-    value = encode_submit(job_id, descriptor_of(spec), actor)
+    value = encode_submit(job_id, descriptor_of(spec), actor, why)
     written = await write(api, "jobs", job_id, value, subject=job_id, actor=actor)
     headers = _location(job_id)
     match written.answer:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from connectors.web.call import Call
+from connectors.web.images import described_with_digest
 from connectors.web.lifecycle import asking, job_id, publish
 from connectors.web.problems import json_response, refused
 from connectors.web.requests import document_body, find_doubled, refuse_body
@@ -61,6 +62,7 @@ async def begin_update(call: Call) -> Response:
     find_doubled(body, "", faults)
     if faults:
         raise refused(faults.all())
+    body["job"] = await described_with_digest(call.api.images, body["job"])
     record: dict[str, Any] = json.loads(
         encode_update_job(job, {}, actor=said.actor, why=said.why, if_version=said.if_version)
     )

@@ -16,6 +16,8 @@ from scheduler.model.codec import encode_record
 from scheduler.model.events import CellEvent, CellRecord, Checkpoint, Copied
 from scheduler.model.inbound import JobSubmitted
 from scheduler.model.job import JobSpec
+from scheduler.model.job_updates import JobUpdateAsked
+from scheduler.state import Job
 
 MASK: Final = "masked"
 ENVIRONMENT_KEYS: Final = frozenset(("env", "environment"))
@@ -30,11 +32,18 @@ def masked_spec(spec: JobSpec) -> JobSpec:
     return replace(spec, container=replace(spec.container, environment=environment))
 
 
+def masked_job(job: Job) -> Job:
+    """The job with every version of its spec masked."""
+    specs = tuple(replace(each, spec=masked_spec(each.spec)) for each in job.specs)
+    prior = job.prior and replace(job.prior, spec=masked_spec(job.prior.spec))
+    return replace(job, spec=masked_spec(job.spec), specs=specs, prior=prior)
+
+
 def masked_copy(machine: Machine) -> Machine:
     """A copy of the machine that knows its jobs masked, and no digest of before."""
     kept = machine.kept()
     for job_id, job in kept.state.jobs.items():
-        kept.state.jobs[job_id] = replace(job, spec=masked_spec(job.spec))
+        kept.state.jobs[job_id] = masked_job(job)
     kept.marks.clear()
     return Machine.restored(kept)
 
@@ -48,7 +57,7 @@ def masked_record(record: CellRecord) -> CellRecord:
 
 
 def _masked(event: CellEvent) -> CellEvent:
-    if not (isinstance(event, Copied) and isinstance(event.body, JobSubmitted)):
+    if not (isinstance(event, Copied) and isinstance(event.body, JobSubmitted | JobUpdateAsked)):
         return event
     spec = masked_spec(event.body.spec)
     if spec is event.body.spec:

@@ -81,6 +81,14 @@ class Rebuilt:
                 pass  # Of the cell or of a host.
 
     def _task_began(self, note: TaskBegan) -> None:
+        known = self._task(note.task_id)
+        if known is not None:  # It was moved from another job.
+            if before := self._job(known.job_id):
+                before.task_ids.pop(note.task_id, None)
+            known.job_id, known.task = note.job_id, note.task
+            if job := self._job(note.job_id):
+                job.task_ids[note.task_id] = None
+            return
         self.tasks[note.task_id] = TaskHistory(
             task_id=note.task_id,
             job_id=note.job_id,
@@ -147,7 +155,7 @@ def joined_task(before: TaskHistory | None, after: TaskHistory | None) -> TaskHi
         return before or after
     joined = TaskHistory(
         task_id=before.task_id,
-        job_id=before.job_id,
+        job_id=after.job_id,
         created=before.created,
         state=after.state,
         task=after.task or before.task,

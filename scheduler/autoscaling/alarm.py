@@ -84,7 +84,7 @@ def is_beyond(value_milli: int, comparison: Comparison, threshold_milli: int) ->
 class Condition(NamedTuple):
     """What an alarm is raised by: so many periods beyond a threshold, and what gaps are."""
 
-    count: int
+    looked_at: int
     comparison: Comparison
     threshold_milli: int
     missing: MissingData = "missing"

@@ -30,7 +30,7 @@ class Figure(NamedTuple):
     unit: str
 
 
-def last_value(loads: Sequence[int], shape: Shape) -> int:
+def last_value(loads: Sequence[int], _shape: Shape) -> int:
     """The load now."""
     return loads[-1]
 
@@ -82,12 +82,26 @@ def backtest(loads: Sequence[int], shape: Shape) -> Iterator[Figure]:
         yield from _figures(name, loads, shape, forecaster, has_margin=has_margin)
 
 
+class _Sums:
+    """What is counted of one method."""
+
+    def __init__(self) -> None:
+        self.counted = self.wrong = self.load = self.given = self.short = self.covered = 0
+
+    def take(self, load: int, base: int, given: int) -> None:
+        """Count one slot."""
+        self.counted += 1
+        self.wrong += abs(load - base)
+        self.load += load
+        self.given += given
+        self.short += 100 * load > SHORT_PERCENT * given
+        self.covered += load <= given
+
+
 def _figures(
     name: str, loads: Sequence[int], shape: Shape, forecaster: Forecaster, *, has_margin: bool
 ) -> Iterator[Figure]:
-    first, wrong, load_sum, bought, short, covered, counted = (
-        first_counted(len(loads), shape), 0, 0, 0, 0, 0, 0,
-    )  # fmt: skip
+    first, sums = first_counted(len(loads), shape), _Sums()
     margin, bases = 0, [0] * len(loads)
     look_back = max(shape.kept, WINDOW_HORIZONS * shape.horizon)
     for at in range(shape.horizon, len(loads) - shape.horizon):
@@ -95,19 +109,15 @@ def _figures(
         bases[at] = base = forecaster(known, shape)
         before = at - shape.horizon
         if has_margin and before >= shape.horizon:
-            margin = learnt(margin, bases[before], loads[at], shape.quantile_milli)
-        if at < first:
-            continue
-        load = loads[at + shape.horizon]
-        given = with_margin(base, margin) if has_margin else base
-        counted += 1
-        wrong += abs(load - base)
-        load_sum += load
-        bought += given
-        short += 100 * load > SHORT_PERCENT * given
-        covered += load <= given
-    share, whole = max(counted, 1), max(load_sum, 1)
-    yield Figure(name, "error", round(100 * wrong / whole, 2), "% of the load, without margin")
-    yield Figure(name, "short", round(100 * short / share, 2), "% of slots above 1.2 forecasts")
-    yield Figure(name, "bought", round(bought / whole, 3), "forecast / load")
-    yield Figure(name, "covered", round(100 * covered / share, 2), "% of slots within forecast")
+            seen = min(at, shape.kept)
+            margin = learnt(margin, bases[before], loads[at], shape.quantile_milli, seen)
+        if at >= first:
+            given = with_margin(base, margin) if has_margin else base
+            sums.take(loads[at + shape.horizon], base, given)
+    share, whole = max(sums.counted, 1), max(sums.load, 1)
+    wrong, short = 100 * sums.wrong / whole, 100 * sums.short / share
+    covered = 100 * sums.covered / share
+    yield Figure(name, "error", round(wrong, 2), "% of the load, without margin")
+    yield Figure(name, "short", round(short, 2), "% of slots above 1.2 forecasts")
+    yield Figure(name, "bought", round(sums.given / whole, 3), "forecast / load")
+    yield Figure(name, "covered", round(covered, 2), "% of slots within forecast")

@@ -1,7 +1,7 @@
 """A forecast of load some slots ahead: the level, the season's growth, and a margin that learns.
 
 The one thing to know: everything is a whole number, so that the fold may decide by it. The level is
-of the last slots (mean and maximum), the growth that of the same slots one season ago, damped. The
+the mean of the last slots, the growth that of the same slots one season ago, damped. The
 margin is moved by each slot that comes: up where the load was above the forecast, down where it was
 below, in such a proportion that the wanted share of slots stays below. What was measured, and what
 was tried and was worse, is in ``docs/autoscaling.md``.
@@ -20,15 +20,14 @@ from scheduler.model.policy import Policy
 
 SLOTS_MAX: Final = 2_016
 """Of a season, and of a horizon: a week of five minutes."""
-MAXIMUM_PERCENT: Final = 60
-"""How much of the level is the maximum of the last slots; the rest is their mean."""
 GROWTH_PERCENT: Final = 30
 """How much of the season's growth is believed. Half of it or more made peaks worse."""
 GROWTH_MILLI_MIN: Final = 333
 GROWTH_MILLI_MAX: Final = 3_000
-MARGIN_STEP: Final = 300
-"""The margin moves by a three-hundredth of itself at most, with each slot. A hundredth bought more
-for the same shortage."""
+MARGIN_STEP_FIRST: Final = 20
+MARGIN_STEP_LAST: Final = 300
+"""The margin moves by so many-th of itself at most: by large steps while little is known, by small
+ones later. Small ones from the beginning covered 68 of 90 per cent of a load in bursts."""
 _MICRO: Final = 1_000_000
 
 
@@ -65,8 +64,7 @@ def base_of(loads: Sequence[int], shape: Shape) -> int | None:
     now, short = len(loads), shape.short
     if now < shape.horizon:
         return None
-    mean = sum(loads[now - short :]) // short
-    level = mean + (max(loads[now - shape.horizon :]) - mean) * MAXIMUM_PERCENT // 100
+    level = sum(loads[now - short :]) // short
     then = now - 1 + shape.horizon - shape.season  # The same time, one season before.
     first = now - shape.season - short
     if first < 0 or then + short >= now:
@@ -88,9 +86,10 @@ def with_margin(base: int, margin_micro: int) -> int:
     return max(0, base + margin_micro * isqrt(max(base, 1_000) * 1_000) // _MICRO)
 
 
-def learnt(margin_micro: int, base: int, load: int, quantile_milli: int) -> int:
-    """The margin after a slot for which ``base`` was forecast."""
-    step = max(abs(margin_micro), _MICRO) // MARGIN_STEP
+def learnt(margin_micro: int, base: int, load: int, quantile_milli: int, seen: int) -> int:
+    """The margin after a slot for which ``base`` was forecast; ``seen`` slots are remembered."""
+    part = max(MARGIN_STEP_FIRST, min(MARGIN_STEP_LAST, seen // 4))
+    step = max(abs(margin_micro), _MICRO) // part
     if load > with_margin(base, margin_micro):
         return margin_micro + step * quantile_milli // 1_000
     return margin_micro - step * (1_000 - quantile_milli) // 1_000
@@ -101,7 +100,7 @@ def after(known: Forecast, load: int, shape: Shape) -> Forecast:
     loads = (*known.loads[-shape.kept + 1 :], load) if shape.kept > 1 else (load,)
     margin, bases = known.margin_micro, known.bases
     if len(bases) == shape.horizon:
-        margin = learnt(margin, bases[0], load, shape.quantile_milli)
+        margin = learnt(margin, bases[0], load, shape.quantile_milli, len(loads))
         bases = bases[1:]
     base = base_of(loads, shape)
     if base is None:

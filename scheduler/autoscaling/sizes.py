@@ -29,6 +29,8 @@ class Vote(msgspec.Struct, frozen=True):
     held: str = ""
     """Why it does not act on what it asks for: a cool-down, or it is only shown."""
     is_forecast: bool = False
+    floor: int = 0
+    """Below this it would ask for more again, be it the one who shrinks or not."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -54,13 +56,21 @@ def vote_of(policy: ScalingPolicy, kind: Service, now_ms: int, scaled_at_ms: int
     if size is None:
         return Vote(policy.policy_id, "blind", kind.desired, able)
     size = min(max(size, kind.minimum), kind.maximum)
+    floor = min(_floor(policy, spec), kind.maximum)
     if size == kind.desired:
         # At the maximum a raised alarm still objects to whoever would shrink.
         direction: Direction = "out" if _is_asking_more(policy, spec) else "stay"
-        return Vote(policy.policy_id, direction, size, able)
+        return Vote(policy.policy_id, direction, size, able, floor=floor)
     direction = "out" if size > kind.desired else "in"
     held = _held(policy, direction, now_ms, scaled_at_ms)
-    return Vote(policy.policy_id, direction, size, able, held, is_forecast)
+    return Vote(policy.policy_id, direction, size, able, held, is_forecast, floor)
+
+
+def _floor(policy: ScalingPolicy, spec: StepScaling | TargetTracking) -> int:
+    """The size at which a target is met now; without it two targets could pull to and fro."""
+    if isinstance(spec, StepScaling) or policy.load_milli is None:
+        return 0
+    return max(0, -(-policy.load_milli // spec.target_milli))
 
 
 def _is_asking_more(policy: ScalingPolicy, spec: StepScaling | TargetTracking) -> bool:
@@ -157,8 +167,10 @@ def _forecast_size(policy: ScalingPolicy, spec: StepScaling | TargetTracking) ->
     return -(-policy.forecast_milli // spec.target_milli)
 
 
-def chosen(votes: Sequence[Vote], *, is_increase_off: bool, is_decrease_off: bool) -> Choice:
-    """The size that the policies of one job make together."""
+def chosen(
+    votes: Sequence[Vote], desired: int, *, is_increase_off: bool, is_decrease_off: bool
+) -> Choice:
+    """The size that the policies of one job of this size make together."""
     growing = [each for each in votes if each.direction == "out"]
     if growing:
         able = [each for each in growing if not each.held]
@@ -174,6 +186,11 @@ def chosen(votes: Sequence[Vote], *, is_increase_off: bool, is_decrease_off: boo
         first = objecting[0]
         return Choice(None, f"{first.policy_id}: {first.held or _OBJECTIONS[first.direction]}")
     best = max(shrinking, key=lambda each: (each.size, each.policy_id))
+    needing = max(votes, key=lambda each: (each.floor, each.policy_id))
+    if needing.floor > best.size:
+        if needing.floor >= desired:
+            return Choice(None, f"{needing.policy_id}: it would ask for more again")
+        best = msgspec.structs.replace(best, size=needing.floor)
     return Choice(None, "decrease is disabled") if is_decrease_off else Choice(best)
 
 

@@ -7,9 +7,11 @@ asks the same of the state as a reader knows it. There is no second list of rule
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from scheduler.model.ids import JOB_ID_CHARACTERS_MAX, JobId
 from scheduler.model.inbound import Fault
-from scheduler.model.job import Batch, Cron, JobSpec, Service, Stream
+from scheduler.model.job import Batch, Cron, JobKind, JobSpec, Service, Stream
 from scheduler.model.job_updates import Share, UpdatePlan
 from scheduler.model.policy import Policy
 from scheduler.state import Job, State
@@ -28,6 +30,7 @@ def admission_faults(state: State, job_id: JobId, digest: str, spec: JobSpec) ->
 
 def _faults(state: State, job_id: JobId, spec: JobSpec) -> Iterator[Fault]:
     policy = state.policy
+    spec = raised(policy, spec)
     if job_id in state.jobs:
         yield Fault(
             field="jobId",
@@ -62,21 +65,38 @@ def _faults(state: State, job_id: JobId, spec: JobSpec) -> Iterator[Fault]:
     yield from _size_faults(policy, spec)
 
 
+def raised(policy: Policy, spec: JobSpec) -> JobSpec:
+    """The spec with no less than the cell gives a task; the same one where that changes nothing."""
+    need = spec.container.need
+    more = replace(
+        need,
+        cpu_milli=max(need.cpu_milli, policy.task_cpu_milli_min),
+        disk_mib=max(need.disk_mib, policy.task_disk_mib_min),
+        network_mbps=max(need.network_mbps, policy.task_network_mbps_min),
+    )
+    if more == need:
+        return spec
+    return replace(spec, container=replace(spec.container, need=more))
+
+
 def _size_faults(policy: Policy, spec: JobSpec) -> Iterator[Fault]:
-    kind = spec.kind
-    match kind:
-        case Batch():
-            field, size, size_max = "batch.size", kind.size, policy.batch_size_max
-        case Service():
-            field, size = "service.capacity.max", kind.maximum
-            size_max = policy.service_size_max
-        case Stream():
-            field, size, size_max = "stream.workers", kind.workers, policy.stream_size_max
-        case Cron():
-            field, size, size_max = "cron.batch.size", kind.batch.size, policy.batch_size_max
+    field, size, size_max = _size_of(policy, spec.kind)
     if size > size_max:
         yield limit_fault(field, "tasks", size, size_max)
     yield from _need_faults(policy, spec)
+
+
+def _size_of(policy: Policy, kind: JobKind) -> tuple[str, int, int]:
+    """The field that says how large a job can become, that size, and the policy's limit."""
+    match kind:
+        case Batch():
+            return "batch.size", kind.size, policy.batch_size_max
+        case Service():
+            return "service.capacity.max", kind.maximum, policy.service_size_max
+        case Stream():
+            return "stream.workers", kind.workers, policy.stream_size_max
+        case Cron():
+            return "cron.batch.size", kind.batch.size, policy.batch_size_max
 
 
 def _need_faults(policy: Policy, spec: JobSpec) -> Iterator[Fault]:
@@ -85,11 +105,20 @@ def _need_faults(policy: Policy, spec: JobSpec) -> Iterator[Fault]:
         ("cpu", need.cpu_milli, policy.task_cpu_milli_max),
         ("memoryMB", need.memory_mib, policy.task_memory_mib_max),
         ("diskMB", need.disk_mib, policy.task_disk_mib_max),
+        ("networkMbps", need.network_mbps, policy.task_network_mbps_max),
+        ("gpu", need.gpus, policy.task_gpus_max),
         ("ports", need.ports, policy.task_ports_max),
     ):
         if value > most:
             unit = "thousandths of a cpu" if name == "cpu" else name
             yield limit_fault(f"container.resources.{name}", unit, value, most)
+    if need.memory_mib < policy.task_memory_mib_min:
+        yield Fault(
+            field="container.resources.memoryMB",
+            text=f"is {need.memory_mib}; the cell gives no task less than "
+            f"{policy.task_memory_mib_min}",
+            hint="ask for more, or have an operator change task_memory_mib_min",
+        )
     if need.gpu_milli:
         yield Fault(
             field="container.resources.gpuMilli",

@@ -254,6 +254,7 @@ def _scale_job(fold: Fold, of_job: JobScaling) -> None:
     ]
     choice = chosen(
         votes,
+        kind.desired,
         is_increase_off=job.spec.is_increase_disabled,
         is_decrease_off=job.spec.is_decrease_disabled,
     )

@@ -175,11 +175,14 @@ def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str
     state.tasks[task_id] = after
     state.dirty["task"].add(task_id)
     _reindex(fold, was, now, after)
+    was_kind = type(was)
     if task_id in state.sla_starts and type(now) in _PAST_START:
         sla_moved(fold, after)
     place = getattr(now, "place", None)  # As `place_of`, without the call.
     host_id = place.host_id if place is not None else None
     facts = state.hosts.get(host_id) if host_id is not None else None
+    if was_kind is not type(now) and (was_kind is Launched or was_kind is StartInitiated):
+        _fill_in(fold, was_kind, after, host_id)
     # One is made for every step of every task: by position, because names take half as long again,
     # and past the property `value`, which takes longer than all the rest of this line.
     change = TaskChanged(
@@ -198,6 +201,34 @@ def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str
         assert fold.on_finished is not None
         fold.on_finished(fold, before, after)
     return after
+
+
+def _fill_in(fold: Fold, was_kind: type[TaskState], after: Task, host_id: HostId | None) -> None:
+    """Report states that the task must have passed although nobody said so (Titus: S22).
+
+    What started was starting before, and what ended well had started; a failure says neither.
+    """
+    now = after.state
+    has_run = type(now) is Started or (type(now) is Finished and now.reason == "normal")
+    if not has_run:
+        return
+    passed = ["StartInitiated"] if was_kind is Launched else []
+    if type(now) is Finished:
+        passed.append("Started")
+    hostname = fold.state.hostname(host_id) if host_id is not None else ""
+    for name in passed:
+        fold.report(
+            TaskChanged(
+                job_id=after.job_id,
+                task_id=after.task_id,
+                state=name,
+                step="filled in",
+                reason="filledIn",
+                message="not said by Mesos",
+                host_id=host_id,
+                hostname=hostname,
+            )
+        )
 
 
 def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:

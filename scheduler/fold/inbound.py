@@ -22,8 +22,8 @@ from scheduler.fold.changing import (
 )
 from scheduler.fold.context import Fold
 from scheduler.fold.dismissal import leader_dismissed
-from scheduler.fold.instance_groups import host_marked
 from scheduler.fold.evictions import job_budget_asked, task_eviction_asked
+from scheduler.fold.instance_groups import host_marked
 from scheduler.fold.killing import job_kill_asked, task_kill_asked
 from scheduler.fold.mesos import (
     ask_again,

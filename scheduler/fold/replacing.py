@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from scheduler.fold.context import Fold, new_task
 from scheduler.fold.crash_loops import note_crash, slowed_ms
+from scheduler.fold.forgetting import keep_finished
 from scheduler.fold.jobs import finish_if_done, stored
 from scheduler.fold.update_failures import note_failure
 from scheduler.model.ids import task_id_of
@@ -43,12 +44,12 @@ def task_finished(fold: Fold, before: Task, task: Task) -> None:
     if job.state == "Accepted":
         note_crash(fold, job, task, ran_ms)
     if job.state == "Accepted" and _is_restarted(job, task, task.state):
-        state.finished_tasks[task.task_id] = None
+        keep_finished(fold, task)
         _replace(fold, job, task, task.state, is_steady=ran_ms >= state.policy.retry_reset_ms)
     else:
         stored(fold, replace(job, open_indexes=job.open_indexes - 1))
         if task.state.reason == "scaledDown":
-            state.finished_tasks[task.task_id] = None
+            keep_finished(fold, task)
             del state.indexes[job.job_id][task.index]
             fold.touch("index", (job.job_id, task.index))
         finish_if_done(fold, job.job_id)

@@ -4,9 +4,6 @@ The one thing to know: bounds that are not given keep their value, and a bound t
 ``desired`` drags it along; ``desired`` itself must lie within them.
 """
 
-from collections import deque
-from heapq import heapify, heappop, heappush
-
 from msgspec.structs import replace
 
 from scheduler.fold.admission import limit_fault
@@ -21,25 +18,15 @@ from scheduler.fold.jobs import (
     rename_kill,
     wanted_count,
 )
+from scheduler.fold.scale_down import given_up
 from scheduler.fold.streams import resize_stream
 from scheduler.fold.updates import resize_updated
 from scheduler.model.address import Source
 from scheduler.model.changes import JobChanged, RequestAccepted
-from scheduler.model.ids import HostId, JobId
+from scheduler.model.ids import JobId
 from scheduler.model.inbound import Fault, JobScaleAsked
 from scheduler.model.job import Service, Stream
-from scheduler.model.task import (
-    Disconnected,
-    Finished,
-    KillInitiated,
-    Launched,
-    Placed,
-    Queued,
-    Started,
-    StartInitiated,
-    Task,
-    TaskState,
-)
+from scheduler.model.task import KillInitiated
 from scheduler.state import Job, State
 from scheduler.task_table import Given, Input
 
@@ -148,54 +135,15 @@ def process_fault(job: Job, was: int, desired: int) -> Fault | None:
 
 
 def shrink(fold: Fold, job_id: JobId) -> None:
-    """Choose the tasks that a smaller service gives up, and ask that they be killed.
-
-    Titus' order: those being killed, waiting, starting, started; within a class from the most
-    crowded host, and there the oldest first.
-    """
+    """Choose the tasks that a smaller service gives up, and ask that they be killed."""
     state = fold.state
     surplus = wanted_count(fold, job_id) - state.jobs[job_id].spec.desired
     if surplus <= 0:
         return
     there = [state.tasks[task_id] for task_id in state.indexes[job_id].values()]
     given = Given(state.clock.now_ms, reason="scaledDown", message="the job wants fewer tasks")
-    for task in _given_up(state, [task for task in there if not is_scaled_down(task)], surplus):
+    for task in given_up(state, [task for task in there if not is_scaled_down(task)], surplus):
         if isinstance(task.state, KillInitiated):
             rename_kill(fold, task, given.message)
         else:
             moved_task(fold, task.task_id, Input.KILL_ASKED, given)
-
-
-def _given_up(state: State, tasks: list[Task], count: int) -> list[Task]:
-    """The tasks that go first: by class, then one by one from what is the fullest host by then."""
-    crowds: dict[HostId | None, int] = {}
-    classes: dict[int, dict[HostId | None, deque[Task]]] = {}
-    for task in sorted(tasks, key=lambda each: each.number):
-        rank, host_id = _shrink_class(task.state)
-        crowds[host_id] = len(state.host_tasks.get(host_id, ())) if host_id else 0
-        classes.setdefault(rank, {}).setdefault(host_id, deque()).append(task)
-    chosen: list[Task] = []
-    for _, by_host in sorted(classes.items()):
-        heap = [(-crowds[host_id], there[0].number, host_id) for host_id, there in by_host.items()]
-        heapify(heap)
-        while heap and len(chosen) < count:
-            _, _, host_id = heappop(heap)
-            chosen.append(by_host[host_id].popleft())
-            crowds[host_id] -= host_id is not None
-            if by_host[host_id]:
-                oldest = by_host[host_id][0].number
-                heappush(heap, (-crowds[host_id], oldest, host_id))
-    return chosen
-
-
-def _shrink_class(state: TaskState) -> tuple[int, HostId | None]:
-    """The class in Titus' order, and the host that counts as crowded."""
-    match state:
-        case KillInitiated():
-            return 0, state.place.host_id
-        case Queued() | Placed() | Disconnected() | Finished():
-            return 1, None
-        case Launched() | StartInitiated():
-            return 2, state.place.host_id
-        case Started():
-            return 3, state.place.host_id

@@ -4,7 +4,7 @@ The one thing to know: the log orders concurrent submissions. Of two that want o
 the first has it from its own place on, and the second is refused at its own; nothing is reserved.
 """
 
-from scheduler.fold.admission import admission_faults
+from scheduler.fold.admission import admission_faults, raised
 from scheduler.fold.context import Fold
 from scheduler.fold.cron_runs import scheduled
 from scheduler.fold.jobs import fill, name_class, stored
@@ -14,6 +14,7 @@ from scheduler.model.changes import JobAccepted, JobChanged, JobRejected
 from scheduler.model.ids import JobId
 from scheduler.model.inbound import JobSubmitted
 from scheduler.model.job import Cron, JobSpec
+from scheduler.model.provenance import provenance_of
 from scheduler.state import Job
 from scheduler.versions import is_exclusive
 
@@ -29,7 +30,8 @@ def job_submitted(fold: Fold, source: Source, body: JobSubmitted) -> None:
         fold.report(JobRejected(source=source, faults=faults, job_id=body.job_id))
         return
     fold.report(JobAccepted(job_id=body.job_id, source=source))
-    made_job(fold, body.job_id, body.spec, body.digest, actor=body.actor)
+    spec = raised(fold.state.policy, body.spec)
+    made_job(fold, body.job_id, spec, body.digest, actor=body.actor, why=body.why)
 
 
 def made_job(
@@ -39,6 +41,7 @@ def made_job(
     digest: str,
     *,
     actor: str,
+    why: str = "",
     cron_job_id: JobId | None = None,
 ) -> None:
     """Make a job that nothing is wrong with, and its first tasks."""
@@ -52,6 +55,7 @@ def made_job(
         next_number=fold.state.number_floors.get(name_class(job_id), 1),
         open_indexes=0,
         actor=actor,
+        call_reason=why,
         cron_job_id=cron_job_id,
     )
     stored(fold, job)
@@ -59,7 +63,14 @@ def made_job(
     fold.state.exclusive_jobs += is_exclusive(job)
     if spec.group_name:
         fold.state.group_names[spec.group_name] = job.job_id
-    fold.report(JobChanged(job_id=job.job_id, state="Accepted", desired=spec.desired))
+    fold.report(
+        JobChanged(
+            job_id=job.job_id,
+            state="Accepted",
+            desired=spec.desired,
+            provenance=provenance_of(spec),
+        )
+    )
     sla_began(fold, job)
     fill(fold, job.job_id)
     if isinstance(spec.kind, Cron):

@@ -12,6 +12,7 @@ from scheduler.fold.context import Fold, let_start, rested, watch
 from scheduler.fold.crash_loops import DEADLINE as LOOP
 from scheduler.fold.crash_loops import loop_due
 from scheduler.fold.cron import cron_due
+from scheduler.fold.forgetting import collect
 from scheduler.fold.guards import policy_changed, recovered, time_passed
 from scheduler.fold.kills import look_at_budgets
 from scheduler.fold.mesos import close_stream
@@ -109,6 +110,7 @@ def ticked(fold: Fold, event: Tick) -> None:
     look_at_updates(fold)
     time_passed(fold)
     relocate(fold)
+    collect(fold)
     _note_idleness(fold)
 
 

@@ -60,7 +60,7 @@ def task_due(fold: Fold, task_id: TaskId, noted_ms: int) -> None:
 
 
 def _is_stuck(task: Task) -> bool:
-    """Whether the task is in a state that Titus calls stuck; what nobody reaches is another case."""
+    """Whether the task is in what Titus calls stuck; what nobody reaches is another case."""
     state = task.state
     if isinstance(state, KillInitiated):
         return not state.is_unreachable

@@ -496,7 +496,7 @@ class Step:
         state = self.fold.state
         if self.is_available(task):
             taken = tuple(sorted({*self.update.taken, task.index}))
-            most = self.desired - self.floor
+            most = len(self.moved) + len(self.others) - self.floor
             update = replace(self.update, taken=taken, taken_max=most)
             stored(self.fold, replace(self.job, update=update))
         state.tasks[task.task_id] = replace(task, next_version=self.goal)

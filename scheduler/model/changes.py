@@ -13,6 +13,7 @@ from scheduler.model.base import Ours
 from scheduler.model.disruption import Limit, PlanReason
 from scheduler.model.ids import HostId, JobId, ProposalId, TaskId
 from scheduler.model.inbound import Fault
+from scheduler.model.provenance import Provenance
 from scheduler.model.sla import SlaKind, SlaStand
 
 
@@ -48,6 +49,8 @@ class JobChanged(Ours, frozen=True):
     reason: str = ""
     message: str = ""
     desired: int | None = None
+    provenance: Provenance = ()
+    """Of a job that begins: where its image came from."""
 
 
 class TaskChanged(Ours, frozen=True):

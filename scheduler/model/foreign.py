@@ -187,11 +187,11 @@ def _partition_began(fields: Fields) -> PartitionBegan:
 
 def _submit(fields: Fields) -> JobSubmitted:
     job_id = read_job_id(fields)
-    actor = read_actor(fields)
+    actor, why = read_said(fields)
     # Paths are those of the descriptor, as the REST API and the fold give them.
     spec = read_job(fields.inner("job", path=""))
     digest = "" if fields.is_faulty else spec_digest(spec)  # a faulty text may have no bytes
-    return JobSubmitted(job_id, spec, actor, digest)
+    return JobSubmitted(job_id, spec, actor, digest, why)
 
 
 def _kill_job(fields: Fields) -> JobKillAsked:

@@ -19,9 +19,13 @@ def encode_partition_began(generation: Generation) -> bytes:
     return _encoded({"type": "PartitionBegan", "generation": generation})
 
 
-def encode_submit(job_id: JobId, descriptor: Mapping[str, Any], actor: str = "") -> bytes:
+def encode_submit(
+    job_id: JobId, descriptor: Mapping[str, Any], actor: str = "", why: str = ""
+) -> bytes:
     """The value that asks for a job; ``descriptor`` is a v3 descriptor's JSON value."""
-    return _encoded({"type": "SubmitJob", "jobId": job_id, "actor": actor, "job": descriptor})
+    given = {"why": why} if why else {}
+    record = {"type": "SubmitJob", "jobId": job_id, "actor": actor, **given}
+    return _encoded({**record, "job": descriptor})
 
 
 def encode_kill_job(

@@ -89,8 +89,11 @@ def _objects(fields: Fields, name: str) -> list[Fields]:
     return [fields.below(name, place, each) for place, each in enumerate(raw)]
 
 
-SCALING_REQUESTS: Final[Mapping[str, Callable[[Fields], ScalingPolicySet | ScalingPolicyRemoved]]]
-SCALING_REQUESTS = {"PutScalingPolicy": _put_policy, "DeleteScalingPolicy": _delete_policy}
+PolicyReader = Callable[[Fields], ScalingPolicySet | ScalingPolicyRemoved]
+SCALING_REQUESTS: Final[Mapping[str, PolicyReader]] = {
+    "PutScalingPolicy": _put_policy,
+    "DeleteScalingPolicy": _delete_policy,
+}
 METRIC_RECORDS: Final[Mapping[str, Callable[[Fields], MetricObserved]]] = {
     "NoteMetrics": _note_metrics
 }

@@ -21,6 +21,7 @@ from scheduler.model.job_updates import (
     UpdatePlan,
     UpdateRequest,
 )
+from scheduler.model.reading.checks import name_check
 from scheduler.model.reading.faults import nearest_name, shown, shown_text
 from scheduler.model.reading.fields import Fields
 from scheduler.model.reading.requests import read_if_version, read_job_id, read_said
@@ -30,6 +31,8 @@ from scheduler.model.v3.job import read_job
 SECONDS_MAX: Final = 7 * 24 * 3_600
 FAILURES_MAX: Final = 1_000
 NUMBER_MAX: Final = 10**9
+CAMPAIGN_BYTES_MAX: Final = 100
+_CAMPAIGN: Final = name_check(CAMPAIGN_BYTES_MAX)
 _PERCENT: Final = re.compile("([0-9]{1,3})%")
 _USUAL: Final = UpdatePlan()
 
@@ -51,6 +54,7 @@ def read_plan(fields: Fields | None) -> UpdatePlan:
         is_rolled_back=fields.truth("automaticRollback", default=True),
         keep_ms=_seconds(fields, "keepSec", _USUAL.keep_ms),
         is_restart=fields.truth("restart", default=False),
+        campaign=fields.text("campaign", _CAMPAIGN, default=""),
     )
     if not fields.is_faulty and plan.health_wait_ms >= plan.batch_deadline_ms:
         text = f"is {plan.batch_deadline_ms // 1_000} s, within which no task can count"
@@ -110,6 +114,7 @@ def written_plan(plan: UpdatePlan) -> dict[str, Any]:
         "automaticRollback": plan.is_rolled_back,
         "keepSec": plan.keep_ms // 1_000,
         "restart": plan.is_restart,
+        **({"campaign": plan.campaign} if plan.campaign else {}),
     }
 
 

@@ -58,6 +58,8 @@ class JobSubmitted(Ours, frozen=True):
     actor: str = ""
     digest: str = ""
     """Of the admitted spec: the same name with the same digest is the same submission again."""
+    why: str = ""
+    """Shown as Titus' ``titus.callReason``."""
 
 
 class JobKillAsked(Ours, frozen=True):

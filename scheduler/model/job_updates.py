@@ -60,6 +60,8 @@ class UpdatePlan(Ours, frozen=True):
     """Red-black: how long the old set is kept once the new one serves."""
     is_restart: bool = False
     """Whether tasks are replaced also where the new spec is the present one."""
+    campaign: str = ""
+    """The campaign that it is part of: see `projections.campaigns`."""
 
 
 class SpecVersion(Ours, frozen=True, tag=False):
@@ -85,7 +87,7 @@ class JobUpdate(Ours, frozen=True):
     taken: tuple[int, ...] = ()
     """Indexes whose available task the update took, and that are not available again yet."""
     taken_max: int = 0
-    """How many those may be, by what the job wanted when the last of them was taken."""
+    """How many those may be: all tasks but the floor, when the last of them was taken."""
     failures_at_ms: tuple[int, ...] = ()
     """When tasks of the new version ended by themselves, within the window."""
     ended_at_ms: int = 0

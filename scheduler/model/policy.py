@@ -42,6 +42,17 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     task_cpu_milli_max: int = 96_000
     task_memory_mib_max: int = 1_152_000
     task_disk_mib_max: int = 1_550_000
+    task_network_mbps_max: int = 400_000
+    """Titus S22; S19 has 40,000."""
+    task_gpus_max: int = 16
+    task_cpu_milli_min: int = 0
+    """A task that asks for less is given so much. Titus raises cpu to 1, disk to 10,000 MB and
+    network to 128 Mbps; here nothing is raised by default, for small tasks on small hosts are
+    meant: `docs/titus.md` says how to have it as Titus does."""
+    task_disk_mib_min: int = 0
+    task_network_mbps_min: int = 0
+    task_memory_mib_min: int = 0
+    """A task that asks for less is refused. Titus: 512 MB; here 16 MiB, by the format."""
     task_ports_max: int = 100
     launches_per_round_max: int = 300
     """Titus places batches of 300."""

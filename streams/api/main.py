@@ -20,10 +20,13 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from connectors.mesos.sandbox import SandboxReader
+from connectors.registry.client import HttpRegistry
 from connectors.tasklogs.archive import ArchivedLogs
 from connectors.tasklogs.host_client import HostLogs
 from connectors.web.admission import AdmissionLimits
 from connectors.web.app import LOOPBACK_NAMES, web_app
+from connectors.web.images import Images
+from scheduler.model.v3.titan import TitanSite
 from streams.api.followed_cell import FollowedCell, ViewFold
 from streams.api.rate_limits import rate_limits_of
 from streams.api.server import Server, listening_socket, server_for, url_of
@@ -79,6 +82,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         desk = leaving.enter_context(paging(settings, "api", PageMetrics(registry)))
         cell.on_changes = partial(put_changes, desk)
         travel = TravelProcess()
+        images = HttpRegistry(settings.registry_url or "")
         app: ASGIApp = web_app(
             cell,
             files,
@@ -88,6 +92,13 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
             log_store=archive.url,
             travel=travel,
             rate_limits=rate_limits,
+            titan=TitanSite(
+                settings.centre_attribute,
+                settings.region_attribute,
+                settings.own_region,
+                settings.titan_entry_point,
+            ),
+            images=Images(settings.image_check, images),
         )
         url = url_of(listener)
         server = server_for(app, lambda: print(f"ready {url}", flush=True))
@@ -99,6 +110,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         finally:
             await travel.close()
             await files.close()
+            await images.close()
     finally:
         await asyncio.to_thread(leaving.close)
         listener.close()

@@ -1,4 +1,4 @@
-"""`autoscale`: scaling policies of services, what they did, and what a forecast would have been worth.
+"""`autoscale`: scaling policies of services, what they did, and what a forecast is worth.
 
 The one thing to know: policies are set and shown by the REST API like everything; only `backtest`
 works on a file and needs nothing that runs.
@@ -169,7 +169,7 @@ def activities(
 
 
 @app.command()
-def backtest(  # noqa: PLR0917 - typer gives every option by its name
+def backtest(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV file, plain or gzipped.")],
     column: Annotated[str, typer.Option(metavar="NAME", help="The column of the load.")] = "value",
     horizon: Annotated[

@@ -70,25 +70,29 @@ def running_here(settings: Settings, data_dir: Path | None) -> UpView | None:
     )
 
 
-def installation_here(settings: Settings, data_dir: Path | None = None) -> Settings:
+def installation_here(
+    settings: Settings, data_dir: Path | None = None, *, is_of_cell: bool = True
+) -> Settings:
     """The settings of the installation that a command means: what runs here says where it is.
 
+    ``is_of_cell`` where it is about one cell, which has to be named if there are several.
     Where nothing runs, Kafka and Mesos are those of the environment, if it names any, and the
     store is that of the data directory.
     """
     running = running_here(settings, data_dir)
     if running is None:
         return msgspec.structs.replace(settings, data_dir=data_dir_of(settings, data_dir))
-    return of_cell(
-        msgspec.structs.replace(
-            settings,
-            kafka_brokers=running.kafka,
-            topic_prefix=running.topic_prefix,
-            mesos_masters=tuple(running.mesos),
-            data_dir=Path(running.data_dir),
-        ),
-        running,
+    here = msgspec.structs.replace(
+        settings,
+        kafka_brokers=running.kafka,
+        topic_prefix=running.topic_prefix,
+        mesos_masters=tuple(running.mesos),
+        data_dir=Path(running.data_dir),
     )
+    if is_of_cell or not running.cells:
+        return of_cell(here, running)
+    names = tuple(each.name for each in running.cells)
+    return msgspec.structs.replace(here, cells=len(names), cell_names=names, cell=names[0])
 
 
 def of_cell(settings: Settings, running: UpView) -> Settings:

@@ -57,6 +57,14 @@ COMMANDS = (
     Command("top", "streams.cli.command_top:top", "Show what tasks and hosts use, live."),
     Command("logs", "streams.cli.command_logs:logs", "Print what a task has written."),
     Command("scale", "streams.cli.commands_jobs:scale", "Change the size of a service."),
+    Command(
+        "update",
+        "streams.cli.command_update:update",
+        "Give a job another spec batch by batch, or see, pause or take back an update.",
+    ),
+    Command(
+        "cron", "streams.cli.command_cron:app", "See when cron jobs fire, and what they started."
+    ),
     Command("kill", "streams.cli.commands_jobs:kill", "End a job or a task."),
     Command(
         "why",
@@ -203,6 +211,11 @@ COMMANDS = (
         "simulate faults",
         "streams.cli.command_simulate_faults:faults",
         "Run a whole cell through a seeded bad day, and check every promise it makes.",
+    ),
+    Command(
+        "federation",
+        "streams.cli.command_federation:app",
+        "Serve several cells at one address; show and set by which rules.",
     ),
     Command(
         "failover drill",

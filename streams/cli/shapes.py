@@ -48,6 +48,18 @@ class Service(Shape, frozen=True):
     capacity: Capacity = Capacity()
 
 
+class Stream(Shape, frozen=True):
+    """What makes a job a stream."""
+
+    workers: int = 0
+
+
+class Cron(Shape, frozen=True):
+    """What makes a job a cron job."""
+
+    schedule: str = ""
+
+
 class Owner(Shape, frozen=True):
     """Whose job it is."""
 
@@ -60,17 +72,24 @@ class Descriptor(Shape, frozen=True):
     owner: Owner = Owner()
     batch: Batch | None = None
     service: Service | None = None
+    stream: Stream | None = None
+    cron: Cron | None = None
 
     @property
     def kind(self) -> str:
-        """``batch`` or ``service``."""
-        return "service" if self.service else "batch"
+        """``batch``, ``service``, ``stream`` or ``cron``."""
+        for name in ("service", "stream", "cron"):
+            if getattr(self, name) is not None:
+                return name
+        return "batch"
 
     @property
     def desired(self) -> int:
         """How many tasks are wanted."""
         if self.service:
             return self.service.capacity.desired
+        if self.stream:
+            return self.stream.workers
         return self.batch.size if self.batch else 0
 
 

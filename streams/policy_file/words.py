@@ -16,6 +16,7 @@ HEADINGS: Final[Mapping[str, str]] = {
     "\nUnits: cpu in cores; memory and disk in MiB, GiB, TiB; network in Mbit/s, Gbit/s.",
     "guards": "Guard rails: what one host or one job may do to the others. 0: no limit, "
     "but of\npreemptions none.",
+    "evictions": "When tasks may be evicted at all; how many, say the limits.",
     "selectors": "Operators' rules on top of what jobs ask for, by name.",
     "plugins": "Functions of others, from packages that are installed where the cell runs.\n"
     "`flumina policy apply` fills in distribution and version from what is installed here.",
@@ -51,6 +52,8 @@ WORDS: Final[Mapping[str, str]] = {
     "guards.preemptions_per_hour": "tasks ended for others, in the whole cell",
     "guards.preemptions_per_job_per_hour": "",
     "guards.address_reuse": "a freed address is not given out again for this long",
+    "evictions.windows": "like Mon-Fri 8-16 America/Los_Angeles, to 16:59; none: always",
+    "evictions.exempt": "applications, with *, that may be evicted outside of them",
     "selectors.*.strength": "must refuses other hosts, should prefers these",
     "selectors.*.for": "jobs of these tiers, groups, applications; empty is all",
     "instance_groups.*.lifecycle": "Inactive, Active, PhasedOut (last choice) or Removable",

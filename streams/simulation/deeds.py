@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from scheduler.model.codec import digest_of
+from scheduler.model.foreign_disruption import encode_evict_task
 from scheduler.model.foreign_records import (
     encode_confirm_finding,
     encode_kill_job,
@@ -37,6 +38,18 @@ POINTS: Final = (
     "update-written",
 )
 """Where a process may be killed; see `streams.cell.points`."""
+BUDGETS: Final[Mapping[int, dict[str, Any]]] = {
+    2: {
+        "unhealthyTasksLimit": {"limitOfUnhealthyContainers": 1},
+        "ratePerInterval": {"intervalMs": 600_000, "limitPerInterval": 1},
+    },
+    3: {"availabilityPercentageLimit": {"percentageOfHealthyContainers": 60}},
+    4: {
+        "relocationLimit": {"limit": 2},
+        "ratePercentagePerHour": {"maxPercentageOfContainersRelocatedInHour": 50},
+    },
+}
+"""Budgets of services by how many tasks they begin with; the others have the injected one."""
 OPERATOR_S: Final = 300.0
 """How often the simulated operator looks whether the cell waits for a word."""
 NEW_HOST_S: Final = 120.0
@@ -87,6 +100,7 @@ class Hands:
             "shrink": self._kill_task,
             "set-policy": self._set_policy,
             "drain-host": self._drain_host,
+            "evict-task": self._evict_task,
             "crash": self._crash,
             "crash-at-point": self._crash_at_point,
             "crash-all": self._crash_all,
@@ -148,7 +162,10 @@ class Hands:
         capacity = {"min": 0, "desired": deed.amount, "max": 8}
         name = f"service{len(self._services)}"
         self._services.append(JobId(name))
-        value = descriptor({"service": {"capacity": capacity}}, 0.5, int(deed.for_s), deed.target)
+        size: dict[str, Any] = {"service": {"capacity": capacity}}
+        if budget := BUDGETS.get(deed.amount):
+            size["disruptionBudget"] = budget
+        value = descriptor(size, 0.5, int(deed.for_s), deed.target)
         self._submit(name, value, deed)
 
     def _submit_batch(self, deed: Deed) -> None:
@@ -203,6 +220,13 @@ class Hands:
         self._publish("commands", encode_set_host(host_id, "draining", "op", "simulated"))
         enable = encode_set_host(host_id, "enabled", "op", "simulated")
         self._world.loop.later(deed.for_s, self._publish, "commands", enable)
+
+    def _evict_task(self, deed: Deed) -> None:
+        job_id = self._service(deed)
+        there = self._world.witness.state.indexes.get(job_id) if job_id is not None else None
+        if job_id is not None and there:
+            task_id = sorted(there.values())[deed.amount % len(there)]
+            self._publish("jobs", encode_evict_task(task_id, "simulated", "op"), job_id)
 
     def operate(self) -> None:
         """Give the word that the cell waits for, as an operator who was paged would."""

@@ -17,6 +17,7 @@ SLOW_TICK_S: Final = 40.0
 MORE_WORK_A_HOUR: Final = 2
 """A day with few deeds and slow ticks gets more jobs: no seed of six hours shall have less than
 2,000 events, and seeds 110 and 754 had."""
+EVICTIONS_A_HOUR: Final = 2
 SELDOM_SHARE: Final = 1 / 16
 """So many seeds have a finding, and so many a record of Mesos that nobody can read."""
 WORK: Final[tuple[tuple[What, int], ...]] = (
@@ -95,6 +96,7 @@ def drawn_script(seed: int, hours: float) -> Script:
             for _ in range(int(hours * MORE_WORK_A_HOUR))
         ]
     deeds += _seldom(seed, ends_s)
+    deeds += _evictions(seed, hours, ends_s)
     deeds.sort(key=lambda deed: deed.at_s)
     return Script(
         seed=seed,
@@ -119,6 +121,20 @@ def _seldom(seed: int, ends_s: float) -> list[Deed]:
         at_s, for_s = chance.random() * (ends_s - 90.0), 10.0 + 30.0 * chance.random()
         deeds.append(Deed(round(at_s, 3), "poison-mesos", seed, round(for_s, 3)))
     return deeds
+
+
+def _evictions(seed: int, hours: float, ends_s: float) -> list[Deed]:
+    """Tasks that somebody wants evicted, whatever their budgets say."""
+    chance = Random(f"flumina evictions {seed}")  # noqa: S311 - a made-up world
+    return [
+        Deed(
+            round(60.0 + chance.random() * (ends_s - 60.0), 3),
+            "evict-task",
+            chance.randrange(100),
+            amount=chance.randint(0, 6),
+        )
+        for _ in range(int(hours * EVICTIONS_A_HOUR))
+    ]
 
 
 def _picked(chance: Random, table: tuple[tuple[What, int], ...]) -> What:

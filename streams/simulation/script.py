@@ -21,6 +21,7 @@ What = Literal[
     "shrink",
     "set-policy",
     "drain-host",
+    "evict-task",
     # What breaks in a process.
     "crash",
     "crash-at-point",

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from scheduler.invariants import check_everything
-from scheduler.model.changes import JobAccepted, JobRejected, TaskChanged
+from scheduler.model.changes import EvictionDecided, JobAccepted, JobRejected, TaskChanged
 from scheduler.model.effects import DeclineOffers, Effect, Revive, TaskToRun
 from scheduler.model.events import CellRecord, Copied, EffectStarted, LeaderElected, Tick
 from scheduler.model.ids import HostId, JobId, ProposalId, TaskId, proposal_id_of
@@ -21,6 +21,7 @@ from scheduler.model.task import Finished, KillInitiated, Task
 from scheduler.state import NO_OFFSET, State
 from streams.cell.follower import Changes
 from streams.cell.shield import NO_PROPOSAL
+from streams.simulation.evictions import Evictions
 from streams.simulation.hosts import HOST_CPU_MILLI, HOST_MEMORY_MIB, Host
 
 TIME_GAP_MS: Final = 60_000
@@ -65,6 +66,7 @@ class Witness:
         self.copies_refused = 0
         self._judging_since_ms = 0
         """When time-outs began to count, by our own reading of the log."""
+        self._evictions = Evictions()
         self._is_judging = False
         self._has_ticked = False
         """The present leader has said that time passes: it has copied the inbound backlog."""
@@ -189,6 +191,8 @@ class Witness:
                     self._ended.add(change.task_id)
                 elif change.task_id in self._ended:
                     self.violated("I6", f"{change.task_id} had ended and is {change.state} again")
+            case EvictionDecided() if change.is_allowed:
+                self._evictions.allowed(self.state, change, self._at_ms, self.violated)
             case JobAccepted():
                 self.accepted_jobs.add(change.job_id)
                 self.answered_jobs.add(change.job_id)
@@ -218,6 +222,8 @@ class Witness:
             by_user = task.state.reason in {"killed", "scaledDown"}
             if by_user and not {str(task_id), str(task.job_id)} & self._asked:
                 self.violated("I3", f"{task_id} is {task.state.reason}, and nobody asked for it")
+            if task.state.reason == "evicted" and task_id not in self._evictions.task_ids:
+                self.violated("I3", f"{task_id} is evicted, and no budget was asked")
         elif not (isinstance(task.state, Finished) and task.state.is_back):
             self.violated("I3", f"a kill of {task_id}, which the log wants to run: {task.state}")
 

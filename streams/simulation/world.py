@@ -40,6 +40,7 @@ SLOTS: Final = 2
 CELL: Final = "main"
 GENERATION: Final = "5e5e5e5e"
 INBOUND: Final = ("jobs", "commands", "mesos")
+STALE_MS: Final = 59_000
 MARK_RECORDS: Final = 200
 """So that digests are compared several times in one run; production marks every 10,000."""
 SETTLE_TRIES: Final = 10
@@ -128,7 +129,8 @@ class World:
     async def run(self, schedule: Callable[["World"], None]) -> None:
         """From the cell's first record to the last look."""
         script = self.script
-        policy = Policy(mark_records=MARK_RECORDS)
+        # Ticks are slow here, and what was known at the last one is no older for that.
+        policy = Policy(mark_records=MARK_RECORDS, relocation_stale_ms=STALE_MS)
         created = CellCreated(CellName(CELL), CellUuid("5e" * 16), Generation(GENERATION))
         events = (created, FoldVersion(FOLD_VERSION), PolicySet(1, policy))
         record = CellRecord(RECORD_VERSION, -1, self.wall_ms(), events)

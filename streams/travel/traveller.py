@@ -161,13 +161,15 @@ class Traveller:
         if begins == 0:
             return
         job_id = job_id_of(TaskId(name))
-        rebuilt = Rebuilt(await self._machine.first_view())
-        rebuilt.take(await self._notes.rows(0, begins, Wanted(job_id=job_id or name, kind=JOB)))
         task_id = TaskId(name) if job_id else None
+        first = _first_of(view.state, JobId(job_id or name), task_id)
+        rebuilt = Rebuilt(await self._machine.first_view())
+        of_job = Wanted(job_id=job_id or name, kind=JOB)
+        rebuilt.take(await self._notes.rows(first, begins, of_job))
         for _ in range(PREDECESSORS_MAX + 1):
             if task_id is None:
                 break
-            rebuilt.take(await self._notes.rows(0, begins, Wanted(task_id=task_id, kind=TASK)))
+            rebuilt.take(await self._notes.rows(first, begins, Wanted(task_id=task_id, kind=TASK)))
             task = view.task(task_id)
             if task is None and task_id in rebuilt.tasks:
                 task = rebuilt.tasks[task_id].task
@@ -233,6 +235,17 @@ class Traveller:
         ]
         found.sort(key=lambda row: (row.offset, row.index))
         return "host", found
+
+
+def _first_of(state: State, job_id: JobId, task_id: TaskId | None) -> int:
+    """Where the history begins of a job or task; 0 where the state does not know it any more.
+
+    An older job of that name, and its tasks, are no part of it.
+    """
+    job = state.jobs.get(job_id)
+    if job is None or (task_id is not None and task_id not in state.tasks):
+        return 0
+    return max(0, job.accepted_offset)
 
 
 def _side(machine: Machine) -> Side:

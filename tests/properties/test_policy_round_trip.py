@@ -6,12 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from scheduler.model.constraint import Constraint
+from scheduler.model.disruption import Hours, Window
 from scheduler.model.policy import NUMBERS, Policy
 from scheduler.model.reading.faults import Faults
 from scheduler.model.rules import (
     FITNESS_NAMES,
     Amount,
     CapacityGroup,
+    EvictionRules,
     Guards,
     PlacementRules,
     Plugin,
@@ -20,6 +22,7 @@ from scheduler.model.rules import (
     Tier,
 )
 from scheduler.model.rules_document.reading import KINDS, read_policy
+from scheduler.model.time_zones import zone_names, zone_rule
 from streams.policy_file.reading import read_yaml
 from streams.policy_file.writing import policy_text
 
@@ -31,6 +34,23 @@ LARGE = some.integers(1_000, 10**12)
 WEIGHTS = some.integers(1, 10**6)
 SOME_OR_NONE = some.none() | LARGE
 AMOUNTS = some.builds(Amount, *(SOME_OR_NONE for _ in Amount.__struct_fields__))
+HOURS = some.tuples(some.integers(0, 23), some.integers(0, 23)).map(
+    lambda pair: Hours(min(pair), max(pair))
+)
+ALL_DAY = Hours(0, 23)
+"""Written as no hours at all, which is the same."""
+WINDOWS = some.lists(
+    some.builds(
+        lambda days, hours, zone: Window(
+            tuple(sorted(days)), tuple(hours), zone, zone_rule(zone) or ""
+        ),
+        some.sets(some.integers(0, 6)),
+        some.lists(HOURS.filter(lambda each: each != ALL_DAY), max_size=3),
+        some.sampled_from([each for each in zone_names() if each != "UTC"]),
+    ),
+    max_size=2,
+    unique=True,
+).map(tuple)
 
 
 def tuples(of: some.SearchStrategy[str], most: int = 3) -> some.SearchStrategy[tuple[str, ...]]:
@@ -69,6 +89,7 @@ def policies(draw: some.DrawFn) -> Policy:
         ),
         plugins=tuple(Plugin("fitness", name, "some", "1.0") for name in names),
         aging_ms=draw(LARGE),
+        evictions=EvictionRules(draw(WINDOWS), draw(tuples(NAMES))),
     )
     return Policy(**{name: draw(LARGE) for name in NUMBERS}, placement=rules)
 

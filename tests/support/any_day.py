@@ -37,8 +37,16 @@ from scheduler.model.inbound import (
     OrphanForgotten,
     RulesAsked,
     RulesChangeAsked,
+    TaskKillAsked,
 )
 from scheduler.model.job import Batch, JobSpec, RetryPolicy, Service
+from scheduler.model.job_requests import (
+    JobAttributesAsked,
+    JobEnabledAsked,
+    JobProcessesAsked,
+    TaskAttributesAsked,
+    TaskMoveAsked,
+)
 from scheduler.model.mesos import MesosTaskState, StreamEnded
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import (
@@ -529,8 +537,14 @@ class AnyDay(RuleBasedStateMachine):
 
     def _no_index_had_two_live_tasks(self) -> None:
         live: dict[tuple[str, str], set[str]] = defaultdict(set)
+        moved: set[str] = set()
         for change in self.cell.said(TaskChanged):
             index = change.task_id.rpartition("-worker-")[2].partition("-")[0]
+            if change.moved_from is not None:  # Its index is not in its name any more.
+                moved.add(change.task_id)
+                live[change.moved_from, index].discard(change.task_id)
+            if change.task_id in moved:
+                continue
             there = live[change.job_id, index]
             if change.state == "Finished":
                 there.discard(change.task_id)

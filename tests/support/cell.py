@@ -54,7 +54,7 @@ from scheduler.model.inbound import (
     PolicyAsked,
     TaskKillAsked,
 )
-from scheduler.model.job import Batch, Container, JobSpec, RetryPolicy, Service
+from scheduler.model.job import Batch, Container, JobKind, JobSpec, RetryPolicy, Service
 from scheduler.model.mesos import (
     HostFacts,
     MesosTaskState,
@@ -384,7 +384,7 @@ def service(desired: int = 1, maximum: int = 100, minimum: int = 0, **container:
     return spec_of(Service(minimum=minimum, desired=desired, maximum=maximum), 0, container)
 
 
-def spec_of(kind: Batch | Service, retries: int, container: dict[str, Any]) -> JobSpec:
+def spec_of(kind: JobKind, retries: int, container: dict[str, Any]) -> JobSpec:
     """A job of small tasks; ``container`` changes what a task needs and runs."""
     values: dict[str, Any] = {
         "need": Need(cpu_milli=500, memory_mib=256, disk_mib=10),

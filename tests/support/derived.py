@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from scheduler.digest import Digest, canonical_bytes
 from scheduler.machine import Machine
 from scheduler.model.ids import HostId, JobId, TaskId
+from scheduler.model.job import Stream
 from scheduler.model.proposals import LaunchTasks
 from scheduler.model.task import (
     Finished,
@@ -42,10 +43,34 @@ def check_derived(state: State) -> None:
     assert {host_id: set(there) for host_id, there in state.host_tasks.items()} == hosts
     assert set(state.killing) == killing
     assert state.unanswered.keys() <= state.tasks.keys(), "asked for a task that is forgotten"
+    kept: dict[JobId, list[TaskId]] = defaultdict(list)
+    for task_id in state.finished_tasks:
+        kept[state.tasks[task_id].job_id].append(task_id)
+    assert {job_id: list(there) for job_id, there in state.finished_of_jobs.items()} == kept
     _check_resting(state)
     _check_on_hosts(state)
     _check_guards(state)
     _check_findings(state)
+    _check_jobs_with_turns(state)
+
+
+def _check_jobs_with_turns(state: State) -> None:
+    """Assert that jobs which ticks look at are known, and that exclusive ones are counted."""
+    active = {job_id: job for job_id, job in state.jobs.items() if job.state != "Finished"}
+    assert set(state.cron_jobs) == {job_id for job_id, job in active.items() if job.cron}
+    updating = {job_id for job_id, job in state.jobs.items() if job.update}
+    assert set(state.updating) == updating
+    for job_id in state.starting_streams:
+        assert isinstance(active[job_id].spec.kind, Stream), f"{job_id} is no stream"
+    exclusive = sum(
+        any(
+            rule.kind == "exclusiveHost"
+            for spec in (job.spec, *(each.spec for each in job.specs))
+            for rule in spec.container.hard_constraints
+        )
+        for job in active.values()
+    )
+    assert exclusive == state.exclusive_jobs
 
 
 def _check_guards(state: State) -> None:
@@ -172,23 +197,6 @@ def check_digest(machine: Machine) -> None:
     """Assert that the digest kept entity by entity is the one computed over the whole state."""
     kept = machine.digest.value()
     whole = Digest(machine.state)
-    state = machine.state
-    for kind, container in (
-        ("job", state.jobs),
-        ("task", state.tasks),
-        ("host", state.hosts),
-        ("offer", state.offers),
-        ("orphan", state.orphans),
-        ("decision", state.decisions),
-        ("failures", state.host_failures),
-        ("launches", state.launch_seconds),
-        ("noise", state.host_noise),
-        ("order", state.host_orders),
-        ("watermark", state.watermarks),
-    ):
-        state.dirty[kind].update(container)
-    state.dirty["index"].update(
-        (job_id, index) for job_id, there in state.indexes.items() for index in there
-    )
+    whole.forget()
     assert whole.value() == kept, "an entity changed and was not touched"
-    assert canonical_bytes(state)
+    assert canonical_bytes(machine.state)

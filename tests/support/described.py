@@ -40,9 +40,7 @@ def _validator(path: str, method: str, status: str, media: str) -> Draft202012Va
     return Draft202012Validator({**schema, "components": document()["components"]})
 
 
-def check_described(
-    method: str, path: str, status: int, media: str, body: bytes
-) -> None:
+def check_described(method: str, path: str, status: int, media: str, body: bytes) -> None:
     """Assert that the description has an operation that may answer so."""
     template = next((each for pattern, each in _templates() if pattern.fullmatch(path)), None)
     method = "get" if method == "HEAD" else method.lower()

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from scheduler.model import changes, events, inbound, job_requests, mesos, proposals
+from scheduler.model import autoscaling, changes, events, inbound, job_requests, mesos, proposals
 from scheduler.model.address import Source
 from scheduler.model.changes import Change
 from scheduler.model.constraint import Constraint
@@ -38,6 +38,7 @@ from scheduler.model.rules import (
     Selector,
     Tier,
 )
+from tests.support import samples_disruption
 
 CELL: Final = CellName("main")
 CELL_UUID: Final = CellUuid("0b87e1a2-4c6d-4a54-9d35-1f64a2f0c001")
@@ -54,6 +55,38 @@ AT_MS: Final = 1_700_000_000_123
 SOURCE: Final = Source("jobs", GENERATION, 0, 17, 16)
 FAULT: Final = Fault(
     field="container.resources.cpu", text="is -1; it must be from 0.01 to 1024", hint="give more"
+)
+SCALING: Final = autoscaling.PolicyId("policy-5f2")
+SCALED_BY: Final = autoscaling.Metric(
+    "flumina/sqs", "ApproximateNumberOfMessages", "Maximum", (("QueueName", "work"),), "Count", True
+)
+SCALING_STEP: Final = autoscaling.StepScaling(
+    metric=SCALED_BY,
+    comparison="GreaterThanThreshold",
+    threshold_milli=40_000,
+    evaluation_periods=3,
+    period_ms=10_000,
+    adjustment_type="PercentChangeInCapacity",
+    steps=(
+        autoscaling.StepAdjustment(10, None, 20_000),
+        autoscaling.StepAdjustment(50, 20_000, None),
+    ),
+    cooldown_ms=60_000,
+    magnitude_min=2,
+    missing="ignore",
+    is_acting=False,
+)
+SCALING_TARGET: Final = autoscaling.TargetTracking(
+    metric=SCALED_BY,
+    target_milli=30_000,
+    out_cooldown_ms=30_000,
+    in_cooldown_ms=120_000,
+    is_scale_in_disabled=True,
+    period_ms=30_000,
+    predefined="ECSServiceAverageCPUUtilization",
+    prediction=autoscaling.Prediction(
+        horizon_ms=900_000, quantile_milli=900, season_ms=604_800_000, is_only_shown=True
+    ),
 )
 FACTS: Final = HostFacts(
     hostname="host-3.example.org",
@@ -118,6 +151,7 @@ OTHER_SPEC: Final = JobSpec(
     container=Container(need=Need(cpu_milli=100, memory_mib=64), command=("serve",)),
     kind=Service(minimum=1, desired=2, maximum=5),
     retry=RetryPolicy(kind="immediate", retries=0),
+    budget=samples_disruption.BUDGET,
 )
 OTHER_AMOUNT: Final = Amount(12_500, 65_536, 1_048_577, 10_000, 2)
 OTHER_GROUP: Final = CapacityGroup(
@@ -141,6 +175,7 @@ OTHER_RULES: Final = PlacementRules(
     mode="failover",
     lost_zones=("b", "c"),
     zone_attribute="az",
+    evictions=samples_disruption.EVICTION_RULES,
     machine_type_attribute="type",
     machine_group_attribute="asg",
     taints_attribute="keep-off",
@@ -276,6 +311,19 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
         if_version=4,
     ),
     inbound.HostOrdered(host_id=HOST, standing="draining", actor="op", why="new kernel"),
+    autoscaling.ScalingPolicySet(
+        job_id=JOB, policy_id=SCALING, spec=SCALING_STEP, actor="ada", why="peaks", if_version=2
+    ),
+    autoscaling.ScalingPolicySet(job_id=JOB, policy_id=SCALING, spec=SCALING_TARGET),
+    autoscaling.ScalingPolicyRemoved(
+        job_id=JOB, policy_id=SCALING, actor="ada", why="by hand now", if_version=3
+    ),
+    autoscaling.MetricObserved(
+        points=(autoscaling.MetricPoint(SCALING, 2, AT_MS, 41_500, is_whole=True),),
+        failures=(autoscaling.MetricFailure(SCALING, 2, "Prometheus does not answer"),),
+        actor="flumina-autoscale",
+    ),
+    *samples_disruption.REQUESTS,
     inbound.HostNoiseMeasured(host_id=HOST, noise_milli=250, actor="usage", why="measured"),
     inbound.RecordSkipped(offset=99, digest=DIGEST, actor="op", why="broken build of May 3rd"),
     inbound.OrphanForgotten(task_id=TASK, actor="op", why="stopped by hand", host_id=HOST),
@@ -389,7 +437,38 @@ CHANGES: Final[tuple[Change, ...]] = (
     ),
     changes.SafeBegan(finding=1_050, why="3 orphans"),
     changes.SafeEnded(finding=1_050, how="confirmed", actor="op", why="rack 7", tasks=12),
+    changes.JobScaled(
+        job_id=JOB,
+        policy_id=SCALING,
+        before=2,
+        after=4,
+        metric="Average of flumina/sqs depth",
+        threshold_milli=40_000,
+        value_milli=41_500,
+        why="it was above",
+        is_forecast=True,
+    ),
+    changes.ScalingPolicyChanged(
+        job_id=JOB, policy_id=SCALING, state="Error", reason="silent", version=2
+    ),
     changes.TaskMissed(job_id=JOB, task_id=TASK, host_id=HOST, state="TASK_GONE"),
+    *samples_disruption.CHANGES,
+    changes.JobCrashLooping(
+        job_id=JOB,
+        is_looping=True,
+        failures=5,
+        window_ms=600_000,
+        delay_ms=10_000,
+        reason="failed",
+    ),
+    changes.JobSlaChanged(
+        job_id=JOB,
+        kind="completion",
+        stand="atRisk",
+        message="2 of its tasks are expected to end after the deadline",
+        deadline_ms=AT_MS + 600_000,
+        start_ms=30_000,
+    ),
 )
 
 

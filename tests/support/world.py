@@ -129,15 +129,26 @@ class World:
         """Order other limits, as an operator does."""
         self.publish("commands", "test", encode_set_policy(values, "test", "a shorter test"))
 
-    def publish(self, topic: str, key: str, value: bytes) -> int:
-        """The offset of one record that was published."""
+    def publish(
+        self,
+        topic: str,
+        key: str,
+        value: bytes,
+        partition: int | None = None,
+        headers: list[tuple[str, bytes]] | None = None,
+    ) -> int:
+        """The offset of one record that was published, to the cell's partition if none is named."""
 
         async def send() -> int:
             if self._producer is None:
                 self._producer = our_producer(self.kafka, "test")
                 await self._producer.start()
             sent = await self._producer.send_and_wait(
-                self.prefix + topic, value, key=key.encode(), partition=self.partition
+                self.prefix + topic,
+                value,
+                key=key.encode(),
+                partition=self.partition if partition is None else partition,
+                headers=headers or [],
             )
             return int(sent.offset)
 

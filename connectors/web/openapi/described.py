@@ -21,7 +21,7 @@ def described(routes: Routes) -> Handler:
         return orjson.dumps(openapi_document(routes))
 
     async def openapi(call: Call) -> Response:
-        """This description, OpenAPI 3.1."""
+        """The description of all paths, OpenAPI 3.1."""
         call.query.done()
         return Response(document(), media_type=JSON)
 

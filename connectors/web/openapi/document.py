@@ -249,7 +249,7 @@ def _marked(value: object) -> Iterable[Json]:
             yield from _marked(each)
 
 
-def _part(components: Json, schema: Any) -> Any:
+def _part(components: Json, schema: object) -> Any:  # noqa: ANN401 - JSON of any kind
     if isinstance(schema, list):
         return [_part(components, each) for each in schema]
     if not isinstance(schema, dict):

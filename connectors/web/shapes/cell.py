@@ -127,11 +127,11 @@ class Success(Shape, frozen=True):
     host: str
     proposal: str
     fitness: int = 0
-    parts: dict[str, int] = {}
+    parts: dict[str, int] = {}  # noqa: RUF012 - msgspec gives each struct its own
     of_host: str = ""
     runner_up: str = ""
     runner_up_fitness: int = 0
-    runner_up_parts: dict[str, int] = {}
+    runner_up_parts: dict[str, int] = {}  # noqa: RUF012 - as above
 
 
 class SchedulingResult(Shape, frozen=True):

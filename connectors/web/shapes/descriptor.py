@@ -10,7 +10,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from connectors.web.shapes.base import Name, Texts
+from scheduler.model.cron import SCHEDULE_BYTES_MAX
+from scheduler.model.job import CatchUp, Overlap
 from scheduler.model.v3 import limits
+from scheduler.model.v3.kinds import CATCH_UP_MAX, DEADLINE_SECONDS_MAX, RUNS_KEPT_MAX
 
 Size = Annotated[int, msgspec.Meta(ge=0, le=limits.SERVICE_SIZE_MAX)]
 Retries = Annotated[int, msgspec.Meta(ge=0, le=limits.RETRIES_MAX)]
@@ -43,9 +46,7 @@ class ContainerResources(Open, frozen=True, rename={"memory_mb": "memoryMB", "di
         float,
         msgspec.Meta(ge=limits.CPU_MILLI_MIN / 1000, le=limits.CPU_MILLI_MAX / 1000),
     ]
-    memory_mb: Annotated[
-        int, msgspec.Meta(ge=limits.MEMORY_MIB_MIN, le=limits.MEMORY_MIB_MAX)
-    ]
+    memory_mb: Annotated[int, msgspec.Meta(ge=limits.MEMORY_MIB_MIN, le=limits.MEMORY_MIB_MAX)]
     disk_mb: Annotated[int, msgspec.Meta(ge=0, le=limits.DISK_MIB_MAX)] = 0
     gpu: Annotated[int, msgspec.Meta(ge=0, le=limits.GPUS_MAX)] = 0
 
@@ -134,6 +135,35 @@ class Service(Open, frozen=True):
     retry_policy: RetryPolicy | msgspec.UnsetType = msgspec.UNSET
 
 
+class Stream(Open, frozen=True):
+    """So many ordered workers are kept running; not in Titus."""
+
+    workers: Annotated[int, msgspec.Meta(ge=1, le=limits.SERVICE_SIZE_MAX)]
+    ordered_start: bool = False
+    retry_policy: RetryPolicy | msgspec.UnsetType = msgspec.UNSET
+
+
+class Cron(Open, frozen=True):
+    """A batch job is started at each time that the schedule names; not in Titus."""
+
+    schedule: Annotated[str, msgspec.Meta(max_length=SCHEDULE_BYTES_MAX)]
+    batch: Batch
+    time_zone: str = "UTC"
+    catch_up: CatchUp = "none"
+    catch_up_limit: Annotated[int, msgspec.Meta(ge=1, le=CATCH_UP_MAX)] = 10
+    overlap: Overlap = "allow"
+    starting_deadline_sec: Annotated[int, msgspec.Meta(ge=0, le=DEADLINE_SECONDS_MAX)] = 0
+    history_limit: Annotated[int, msgspec.Meta(ge=0, le=RUNS_KEPT_MAX)] = 10
+
+
+class TaskSet(Open, frozen=True):
+    """Indexes that have to be on hosts with these attributes."""
+
+    name: Name
+    count: Annotated[int, msgspec.Meta(ge=1, le=limits.SERVICE_SIZE_MAX)]
+    host_attributes: Texts
+
+
 class JobDescriptor(Open, frozen=True):
     """What is submitted: one of the kinds, and what its tasks run."""
 
@@ -145,6 +175,9 @@ class JobDescriptor(Open, frozen=True):
     attributes: Texts = {}
     batch: Batch | msgspec.UnsetType = msgspec.UNSET
     service: Service | msgspec.UnsetType = msgspec.UNSET
+    stream: Stream | msgspec.UnsetType = msgspec.UNSET
+    cron: Cron | msgspec.UnsetType = msgspec.UNSET
+    sets: tuple[TaskSet, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class DryRun(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -154,5 +187,3 @@ class DryRun(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
     id: str
     actor: str
     job_descriptor: JobDescriptor
-
-

@@ -26,6 +26,7 @@ class Plan(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
     automatic_rollback: bool = True
     keep_sec: int = 600
     restart: bool = False
+    campaign: str = ""
 
 
 class UpdateBody(Shape, frozen=True):

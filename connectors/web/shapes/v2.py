@@ -116,7 +116,7 @@ class TaskOfV2(TaskBrief, frozen=True, kw_only=True):
     network_mbps: int = 0
     disk: int = 0
     gpu: int = 0
-    env: Texts = {}
+    env: Texts = {}  # noqa: RUF012 - msgspec gives each struct its own
     version: str = ""
     entry_point: str = ""
     ports: tuple[int, ...]
@@ -234,5 +234,3 @@ class JobsOnHost(Shape, frozen=True):
     hostname: str
     instance_id: str
     tasks: tuple[TaskBrief, ...]
-
-

@@ -16,6 +16,7 @@ from connectors.web.images import with_digest
 from connectors.web.problems import json_response, refused
 from connectors.web.requests import document_body, idempotency_key, small_body
 from connectors.web.submitting import derived_id, submit
+from connectors.web.titan import job_of_titan
 from connectors.web.v2.spec import SERVICE_MAX, descriptor_of_v2, faults_as_v2
 from connectors.web.writing import Written, write, written_response
 from scheduler.model.changes import JobRejected
@@ -28,6 +29,7 @@ from scheduler.model.job import JobSpec
 from scheduler.model.reading.checks import job_id_check, name_check, task_id_check
 from scheduler.model.reading.faults import Faults
 from scheduler.model.reading.fields import Fields
+from scheduler.model.v3.titan import is_titan_spec
 
 TASKS_MAX: Final = 1_000
 _USER: Final = name_check(255)
@@ -37,10 +39,15 @@ async def submit_job(call: Call) -> Response:
     """``201 {"id", "jobUri"}`` once the fold made the job that the v2 spec asks for."""
     call.query.done()
     key = idempotency_key(call.request)
-    spec = job_spec(await document_body(call.request))
-    if isinstance(spec, tuple):
-        raise refused(spec)
-    job_id = derived_id(key) if key else JobId(f"job-{uuid.uuid4().hex}")
+    raw = await document_body(call.request)
+    if is_titan_spec(raw):
+        job_id, spec = job_of_titan(call, raw)
+    else:
+        read = job_spec(raw)
+        if isinstance(read, tuple):
+            raise refused(read)
+        job_id, spec = JobId(f"job-{uuid.uuid4().hex}"), read
+    job_id = derived_id(key) if key else job_id
     known = call.api.cell.view.state.jobs.get(job_id)
     spec, _ = await with_digest(call.api.images, spec, known)
     response = await submit(call.api, job_id, spec, spec.owner_email)
@@ -69,9 +76,7 @@ async def set_instance_counts(call: Call) -> Response:
     minimum = fields.whole("instancesMin", 0, SERVICE_MAX)
     maximum = fields.whole("instancesMax", 0, SERVICE_MAX)
     _close(fields, faults)
-    value = encode_scale_job(
-        job_id, desired=desired, minimum=minimum, maximum=maximum, actor=user
-    )
+    value = encode_scale_job(job_id, desired=desired, minimum=minimum, maximum=maximum, actor=user)
     return await _done(call, job_id, value, job_id, user)
 
 

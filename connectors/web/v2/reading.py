@@ -100,9 +100,7 @@ def _is_wanted(job: Job, kind: str | None, texts: dict[str, str | None]) -> bool
     return is_kind and all(not wanted or has[name] == wanted for name, wanted in texts.items())
 
 
-def _has_labels(
-    there: dict[str, str], labels: list[tuple[str, str, str]], *, is_any: bool
-) -> bool:
+def _has_labels(there: dict[str, str], labels: list[tuple[str, str, str]], *, is_any: bool) -> bool:
     matches = [
         name in there and (not colon or there[name] == value) for name, colon, value in labels
     ]

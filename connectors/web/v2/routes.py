@@ -22,7 +22,7 @@ def _post(handler: Handler, body: type[Any]) -> Operation:
     return Operation(handler, body=body, success=(204,), media="")
 
 
-_FILTERS: Final = {
+_FILTERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "type": ({"type": "string", "enum": ["batch", "service"]}, "the kind of job"),
     "taskState": ({"type": "array", "items": {"type": "string"}}, "states, of 2017"),
     "labels": ({"type": "array", "items": {"type": "string"}}, "`name` or `name:value`"),
@@ -62,7 +62,5 @@ V2_ROUTES: Final[dict[str, dict[str, Operation]]] = {
     "/api/v2/scheduler/failures/{id}": {"GET": _get(reading.task_failures, shapes.Failures)},
     f"{_VMS}/listserverinfos": {"GET": _get(reading.list_hosts, list[shapes.HostOfV2])},
     f"{_VMS}/listagents": {"GET": _get(reading.list_hosts, list[shapes.HostOfV2])},
-    f"{_VMS}/listjobsonvms": {
-        "GET": _get(reading.list_jobs_on_hosts, list[shapes.JobsOnHost])
-    },
+    f"{_VMS}/listjobsonvms": {"GET": _get(reading.list_jobs_on_hosts, list[shapes.JobsOnHost])},
 }

@@ -99,9 +99,7 @@ def _container(fields: Fields, entry_point: str) -> Json:
         found = fields.texts(name, _NAME, limits.CONSTRAINTS_MAX, _LISTS_BYTES_MAX)
         if found:
             container[name] = list(found)
-    groups = fields.texts(
-        "securityGroups", _NAME, limits.SECURITY_GROUPS_MAX, _LISTS_BYTES_MAX
-    )
+    groups = fields.texts("securityGroups", _NAME, limits.SECURITY_GROUPS_MAX, _LISTS_BYTES_MAX)
     role = fields.text("iamProfile", words_check(limits.ROLE_BYTES_MAX), default="")
     if groups or role:
         container["securityProfile"] = {"securityGroups": list(groups), "iamRole": role}
@@ -129,11 +127,13 @@ def _ports(fields: Fields) -> int:
     raw = fields.raw("ports")
     if raw is None:
         return 0
-    is_list = isinstance(raw, list) and all(type(each) is int for each in raw)
-    if not is_list or len(raw) > limits.PORTS_MAX:
-        fields.fault("ports", f"is {shown(raw)}", "give a list of whole numbers, one for each port")
+    if isinstance(raw, list) and all(type(each) is int for each in raw):
+        if len(raw) <= limits.PORTS_MAX:
+            return len(raw)
+        fields.fault("ports", f"has {len(raw)} entries", f"give {limits.PORTS_MAX} at most")
         return 0
-    return len(raw)
+    fields.fault("ports", f"is {shown(raw)}", "give a list of whole numbers, one for each port")
+    return 0
 
 
 def _batch(fields: Fields) -> Json:
@@ -255,9 +255,7 @@ _NAMES: Final[Mapping[str, str]] = {
 
 def faults_as_v2(faults: Iterable[Fault]) -> tuple[Fault, ...]:
     """The faults of the descriptor under v2's names."""
-    return tuple(
-        Fault(_v2_name(each.field), each.text, each.hint, each.code) for each in faults
-    )
+    return tuple(Fault(_v2_name(each.field), each.text, each.hint, each.code) for each in faults)
 
 
 def _v2_name(field: str) -> str:

@@ -11,14 +11,16 @@ from typing import Any, Final, TypeVar, get_args
 import msgspec
 
 from scheduler.model.constraint import Constraint, ConstraintKind
+from scheduler.model.disruption import Window
 from scheduler.model.policy import NUMBERS, Policy, changed_policy
-from scheduler.model.reading.checks import name_check, words_check
+from scheduler.model.reading.checks import Complaint, name_check, words_check
 from scheduler.model.reading.faults import Faults, nearest_name, shown, shown_text
 from scheduler.model.reading.fields import Fields
 from scheduler.model.rules import (
     FITNESS_MAX,
     Amount,
     CapacityGroup,
+    EvictionRules,
     Guards,
     InstanceGroup,
     Lifecycle,
@@ -38,6 +40,7 @@ from scheduler.model.rules_document.quantities import (
     QUANTITY_MAX,
     read_quantity,
 )
+from scheduler.model.rules_document.windows import window_of
 from scheduler.model.v3.container import read_attributes
 
 NAME: Final = name_check(known.NAME_BYTES_MAX)
@@ -110,6 +113,9 @@ def _rules(fields: Fields, faults: Faults) -> PlacementRules:
         read = {name: read_simple(guards, name, getattr(Guards(), name)) for name in GUARDS}
         values["guards"] = Guards(**read)
         guards.close()
+    evictions = fields.inner_if_given("evictions")
+    if evictions is not None:
+        values["evictions"] = _evictions(evictions)
     attributes = fields.inner_if_given("attributes")
     if attributes is not None:
         for name in ATTRIBUTES:
@@ -119,6 +125,20 @@ def _rules(fields: Fields, faults: Faults) -> PlacementRules:
     for name in simple_fields(PlacementRules):
         values[name] = read_simple(fields, name, getattr(rules, name))
     return PlacementRules(**values)
+
+
+def _evictions(fields: Fields) -> EvictionRules:
+    texts = fields.texts("windows", _window_check, known.ZONES_MAX, _LIST_BYTES_MAX)
+    found = (window_of(each) for each in texts)
+    windows = tuple(each for each in found if isinstance(each, Window))
+    exempt = names_of(fields, "exempt")
+    fields.close()
+    return EvictionRules(windows=windows, exempt=exempt)
+
+
+def _window_check(text: str) -> Complaint | None:
+    found = window_of(text)
+    return None if isinstance(found, Window) else found
 
 
 GUARDS: Final = simple_fields(Guards)

@@ -25,6 +25,7 @@ from scheduler.model.rules_document.quantities import (
     thousandths_number,
 )
 from scheduler.model.rules_document.reading import ATTRIBUTES, GUARDS
+from scheduler.model.rules_document.windows import window_text
 
 Document = dict[str, Any]
 """What JSON and YAML can write."""
@@ -51,6 +52,10 @@ def policy_document(policy: Policy) -> Document:
         "guards": {
             document_name(name): written_simple(name, getattr(rules.guards, name))
             for name in GUARDS
+        },
+        "evictions": {
+            "windows": [window_text(each) for each in rules.evictions.windows],
+            "exempt": list(rules.evictions.exempt),
         },
         "selectors": {each.name: selector_document(each) for each in rules.selectors},
         "plugins": [

@@ -110,7 +110,12 @@ def read_attributes(fields: Fields) -> Pairs:
         count_max=limits.ATTRIBUTES_MAX,
         bytes_max=limits.ATTRIBUTES_BYTES_MAX,
     )
-    return tuple(pair for pair in found if not pair[0].startswith(names.STRIPPED_ATTRIBUTES))
+    return tuple(
+        pair
+        for pair in found
+        if not pair[0].startswith(names.STRIPPED_ATTRIBUTES)
+        and pair[0] not in names.STAMPED_ATTRIBUTES
+    )
 
 
 def _profile(fields: Fields, attributes: Pairs, shm_mib: int, need: Need) -> Pairs:

@@ -8,10 +8,10 @@ from typing import Final
 from scheduler.model.attributes import UnreadableAttribute
 from scheduler.model.job import Batch, JobKind, JobSpec, RetryPolicy, Service, desired_of
 from scheduler.model.manner import manner_of
-from scheduler.model.sla import sla_of
 from scheduler.model.reading.checks import Complaint, name_check, words_check
 from scheduler.model.reading.faults import shown, shown_text
 from scheduler.model.reading.fields import Fields
+from scheduler.model.sla import sla_of
 from scheduler.model.v3 import limits, names
 from scheduler.model.v3.container import Pairs, read_attributes, read_container
 from scheduler.model.v3.disruption import read_budget

@@ -53,5 +53,8 @@ SCALARS_OF_THEIR_OWN: Final = {
 STRIPPED_ATTRIBUTES: Final = ("titus.sanitization.", "titus.runtimePrediction.")
 """Titus writes these itself; a caller's are dropped, so that nobody can forge them."""
 
+STAMPED_ATTRIBUTES: Final = frozenset(("titus.createdBy", "titus.callReason", "titus.cell"))
+"""What the cell itself says of each job that it shows; nobody submits them, either."""
+
 KILL_GRACE_ATTRIBUTE: Final = "titusParameter.agent.killWaitSeconds"
 """The container attribute by which Titus' users set the seconds from SIGTERM to SIGKILL."""

@@ -9,9 +9,12 @@ from itertools import count
 import pytest
 from msgspec.structs import replace
 
+from projections.cell_view import CellView
+from projections.why import Unknown, why
 from scheduler.machine import Machine
 from scheduler.model.changes import JobCrashLooping
-from scheduler.model.ids import TaskId
+from scheduler.model.codec import decode_record
+from scheduler.model.ids import JobId
 from scheduler.model.job import JobSpec
 from scheduler.model.policy import Policy
 from scheduler.model.rules import Guards
@@ -162,10 +165,24 @@ def test_a_machine_made_of_a_snapshot_ends_the_loop_at_the_same_record() -> None
     assert again.digest.value() == cell.machine.digest.value()
     first = len(cell.log)
     cell.pass_ms(1_300_000)
-    from scheduler.model.codec import decode_record  # noqa: PLC0415 - only this test reads records
-
     for offset in range(first, len(cell.log)):
         again.apply(offset, decode_record(cell.log[offset]))
     assert again.digest.value() == cell.machine.digest.value()
     assert not again.state.crash_loops
-    assert TaskId("") not in again.state.tasks
+
+
+def test_why_and_history_say_that_it_is_a_loop() -> None:
+    cell = _submitted(service(1))
+    for _ in range(5):
+        _fail_once(cell)
+    view = CellView()
+    for offset, data in enumerate(cell.log):
+        view.apply(offset, decode_record(data))
+    told = why(view, "job")
+    assert not isinstance(told, Unknown)
+    assert any("crash loop since" in each for each in told.sentences)
+    history = view.job_history(JobId("job"))
+    assert history is not None
+    messages = [each.message for each in history.entries if each.what == "job health"]
+    assert len(messages) == 1
+    assert messages[0].startswith("crash loop: 5 tasks ended by themselves within 600 s")

@@ -6,9 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from scheduler.model.changes import JobChanged, JobRejected, RequestAccepted, TaskChanged
-from scheduler.model.ids import JobId, TaskId
+from scheduler.model.ids import HostId, JobId, OfferId, TaskId
 from scheduler.model.job import Service
+from scheduler.model.mesos import HostFacts, Offer
 from scheduler.model.policy import Policy
+from scheduler.model.resources import Resources
 from scheduler.model.task import (
     Disconnected,
     Finished,
@@ -277,3 +279,34 @@ def test_scaling_keeps_everything_else_of_the_job() -> None:
     kind = Service(minimum=0, desired=3, maximum=100)
     spec = replace(before.spec, kind=kind)
     assert after == replace(before, spec=spec, next_number=4, open_indexes=3, version=2)
+
+
+def spread_over_zones(*counts: tuple[str, str, int]) -> CellInMemory:
+    """A service that runs so many tasks on each host, which is in a zone."""
+    cell = running_cell(hosts=0)
+    cell.submit(service(sum(count for _, _, count in counts)))
+    for host, zone, count in counts:
+        resources = Resources(count * 500, 256 * count, 10_000)
+        facts = HostFacts(hostname=host, attributes=(("zone", zone),))
+        cell.offers(Offer(OfferId(f"o-{host}"), HostId(host), resources, facts=facts))
+        for task_id in cell.launched():
+            cell.status(task_id, "TASK_RUNNING")
+    return cell
+
+
+def test_titus_of_equally_full_hosts_that_of_the_biggest_zone_gives_up_its_oldest() -> None:
+    cell = spread_over_zones(("h1", "a", 1), ("h2", "b", 1), ("h3", "b", 1), ("h4", "c", 2))
+    assert [task.number for task in cell.tasks()] == [1, 2, 3, 4, 5]
+    # The fullest host is h4; then all have one, zone b two hosts: 2; then all zones have one: 1.
+    for desired, gone in ((4, [4]), (3, [2, 4]), (2, [1, 2, 4])):
+        cell.scale(desired)
+        assert going(cell) == gone
+
+
+def test_tasks_of_others_make_no_host_crowded() -> None:
+    cell = spread_over_zones(("h1", "a", 1), ("h2", "a", 2))
+    resources = Resources(8_000, 8_000, 10_000)
+    cell.offers(Offer(OfferId("more"), HostId("h1"), resources, facts=None))
+    cell.run(service(5), "other")
+    cell.scale(2)
+    assert going(cell) == [2], "of its own two it has more there"

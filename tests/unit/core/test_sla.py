@@ -3,14 +3,19 @@
 Time moves by ticks. The events are those that producers and operators see.
 """
 
+import json
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from projections.cell_view import CellView
+from projections.why import Unknown, why
 from scheduler.model.changes import JobSlaChanged
+from scheduler.model.codec import decode_record
 from scheduler.model.descriptor import decode_descriptor
 from scheduler.model.job import JobSpec
+from scheduler.model.reading.faults import path_below
 from tests.support.cell import CellInMemory, batch, running_cell, service
 
 COMPLETE = "flumina.sla.completeWithinSec"
@@ -145,8 +150,6 @@ def test_jobs_that_demand_nothing_cost_nothing() -> None:
 @pytest.mark.parametrize("name", [COMPLETE, START])
 @pytest.mark.parametrize("value", ["0", "soon", "-1", "1.5", ""])
 def test_what_cannot_be_read_is_refused_by_its_attribute(name: str, value: str) -> None:
-    import json  # noqa: PLC0415 - only here
-
     descriptor: dict[str, Any] = {
         "owner": {"teamEmail": "ada@example.org"},
         "applicationName": "app",
@@ -156,4 +159,21 @@ def test_what_cannot_be_read_is_refused_by_its_attribute(name: str, value: str) 
     }
     found = decode_descriptor(json.dumps(descriptor).encode())
     assert isinstance(found, tuple)
-    assert [each.field for each in found] == [f"attributes.{name}"]
+    assert [each.field for each in found] == [path_below("attributes", name)]
+
+
+def test_why_says_what_is_demanded_and_how_it_stands() -> None:
+    cell = running_cell(0)
+    cell.submit(_with(service(1), start=30), "web")
+    cell.submit(_with(batch(1), complete=600, runtime=200), "night")
+    cell.pass_ms(450_000)
+    view = CellView()
+    for offset, data in enumerate(cell.log):
+        view.apply(offset, decode_record(data))
+    for name, sentence in (
+        ("web", "Its tasks should start within 30.0 s"),
+        ("night", "at risk"),
+    ):
+        told = why(view, name)
+        assert not isinstance(told, Unknown)
+        assert any(sentence in each for each in told.sentences), told.sentences

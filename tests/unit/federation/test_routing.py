@@ -28,6 +28,11 @@ RULES = Configuration(
 )
 
 
+def with_one(rest: str) -> str:
+    """The text of a configuration of one cell, and something beside."""
+    return '{"cells": [{"name":"a","api":"x"}], "default": "a", ' + rest + "}"
+
+
 def descriptor(**fields: Any) -> dict[str, Any]:
     gpus = fields.pop("gpus", 0)
     return {"applicationName": "app", "container": {"resources": {"gpu": gpus}}, **fields}
@@ -110,20 +115,12 @@ def test_a_pattern_that_would_take_for_ever_elsewhere_takes_no_time() -> None:
         ('{"cells": [{"name":"a","api":"x"}], "default": "b"}', "default: 'b' is no cell"),
         ('{"cells": [{"name":"a","api":"x"}], "default": "a", "gpuCell": "g"}', "gpuCell"),
         ('{"cells": [{"name":"a","api":"x"},{"name":"a","api":"y"}], "default": "a"}', "same name"),
-        (
-            '{"cells": [{"name":"a","api":"x"}], "default": "a", "routes": [{"cell": "a", '
-            + '"applicationName": "("}]}',
-            "routes[0].pattern",
-        ),
+        (with_one('"routes": [{"cell": "a", "applicationName": "("}]'), "routes[0].pattern"),
         (
             '{"cells": [{"name":"a","api":"x"}], "default": "a", "routes": [{"cell": "a"}]}',
             "one of them",
         ),
-        (
-            '{"cells": [{"name":"a","api":"x"}], "default": "a", '
-            + '"capacityGroups": {"g": {"a": 90}}}',
-            "are 90 together; 100 are wanted",
-        ),
+        (with_one('"capacityGroups": {"g": {"a": 90}}'), "are 90 together; 100 are wanted"),
         ('{"cells": 3}', "cannot be read"),
     ],
 )

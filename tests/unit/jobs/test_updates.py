@@ -47,10 +47,6 @@ class World:
         """Order something of the update."""
         self.cell.copy("jobs", JobUpdateOrdered(JOB, order, actor="ada", **fields))
 
-    def image(self, task_id: Any) -> str:
-        """The image that a task was launched with, as the effect says."""
-        return self.images[task_id]
-
     def step(self, seconds: int = 1) -> None:
         """Let seconds pass: what is launched starts, what is killed ends."""
         cell = self.cell
@@ -90,6 +86,10 @@ class World:
             if isinstance(each.state, Started)
         )
 
+    def going(self) -> dict[str, Any]:
+        """The update under way, if any."""
+        return {} if self.job.update is None else {"update": self.job.update}
+
     def words(self) -> list[str]:
         """The reasons of the job's changes, in order."""
         return [each.reason for each in self.cell.said(JobChanged) if each.reason]
@@ -100,7 +100,8 @@ def container(cell: CellInMemory, task_id: Any) -> str:
     task, job = cell.state.tasks[task_id], cell.state.jobs[JOB]
     if task.spec_version == job.spec_version:
         return job.spec.container.image
-    return next(each.spec for each in job.specs if each.version == task.spec_version).container.image
+    (spec,) = (each.spec for each in job.specs if each.version == task.spec_version)
+    return spec.container.image
 
 
 def available(cell: CellInMemory) -> int:
@@ -296,7 +297,7 @@ def test_the_same_request_again_begins_nothing_and_the_same_spec_only_as_a_resta
     assert world.job.version == version
     assert world.until_over() == "done"
     world.ask(of_image("new", 4), UpdatePlan(**QUICK))
-    assert world.job.update is None
+    assert "update" not in world.going()
     world.ask(of_image("new", 4), UpdatePlan(is_restart=True, **QUICK))
     assert world.job.update.number == 2
     assert world.until_over() == "done"

@@ -37,7 +37,8 @@ def test_a_job_has_its_descriptor_and_the_times_of_its_states() -> None:
     cell.kill_job()
     job = job_of(cell)
     assert job.keys() == {"id", "jobDescriptor", "status", "statusHistory", "version"}
-    assert job["jobDescriptor"] == descriptor_of(cell.state.jobs[JobId("job")].spec)
+    submitted = descriptor_of(cell.state.jobs[JobId("job")].spec)
+    assert job["jobDescriptor"] == {**submitted, "attributes": {"titus.cell": "test"}}
     assert job["status"] == {
         "state": "KillInitiated",
         "reasonCode": "killed",

@@ -129,7 +129,12 @@ BAD: dict[str, tuple[str, Body, int, str]] = {
     ),
     "no attributes": (f"{INSTANCES}/S0/attributes", {"attributes": {}}, 400, "attributes"),
     "a group that nobody names": (f"{GROUPS}/x/tier", {"tier": ""}, 404, "id"),
-    "a host that is not there": (f"{INSTANCES}/x/attributes", {"attributes": {"a": "b"}}, 404, "id"),
+    "a host that is not there": (
+        f"{INSTANCES}/x/attributes",
+        {"attributes": {"a": "b"}},
+        404,
+        "id",
+    ),
 }
 
 

@@ -15,7 +15,7 @@ from tests.support.asgi import call
 from tests.support.web_cell import WebCell, descriptor
 
 DOCS = Path(__file__).parents[3] / "docs"
-REST = (DOCS / "rest.md").read_text("utf-8")
+REST = "".join((DOCS / name).read_text("utf-8") for name in ("rest.md", "api-v2.md"))
 METRICS = (DOCS / "metrics.md").read_text("utf-8")
 _ROW = re.compile(r"^\| `(/[^`]*)` \| ([A-Z]+) \| ([^|]*)\|", re.MULTILINE)
 

@@ -94,7 +94,12 @@ BAD: dict[str, tuple[str, str, Body, str]] = {
         "disableIncreaseDesired",
     ),
     "no attributes": ("PUT", f"{JOBS}/s/attributes", {}, "attributes"),
-    "attributes that are a list": ("PUT", f"{JOBS}/s/attributes", {"attributes": ["a"]}, "attributes"),
+    "attributes that are a list": (
+        "PUT",
+        f"{JOBS}/s/attributes",
+        {"attributes": ["a"]},
+        "attributes",
+    ),
     "an attribute that is a number": (
         "PUT",
         f"{TASKS}/s-worker-0-1/attributes",

@@ -24,7 +24,8 @@ REST = (Path(__file__).parents[3] / "docs" / "rest.md").read_text("utf-8")
 def test_every_code_has_one_status_and_a_row_in_the_documents() -> None:
     assert set(STATUSES) == set(get_args(FaultCode))
     for code, status in STATUSES.items():
-        row = rf"^\| `{code}` \| {int(status)} \|" if code else rf"^\| \(empty\) \| {int(status)} \|"
+        name = f"`{code}`" if code else "(empty)"
+        row = rf"^\| {re.escape(name)} \| {int(status)} \|"
         assert re.search(row, REST, re.MULTILINE), code
 
 
@@ -55,7 +56,13 @@ def _web() -> WebCell:
 SIZE = {"desired": 1, "max": 1}
 GROUP = {"jobGroupInfo": {"stack": "main", "detail": "d", "sequence": "001"}}
 ROWS: dict[str, tuple[str, str, Body, int, str]] = {
-    "validation": ("POST", f"{JOBS}?jobId=x", descriptor(applicationName=7), 400, "applicationName"),
+    "validation": (
+        "POST",
+        f"{JOBS}?jobId=x",
+        descriptor(applicationName=7),
+        400,
+        "applicationName",
+    ),
     "wrong job type": ("PUT", f"{JOBS}/b/instances", SIZE, 400, "jobId"),
     "a bad capacity": ("PUT", f"{JOBS}/s/capacityAttributes", {"desired": 101}, 400, "capacity"),
     "a bad move: no service": (
@@ -151,7 +158,7 @@ def test_the_etag_of_a_read_is_what_a_change_takes() -> None:
     after = call(web.app, "GET", f"{JOBS}/s")
     assert after.headers["etag"] != before.headers["etag"]
     assert after.json["jobDescriptor"]["attributes"] == {"team": "a"}
-    assert call(web.app, "PUT", f"{JOBS}/s/attributes", {"attributes": {"x": "y"}}, tag).status == 412
+    assert call(web.app, "PUT", f"{JOBS}/s/attributes", change, tag).status == 412
     task = call(web.app, "GET", f"{TASKS}/s-worker-0-1")
     tag = {"If-Match": task.headers["etag"]}
     assert call(web.app, "PUT", f"{TASKS}/s-worker-0-1/attributes", change, tag).status == 200

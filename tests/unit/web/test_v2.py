@@ -6,6 +6,7 @@ import pytest
 
 from scheduler.model.ids import JobId, TaskId
 from scheduler.model.job import RetryPolicy, Service
+from scheduler.model.mesos import MesosTaskState
 from tests.support.asgi import Answer, Body, call
 from tests.support.cell import running_cell
 from tests.support.web_cell import WebCell
@@ -95,7 +96,7 @@ def test_a_service_has_bounds_and_is_taken_in_and_out_of_service() -> None:
     assert web.cell.state.jobs[JobId(job_id)].state != "Accepted"
 
 
-ENDS = {
+ENDS: dict[MesosTaskState, str] = {
     "TASK_FINISHED": "FINISHED",
     "TASK_FAILED": "FAILED",
     "TASK_ERROR": "ERROR",
@@ -104,7 +105,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("ended", ENDS)
-def test_states_go_forward_and_ends_have_the_words_of_2017(ended: str) -> None:
+def test_states_go_forward_and_ends_have_the_words_of_2017(ended: MesosTaskState) -> None:
     web = _web()
     job_id = _submitted(web, _spec(instances=1, retries=0))
     task_id = TaskId(f"{job_id}-worker-0-1")
@@ -112,7 +113,8 @@ def test_states_go_forward_and_ends_have_the_words_of_2017(ended: str) -> None:
     seen = [call(web.app, "GET", path).json["state"]]
     web.cell.launched()
     seen.append(call(web.app, "GET", path).json["state"])
-    for update in ("TASK_STARTING", "TASK_RUNNING"):
+    moving: tuple[MesosTaskState, ...] = ("TASK_STARTING", "TASK_RUNNING")
+    for update in moving:
         web.cell.status(task_id, update)
         seen.append(call(web.app, "GET", path).json["state"])
     assert seen == ["QUEUED", "DISPATCHED", "STARTING", "RUNNING"]
@@ -219,7 +221,7 @@ BAD: dict[str, tuple[str, Body, int, str]] = {
     "no image": ("jobs", _spec(applicationName=None), 400, "applicationName"),
     "an open quote": ("jobs", _spec(entryPoint="sh -c 'x"), 400, "entryPoint"),
     "a constraint of our own": ("jobs", _spec(hardConstraints=["Nearby"]), 400, "hardConstraints"),
-    "a field more": ("jobs", _spec(cpus=1), 400, "cpus"),
+    "a field more": ("jobs", _spec(threads=1), 400, "threads"),
     "ports that are texts": ("jobs", _spec(ports=["a"]), 400, "ports"),
     "the wrong group": ("jobs", _spec(securityGroups=["x"]), 400, "securityGroups[0]"),
     "a job that is not there": ("jobs/kill", {"user": "a", "jobId": "x"}, 404, "jobId"),

@@ -1,0 +1,244 @@
+"""`update`: give a job another spec while it runs, and see, pause, resume or take back an update.
+
+The one thing to know: the update goes on in the cell, whether this command waits for it or not;
+what is printed is what the API says of it. Without a file and without an order it only shows.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import orjson
+import typer
+from rich.console import Console
+
+from streams.cli.calls import Api
+from streams.cli.client import decoded, segment
+from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
+from streams.cli.render import cell_text, clock, errors, out, print_json, show, table
+from streams.errors import OperatorError
+
+POLL_S: Final = 0.5
+_OVER: Final = ("done", "rolledBack", "ended")
+
+
+class _Version(msgspec.Struct, frozen=True, rename="camel"):
+    version: int
+    image: str
+    wanted: bool
+    serves: bool
+    tasks: int
+    started: int
+    healthy: int
+
+
+class _Update(msgspec.Struct, frozen=True, rename="camel"):
+    number: int
+    state: str
+    paused: bool
+    from_version: int
+    to_version: int
+    batch: int
+    began_at_ms: int
+    ended_at_ms: int
+    failures: int
+    why: str
+
+
+class Updates(msgspec.Struct, frozen=True, rename="camel"):
+    """What the API says of a job by version, and of its updates."""
+
+    job_id: str
+    spec_version: int
+    versions: list[_Version]
+    updates: list[_Update]
+
+
+def update(  # noqa: PLR0917 - typer gives every option by its name
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")],
+    file: Annotated[
+        str | None, typer.Option("-f", "--file", metavar="FILE", help="The new spec; - is stdin.")
+    ] = None,
+    pause: Annotated[bool, typer.Option("--pause", help="Make no further move.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on.")] = False,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Go back to the version before.")
+    ] = False,
+    batch: Annotated[
+        str | None, typer.Option(metavar="N|P%", help="Indexes of a batch; usually 25%.")
+    ] = None,
+    max_unavailable: Annotated[
+        str | None, typer.Option(metavar="N|P%", help="Tasks that may be down for it; 25%.")
+    ] = None,
+    max_surge: Annotated[
+        str | None, typer.Option(metavar="N|P%", help="Tasks beyond what is wanted; none.")
+    ] = None,
+    health_wait: Annotated[
+        int | None, typer.Option(metavar="S", min=0, help="Healthy for so long counts; 30.")
+    ] = None,
+    deadline: Annotated[
+        int | None, typer.Option(metavar="S", min=1, help="A batch must be healthy by then; 600.")
+    ] = None,
+    failures: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Ends that are a crash loop; 3.")
+    ] = None,
+    red_black: Annotated[
+        bool, typer.Option("--red-black", help="Start a whole new set, then switch.")
+    ] = False,
+    keep: Annotated[
+        int | None, typer.Option(metavar="S", min=0, help="Red-black: keep the old set; 600.")
+    ] = None,
+    no_rollback: Annotated[
+        bool, typer.Option("--no-rollback", help="Pause when it fails; do not go back.")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Replace tasks though the spec is the same.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Until it is done; fail if it is not.")
+    ] = False,
+    why: WhyOption = "",
+    as_json: JsonOption = False,
+    api: ApiOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Give a job another spec batch by batch, or show, pause, resume or take back an update.
+
+    Example: flumina update web -f new.json --batch 10% --max-unavailable 1 --wait
+    """
+    orders = [word for word, is_given in _words(pause, resume, rollback) if is_given]
+    if len(orders) + (file is not None) > 1:
+        raise OperatorError(
+            "More than one thing was asked for.",
+            "A file begins an update; --pause, --resume and --rollback are about one under way.",
+            "Give one of them.",
+        )
+    plan = {
+        "strategy": "redBlack" if red_black else None,
+        "batch": _share(batch),
+        "maxUnavailable": _share(max_unavailable),
+        "maxSurge": _share(max_surge),
+        "healthWaitSec": health_wait,
+        "batchDeadlineSec": deadline,
+        "failuresMax": failures,
+        "keepSec": keep,
+        "automaticRollback": False if no_rollback else None,
+        "restart": True if restart else None,
+    }
+    with api_here(api, data_dir) as there:
+        if file is not None:
+            _begin(there, job, file, {k: v for k, v in plan.items() if v is not None}, why)
+        elif orders:
+            _order(there, job, orders[0], why)
+        body = _waited(there, job) if wait else there.connection.get(path_of(job))
+    found = decoded(body, Updates)
+    if as_json:
+        print_json(orjson.loads(body))
+    else:
+        print_updates(found, out())
+    if wait and found.updates and found.updates[0].state != "done":
+        last = found.updates[0]
+        raise OperatorError(
+            f"Update {last.number} of {job} is {last.state}.",
+            last.why or "Somebody ended it.",
+            f"`flumina events {job}` tells what happened.",
+        )
+
+
+def _words(pause: bool, resume: bool, rollback: bool) -> tuple[tuple[str, bool], ...]:
+    return ("pause", pause), ("resume", resume), ("rollback", rollback)
+
+
+def path_of(job: str) -> str:
+    """Where the API has a job's updates."""
+    return f"/api/flumina/jobs/{segment(job)}/updates"
+
+
+def _share(text: str | None) -> int | str | None:
+    """What the plan takes: a number, or a text with a percentage, which the cell checks."""
+    return int(text) if text is not None and text.isdecimal() and len(text) < 10 else text
+
+
+def _begin(there: Api, job: str, file: str, plan: dict[str, Any], why: str) -> None:
+    try:
+        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        descriptor = orjson.loads(raw)
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise OperatorError(
+            f"{file} is not read: {error}.",
+            "The name is misspelt, or it holds no JSON.",
+            "Name a file that holds the whole job as it shall be, in JSON.",
+        ) from error
+    body = {"job": descriptor, **({"plan": plan} if plan else {})}
+    there.connection.ask("POST", path_of(job), {"why": why or None}, body)
+
+
+def _order(there: Api, job: str, order: str, why: str) -> None:
+    found = decoded(there.connection.get(path_of(job)), Updates)
+    if not found.updates:
+        raise OperatorError(
+            f"{job} has no update to {order}.",
+            "None was asked for yet, or it is long forgotten.",
+            f"Begin one: flumina update {job} -f new.json",
+        )
+    path = f"{path_of(job)}/{found.updates[0].number}/{order}"
+    there.connection.ask("POST", path, {"why": why or None})
+
+
+def _waited(there: Api, job: str) -> bytes:
+    """What the API says once no update of the job is under way, or one is paused."""
+    told = ""
+    while True:
+        body = there.connection.get(path_of(job))
+        found = decoded(body, Updates)
+        if not found.updates or found.updates[0].state in _OVER or found.updates[0].paused:
+            return body
+        text = _progress(found)
+        if text != told:
+            errors().print(text, markup=False)
+            told = text
+        time.sleep(POLL_S)
+
+
+def _progress(found: Updates) -> str:
+    latest = found.updates[0]
+    parts = [f"{each.healthy} of version {each.version}" for each in found.versions]
+    return f"{found.job_id}: {latest.state}, batch {latest.batch}; healthy: {', '.join(parts)}"
+
+
+def print_updates(found: Updates, console: Console) -> None:
+    """Print what runs by version, and the updates, the latest first."""
+    versions = [
+        (
+            each.version,
+            each.image or "-",
+            "wanted" if each.wanted else "",
+            "serves" if each.serves else "",
+            each.tasks,
+            each.started,
+            each.healthy,
+        )
+        for each in found.versions
+    ]
+    columns = ("version #", "image", "", "", "tasks #", "started #", "healthy #")
+    show(console, table(f"versions of {found.job_id}", columns, versions))
+    if not found.updates:
+        console.print(cell_text("It was never updated."))
+        return
+    rows = [
+        (
+            each.number,
+            f"{each.state}{', paused' if each.paused else ''}",
+            f"{each.from_version} to {each.to_version}",
+            each.batch,
+            each.failures,
+            clock(each.began_at_ms),
+            clock(each.ended_at_ms),
+            each.why,
+        )
+        for each in found.updates
+    ]
+    heads = ("update #", "state", "versions", "batch #", "failures #", "began", "ended", "why")
+    show(console, table("updates", heads, rows))

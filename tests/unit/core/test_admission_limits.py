@@ -1,0 +1,112 @@
+"""What a cell gives a task at least and at most, and names of which there is one.
+
+How: jobs are submitted to a cell in memory under a policy, and what became of them is looked at.
+"""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from scheduler.model.changes import JobAccepted, JobRejected
+from scheduler.model.ids import JobId
+from scheduler.model.job import JobSpec
+from scheduler.model.policy import Policy
+from scheduler.model.resources import Need
+from tests.support.cell import CellInMemory, batch, running_cell, service, submission
+
+AS_TITUS = Policy(
+    task_cpu_milli_min=1_000,
+    task_disk_mib_min=10_000,
+    task_network_mbps_min=128,
+    task_memory_mib_min=512,
+)
+
+
+def refused_fields(cell: CellInMemory) -> list[str]:
+    (refusal,) = cell.said(JobRejected)
+    return [fault.field for fault in refusal.faults]
+
+
+def test_nothing_is_raised_unless_the_policy_says_so() -> None:
+    cell = running_cell()
+    cell.submit(batch(1))
+    assert cell.state.jobs[JobId("job")].spec == batch(1)
+
+
+def test_titus_cpu_disk_and_network_are_raised_and_memory_is_refused() -> None:
+    cell = running_cell(policy=AS_TITUS)
+    asked = batch(1, need=Need(cpu_milli=10, memory_mib=512, disk_mib=1))
+    cell.submit(asked)
+    need = cell.state.jobs[JobId("job")].spec.container.need
+    assert need == Need(cpu_milli=1_000, memory_mib=512, disk_mib=10_000, network_mbps=128)
+    cell.submit(asked)
+    assert cell.said(JobAccepted)[-1].is_repeated, "the same submission again"
+    cell.submit(batch(1, need=Need(cpu_milli=10, memory_mib=511, disk_mib=1)), "small")
+    assert refused_fields(cell) == ["container.resources.memoryMB"]
+
+
+@pytest.mark.parametrize(
+    ("need", "field"),
+    [
+        ({"cpu_milli": 96_001}, "cpu"),
+        ({"memory_mib": 1_152_001}, "memoryMB"),
+        ({"disk_mib": 1_550_001}, "diskMB"),
+        ({"network_mbps": 400_001}, "networkMbps"),
+        ({"gpus": 17}, "gpu"),
+    ],
+)
+def test_titus_what_a_task_may_have_at_most(need: dict[str, int], field: str) -> None:
+    cell = running_cell()
+    values: dict[str, Any] = {"cpu_milli": 500, "memory_mib": 256, "disk_mib": 10}
+    cell.submit(batch(1, need=Need(**{**values, **need})))
+    assert refused_fields(cell) == [f"container.resources.{field}"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [(batch(1_001), "batch.size"), (service(1, 10_001), "service.capacity.max")],
+)
+def test_titus_how_large_a_job_may_be(spec: JobSpec, field: str) -> None:
+    cell = running_cell()
+    cell.submit(spec)
+    assert refused_fields(cell) == [field]
+
+
+def test_titus_active_jobs_are_limited_and_ended_ones_do_not_count() -> None:
+    assert Policy().active_jobs_max == 20_000
+    cell = running_cell(policy=Policy(active_jobs_max=1))
+    (task_id,) = cell.run(batch(1))
+    cell.submit(batch(1), "second")
+    assert JobId("second") not in cell.state.jobs
+    cell.status(task_id, "TASK_FINISHED")
+    cell.submit(batch(1), "second")
+    assert JobId("second") in cell.state.jobs
+
+
+def test_titus_of_concurrent_jobs_of_one_name_one_wins_and_leaves_no_ghost() -> None:
+    """Titus reserves the name first, and a create that fails later must give it back."""
+    spec = replace(service(1), stack="s", detail="d", sequence="001")
+    cell = running_cell()
+    cell.copy("jobs", submission(spec, "first"), submission(spec, "second"))
+    assert cell.state.group_names == {"app-s-d-001": "first"}
+    assert JobId("second") not in cell.state.jobs
+    assert JobId("second") not in cell.state.indexes
+    (refusal,) = cell.said(JobRejected)
+    assert refusal.job_id == "second"
+    too_large = replace(spec, sequence="002", kind=replace(spec.kind, maximum=10_001))
+    cell.submit(too_large, "third")
+    fits = replace(spec, sequence="002")
+    cell.submit(fits, "fourth")
+    assert cell.state.group_names["app-s-d-002"] == "fourth", "a refused job keeps no name"
+    cell.launched()
+    cell.kill_job("first")
+    cell.status(cell.task(job_id="first").task_id, "TASK_KILLED")
+    cell.submit(spec, "second")
+    assert cell.state.group_names["app-s-d-001"] == "second"
+
+
+def test_jobs_without_a_sequence_share_their_name() -> None:
+    cell = running_cell()
+    cell.copy("jobs", submission(service(1), "first"), submission(service(1), "second"))
+    assert len(cell.state.jobs) == 2

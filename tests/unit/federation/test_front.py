@@ -1,0 +1,210 @@
+"""The front over real cells' APIs on loopback: one answer for all, and each failure told by name.
+
+Each cell is an API with a cell in memory behind it, served over HTTP; one of three is no server.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import msgspec
+import orjson
+
+from connectors.federation.app import front_app
+from connectors.federation.cells import Cells
+from connectors.federation.configuration import Configuration, FederatedCell, Route
+from connectors.federation.front import CELL, FAILED, STALE, Front
+from streams.api.server import listening_socket, server_for, url_of
+from streams.kafka.ports import free_ports
+from tests.support.web_cell import WebCell
+from tests.support.world import batch_of, service_of
+
+
+class Federation:
+    """Two cells that answer, one that does not, and the front of all."""
+
+    def __init__(self, urls: dict[str, str], cells: dict[str, WebCell]) -> None:
+        self.cells = cells
+        self.configuration = Configuration(
+            cells=tuple(FederatedCell(name, url) for name, url in urls.items() if name != "front"),
+            default="one",
+            stack="prod",
+            routes=(Route(cell="two", application_name="video"),),
+            timeout_ms=2_000,
+        )
+        self._front_url = urls["front"]
+
+    async def ask(
+        self, method: str, target: str, body: Any = None, **headers: str
+    ) -> tuple[int, Mapping[str, str], Any]:
+        """Status, headers and JSON of the front's answer."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.request(
+                method,
+                self._front_url + target,
+                data=None if body is None else orjson.dumps(body),
+                headers={"Content-Type": "application/json", **named} if body else named,
+            ) as answer,
+        ):
+            return answer.status, answer.headers, msgspec.json.decode(await answer.read())
+
+    async def submit(self, job_id: str, application: str = "test", **headers: str) -> str:
+        """Submit a job; the cell that has it."""
+        body = {**service_of(2, "sleep 60"), "applicationName": application}
+        status, told, _ = await self.ask("POST", f"/api/v3/jobs?jobId={job_id}", body, **headers)
+        assert status == 201, told
+        return told[CELL]
+
+    def without_third(self) -> None:
+        """From here on only the two that answer are in the federation."""
+        cells = tuple(each for each in self.configuration.cells if each.name != "three")
+        self.configuration = msgspec.structs.replace(self.configuration, cells=cells)
+
+
+@asynccontextmanager
+async def federation() -> AsyncIterator[Federation]:
+    cells = {name: WebCell() for name in ("one", "two")}
+    asking = Cells()
+    there: list[Federation] = []
+    front = front_app(Front(lambda: there[0].configuration, asking))
+    urls, servers, tasks = {}, [], []
+    for name, app in (("one", cells["one"].app), ("two", cells["two"].app), ("front", front)):
+        listener, is_ready = listening_socket("127.0.0.1", 0), asyncio.Event()
+        server = server_for(app, is_ready.set)  # type: ignore[arg-type] # any ASGI application
+        servers.append(server)
+        tasks.append(asyncio.create_task(server.serve(sockets=[listener])))
+        await is_ready.wait()
+        urls[name] = url_of(listener)
+    urls["three"] = f"http://127.0.0.1:{free_ports(1)[0]}"
+    there.append(Federation(urls, cells))
+    try:
+        yield there[0]
+    finally:
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*tasks)
+        await asking.close()
+
+
+def run(test: Callable[[Federation], Awaitable[None]]) -> None:
+    async def inside() -> None:
+        async with federation() as there:
+            await test(there)
+
+    asyncio.run(inside())
+
+
+def test_jobs_go_where_the_routes_say_and_bear_the_stack() -> None:
+    async def test(there: Federation) -> None:
+        there.without_third()
+        assert await there.submit("a") == "one"
+        assert await there.submit("b", "video") == "two"
+        assert await there.submit("c", X_Flumina_Cell="two") == "two"
+        # A repetition goes where the first one went, though the rule is another by now.
+        there.configuration = msgspec.structs.replace(there.configuration, routes=())
+        assert await there.submit("b", "video") == "two"
+        _, told, job = await there.ask("GET", "/api/v3/jobs/b")
+        assert told[CELL] == "two"
+        assert job["jobDescriptor"]["attributes"]["titus.stack"] == "prod"
+
+    run(test)
+
+
+def test_a_list_has_every_item_once_and_says_which_cell_failed() -> None:
+    async def test(there: Federation) -> None:
+        names = [f"job-{number}" for number in range(9)]
+        there.without_third()
+        for number, name in enumerate(names):
+            await there.submit(name, X_Flumina_Cell=("one", "two")[number % 3 == 0])
+        third = FederatedCell("three", f"http://127.0.0.1:{free_ports(1)[0]}")
+        cells = (*there.configuration.cells, third)
+        there.configuration = msgspec.structs.replace(there.configuration, cells=cells)
+        cursor, seen = "", []
+        for _ in range(20):
+            status, told, page = await there.ask("GET", f"/api/v3/jobs?pageSize=4&cursor={cursor}")
+            assert status == 200
+            assert told[FAILED] == "three"
+            (failed,) = page["federation"]["failed"]
+            assert failed["cell"] == "three"
+            assert "cannot be reached" in failed["why"]
+            assert len(page["items"]) <= 4
+            seen += [(item["cell"], item["id"]) for item in page["items"]]
+            cursor = page["pagination"]["cursor"]
+            if not page["pagination"]["hasMore"]:
+                break
+        expected = [(("one", "two")[n % 3 == 0], name) for n, name in enumerate(names)]
+        assert sorted(seen) == sorted(expected)
+
+    run(test)
+
+
+def test_a_stale_cell_is_told_and_a_request_to_a_silent_one_is_its_own() -> None:
+    async def test(there: Federation) -> None:
+        there.cells["two"].halt = "The fold halted for a test."
+        _, told, page = await there.ask("GET", "/api/v3/tasks")
+        assert told[STALE].startswith("two: ")
+        assert page["federation"]["stale"][0]["cell"] == "two"
+        assert page["federation"]["answered"] == ["one", "two"]
+        status, told, body = await there.ask("GET", "/api/v3/jobs", X_Flumina_Cell="three")
+        assert (status, told[FAILED]) == (503, "three")
+        assert body["message"].startswith("Cell three cannot be reached")
+        # Whether a job is there cannot be said while one is silent.
+        status, _, body = await there.ask("GET", "/api/v3/jobs/unknown")
+        assert status == 503
+        assert body["federation"]["failed"][0]["cell"] == "three"
+        there.without_third()
+        status, told, _ = await there.ask("GET", "/api/v3/jobs/unknown")
+        assert status == 404
+
+    run(test)
+
+
+def test_one_task_or_job_is_found_in_its_cell_and_changed_there() -> None:
+    async def test(there: Federation) -> None:
+        there.without_third()
+        await there.submit("here", X_Flumina_Cell="two")
+        _, _, page = await there.ask("GET", "/api/v3/tasks?jobIds=here")
+        task_id = page["items"][0]["id"]
+        status, told, _ = await there.ask("GET", f"/api/v3/tasks/{task_id}")
+        assert (status, told[CELL]) == (200, "two")
+        status, told, _ = await there.ask("DELETE", "/api/v3/jobs/here?why=enough")
+        assert (status, told[CELL]) == (200, "two")
+
+    run(test)
+
+
+def test_what_no_cell_can_be_told_for_is_refused_with_the_names() -> None:
+    async def test(there: Federation) -> None:
+        status, _, body = await there.ask("GET", "/api/flumina/state")
+        assert status == 400
+        assert "one, two, three" in body["errorDetails"]
+        status, _, body = await there.ask("GET", "/api/flumina/state?cell=one")
+        assert (status, body["cell"]) == (200, "test")
+        status, _, body = await there.ask("GET", "/api/v3/jobs?cell=nowhere")
+        assert (status, body["faults"][0]["field"]) == (400, "cell")
+        status, _, body = await there.ask("GET", "/api/v3/jobs?cursor=zzz")
+        assert (status, body["faults"][0]["field"]) == (400, "cursor")
+        status, _, body = await there.ask("GET", "/api/v3/jobs?pageSize=0")
+        assert (status, body["faults"][0]["field"]) == (400, "pageSize")
+        # What one cell refuses, each would: it is the caller's to put right.
+        status, _, body = await there.ask("GET", "/api/v3/jobs?jobState=Nowhere")
+        assert status == 400
+        avoids = {**batch_of(1, "true"), "attributes": {"flumina.cell.avoid": "one,two,three"}}
+        status, _, body = await there.ask("POST", "/api/v3/jobs", avoids)
+        assert (status, body["faults"][0]["field"]) == (400, "attributes.flumina.cell.avoid")
+
+    run(test)
+
+
+def test_the_standing_of_all_cells_is_told_while_one_is_down() -> None:
+    async def test(there: Federation) -> None:
+        status, told, body = await there.ask("GET", "/api/flumina/federation")
+        assert (status, told[FAILED]) == (200, "three")
+        assert [cell["isAnswering"] for cell in body["cells"]] == [True, True, False]
+        assert body["servingStatus"] == "SERVING"
+
+    run(test)

@@ -10,8 +10,10 @@ import msgspec
 
 from scheduler.capacity.demand import RESOURCES, ZERO, Vector, demands, plus, vector
 from scheduler.model.resources import Need
-from scheduler.model.rules import CapacityGroup, PlacementRules
-from scheduler.state import State
+from scheduler.model.rules import Amount, CapacityGroup, PlacementRules
+from scheduler.model.task import is_on_host
+from scheduler.state import Job, State
+from scheduler.versions import is_mixed, spec_of
 
 DEFAULT = "DEFAULT"
 Json = dict[str, Any]
@@ -39,8 +41,20 @@ def usages(state: State) -> list[Usage]:
         group = job.spec.capacity_group if job.spec.capacity_group in tiers else DEFAULT
         key = (tiers.get(group, ""), group, job.spec.application_name)
         amount, tasks = held.get(key, (ZERO, 0))
-        held[key] = (plus(amount, _times(job.spec.container.need, count)), tasks + count)
+        held[key] = (plus(amount, _held(state, job, count)), tasks + count)
     return [Usage(*key, *held[key]) for key in sorted(held)]
+
+
+def _held(state: State, job: Job, count: int) -> Vector:
+    """What so many tasks of the job hold; task by task only where they differ."""
+    if not is_mixed(job):
+        return _times(job.spec.container.need, count)
+    total = ZERO
+    for task_id in state.indexes[job.job_id].values():
+        task = state.tasks[task_id]
+        if is_on_host(task.state):
+            total = plus(total, _times(spec_of(job, task).container.need, 1))
+    return total
 
 
 def _times(need: Need, count: int) -> Vector:
@@ -127,6 +141,11 @@ def _guaranteed(groups: list[CapacityGroup] | tuple[CapacityGroup, ...]) -> Vect
         if not group.parent:
             total = plus(total, vector(group.guarantee))
     return total
+
+
+def dimension_of(amount: Amount) -> Json:
+    """The same of an amount that may leave resources out."""
+    return dimension(vector(amount))
 
 
 def dimension(amount: Vector) -> Json:

@@ -43,6 +43,8 @@ _ENDS: Final[Mapping[str, str]] = {
     "invalidRequest": "ERROR",
 }
 """A task that the system could not run, whatever its reason is called, is in error."""
+_STAMPED: Final = "titus."
+"""Attributes that are stamped on a job here; v2's clients never wrote them."""
 _NAME: Final = "titus.v2.name"
 _ENTRY_POINT: Final = "titus.v2.entryPoint"
 _JOB_ENDS: Final[Mapping[str, str]] = {"normal": "FINISHED", "": "FINISHED", "killed": "STOPPED"}
@@ -93,8 +95,9 @@ def job_json(view: CellView, job_id: JobId, *, is_with_ended: bool = False) -> J
 def spec_json(spec: JobSpec) -> Json:
     """The fields of a v2 spec that say the same."""
     container, need, kind = spec.container, spec.container.need, spec.kind
-    labels = dict(spec.attributes)
-    name, entry_point = labels.pop(_NAME, ""), labels.pop(_ENTRY_POINT, "")
+    given = dict(spec.attributes)
+    name, entry_point = given.get(_NAME, ""), given.get(_ENTRY_POINT, "")
+    labels = {key: value for key, value in given.items() if not key.startswith(_STAMPED)}
     sizes = {"instances": spec.desired}
     if isinstance(kind, Service):
         sizes |= {

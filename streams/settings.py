@@ -52,12 +52,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store_url: str | None
     behind_s: int
     rate_limits: Path | None
+    registry_url: str | None
+    image_check: Check
     centre_attribute: str
     region_attribute: str
     own_region: str
     titan_entry_point: str
-    registry_url: str | None
-    image_check: Check
     task_log_file_mib: int
     task_log_job_mib: int
     task_log_days: int

@@ -10,13 +10,11 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode
 
-MANIFESTS: Final = ", ".join(
-    (
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    )
+MANIFESTS: Final = (
+    "application/vnd.oci.image.index.v1+json, "
+    "application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, "
+    "application/vnd.docker.distribution.manifest.v2+json"
 )
 """An index before a manifest: its digest is what a host of any kind can run."""
 DIGEST_HEADER: Final = "Docker-Content-Digest"

@@ -153,7 +153,7 @@ def _shown(call: Call, group: CapacityGroup, *, is_extended: bool) -> dict[str, 
         "cellId": state.cell,
         "tier": group.tier,
         "instanceCount": group.instances if is_counted else 1,
-        "resourceDimension": reports.dimension(reports.vector(shape)),
+        "resourceDimension": reports.dimension_of(shape),
         "flumina.redBlack": group.red_black,
         "flumina.group": document,
     }

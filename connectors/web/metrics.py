@@ -5,7 +5,7 @@ caller chooses: paths are those of the table of routes, so nobody can fill a ser
 """
 
 from contextlib import AbstractContextManager
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,6 +15,7 @@ from connectors.web.admission import Admission
 from connectors.web.cell import Cell
 from connectors.web.standing import standing_of
 from projections.finding import kills_held, tasks_listed
+from scheduler.model.autoscaling import ScalingState
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -160,7 +161,17 @@ class _FoldMetrics(Collector):
             ),
         ]
         gauges = [GaugeMetricFamily(name, help_text, value) for name, help_text, value in rows]
-        return [*gauges, self._capacity()]
+        return [*gauges, self._capacity(), self._scaling()]
+
+    def _scaling(self) -> Metric:
+        """How many scaling policies are in which state."""
+        family = GaugeMetricFamily(
+            "flumina_cell_scaling_policies", "Scaling policies by state.", labels=("state",)
+        )
+        states = [each.state for each in self._cell.view.state.scaling_policies.values()]
+        for name in get_args(ScalingState):
+            family.add_metric((name,), states.count(name))
+        return family
 
     def _capacity(self) -> Metric:
         """What the last round of placement found of capacity, in all and by use."""

@@ -31,8 +31,8 @@ from connectors.web.openapi.described import described
 from connectors.web.resource import Operation
 from connectors.web.shapes import agents as agent_shapes
 from connectors.web.shapes import autoscaling as scaling_shapes
-from connectors.web.shapes import campaigns as campaign_shapes
 from connectors.web.shapes import base, capacity, cell, descriptor, jobs
+from connectors.web.shapes import campaigns as campaign_shapes
 from connectors.web.shapes import disruption as disruption_shapes
 from connectors.web.updates_routes import UPDATE_ROUTES
 from connectors.web.v2.routes import V2_ROUTES

@@ -1,9 +1,9 @@
 """What was held of a cell between two instants: reserved amounts times time, in whole numbers.
 
 The one thing to know: a task holds what its job asked for from the moment its launch has left the
-cell until the log says that it ended, whether it used it or not. Time is the log's own clock, sums
-are of thousandths, MiB and milliseconds, and nothing is rounded: the parts of any split of a stretch
-of time add up to the whole, exactly.
+cell until the log says that it ended, whether it used it or not. Time is the log's own clock. Sums
+are of thousandths, MiB and milliseconds, and nothing is rounded: the parts of any split of a
+stretch of time add up to the whole, exactly.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,6 +15,7 @@ from scheduler.model.changes import Change, TaskChanged
 from scheduler.model.ids import JobId, TaskId
 from scheduler.model.task import Placed, is_on_host
 from scheduler.state import State
+from scheduler.versions import spec_of
 
 By = Literal["owner", "app", "group", "job"]
 
@@ -87,10 +88,11 @@ class Ledger:
                 self._began(state, change.task_id, change.job_id, now_ms)
 
     def _began(self, state: State, task_id: TaskId, job_id: JobId, at_ms: int) -> None:
-        job = state.jobs.get(job_id)
-        if job is None:
+        job, task = state.jobs.get(job_id), state.tasks.get(task_id)
+        if job is None or task is None:
             return  # Begun, ended and forgotten within one record, which is no time at all.
-        spec, need = job.spec, job.spec.container.need
+        spec = spec_of(job, task)  # A job that is updated has tasks of several sizes.
+        need = spec.container.need
         account = Account(spec.owner_email, spec.application_name, spec.capacity_group, job_id)
         gpu_milli = need.gpus * 1_000 + need.gpu_milli
         self._open[task_id] = _Open(account, at_ms, need.cpu_milli, need.memory_mib, gpu_milli)

@@ -130,11 +130,11 @@ def _parents_of(line: Line, before: Sequence[Line]) -> list[str]:
         case "effect ended":
             found = _last_of_proposal(before, line.proposal) or found
         case "status" | "deadline":
-            found += _last_with_state(before)
+            found += _last_with_state(line, before)
         case "requeued":
             found += _last(before, "launch proposed")
         case "kill asked" | "replaced" | "kill proposed" if not found:
-            found += _last_with_state(before)
+            found += _last_with_state(line, before)
         case _:
             pass
     return found
@@ -155,8 +155,16 @@ def _last_of_proposal(before: Sequence[Line], proposal: str) -> list[str]:
     )
 
 
-def _last_with_state(before: Sequence[Line]) -> list[str]:
-    """The last thing that happened between the cell and Mesos, or changed the state."""
+def _last_with_state(line: Line, before: Sequence[Line]) -> list[str]:
+    """The last thing that happened between the cell and Mesos, or changed the state.
+
+    What the same event says besides (states that were filled in) is no cause of it.
+    """
     return next(
-        ([each.address] for each in reversed(before) if each.what in _FROM_MESOS or each.state), []
+        (
+            [each.address]
+            for each in reversed(before)
+            if each.address != line.address and (each.what in _FROM_MESOS or each.state)
+        ),
+        [],
     )

@@ -81,8 +81,8 @@ class Rebuilt:
                 pass  # Of the cell or of a host.
 
     def _task_began(self, note: TaskBegan) -> None:
-        known = self._task(note.task_id)
-        if known is not None:  # It was moved from another job.
+        known = self.tasks.get(note.task_id)
+        if known is not None and known.job_id != note.job_id:  # It was moved from another job.
             if before := self._job(known.job_id):
                 before.task_ids.pop(note.task_id, None)
             known.job_id, known.task = note.job_id, note.task

@@ -1,8 +1,8 @@
 """What each tier must have: what its groups are guaranteed, and a buffer on top.
 
 The one thing to know: a group below another one shares that one's guarantee, so only groups at the
-top are added up. A tier whose groups are guaranteed nothing is left alone: whoever scales it by what
-waits shall go on doing that.
+top are added up. A tier whose groups are guaranteed nothing is left alone: whoever scales it by
+what waits shall go on doing that.
 
 The buffer is, in each resource, the largest of three: a percentage of the guarantees, an amount for
 work that nobody announced, and the largest red-black deployment that a group declares, which runs

@@ -193,7 +193,8 @@ def resource_prices(
         able = [n for n in range(rows) if table[n][column] > _TOLERANCE]
         if not able:
             break  # A resource that no type has; it was taken off what is wanted.
-        row = min(able, key=lambda n: (table[n][-1] / table[n][column], basis[n]))
+        ratios = [(table[n][-1] / table[n][column], basis[n], n) for n in able]
+        row = min(ratios)[-1]
         _pivot(table, goal, row, column)
         basis[row] = column
     weights = [0.0] * columns
@@ -216,7 +217,11 @@ def _pivot(table: list[list[float]], goal: list[float], row: int, column: int) -
 def _feasible(weights: list[float], kinds: Sequence[InstanceType]) -> list[float]:
     """The prices, lowered until no type is worth more than it costs: what floats missed."""
     worth = max(
-        (sum(map(float.__mul__, weights, map(float, k.amount))) / k.price for k in kinds if k.price),
+        (
+            sum(map(float.__mul__, weights, map(float, k.amount))) / k.price
+            for k in kinds
+            if k.price
+        ),
         default=1.0,
     )
     return [each / worth for each in weights] if worth > 1 else weights

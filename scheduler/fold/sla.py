@@ -122,7 +122,7 @@ def sla_due(fold: "Fold", job_id: JobId) -> None:
 
 
 def _expected_late(state: State, job_id: JobId, found: SlaStanding) -> int:
-    """Tasks that have not started in time for the deadline, by how long they are expected to run."""
+    """Tasks that are too late for the deadline, by how long they are expected to run."""
     late = 0
     for task_id in state.indexes[job_id].values():
         task_state = state.tasks[task_id].state

@@ -7,7 +7,7 @@ and nothing has to run. Figures in CSV and Parquet are exact whole numbers besid
 import asyncio
 import csv
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +31,7 @@ from streams.travel.opening import opened_travel
 INSTANT = "-5m, 2026-01-31T12:00:00Z, an offset, an address, or now"
 
 
-class ByWord(str, Enum):
+class ByWord(StrEnum):
     """What the rows are of."""
 
     owner = "owner"
@@ -40,7 +40,7 @@ class ByWord(str, Enum):
     job = "job"
 
 
-class FormatWord(str, Enum):
+class FormatWord(StrEnum):
     """How the rows are written."""
 
     table = "table"
@@ -154,5 +154,3 @@ def arrow_of(found: Costs) -> pa.Table:
 
 
 _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64()}
-
-

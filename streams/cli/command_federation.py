@@ -159,12 +159,12 @@ def set_(
 
 
 async def _configuration(settings: Settings) -> Configuration | None:
-    async with _opened(settings) as journal:
+    async with opened(settings) as journal:
         return journal.configuration
 
 
 async def _set(settings: Settings, wanted: Configuration, why: str) -> int:
-    async with _opened(settings) as journal:
+    async with opened(settings) as journal:
         before = journal.configuration
         version = 1 if before is None else before.version + 1
         made = msgspec.structs.replace(wanted, version=version)
@@ -176,7 +176,8 @@ async def _set(settings: Settings, wanted: Configuration, why: str) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Journal]:
+async def opened(settings: Settings) -> AsyncIterator[Journal]:
+    """The topic `federation` of the installation, until the end of the block."""
     assert settings.kafka_brokers is not None
     journal = Journal(settings.kafka_brokers, settings.topic_prefix)
     try:

@@ -101,6 +101,11 @@ COMMANDS = (
         "Write everything of an incident into one file.",
     ),
     Command(
+        "campaign",
+        "streams.cli.command_campaign:campaign",
+        "Find what has to be deployed again, by image, base or age, and have it updated.",
+    ),
+    Command(
         "capacity",
         "streams.cli.command_capacity:capacity",
         "Show what each tier must have, and how many instances that takes.",
@@ -216,6 +221,11 @@ COMMANDS = (
         "federation",
         "streams.cli.command_federation:app",
         "Serve several cells at one address; show and set by which rules.",
+    ),
+    Command(
+        "failover",
+        "streams.cli.command_failover:failover",
+        "Move a region's services to the other regions, packed, and back.",
     ),
     Command(
         "failover drill",

@@ -7,7 +7,7 @@ Kafka, Mesos or store reaches it.
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -196,10 +196,12 @@ class Installation(Up):
     def _made(self, name: str) -> Part:
         if name.startswith("cell-"):
             return self._cell_part(int(name.removeprefix("cell-")))
-        makers = {
-            "api": self._api_part,
+        (cell,) = self.options.settings.cell_names  # A drill has one.
+        makers: dict[str, Callable[[], Part]] = {
+            "api": lambda: self._api_part(cell),
+            "autoscale": lambda: self._autoscale_part(self._cells[0]),
             "usage": self._usage_part,
-            "history": self._history_part,
+            "history": lambda: self._history_part(cell),
         }
         return makers[name]()
 

@@ -88,9 +88,7 @@ def _backwards() -> TravelError:
 
 def with_fixed_times(question: CostOf) -> CostOf:
     """The question with times ago as times: asked twice, ``-1h`` would be two instants."""
-    return replace(
-        question, first=_fixed_time(question.first), second=_fixed_time(question.second)
-    )
+    return replace(question, first=_fixed_time(question.first), second=_fixed_time(question.second))
 
 
 def _fixed_time(text: str) -> str:

@@ -8,6 +8,7 @@ the range, wherever it is cut.
 
 import asyncio
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from projections.travel.questions import CostOf
 from scheduler.machine import Machine
 from scheduler.model.codec import decode_record
 from scheduler.model.task import Placed, is_on_host
+from scheduler.versions import container_of
 from streams.travel.answering import Answering
 from tests.properties.test_travel import random_log
 from tests.support.log_in_memory import LogInMemory
@@ -47,7 +49,7 @@ def _held(machine: Machine) -> dict[str, Sums]:
     held: dict[str, Sums] = {}
     for task in machine.state.tasks.values():
         if is_on_host(task.state) and not isinstance(task.state, Placed):
-            need = machine.state.jobs[task.job_id].spec.container.need
+            need = container_of(machine.state, task).need
             _count(held, {task.job_id: (need.cpu_milli, need.memory_mib, need.gpus * 1_000)}, 1)
     return held
 
@@ -88,7 +90,7 @@ def test_what_was_held_adds_up_over_any_split_of_the_range(data: st.DataObject) 
     whole = asked(log, begin, end)
     assert whole == {name: sums for name, sums in by_hand(log, begin, end).items() if any(sums)}
     parts: dict[str, Sums] = {}
-    for first, second in zip(places, places[1:], strict=False):
+    for first, second in pairwise(places):
         part = asked(log, first, second)
         assert part == {k: v for k, v in by_hand(log, first, second).items() if any(v)}
         _count(parts, part, 1)

@@ -17,6 +17,17 @@ from msgspec.structs import replace
 
 from scheduler.digest import canonical_bytes
 from scheduler.machine import Machine
+from scheduler.model.autoscaling import (
+    Metric,
+    MetricFailure,
+    MetricObserved,
+    MetricPoint,
+    PolicyId,
+    Prediction,
+    ScalingPolicyRemoved,
+    ScalingPolicySet,
+    ScalingRequest,
+)
 from scheduler.model.changes import TaskChanged
 from scheduler.model.codec import decode_record
 from scheduler.model.constraint import Constraint
@@ -75,6 +86,7 @@ from scheduler.model.task import (
 from scheduler.state import Decision
 from tests.support.cell import CellInMemory, copied, offer_of, spec_of, subscription
 from tests.support.derived import check_digest
+from tests.support.scaling import step, step_in, target
 
 HOSTS: Final = ("host1", "host2", "host3")
 JOBS: Final = ("alpha", "beta", "gamma", "delta")
@@ -203,6 +215,13 @@ class Watched(CellInMemory):
                     self.uses[held.offer_id].discard(event.proposal_id)
 
 
+SCALINGS = (
+    step(period_ms=1_000, evaluation_periods=1, cooldown_ms=2_000),
+    target(period_ms=1_000, prediction=Prediction(2_000, season_ms=60_000)),
+    step_in(period_ms=1_000, evaluation_periods=1, metric=Metric("flumina/job", "waitingTasks")),
+)
+
+
 class AnyDay(RuleBasedStateMachine):
     """Whatever can be written to a cell's log, and much that never should be."""
 
@@ -293,6 +312,27 @@ class AnyDay(RuleBasedStateMachine):
     def scale(self, name: str, sizes: tuple[int | None, int | None, int | None]) -> None:
         """Another size is asked for."""
         self.cell.scale(*sizes, job_id=name)
+
+    @rule(
+        name=st.sampled_from(JOBS),
+        policy=st.sampled_from([PolicyId("p"), PolicyId("q")]),
+        deed=st.integers(0, 9),
+        value=st.integers(0, 300),
+    )
+    def scaled_by_itself(self, name: str, policy: PolicyId, deed: int, value: int) -> None:
+        """A scaling policy comes, changes or goes; its metric speaks, or cannot be read."""
+        job_id, known = JobId(name), self.cell.state.scaling_policies.get(policy)
+        version = known.version if known else 1
+        if deed < 3:
+            body: ScalingRequest = ScalingPolicySet(job_id, policy, SCALINGS[deed])
+        elif deed == 3:
+            body = ScalingPolicyRemoved(job_id, policy)
+        elif deed == 4:
+            body = MetricObserved(failures=(MetricFailure(policy, version, "away"),))
+        else:
+            now_ms = self.cell.now_ms - 1_000 * (deed - 5)
+            body = MetricObserved((MetricPoint(policy, version, now_ms, 1_000 * value),))
+        self.cell.copy("jobs" if deed < 4 else "commands", body)
 
     @rule(choice=CHOICE, is_shrink=st.booleans())
     def kill_task(self, choice: int, is_shrink: bool) -> None:

@@ -47,6 +47,7 @@ EXAMPLES = {
     "FLUMINA_NOISE_BY_LOAD": ("true", True),
     "FLUMINA_CELL": ("west-1", "west-1"),
     "FLUMINA_CANDIDATE": ("host.1", "host.1"),
+    "FLUMINA_PROMETHEUS": ("http://prometheus:9090", "http://prometheus:9090"),
     "FLUMINA_API": ("http://127.0.0.1:7100/", "http://127.0.0.1:7100"),
     "FLUMINA_ACTOR": ("Ada Lovelace", "Ada Lovelace"),
     "FLUMINA_PAGE_URL": ("https://pages.example.org/x?y=z", "https://pages.example.org/x?y=z"),

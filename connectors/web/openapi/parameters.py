@@ -50,6 +50,8 @@ PARAMETERS: Final[dict[str, tuple[Json, str]]] = {
     "keys": (_words(), "the attributes to remove"),
     "length": (WHOLE, "bytes"),
     "limit": (WHOLE, "how many at most"),
+    "match": (TEXT, "`image:NAME[:TAG]`, `base:NAME`, or `age:30d`"),
+    "name": (TEXT, "the campaign's name"),
     "needsMigration": (TRUTH, "tasks that have to leave their host, or those that need not"),
     "offset": (WHOLE, "the first byte"),
     "owner": (TEXT, "the owner's address"),

@@ -27,7 +27,7 @@ class CapacityGroupBody(Shape, frozen=True):
     tier: str = "Flex"
     red_black: int = msgspec.field(name="flumina.redBlack", default=0)
     group: Json = msgspec.field(name="flumina.group", default_factory=dict)
-    reservation_usage: Json = {}
+    reservation_usage: Json = msgspec.field(default_factory=dict)
 
 
 class CapacityGroupChange(Shape, frozen=True):
@@ -40,7 +40,7 @@ class CapacityGroupChange(Shape, frozen=True):
     tier: str = "Flex"
     red_black: int = msgspec.field(name="flumina.redBlack", default=0)
     group: Json = msgspec.field(name="flumina.group", default_factory=dict)
-    reservation_usage: Json = {}
+    reservation_usage: Json = msgspec.field(default_factory=dict)
 
 
 class CapacityGroup(Shape, frozen=True, omit_defaults=False):

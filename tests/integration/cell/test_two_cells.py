@@ -2,7 +2,8 @@
 
 Real processes on a real Kafka, and one dev cluster with a framework for each cell. The federation's
 front answers all the time and says which cell is stale or failed; it forwards records that name a
-cell, and those that do not. The worker that died comes back, and gets a cell without the other's ending.
+cell, and those that do not. The worker that died comes back, and gets a cell without ending the
+other one.
 """
 
 import json
@@ -177,7 +178,7 @@ def check_front(front: Front, began: int) -> None:
     assert len(during) > 10
     assert all(each["federation"]["failed"] == [] for each in during)
     stale = {told["cell"] for each in during for told in each["federation"]["stale"]}
-    # A cell counts as without a leader after a silence of five seconds, about what it took.
+    # A cell counts as without a leader after a silence of ten seconds, more than it takes.
     assert stale <= {"main-1"}
     assert {item["id"] for item in during[-1]["items"]} >= {"one", "two"}
     front.apis[1].kill()

@@ -2,8 +2,8 @@
 
 Tasks run while five more are asked for in every second. The only cell process is killed; after an
 absence in which tasks end and jobs go on coming, it is back. Times are a fifteenth of the usual
-ones, by policy, and so is the absence: 4 s for 60. Then three tasks are launched behind its back, by
-somebody who subscribes as its framework: it says so, goes safe, and ends none of them.
+ones, by policy, and so is the absence: 4 s for 60. Then three tasks are launched behind its back,
+by somebody who subscribes as its framework: it says so, goes safe, and ends none of them.
 """
 
 import asyncio

@@ -46,7 +46,7 @@ PERCENT = some.integers(1, 100).map(lambda each: each * 1_000)
 INTERVAL = some.integers(10, 600).map(lambda each: each * 1_000)
 POLICIES: some.SearchStrategy[BudgetPolicy] = some.one_of(
     some.builds(SelfManaged, some.integers(0, 100_000)),
-    some.builds(AvailabilityPercentage, PERCENT),
+    some.builds(AvailabilityPercentage, some.integers(0, 70).map(lambda each: each * 1_000)),
     some.builds(UnhealthyTasks, some.integers(0, 8)),
     some.builds(Relocations, some.integers(1, 3)),
 )
@@ -76,21 +76,17 @@ WINDOWS = some.lists(
     some.builds(_window, ZONES, some.integers(-2, 1), some.integers(0, 3), some.integers(0, 9)),
     max_size=2,
 ).map(tuple)
-BUDGETS = some.builds(DisruptionBudget, POLICIES, RATES, WINDOWS)
-ACTS = (
-    "evict",
-    "evict",
-    "evict",
-    "drain",
-    "enable",
-    "sick",
-    "well",
-    "kill",
-    "fail",
-    "tick",
-    "long",
+NO_WINDOWS: tuple[Window, ...] = ()
+BUDGETS = some.builds(
+    DisruptionBudget, POLICIES, RATES, some.one_of(some.just(NO_WINDOWS), WINDOWS)
 )
-STEPS = some.lists(some.tuples(some.sampled_from(ACTS), some.integers(0, 99)), max_size=25)
+ACTS = (
+    *("evict", "evict", "evict all", "drain", "enable", "drain", "sick", "well", "kill", "fail"),
+    *("tick", "tick", "tick", "tick", "long"),
+)
+STEPS = some.lists(
+    some.tuples(some.sampled_from(ACTS), some.integers(0, 99)), min_size=20, max_size=50
+)
 
 
 class Auditor:
@@ -186,6 +182,8 @@ def do(cell: CellInMemory, act: str, number: int) -> None:
     match act:
         case "evict":
             cell.copy("jobs", TaskEvictionAsked(task.task_id, "any"))
+        case "evict all":
+            cell.copy("jobs", *(TaskEvictionAsked(each.task_id, "any") for each in tasks))
         case "drain" | "enable":
             standing: Any = "draining" if act == "drain" else "enabled"
             host_id = HostId(f"host{1 + number % 3}")
@@ -218,7 +216,7 @@ def settle(cell: CellInMemory, number: int) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(BUDGETS, some.integers(1, 8), STEPS)
+@given(BUDGETS, some.integers(1, 12), STEPS)
 def test_no_eviction_crosses_a_budget(
     budget: DisruptionBudget, size: int, steps: list[tuple[str, int]]
 ) -> None:

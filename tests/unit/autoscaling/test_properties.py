@@ -113,9 +113,10 @@ def test_bounds_and_cooldowns_hold(
             assert len(policy.periods) <= 2 * max(3, LIMITS.target_in_periods) + 1
     for policy in there.policies:
         spec = policy.spec
-        is_step = isinstance(spec, StepScaling)
-        out_ms = spec.cooldown_ms if is_step else spec.out_cooldown_ms
-        in_ms = spec.cooldown_ms if is_step else spec.in_cooldown_ms
+        if isinstance(spec, StepScaling):
+            out_ms = in_ms = spec.cooldown_ms
+        else:
+            out_ms, in_ms = spec.out_cooldown_ms, spec.in_cooldown_ms
         mine = [each for each in there.done if each[1].policy_id == policy.policy_id]
         outs = [at for at, _, change in mine if change > 0]
         assert all(later - earlier >= out_ms for earlier, later in pairwise(outs))

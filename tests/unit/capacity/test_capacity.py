@@ -76,8 +76,8 @@ def test_part_of_a_unit_of_buffer_is_rounded_up() -> None:
 # Instances.
 
 
-def _type(name: str, cpus: int, gib: int, price: int, most: int, gpus: int = 0) -> InstanceType:
-    return InstanceType(name, (cpus * 1_000, gib * 1_024, 100_000, 1_000, gpus), price, most)
+def _type(name: str, cpus: int, gib: int, price: int, most: int) -> InstanceType:
+    return InstanceType(name, (cpus * 1_000, gib * 1_024, 100_000, 1_000, 0), price, most)
 
 
 def test_the_cheapest_mix_may_be_of_several_types() -> None:

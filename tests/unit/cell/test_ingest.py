@@ -6,9 +6,13 @@ moment that matters here.
 """
 
 import asyncio
+import os
+import signal
+import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+import pytest
 from aiokafka.structs import TopicPartition
 from structlog.testing import capture_logs
 
@@ -20,9 +24,16 @@ from scheduler.model.ids import Generation
 from scheduler.model.inbound import RecordSkipped
 from scheduler.model.mesos import MesosRecord, OffersReceived
 from scheduler.model.resources import Resources
+from streams.cell import main
 from streams.cell.follower import LogRecord
 from streams.cell.ingest import Ingest, UnreadableInbound
-from streams.cell.main import REST_S_MAX, REST_S_MIN, SESSION_TIMEOUT_S, rest_s
+from streams.cell.main import (
+    REST_S_MAX,
+    REST_S_MIN,
+    SESSION_TIMEOUT_S,
+    CellProcess,
+    rest_s,
+)
 from streams.cell.surroundings import Pace, Surroundings
 from tests.support.cell import GENERATION, offer_of, running_cell, subscription
 from tests.support.leading import HeldLog, turns
@@ -296,3 +307,29 @@ def test_whoever_was_stopped_by_a_record_rests_the_longer_the_older_it_is() -> N
     ]
     assert rests == [REST_S_MIN, REST_S_MIN, 25, REST_S_MAX]
     assert REST_S_MIN > SESSION_TIMEOUT_S
+
+
+class Stopped(CellProcess):
+    """A worker whose leader has met a record that it cannot read: it needs no Kafka to end."""
+
+    def __init__(self) -> None:
+        """Nothing is opened."""
+
+    async def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """End as a term within a group of coroutines ends."""
+        ready()
+        error = UnreadableInbound("mesos", 7, POISON, 0, ValueError())
+        raise ExceptionGroup("seats", [ExceptionGroup("term", [error])])
+
+
+def test_a_stopped_process_rests_before_it_ends_unless_it_is_told_to_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(main, "REST_S_MAX", 0.05)
+    begun_s = time.monotonic()
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(main.run_until_signal(Stopped(), lambda: None))
+    assert time.monotonic() - begun_s >= 0.05
+    monkeypatch.setattr(main, "REST_S_MAX", 3_600.0)
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(main.run_until_signal(Stopped(), lambda: os.kill(os.getpid(), signal.SIGTERM)))

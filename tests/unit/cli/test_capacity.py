@@ -26,9 +26,7 @@ def _guaranteed(cpu: float = 2, count: int = 100) -> _Capacity:
 
 def test_a_tier_is_shown_with_its_buffer_and_its_cheapest_instances() -> None:
     found = _guaranteed()
-    mixes = mixes_of(
-        [(each.tier, each.total.vector) for each in found.tiers], read_types(EXAMPLE)
-    )
+    mixes = mixes_of([(each.tier, each.total.vector) for each in found.tiers], read_types(EXAMPLE))
     text = io.StringIO()
     print_capacity(found, mixes, Console(file=text, width=1_000))
     said = text.getvalue()
@@ -41,9 +39,7 @@ def test_a_tier_is_shown_with_its_buffer_and_its_cheapest_instances() -> None:
 
 def test_what_cannot_be_had_is_a_shortage() -> None:
     found = _guaranteed(cpu=90, count=10_000)
-    mixes = mixes_of(
-        [(each.tier, each.total.vector) for each in found.tiers], read_types(EXAMPLE)
-    )
+    mixes = mixes_of([(each.tier, each.total.vector) for each in found.tiers], read_types(EXAMPLE))
     text = io.StringIO()
     print_capacity(found, mixes, Console(file=text, width=1_000))
     assert "SHORTAGE" in text.getvalue()

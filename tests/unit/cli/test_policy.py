@@ -76,7 +76,8 @@ def test_what_is_shown_is_edited_and_applied(web: WebCell, run: Run, tmp_path: P
         "  lost_zones: [] -> [b]",
         "  aging: 10 min -> 5 min",
         "  limits.suppress_after: 10 min -> 5 min",
-        "3 parts would change; policy version 1.",
+        "  limits.crash_loop_window: 10 min -> 5 min",
+        "4 parts would change; policy version 1.",
     ]
     assert not web.published
     code, said, _ = run("policy", "apply", str(file), "--why", "zone b is dark")

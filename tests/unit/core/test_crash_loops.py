@@ -4,7 +4,7 @@ Time moves by ticks; hosts are plenty, so that only the job is at fault.
 """
 
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 from msgspec.structs import replace
@@ -16,6 +16,7 @@ from scheduler.model.changes import JobCrashLooping
 from scheduler.model.codec import decode_record
 from scheduler.model.ids import JobId
 from scheduler.model.job import JobSpec
+from scheduler.model.mesos import MesosTaskState
 from scheduler.model.policy import Policy
 from scheduler.model.rules import Guards
 from scheduler.model.task import Queued
@@ -41,7 +42,7 @@ def _loops(cell: CellInMemory) -> list[JobCrashLooping]:
 _HOSTS: Iterator[int] = count(10)
 
 
-def _fail_once(cell: CellInMemory, reason: str = "TASK_FAILED") -> int:
+def _fail_once(cell: CellInMemory, reason: MesosTaskState = "TASK_FAILED") -> int:
     """Run every task of the job that may run, let it fail; how long the last one's turn is off."""
     (task,) = cell.tasks()
     state = task.state
@@ -128,7 +129,7 @@ def test_a_job_in_a_loop_restarts_so_many_tasks_a_minute_and_no_more() -> None:
         if isinstance(each.state, Queued) and each.state.ready_at_ms >= cell.now_ms + 20_000
     )
     assert len(ready) == 11
-    for first, later in zip(ready, ready[1:], strict=False):
+    for first, later in pairwise(ready):
         assert later - first >= 10_000
 
 

@@ -73,6 +73,18 @@ def test_a_kill_beyond_the_pace_is_refused_at_its_place() -> None:
     assert accepted == kills[:1]
 
 
+def test_titus_a_round_kills_three_hundred_at_most() -> None:
+    assert Policy().kills_per_round_max == 300
+    cell = running_cell(hosts=4, policy=Policy(kills_per_round_max=5), cpus=16)
+    cell.run(batch(12))
+    cell.kill_job()
+    for wanted in (5, 5, 2, 0):
+        proposals = cell.decide()
+        assert len(proposals) == wanted
+        for proposal_id, _ in proposals:
+            cell.carry_out(proposal_id)
+
+
 def test_starts_that_take_too_long_have_a_budget_of_their_own() -> None:
     cell, task_ids = stuck_cell(6, Policy(stuck_kills_per_hour=2, inferred_kills_per_hour=0))
     kills = cell.proposed(KillTask)

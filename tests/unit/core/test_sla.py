@@ -31,15 +31,13 @@ def _with(spec: JobSpec, **attributes: int) -> JobSpec:
 
 def _told(cell: CellInMemory) -> list[tuple[str, str]]:
     return [
-        (each.kind, each.stand)
-        for _, _, each in cell.changes
-        if isinstance(each, JobSlaChanged)
+        (each.kind, each.stand) for _, _, each in cell.changes if isinstance(each, JobSlaChanged)
     ]
 
 
 def _order(cell: CellInMemory) -> list[str]:
     """Jobs in the order in which they get the only place there is."""
-    found = []
+    found: list[str] = []
     for number in range(len(cell.state.jobs)):
         cell.offer(f"small{number}", cpus=1)
         cell.launched()

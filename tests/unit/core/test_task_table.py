@@ -425,7 +425,8 @@ def test_health_is_what_was_said_last_and_silence_says_nothing(
 ) -> None:
     state = Started(place=HERE, since_ms=THEN, is_healthy=before)
     found = moved(state, Input.RUNNING, Given(NOW, is_healthy=said))
-    assert found == Started(place=HERE, since_ms=THEN, is_healthy=after)
+    since_ms = NOW if after and not before else 0
+    assert found == Started(HERE, THEN, is_healthy=after, healthy_since_ms=since_ms)
     assert (found is state) == (before == after)
 
 

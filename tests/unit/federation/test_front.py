@@ -1,93 +1,15 @@
-"""The front over real cells' APIs on loopback: one answer for all, and each failure told by name.
-
-Each cell is an API with a cell in memory behind it, served over HTTP; one of three is no server.
-"""
+"""The front over real cells' APIs on loopback: one answer for all, each failure told by name."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable
 
-import aiohttp
 import msgspec
-import orjson
 
-from connectors.federation.app import front_app
-from connectors.federation.cells import Cells
-from connectors.federation.configuration import Configuration, FederatedCell, Route
-from connectors.federation.front import CELL, FAILED, STALE, Front
-from streams.api.server import listening_socket, server_for, url_of
+from connectors.federation.configuration import FederatedCell
+from connectors.federation.front import CELL, FAILED, STALE
 from streams.kafka.ports import free_ports
-from tests.support.web_cell import WebCell
-from tests.support.world import batch_of, service_of
-
-
-class Federation:
-    """Two cells that answer, one that does not, and the front of all."""
-
-    def __init__(self, urls: dict[str, str], cells: dict[str, WebCell]) -> None:
-        self.cells = cells
-        self.configuration = Configuration(
-            cells=tuple(FederatedCell(name, url) for name, url in urls.items() if name != "front"),
-            default="one",
-            stack="prod",
-            routes=(Route(cell="two", application_name="video"),),
-            timeout_ms=2_000,
-        )
-        self._front_url = urls["front"]
-
-    async def ask(
-        self, method: str, target: str, body: Any = None, **headers: str
-    ) -> tuple[int, Mapping[str, str], Any]:
-        """Status, headers and JSON of the front's answer."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with (
-            aiohttp.ClientSession() as http,
-            http.request(
-                method,
-                self._front_url + target,
-                data=None if body is None else orjson.dumps(body),
-                headers={"Content-Type": "application/json", **named} if body else named,
-            ) as answer,
-        ):
-            return answer.status, answer.headers, msgspec.json.decode(await answer.read())
-
-    async def submit(self, job_id: str, application: str = "test", **headers: str) -> str:
-        """Submit a job; the cell that has it."""
-        body = {**service_of(2, "sleep 60"), "applicationName": application}
-        status, told, _ = await self.ask("POST", f"/api/v3/jobs?jobId={job_id}", body, **headers)
-        assert status == 201, told
-        return told[CELL]
-
-    def without_third(self) -> None:
-        """From here on only the two that answer are in the federation."""
-        cells = tuple(each for each in self.configuration.cells if each.name != "three")
-        self.configuration = msgspec.structs.replace(self.configuration, cells=cells)
-
-
-@asynccontextmanager
-async def federation() -> AsyncIterator[Federation]:
-    cells = {name: WebCell() for name in ("one", "two")}
-    asking = Cells()
-    there: list[Federation] = []
-    front = front_app(Front(lambda: there[0].configuration, asking))
-    urls, servers, tasks = {}, [], []
-    for name, app in (("one", cells["one"].app), ("two", cells["two"].app), ("front", front)):
-        listener, is_ready = listening_socket("127.0.0.1", 0), asyncio.Event()
-        server = server_for(app, is_ready.set)  # type: ignore[arg-type] # any ASGI application
-        servers.append(server)
-        tasks.append(asyncio.create_task(server.serve(sockets=[listener])))
-        await is_ready.wait()
-        urls[name] = url_of(listener)
-    urls["three"] = f"http://127.0.0.1:{free_ports(1)[0]}"
-    there.append(Federation(urls, cells))
-    try:
-        yield there[0]
-    finally:
-        for server in servers:
-            server.should_exit = True
-        await asyncio.gather(*tasks)
-        await asking.close()
+from tests.support.federated import Federation, federation
+from tests.support.world import batch_of
 
 
 def run(test: Callable[[Federation], Awaitable[None]]) -> None:

@@ -59,7 +59,8 @@ def test_attributes_are_set_one_by_one_and_removed_by_name() -> None:
     assert call(web.app, "DELETE", f"{JOBS}/s/attributes?keys=a,c").status == 200
     assert call(web.app, "DELETE", f"{TASKS}/s-worker-0-1/attributes?keys=a&keys=c").status == 200
     shown = call(web.app, "GET", f"{JOBS}/s").json
-    assert shown["jobDescriptor"]["attributes"] == {"b": "3"}
+    stamped = {"titus.cell": "test", "titus.createdBy": "unknown@127.0.0.1"}
+    assert shown["jobDescriptor"]["attributes"] == {"b": "3", **stamped}
     assert call(web.app, "GET", f"{TASKS}/s-worker-0-1").json["attributes"] == {"b": "3"}
 
 

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from connectors.web.app import web_app
 from connectors.web.limits.buckets import Buckets, RateRule
-from connectors.web.limits.rules import RateLimits, Rule, read_rate_rules
+from connectors.web.limits.rules import RateLimits, read_rate_rules
 from scheduler.model.reading.faults import Faults
 from streams.api.rate_limits import rate_limits_of
 from streams.api.server import listening_socket, server_for
@@ -69,9 +69,7 @@ def test_nobody_gets_more_than_the_capacity_and_what_flowed_in(
     taken: list[float] = []
     for wait in waits:
         clock.s += wait
-        for _ in range(4):
-            if buckets.take("ada") is None:
-                taken.append(clock.s)
+        taken += [clock.s for _ in range(4) if buckets.take("ada") is None]
     for first in range(len(taken)):
         for last in range(first, len(taken)):
             seconds = taken[last] - taken[first]
@@ -168,7 +166,7 @@ def test_a_wrong_rule_is_named_by_its_field(document: object, field: str) -> Non
 def test_a_file_that_is_wrong_stops_the_start(tmp_path: Path) -> None:
     path = tmp_path / "rates.yaml"
     path.write_text("rules:\n  - name: a\n    capacity: no\n    perSecond: 1\n")
-    with pytest.raises(OperatorError, match="line 3: rules\\[0\\].capacity"):
+    with pytest.raises(OperatorError, match=r"line 3: rules\[0\]\.capacity"):
         rate_limits_of(path)
     with pytest.raises(OperatorError, match="cannot be read"):
         rate_limits_of(tmp_path / "absent.yaml")

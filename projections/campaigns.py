@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 from projections.cell_view import CellView
 from scheduler.disruption.budgets import budget_of, floor_of
 from scheduler.model.ids import TaskId
-from scheduler.model.job import JobSpec, Service
+from scheduler.model.job import JobSpec, Service, Stream
 from scheduler.model.job_updates import JobUpdate
 from scheduler.model.provenance import BASE_IMAGE, provenance_of
 from scheduler.model.reading.checks import Complaint
@@ -101,7 +101,7 @@ def _row(state: State, job_id: Any, match: Match, campaign: str) -> Json | None:
         "tasks": len(found),
         "taskIds": [task.task_id for task in found[:TASKS_SHOWN_MAX]],
         "oldestStartMs": min(started, default=0),
-        "canUpdate": isinstance(job.spec.kind, Service),
+        "canUpdate": isinstance(job.spec.kind, Service | Stream),
         "isUpdating": job.update is not None,
         "unavailableMax": _unavailable_max(state, job),
     }

@@ -9,13 +9,16 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from projections.cell_view import CellView
 from projections.v3 import task_json
 from scheduler.model.ids import JobId, TaskId
-from scheduler.model.job import JobSpec, Service
+from scheduler.model.job import JobSpec, Service, Stream
 from scheduler.model.task import Task, place_of, titus_state
 from scheduler.placement.requests_of_jobs import group_of
 from scheduler.state import Job
+from scheduler.versions import container_of
 
 Json = dict[str, Any]
 
@@ -92,6 +95,58 @@ def job_json(view: CellView, job_id: JobId, *, is_with_ended: bool = False) -> J
     }
 
 
+class Filters(msgspec.Struct, frozen=True):
+    """Which jobs to show; what is empty lets everything through."""
+
+    states: frozenset[str]
+    """None given: those that have not ended."""
+    labels: tuple[tuple[str, str, str], ...]
+    """Name, colon, value; without a colon any value will do."""
+    is_any_label_enough: bool
+    kind: str
+    texts: Mapping[str, str]
+    """By the field's name in a v2 spec."""
+    limit: int
+
+
+def jobs_json(view: CellView, filters: Filters) -> list[Json]:
+    """The jobs that the filters let through, oldest first."""
+    found: list[Json] = []
+    for job_id in view.timeline.histories.jobs:
+        job = view.job(job_id)
+        if job is None or not _is_wanted(job, filters) or not _is_in(view, job, filters.states):
+            continue
+        shown = job_json(view, job_id)
+        if shown is not None:
+            found.append(shown)
+        if len(found) >= filters.limit:
+            break
+    return found
+
+
+def _is_in(view: CellView, job: Job, states: frozenset[str]) -> bool:
+    """Whether the job, or a task of it, is in one of the states."""
+    if not states:
+        return job.state != "Finished"
+    is_ended = bool(states.intersection(TERMINAL_STATES))
+    tasks = tasks_of(view, job.job_id, is_with_ended=is_ended)
+    return job_state(job, tasks) in states or any(task_state(each) in states for each in tasks)
+
+
+def _is_wanted(job: Job, filters: Filters) -> bool:
+    shown = spec_json(job.spec)
+    if filters.kind and shown["type"] != filters.kind:
+        return False
+    if any(wanted and shown[name] != wanted for name, wanted in filters.texts.items()):
+        return False
+    there = dict(job.spec.attributes)
+    matches = [
+        name in there and (not colon or there[name] == value)
+        for name, colon, value in filters.labels
+    ]
+    return not matches or (any(matches) if filters.is_any_label_enough else all(matches))
+
+
 def spec_json(spec: JobSpec) -> Json:
     """The fields of a v2 spec that say the same."""
     container, need, kind = spec.container, spec.container.need, spec.kind
@@ -105,7 +160,7 @@ def spec_json(spec: JobSpec) -> Json:
             "instancesMax": kind.maximum,
             "instancesDesired": kind.desired,
         }
-    is_service = isinstance(kind, Service)
+    is_service = isinstance(kind, Service | Stream)
     limit_ms = getattr(kind, "runtime_limit_ms", 0)
     return {
         "name": name or spec.application_name,
@@ -205,11 +260,11 @@ def queue_json(view: CellView, limit: int) -> list[Json]:
     for job_id, waiting in view.state.queue.items():
         job = view.state.jobs[job_id]
         group = group_of(job.spec.capacity_group, view.state.policy.placement)
-        need = job.spec.container.need
         for task_id in waiting:
             if len(found) >= limit:
                 return found
-            state = view.state.tasks[task_id].state
+            task = view.state.tasks[task_id]
+            state, need = task.state, container_of(view.state, task).need
             found.append(
                 {
                     "taskId": task_id,

@@ -150,7 +150,7 @@ def _check_placed(state: State, proposal_id: str, task_id: TaskId) -> None:
 
 
 def _check_sizes(state: State) -> None:
-    """A service has as many tasks as it wants, whatever raced with what, and its bounds in order."""
+    """A service has as many tasks as it wants, whatever raced, and its bounds are in order."""
     for job_id, job in state.jobs.items():
         kind = job.spec.kind
         assert job.version >= 1

@@ -27,15 +27,17 @@ from connectors.federation.cells import (
     Silent,
 )
 from connectors.federation.configuration import Configuration, FederatedCell
+from connectors.federation.groups import PATH as GROUPS
+from connectors.federation.groups import Groups
 from connectors.federation.routing import NoRoute, routed, stamped
-from connectors.web.problems import Problem, json_response, refused, unavailable
-from connectors.web.requests import descriptor_body
+from connectors.federation.telling import FAILED, Json, Told, object_of, silence
+from connectors.web.problems import Problem, json_response, refused
+from connectors.web.requests import IDEMPOTENCY_KEY, descriptor_body
+from connectors.web.submitting import derived_id
 from scheduler.model.ids import TaskId, job_id_of
 from scheduler.model.inbound import Fault
 
 CELL: Final = "X-Flumina-Cell"
-FAILED: Final = "X-Flumina-Cells-Failed"
-STALE: Final = "X-Flumina-Stale"
 LOCATED_MAX: Final = 100_000
 """Jobs whose cell is remembered; the others are looked for."""
 PAGE_SIZE_DEFAULT: Final = 100
@@ -47,7 +49,7 @@ _OF_A_JOB: Final = re.compile(
     "(?:jobs|tasks|results|plans|executions|scalingPolicies|loadBalancers)/([^/]+)"
 )
 
-Json = dict[str, Any]
+_OF_A_GROUP: Final = re.compile(f"{GROUPS}/([^/]+)")
 
 
 class Asked(msgspec.Struct):
@@ -79,6 +81,7 @@ class Front:
     def __init__(self, configuration: Callable[[], Configuration], cells: Cells) -> None:
         self._configuration = configuration
         self._cells = cells
+        self._groups = Groups(configuration, cells)
         self._located: OrderedDict[str, str] = OrderedDict()
 
     @property
@@ -97,6 +100,9 @@ class Front:
         of_all = self._answers_of_all().get((asked.method, asked.path))
         if of_all is not None:
             return await of_all(asked)
+        found = _OF_A_GROUP.fullmatch(asked.path)
+        if found is not None and asked.method in {"PUT", "DELETE"}:
+            return await self._groups.change(asked.method, found[1], asked.body, asked.headers)
         found = _OF_A_JOB.match(asked.path)
         if found is not None:
             return await self._of_job(asked, _job_of(found[1]))
@@ -120,7 +126,15 @@ class Front:
             ("GET", "/api/v3/status"): self._standing,
             ("POST", "/api/v3/jobs"): self._submit,
             ("POST", "/api/v3/tasks/move"): self._move,
+            ("GET", GROUPS): self._list_groups,
+            ("POST", GROUPS): self._add_group,
         }
+
+    async def _list_groups(self, _: Asked) -> Response:
+        return await self._groups.listed()
+
+    async def _add_group(self, asked: Asked) -> Response:
+        return await self._groups.change("POST", "", asked.body, asked.headers)
 
     async def _health(self, _: Asked) -> Response:
         return json_response({"isHealthy": True, "cells": list(self.configuration.names)})
@@ -143,7 +157,7 @@ class Front:
     async def _to(self, cell: FederatedCell, ask: Ask) -> Response:
         answer = await self._cells.ask(cell, ask, self._patience_s(ask))
         if isinstance(answer, Silent):
-            raise _silent([answer])
+            raise silence([answer])
         return _passed_on(cell.name, answer)
 
     def _patience_s(self, ask: Ask) -> float:
@@ -163,7 +177,8 @@ class Front:
             raise refused([fault]) from error
         cell = given.cell(where.cell)
         assert cell is not None
-        named = dict(asked.query).get("jobId")
+        key = asked.headers.get(IDEMPOTENCY_KEY)
+        named = dict(asked.query).get("jobId") or (derived_id(key) if key else None)
         there = await self._cell_of(named) if named and not asked.cell else None
         if there is not None:
             cell = there  # A repetition goes where the first one went, whatever the rules are now.
@@ -184,7 +199,7 @@ class Front:
                 return _passed_on(cell.name, answer)
             del self._located[job_id]
             if isinstance(answer, Silent) and asked.method != "GET":
-                raise _silent([answer])  # It may have been done: nobody else is asked to do it.
+                raise silence([answer])  # It may have been done: nobody else is asked to do it.
         cell = await self._cell_of(job_id)
         return await self._to(cell or self.configuration.cells[0], asked.to_cell())
 
@@ -214,9 +229,9 @@ class Front:
             while len(self._located) > LOCATED_MAX:
                 self._located.popitem(last=False)
             return self.configuration.cell(having[0])
-        silent = [_as_silent(name, answer) for name, answer in answers.items()]
+        silent = [_assilence(name, answer) for name, answer in answers.items()]
         if unsure := [each for each in silent if each is not None]:
-            raise _silent(unsure, f"No cell that answered has {job_id}")
+            raise silence(unsure, f"No cell that answered has {job_id}")
         return None
 
     # All cells.
@@ -259,7 +274,7 @@ class Front:
         }
         if answers and not answered:
             silent = [Silent(name, why) for name, why in told.failed]
-            raise _silent(silent, "No cell answered")
+            raise silence(silent, "No cell answered")
         return json_response(page, headers=told.headers())
 
     async def _standing(self, asked: Asked) -> Response:
@@ -276,7 +291,7 @@ class Front:
             else:
                 if answer.stale:
                     told.stale.append((cell.name, answer.stale))
-                shown |= {"isAnswering": True, "status": _json(answer.body)}
+                shown |= {"isAnswering": True, "status": object_of(answer.body)}
             found.append(shown)
         is_serving = len(told.failed) < len(given.cells)
         body = {
@@ -289,31 +304,6 @@ class Front:
         return json_response(body, headers=told.headers())
 
 
-class Told:
-    """What is to be told of the cells beside their answers."""
-
-    def __init__(self) -> None:
-        self.failed: list[tuple[str, str]] = []
-        self.stale: list[tuple[str, str]] = []
-
-    def document(self, answered: set[str]) -> Json:
-        """The field ``federation``."""
-        return {
-            "answered": sorted(answered),
-            "failed": [{"cell": name, "why": why} for name, why in self.failed],
-            "stale": [{"cell": name, "why": why} for name, why in self.stale],
-        }
-
-    def headers(self) -> dict[str, str]:
-        """The headers that say the same."""
-        found = {}
-        if self.failed:
-            found[FAILED] = ", ".join(name for name, _ in self.failed)
-        if self.stale:
-            found[STALE] = "; ".join(f"{name}: {why}" for name, why in self.stale)
-        return found
-
-
 def _parts(answers: Mapping[str, Answer | Silent]) -> tuple[list[paging.Part], Told]:
     """The pages among the answers, and what is to be told; raises `Problem` for a bad request."""
     told, parts = Told(), []
@@ -323,7 +313,7 @@ def _parts(answers: Mapping[str, Answer | Silent]) -> tuple[list[paging.Part], T
             continue
         if HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             # All were asked the same: what one refuses is the caller's to put right.
-            said = _json(answer.body)
+            said = object_of(answer.body)
             message = str(said.get("message") or f"answered {answer.status}")
             details = str(said.get("errorDetails") or "")
             raise Problem(HTTPStatus(answer.status), f"Cell {name}: {message}", details)
@@ -362,19 +352,7 @@ def _passed_on(cell: str, answer: Answer) -> Response:
     return Response(answer.body, answer.status, headers)
 
 
-def _silent(silent: Sequence[Silent], what: str = "") -> Problem:
-    told = "; ".join(f"cell {each.cell} {each.why}" for each in silent)
-    names = ", ".join(each.cell for each in silent)
-    problem = unavailable(
-        f"{what}, and {told}" if what else told[:1].upper() + told[1:],
-        "Other cells answer; ask again when this one is back.",
-        {"federation": {"failed": [{"cell": each.cell, "why": each.why} for each in silent]}},
-    )
-    problem.headers[FAILED] = names
-    return problem
-
-
-def _as_silent(cell: str, answer: Answer | Silent) -> Silent | None:
+def _assilence(cell: str, answer: Answer | Silent) -> Silent | None:
     """The cell as a silent one, where it did not say what was asked; 404 is an answer."""
     if isinstance(answer, Silent) or answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return answer if isinstance(answer, Silent) else None
@@ -394,7 +372,7 @@ def _job_of(name: str) -> str:
 
 
 def _source_of(body: bytes | None) -> str:
-    source = _json(body or b"").get("sourceJobId")
+    source = object_of(body or b"").get("sourceJobId")
     if isinstance(source, str) and source:
         return source
     raise refused([Fault(field="sourceJobId", text="is missing", hint="name the task's job")])
@@ -403,13 +381,5 @@ def _source_of(body: bytes | None) -> str:
 def _is_active(answer: Answer | Silent) -> bool:
     if isinstance(answer, Silent):
         return False
-    status = _json(answer.body).get("status")
+    status = object_of(answer.body).get("status")
     return isinstance(status, dict) and status.get("state") == "Accepted"
-
-
-def _json(body: bytes) -> Json:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -49,6 +49,8 @@ class CapacityChecked(Told, frozen=True, kw_only=True):
     free_cpu_milli: int
     free_memory_mib: int
     is_enough: bool
+    unknown: tuple[str, ...] = ()
+    """Receivers in which nothing waited, so that their offers were given back."""
     is_forced: bool = False
     """It is gone on with though it is not enough, because an operator says so."""
 

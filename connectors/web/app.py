@@ -52,8 +52,8 @@ def web_app(
     """
     books = Admission(cell, admission or AdmissionLimits())
     metrics = Metrics(cell, books, registry)
-    limits = rate_limits or RateLimits()
-    api = Api(cell, files, metrics, books, wait_s, travel or NoTravel(), log_store, limits, images or Images())
+    api = Api(cell, files, metrics, books, wait_s, travel or NoTravel(), log_store)
+    api = replace(api, rate_limits=rate_limits or RateLimits(), images=images or Images())
     api = replace(api, titan=titan or TitanSite())
     resources = {path: Resource(api, path, operations) for path, operations in ROUTES.items()}
     return Edge(Paths(resources, _no_such_path), api, hosts)

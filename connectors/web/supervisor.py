@@ -13,14 +13,13 @@ from starlette.responses import Response
 from connectors.web.call import Call
 from connectors.web.problems import Problem, json_response, refused
 from connectors.web.requests import actor_of, refuse_body
-from connectors.web.standing import standing_of
+from connectors.web.standing import NO_EPOCH, standing_of
 from connectors.web.writing import write, written_response
 from projections.leaders import Leadership
 from scheduler.model.changes import JobRejected
 from scheduler.model.foreign_records import encode_dismiss_leader
 from scheduler.model.inbound import Fault
 from scheduler.model.reading.faults import shown_text
-from scheduler.state import NO_OFFSET
 
 Json = dict[str, Any]
 _SINCE_UNKNOWN: Final = 0
@@ -103,7 +102,7 @@ def _known(call: Call) -> list[Leadership]:
     """All whom the view remembers, who leads at the end."""
     view = call.api.cell.view
     found, state = list(view.leaders.by_candidate.values()), view.state
-    if state.epoch != NO_OFFSET and (not found or found[-1].epoch != state.epoch):
+    if state.epoch != NO_EPOCH and (not found or found[-1].epoch != state.epoch):
         # The election stands before the snapshot that this view began with.
         found.append(Leadership(state.leader, state.epoch, _SINCE_UNKNOWN, _SINCE_UNKNOWN, 1))
     return found

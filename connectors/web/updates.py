@@ -11,13 +11,14 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from connectors.web.call import Call
-from connectors.web.images import described_with_digest
+from connectors.web.images import described_with_digest, with_digest
 from connectors.web.lifecycle import asking, job_id, publish
 from connectors.web.problems import json_response, refused
 from connectors.web.requests import document_body, find_doubled, refuse_body
 from connectors.web.writing import write, written_response
 from projections import job_updates
 from scheduler.model.changes import JobRejected
+from scheduler.model.descriptor import descriptor_of, spec_of
 from scheduler.model.foreign_updates import NUMBER_MAX, encode_order_update, encode_update_job
 from scheduler.model.ids import JobId
 from scheduler.model.inbound import Fault
@@ -63,6 +64,7 @@ async def begin_update(call: Call) -> Response:
     if faults:
         raise refused(faults.all())
     body["job"] = await described_with_digest(call.api.images, body["job"])
+    body = {**body, "job": await _by_digest(call, body["job"])}
     record: dict[str, Any] = json.loads(
         encode_update_job(job, {}, actor=said.actor, why=said.why, if_version=said.if_version)
     )
@@ -73,6 +75,15 @@ async def begin_update(call: Call) -> Response:
         raise refused(written.answer.faults)
     location = {"Location": PATH.format(id=job)}
     return written_response(written, job, HTTPStatus.OK, location)
+
+
+async def _by_digest(call: Call, descriptor: Any) -> Any:  # noqa: ANN401 - JSON
+    """The descriptor with its image by digest, as at a submission; what is faulty as it came."""
+    spec = spec_of(descriptor)
+    if isinstance(spec, tuple):
+        return descriptor
+    resolved, _ = await with_digest(call.api.images, spec, None)
+    return descriptor if resolved == spec else descriptor_of(resolved)
 
 
 async def pause_update(call: Call) -> Response:

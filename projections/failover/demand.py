@@ -115,9 +115,7 @@ def _service(job_id: str, application: Application, count: int) -> JobSubmitted:
     return _job(job_id, application, kind, GROUP)
 
 
-def _job(
-    job_id: str, application: Application, kind: Batch | Service, group: str
-) -> JobSubmitted:
+def _job(job_id: str, application: Application, kind: Batch | Service, group: str) -> JobSubmitted:
     name, _, tag = application.image.partition(":")
     spec = JobSpec(
         owner_email="drill@example.org",

@@ -267,9 +267,7 @@ class Drill:
         runs_ms = prepared.at_ms + numbers.start_ms - now_ms
         self._say(runs_ms, task.task_id, host_id, "TASK_RUNNING")
 
-    def _say(
-        self, after_ms: int, task_id: TaskId, host_id: HostId, state: MesosTaskState
-    ) -> None:
+    def _say(self, after_ms: int, task_id: TaskId, host_id: HostId, state: MesosTaskState) -> None:
         self._number += 1
         update = StatusUpdate(
             stream_id=STREAM, task_id=task_id, state=state, host_id=host_id, uuid=str(self._number)

@@ -69,9 +69,7 @@ class World:
         self._cloud = Cloud(numbers)
         self._hosts: dict[HostId, Host] = {}
 
-    def settle(
-        self, host_id: HostId, image: str, interface: int, groups: tuple[str, ...]
-    ) -> None:
+    def settle(self, host_id: HostId, image: str, interface: int, groups: tuple[str, ...]) -> None:
         """A task of before the drill runs there: its image and its interface are there."""
         host = self._hosts.setdefault(host_id, Host())
         host.images[image] = 0

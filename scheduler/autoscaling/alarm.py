@@ -10,7 +10,13 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from scheduler.autoscaling.standing import Alarm, Period, ScalingPolicy, periods_looked_at
+from scheduler.autoscaling.standing import (
+    Alarm,
+    Period,
+    ScalingPolicy,
+    periods_looked_at,
+    target_periods,
+)
 from scheduler.model.autoscaling import (
     OURS,
     Comparison,
@@ -164,12 +170,13 @@ def _step_alarm(spec: StepScaling, values: Mapping[int, int], last: int) -> Alar
 def _target_alarm(
     spec: TargetTracking, values: Mapping[int, int], last: int, limits: Policy
 ) -> Alarm:
-    above = Condition(limits.target_out_periods, "GreaterThanThreshold", spec.target_milli)
+    out, back = target_periods(limits)
+    above = Condition(out, "GreaterThanThreshold", spec.target_milli)
     is_high = is_raised(values, last, above)
     if is_high:
         return "high"
     low_milli = low_threshold_milli(spec, limits)
-    below = Condition(limits.target_in_periods, "LessThanThreshold", low_milli)
+    below = Condition(back, "LessThanThreshold", low_milli)
     if is_raised(values, last, below):
         return "low"
     # Too few periods for a scale-in are enough to know that nothing is too high.

@@ -14,6 +14,8 @@ from scheduler.model.policy import Policy
 Alarm = Literal["", "high", "low", "ok", "insufficient"]
 """Empty before the first look. A step policy's alarm is `high` where its condition holds."""
 
+TARGET_PERIODS_MAX: Final = 1_440
+"""Whatever the policy of the cell says, no more is remembered: a day of minutes."""
 ACTIVITIES_MAX: Final = 50
 """Scalings of a job that are shown; the log has them all."""
 
@@ -101,4 +103,10 @@ def periods_looked_at(spec: ScalingSpec, limits: Policy) -> int:
     """How many periods an alarm of this policy looks back on."""
     if isinstance(spec, StepScaling):
         return spec.evaluation_periods
-    return max(limits.target_out_periods, limits.target_in_periods)
+    return max(target_periods(limits))
+
+
+def target_periods(limits: Policy) -> tuple[int, int]:
+    """How many periods a target has to be missed before it scales out, and in."""
+    out, back = limits.target_out_periods, limits.target_in_periods
+    return min(out, TARGET_PERIODS_MAX), min(back, TARGET_PERIODS_MAX)

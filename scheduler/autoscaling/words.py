@@ -5,7 +5,7 @@ they were when the decision was made.
 """
 
 from scheduler.autoscaling.alarm import low_threshold_milli
-from scheduler.autoscaling.standing import ScalingPolicy
+from scheduler.autoscaling.standing import ScalingPolicy, target_periods
 from scheduler.model.autoscaling import Comparison, Metric, StepScaling
 from scheduler.model.policy import Policy
 
@@ -52,12 +52,12 @@ def reason_of(policy: ScalingPolicy, limits: Policy, *, is_forecast: bool) -> st
             f"periods of {spec.period_ms // 1_000} s"
         )
     if policy.alarm == "low":
-        low, periods = decimal(low_threshold_milli(spec, limits)), limits.target_in_periods
+        low, periods = decimal(low_threshold_milli(spec, limits)), target_periods(limits)[1]
         return (
             f"{name} was {value}, below {low} in {periods} periods of "
             f"{spec.period_ms // 1_000} s, and its target is {decimal(spec.target_milli)}"
         )
     return (
         f"{name} was {value}, above its target {decimal(spec.target_milli)} in "
-        f"{limits.target_out_periods} periods of {spec.period_ms // 1_000} s"
+        f"{target_periods(limits)[0]} periods of {spec.period_ms // 1_000} s"
     )

@@ -56,12 +56,6 @@ def _faults(state: State, job_id: JobId, spec: JobSpec) -> Iterator[Fault]:
     waiting = state.queued_tasks + spec.desired
     if waiting > policy.queued_tasks_max:
         yield limit_fault("", "waiting tasks", waiting, policy.queued_tasks_max)
-    if policy.image_digests_required and spec.container.image and not spec.container.image_digest:
-        yield Fault(
-            field="container.image.digest",
-            text="is missing, and the cell runs no image by a tag, which can move",
-            hint="name the digest, or submit by the REST API, which looks it up",
-        )
     yield from _size_faults(policy, spec)
 
 
@@ -100,6 +94,12 @@ def _size_of(policy: Policy, kind: JobKind) -> tuple[str, int, int]:
 
 
 def _need_faults(policy: Policy, spec: JobSpec) -> Iterator[Fault]:
+    if policy.image_digests_required and spec.container.image and not spec.container.image_digest:
+        yield Fault(
+            field="container.image.digest",
+            text="is missing, and the cell runs no image by a tag, which can move",
+            hint="name the digest, or submit by the REST API, which looks it up",
+        )
     need = spec.container.need
     for name, value, most in (
         ("cpu", need.cpu_milli, policy.task_cpu_milli_max),

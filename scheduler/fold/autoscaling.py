@@ -131,13 +131,15 @@ def scaling_policy_removed(fold: Fold, source: Source, body: ScalingPolicyRemove
     _entered(fold, _due(fold, policy, fold.state.clock.now_ms), "Deleting", why)
 
 
-def metric_observed(fold: Fold, source: Source, body: MetricObserved) -> None:
-    """Take in what sources of metrics said; nothing is decided by it here."""
+def metric_observed(fold: Fold, _source: Source, body: MetricObserved) -> None:
+    """Take in what sources of metrics said; nothing is decided by it here.
+
+    It is not answered: nobody waits, and each answer would be a record of topic ``job-events``.
+    """
     for point in body.points:
         _take_point(fold, point)
     for failure in body.failures:
         _take_failure(fold, failure)
-    fold.report(RequestAccepted(source=source, what="metrics"))
 
 
 def _take_point(fold: Fold, point: MetricPoint) -> None:

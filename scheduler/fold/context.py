@@ -176,7 +176,7 @@ def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str
     state.dirty["task"].add(task_id)
     _reindex(fold, was, now, after)
     was_kind = type(was)
-    if task_id in state.sla_starts and type(now) in _PAST_START:
+    if state.sla_starts and type(now) in _PAST_START and task_id in state.sla_starts:
         sla_moved(fold, after)
     place = getattr(now, "place", None)  # As `place_of`, without the call.
     host_id = place.host_id if place is not None else None
@@ -385,6 +385,6 @@ def due_at_ms(state: State, task: Task) -> int | None:
     if isinstance(task_state, KillInitiated) and not task_state.is_unreachable:
         if task_state.is_stuck:
             return None
-        grace_ms = state.jobs[task.job_id].spec.container.kill_grace_ms
+        grace_ms = container_of(state, task).kill_grace_ms
         return max(task_state.since_ms, since) + grace_ms + policy.killing_timeout_ms
     return max(task_state.since_ms, since) + policy.unreachable_timeout_ms

@@ -11,8 +11,17 @@ from msgspec.structs import replace
 from scheduler.fold.context import Fold
 from scheduler.model.task import Finished, Task
 
-CRASH_REASONS: Final = ("normal", "failed", "stuckInState", "invalidRequest")
-"""Ends of a service's task that may be its version's fault; a lost host or a user's kill is not."""
+CRASH_REASONS: Final = (
+    "normal",
+    "failed",
+    "stuckInState",
+    "invalidRequest",
+    "crashed",
+    "localSystemError",
+    "unknownSystemError",
+)
+"""Ends of a service's task that may be its version's fault, an image that cannot be started
+included; a lost host, an eviction or a user's kill is not."""
 
 
 def note_failure(fold: Fold, task: Task) -> None:

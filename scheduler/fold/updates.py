@@ -18,7 +18,7 @@ cost nothing. While the cell is safe, or hears nothing of Mesos, an update does 
 
 from msgspec.structs import replace
 
-from scheduler.fold.admission import update_faults
+from scheduler.fold.admission import raised, update_faults
 from scheduler.fold.context import Fold, moved_task
 from scheduler.fold.cron_runs import scheduled
 from scheduler.fold.jobs import (
@@ -59,12 +59,13 @@ def job_update_asked(fold: Fold, source: Source, body: JobUpdateAsked) -> None:
     if job.update is not None and job.update.digest == body.digest:
         fold.report(RequestAccepted(source=source, what="update", job_id=job.job_id))
         return  # The same request again.
-    faults = update_faults(fold.state, job, body.spec, body.plan)
+    asked = raised(fold.state.policy, body.spec)
+    faults = update_faults(fold.state, job, asked, body.plan)
     if faults:
         refuse(fold, source, body.job_id, *faults)
         return
     fold.report(RequestAccepted(source=source, what="update", job_id=job.job_id))
-    spec = updated_spec(job.spec, body.spec)
+    spec = updated_spec(job.spec, asked)
     if isinstance(job.spec.kind, Cron):
         _replace_template(fold, job, spec, body.why)
     elif spec != job.spec or body.plan.is_restart:

@@ -155,7 +155,10 @@ class Leader:
             await asyncio.sleep(lead.pace.tick_s / 2)
 
 
-def _first_of(group: BaseExceptionGroup[LeadershipLost]) -> LeadershipLost:
+def _first_of(group: BaseExceptionGroup[BaseException]) -> LeadershipLost:
     """The first leaf: groups of coroutines within groups make groups of errors within groups."""
     first = group.exceptions[0]
-    return first if isinstance(first, LeadershipLost) else _first_of(first)
+    if isinstance(first, BaseExceptionGroup):
+        return _first_of(first)
+    assert isinstance(first, LeadershipLost), f"{first!r} is another error"
+    return first

@@ -219,9 +219,7 @@ class Seat:
                 each.cancel()
             await asyncio.gather(term, unassigned, return_exceptions=True)
 
-    async def _ended(
-        self, term: "asyncio.Task[None]", are_others_led: Callable[[], bool]
-    ) -> None:
+    async def _ended(self, term: "asyncio.Task[None]", are_others_led: Callable[[], bool]) -> None:
         """Return if the term ended because the group gave the cell to another; raises else.
 
         Of several cells one is not worth the others' leadership: who was elected in our place may

@@ -168,9 +168,7 @@ async def _set(settings: Settings, wanted: Configuration, why: str) -> int:
         before = journal.configuration
         version = 1 if before is None else before.version + 1
         made = msgspec.structs.replace(wanted, version=version)
-        record = ConfigurationSet(
-            at_ms=now_ms(), configuration=made, actor=settings.actor, why=why
-        )
+        record = ConfigurationSet(at_ms=now_ms(), configuration=made, actor=settings.actor, why=why)
         await journal.append(record)
     return version
 

@@ -142,6 +142,11 @@ COMMANDS = (
         "Take hosts out of use, and let them back in.",
     ),
     Command(
+        "job",
+        "streams.cli.command_job:app",
+        "Take a service in or out of service, hold its size, set attributes, move tasks.",
+    ),
+    Command(
         "eviction",
         "streams.cli.command_disruption:eviction",
         "See how many tasks may be evicted now, and evict one within all budgets.",

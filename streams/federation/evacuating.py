@@ -184,9 +184,7 @@ class Leading:
             if now is None or now.is_paused or now.is_going_back:
                 return
         if await self._all_run(evacuation):
-            ended = EvacuationEnded(
-                at_ms=self._now_ms(), evacuation=evacuation.name, is_back=False
-            )
+            ended = EvacuationEnded(at_ms=self._now_ms(), evacuation=evacuation.name, is_back=False)
             await self._journal.append(ended)
 
     async def _services(self, left: Sequence[FederatedCell]) -> list[Moved]:
@@ -236,10 +234,13 @@ class Leading:
     ) -> None:
         """Whether the receivers have room, by what their hosts offer; raises `OperatorError`."""
         free_cpu = free_memory = 0
+        unknown = []
         for cell in receivers:
             state = _json(await self._ask(cell, Ask("GET", "/api/flumina/state")))
             free_cpu += sum(host["offeredCpuMilli"] for host in state["hosts"])
             free_memory += sum(host["offeredMemoryMib"] for host in state["hosts"])
+            if state.get("isSuppressed"):
+                unknown.append(cell.name)
         cpu, memory = (sum(each.need[index] for each in wanted) for index in (0, 1))
         is_enough = cpu <= free_cpu and memory <= free_memory
         checked = CapacityChecked(
@@ -251,6 +252,7 @@ class Leading:
             free_cpu_milli=free_cpu,
             free_memory_mib=free_memory,
             is_enough=is_enough,
+            unknown=tuple(unknown),
             is_forced=is_forced,
         )
         await self._journal.append(checked)
@@ -259,7 +261,10 @@ class Leading:
                 f"The receivers have too little room: {checked.tasks} tasks want {cpu / 1000:g} "
                 f"processors and {memory} MiB, and hosts offer {free_cpu / 1000:g} and "
                 f"{free_memory} MiB.",
-                "Hosts are full, or a cell that had nothing to do has given its offers back.",
+                f"Nothing waited in {', '.join(unknown)}, so their offers were given back and what "
+                "they have is not known."
+                if unknown
+                else "Hosts are full, or too few.",
                 "Grow the receivers, evacuate a smaller percentage, or go on with --force: what "
                 "finds no room waits in the receivers' queues.",
             )
@@ -361,9 +366,7 @@ class Leading:
 
     async def _returned(self, evacuation: Evacuation, shifted: JobShifted) -> bool:
         source, waited_s = self._cell(shifted.source), 0.0
-        await self._size(
-            evacuation, shifted, minimum=shifted.minimum, desired=shifted.desired
-        )
+        await self._size(evacuation, shifted, minimum=shifted.minimum, desired=shifted.desired)
         while await self._running(source, shifted.job_id) < shifted.desired:
             await self._journal.catch_up()
             now = open_of(self._journal.records, evacuation.region)

@@ -19,7 +19,7 @@ from scheduler.model.codec import RECORD_VERSION, encode_mesos, encode_record
 from scheduler.model.events import CellCreated, CellRecord, FoldVersion, PolicySet
 from scheduler.model.ids import CellName, CellUuid, Generation, JobId, TaskId
 from scheduler.model.inbound import PartitionBegan
-from scheduler.model.job import Service
+from scheduler.model.job import Service, Stream
 from scheduler.model.policy import Policy
 from scheduler.model.task import Queued, Started
 from scheduler.state import Job, State
@@ -190,7 +190,7 @@ class World:
             return []
         if job.state == "KillInitiated":
             return [f"{job.job_id} is still being ended"]
-        if isinstance(job.spec.kind, Service):
+        if isinstance(job.spec.kind, Service | Stream):
             if len(tasks) != job.spec.desired:
                 return [f"{job.job_id} has {len(tasks)} tasks and wants {job.spec.desired}"]
             return [

@@ -53,9 +53,7 @@ async def history_of(settings: Settings) -> AsyncIterator[Opened]:
 async def _reader(settings: Settings, archive: Archive) -> LogReader:
     cell, shelf = settings.cell, Shelf(archive.store, settings.cell)
     if settings.kafka_brokers is not None:
-        kafka = KafkaLog(
-            settings.kafka_brokers, settings.topic_prefix + "cell", settings.partition
-        )
+        kafka = KafkaLog(settings.kafka_brokers, settings.topic_prefix + "cell", settings.partition)
         if generation := await _generation(archive, shelf, kafka):
             return JoinedLog(ArchivedLog(archive, cell, generation), kafka)
     known = await asyncio.to_thread(generations_of, archive, cell)

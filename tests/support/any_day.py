@@ -32,16 +32,13 @@ from scheduler.model.changes import TaskChanged
 from scheduler.model.codec import decode_record
 from scheduler.model.constraint import Constraint
 from scheduler.model.events import (
-    CellEvent,
     Checkpoint,
-    Copied,
-    EffectEnded,
     EffectStarted,
     LeaderElected,
     Mark,
     Tick,
 )
-from scheduler.model.ids import HostId, JobId, OfferId, ProposalId, StreamId, TaskId
+from scheduler.model.ids import HostId, JobId, OfferId, StreamId, TaskId
 from scheduler.model.inbound import (
     HostOrdered,
     InboundLost,
@@ -83,8 +80,8 @@ from scheduler.model.task import (
     StartInitiated,
     place_of,
 )
-from scheduler.state import Decision
-from tests.support.cell import CellInMemory, copied, offer_of, spec_of, subscription
+from tests.support.cell import copied, offer_of, spec_of, subscription
+from tests.support.counted_uses import Watched
 from tests.support.derived import check_digest
 from tests.support.scaling import step, step_in, target
 
@@ -174,45 +171,6 @@ NEXT: Final[dict[type, tuple[MesosTaskState, ...]]] = {
     Finished: ("TASK_RUNNING", "TASK_FINISHED", "TASK_UNREACHABLE"),
 }
 SPANS_MS = st.sampled_from([0, 500, 1_000, 5_000, 20_000, 59_000, 60_000, 61_000, 600_000])
-
-
-class Watched(CellInMemory):
-    """A cell whose ingest goes back to the watermark, and whose uses of offers are counted."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.proposal_ids: list[ProposalId] = [ProposalId("0.0")]
-        self.copied: list[Copied] = []
-        self.uses: dict[OfferId, set[ProposalId]] = defaultdict(set)
-        super().__init__(policy)
-
-    def write(self, *events: CellEvent, epoch: int | None = None) -> int:
-        """Append one record and fold it; its offset."""
-        before = dict(self.state.decisions)
-        offset = super().write(*events, epoch=epoch)
-        self.copied += [each for each in events if isinstance(each, Copied)]
-        self.proposal_ids += [each for each in self.state.decisions if each not in before]
-        self._count_uses(events, before)
-        for topic in list(self.inbound):
-            mark = self.state.watermarks.get((topic, 0))
-            if mark is None:
-                del self.inbound[topic]
-            else:
-                self.inbound[topic] = mark.offset
-        return offset
-
-    def _count_uses(
-        self, events: tuple[CellEvent, ...], before: dict[ProposalId, Decision]
-    ) -> None:
-        for event in events:
-            if not isinstance(event, EffectStarted | EffectEnded):
-                continue
-            decision = before.get(event.proposal_id)
-            after = self.state.decisions.get(event.proposal_id)
-            for held in decision.offers if decision else ():
-                if isinstance(event, EffectStarted) and after is not None and after.is_started:
-                    self.uses[held.offer_id].add(event.proposal_id)
-                elif isinstance(event, EffectEnded) and event.fate == "refused" and after is None:
-                    self.uses[held.offer_id].discard(event.proposal_id)
 
 
 SCALINGS = (
@@ -357,7 +315,7 @@ class AnyDay(RuleBasedStateMachine):
         self.cell.copy(
             "jobs",
             TaskMoveAsked(task_id, source, job_id, if_version=if_version),
-            JobProcessesAsked(job_id, *switches, if_version=if_version),
+            JobProcessesAsked(job_id, switches[0], switches[1], if_version=if_version),
             JobEnabledAsked(JobId(other), is_enabled=choice % 2 == 0),
             JobAttributesAsked(job_id, pairs, removed=("team",) if not pairs else ()),
             TaskAttributesAsked(self.task_id(choice + 1), pairs, if_version=if_version),

@@ -82,7 +82,7 @@ async def federation() -> AsyncIterator[Federation]:
     urls, servers, tasks = {}, [], []
     for name, app in (("one", cells["one"].app), ("two", cells["two"].app), ("front", front)):
         listener, is_ready = listening_socket("127.0.0.1", 0), asyncio.Event()
-        server = server_for(app, is_ready.set)  # type: ignore[arg-type] # any ASGI application
+        server = server_for(app, is_ready.set)
         servers.append(server)
         tasks.append(asyncio.create_task(server.serve(sockets=[listener])))
         await is_ready.wait()

@@ -7,7 +7,16 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from scheduler.model import autoscaling, changes, events, inbound, job_requests, mesos, proposals
+from scheduler.model import (
+    autoscaling,
+    changes,
+    events,
+    inbound,
+    job_requests,
+    job_updates,
+    mesos,
+    proposals,
+)
 from scheduler.model.address import Source
 from scheduler.model.changes import Change
 from scheduler.model.constraint import Constraint
@@ -281,6 +290,30 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
         why="sale",
         if_version=7,
     ),
+    job_updates.JobUpdateAsked(
+        job_id=JOB,
+        spec=SPEC,
+        digest=DIGEST,
+        plan=job_updates.UpdatePlan(
+            strategy="redBlack",
+            batch=job_updates.Share(count=2),
+            max_unavailable=job_updates.Share(percent=10),
+            max_surge=job_updates.Share(count=1),
+            health_wait_ms=5_000,
+            batch_deadline_ms=60_000,
+            failures_max=2,
+            failure_window_ms=120_000,
+            is_rolled_back=False,
+            keep_ms=30_000,
+            is_restart=True,
+        ),
+        actor="ada",
+        why="new version",
+        if_version=7,
+    ),
+    job_updates.JobUpdateOrdered(
+        job_id=JOB, order="rollback", number=3, actor="ada", why="it fails", if_version=7
+    ),
     job_requests.TaskMoveAsked(
         task_id=TASK,
         source_job_id=JOB,
@@ -324,6 +357,14 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
         actor="flumina-autoscale",
     ),
     *samples_disruption.REQUESTS,
+    inbound.HostMarked(
+        host_id=HOST,
+        attributes=(("noPlacement", "true"),),
+        removed=("team",),
+        actor="op",
+        why="kernel",
+    ),
+    inbound.LeaderDismissed(epoch=7, actor="op", why="upgrade"),
     inbound.HostNoiseMeasured(host_id=HOST, noise_milli=250, actor="usage", why="measured"),
     inbound.RecordSkipped(offset=99, digest=DIGEST, actor="op", why="broken build of May 3rd"),
     inbound.OrphanForgotten(task_id=TASK, actor="op", why="stopped by hand", host_id=HOST),

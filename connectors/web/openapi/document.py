@@ -13,7 +13,15 @@ from typing import Any, Final
 
 import msgspec
 
-from connectors.web.openapi.parameters import PARAMETERS, PATH_NAMES, TEXT
+from connectors.web.openapi.parameters import (
+    ACTOR_NAME,
+    KEY,
+    PARAMETERS,
+    PATH_NAMES,
+    TEXT,
+    TOKEN,
+    VERSION,
+)
 from connectors.web.requests import ACTOR, AT_LEAST, IDEMPOTENCY_KEY, IF_MATCH
 from connectors.web.resource import Operation
 from connectors.web.shapes.base import PART_OF, Accepted, Error
@@ -181,19 +189,19 @@ def _query_parameters(operation: Operation) -> list[Json]:
 
 def _header_parameters(path: str, method: str, operation: Operation) -> list[Json]:
     if operation.is_read:
-        return [_header(AT_LEAST, "as parameter atLeast")]
+        return [_header(AT_LEAST, "as parameter atLeast", TOKEN)]
     if not operation.is_published:
         return []
-    found = [_header(ACTOR, "who asks", is_required=operation.is_actor_required)]
+    found = [_header(ACTOR, "who asks", ACTOR_NAME, is_required=operation.is_actor_required)]
     if operation.is_versioned:
-        found.append(_header(IF_MATCH, 'only this version, as an ETag says it: `"3"`'))
+        found.append(_header(IF_MATCH, 'only this version, as an ETag says it: `"3"`', VERSION))
     if (path, method) == ("/api/v3/jobs", "POST"):
-        found.append(_header(IDEMPOTENCY_KEY, "the same key, the same submission"))
+        found.append(_header(IDEMPOTENCY_KEY, "the same key, the same submission", KEY))
     return found
 
 
-def _header(name: str, said: str, *, is_required: bool = False) -> Json:
-    written: Json = {"name": name, "in": "header", "schema": TEXT, "description": said}
+def _header(name: str, said: str, schema: Json, *, is_required: bool = False) -> Json:
+    written: Json = {"name": name, "in": "header", "schema": schema, "description": said}
     return {**written, "required": True} if is_required else written
 
 

@@ -11,6 +11,13 @@ from projections.v3_query import JOB_STATES, PAGE_SIZE_MAX, TASK_STATES, TASKS_P
 Json = dict[str, Any]
 
 TEXT: Final[Json] = {"type": "string"}
+TOKEN: Final[Json] = {
+    "type": "string",
+    "pattern": "^(jobs|commands|cell):[0-9]{1,9}:[0-9]{1,19}$",
+}
+VERSION: Final[Json] = {"type": "string", "pattern": r'^(\*|"[0-9]{1,15}")$'}
+KEY: Final[Json] = {"type": "string", "pattern": "^[!-~]{1,255}$"}
+ACTOR_NAME: Final[Json] = {"type": "string", "minLength": 1, "maxLength": 255}
 TRUTH: Final[Json] = {"type": "string", "enum": ["true", "false"]}
 WHOLE: Final[Json] = {"type": "integer", "minimum": 0}
 WHY: Final[Json] = {"type": "string", "maxLength": 1_000}
@@ -25,7 +32,7 @@ PARAMETERS: Final[dict[str, tuple[Json, str]]] = {
     "address": (TEXT, "the address of an event, `cell/generation:offset[index]`"),
     "applicationName": (TEXT, "the application's name, letter by letter"),
     "at": (TEXT, "an instant; see time-travel.md"),
-    "atLeast": (TEXT, "answer only when the fold has passed this place, such as `jobs:0:123`"),
+    "atLeast": (TOKEN, "answer only when the fold has passed this place, such as `jobs:0:123`"),
     "attributes": (_words(), "`name` or `name:value`; one of the values of a name is enough"),
     "attributes.op": ({"type": "string", "enum": ["and", "or"]}, "all of the names, or one"),
     "by": ({"type": "string", "enum": ["owner", "app", "group", "job"]}, "what each row is of"),
@@ -60,6 +67,7 @@ PARAMETERS: Final[dict[str, tuple[Json, str]]] = {
         "items of a page",
     ),
     "preventMinSizeUpdate": (TRUTH, "do not shrink below the service's least size"),
+    "reason": (WHY, "the reason, for people; kept in the log"),
     "round": (TEXT, "the address of a round"),
     "shrink": (TRUTH, "make the service one smaller"),
     "since": (WHOLE, "milliseconds since 1970"),

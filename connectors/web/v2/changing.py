@@ -12,7 +12,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from connectors.web.call import Call
-from connectors.web.images import with_digest
+from connectors.web.images import Known, with_digest
 from connectors.web.problems import json_response, refused
 from connectors.web.requests import document_body, idempotency_key, small_body
 from connectors.web.submitting import derived_id, submit
@@ -48,7 +48,8 @@ async def submit_job(call: Call) -> Response:
             raise refused(read)
         job_id, spec = JobId(f"job-{uuid.uuid4().hex}"), read
     job_id = derived_id(key) if key else job_id
-    known = call.api.cell.view.state.jobs.get(job_id)
+    there = call.api.cell.view.state.jobs.get(job_id)
+    known = None if there is None else Known(there.spec, there.digest)
     spec, _ = await with_digest(call.api.images, spec, known)
     response = await submit(call.api, job_id, spec, spec.owner_email)
     if response.status_code != HTTPStatus.CREATED:

@@ -5,7 +5,7 @@ where its state is asked for, as in v3.
 """
 
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 
@@ -13,15 +13,10 @@ from connectors.web.call import Call
 from connectors.web.problems import Problem, json_response, refused
 from connectors.web.v2.spec import no_job
 from projections import v2
-from projections.cell_view import CellView
 from projections.scheduling import scheduling_result
 from scheduler.model.ids import JobId, TaskId
 from scheduler.model.inbound import Fault
 from scheduler.model.reading.faults import nearest_name, shown_text
-from scheduler.model.task import Task
-from scheduler.state import Job
-
-Json = dict[str, Any]
 
 LIMIT: Final = 1_000
 LIMIT_MAX: Final = 5_000
@@ -41,31 +36,25 @@ JOB_FILTERS: Final = (
 
 async def list_jobs(call: Call) -> Response:
     """The jobs that the filters let through, oldest first, each with its tasks."""
-    states = _states(call)
-    labels = [each.partition(":") for each in call.query.words("labels")]
-    is_any = call.query.choice("labels.op", ("and", "or")) == "or"
-    kind = call.query.choice("type", ("batch", "service"))
-    texts = {name: call.query.text(name) for name in ("applicationName", "appName", *_GROUP)}
-    limit = call.query.whole("limit", 1, LIMIT_MAX) or LIMIT
+    filters = v2.Filters(
+        states=_states(call),
+        labels=tuple(each.partition(":") for each in call.query.words("labels")),
+        is_any_label_enough=call.query.choice("labels.op", ("and", "or")) == "or",
+        kind=call.query.choice("type", ("batch", "service")) or "",
+        texts={name: call.query.text(name) or "" for name in TEXTS},
+        limit=call.query.whole("limit", 1, LIMIT_MAX) or LIMIT,
+    )
     call.query.done()
-    view, found = call.api.cell.view, list[Json]()
-    for job_id in view.timeline.histories.jobs:
-        job = view.job(job_id)
-        if job is None or not _is_wanted(job, kind, texts):
-            continue
-        if labels and not _has_labels(dict(job.spec.attributes), labels, is_any=is_any):
-            continue
-        if not _is_in(states, job, view):
-            continue
-        shown = v2.job_json(view, job_id)
-        if shown is not None:
-            found.append(shown)
-        if len(found) >= limit:
-            break
-    return json_response(found)
+    return json_response(v2.jobs_json(call.api.cell.view, filters))
 
 
-_GROUP: Final = ("jobGroupStack", "jobGroupDetail", "jobGroupSequence")
+TEXTS: Final = (
+    "applicationName",
+    "appName",
+    "jobGroupStack",
+    "jobGroupDetail",
+    "jobGroupSequence",
+)
 
 
 def _states(call: Call) -> frozenset[str]:
@@ -76,35 +65,6 @@ def _states(call: Call) -> frozenset[str]:
             text = f"holds {shown_text(word)}, which is no state"
             call.query.faults.add("taskState", text, nearest_name(word, v2.STATES))
     return frozenset(known[each.lower()] for each in words if each.lower() in known)
-
-
-def _is_in(states: frozenset[str], job: Job, view: CellView) -> bool:
-    """Whether the job, or a task of it, is in one of the states; none given: it has not ended."""
-    if not states:
-        return job.state != "Finished"
-    is_ended = bool(states.intersection(v2.TERMINAL_STATES))
-    tasks: list[Task] = v2.tasks_of(view, job.job_id, is_with_ended=is_ended)
-    return v2.job_state(job, tasks) in states or any(v2.task_state(t) in states for t in tasks)
-
-
-def _is_wanted(job: Job, kind: str | None, texts: dict[str, str | None]) -> bool:
-    spec = job.spec
-    has = {
-        "applicationName": spec.container.image,
-        "appName": spec.application_name,
-        "jobGroupStack": spec.stack,
-        "jobGroupDetail": spec.detail,
-        "jobGroupSequence": spec.sequence,
-    }
-    is_kind = kind is None or kind == type(spec.kind).__name__.lower()
-    return is_kind and all(not wanted or has[name] == wanted for name, wanted in texts.items())
-
-
-def _has_labels(there: dict[str, str], labels: list[tuple[str, str, str]], *, is_any: bool) -> bool:
-    matches = [
-        name in there and (not colon or there[name] == value) for name, colon, value in labels
-    ]
-    return any(matches) if is_any else all(matches)
 
 
 async def show_job(call: Call) -> Response:

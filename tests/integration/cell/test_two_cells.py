@@ -46,9 +46,7 @@ class Front:
         self.apis = [self._start(f"main-{n}", "api", "--port", "0") for n in (0, 1)]
         urls = [self._ready(each) for each in self.apis]
         named = [word for n, url in enumerate(urls) for word in ("--cell-api", f"main-{n}={url}")]
-        self.url = self._ready(
-            self._start("main-0", "federation", "serve", "--port", "0", *named)
-        )
+        self.url = self._ready(self._start("main-0", "federation", "serve", "--port", "0", *named))
         self._thread.start()
 
     def _start(self, cell: str, *words: str) -> subprocess.Popen[str]:

@@ -57,6 +57,15 @@ def test_a_service_from_submission_to_its_end(here: Path) -> None:
     assert done(here, "logs", first) == "started\n"
 
     assert "wants 7 tasks (from 1 to 10)" in done(here, "scale", "life", "7", "--why", "sale")
+    assert "out of service" in done(here, "job", "disable", "life", "--why", "incident")
+    assert "is in service" in done(here, "job", "enable", "life")
+    assert "disableDecreaseDesired is True" in done(here, "job", "hold", "life", "--decrease")
+    assert "disableDecreaseDesired" in refused(here, 1, "scale", "life", "1")
+    done(here, "job", "hold", "life", "--allow-decrease")
+    assert "team=a" in done(here, "job", "attributes", "life", "--set", "team=a")
+    assert "removed" in done(here, "job", "attributes", "life", "--remove", "team")
+    assert "a=b" in done(here, "job", "attributes", first, "--set", "a=b")
+    assert "is the source job" in refused(here, 1, "job", "move", first, "life")
     assert first in done(here, "kill", first, "--shrink", "--why", "too many")
     wait_until(lambda: _running(here, "life") == 6, "six of them run")
 
@@ -187,7 +196,7 @@ def test_a_drained_host_gets_no_tasks_until_it_is_enabled(here: Path) -> None:
     finally:
         done(here, "host", "enable", host["hostId"], "--why", "test")
     assert "draining" not in done(here, "state")
-    assert "no host nobody" in refused(here, 1, "host", "drain", "nobody", "--why", "test")
+    assert "no host nobody" in refused(here, 4, "host", "drain", "nobody", "--why", "test")
 
 
 def test_why_tells_what_a_round_said(here: Path, tmp_path: Path) -> None:

@@ -176,11 +176,12 @@ def test_an_update_never_takes_more_than_its_plan_allows(
         day.tick()
     day.do("resume", 0, plan)
     for _ in range(200):
-        job = day.cell.state.jobs[JOB]
-        if job.update is None or job.update.is_paused:
+        update = day.cell.state.jobs[JOB].update
+        if update is None or update.is_paused:
             break
         day.get_well()
         day.tick()
+    job = day.cell.state.jobs[JOB]
     assert job.update is None or job.update.is_paused, job.update
     if job.state == "Accepted" and job.update is None:
         day.tick()

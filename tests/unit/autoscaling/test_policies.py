@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import pytest
 
-from scheduler.machine import Machine
 from scheduler.model.autoscaling import (
     Metric,
     MetricFailure,
@@ -26,11 +25,11 @@ from scheduler.model.changes import (
     ScalingPolicyChanged,
     TimeGapped,
 )
-from scheduler.model.codec import decode_record
 from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.job_requests import JobEnabledAsked, JobProcessesAsked
 from tests.support.cell import CellInMemory, batch, running_cell, service
 from tests.support.scaling import PERIOD_MS, ScaledCell, step, step_in, target
+from tests.support.snapshot_and_tail import check_snapshots
 
 
 def scaled(desired: int = 2, minimum: int = 1, maximum: int = 20) -> ScaledCell:
@@ -319,17 +318,49 @@ def test_replay_snapshot_and_another_leader_lead_to_the_same_sizes() -> None:
     there.put(step())
     there.put(target(prediction=Prediction(30_000, season_ms=100_000)), "t")
     there.pass_periods(3, p=120, t=30)
-    half = there.cell.machine.kept()
-    offset = len(there.cell.log)
+    half = len(there.cell.log)
     there.cell.elect("cell-1")
     there.cell.subscribe()
     there.pass_periods(4, p=220, t=90)
     there.pass_periods(20, p=1, t=1)
     assert len(there.activities) >= 2
-    digest = there.cell.machine.digest.value()
-    assert there.cell.refolded().digest.value() == digest
-    restored = Machine.restored(half)
-    for at, data in enumerate(there.cell.log[offset:], start=offset):
-        restored.apply(at, decode_record(data))
-    assert restored.digest.value() == digest
-    assert restored.state.job_scalings == there.cell.state.job_scalings
+    again = there.cell.refolded()
+    assert again.digest.value() == there.cell.machine.digest.value()
+    assert again.state.job_scalings == there.cell.state.job_scalings
+    check_snapshots(there.cell.log, (half, half + 9, half + 20))
+
+
+def test_a_metric_that_is_an_hour_old_scales_nothing() -> None:
+    there = scaled(desired=5)
+    there.put(step())
+    there.put(step_in(), "in")
+    for _ in range(8):
+        there.cell.tick(PERIOD_MS)
+        at_ms = there.cell.now_ms - 3_600_000
+        points = [MetricPoint(PolicyId(name), 1, at_ms, 500_000) for name in ("p", "in")]
+        there.cell.copy("commands", MetricObserved(tuple(points)))
+    assert there.desired == 5
+    assert there.policy().alarm == "insufficient"
+
+
+def test_a_zero_shrinks_by_the_step_and_not_at_once() -> None:
+    there = scaled(desired=8, minimum=2)
+    there.put(step_in(cooldown_ms=30_000))
+    sizes = there.pass_periods(30, p=0)
+    assert sizes[-1] == 2
+    assert all(before - after in {0, 1} for before, after in pairwise([8, *sizes]))
+
+
+def test_a_human_and_a_policy_want_different_sizes() -> None:
+    """The last word in the log counts, and the policy answers once a cool-down at most."""
+    there = scaled(desired=2, maximum=50)
+    there.cell.set_policy(target_in_periods=2)
+    there.put(target())
+    assert there.pass_periods(4, p=40)[-1] == 4
+    sizes = []
+    for _ in range(6):
+        there.cell.scale(desired=30)
+        assert there.desired == 30
+        sizes += there.pass_periods(3, p=40)
+    cuts = sum(after < before for before, after in pairwise([30, *sizes]))
+    assert 1 <= cuts <= 3, "18 periods of 10 s, a cool-down of 60 s"

@@ -6,6 +6,7 @@ import pytest
 
 from scheduler.model.codec import decode_record
 from scheduler.model.events import LeaderElected, Tick
+from scheduler.model.inbound import LeaderDismissed
 from streams.cell.follower import BareFold, Follower, LogRecord
 from streams.cell.lead import Lead, LeadershipLost
 from streams.cell.surroundings import PACE
@@ -32,6 +33,20 @@ def test_a_leader_may_act_until_another_is_elected() -> None:
     follower.take([LogRecord(offset, cell.log[offset])])
     with pytest.raises(LeadershipLost, match="another leader was elected"):
         lead.check()
+
+
+def test_a_leader_that_an_operator_dismissed_may_act_no_more_and_the_next_one_may() -> None:
+    cell, clock = running_cell(), [100.0]
+    lead, follower = leading(cell, clock)
+    cell.copy("commands", LeaderDismissed(epoch=cell.epoch, actor="op", why="upgrade"))
+    follower.take(
+        [LogRecord(at, cell.log[at]) for at in range(follower.seen_offset + 1, len(cell.log))]
+    )
+    with pytest.raises(LeadershipLost, match="an operator"):
+        lead.check()
+    cell.elect("cell-1")
+    newer, _ = leading(cell, clock)
+    newer.check()
 
 
 def test_silence_ends_the_right_and_a_record_of_ours_renews_it() -> None:

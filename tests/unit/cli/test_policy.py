@@ -82,7 +82,7 @@ def test_what_is_shown_is_edited_and_applied(web: WebCell, run: Run, tmp_path: P
     assert not web.published
     code, said, _ = run("policy", "apply", str(file), "--why", "zone b is dark")
     assert code == 0
-    assert said.endswith("3 parts changed; policy version 2.\n")
+    assert said.endswith("4 parts changed; policy version 2.\n")
     assert rules(web).lost_zones == ("b",)
     assert b'"why":"zone b is dark"' in web.cell.log[-1]
     assert b'"actor":"ada"' in web.cell.log[-1]

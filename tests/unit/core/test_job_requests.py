@@ -128,8 +128,8 @@ def test_a_switch_blocks_desired_only() -> None:
     cell = running_cell()
     cell.submit(service(3, minimum=1, maximum=5))
     ask(cell, JobProcessesAsked(JOB, is_increase_disabled=True, is_decrease_disabled=True))
-    for bounds in ({"desired": 4}, {"desired": 2}, {"minimum": 4}, {"maximum": 2}):
-        cell.scale(**bounds)
+    for bounds in ((4, None, None), (2, None, None), (None, 4, None), (None, None, 2)):
+        cell.scale(*bounds)
         assert refused_field(cell) == "capacity.desired"
     ask(cell, JobScaleAsked(JOB, minimum=3, maximum=9))
     assert job_of(cell).spec.kind == Service(minimum=3, desired=3, maximum=9)

@@ -1,6 +1,6 @@
-"""Tasks whose state lasts too long: by which time, how many at once, and what a kill that fails does.
+"""Tasks whose state lasts too long: by when, how many at once, and what follows a kill that fails.
 
-How: tasks are launched in a cell in memory and Mesos says nothing, or too little; the clock goes on.
+How: tasks are launched in a cell in memory and Mesos says nothing, or too little; time goes on.
 """
 
 from typing import Any

@@ -55,9 +55,7 @@ class Regions:
 
     async def go(self, percent: int = 100, *, is_forced: bool = False) -> Evacuation:
         """One life of the leader."""
-        leading = Leading(
-            self.journal, self.cells, self.store, now_ms=lambda: 1, pause=self.pause
-        )
+        leading = Leading(self.journal, self.cells, self.store, now_ms=lambda: 1, pause=self.pause)
         order = Order("east", percent, 100, "op", "a test", is_forced=is_forced)
         return await leading.go(order)
 
@@ -178,9 +176,7 @@ def test_a_region_that_is_gone_is_evacuated_from_its_replicas(tmp_path: Path) ->
         assert last_heartbeat(store, regions.east) == beat
         regions.store = store
         gone = FederatedCell("one", f"http://127.0.0.1:{free_ports(1)[0]}", "east")
-        regions.journal = JournalInMemory(
-            Configuration(cells=(gone, regions.west), default="one")
-        )
+        regions.journal = JournalInMemory(Configuration(cells=(gone, regions.west), default="one"))
         found = await regions.go()
         assert (found.state, found.tasks_away) == ("there", 7)
         assert regions.running("two") == SIZES
@@ -191,9 +187,7 @@ def test_a_region_that_is_gone_is_evacuated_from_its_replicas(tmp_path: Path) ->
 def test_without_replicas_a_silent_region_is_refused() -> None:
     async def test(regions: Regions) -> None:
         gone = FederatedCell("one", f"http://127.0.0.1:{free_ports(1)[0]}", "east")
-        regions.journal = JournalInMemory(
-            Configuration(cells=(gone, regions.west), default="one")
-        )
+        regions.journal = JournalInMemory(Configuration(cells=(gone, regions.west), default="one"))
         with pytest.raises(OperatorError, match="No replica of them was named"):
             await regions.go()
 

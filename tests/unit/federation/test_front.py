@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from connectors.federation.configuration import FederatedCell
-from connectors.federation.front import CELL, FAILED, STALE
+from connectors.federation.configuration import FederatedCell, Route
+from connectors.federation.front import CELL
+from connectors.federation.telling import FAILED, STALE
 from streams.kafka.ports import free_ports
 from tests.support.federated import Federation, federation
 from tests.support.world import batch_of
@@ -29,6 +30,12 @@ def test_jobs_go_where_the_routes_say_and_bear_the_stack() -> None:
         # A repetition goes where the first one went, though the rule is another by now.
         there.configuration = msgspec.structs.replace(there.configuration, routes=())
         assert await there.submit("b", "video") == "two"
+        keyed = {**batch_of(1, "true"), "applicationName": "video"}
+        for name in ("one", "two"):
+            rules = (Route(cell=name, application_name="video"),)
+            there.configuration = msgspec.structs.replace(there.configuration, routes=rules)
+            _, told, _ = await there.ask("POST", "/api/v3/jobs", keyed, Idempotency_Key="k")
+            assert told[CELL] == "one", "the same key is the same job"
         _, told, job = await there.ask("GET", "/api/v3/jobs/b")
         assert told[CELL] == "two"
         assert job["jobDescriptor"]["attributes"]["titus.stack"] == "prod"
@@ -128,5 +135,54 @@ def test_the_standing_of_all_cells_is_told_while_one_is_down() -> None:
         assert (status, told[FAILED]) == (200, "three")
         assert [cell["isAnswering"] for cell in body["cells"]] == [True, True, False]
         assert body["servingStatus"] == "SERVING"
+
+    run(test)
+
+
+def test_a_capacity_group_is_shared_out_and_adds_up_again() -> None:
+    async def test(there: Federation) -> None:
+        there.without_third()
+        path = "/api/v2/management/applications"
+        group = {
+            "appName": "video",
+            "tier": "Critical",
+            "instanceCount": 7,
+            "resourceDimension": {"cpu": 1, "memoryMB": 512},
+        }
+        actor = {"X_Flumina_Actor": "op"}
+        status, _, body = await there.ask("POST", path, group, **actor)
+        assert (status, body["faults"][0]["field"]) == (400, "appName")
+        shares = {"video": {"one": 60, "two": 40}}
+        there.configuration = msgspec.structs.replace(there.configuration, capacity_groups=shares)
+        status, _, body = await there.ask("POST", path, group, **actor)
+        assert (status, body["instances"]) == (201, {"one": 4, "two": 3})
+        status, _, found = await there.ask("GET", path)
+        (video,) = [each for each in found if each["appName"] == "video"]
+        assert (video["instanceCount"], video["cells"]) == (7, {"one": 4, "two": 3})
+        # All of it to one cell: the other one's is removed.
+        shares = {"video": {"two": 100}}
+        there.configuration = msgspec.structs.replace(there.configuration, capacity_groups=shares)
+        body = {**group, "instanceCount": 5}
+        status, _, body = await there.ask("PUT", f"{path}/video", body, **actor)
+        assert (status, body["instances"]) == (200, {"one": 0, "two": 5})
+        status, _, found = await there.ask("GET", path)
+        (video,) = [each for each in found if each["appName"] == "video"]
+        assert video["cells"] == {"two": 5}
+
+    run(test)
+
+
+def test_a_group_that_one_cell_did_not_take_is_told_and_asked_for_again() -> None:
+    async def test(there: Federation) -> None:
+        shares = {"video": {"one": 50, "three": 50}}
+        there.configuration = msgspec.structs.replace(there.configuration, capacity_groups=shares)
+        resources = {"cpu": 1, "memoryMB": 512}
+        group = {"appName": "video", "instanceCount": 2, "resourceDimension": resources}
+        path = "/api/v2/management/applications"
+        for _ in range(2):  # The second time, one has it already.
+            status, _, body = await there.ask("POST", path, group, X_Flumina_Actor="op")
+            assert status == 503
+            assert "cell three: cannot be reached" in body["message"]
+            assert body["errorDetails"] == "Ask again; done: one, two."
 
     run(test)

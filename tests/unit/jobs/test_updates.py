@@ -9,15 +9,19 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from scheduler.effects import effect_of
 from scheduler.kept import Kept
 from scheduler.machine import Machine
 from scheduler.model.changes import JobChanged, JobRejected
 from scheduler.model.descriptor import spec_digest
+from scheduler.model.effects import AcceptOffers
 from scheduler.model.ids import JobId
 from scheduler.model.job import JobSpec, Stream
 from scheduler.model.job_updates import JobUpdateAsked, JobUpdateOrdered, Share, UpdatePlan
-from scheduler.model.proposals import KillTask
+from scheduler.model.proposals import KillTask, LaunchTasks
+from scheduler.model.resources import Need
 from scheduler.model.task import Started
+from scheduler.rounds.host_views import host_view
 from tests.support.cell import CellInMemory, running_cell, service, spec_of
 
 JOB = JobId("job")
@@ -99,9 +103,9 @@ def container(cell: CellInMemory, task_id: Any) -> str:
     """The image of the version that a task says it is of, looked up by hand."""
     task, job = cell.state.tasks[task_id], cell.state.jobs[JOB]
     if task.spec_version == job.spec_version:
-        return job.spec.container.image
+        return str(job.spec.container.image)
     (spec,) = (each.spec for each in job.specs if each.version == task.spec_version)
-    return spec.container.image
+    return str(spec.container.image)
 
 
 def available(cell: CellInMemory) -> int:
@@ -123,6 +127,35 @@ def test_a_rolling_update_moves_batch_by_batch_and_keeps_indexes() -> None:
     assert world.kills == 10, "each task was ended once"
     assert world.job.spec_version == 2
     assert world.job.specs == ()
+
+
+def test_each_task_is_launched_by_its_own_version_and_takes_what_that_needs() -> None:
+    world = World(of_image("old", 2))
+    cell = world.cell
+    new = service(2, image="new", image_tag="2", command=("new",), kill_grace_ms=7_000)
+    new = replace(new, container=replace(new.container, need=Need(2_000, 1_024, 10)))
+    world.ask(new, UpdatePlan(batch=Share(1), max_unavailable=Share(), max_surge=Share(1)))
+    launched = {}
+    for proposal_id, proposal in cell.decide():
+        if isinstance(proposal, LaunchTasks):
+            effect = effect_of(cell.state, cell.state.decisions[proposal_id])
+            assert isinstance(effect, AcceptOffers)
+            launched |= {task.task_id: task for task in effect.tasks}
+            cell.carry_out(proposal_id)
+    (task,) = launched.values()
+    assert task.command == ("new",)
+    assert task.container is not None
+    assert task.container.full_image == "new:2"
+    assert (task.need.cpu_milli, task.kill_grace_ms) == (2_000, 7_000)
+    cell.kill_task(cell.tasks()[0].task_id)
+    world.step()
+    replaced = cell.tasks()[0]
+    assert replaced.spec_version == 1, "a task that a user ends comes back as it was"
+    host = cell.host_of(task.task_id)
+    assert host is not None
+    view = host_view(cell.state, host)
+    assert view is not None
+    assert "new:2" in view.images
 
 
 def test_with_a_surplus_nothing_is_unavailable() -> None:

@@ -28,6 +28,7 @@ def test_lists_context_and_history_follow_a_moved_task() -> None:
     assert listed(cell, HERE) == [second]
     assert listed(cell, THERE) == [first, other]
     shown = task_json(cell.view, first)
+    assert shown is not None
     assert shown["jobId"] == "there"
     assert shown["taskContext"]["task.movedFromJob"] == "here"
     history = cell.view.timeline.histories.tasks[first]

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from projections.v3_query import (
     PAGE_SIZE_MAX,
+    TASKS_PAGE_SIZE_MAX,
     VALUES_MAX,
     Query,
     QueryRefusedError,
@@ -16,6 +17,7 @@ from projections.v3_query import (
     tasks_page,
 )
 from scheduler.model.ids import TaskId
+from scheduler.model.inbound import HostOrdered
 from tests.support.cell import batch, service
 from tests.unit.projections.watched import WatchedCell, watched_cell
 
@@ -146,6 +148,51 @@ def test_a_pager_misses_nothing_and_sees_nothing_twice_while_tasks_come_and_go()
     assert len(shown) == len(tasks(cell, taskStates="Any", pageSize="1000"))
 
 
+def test_criteria_of_images_groups_reasons_and_moves() -> None:
+    cell = watched_cell(hosts=2)
+    container = replace(batch().container, image="team/web", image_tag="1.2")
+    grouped = replace(service(2), container=container, stack="main", detail="d", sequence="1")
+    first, second = cell.run(grouped, "svc")
+    other = replace(batch(), container=replace(batch().container, image="team/job", image_tag="9"))
+    (failed,) = cell.run(other, "job")
+    for name, value in (
+        ("imageName", "team/web"),
+        ("imageTag", "1.2"),
+        ("jobGroupStack", "main"),
+        ("jobGroupDetail", "d"),
+        ("jobGroupSequence", "1"),
+    ):
+        assert jobs(cell, **{name: value}) == ["svc"], name
+        assert tasks(cell, **{name: value}) == [first, second], name
+        assert jobs(cell, **{name: "none"}) == [], name
+    cell.status(failed, "TASK_FAILED")
+    assert tasks(cell, taskStates="Any", taskStateReasons="failed,killed") == [failed]
+    assert tasks(cell, taskStates="Any", taskStateReasons="killed") == []
+    host = cell.host_of(first)
+    assert host is not None
+    order = HostOrdered(host_id=host, standing="draining", actor="op", why="kernel")
+    cell.copy("commands", order)
+    there = [each for each in (first, second) if cell.host_of(each) == host]
+    assert tasks(cell, needsMigration="true") == there
+    assert set(tasks(cell, needsMigration="false")).isdisjoint(there)
+
+
+def test_what_the_system_made_fail_can_be_left_out() -> None:
+    cell = watched_cell(hosts=2)
+    (lost,) = cell.run(batch(), "job")
+    cell.status(lost, "TASK_GONE")
+    shown = tasks(cell, taskStates="Any")
+    kept = tasks(cell, taskStates="Any", skipSystemFailures="true")
+    assert lost in shown
+    assert kept == [each for each in shown if each != lost]
+
+
+def test_pages_of_tasks_are_as_large_as_titus_gateway_gives_them() -> None:
+    assert parse_query({"pageSize": "5000"}, TASKS_PAGE_SIZE_MAX).page_size == 5_000
+    with pytest.raises(QueryRefusedError):
+        parse_query({"pageSize": "5001"}, TASKS_PAGE_SIZE_MAX)
+
+
 @pytest.mark.parametrize(
     ("parameters", "field"),
     [
@@ -162,6 +209,9 @@ def test_a_pager_misses_nothing_and_sees_nothing_twice_while_tasks_come_and_go()
         ({"taskStates": "Started,Runing"}, "taskStates"),
         ({"jobType": "daemon"}, "jobType"),
         ({"attributes.op": "xor"}, "attributes.op"),
+        ({"taskStateReasons": "failde"}, "taskStateReasons"),
+        ({"needsMigration": "yes"}, "needsMigration"),
+        ({"skipSystemFailures": "1"}, "skipSystemFailures"),
         ({"jobIds": ",".join("x" * 1) + ",y" * VALUES_MAX}, "jobIds"),
         ({"jobid": "x"}, "jobid"),
     ],

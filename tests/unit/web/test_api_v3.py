@@ -9,7 +9,13 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "api-v3.md").read_text("utf-8")
 ROW = re.compile(r"^\| ([A-Z]+) \| `([^`]+)` \| (\w+) \| (.+) \|$", re.MULTILINE)
 ROWS = {(path, method): (state, said) for method, path, state, said in ROW.findall(PAGE)}
-OF_TITUS = ("/api/v3/", "/api/v2/leader", "/api/v2/status", "/api/v2/management", "/api/v2/resource")
+OF_TITUS = (
+    "/api/v3/",
+    "/api/v2/leader",
+    "/api/v2/status",
+    "/api/v2/management",
+    "/api/v2/resource",
+)
 BUILT = {(path, method) for path, ways in ROUTES.items() for method in ways}
 
 

@@ -1,0 +1,1 @@
+"""What a follower of a cell is told: a snapshot, its end, and then each change, as values."""

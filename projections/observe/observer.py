@@ -1,0 +1,237 @@
+"""What each record of the cell log tells the streams: one event for each thing that it changed.
+
+The one thing to know: an event shows the thing as it was when the whole record had been folded, and
+its place is the record's offset and its number among the record's events of that stream. Both
+follow from the log, so every process that folds it tells the same events at the same places, and
+a reader may go on at any of them.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from projections import disruption, scheduling
+from projections.cell_view import CellView
+from projections.history import refused_rules
+from projections.leaders import Leadership
+from projections.members import known_leaders, member_json
+from projections.observe.agents import Agents
+from projections.observe.ring import Stream, Told
+from projections.v3 import job_json, task_json
+from scheduler.model.changes import (
+    Change,
+    EvictionDecided,
+    JobChanged,
+    JobScaled,
+    RelocationEnded,
+    RelocationPlanned,
+    TaskChanged,
+)
+from scheduler.model.events import CellRecord, ClassRefusal, RoundRecord
+from scheduler.model.ids import JobId, TaskId
+from scheduler.task_table import Input
+
+Json = dict[str, Any]
+Changes = Sequence[tuple[int, Change]]
+_Kind = TypeVar("_Kind")
+
+
+class Observer:
+    """Told of each record in order, once it is folded; says what the streams are told of it."""
+
+    def __init__(self) -> None:
+        self._agents = Agents()
+        self._leadership: tuple[int, bool] = (-1, False)
+
+    def begin(self, view: CellView) -> None:
+        """Take all that is there for told."""
+        self._agents.begin(view)
+        self._leadership = _leadership(view)
+
+    def told(
+        self, view: CellView, offset: int, record: CellRecord, changes: Changes
+    ) -> dict[Stream, list[Told]]:
+        """The events of this record, which the view has just folded."""
+        if record.epoch != view.state.epoch and _leadership(view) == self._leadership:
+            return {}  # Of a writer that does not lead: nothing was changed.
+        only = [change for _, change in changes]
+        found: dict[Stream, list[Told]] = {
+            "jobs": [*_jobs(view, only), *_tasks(view, only)],
+            "agents": [_event(kind, said) for kind, said in self._agents.news(view, record)],
+            "eviction": _evictions(view, only),
+            "relocation": _relocations(view, only),
+            "scheduler": _results(view, offset, record, only),
+            "membership": self._members(view),
+        }
+        return {
+            stream: [
+                msgspec.structs.replace(each, offset=offset, number=number)
+                for number, each in enumerate(told)
+            ]
+            for stream, told in found.items()
+            if told
+        }
+
+    def _members(self, view: CellView) -> list[Told]:
+        """Who leads since this record, and who did before it."""
+        now = _leadership(view)
+        if now == self._leadership:
+            return []
+        is_elected, self._leadership = now[0] != self._leadership[0], now
+        return [member_told(view, each) for each in known_leaders(view)[-2 if is_elected else -1 :]]
+
+
+def _leadership(view: CellView) -> tuple[int, bool]:
+    return view.state.epoch, view.state.clock.is_judging
+
+
+def _event(kind: str, said: Json, *, job_id: str = "", task_id: str = "") -> Told:
+    return Told(0, 0, kind, msgspec.json.encode(said), job_id, task_id)
+
+
+def _last_of(changes: Sequence[Change], kind: type[_Kind], name: str) -> dict[str, _Kind]:
+    """The changes of a kind by the id that they name, each id where it stands last."""
+    found: dict[str, _Kind] = {}
+    for change in changes:
+        if isinstance(change, kind):
+            key = str(getattr(change, name))
+            found.pop(key, None)
+            found[key] = change
+    return found
+
+
+def _jobs(view: CellView, changes: Sequence[Change]) -> list[Told]:
+    named = {
+        change.job_id: None for change in changes if isinstance(change, JobChanged | JobScaled)
+    }
+    return [told for job_id in named if (told := job_told(view, job_id)) is not None]
+
+
+def job_told(view: CellView, job_id: JobId) -> Told | None:
+    """A job as it is now; None where it is unknown."""
+    job, shown = view.job(job_id), job_json(view, job_id)
+    if job is None or shown is None:
+        return None
+    is_over = job.state == "Finished"
+    said = msgspec.json.encode({"job": shown, "archived": is_over})
+    return Told(0, 0, "JobUpdate", said, str(job_id), "", job, is_over=is_over)
+
+
+def _tasks(view: CellView, changes: Sequence[Change]) -> list[Told]:
+    moved = {
+        change.task_id: change.moved_from
+        for change in changes
+        if isinstance(change, TaskChanged) and change.moved_from is not None
+    }
+    found = []
+    for name in _last_of(changes, TaskChanged, "task_id"):
+        task_id = TaskId(name)
+        told = task_told(view, task_id, moved.get(task_id))
+        if told is not None:
+            found.append(told)
+    return found
+
+
+def task_told(view: CellView, task_id: TaskId, moved_from: JobId | None = None) -> Told | None:
+    """A task as it is now; None where it is unknown."""
+    task, shown = view.task(task_id), task_json(view, task_id)
+    if task is None or shown is None:
+        return None
+    is_over = shown["status"]["state"] == "Finished"
+    said = msgspec.json.encode(
+        {"task": shown, "movedFromAnotherJob": moved_from is not None, "archived": is_over}
+    )
+    return Told(
+        0,
+        0,
+        "TaskUpdate",
+        said,
+        str(task.job_id),
+        str(task_id),
+        view.job(task.job_id),
+        task,
+        is_over,
+        moved_from,
+        bool(shown["migrationDetails"]["needsMigration"]),
+    )
+
+
+def member_told(view: CellView, each: Leadership) -> Told:
+    """A member as it is now."""
+    return _event("MemberUpdate", {"member": member_json(view, each, is_heard=True)})
+
+
+def _evictions(view: CellView, changes: Sequence[Change]) -> list[Told]:
+    found = []
+    for change in changes:
+        if not isinstance(change, EvictionDecided):
+            continue
+        said = {
+            "taskId": change.task_id,
+            "jobId": change.job_id,
+            "approved": change.is_allowed,
+            "reasonCode": disruption.reason_code(change.limit),
+            "reasonMessage": change.message,
+            "reason": change.reason,
+            "actor": change.actor,
+        }
+        job_id, task_id = str(change.job_id), str(change.task_id)
+        found.append(_event("TaskTermination", said, job_id=job_id, task_id=task_id))
+    return [*found, quota_told(view)] if found else []
+
+
+def quota_told(view: CellView) -> Told:
+    """How many tasks of the cell may be evicted now."""
+    return _event("EvictionQuota", {"quota": disruption.system_quota(view)})
+
+
+def _relocations(view: CellView, changes: Sequence[Change]) -> list[Told]:
+    found = []
+    for change in changes:
+        if not isinstance(change, RelocationPlanned | RelocationEnded):
+            continue
+        names = {"job_id": str(change.job_id), "task_id": str(change.task_id)}
+        plan = disruption.plan_of(view, change.task_id)
+        if isinstance(change, RelocationEnded):
+            said = {
+                "taskId": change.task_id,
+                "relocated": change.is_done_by_us,
+                "message": change.message,
+            }
+            found.append(_event("TaskRelocationPlanRemove", said, **names))
+        elif plan is not None:
+            found.append(_event("TaskRelocationPlanUpdate", {"plan": plan}, **names))
+    return found
+
+
+def _results(
+    view: CellView, offset: int, record: CellRecord, changes: Sequence[Change]
+) -> list[Told]:
+    """What rounds said: of jobs whose tasks found no place, and of each task that found one."""
+    found = [
+        refusal_told(view, (offset, index), refusal)
+        for index, event in enumerate(record.events)
+        if isinstance(event, RoundRecord)
+        for refusal in event.refusals
+    ]
+    for change in changes:
+        if not isinstance(change, TaskChanged) or change.step != Input.LAUNCH_ACCEPTED:
+            continue
+        said = scheduling.scheduling_result(view, change.task_id)
+        if said is not None:
+            names = {"job_id": str(change.job_id), "task_id": str(change.task_id)}
+            found.append(_event("SchedulingResult", said, **names))
+    return found
+
+
+def refusal_told(view: CellView, spot: tuple[int, int], refusal: ClassRefusal) -> Told:
+    """Why no waiting task of a job found a place, by the round at a place in the log."""
+    said = {
+        "jobId": refusal.job_id,
+        "waiting": refusal.waiting,
+        "round": view.address(spot),
+        "failures": [msgspec.to_builtins(each) for each in refused_rules(view, refusal)],
+        "wake": refusal.wake,
+    }
+    return _event("SchedulingResult", said, job_id=str(refusal.job_id))

@@ -1,0 +1,59 @@
+"""Schemathesis over the whole API of a running cell, with real Kafka and a dev cluster.
+
+What is shown: no 500, no status and no body outside the OpenAPI description, whatever is asked.
+Twenty seconds in every run; ten minutes under ``-m soak``, as the issue asks.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.api_process import ApiProcess
+from tests.support.schema_walk import Walk, walk
+from tests.support.world import World, service_of
+
+pytestmark = pytest.mark.integration
+
+SAMPLE_S = 20.0
+SOAK_S = 600.0
+StartApi = Callable[[], ApiProcess]
+
+
+def _walked(world: World, cluster_port: int, start_api: StartApi, seconds: float) -> Walk:
+    world.start_cluster(cluster_port)
+    api = start_api()
+    world.start_cell("cell-0")
+    api.until("/health", lambda each: each.json["leader"] == "cell-0", "the leader is known")
+    for name in ("s", "t"):
+        made = api.ask("POST", f"/api/v3/jobs?jobId={name}", service_of(1, "sleep 3600"))
+        assert made.status == 201
+    task = "/api/v3/tasks/s-worker-0-1"
+    api.until(task, lambda each: each.json["status"]["state"] == "Started", "the task runs")
+    host = api.ask("GET", "/api/v3/agent/instances").json["items"][0]["id"]
+    known = {"/tasks": "s-worker-0-1", "/jobs": "s", "/instances": host}
+    done = walk(f"http://{api.address}", seconds, seed=7, known=known)
+    print(f"{done.requests} requests, {done.rounds} rounds, {dict(done.statuses)}")
+    print(f"never succeeded: {sorted(done.operations - done.succeeded)}")
+    return done
+
+
+def _check(done: Walk) -> None:
+    assert not done.faults, "\n".join(f"{name}: {fault}" for name, fault in done.faults.items())
+    assert done.statuses[500] == 0
+    # The walk can see something: many kinds of answers, and successes of reads and of writes.
+    assert {200, 400, 404} <= set(done.statuses)
+    assert "GET /api/v3/jobs" in done.succeeded
+    assert len(done.operations) > 80
+
+
+def test_a_sample_of_the_whole_api_stays_inside_its_description(
+    world: World, cluster_port: int, start_api: StartApi
+) -> None:
+    _check(_walked(world, cluster_port, start_api, SAMPLE_S))
+
+
+@pytest.mark.soak
+def test_the_whole_api_stays_inside_its_description_for_ten_minutes(
+    world: World, cluster_port: int, start_api: StartApi
+) -> None:
+    _check(_walked(world, cluster_port, start_api, SOAK_S))

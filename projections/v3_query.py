@@ -242,7 +242,7 @@ def jobs_page(view: CellView, query: Query) -> Json:
         for history in _job_histories(view, query)
         if (job := view.job(history.job_id)) is not None
         and job.state in states
-        and _is_wanted_job(view, query, job)
+        and is_wanted_job(view, query, job)
         and (not query.task_ids or not query.task_ids.isdisjoint(history.task_ids))
     ]
     return _page(query, found, lambda job_id: job_json(view, job_id))
@@ -257,7 +257,7 @@ def tasks_page(view: CellView, query: Query, log_url: str = "") -> Json:
         or query.needs_migration is not None
         or query.is_without_system_failures
     )
-    if _asks_about_jobs(query):
+    if asks_about_jobs(query):
         wanted = {
             history.job_id
             for history in _job_histories(view, query)
@@ -272,7 +272,7 @@ def tasks_page(view: CellView, query: Query, log_url: str = "") -> Json:
     return _page(query, found, lambda task_id: task_json(view, task_id, log_url))
 
 
-def _asks_about_jobs(query: Query) -> bool:
+def asks_about_jobs(query: Query) -> bool:
     """Whether a task is let through or not by what its job is."""
     return bool(
         query.job_states
@@ -305,7 +305,7 @@ def _is_wanted_task(view: CellView, query: Query, history: TaskHistory) -> bool:
 
 def _is_in_states(view: CellView, query: Query, job: Job) -> bool:
     is_state_wanted = not query.job_states or job.state in query.job_states
-    return is_state_wanted and _is_wanted_job(view, query, job)
+    return is_state_wanted and is_wanted_job(view, query, job)
 
 
 def _job_histories(view: CellView, query: Query) -> Iterable[JobHistory]:
@@ -338,7 +338,8 @@ def _task_histories(view: CellView, query: Query) -> Iterable[TaskHistory]:
     return sorted(found, key=lambda history: history.created)
 
 
-def _is_wanted_job(view: CellView, query: Query, job: Job) -> bool:
+def is_wanted_job(view: CellView, query: Query, job: Job) -> bool:
+    """Whether what the job is lets it through; ids and states are not looked at."""
     spec = job.spec
     kind = type(spec.kind).__name__.lower()
     return (

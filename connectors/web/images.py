@@ -3,7 +3,7 @@
 The one thing to know: this is done at the edge, for the fold asks nobody. The descriptor that is
 published has tag and digest, and tasks run by the digest: a tag that moves moves no running job.
 Records that others publish to topic ``jobs`` do not come by here; whether such a job may run by its
-tag is the cell's policy (``image_digests_required``).
+tag is the cell's policy (``image_tags_tolerated``).
 """
 
 from typing import Final, NamedTuple

@@ -58,7 +58,7 @@ class Observer:
         only = [change for _, change in changes]
         found: dict[Stream, list[Told]] = {
             "jobs": [*_jobs(view, only), *_tasks(view, only)],
-            "agents": [_event(kind, said) for kind, said in self._agents.news(view, record)],
+            "agents": [event(kind, said) for kind, said in self._agents.news(view, record)],
             "eviction": _evictions(view, only),
             "relocation": _relocations(view, only),
             "scheduler": _results(view, offset, record, only),
@@ -86,7 +86,8 @@ def _leadership(view: CellView) -> tuple[int, bool]:
     return view.state.epoch, view.state.clock.is_judging
 
 
-def _event(kind: str, said: Json, *, job_id: str = "", task_id: str = "") -> Told:
+def event(kind: str, said: Json, *, job_id: str = "", task_id: str = "") -> Told:
+    """An event that says this; its place is given later."""
     return Told(0, 0, kind, msgspec.json.encode(said), job_id, task_id)
 
 
@@ -159,7 +160,7 @@ def task_told(view: CellView, task_id: TaskId, moved_from: JobId | None = None) 
 
 def member_told(view: CellView, each: Leadership) -> Told:
     """A member as it is now."""
-    return _event("MemberUpdate", {"member": member_json(view, each, is_heard=True)})
+    return event("MemberUpdate", {"member": member_json(view, each, is_heard=True)})
 
 
 def _evictions(view: CellView, changes: Sequence[Change]) -> list[Told]:
@@ -177,13 +178,13 @@ def _evictions(view: CellView, changes: Sequence[Change]) -> list[Told]:
             "actor": change.actor,
         }
         job_id, task_id = str(change.job_id), str(change.task_id)
-        found.append(_event("TaskTermination", said, job_id=job_id, task_id=task_id))
+        found.append(event("TaskTermination", said, job_id=job_id, task_id=task_id))
     return [*found, quota_told(view)] if found else []
 
 
 def quota_told(view: CellView) -> Told:
     """How many tasks of the cell may be evicted now."""
-    return _event("EvictionQuota", {"quota": disruption.system_quota(view)})
+    return event("EvictionQuota", {"quota": disruption.system_quota(view)})
 
 
 def _relocations(view: CellView, changes: Sequence[Change]) -> list[Told]:
@@ -199,9 +200,9 @@ def _relocations(view: CellView, changes: Sequence[Change]) -> list[Told]:
                 "relocated": change.is_done_by_us,
                 "message": change.message,
             }
-            found.append(_event("TaskRelocationPlanRemove", said, **names))
+            found.append(event("TaskRelocationPlanRemove", said, **names))
         elif plan is not None:
-            found.append(_event("TaskRelocationPlanUpdate", {"plan": plan}, **names))
+            found.append(event("TaskRelocationPlanUpdate", {"plan": plan}, **names))
     return found
 
 
@@ -221,7 +222,7 @@ def _results(
         said = scheduling.scheduling_result(view, change.task_id)
         if said is not None:
             names = {"job_id": str(change.job_id), "task_id": str(change.task_id)}
-            found.append(_event("SchedulingResult", said, **names))
+            found.append(event("SchedulingResult", said, **names))
     return found
 
 
@@ -234,4 +235,4 @@ def refusal_told(view: CellView, spot: tuple[int, int], refusal: ClassRefusal) -
         "failures": [msgspec.to_builtins(each) for each in refused_rules(view, refusal)],
         "wake": refusal.wake,
     }
-    return _event("SchedulingResult", said, job_id=str(refusal.job_id))
+    return event("SchedulingResult", said, job_id=str(refusal.job_id))

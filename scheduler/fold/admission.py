@@ -94,7 +94,8 @@ def _size_of(policy: Policy, kind: JobKind) -> tuple[str, int, int]:
 
 
 def _need_faults(policy: Policy, spec: JobSpec) -> Iterator[Fault]:
-    if policy.image_digests_required and spec.container.image and not spec.container.image_digest:
+    container = spec.container
+    if not policy.image_tags_tolerated and container.image and not container.image_digest:
         yield Fault(
             field="container.image.digest",
             text="is missing, and the cell runs no image by a tag, which can move",

@@ -3,7 +3,7 @@
 The one thing to know: a loop is a state of the job. It begins with so many failures in a window (a
 number, or a share of the job's tasks where that is more), and ends when the window since the last
 failure, and since the last restart that was put off, is over. Meanwhile replacements wait longer
-and longer, and the job as a whole restarts so many tasks a minute at most. A task that had run well
+and longer, and there is a pause between any two restarts of the job. A task that had run well
 for long, a lost host, a kill and an eviction are no failures of the job.
 """
 
@@ -26,14 +26,13 @@ REASONS: Final = frozenset(("failed", "crashed", "invalidRequest", "stuckInState
 """Ends that may be the job's fault; of anything but a batch job a normal end is one, too."""
 BUCKETS: Final = 10
 DOUBLINGS_MAX: Final = 20
-MINUTE_MS: Final = 60_000
 
 
 def note_crash(fold: Fold, job: Job, task: Task, ran_ms: int) -> None:
     """Count a task that has ended against its job, if it may be to blame."""
     policy, ended = fold.state.policy, task.state
     assert isinstance(ended, Finished)
-    if not policy.crash_loop_failures or ran_ms >= policy.retry_reset_ms or task.next_version:
+    if not policy.crash_loop_failures_min or ran_ms >= policy.retry_reset_ms or task.next_version:
         return
     is_quick_end = ended.reason == "normal" and not isinstance(job.spec.kind, Batch)
     if ended.reason not in REASONS and not is_quick_end:
@@ -66,9 +65,9 @@ def slowed_ms(fold: Fold, job: Job, delay_ms: int) -> int:
     policy, now_ms = state.policy, state.clock.now_ms
     at_ms = now_ms + max(delay_ms, _delay_ms(policy, job, found))
     next_ms = 0
-    if policy.crash_loop_restarts_per_minute:
+    if policy.crash_loop_restart_ms:
         at_ms = max(at_ms, found.next_ms)
-        next_ms = at_ms + MINUTE_MS // min(policy.crash_loop_restarts_per_minute, MINUTE_MS)
+        next_ms = at_ms + policy.crash_loop_restart_ms
     _put(fold, job.job_id, replace(found, delay_ms=at_ms - now_ms, next_ms=next_ms))
     return at_ms - now_ms
 
@@ -76,7 +75,7 @@ def slowed_ms(fold: Fold, job: Job, delay_ms: int) -> int:
 def threshold(policy: Policy, job: Job) -> int:
     """So many failures within the window are a loop."""
     share = -(-job.spec.desired * policy.crash_loop_percent // 100)
-    return max(policy.crash_loop_failures, share)
+    return max(policy.crash_loop_failures_min, share)
 
 
 def loop_due(fold: Fold, job_id: JobId, noted_ms: int) -> None:

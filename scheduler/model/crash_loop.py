@@ -21,6 +21,6 @@ class CrashLoop(Ours, frozen=True):
     delay_ms: int = 0
     """The delay of the last replacement."""
     next_ms: int = 0
-    """When the next replacement may start, by the limit of restarts a minute."""
+    """When the next replacement may start, by the pause between restarts."""
     look_ms: int = 0
     """When it is looked at again."""

@@ -169,7 +169,7 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """Periods below it before it scales in: AWS takes fifteen minutes."""
     target_in_percent: int = 90
     """Below means below so much of it, as with AWS."""
-    crash_loop_failures: int = 5
+    crash_loop_failures_min: int = 5
     """So many failures of a job's tasks within the window are a crash loop; 0: nothing is."""
     crash_loop_percent: int = 50
     """Of the tasks that the job wants, where that is more."""
@@ -179,10 +179,10 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """A replacement waits so long in a loop, at least; doubled with as many failures again."""
     crash_loop_delay_ms_max: int = 300_000
     """Five minutes, as Kubernetes' CrashLoopBackOff has it."""
-    crash_loop_restarts_per_minute: int = 60
-    """Of one job in a loop, whatever its size; 0: no limit."""
-    image_digests_required: int = 0
-    """1: a job whose image has a tag and no digest is refused; the API adds digests by itself."""
+    crash_loop_restart_ms: int = 1_000
+    """Between two restarts of one job in a loop, whatever its size; 0: no pause."""
+    image_tags_tolerated: int = 1
+    """0: a job whose image has a tag and no digest is refused; the API adds digests by itself."""
     placement: PlacementRules = PlacementRules()
 
 

@@ -13,8 +13,13 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from connectors.federation.configuration import Configuration, configuration_of
+from connectors.federation.configuration import (
+    Configuration,
+    FederatedCell,
+    configuration_of,
+)
 from connectors.federation.records import ConfigurationSet
+from connectors.objects.opening import open_store
 from streams.cli.calls import Api
 from streams.cli.common import (
     ApiOption,
@@ -31,6 +36,7 @@ from streams.clock import now_ms
 from streams.errors import OperatorError
 from streams.federation.journal import Journal
 from streams.federation.main import serve_federation, told_cells
+from streams.federation.replication import OLD_MS, last_heartbeat
 from streams.logs import configure_logging
 from streams.settings import Settings
 
@@ -70,23 +76,40 @@ def serve(
 
 @app.command()
 def status(
-    as_json: JsonOption = False, api: ApiOption = None, data_dir: DataDirOption = None
+    replica: Annotated[
+        str, typer.Option(metavar="URL", help="Store of replicas: say how old they are, too.")
+    ] = "",
+    as_json: JsonOption = False,
+    api: ApiOption = None,
+    data_dir: DataDirOption = None,
 ) -> None:
     """Show which cells answer, who leads each, and which are stale or closed.
 
-    Ends with 1 where a cell does not answer.
+    Ends with 1 where a cell does not answer, or its replica is older than a minute.
 
     Example: flumina federation status
     """
     speak_by_errors()
     with api_here(api, data_dir) as asked:
         found = _standing(asked)
+    is_old = bool(replica) and _add_replicas(found["cells"], replica)
     if as_json:
         print_json(found)
     else:
         rows = [_row(each) for each in found["cells"]]
         show(out(), table("", ("cell", "region", "answers", "leader", "offset #", "told"), rows))
-    raise typer.Exit(1 if found["federation"]["failed"] else 0)
+    raise typer.Exit(1 if found["federation"]["failed"] or is_old else 0)
+
+
+def _add_replicas(cells: list[dict[str, Any]], url: str) -> bool:
+    """Add to each cell how old its replica is; whether one is too old, or was never made."""
+    store, at_ms, is_old = open_store(url), now_ms(), False
+    for each in cells:
+        beat = last_heartbeat(store, FederatedCell(each["name"], "", each["region"]))
+        age_ms = None if beat is None else at_ms - beat.at_ms
+        each["replica"] = {"ageMs": age_ms, "jobs": 0 if beat is None else beat.jobs}
+        is_old = is_old or age_ms is None or age_ms > OLD_MS
+    return is_old
 
 
 def _standing(asked: Api) -> dict[str, Any]:
@@ -103,6 +126,11 @@ def _standing(asked: Api) -> dict[str, Any]:
 def _row(cell: dict[str, Any]) -> tuple[object, ...]:
     status_ = cell.get("status") or {}
     said = [*(["closed"] if cell["isClosed"] else [])]
+    if (replica := cell.get("replica")) is not None:
+        age_ms = replica["ageMs"]
+        jobs = replica["jobs"]
+        told = "none" if age_ms is None else f"{jobs} jobs, {age_ms // 1_000} s old"
+        said.append(f"replica: {told}")
     said += [text for text in (cell.get("why"), status_.get("stale"), status_.get("halt")) if text]
     return (
         cell["name"],

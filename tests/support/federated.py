@@ -40,7 +40,7 @@ class Federation:
             routes=(Route(cell="two", application_name="video"),),
             timeout_ms=2_000,
         )
-        self._front_url = urls["front"]
+        self.front_url = urls["front"]
 
     async def ask(
         self, method: str, target: str, body: Any = None, **headers: str
@@ -51,7 +51,7 @@ class Federation:
             aiohttp.ClientSession() as http,
             http.request(
                 method,
-                self._front_url + target,
+                self.front_url + target,
                 data=None if body is None else orjson.dumps(body),
                 headers={"Content-Type": "application/json", **named} if body else named,
             ) as answer,

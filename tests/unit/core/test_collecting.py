@@ -8,7 +8,7 @@ from scheduler.model.ids import JobId, TaskId
 from scheduler.model.policy import Policy
 from tests.support.cell import CellInMemory, batch, running_cell, service
 
-NO_LOOP = {"crash_loop_failures": 0}
+NO_LOOP = {"crash_loop_failures_min": 0}
 
 
 def ended_tasks(cell: CellInMemory, count: int, job_id: str = "job") -> list[TaskId]:

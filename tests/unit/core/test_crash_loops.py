@@ -23,7 +23,7 @@ from scheduler.model.task import Queued
 from tests.support.cell import CellInMemory, batch, running_cell, service
 
 POLICY = Policy(
-    crash_loop_failures=5,
+    crash_loop_failures_min=5,
     crash_loop_window_ms=600_000,
     crash_loop_delay_ms=20_000,
     crash_loop_delay_ms_max=100_000,
@@ -117,8 +117,8 @@ def test_of_a_large_job_half_of_the_tasks_must_fail() -> None:
     assert [each.failures for each in _loops(cell)] == [10]
 
 
-def test_a_job_in_a_loop_restarts_so_many_tasks_a_minute_and_no_more() -> None:
-    policy = replace(POLICY, crash_loop_restarts_per_minute=6)
+def test_between_two_restarts_of_a_job_in_a_loop_there_is_a_pause() -> None:
+    policy = replace(POLICY, crash_loop_restart_ms=10_000)
     cell = _cell(policy)
     task_ids = cell.run(service(20), "job")
     for task_id in task_ids:
@@ -135,7 +135,7 @@ def test_a_job_in_a_loop_restarts_so_many_tasks_a_minute_and_no_more() -> None:
 
 @pytest.mark.parametrize("failures", [0])
 def test_nothing_is_a_loop_where_the_policy_says_so(failures: int) -> None:
-    cell = _submitted(service(1), replace(POLICY, crash_loop_failures=failures))
+    cell = _submitted(service(1), replace(POLICY, crash_loop_failures_min=failures))
     for _ in range(7):
         _fail_once(cell)
     assert _loops(cell) == []

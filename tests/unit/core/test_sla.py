@@ -175,3 +175,23 @@ def test_why_says_what_is_demanded_and_how_it_stands() -> None:
         told = why(view, name)
         assert not isinstance(told, Unknown)
         assert any(sentence in each for each in told.sentences), told.sentences
+
+
+def test_what_is_demanded_and_what_fails_comes_back_from_a_snapshot() -> None:
+    cell = running_cell()
+    cell.submit(_with(service(3), start=30), "web")
+    cell.submit(_with(batch(1), complete=600, runtime=200), "night")
+    (task_id,) = cell.run(service(1), "failing")
+    cell.status(task_id, "TASK_FAILED")
+    cell.pass_ms(31_000)
+    state = cell.state
+    assert state.slas
+    assert state.sla_starts
+    assert state.crash_loops
+    captured = capture(cell.machine)
+    data = b"".join(bytes(part) for part in [snapshot_bytes(captured)])
+    machine = decode(data, EXPECTED).machine
+    assert machine.state.slas == state.slas
+    assert machine.state.sla_starts == state.sla_starts
+    assert machine.state.crash_loops == state.crash_loops
+    assert machine.digest.value() == cell.machine.digest.value()

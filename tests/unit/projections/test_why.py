@@ -302,7 +302,7 @@ def test_a_stale_view_says_so_in_every_answer() -> None:
 
 def test_a_crash_loop_has_a_bounded_chain() -> None:
     cell = watched_cell()
-    cell.set_policy(crash_loop_failures=0)
+    cell.set_policy(crash_loop_failures_min=0)
     cell.submit(batch(retries=100))
     for _ in range(PREDECESSORS_MAX + 5):
         (task_id,) = cell.launched()

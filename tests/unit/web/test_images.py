@@ -179,7 +179,7 @@ def test_a_dry_run_shows_the_digest(hub: Registry) -> None:
 def test_a_cell_may_refuse_every_image_without_a_digest(hub: Registry) -> None:
     """What producers publish to Kafka does not come by the API: the fold says it then."""
     web, app = _app(hub, "off")
-    web.cell.set_policy(image_digests_required=1)
+    web.cell.set_policy(image_tags_tolerated=0)
     answer = _submit(app)
     assert answer.status == 400
     assert list(answer.json["errorContext"]["constraintViolations"]) == ["container.image.digest"]

@@ -1,0 +1,106 @@
+"""Which events a reader is told: those of what its criteria let through, and of what they did.
+
+The one thing to know: what was let through and is no more is told once more, marked as no match;
+so a reader's own set of things stays right though nothing here remembers it between connections.
+After a resumption nobody knows what the reader has, so each thing that does not match is told once.
+"""
+
+from collections.abc import Container
+from typing import Final
+
+import msgspec
+
+from projections.cell_view import CellView
+from projections.observe.ring import Told
+from projections.v3_query import (
+    SYSTEM_FAILURES,
+    TASK_STATES,
+    Query,
+    asks_about_jobs,
+    is_wanted_job,
+    projected,
+)
+from scheduler.model.task import titus_state
+from scheduler.state import Job
+
+NO_MATCH: Final = b',"matches":false}'
+"""What takes the place of an event's last brace, where the thing matches no more."""
+
+
+class Wanted:
+    """The criteria of one reader of the stream of jobs, and what it was told matches."""
+
+    def __init__(self, query: Query, *, is_resumed: bool) -> None:
+        self._query = query
+        self._is_resumed = is_resumed
+        self._inside: set[str] = set()
+        """Things that match, as the reader was told."""
+        self._outside: set[str] = set()
+        """After a resumption: things that do not, as it was told."""
+
+    def data_of(self, view: CellView, told: Told) -> bytes | None:
+        """What the reader is to be sent of an event; None where nothing."""
+        name = told.task_id or told.job_id
+        if not self._is_named(told):
+            return None
+        if self._matches(view, told):
+            self._outside.discard(name)
+            if told.is_over:
+                self._inside.discard(name)
+            else:
+                self._inside.add(name)
+            return self._shown(told.data)
+        was_inside = name not in self._outside if self._is_resumed else name in self._inside
+        self._inside.discard(name)
+        if not was_inside:
+            return None
+        if self._is_resumed:
+            self._outside.add(name)
+        return self._shown(told.data)[:-1] + NO_MATCH
+
+    def _is_named(self, told: Told) -> bool:
+        """Whether the ids let it through; they never change, so nothing leaves by them."""
+        query = self._query
+        if told.task_id:
+            jobs: Container[str] = query.job_ids
+            is_of_job = told.job_id in jobs or told.moved_from in jobs
+            is_task = not query.task_ids or told.task_id in query.task_ids
+            return is_task and (not query.job_ids or is_of_job)
+        is_job = not query.job_ids or told.job_id in query.job_ids
+        return is_job and not query.task_ids
+
+    def _matches(self, view: CellView, told: Told) -> bool:
+        query, job, task = self._query, told.job, told.task
+        if task is None:
+            return job is not None and self._is_job(view, job)
+        if query.job_ids and told.job_id not in query.job_ids:
+            return False  # It was moved away.
+        if asks_about_jobs(query) and (job is None or not self._is_job(view, job)):
+            return False
+        reason = getattr(task.state, "reason", "")
+        return (
+            (not query.task_states or titus_state(task.state) in query.task_states)
+            and (not query.task_state_reasons or reason in query.task_state_reasons)
+            and not (query.is_without_system_failures and reason in SYSTEM_FAILURES)
+            and query.needs_migration in {None, told.needs_migration}
+        )
+
+    def _is_job(self, view: CellView, job: Job) -> bool:
+        query = self._query
+        is_state = not query.job_states or job.state in query.job_states
+        return is_state and is_wanted_job(view, query, job)
+
+    def _shown(self, data: bytes) -> bytes:
+        """The event with the fields that the reader wants."""
+        if not self._query.fields:
+            return data
+        said = msgspec.json.decode(data)
+        for name in ("job", "task"):
+            if name in said:
+                said[name] = projected(said[name], self._query.fields)
+        return msgspec.json.encode(said)
+
+
+def shows_ended(query: Query, *, is_task: bool) -> bool:
+    """Whether a snapshot shows what has ended: only where its state is asked for, as in lists."""
+    return TASK_STATES[-1] in (query.task_states if is_task else query.job_states)

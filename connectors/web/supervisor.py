@@ -6,7 +6,7 @@ known here; the leadership is given up by a record of topic ``commands``, like e
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 from starlette.responses import Response
 
@@ -16,13 +16,13 @@ from connectors.web.requests import actor_of, refuse_body
 from connectors.web.standing import NO_EPOCH, standing_of
 from connectors.web.writing import write, written_response
 from projections.leaders import Leadership
+from projections.members import is_leader, known_leaders, master_json, member_json
 from scheduler.model.changes import JobRejected
 from scheduler.model.foreign_records import encode_dismiss_leader
 from scheduler.model.inbound import Fault
 from scheduler.model.reading.faults import shown_text
 
 Json = dict[str, Any]
-_SINCE_UNKNOWN: Final = 0
 
 
 async def list_masters(call: Call) -> Response:
@@ -87,80 +87,31 @@ async def stop_being_leader(call: Call) -> Response:
 
 def _listed(call: Call, shape: Callable[[Call, Leadership], Json]) -> Response:
     call.query.done()
-    return json_response({"items": [shape(call, each) for each in reversed(_known(call))]})
+    return json_response({"items": [shape(call, each) for each in reversed(known_leaders(call.api.cell.view))]})
 
 
 def _shown(call: Call, shape: Callable[[Call, Leadership], Json]) -> Response:
     call.query.done()
-    found = next((each for each in _known(call) if each.candidate == call.path_id), None)
+    found = next((each for each in known_leaders(call.api.cell.view) if each.candidate == call.path_id), None)
     if found is None:
         raise _unknown(call.path_id)
     return json_response(shape(call, found))
 
 
-def _known(call: Call) -> list[Leadership]:
-    """All whom the view remembers, who leads at the end."""
-    view = call.api.cell.view
-    found, state = list(view.leaders.by_candidate.values()), view.state
-    if state.epoch != NO_EPOCH and (not found or found[-1].epoch != state.epoch):
-        # The election stands before the snapshot that this view began with.
-        found.append(Leadership(state.leader, state.epoch, _SINCE_UNKNOWN, _SINCE_UNKNOWN, 1))
-    return found
-
-
 def _leader(call: Call) -> Leadership | None:
-    known = _known(call)
+    known = known_leaders(call.api.cell.view)
     return known[-1] if known else None
 
 
-def _is_leader(call: Call, each: Leadership) -> bool:
-    return each.epoch == call.api.cell.view.state.epoch
-
-
 def _master(call: Call, each: Leadership) -> Json:
-    leads = _is_leader(call, each)
-    silent = standing_of(call.api.cell).stale if leads else ""
-    state = call.api.cell.view.state
-    return {
-        "instanceId": each.candidate,
-        "instanceGroupId": str(state.cell),
-        "status": {
-            "state": _master_state(is_leader=leads, is_judging=state.clock.is_judging),
-            "timestamp": each.elected_at_ms,
-            "reasonMessage": silent or ("leads" if leads else "led before"),
-        },
-        "labels": _labels(each),
-    }
-
-
-def _master_state(*, is_leader: bool, is_judging: bool) -> str:
-    """A leader that has not copied the backlog yet is activating, as Titus' services are."""
-    if not is_leader:
-        return "NonLeader"
-    return "LeaderActivated" if is_judging else "LeaderActivating"
+    view = call.api.cell.view
+    silent = standing_of(call.api.cell).stale if is_leader(view, each) else ""
+    return master_json(view, each, silent)
 
 
 def _member(call: Call, each: Leadership) -> Json:
-    leads = _is_leader(call, each)
-    state = call.api.cell.view.state
-    master = _master_state(is_leader=leads, is_judging=state.clock.is_judging)
-    words = {"LeaderActivated": "Leader"}
-    return {
-        "memberId": each.candidate,
-        "enabled": True,
-        "active": leads and not standing_of(call.api.cell).stale,
-        "leadershipState": words.get(master, master),
-        "registeredAtMs": each.first_elected_at_ms,
-        "labels": _labels(each),
-    }
-
-
-def _labels(each: Leadership) -> dict[str, str]:
-    return {
-        "flumina.epoch": str(each.epoch),
-        "flumina.elections": str(each.elections),
-        "flumina.build": each.build,
-    }
+    is_heard = not standing_of(call.api.cell).stale
+    return member_json(call.api.cell.view, each, is_heard=is_heard)
 
 
 def _unknown(name: str) -> Problem:

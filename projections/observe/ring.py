@@ -12,9 +12,9 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from scheduler.state import Job
 from scheduler.model.ids import JobId
 from scheduler.model.task import Task
+from scheduler.state import Job
 
 Stream = Literal["jobs", "agents", "eviction", "relocation", "scheduler", "membership"]
 STREAMS: Final[tuple[Stream, ...]] = get_args(Stream)

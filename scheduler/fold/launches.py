@@ -71,6 +71,8 @@ def _takes_simple_jobs(state: State, host_id: HostId) -> bool:
     rules = state.policy.placement
     if rules.selectors or rules.lost_zones or state.exclusive_jobs or not rules.gpu_hosts_take_all:
         return False
+    if rules.instance_groups and any(each.tier for each in rules.instance_groups):
+        return False
     facts = state.hosts.get(host_id)
     if facts is not None:
         for name, _ in facts.attributes:

@@ -20,7 +20,7 @@ from scheduler.fold.jobs import (
 )
 from scheduler.fold.scale_down import given_up
 from scheduler.fold.streams import resize_stream
-from scheduler.fold.updates import resize_updated
+from scheduler.fold.update_steps import resize_updated
 from scheduler.model.address import Source
 from scheduler.model.changes import JobChanged, RequestAccepted
 from scheduler.model.ids import JobId

@@ -21,7 +21,7 @@ from scheduler.fold.safe import look_at_finding
 from scheduler.fold.sla import COMPLETION, START, sla_due, sla_start_due
 from scheduler.fold.streams import look_at_streams
 from scheduler.fold.timeouts import task_due
-from scheduler.fold.updates import look_at_updates
+from scheduler.fold.update_steps import look_at_updates
 from scheduler.model.autoscaling import PolicyId
 from scheduler.model.changes import TimeGapped
 from scheduler.model.events import LeaderElected, Tick

@@ -36,7 +36,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_MONTHS: Final = (
+_MONTHS: Final = ("jan feb mar apr may jun jul aug sep oct nov dec").split()
     "jan",
     "feb",
     "mar",

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scheduler.constraints import fixed, moving
-from scheduler.constraints.selectors import selected
+from scheduler.constraints.selectors import selected, tier_constraints
 from scheduler.model.constraint import Constraint
 from scheduler.model.rules import PlacementRules, Profile
 from scheduler.placement.fitness.hosts import Part
@@ -85,8 +85,9 @@ class Prepared:
         self.manner_number = 0
         """A number that requests of one `manner` share, and no others."""
         hard, soft = request.hard, request.soft
-        if rules.selectors:
+        if rules.selectors or rules.instance_groups:
             must, should = selected(rules, request.tier, request.group, request.application)
+            must = (*must, *tier_constraints(rules, request.tier))
             # A caller that made the request by `request_of` has them already: each counts once.
             hard = tuple(sorted({*hard, *must})) if must else hard
             soft = tuple(sorted({*soft, *should})) if should else soft

@@ -175,4 +175,4 @@ def test_hosts_are_drained_by_name_or_id_and_enabled(web: WebCell, run: Run) -> 
     assert run("host", "enable", "host1", "--why", "done")[0] == 0
     assert [*web.cell.state.host_orders] == ["host2"]
     code, _, errors = run("host", "disable", "host9", "--why", "x")
-    assert (code, "no host host9" in errors) == (1, True)
+    assert (code, "no host host9" in errors) == (4, True)

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from projections.cell_view import CellView
+from projections.snapshot.format import Expected, capture, decode, encode
 from projections.why import Unknown, why
 from scheduler.model.changes import JobSlaChanged
 from scheduler.model.codec import decode_record
@@ -188,9 +189,7 @@ def test_what_is_demanded_and_what_fails_comes_back_from_a_snapshot() -> None:
     assert state.slas
     assert state.sla_starts
     assert state.crash_loops
-    captured = capture(cell.machine)
-    data = b"".join(bytes(part) for part in [snapshot_bytes(captured)])
-    machine = decode(data, EXPECTED).machine
+    machine = decode(encode(capture(cell.machine)).data, Expected()).machine
     assert machine.state.slas == state.slas
     assert machine.state.sla_starts == state.sla_starts
     assert machine.state.crash_loops == state.crash_loops

@@ -43,6 +43,7 @@ What = Literal[
     "scale asked",
     "scaling policy",
     "job health",
+    "load balancers",
     "job state",
     "queued",
     "requeued",

@@ -79,6 +79,8 @@ class Histories:
         self.on_note: Callable[[Place, HistoryNote], None] | None = None
         """Told of each change of a history, so that the same can be made again from notes."""
         self._state = state
+        self._made_at, self._made_there = -1, 0
+        """Where the last job was made, and how many before it at the same place."""
         self._ended_jobs: dict[JobId, None] = {}
         self._ended_tasks: dict[TaskId, None] = {}
 
@@ -90,7 +92,7 @@ class Histories:
         """
         state, last = self._state, creation_place(self._state.next_offset, 0)
         for job_id, job in state.jobs.items():
-            created = creation_place(job.accepted_offset, job.accepted_index)
+            created = self._job_created(job.accepted_offset, job.accepted_index)
             self.jobs[job_id] = JobHistory(job_id=job_id, created=created, job=job)
         for number, (task_id, task) in enumerate(state.tasks.items()):
             waits = task.state if isinstance(task.state, Queued) else None
@@ -116,12 +118,19 @@ class Histories:
         self._drop_job(job_id)
         history = JobHistory(
             job_id=job_id,
-            created=creation_place(place.offset, place.index),
+            created=self._job_created(place.offset, place.index),
             job=self._state.jobs.get(job_id),
         )
         self.jobs[job_id] = history
         if self.on_note:
             self.on_note(place, JobBegan(job_id, history.created, history.job))
+
+    def _job_created(self, offset: int, index: int) -> int:
+        """A number for a new job; a tick may make several, as many as firings are due."""
+        place = creation_place(offset, index)
+        self._made_there = self._made_there + 1 if place == self._made_at else 0
+        self._made_at = place
+        return place + self._made_there
 
     def new_task(self, place: Place, change: TaskChanged, number: int) -> None:
         """Begin a task's history; ``number`` orders the tasks that one event made."""
@@ -154,9 +163,9 @@ class Histories:
         history = self.tasks.get(change.task_id)
         if history is None:
             return
-        for job_id in (history.job_id, change.job_id):
-            if (job := self.jobs.get(job_id)) is not None:
-                job.task_ids.pop(change.task_id, None)
+        if (before := self.jobs.get(history.job_id)) is not None:
+            before.task_ids.pop(change.task_id, None)
+        job = self.jobs.get(change.job_id)
         history.job_id = change.job_id
         history.task = self._state.tasks.get(change.task_id) or history.task
         if job is not None:

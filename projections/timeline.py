@@ -21,6 +21,7 @@ from projections.health_text import health_text
 from projections.obeyed import Obeyed, Place
 from scheduler.model.address import Source
 from scheduler.model.autoscaling import ScalingPolicyRemoved, ScalingPolicySet
+from scheduler.model.balancers import LoadBalancerAdded, LoadBalancerRemoved
 from scheduler.model.changes import (
     Change,
     JobAccepted,
@@ -28,6 +29,7 @@ from scheduler.model.changes import (
     JobCrashLooping,
     JobRejected,
     JobSlaChanged,
+    LoadBalancersChanged,
     OrphanGone,
     OrphanSeen,
     ProposalRefused,
@@ -189,7 +191,12 @@ class Timeline:
             case StreamEnded() if body.stream_id == self._stream_id:
                 self._stream_closed(None)
                 self._changed(place, changes, Origin(source=source))
-            case ScalingPolicySet() | ScalingPolicyRemoved():
+            case (
+                ScalingPolicySet()
+                | ScalingPolicyRemoved()
+                | LoadBalancerAdded()
+                | LoadBalancerRemoved()
+            ):
                 self._changed(place, changes, Origin(source=source, actor=body.actor))
             case _:
                 self._changed(place, changes, Origin(source=source))
@@ -380,6 +387,7 @@ class Timeline:
                 case TaskChanged():
                     self._task_changed(place, change, origin, number)
                 case JobChanged():
+                    self._begin_run(place, change)
                     follows = Origin(source=origin.source, actor=origin.actor)
                     self._note_state(place, change, "job state", follows)
                 case JobRejected() if change.job_id is not None:
@@ -391,6 +399,10 @@ class Timeline:
                     because = f": {change.reason}" if change.reason else ""
                     told = msgspec.structs.replace(origin, message=message + because)
                     self.histories.note_job(place, change.job_id, "scaling policy", told)
+                case LoadBalancersChanged():
+                    names = ", ".join(change.load_balancer_ids) or "none"
+                    told = msgspec.structs.replace(origin, message=names)
+                    self.histories.note_job(place, change.job_id, "load balancers", told)
                 case JobCrashLooping() | JobSlaChanged():
                     message = health_text(change)
                     told = msgspec.structs.replace(origin, message=message)
@@ -401,6 +413,14 @@ class Timeline:
                     self.orphans.pop(change.task_id, None)
                 case _:
                     pass  # Of the cell, not of a job or a task.
+
+    def _begin_run(self, place: Place, change: JobChanged) -> None:
+        """Begin the history of a job that nobody submitted: a firing of a cron job made it here."""
+        job = self._state.jobs.get(change.job_id)
+        if job is None or job.cron_job_id is None or change.job_id in self.histories.jobs:
+            return
+        if (job.accepted_offset, job.accepted_index) == (place.offset, place.index):
+            self.histories.new_job(place, change.job_id)
 
     def _task_changed(self, place: Place, change: TaskChanged, origin: Origin, number: int) -> None:
         default: What = "status" if change.step.startswith("TASK_") else "changed"

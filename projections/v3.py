@@ -15,7 +15,6 @@ from projections.stamps import attributes_of
 from scheduler.model.descriptor import descriptor_of
 from scheduler.model.ids import JobId, TaskId
 from scheduler.model.task import (
-    Queued,
     Started,
     Task,
     is_on_host,
@@ -152,6 +151,7 @@ def _context(view: CellView, task: Task, history: TaskHistory | None) -> dict[st
         "task.evictionResubmitNumber": str(task.eviction_resubmit_number),
         "flumina.startNumber": str(task.number),
         "flumina.state": type(task.state).__name__,
+        "flumina.specVersion": str(task.spec_version),
     }
     if task.resubmit_of is not None:
         context["task.resubmitOf"] = str(task.resubmit_of)
@@ -189,9 +189,8 @@ def _of_job(view: CellView, task: Task) -> dict[str, str]:
         stack = dict(job.spec.attributes).get("titus.stack")  # Stamped by a federation.
         if stack is not None:
             context["titus.stack"] = stack
-    waits = task.state if isinstance(task.state, Queued) else None
-    if waits is not None and waits.ready_at_ms:
-        context["task.retryDelay"] = str(max(0, waits.ready_at_ms - waits.since_ms))
+    if task.retry_delay_ms:
+        context["task.retryDelay"] = str(task.retry_delay_ms)
     return context
 
 

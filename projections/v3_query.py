@@ -237,6 +237,9 @@ def _place_of_cursor(given: Mapping[str, str], faults: list[Fault]) -> int:
 def jobs_page(view: CellView, query: Query) -> Json:
     """One page of the jobs that the query lets through."""
     states = query.job_states or frozenset(JOB_STATES[:-1])
+    is_of_tasks = bool(
+        query.task_states or query.task_state_reasons or query.needs_migration is not None
+    )
     found = [
         (history.created, history.job_id)
         for history in _job_histories(view, query)
@@ -244,8 +247,20 @@ def jobs_page(view: CellView, query: Query) -> Json:
         and job.state in states
         and is_wanted_job(view, query, job)
         and (not query.task_ids or not query.task_ids.isdisjoint(history.task_ids))
+        and (not is_of_tasks or _has_wanted_task(view, query, history))
     ]
     return _page(query, found, lambda job_id: job_json(view, job_id))
+
+
+def _has_wanted_task(view: CellView, query: Query, history: JobHistory) -> bool:
+    """Whether a task of the job, of now or remembered, is as the query wants tasks to be."""
+    tasks = view.timeline.histories.tasks
+    return any(
+        (not query.task_states or task.state in query.task_states)
+        and _is_wanted_task(view, query, task)
+        for task_id in history.task_ids
+        if (task := tasks.get(task_id)) is not None
+    )
 
 
 def tasks_page(view: CellView, query: Query, log_url: str = "") -> Json:

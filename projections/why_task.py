@@ -59,6 +59,7 @@ def task_sentences(view: CellView, history: TaskHistory, task: Task) -> Iterator
             health = "" if state.is_healthy else ", and is not healthy"
             heard = _heard(view, history)
             yield f"{task_id} runs on {_host(view, task)} {since}{health}{heard}."
+            yield from _relocation(view, task)
         case Disconnected():
             wait = duration(view.state.policy.unreachable_timeout_ms)
             yield (
@@ -146,6 +147,21 @@ def _waiting(view: CellView, history: TaskHistory, state: Queued) -> Iterator[st
         yield f"The last round, at {view.address(last_round.spot)}, says nothing of it: {more}."
     elif not stops:
         yield "No round of placement has been written since; the next one will look at it."
+
+
+def _relocation(view: CellView, task: Task) -> Iterator[str]:
+    """Why it has to leave its host, and why it has not yet."""
+    plan = view.state.plans.get(task.task_id)
+    if plan is None:
+        return
+    now_ms = view.state.clock.now_ms
+    yield f"It has to leave its host: {plan.message} (planned {instant(plan.decided_at_ms)})."
+    if plan.limit:
+        times = counted(plan.attempts, "attempt")
+        yield f"It has not been evicted, after {times}: {plan.limit_message} ({plan.limit})."
+    elif plan.deadline_ms > now_ms:
+        left = duration(plan.deadline_ms - now_ms)
+        yield f"Its owner has {left} left to move it himself; then it is evicted by its budget."
 
 
 def _silence(view: CellView, task: Task) -> Iterator[str]:

@@ -109,9 +109,7 @@ def _task_to_run(state: State, host_id: HostId, launch: Launch) -> TaskToRun:
     )
 
 
-def _environment(
-    state: State, task: Task, ports: tuple[int, ...]
-) -> tuple[tuple[str, str], ...]:
+def _environment(state: State, task: Task, ports: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
     """What every task is told of itself; the first two names are Titus' own."""
     return (
         ("TITUS_JOB_ID", task.job_id),

@@ -44,6 +44,7 @@ ENTITY_KINDS: Final = (
     "job",
     "job scaling",
     "launches",
+    "load balancers",
     "loop",
     "mark",
     "missing",
@@ -54,6 +55,7 @@ ENTITY_KINDS: Final = (
     "scaling policy",
     "plan",
     "relocated",
+    "relocating",
     "sla",
     "slaStart",
     "task",
@@ -370,6 +372,9 @@ class State:
     eviction_tokens: Tokens = field(default_factory=Tokens)
     evictions: dict[JobId, tuple[Eviction, ...]] = field(default_factory=dict)
     """Evictions of jobs with a rate, oldest first, for as long as they count."""
+    jobs_marked_at_ms: dict[JobId, int] = field(default_factory=dict)
+    """Jobs that are marked to be relocated as a whole, and since when that is known: what came to
+    its host later has moved."""
     plans: dict[TaskId, RelocationPlan] = field(default_factory=dict)
     """Tasks that have to leave their hosts."""
     relocated: dict[TaskId, Relocation] = field(default_factory=dict)
@@ -377,6 +382,8 @@ class State:
     launch_seconds: dict[int, dict[tuple[HostId, JobId], int]] = field(default_factory=dict)
     """Accepted launches of the last minute, by second of the log's clock, oldest first."""
 
+    load_balancers: dict[JobId, tuple[str, ...]] = field(default_factory=dict)
+    """Of active services: the load balancers that send to their tasks, sorted."""
     scaling_policies: dict[PolicyId, ScalingPolicy] = field(default_factory=dict)
     job_scalings: dict[JobId, JobScaling] = field(default_factory=dict)
     """Of jobs that have scaling policies: which, and what they did."""

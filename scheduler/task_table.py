@@ -72,6 +72,8 @@ class Given(msgspec.Struct, frozen=True, gc=False):
     observed_at_ms: int = 0
     failure: FinishReason = "failed"
     """What a failure is, where Mesos says more than that it is one."""
+    address: str = ""
+    """The container's; empty where the input says nothing of it."""
 
 
 Step = Callable[[TaskState, Given], TaskState]
@@ -116,11 +118,21 @@ def _starting(state: TaskState, given: Given) -> TaskState:
 
 def _started(state: TaskState, given: Given) -> TaskState:
     is_healthy = given.is_healthy is not False
-    return Started(place=_where(state), since_ms=given.at_ms, is_healthy=is_healthy)
+    place = _addressed(_where(state), given)
+    return Started(place=place, since_ms=given.at_ms, is_healthy=is_healthy)
+
+
+def _addressed(place: OnHost, given: Given) -> OnHost:
+    """The place with the address that was told, if one was; the very same if it is not news."""
+    is_news = given.address and given.address != place.address
+    return replace(place, address=given.address) if is_news else place
 
 
 def _health(state: TaskState, given: Given) -> TaskState:
     assert isinstance(state, Started)
+    place = _addressed(state.place, given)
+    if place is not state.place:
+        state = replace(state, place=place)
     if given.is_healthy is None or given.is_healthy == state.is_healthy:
         return state
     since_ms = given.at_ms if given.is_healthy else 0
@@ -150,7 +162,8 @@ def _back_running(state: TaskState, given: Given) -> TaskState:
     assert isinstance(state, Disconnected)
     since_ms = given.at_ms if state.started_at_ms is None else state.started_at_ms
     is_healthy = given.is_healthy is not False
-    return Started(place=state.place, since_ms=since_ms, is_healthy=is_healthy)
+    place = _addressed(state.place, given)
+    return Started(place=place, since_ms=since_ms, is_healthy=is_healthy)
 
 
 def _kill(state: TaskState, given: Given) -> TaskState:

@@ -5,6 +5,7 @@ of it may run; what it remembers, which cell has which job, is looked for again.
 """
 
 import asyncio
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Final
 
@@ -23,11 +24,16 @@ REQUEST_S_MAX: Final = 30.0
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE")
 
 
-def front_app(front: Front) -> Starlette:
-    """The application that answers for all cells."""
+def front_app(front: Front, hosts: Collection[str] = ()) -> Starlette:
+    """The application that answers for all cells.
+
+    ``hosts`` are the names by which it may be called; none given, it answers to any.
+    """
+    names = frozenset(hosts)
 
     async def endpoint(request: Request) -> Response:
         try:
+            _check_host(request, names)
             async with asyncio.timeout(REQUEST_S_MAX):
                 response = await front.answer(request)
         except Problem as problem:
@@ -50,3 +56,15 @@ def front_app(front: Front) -> Starlette:
     app = Starlette(routes=[Route("/{path:path}", endpoint, methods=list(METHODS))])
     app.router.redirect_slashes = False
     return app
+
+
+def _check_host(request: Request, names: frozenset[str]) -> None:
+    """Refuse names that are not ours, by which a web page could reach a loopback server."""
+    given = request.headers.get("host", "")
+    name = given.rpartition(":")[0] if given.rpartition(":")[2].isdecimal() else given
+    if names and name.lower() not in names:
+        raise Problem(
+            HTTPStatus.MISDIRECTED_REQUEST,
+            "This server is not called by that name",
+            f"Use one of {', '.join(sorted(names))}, or bind it to another address.",
+        )

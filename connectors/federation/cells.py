@@ -5,7 +5,7 @@ whole. Only where the one cell that matters is silent has a request failed.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import aiohttp
@@ -114,6 +114,31 @@ class Cells:
             *(self.ask(cell, ask, timeout_s) for cell, ask in asked.items())
         )
         return {cell.name: answer for cell, answer in zip(asked, found, strict=True)}
+
+    async def ask_until(
+        self,
+        asked: Mapping[FederatedCell, Ask],
+        timeout_s: float,
+        is_enough: Callable[[Answer | Silent], bool],
+    ) -> dict[str, Answer | Silent]:
+        """What the cells answer, all asked at the same time, up to the first that is enough."""
+        tasks = {
+            asyncio.ensure_future(self.ask(cell, ask, timeout_s)): cell.name
+            for cell, ask in asked.items()
+        }
+        found: dict[str, Answer | Silent] = {}
+        waiting = set(tasks)
+        try:
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                found |= {tasks[each]: each.result() for each in done}
+                if any(is_enough(each.result()) for each in done):
+                    break
+        finally:
+            for each in waiting:
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        return {cell.name: found[cell.name] for cell in asked if cell.name in found}
 
     async def close(self) -> None:
         """Give the connections back."""

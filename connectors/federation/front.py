@@ -214,10 +214,14 @@ class Front:
     async def _cell_of(self, job_id: str) -> FederatedCell | None:
         """The cell that has the job, an active one first; None where none has.
 
-        Raises `Problem` where that cannot be said, because a cell was silent.
+        A silent cell is waited for only while no other has the job active. Raises `Problem` where
+        nothing can be said, because a cell was silent.
         """
         ask = Ask("GET", f"/api/v3/jobs/{quote(job_id, safe='')}")
-        answers = await self._ask_all(dict.fromkeys(self.configuration.cells, ask))
+        given = self.configuration
+        answers = await self._cells.ask_until(
+            dict.fromkeys(given.cells, ask), given.timeout_ms / 1_000, _is_active
+        )
         having = [
             name
             for name, answer in answers.items()
@@ -379,7 +383,7 @@ def _source_of(body: bytes | None) -> str:
 
 
 def _is_active(answer: Answer | Silent) -> bool:
-    if isinstance(answer, Silent):
+    if isinstance(answer, Silent) or answer.status != HTTPStatus.OK:
         return False
     status = object_of(answer.body).get("status")
     return isinstance(status, dict) and status.get("state") == "Accepted"

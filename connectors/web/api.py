@@ -11,6 +11,7 @@ from connectors.web.cell import Cell, TaskFiles
 from connectors.web.images import Images
 from connectors.web.limits.rules import RateLimits
 from connectors.web.metrics import Metrics
+from connectors.web.observing import Observing
 from connectors.web.travelling import NoTravel, Travel
 from scheduler.model.v3.titan import TitanSite
 
@@ -34,3 +35,5 @@ class Api:
     images: Images = field(default_factory=Images)
     titan: TitanSite = field(default_factory=TitanSite)
     """What places are called, for specs of 2015."""
+    observing: Observing = field(default_factory=Observing)
+    """What streams of events read from; whoever follows the cell tells it of each record."""

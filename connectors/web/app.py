@@ -19,6 +19,8 @@ from connectors.web.edge import Edge
 from connectors.web.images import Images
 from connectors.web.limits.rules import RateLimits
 from connectors.web.metrics import Metrics
+from connectors.web.observe_metrics import ObserveMetrics
+from connectors.web.observing import Observing
 from connectors.web.paths import Paths
 from connectors.web.problems import Problem, sentence
 from connectors.web.resource import Resource
@@ -44,17 +46,20 @@ def web_app(
     rate_limits: RateLimits | None = None,
     images: Images | None = None,
     titan: TitanSite | None = None,
+    observing: Observing | None = None,
 ) -> ASGIApp:
     """The REST API of a cell, as an ASGI application.
 
     ``hosts`` are the names by which it may be called; none given, it answers to any. ``registry``
-    is where the process has metrics of its own, which are shown with the API's.
+    is where the process has metrics of its own, which are shown with the API's. Streams of events
+    tell of the cell what ``observing`` is told by whoever follows it.
     """
     books = Admission(cell, admission or AdmissionLimits())
     metrics = Metrics(cell, books, registry)
     api = Api(cell, files, metrics, books, wait_s, travel or NoTravel(), log_store)
     api = replace(api, rate_limits=rate_limits or RateLimits(), images=images or Images())
-    api = replace(api, titan=titan or TitanSite())
+    api = replace(api, titan=titan or TitanSite(), observing=observing or Observing())
+    metrics.add(ObserveMetrics(api.observing))
     resources = {path: Resource(api, path, operations) for path, operations in ROUTES.items()}
     return Edge(Paths(resources, _no_such_path), api, hosts)
 

@@ -23,6 +23,8 @@ logger = structlog.get_logger(__name__)
 
 REQUEST_S_MAX: Final = 30.0
 """From a request's head to the end of its answer; nothing here needs more than half of it."""
+LIMIT_IN_SCOPE: Final = "flumina.limit"
+"""Where an answer that goes on for as long as it is read finds that limit, to lift it."""
 OFFSET: Final = "X-Flumina-Offset"
 STALE: Final = "X-Flumina-Stale"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
@@ -49,12 +51,15 @@ class Edge:
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             path = scope.get(PATH_IN_SCOPE, "other")
-            seconds = time.perf_counter() - begun_s
+            # Of an answer that goes on until its reader leaves, the time to its head counts.
+            is_stream = scope.get(LIMIT_IN_SCOPE) and scope[LIMIT_IN_SCOPE].when() is None
+            seconds = (answer.begun_s if is_stream else time.perf_counter()) - begun_s
             self._api.metrics.answered(method, path, answer.status, seconds)
 
     async def _answered(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:
-            async with asyncio.timeout(REQUEST_S_MAX):
+            async with asyncio.timeout(REQUEST_S_MAX) as limit:
+                scope[LIMIT_IN_SCOPE] = limit
                 self._check_host(scope)
                 await self._app(scope, receive, answer.send)
                 return
@@ -97,12 +102,13 @@ class _Answer:
         self._api = api
         self._send = send
         self.is_begun = False
+        self.begun_s = 0.0
         self.status = 500
 
     async def send(self, message: Message) -> None:
         """Pass an ASGI message on."""
         if message["type"] == "http.response.start":
-            self.is_begun = True
+            self.is_begun, self.begun_s = True, time.perf_counter()
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             standing = standing_of(self._api.cell)

@@ -100,7 +100,8 @@ def _sandbox(call: Call) -> Sandbox:
     facts = state.hosts.get(place.host_id)
     url = "" if facts is None else facts.url
     is_over = isinstance(task.state, Finished)
-    return Sandbox(url, framework_id, task_id, state.cell, task.job_id, is_over)
+    job_id = job_id_of(task_id) or task.job_id  # Shipped by its name, whoever has it now.
+    return Sandbox(url, framework_id, task_id, state.cell, job_id, is_over)
 
 
 def _problem(call: Call, name: FileName, sandbox: Sandbox, error: LogUnavailable) -> Problem:

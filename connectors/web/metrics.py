@@ -59,6 +59,10 @@ class Metrics:
         self._registry.register(_FoldMetrics(cell))
         self._registry.register(_AdmissionMetrics(admission))
 
+    def add(self, collector: Collector) -> None:
+        """Show what this one collects, too."""
+        self._registry.register(collector)
+
     def answered(self, method: str, path: str, status: int, seconds: float) -> None:
         """Count an answer; ``path`` is the route's template."""
         self._requests.labels(method, path, str(status)).inc()
@@ -147,6 +151,19 @@ class _FoldMetrics(Collector):
                 "flumina_cell_updates_without_news",
                 "Updates of Mesos that moved nothing.",
                 state.updates_without_news,
+            ),
+            (
+                "flumina_cell_jobs_in_crash_loop",
+                "Jobs whose tasks fail again and again.",
+                sum(each.is_looping for each in state.crash_loops.values()),
+            ),
+            (
+                "flumina_cell_jobs_late",
+                "Jobs of which what they demand of time is at risk or missed.",
+                sum(
+                    each.completion != "met" or each.late_waiting > 0
+                    for each in state.slas.values()
+                ),
             ),
             ("flumina_cell_safe", "1 while nothing inferred is done.", state.safe is not None),
             (

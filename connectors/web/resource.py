@@ -59,6 +59,8 @@ class Operation:
     is_actor_required: bool = False
     is_versioned: bool = False
     """Whether it takes ``If-Match``."""
+    is_stream: bool = False
+    """Whether it goes on until its reader leaves, and takes ``Last-Event-ID``."""
 
     @property
     def all_parameters(self) -> tuple[str, ...]:

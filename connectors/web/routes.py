@@ -10,6 +10,7 @@ from typing import Any, Final
 from connectors.web import (
     agents,
     autoscaling,
+    balancers,
     campaigns,
     capacity_groups,
     cell_status,
@@ -27,10 +28,12 @@ from connectors.web import (
     travel,
 )
 from connectors.web.call import Handler
+from connectors.web.observe import OBSERVE_ROUTES
 from connectors.web.openapi.described import described
 from connectors.web.resource import Operation
 from connectors.web.shapes import agents as agent_shapes
 from connectors.web.shapes import autoscaling as scaling_shapes
+from connectors.web.shapes import balancers as balancer_shapes
 from connectors.web.shapes import base, capacity, cell, descriptor, jobs
 from connectors.web.shapes import campaigns as campaign_shapes
 from connectors.web.shapes import disruption as disruption_shapes
@@ -266,6 +269,26 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
             autoscaling.activities_of_job, is_read=True, answer=scaling_shapes.ScalingActivities
         )
     },
+    balancers.PATH: {
+        "GET": Operation(
+            balancers.list_load_balancers, is_read=True, answer=balancer_shapes.AllLoadBalancers
+        ),
+        "POST": _change(balancers.add_load_balancer, "jobId", "loadBalancerId"),
+        "DELETE": _change(balancers.remove_load_balancer, "jobId", "loadBalancerId"),
+    },
+    f"{balancers.PATH}/{{id}}": {
+        "GET": Operation(
+            balancers.load_balancers_of_job, is_read=True, answer=balancer_shapes.JobLoadBalancers
+        )
+    },
+    balancers.ENDPOINTS: {
+        "GET": Operation(
+            balancers.list_endpoints,
+            ("services",),
+            is_read=True,
+            answer=balancer_shapes.Endpoints,
+        )
+    },
     "/api/v3/agent/instanceGroups": {
         "GET": Operation(agents.list_groups, is_read=True, answer=agent_shapes.InstanceGroups)
     },
@@ -441,4 +464,5 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
 }
 ROUTES.update(V2_ROUTES)
 ROUTES.update(UPDATE_ROUTES)
+ROUTES.update(OBSERVE_ROUTES)
 ROUTES["/api/openapi.json"] = {"GET": Operation(described(ROUTES), answer=base.Json, is_read=True)}

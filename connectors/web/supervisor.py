@@ -13,7 +13,7 @@ from starlette.responses import Response
 from connectors.web.call import Call
 from connectors.web.problems import Problem, json_response, refused
 from connectors.web.requests import actor_of, refuse_body
-from connectors.web.standing import NO_EPOCH, standing_of
+from connectors.web.standing import standing_of
 from connectors.web.writing import write, written_response
 from projections.leaders import Leadership
 from projections.members import is_leader, known_leaders, master_json, member_json
@@ -87,12 +87,16 @@ async def stop_being_leader(call: Call) -> Response:
 
 def _listed(call: Call, shape: Callable[[Call, Leadership], Json]) -> Response:
     call.query.done()
-    return json_response({"items": [shape(call, each) for each in reversed(known_leaders(call.api.cell.view))]})
+    return json_response(
+        {"items": [shape(call, each) for each in reversed(known_leaders(call.api.cell.view))]}
+    )
 
 
 def _shown(call: Call, shape: Callable[[Call, Leadership], Json]) -> Response:
     call.query.done()
-    found = next((each for each in known_leaders(call.api.cell.view) if each.candidate == call.path_id), None)
+    found = next(
+        (each for each in known_leaders(call.api.cell.view) if each.candidate == call.path_id), None
+    )
     if found is None:
         raise _unknown(call.path_id)
     return json_response(shape(call, found))

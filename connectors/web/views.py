@@ -33,19 +33,21 @@ from scheduler.model.codec import RECORD_EVENTS_MAX
 from scheduler.model.ids import JobId, TaskId, job_id_of
 from scheduler.model.reading.faults import shown_text
 from scheduler.model.task import Task
+from scheduler.state import Job
 
 Json = dict[str, Any]
 
+
 def jobs(call: Call) -> Json:
     """The page of jobs that the request's query asks for."""
-    return jobs_page(call.api.cell.view, _criteria(call, PAGE_SIZE_MAX))
+    return jobs_page(call.api.cell.view, criteria(call, PAGE_SIZE_MAX))
 
 
 def tasks(call: Call) -> Json:
     """The page of tasks that the request's query asks for."""
-    criteria = _criteria(call, TASKS_PAGE_SIZE_MAX)
-    page = tasks_page(call.api.cell.view, criteria)
-    if not criteria.fields or any(each.startswith("logLocation") for each in criteria.fields):
+    query = criteria(call, TASKS_PAGE_SIZE_MAX)
+    page = tasks_page(call.api.cell.view, query)
+    if not query.fields or any(each.startswith("logLocation") for each in query.fields):
         for item in page["items"]:
             _locate_log(call, item)
     return page
@@ -78,6 +80,14 @@ def task_or_problem(call: Call) -> Task:
     found = call.api.cell.view.task(TaskId(call.path_id))
     if found is None:
         raise _unknown(call, "task")
+    return found
+
+
+def job_or_problem(call: Call) -> Job:
+    """The job of the path as the fold has it; raises a 404 `Problem`."""
+    found = call.api.cell.view.job(JobId(call.path_id))
+    if found is None:
+        raise _unknown(call, "job")
     return found
 
 
@@ -188,7 +198,8 @@ def _locate_log(call: Call, task_item: Json) -> None:
     task_item["logLocation"] = location
 
 
-def _criteria(call: Call, page_size_max: int) -> Query:
+def criteria(call: Call, page_size_max: int) -> Query:
+    """What the request's query asks for; raises a 400 `Problem` with all that is wrong with it."""
     given: dict[str, str] = {}
     for name in CRITERIA:
         values = call.query.given(name)

@@ -15,8 +15,8 @@ from scheduler.model.inbound import HostMarked, HostOrdered, OffersChanged
 from scheduler.state import State
 
 Json = dict[str, Any]
-News = list[tuple[str, Json]]
-"""Kinds of events, each with what it says."""
+News = list[tuple[str, Json, str]]
+"""Kinds of events, each with what it says, and of whom."""
 
 
 class Agents:
@@ -55,12 +55,12 @@ class Agents:
             self._hosts[host_id] = now
             is_grouped_anew = True
             shown = instance_json(view, host_id)
-            found.append(("AgentInstanceUpdate", {"instance": shown}))
+            found.append(("AgentInstanceUpdate", {"instance": shown}, host_id))
         if len(self._hosts) > len(state.hosts):
             for host_id in [each for each in self._hosts if each not in state.hosts]:
                 del self._hosts[host_id]
                 is_grouped_anew = True
-                found.append(("AgentInstanceRemoved", {"instanceId": host_id}))
+                found.append(("AgentInstanceRemoved", {"instanceId": host_id}, host_id))
         if is_grouped_anew:
             found += self._group_news(view)
         return found
@@ -69,12 +69,13 @@ class Agents:
         now = {each["id"]: each for each in groups_json(view)}
         before, self._groups = self._groups, now
         found: News = [
-            ("InstanceGroupUpdate", {"instanceGroup": each})
+            ("InstanceGroupUpdate", {"instanceGroup": each}, name)
             for name, each in now.items()
             if _told(each) != _told(before.get(name, {}))
         ]
         gone = [name for name in before if name not in now]
-        return [*found, *(("InstanceGroupRemoved", {"instanceGroupId": name}) for name in gone)]
+        found += [("InstanceGroupRemoved", {"instanceGroupId": name}, name) for name in gone]
+        return found
 
 
 def _told(group: Json) -> Json:

@@ -58,7 +58,7 @@ class Observer:
         only = [change for _, change in changes]
         found: dict[Stream, list[Told]] = {
             "jobs": [*_jobs(view, only), *_tasks(view, only)],
-            "agents": [event(kind, said) for kind, said in self._agents.news(view, record)],
+            "agents": [event(*each[:2], about=each[2]) for each in self._agents.news(view, record)],
             "eviction": _evictions(view, only),
             "relocation": _relocations(view, only),
             "scheduler": _results(view, offset, record, only),
@@ -86,9 +86,9 @@ def _leadership(view: CellView) -> tuple[int, bool]:
     return view.state.epoch, view.state.clock.is_judging
 
 
-def event(kind: str, said: Json, *, job_id: str = "", task_id: str = "") -> Told:
+def event(kind: str, said: Json, *, job_id: str = "", task_id: str = "", about: str = "") -> Told:
     """An event that says this; its place is given later."""
-    return Told(0, 0, kind, msgspec.json.encode(said), job_id, task_id)
+    return Told(0, 0, kind, msgspec.json.encode(said), job_id, task_id, about=about)
 
 
 def _last_of(changes: Sequence[Change], kind: type[_Kind], name: str) -> dict[str, _Kind]:
@@ -116,7 +116,7 @@ def job_told(view: CellView, job_id: JobId) -> Told | None:
         return None
     is_over = job.state == "Finished"
     said = msgspec.json.encode({"job": shown, "archived": is_over})
-    return Told(0, 0, "JobUpdate", said, str(job_id), "", job, is_over=is_over)
+    return Told(0, 0, "JobUpdate", said, str(job_id), job=job, is_over=is_over)
 
 
 def _tasks(view: CellView, changes: Sequence[Change]) -> list[Told]:
@@ -152,15 +152,16 @@ def task_told(view: CellView, task_id: TaskId, moved_from: JobId | None = None) 
         str(task_id),
         view.job(task.job_id),
         task,
-        is_over,
-        moved_from,
-        bool(shown["migrationDetails"]["needsMigration"]),
+        is_over=is_over,
+        moved_from=moved_from,
+        needs_migration=bool(shown["migrationDetails"]["needsMigration"]),
     )
 
 
 def member_told(view: CellView, each: Leadership) -> Told:
     """A member as it is now."""
-    return event("MemberUpdate", {"member": member_json(view, each, is_heard=True)})
+    said = {"member": member_json(view, each, is_heard=True)}
+    return event("MemberUpdate", said, about=each.candidate)
 
 
 def _evictions(view: CellView, changes: Sequence[Change]) -> list[Told]:

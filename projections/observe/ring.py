@@ -43,6 +43,8 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     job: Job | None = None
     """The job, or the task's job, as it was then; for the criteria of a reader."""
     task: Task | None = None
+    about: str = ""
+    """What it shows, where that is no job and no task."""
     is_over: bool = False
     moved_from: JobId | None = None
     needs_migration: bool = False
@@ -51,6 +53,11 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     def spot(self) -> Spot:
         """Where it stands."""
         return (self.offset, self.number)
+
+    @property
+    def name(self) -> str:
+        """What it shows: a later event of the same name and kind takes its place."""
+        return self.task_id or self.job_id or self.about
 
 
 class Ring:

@@ -79,7 +79,8 @@ def _task(task_id: TaskId) -> Piece:
 
 def _groups(view: CellView) -> Iterator[Piece]:
     for group in groups_json(view):
-        yield _made(observer.event("InstanceGroupUpdate", {"instanceGroup": group}))
+        said = {"instanceGroup": group}
+        yield _made(observer.event("InstanceGroupUpdate", said, about=group["id"]))
 
 
 def _made(told: Told) -> Piece:
@@ -94,7 +95,8 @@ def _instances(view: CellView) -> Iterator[Piece]:
 def _instance(host_id: HostId) -> Piece:
     def made(view: CellView) -> Told | None:
         shown = instance_json(view, host_id)
-        return observer.event("AgentInstanceUpdate", {"instance": shown}) if shown else None
+        said = {"instance": shown}
+        return observer.event("AgentInstanceUpdate", said, about=host_id) if shown else None
 
     return made
 

@@ -1,8 +1,9 @@
 """Which events a reader is told: those of what its criteria let through, and of what they did.
 
-The one thing to know: what was let through and is no more is told once more, marked as no match;
-so a reader's own set of things stays right though nothing here remembers it between connections.
-After a resumption nobody knows what the reader has, so each thing that does not match is told once.
+The one thing to know: what was let through and is no more is told once more, marked as no match,
+and a job takes its tasks along; a job that comes to match brings its tasks. So a reader's own set
+of things stays right though nothing here remembers it between connections. After a resumption
+nobody knows what the reader has, so each thing that does not match is told once.
 """
 
 from collections.abc import Container
@@ -11,6 +12,7 @@ from typing import Final
 import msgspec
 
 from projections.cell_view import CellView
+from projections.observe.observer import task_told
 from projections.observe.ring import Told
 from projections.v3_query import (
     SYSTEM_FAILURES,
@@ -27,36 +29,73 @@ NO_MATCH: Final = b',"matches":false}'
 """What takes the place of an event's last brace, where the thing matches no more."""
 
 
+class Named:
+    """The ids that a reader of any other stream asks about; none given, it asks about all."""
+
+    def __init__(self, job_ids: Container[str], task_ids: Container[str]) -> None:
+        self._job_ids, self._task_ids = job_ids, task_ids
+
+    def data_of(self, _: CellView, told: Told) -> bytes | None:
+        """What the reader is to be sent of an event; None where nothing."""
+        is_job = not self._job_ids or told.job_id in self._job_ids
+        is_task = not self._task_ids or told.task_id in self._task_ids
+        return told.data if is_job and is_task else None
+
+    def brings(self, _: CellView, __: Told) -> list[Told]:
+        """Nothing: what these streams tell of stands alone."""
+        return []
+
+
 class Wanted:
     """The criteria of one reader of the stream of jobs, and what it was told matches."""
 
     def __init__(self, query: Query, *, is_resumed: bool) -> None:
         self._query = query
         self._is_resumed = is_resumed
-        self._inside: set[str] = set()
-        """Things that match, as the reader was told."""
+        self._inside: dict[str, str] = {}
+        """Things that match, as the reader was told, with their jobs."""
         self._outside: set[str] = set()
         """After a resumption: things that do not, as it was told."""
 
     def data_of(self, view: CellView, told: Told) -> bytes | None:
         """What the reader is to be sent of an event; None where nothing."""
-        name = told.task_id or told.job_id
+        name = told.name
         if not self._is_named(told):
             return None
         if self._matches(view, told):
             self._outside.discard(name)
             if told.is_over:
-                self._inside.discard(name)
+                self._inside.pop(name, None)
             else:
-                self._inside.add(name)
+                self._inside[name] = told.job_id
             return self._shown(told.data)
         was_inside = name not in self._outside if self._is_resumed else name in self._inside
-        self._inside.discard(name)
+        self._leaves(told)
         if not was_inside:
             return None
         if self._is_resumed:
             self._outside.add(name)
         return self._shown(told.data)[:-1] + NO_MATCH
+
+    def _leaves(self, told: Told) -> None:
+        self._inside.pop(told.name, None)
+        if not told.task_id:
+            gone = [name for name, job_id in self._inside.items() if job_id == told.job_id]
+            for name in gone:
+                del self._inside[name]
+
+    def brings(self, view: CellView, told: Told) -> list[Told]:
+        """Tasks that the reader is to be told before this event of their job: it matches anew."""
+        job, query = told.job, self._query
+        is_new = told.task_id or job is None or job.version == 1  # Its tasks are told anyway.
+        if is_new or told.is_over or told.name in self._inside or not asks_about_jobs(query):
+            return []
+        assert job is not None
+        if not (self._is_named(told) and self._matches(view, told)):
+            return []
+        history = view.job_history(job.job_id)
+        found = [task_told(view, each) for each in (history.task_ids if history else ())]
+        return [each for each in found if each is not None and not each.is_over]
 
     def _is_named(self, told: Told) -> bool:
         """Whether the ids let it through; they never change, so nothing leaves by them."""

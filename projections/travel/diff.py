@@ -196,6 +196,8 @@ class HostThen(msgspec.Struct, frozen=True, rename="camel"):
     standing: str
     failures: int
     noise_milli: int
+    marks: dict[str, str] = {}
+    """Operators' attributes of it."""
 
 
 def _hosts(state: State) -> dict[HostId, HostThen]:
@@ -214,6 +216,7 @@ def _host(state: State, host_id: HostId) -> HostThen:
         standing=order.standing if order else "enabled",
         failures=len(failures.failures) if failures else 0,
         noise_milli=state.host_noise.get(host_id, 0),
+        marks=dict(state.host_marks.get(host_id, ())),
     )
 
 

@@ -62,7 +62,7 @@ def marks_of(attributes: Iterable[tuple[str, str]]) -> Marks:
 
 
 def _truth(text: str | None) -> bool:
-    return text is not None and text.strip().lower() == "true"
+    return text == "true"
 
 
 def _instant_ms(text: str | None) -> int:

@@ -7,10 +7,12 @@ drained; what was planned before and is not found again need not move any more.
 from collections.abc import Iterable, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from scheduler.disruption.budgets import notice_ms
 from scheduler.disruption.marks import NONE, PREFIX, Marks, marks_of
 from scheduler.disruption.quotas import Quotas
+from scheduler.fold.instance_groups import group_of_host
 from scheduler.model.disruption import PlanReason, RelocationPlan
 from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.task import Launched, Started, StartInitiated, Task, place_of
@@ -46,20 +48,28 @@ class Looker:
         own, job, host = marks_of(task.attributes), self._job(task.job_id), self._host(host_id)
         if own.is_not_allowed or job.is_not_allowed or host.is_not_allowed:
             return None
-        hurries = any(each.hurries(since_ms) for each in (own, job, host))
+        by_age = replace(job, is_required=False, is_immediate=False)
+        hurries = any(each.hurries(since_ms) for each in (own, by_age, host))
         if own.wants(since_ms):
             return Need("taskMarked", "the task is marked to be relocated", hurries)
-        if job.is_required or job.is_immediate:
+        marked_at_ms = self._state.jobs_marked_at_ms.get(task.job_id, 0)
+        if (job.is_required or job.is_immediate) and since_ms < marked_at_ms:
+            hurries = hurries or job.is_immediate
             return Need("jobMarked", "its job is marked to be relocated", hurries)
-        if job.wants(since_ms):
+        if by_age.wants(since_ms):
             return Need("taskAge", "it is older than its job wants its tasks to be", hurries)
         hostname = self._state.hostname(host_id)
         if host.wants(since_ms):
-            return Need("hostMarked", f"host {hostname} is marked to be emptied", hurries)
+            return Need("hostMarked", f"host {hostname} or its group is to be emptied", hurries)
         order = self._state.host_orders.get(host_id)
         if order is not None and order.standing == "draining":
             return Need("hostDraining", f"host {hostname} is drained ({order.actor}: {order.why})")
         return None
+
+    def marked_jobs(self) -> list[JobId]:
+        """Jobs that are marked to be relocated as a whole, sorted."""
+        marks = ((job_id, self._job(job_id)) for job_id in sorted(self._state.on_hosts))
+        return [job_id for job_id, each in marks if each.is_required or each.is_immediate]
 
     def _candidates(self) -> Iterable[TaskId]:
         """Tasks for which something speaks; most have no mark at all, and nobody looks closer."""
@@ -88,9 +98,11 @@ class Looker:
     def _host(self, host_id: HostId) -> Marks:
         known = self._of_hosts.get(host_id)
         if known is None:
-            facts = self._state.hosts.get(host_id)
-            own = facts.attributes if facts is not None else ()
-            known = marks_of((*own, *self._state.host_marks.get(host_id, ())))
+            state, group = self._state, group_of_host(self._state, host_id)
+            of_group = group.attributes if group is not None else ()
+            known = marks_of((*of_group, *state.host_marks.get(host_id, ())))
+            if group is not None and group.lifecycle == "Removable" and not known.is_required:
+                known = replace(known, is_required=True)
             self._of_hosts[host_id] = known
         return known
 

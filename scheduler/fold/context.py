@@ -181,7 +181,9 @@ def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str
     place = getattr(now, "place", None)  # As `place_of`, without the call.
     host_id = place.host_id if place is not None else None
     facts = state.hosts.get(host_id) if host_id is not None else None
-    if was_kind is not type(now) and (was_kind is Launched or was_kind is StartInitiated):
+    if (was_kind is Launched or was_kind is StartInitiated) and (
+        type(now) is Finished or (was_kind is Launched and type(now) is Started)
+    ):
         _fill_in(fold, was_kind, after, host_id)
     # One is made for every step of every task: by position, because names take half as long again,
     # and past the property `value`, which takes longer than all the rest of this line.

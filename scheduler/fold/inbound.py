@@ -14,6 +14,7 @@ from scheduler.fold.autoscaling import (
     scaling_policy_removed,
     scaling_policy_set,
 )
+from scheduler.fold.balancers import load_balancer_added, load_balancer_removed
 from scheduler.fold.changing import (
     job_attributes_asked,
     job_enabled_asked,
@@ -43,6 +44,7 @@ from scheduler.fold.submitting import job_submitted
 from scheduler.fold.updates import job_update_asked, job_update_ordered
 from scheduler.model.address import Source
 from scheduler.model.autoscaling import MetricObserved, ScalingPolicyRemoved, ScalingPolicySet
+from scheduler.model.balancers import LoadBalancerAdded, LoadBalancerRemoved
 from scheduler.model.changes import CellPaged, JobRejected, RequestAccepted
 from scheduler.model.disruption import JobBudgetAsked, TaskEvictionAsked
 from scheduler.model.events import Copied
@@ -128,7 +130,10 @@ def _is_next(mark: Watermark | None, source: Source, body: InboundBody) -> bool:
 
 
 def _taken(fold: Fold, source: Source, body: InboundBody) -> None:
-    RULES[type(body)](fold, source, body)
+    if type(body) is StatusUpdate:  # Most of all that is copied; the table's way is longer.
+        status_updated(fold, body)
+    else:
+        RULES[type(body)](fold, source, body)
 
 
 def _by_user(rule: Rule) -> Rule:
@@ -183,6 +188,8 @@ RULES: Final[Mapping[type, Rule]] = {
     TaskMoveAsked: task_move_asked,
     JobUpdateAsked: job_update_asked,
     JobUpdateOrdered: job_update_ordered,
+    LoadBalancerAdded: load_balancer_added,
+    LoadBalancerRemoved: load_balancer_removed,
     ScalingPolicySet: scaling_policy_set,
     ScalingPolicyRemoved: scaling_policy_removed,
     MetricObserved: metric_observed,

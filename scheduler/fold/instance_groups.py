@@ -10,6 +10,7 @@ proposal's own place, asks here.
 
 from typing import Final
 
+from scheduler.disruption.marks import REQUIRED, REQUIRED_IMMEDIATELY
 from scheduler.fold.context import Fold
 from scheduler.model.address import Source
 from scheduler.model.changes import JobRejected, RequestAccepted
@@ -19,8 +20,9 @@ from scheduler.model.rules import InstanceGroup
 from scheduler.model.v3.limits import ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX
 from scheduler.state import State
 
-KEEPS_AWAY: Final = ("noPlacement", "systemNoPlacement")
-"""Titus' attributes of a group or an instance that keep all tasks away, where they are true."""
+KEEPS_AWAY: Final = ("noPlacement", "systemNoPlacement", REQUIRED, REQUIRED_IMMEDIATELY)
+"""Titus' attributes of a group or an instance that keep all tasks away, where they are true. What
+is to be emptied is among them: what left it must not come back."""
 MAKES_LAST: Final = "preferNoPlacement"
 HOSTS_MARKED_MAX: Final = 50_000
 """As of hosts with orders: an operator's marks must not fill the memory either."""

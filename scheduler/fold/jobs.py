@@ -18,6 +18,7 @@ from scheduler.model.changes import JobChanged, JobRejected, TaskChanged
 from scheduler.model.ids import JobId, TaskId, task_id_of
 from scheduler.model.inbound import Fault
 from scheduler.model.job import Batch, Stream
+from scheduler.model.job_updates import UPDATES_KEPT_MAX
 from scheduler.model.task import Finished, KillInitiated, Queued, Started, Task
 from scheduler.state import Job, State
 from scheduler.versions import is_exclusive, version_of_new
@@ -191,10 +192,17 @@ def finish_if_done(fold: Fold, job_id: JobId) -> None:
     changed_job(fold, ended)
     state.active_jobs -= 1
     state.exclusive_jobs -= is_exclusive(job)
+    if job.update is not None:
+        over = replace(job.update, state="ended", ended_at_ms=state.clock.now_ms, taken=())
+        past = (*job.past_updates, over)[-UPDATES_KEPT_MAX:]
+        ended = replace(state.jobs[job_id], update=None, past_updates=past)
+        stored(fold, ended)
     for special in (state.updating, state.cron_jobs, state.starting_streams):
         special.pop(job_id, None)
     if job.spec.group_name:
         state.group_names.pop(job.spec.group_name, None)
+    if state.load_balancers.pop(job_id, None) is not None:
+        fold.touch("load balancers", job_id)
     state.finished_jobs[job_id] = None
     state.tasks_of_finished_jobs += len(state.indexes[job_id])
     fold.report(JobChanged(job_id=job_id, state="Finished", reason=reason))

@@ -19,7 +19,7 @@ from scheduler.model.proposals import Launch, LaunchTasks
 from scheduler.model.resources import Resources, added
 from scheduler.model.task import Queued
 from scheduler.state import State
-from scheduler.versions import container_of
+from scheduler.versions import is_mixed, spec_of
 
 
 def launch_refusal(state: State, proposal: LaunchTasks) -> str:
@@ -48,8 +48,11 @@ def launch_refusal(state: State, proposal: LaunchTasks) -> str:
             return f"task {task_id} is named twice"
         if task.state.ready_at_ms > state.clock.now_ms:
             return f"task {task_id} waits for its retry"
+        if state.held and task_id in state.held.get(task.job_id, ()):
+            return f"task {task_id} waits until fewer tasks of its job have yet to start"
         seen.add(task_id)
-        container = container_of(state, task)
+        job = state.jobs[task.job_id]
+        container = spec_of(job, task).container if is_mixed(job) else job.spec.container
         if site is None and is_simple and _is_simple(container, launch):
             why = amounts_refusal(state, proposal.host_id, free, container.need, launch)
             free = less(free, container.need, launch.ports)

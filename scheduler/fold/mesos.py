@@ -142,6 +142,7 @@ def status_updated(fold: Fold, body: StatusUpdate) -> None:
         state.clock.now_ms,
         message=body.message,
         is_healthy=body.is_healthy,
+        address=body.container_ip,
         observed_at_ms=body.observed_at_ms,
         failure=refined(body.reason, body.message) if body.state == "TASK_FAILED" else "failed",
     )

@@ -29,7 +29,9 @@ def relocate(fold: Fold) -> None:
     forget_old_evictions(fold)
     if silent_ms > policy.relocation_stale_ms or not _is_heard(state):
         return
-    _plan(fold, Looker(state).needs())
+    looker = Looker(state)
+    _note_marked_jobs(fold, looker)
+    _plan(fold, looker.needs())
     is_turn = clock.now_ms >= clock.descheduled_at_ms + policy.descheduling_ms
     if is_turn:
         clock.descheduled_at_ms = clock.now_ms
@@ -44,6 +46,21 @@ def _is_heard(state: State) -> bool:
     stream = state.stream
     is_asked = stream.is_reconcile_sent or not state.unanswered
     return stream.stream_id is not None and is_asked and state.safe is None
+
+
+def _note_marked_jobs(fold: Fold, looker: Looker) -> None:
+    """Remember since when a whole job is to move, or its replacements would move for ever."""
+    state, marked = fold.state, dict.fromkeys(looker.marked_jobs())
+    for job_id in [each for each in state.jobs_marked_at_ms if each not in marked]:
+        job = state.jobs.get(job_id)
+        if job is not None and job.state == "Accepted" and job_id not in state.on_hosts:
+            continue  # All of it is on its way.
+        del state.jobs_marked_at_ms[job_id]
+        fold.touch("relocating", job_id)
+    for job_id in marked:
+        if job_id not in state.jobs_marked_at_ms:
+            state.jobs_marked_at_ms[job_id] = state.clock.now_ms
+            fold.touch("relocating", job_id)
 
 
 def _plan(fold: Fold, needs: dict[TaskId, Need]) -> None:

@@ -7,7 +7,7 @@ rollback exchanges both versions, and everything else goes on as before.
 from msgspec.structs import replace
 
 from scheduler.fold.context import Fold
-from scheduler.fold.jobs import changed_job, stored
+from scheduler.fold.jobs import changed_job
 from scheduler.model.changes import JobChanged
 from scheduler.model.job import Cron, JobSpec
 from scheduler.model.job_updates import UPDATES_KEPT_MAX, JobUpdate, SpecVersion, UpdateState
@@ -34,7 +34,7 @@ def pause(fold: Fold, job: Job, update: JobUpdate, why: str, *, is_paused: bool)
     since_ms = update.batch_since_ms if is_paused else now_ms
     paused = replace(update, is_paused=is_paused, why=why, batch_since_ms=since_ms)
     if not is_paused:
-        paused = replace(paused, failures_at_ms=(), switched_at_ms=update.switched_at_ms)
+        paused = replace(paused, failures_at_ms=())
     changed_job(fold, replace(job, update=paused))
     word = "updatePaused" if is_paused else "updateResumed"
     fold.report(told(job, word, f"update {update.number}" + (f": {why}" if why else "")))
@@ -74,12 +74,8 @@ def end_update(fold: Fold, job: Job, state: UpdateState) -> None:
     past = (*job.past_updates, over)[-UPDATES_KEPT_MAX:]
     # Tasks of a killed job end by the spec that they were started by.
     specs = job.specs if state == "ended" else ()
-    ended = replace(job, update=None, past_updates=past, prior=prior, specs=specs)
     fold.state.updating.pop(job.job_id, None)
-    if job.state == "Finished":
-        stored(fold, ended)  # It is counted nowhere any more.
-    else:
-        respecified(fold, job, ended)
+    respecified(fold, job, replace(job, update=None, past_updates=past, prior=prior, specs=specs))
     words = {"done": "updateDone", "rolledBack": "updateRolledBack"}
     if state in words:
         fold.report(told(job, words[state], f"update {update.number}: version {job.spec_version}"))

@@ -204,6 +204,13 @@ class ScalingPolicyChanged(Ours, frozen=True):
     version: int = 1
 
 
+class LoadBalancersChanged(Ours, frozen=True):
+    """A service's tasks are registered with these load balancers from now on, and no others."""
+
+    job_id: JobId
+    load_balancer_ids: tuple[str, ...]
+
+
 class JobScaled(Ours, frozen=True):
     """A scaling policy changed a job's size; its `JobChanged` stands beside it."""
 
@@ -253,6 +260,7 @@ Change = (
     | JobChanged
     | JobScaled
     | ScalingPolicyChanged
+    | LoadBalancersChanged
     | TaskChanged
     | ProposalRefused
     | OrphanSeen

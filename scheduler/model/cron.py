@@ -36,7 +36,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_MONTHS: Final = ("jan feb mar apr may jun jul aug sep oct nov dec").split()
+_MONTHS: Final = (
     "jan",
     "feb",
     "mar",
@@ -51,9 +51,9 @@ _MONTHS: Final = ("jan feb mar apr may jun jul aug sep oct nov dec").split()
     "dec",
 )
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_VALUE: Final = r"[0-9]{1,2}|[a-z]{3}"
 _PART: Final = re.compile(
-    r"(?P<first>\*|[0-9]{1,2}|[a-z]{3})(?:-(?P<last>[0-9]{1,2}|[a-z]{3}))?(?:/(?P<step>[0-9]{1,2}))?",
-    re.ASCII,
+    rf"(?P<first>\*|{_VALUE})(?:-(?P<last>{_VALUE}))?(?:/(?P<step>[0-9]{{1,2}}))?", re.ASCII
 )
 _LONGEST: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 

@@ -151,9 +151,7 @@ class Tokens(Ours, frozen=True):
     at_ms: int = 0
 
 
-PlanReason = Literal[
-    "taskMarked", "jobMarked", "hostMarked", "hostDraining", "taskAge", "hostMaintenance"
-]
+PlanReason = Literal["taskMarked", "jobMarked", "hostMarked", "hostDraining", "taskAge"]
 """Why a task has to leave its host."""
 
 

@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from scheduler.model.autoscaling import ScalingRequest
+from scheduler.model.balancers import BalancerRequest
 from scheduler.model.codec import RECORD_BYTES_MAX, digest_of
 from scheduler.model.descriptor import spec_digest
 from scheduler.model.disruption import DisruptionRequest
+from scheduler.model.foreign_balancers import BALANCER_REQUESTS
 from scheduler.model.foreign_disruption import DISRUPTION_REQUESTS
 from scheduler.model.foreign_jobs import JOB_REQUESTS
 from scheduler.model.foreign_scaling import METRIC_RECORDS, SCALING_REQUESTS
@@ -79,6 +81,7 @@ ForeignBody = (
     | UpdateRequest
     | DisruptionRequest
     | ScalingRequest
+    | BalancerRequest
     | PolicyAsked
     | RulesAsked
     | RulesChangeAsked
@@ -308,6 +311,7 @@ _JOBS: Final[Mapping[str, Reader]] = {
     **UPDATE_REQUESTS,
     **DISRUPTION_REQUESTS,
     **SCALING_REQUESTS,
+    **BALANCER_REQUESTS,
 }
 _COMMANDS: Final[Mapping[str, Reader]] = {
     "PartitionBegan": _partition_began,

@@ -8,6 +8,7 @@ and never an exception; the other topics are written by us and are as closed as 
 from typing import Literal
 
 from scheduler.model.autoscaling import ScalingRequest
+from scheduler.model.balancers import BalancerRequest
 from scheduler.model.base import Ours
 from scheduler.model.disruption import DisruptionRequest
 from scheduler.model.ids import HostId, JobId, OfferId, StreamId, TaskId
@@ -250,6 +251,7 @@ InboundBody = (
     | JobRequest
     | UpdateRequest
     | ScalingRequest
+    | BalancerRequest
     | DisruptionRequest
     | InboundRejected
     | InboundLost

@@ -153,6 +153,8 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """The same where the older migration policy says self-managed: seven days."""
     batch_notice_ms_min: int = 60_000
     """For batch jobs it is 1.2 times their runtime limit, and not less than this."""
+    load_balancers_of_job_max: int = 30
+    """Titus' 30."""
     scaling_policies_max: int = 10_000
     scaling_policies_of_job_max: int = 10
     scaling_deleted_ms: int = 3_600_000

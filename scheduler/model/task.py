@@ -61,6 +61,8 @@ class OnHost(Ours, frozen=True):
     proposal_id: ProposalId
     interface: int = -1
     gpus: tuple[int, ...] = ()
+    address: str = ""
+    """The container's, as Mesos told it with the task; empty before it did."""
 
 
 class Queued(Ours, frozen=True):

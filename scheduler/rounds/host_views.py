@@ -18,7 +18,7 @@ from scheduler.placement.host import GpuDevice, HostView, Interface
 from scheduler.placement.interfaces import Lodger, group_set, interfaces_of
 from scheduler.placement.requests_of_jobs import hard_constraints_of
 from scheduler.state import Job, State
-from scheduler.versions import container_of, spec_of
+from scheduler.versions import container_of, is_mixed, spec_of, variant_of
 
 UNAVAILABLE_ATTRIBUTE = "mesos.unavailable_from_ms"
 """When a host's maintenance begins, as the Mesos connector writes it."""
@@ -34,13 +34,15 @@ def host_view(state: State, host_id: HostId) -> HostView | None:
         free = added(free, state.offers[offer_id].resources)
     tasks = [state.tasks[task_id] for task_id in there or ()]
     jobs = {task.job_id: state.jobs[task.job_id] for task in tasks}
-    specs = [spec_of(jobs[task.job_id], task) for task in tasks]
-    kinds = list({id(spec): spec for spec in specs}.values())  # Most tasks of a job share one.
+    kinds = [(job_id, job.spec) for job_id, job in jobs.items()]
+    needs = [jobs[task.job_id].spec.container.need for task in tasks]
+    if any(is_mixed(job) for job in jobs.values()):
+        kinds, needs = _mixed(jobs, tasks)
     facts = state.hosts.get(host_id)
     attributes = facts.attributes if facts else ()
     named = dict(attributes)
     counts = Counter(task.job_id for task in tasks)
-    total = _total(free, [spec.container.need for spec in specs])
+    total = _total(free, needs)
     launching, launches_last_minute, quality_milli = guards.view(state, host_id)
     return HostView(
         host_id=host_id,
@@ -50,9 +52,9 @@ def host_view(state: State, host_id: HostId) -> HostView | None:
         hostname=state.hostname(host_id),
         tasks_of_job=tuple(sorted(counts.items())),
         services=sum(n for job_id, n in counts.items() if not _is_batch(jobs[job_id])),
-        exclusive_job=_exclusive_job(tasks, specs, state.policy.placement),
-        images=tuple(sorted({spec.container.full_image for spec in kinds} - {""})),
-        security_groups=_group_sets(kinds),
+        exclusive_job=_exclusive_job(kinds, state.policy.placement),
+        images=tuple(sorted({spec.container.full_image for _, spec in kinds} - {""})),
+        security_groups=_group_sets([spec for _, spec in kinds]),
         launching=launching,
         launches_last_minute=launches_last_minute,
         quality_milli=quality_milli,
@@ -91,12 +93,23 @@ def _is_batch(job: Job) -> bool:
     return isinstance(job.spec.kind, Batch)
 
 
-def _exclusive_job(
-    tasks: list[Task], specs: list[JobSpec], rules: PlacementRules
-) -> JobId | None:
-    wanting = (
-        task.job_id
+def _mixed(
+    jobs: dict[JobId, Job], tasks: list[Task]
+) -> tuple[list[tuple[JobId, JobSpec]], list[Need]]:
+    """The specs of the tasks, each variant of a job once, and the need of each task."""
+    specs = [spec_of(jobs[task.job_id], task) for task in tasks]
+    kinds = {
+        (task.job_id, variant_of(jobs[task.job_id], task)): spec
         for task, spec in zip(tasks, specs, strict=True)
+    }
+    needs = [spec.container.need for spec in specs]
+    return [(job_id, spec) for (job_id, _), spec in kinds.items()], needs
+
+
+def _exclusive_job(kinds: list[tuple[JobId, JobSpec]], rules: PlacementRules) -> JobId | None:
+    wanting = (
+        job_id
+        for job_id, spec in kinds
         if any(each.kind == "exclusiveHost" for each in hard_constraints_of(spec, rules))
     )
     return min(wanting, default=None)

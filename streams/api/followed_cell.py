@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from connectors.web.cell import NotWritten, Progress, Token, Topic
+from connectors.web.observing import Observing
 from connectors.web.passing import Passing
 from projections.cell_view import CellView
 from scheduler.machine import Machine
@@ -78,6 +79,8 @@ class FollowedCell:
         self._follower.listeners.append(self._folded)
         self.on_changes: Callable[[State, int, CellRecord, Changes], None] | None = None
         """Told of what each record changed: from it pages are sent."""
+        self.observing: Observing | None = None
+        """Told of each record once it is folded: from it events are streamed."""
         self._lane = Lane(self._follower, bootstrap, self._deliver)
         self._log_end = LogEnd(bootstrap, self._follower.topic, partition)
         self._producer: AIOKafkaProducer | None = None
@@ -93,13 +96,16 @@ class FollowedCell:
     def progress(self) -> Progress:
         """Whether the fold goes on, and how far behind it is."""
         halt = self._follower.halt
-        end = max(self._lane.end_offset, self._log_end.offset)
         return Progress(
             halt=halt.sentence() if halt else "",
             halted_at=(halt.offset, halt.digest) if halt else None,
-            lag_records=max(0, end - self._follower.wanted_offset),
+            lag_records=self._lag_records(),
             kafka_silent_ms=self._log_end.silent_ms(),
         )
+
+    def _lag_records(self) -> int:
+        end = max(self._lane.end_offset, self._log_end.offset)
+        return max(0, end - self._follower.wanted_offset)
 
     def now_ms(self) -> int:
         """Wall time in milliseconds since 1970."""
@@ -135,6 +141,8 @@ class FollowedCell:
     def _folded(self, offset: int, record: CellRecord, changes: Changes) -> None:
         if changes and self.on_changes is not None:
             self.on_changes(self._follower.machine.state, offset, record, changes)
+        if self.observing is not None:
+            self.observing.folded(self.view, offset, record, changes, self._lag_records)
         marks = self._follower.machine.state.watermarks
         inbound = {lane: mark.offset for lane, mark in marks.items()}
         self.passing.folded(("cell", self.partition), offset, inbound)

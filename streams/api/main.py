@@ -26,10 +26,11 @@ from connectors.tasklogs.host_client import HostLogs
 from connectors.web.admission import AdmissionLimits
 from connectors.web.app import LOOPBACK_NAMES, web_app
 from connectors.web.images import Images
+from connectors.web.observing import Observing
 from scheduler.model.v3.titan import TitanSite
 from streams.api.followed_cell import FollowedCell, ViewFold
 from streams.api.rate_limits import rate_limits_of
-from streams.api.server import Server, listening_socket, server_for, url_of
+from streams.api.server import LOOPBACK, Server, listening_socket, server_for, url_of
 from streams.api.task_files import TaskFiles
 from streams.clock import now_ms
 from streams.errors import OperatorError
@@ -49,7 +50,6 @@ logger = structlog.get_logger(__name__)
 
 BIND: Final = "127.0.0.1"
 PORT: Final = 7100
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 async def serve(settings: Settings, bind: str, port: int) -> None:
@@ -81,6 +81,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         registry = CollectorRegistry()
         desk = leaving.enter_context(paging(settings, "api", PageMetrics(registry)))
         cell.on_changes = partial(put_changes, desk)
+        cell.observing = observing = Observing()
         travel = TravelProcess()
         images = HttpRegistry(settings.registry_url or "")
         app: ASGIApp = web_app(
@@ -99,12 +100,13 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
                 settings.titan_entry_point,
             ),
             images=Images(settings.image_check, images),
+            observing=observing,
         )
         url = url_of(listener)
         server = server_for(app, lambda: print(f"ready {url}", flush=True))
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, _stop, server)
+            loop.add_signal_handler(each, _stop, server, observing)
         try:
             await _serve_until_stopped(server, listener, cell)
         finally:
@@ -116,7 +118,8 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         listener.close()
 
 
-def _stop(server: Server) -> None:
+def _stop(server: Server, observing: Observing) -> None:
+    observing.close()
     server.should_exit = True
 
 

@@ -18,6 +18,8 @@ from starlette.types import ASGIApp
 from connectors.http.never_upgrading import NeverUpgrading
 from streams.errors import OperatorError
 
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+"""Addresses that only this computer reaches."""
 HEAD_BYTES_MAX: Final = 32 * 1024
 HEAD_S_MAX: Final = 10.0
 KEEP_ALIVE_S: Final = 15

@@ -29,8 +29,11 @@ def failover(  # noqa: PLR0917 - typer gives every option by its name
     region: Annotated[str, typer.Argument(metavar="REGION", help="The region that is left.")],
     why: Annotated[str, typer.Option(metavar="REASON", help="The reason, for the record.")] = "",
     percent: Annotated[
-        int, typer.Option(min=1, max=100, help="How much of its tasks is shifted.")
-    ] = 100,
+        int | None,
+        typer.Option(
+            min=1, max=100, help="How much of its tasks is shifted; default all, or as before."
+        ),
+    ] = None,
     per_second: Annotated[
         int, typer.Option(min=1, max=10_000, help="Tasks handed over in a second at most.")
     ] = 100,
@@ -63,7 +66,7 @@ def failover(  # noqa: PLR0917 - typer gives every option by its name
             "--why is missing.",
             'Say for example --why "the region is failing".',
         )
-    order = Order(region, percent, per_second, settings.actor, why, is_forced)
+    order = Order(region, percent or 0, per_second, settings.actor, why, is_forced)
     word = "pause" if is_paused else "failback" if is_back else ""
     found = asyncio.run(_run(settings, order, word, replica, is_asked=is_asked))
     if as_json:
@@ -80,6 +83,7 @@ async def _run(
         if is_asked or word == "pause":
             return await _turned(journal, order, word)
         begun = open_of(journal.records, order.region)
+        order = with_percent(order, begun)
         if word == "failback" or (begun is not None and _is_news(begun, order)):
             await _turned(journal, order, word or "resume")
         cells = Cells()
@@ -98,6 +102,12 @@ async def _run(
             await cells.close()
 
 
+def with_percent(order: Order, begun: Evacuation | None) -> Order:
+    """The order with its percentage: as given, else as far as was ordered before, else all."""
+    before = 100 if begun is None else begun.percent
+    return msgspec.structs.replace(order, percent=order.percent or before)
+
+
 def _is_news(begun: Evacuation, order: Order) -> bool:
     return begun.is_paused or order.percent > begun.percent
 
@@ -106,6 +116,7 @@ async def _turned(journal: Journal, order: Order, word: str) -> Evacuation:
     """Write the operator's word, if it is one; the region's last evacuation as it is then."""
     if word:
         begun = open_of(journal.records, order.region)
+        order = with_percent(order, begun)
         if begun is None:
             raise OperatorError(
                 f"Region {order.region!r} is not being evacuated.",

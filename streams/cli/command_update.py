@@ -24,6 +24,32 @@ POLL_S: Final = 0.5
 _OVER: Final = ("done", "rolledBack", "ended")
 
 
+FileOption = Annotated[
+    str | None, typer.Option("-f", "--file", metavar="FILE", help="The new spec; - is stdin.")
+]
+BatchOption = Annotated[
+    str | None, typer.Option(metavar="N|P%", help="Indexes of a batch; usually 25%.")
+]
+UnavailableOption = Annotated[
+    str | None, typer.Option(metavar="N|P%", help="Tasks that may be down for it; 25%.")
+]
+SurgeOption = Annotated[
+    str | None, typer.Option(metavar="N|P%", help="Tasks beyond what is wanted; none.")
+]
+HealthOption = Annotated[
+    int | None, typer.Option(metavar="S", min=0, help="Healthy for so long counts; 30.")
+]
+DeadlineOption = Annotated[
+    int | None, typer.Option(metavar="S", min=1, help="A batch must be healthy by then; 600.")
+]
+FailuresOption = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Ends that are a crash loop; 3.")
+]
+KeepOption = Annotated[
+    int | None, typer.Option(metavar="S", min=0, help="Red-black: keep the old set; 600.")
+]
+
+
 class _Version(msgspec.Struct, frozen=True, rename="camel"):
     version: int
     image: str
@@ -58,47 +84,21 @@ class Updates(msgspec.Struct, frozen=True, rename="camel"):
 
 def update(  # noqa: PLR0917 - typer gives every option by its name
     job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")],
-    file: Annotated[
-        str | None, typer.Option("-f", "--file", metavar="FILE", help="The new spec; - is stdin.")
-    ] = None,
+    file: FileOption = None,
     pause: Annotated[bool, typer.Option("--pause", help="Make no further move.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on.")] = False,
-    rollback: Annotated[
-        bool, typer.Option("--rollback", help="Go back to the version before.")
-    ] = False,
-    batch: Annotated[
-        str | None, typer.Option(metavar="N|P%", help="Indexes of a batch; usually 25%.")
-    ] = None,
-    max_unavailable: Annotated[
-        str | None, typer.Option(metavar="N|P%", help="Tasks that may be down for it; 25%.")
-    ] = None,
-    max_surge: Annotated[
-        str | None, typer.Option(metavar="N|P%", help="Tasks beyond what is wanted; none.")
-    ] = None,
-    health_wait: Annotated[
-        int | None, typer.Option(metavar="S", min=0, help="Healthy for so long counts; 30.")
-    ] = None,
-    deadline: Annotated[
-        int | None, typer.Option(metavar="S", min=1, help="A batch must be healthy by then; 600.")
-    ] = None,
-    failures: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Ends that are a crash loop; 3.")
-    ] = None,
-    red_black: Annotated[
-        bool, typer.Option("--red-black", help="Start a whole new set, then switch.")
-    ] = False,
-    keep: Annotated[
-        int | None, typer.Option(metavar="S", min=0, help="Red-black: keep the old set; 600.")
-    ] = None,
-    no_rollback: Annotated[
-        bool, typer.Option("--no-rollback", help="Pause when it fails; do not go back.")
-    ] = False,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Replace tasks though the spec is the same.")
-    ] = False,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Until it is done; fail if it is not.")
-    ] = False,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Go back a version.")] = False,
+    batch: BatchOption = None,
+    max_unavailable: UnavailableOption = None,
+    max_surge: SurgeOption = None,
+    health_wait: HealthOption = None,
+    deadline: DeadlineOption = None,
+    failures: FailuresOption = None,
+    red_black: Annotated[bool, typer.Option("--red-black", help="Whole set, then switch.")] = False,
+    keep: KeepOption = None,
+    no_rollback: Annotated[bool, typer.Option("--no-rollback", help="Pause if it fails.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Also if the spec is as is.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Until done; fail if it is not.")] = False,
     why: WhyOption = "",
     as_json: JsonOption = False,
     api: ApiOption = None,
@@ -108,13 +108,7 @@ def update(  # noqa: PLR0917 - typer gives every option by its name
 
     Example: flumina update web -f new.json --batch 10% --max-unavailable 1 --wait
     """
-    orders = [word for word, is_given in _words(pause, resume, rollback) if is_given]
-    if len(orders) + (file is not None) > 1:
-        raise OperatorError(
-            "More than one thing was asked for.",
-            "A file begins an update; --pause, --resume and --rollback are about one under way.",
-            "Give one of them.",
-        )
+    order = _one_order(file, pause=pause, resume=resume, rollback=rollback)
     plan = {
         "strategy": "redBlack" if red_black else None,
         "batch": _share(batch),
@@ -130,15 +124,20 @@ def update(  # noqa: PLR0917 - typer gives every option by its name
     with api_here(api, data_dir) as there:
         if file is not None:
             _begin(there, job, file, {k: v for k, v in plan.items() if v is not None}, why)
-        elif orders:
-            _order(there, job, orders[0], why)
+        elif order:
+            _order(there, job, order, why)
         body = _waited(there, job) if wait else there.connection.get(path_of(job))
+    _tell(job, body, as_json=as_json, is_waiting=wait)
+
+
+def _tell(job: str, body: bytes, *, as_json: bool, is_waiting: bool) -> None:
+    """Print what the API says; raises `OperatorError` where what was waited for failed."""
     found = decoded(body, Updates)
     if as_json:
         print_json(orjson.loads(body))
     else:
         print_updates(found, out())
-    if wait and found.updates and found.updates[0].state != "done":
+    if is_waiting and found.updates and found.updates[0].state != "done":
         last = found.updates[0]
         raise OperatorError(
             f"Update {last.number} of {job} is {last.state}.",
@@ -147,8 +146,17 @@ def update(  # noqa: PLR0917 - typer gives every option by its name
         )
 
 
-def _words(pause: bool, resume: bool, rollback: bool) -> tuple[tuple[str, bool], ...]:
-    return ("pause", pause), ("resume", resume), ("rollback", rollback)
+def _one_order(file: str | None, *, pause: bool, resume: bool, rollback: bool) -> str:
+    """What is ordered, or empty; raises `OperatorError` where more than one thing is asked for."""
+    given = {"pause": pause, "resume": resume, "rollback": rollback}
+    orders = [word for word, is_given in given.items() if is_given]
+    if len(orders) + (file is not None) > 1:
+        raise OperatorError(
+            "More than one thing was asked for.",
+            "A file begins an update; --pause, --resume and --rollback are about one under way.",
+            "Give one of them.",
+        )
+    return orders[0] if orders else ""
 
 
 def path_of(job: str) -> str:

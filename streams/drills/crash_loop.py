@@ -25,6 +25,8 @@ OTHER: Final = "somebody-elses"
 OTHER_SIZE: Final = 5
 DELAY_MS: Final = 1_000
 DELAY_MS_MAX: Final = 30_000
+LOOP_DELAY_MS: Final = 1_000
+"""Shorter than the usual ten seconds: the pauses are the job's own, and the drill is short."""
 STARTS: Final = 4
 """Of one index: enough to see a pause double twice."""
 SERVED_S: Final = 15.0
@@ -33,6 +35,7 @@ QUIET_MS: Final = 6_000
 """Longer than the pause that would come next, so that silence afterwards means something."""
 
 BACK_OFF = Promise("back-off", "each pause before the next start is twice as long as the last")
+TOLD = Promise("told", "the job's history and its why say that it is in a crash loop")
 SERVED = Promise("served", f"a job of somebody else ends well within {SERVED_S:.0f} s meanwhile")
 ENDED = Promise("ended", "once its owner ends the job, nothing of it is started any more")
 OWN_KILLS = Promise("own-kills", "Mesos is told to end tasks of the ended job only, if any")
@@ -50,6 +53,7 @@ def go(stage: Stage, here: Installation, _: Options) -> None:
     stage.ready("its first failures", lambda: _failed(here, LOOPING_SIZE))
     here.there.submit(batch_of(OTHER_SIZE, "true"), OTHER, key="")
     stage.until(SERVED.key, lambda: _has_ended_well(here), SERVED_S)
+    stage.until(TOLD.key, lambda: _is_told(here))
     stage.until(BACK_OFF.key, lambda: _backs_off(here))
     here.there.kill(LOOPING, "the drill's operator has seen enough")
     ended_at_ms = now_ms()
@@ -67,6 +71,12 @@ def go(stage: Stage, here: Installation, _: Options) -> None:
 def _failed(here: Installation, count: int) -> Seen:
     failed = [each for each in looks.all_tasks(here, LOOPING) if each.is_finished]
     return Seen(len(failed) >= count, f"{len(failed)} have failed")
+
+
+def _is_told(here: Installation) -> Seen:
+    said = [each for each in here.there.why(LOOPING).sentences if "crash loop" in each]
+    noted = [each for each in here.there.events(LOOPING).lines if each.what == "job health"]
+    return Seen(bool(said and noted), said[0] if said else "why says nothing of it yet")
 
 
 def _has_ended_well(here: Installation) -> Seen:
@@ -106,7 +116,7 @@ def _is_quiet(here: Installation, since_ms: int) -> Seen:
 CRASH_LOOP: Final = Drill(
     "crash-loop",
     "A job fails as soon as it starts: it is slowed down, and others do not notice.",
-    (BACK_OFF, SERVED, ENDED, OWN_KILLS, looks.UNTOUCHED, looks.ONCE),
-    lambda _: Wanted(agents=2),
+    (BACK_OFF, TOLD, SERVED, ENDED, OWN_KILLS, looks.UNTOUCHED, looks.ONCE),
+    lambda _: Wanted(agents=2, policy={"crash_loop_delay_ms": LOOP_DELAY_MS}),
     go,
 )

@@ -17,7 +17,8 @@ from connectors.federation.cells import Cells
 from connectors.federation.configuration import Configuration, FederatedCell, faults_of
 from connectors.federation.front import Front
 from connectors.objects.opening import open_store
-from streams.api.server import Server, listening_socket, server_for, url_of
+from connectors.web.app import LOOPBACK_NAMES
+from streams.api.server import LOOPBACK, Server, listening_socket, server_for, url_of
 from streams.clock import now_ms
 from streams.errors import OperatorError
 from streams.federation.forwarding import Forwarder
@@ -136,7 +137,9 @@ async def serve_federation(
     try:
         await process.open()
         url = url_of(listener)
-        server = server_for(front_app(process.front), lambda: ready(url))
+        # As the api: on loopback no web page may call it by a name of its own.
+        hosts = LOOPBACK_NAMES if bind[0] in LOOPBACK else frozenset[str]()
+        server = server_for(front_app(process.front, hosts), lambda: ready(url))
         loop = asyncio.get_running_loop()
 
         def stop() -> None:

@@ -112,6 +112,16 @@ POLICY: Final = Policy(
 )
 
 CHOICE = st.integers(0, 11)
+WORDS: Final = (
+    "",
+    "Executor terminated",
+    "Command exited with status 1",
+    "service unavailable",
+    "no space left on device",
+    "internal error",
+    "manifest unknown",
+)
+"""What Mesos may say of an end: whose fault it was."""
 NEEDS = st.builds(
     Need,
     cpu_milli=st.sampled_from([100, 700, 1_500]),
@@ -248,7 +258,8 @@ class AnyDay(RuleBasedStateMachine):
         likely = [(key, NEXT[type(each.state)]) for key, each in there if type(each.state) in NEXT]
         if likely:
             task_id, states = likely[choice % len(likely)]
-            self.cell.status(task_id, states[choice % len(states)])
+            words = WORDS[choice % len(WORDS)]
+            self.cell.status(task_id, states[choice % len(states)], message=words)
 
     @rule(after_ms=SPANS_MS, is_tick=st.sampled_from([True, True, False]))
     def time_passes(self, after_ms: int, is_tick: bool) -> None:
@@ -387,7 +398,10 @@ class AnyDay(RuleBasedStateMachine):
         is_late = late >= 9
         self.cell.stream_id = self.streams[late % len(self.streams) if is_late else -1]
         uuid = "dXVpZA==" if has_uuid else ""
-        self.cell.status(self.task_id(choice), state, uuid=uuid, is_healthy=is_healthy)
+        words = WORDS[choice % len(WORDS)]
+        self.cell.status(
+            self.task_id(choice), state, uuid=uuid, is_healthy=is_healthy, message=words
+        )
 
     @rule(host=st.sampled_from(HOSTS), resources=RESOURCES, late=CHOICE, gone=st.integers(0, 30))
     def offers(self, host: str, resources: Resources, late: int, gone: int) -> None:

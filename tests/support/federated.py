@@ -18,6 +18,7 @@ from connectors.federation.cells import Cells
 from connectors.federation.configuration import Configuration, FederatedCell, Route
 from connectors.federation.front import CELL, Front
 from connectors.federation.records import ConfigurationSet, FederationRecord, decode, encode
+from connectors.web.app import LOOPBACK_NAMES
 from scheduler.model.task import KillInitiated, Launched
 from streams.api.server import listening_socket, server_for, url_of
 from streams.kafka.ports import free_ports
@@ -78,7 +79,7 @@ async def federation() -> AsyncIterator[Federation]:
     cells = {name: WebCell() for name in ("one", "two")}
     asking = Cells()
     there: list[Federation] = []
-    front = front_app(Front(lambda: there[0].configuration, asking))
+    front = front_app(Front(lambda: there[0].configuration, asking), LOOPBACK_NAMES)
     urls, servers, tasks = {}, [], []
     for name, app in (("one", cells["one"].app), ("two", cells["two"].app), ("front", front)):
         listener, is_ready = listening_socket("127.0.0.1", 0), asyncio.Event()

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from scheduler.model import (
     autoscaling,
+    balancers,
     changes,
     events,
     inbound,
@@ -65,6 +66,7 @@ SOURCE: Final = Source("jobs", GENERATION, 0, 17, 16)
 FAULT: Final = Fault(
     field="container.resources.cpu", text="is -1; it must be from 0.01 to 1024", hint="give more"
 )
+BALANCER: Final = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/web/73e2d6bc24d8a067"
 SCALING: Final = autoscaling.PolicyId("policy-5f2")
 SCALED_BY: Final = autoscaling.Metric(
     "flumina/sqs", "ApproximateNumberOfMessages", "Maximum", (("QueueName", "work"),), "Count", True
@@ -344,6 +346,12 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
         if_version=4,
     ),
     inbound.HostOrdered(host_id=HOST, standing="draining", actor="op", why="new kernel"),
+    balancers.LoadBalancerAdded(
+        job_id=JOB, load_balancer_id=BALANCER, actor="ada", why="in front", if_version=2
+    ),
+    balancers.LoadBalancerRemoved(
+        job_id=JOB, load_balancer_id=BALANCER, actor="ada", why="enough", if_version=3
+    ),
     autoscaling.ScalingPolicySet(
         job_id=JOB, policy_id=SCALING, spec=SCALING_STEP, actor="ada", why="peaks", if_version=2
     ),
@@ -489,6 +497,7 @@ CHANGES: Final[tuple[Change, ...]] = (
         why="it was above",
         is_forecast=True,
     ),
+    changes.LoadBalancersChanged(job_id=JOB, load_balancer_ids=(BALANCER,)),
     changes.ScalingPolicyChanged(
         job_id=JOB, policy_id=SCALING, state="Error", reason="silent", version=2
     ),

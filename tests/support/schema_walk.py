@@ -30,6 +30,55 @@ LEFT_OUT = (
 )
 """The leader's process would end, and a test's world starts none again."""
 CHECKS = (status_code_conformance, content_type_conformance, response_schema_conformance)
+_ATTRIBUTES = {"attributes": {"team": "a"}}
+GOOD: dict[str, Any] = {
+    "POST /api/v3/jobs": {
+        "owner": {"teamEmail": "ada@example.org"},
+        "applicationName": "walk",
+        "container": {
+            "resources": {"cpu": 0.01, "memoryMB": 16, "diskMB": 1},
+            "command": ["true"],
+        },
+        "batch": {"size": 1},
+    },
+    "PUT /api/v3/jobs/{id}/instances": {"min": 0, "desired": 1, "max": 5},
+    "PUT /api/v3/jobs/{id}/capacityAttributes": {"desired": 1},
+    "PUT /api/v3/jobs/{id}/jobprocesses": {"disableIncreaseDesired": False},
+    "PUT /api/v3/jobs/{id}/attributes": _ATTRIBUTES,
+    "PUT /api/v3/tasks/{id}/attributes": _ATTRIBUTES,
+    "PUT /api/v3/agent/instances/{id}/attributes": _ATTRIBUTES,
+    "POST /api/v3/scheduler/systemSelectors": {
+        "id": "walk",
+        "strength": "should",
+        "constraint": {"kind": "uniqueHost"},
+        "reason": "walk",
+    },
+    "PUT /api/v3/scheduler/systemSelectors/{id}": {
+        "strength": "should",
+        "constraint": {"kind": "uniqueHost"},
+        "reason": "walk",
+    },
+    "POST /api/flumina/commands/policy": {"values": {"active_jobs_max": 20_000}, "why": "walk"},
+    "POST /api/flumina/commands/rules": {"mode": "normal", "why": "walk"},
+    "POST /api/v2/jobs": {
+        "name": "walk",
+        "applicationName": "team/walk",
+        "user": "ada@example.org",
+        "entryPoint": "true",
+        "cpu": 0.01,
+        "memory": 16,
+        "instances": 1,
+    },
+    "POST /api/v2/jobs/setinservice": {"user": "ada", "jobId": "t", "inService": True},
+    "POST /api/v2/jobs/setinstancecounts": {
+        "user": "ada",
+        "jobId": "t",
+        "instancesMin": 0,
+        "instancesDesired": 1,
+        "instancesMax": 3,
+    },
+}
+"""Bodies that are taken, so that what a change answers is looked at as well."""
 NARROWING = ("atLeast", "at", "cursor", "round", "from", "ifVersion", "If-Match")
 """What is drawn for these is mostly of no sense here, and would hide what lies behind."""
 REQUEST_S_MAX = 40.0
@@ -58,7 +107,8 @@ def walk(url: str, seconds: float, *, seed: int, known: Mapping[str, str], each:
     operations: list[Operation] = []
     for found in schema.get_all_operations():
         assert isinstance(found, Ok), found.err()
-        operations.append(found.ok())
+        if not _is_endless(found.ok()):
+            operations.append(found.ok())
     done, end_s = Walk(), time.monotonic() + seconds
     while time.monotonic() < end_s or not done.rounds:
         for number, operation in enumerate(operations):
@@ -73,6 +123,30 @@ def walk(url: str, seconds: float, *, seed: int, known: Mapping[str, str], each:
                 return done
         done.rounds += 1
     return done
+
+
+def _is_endless(operation: Operation) -> bool:
+    """Whether it answers with a stream, which ends when its reader leaves; those have own tests."""
+    success = operation.definition.raw["responses"].get("200", {})
+    return "text/event-stream" in success.get("content", {})
+
+
+def _mend(case: Drawn, name: str, path: str, known: Mapping[str, str]) -> None:
+    """Make sense of what was drawn: an id that is there, a body and parameters that are taken."""
+    kind = next((word for word in known if word in path), "")
+    is_spared = name == "DELETE /api/v3/jobs/{id}"  # The others would find it ended.
+    if kind and not is_spared and "id" in case.path_parameters:
+        case.path_parameters["id"] = known[kind]  # A drawn name is nobody's.
+    if name in GOOD:
+        case.body, case.query = GOOD[name], {}
+    if name.startswith("DELETE") and path.endswith("/attributes"):
+        case.query = {"keys": "team,tier"}
+    if case.headers:
+        for header in ("If-Match", "Idempotency-Key"):
+            if header in case.headers:
+                del case.headers[header]
+        if "X-Flumina-Actor" in case.headers:
+            case.headers["X-Flumina-Actor"] = "walk"
 
 
 def _ask(
@@ -91,10 +165,8 @@ def _ask(
     )
     @given(case=operation.as_strategy())
     def asked(case: Drawn) -> None:
-        kind = next((word for word in known if word in operation.path), "")
-        is_spared = name == "DELETE /api/v3/jobs/{id}"  # The others would find it ended.
-        if kind and not is_spared and "id" in case.path_parameters and done.requests % 2:
-            case.path_parameters["id"] = known[kind]  # A drawn name is nobody's.
+        if done.requests % 2:
+            _mend(case, name, operation.path, known)
         if done.requests % 4:
             for narrow in (*NARROWING, "X-Flumina-At-Least"):
                 for given in (case.query, case.headers):

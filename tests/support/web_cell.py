@@ -19,6 +19,7 @@ from connectors.web.cell import (
     Token,
     Topic,
 )
+from connectors.web.observing import ObserveLimits, Observing
 from connectors.web.passing import Passing
 from connectors.web.travelling import Travel
 from projections.cell_view import CellView
@@ -36,7 +37,12 @@ WAIT_S = 0.05
 class WebCell:
     """What the API asks of a cell, over a `CellInMemory`."""
 
-    def __init__(self, cell: CellInMemory | None = None, travel: Travel | None = None) -> None:
+    def __init__(
+        self,
+        cell: CellInMemory | None = None,
+        travel: Travel | None = None,
+        observe: ObserveLimits | None = None,
+    ) -> None:
         self.cell = cell or running_cell()
         self.partition = 0
         self.passing = Passing()
@@ -52,15 +58,20 @@ class WebCell:
         self.published: list[tuple[str, str, bytes]] = []
         self.waiting: list[tuple[Topic, InboundBody]] = []
         self._view = CellView()
+        self.observing = Observing(observe)
         self.files = FilesInMemory()
         travel = travel or TravelHere(Answering(LogInMemory(self.cell.log)))
-        self.app: ASGIApp = web_app(self, self.files, wait_s=WAIT_S, travel=travel)
+        self.app: ASGIApp = web_app(
+            self, self.files, wait_s=WAIT_S, travel=travel, observing=self.observing
+        )
 
     @property
     def view(self) -> CellView:
         """The api's own fold of the same log."""
         for offset in range(self._view.next_offset, len(self.cell.log)):
-            self._view.apply(offset, decode_record(self.cell.log[offset]))
+            record = decode_record(self.cell.log[offset])
+            changes = self._view.apply(offset, record)
+            self.observing.folded(self._view, offset, record, changes, lambda: self.lag_records)
             marks = self._view.state.watermarks
             inbound = {lane: mark.offset for lane, mark in marks.items()}
             self.passing.folded(("cell", 0), offset, inbound)

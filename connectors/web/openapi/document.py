@@ -13,8 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
+from connectors.web.event_stream import LAST_EVENT_ID
 from connectors.web.openapi.parameters import (
     ACTOR_NAME,
+    EVENT_ID,
     KEY,
     PARAMETERS,
     PATH_NAMES,
@@ -189,7 +191,10 @@ def _query_parameters(operation: Operation) -> list[Json]:
 
 def _header_parameters(path: str, method: str, operation: Operation) -> list[Json]:
     if operation.is_read:
-        return [_header(AT_LEAST, "as parameter atLeast", TOKEN)]
+        found = [_header(AT_LEAST, "as parameter atLeast", TOKEN)]
+        if operation.is_stream:
+            found.append(_header(LAST_EVENT_ID, "the last event had: go on behind it", EVENT_ID))
+        return found
     if not operation.is_published:
         return []
     found = [_header(ACTOR, "who asks", ACTOR_NAME, is_required=operation.is_actor_required)]

@@ -15,6 +15,10 @@ TOKEN: Final[Json] = {
     "type": "string",
     "pattern": "^(jobs|commands|cell):[0-9]{1,9}:[0-9]{1,19}$",
 }
+EVENT_ID: Final[Json] = {
+    "type": "string",
+    "pattern": r"^[a-z0-9][a-z0-9-]*/[0-9a-f]{8}:[0-9]{1,19}(\[[0-9]{1,9}\])?$",
+}
 VERSION: Final[Json] = {"type": "string", "pattern": r'^(\*|"[0-9]{1,15}")$'}
 KEY: Final[Json] = {"type": "string", "pattern": "^[!-~]{1,255}$"}
 ACTOR_NAME: Final[Json] = {"type": "string", "minLength": 1, "maxLength": 255}
@@ -57,6 +61,7 @@ PARAMETERS: Final[dict[str, tuple[Json, str]]] = {
     "keys": (_words(), "the attributes to remove"),
     "length": (WHOLE, "bytes"),
     "limit": (WHOLE, "how many at most"),
+    "loadBalancerId": (TEXT, "as its provider names it: with ELB the ARN of a target group"),
     "match": (TEXT, "`image:NAME[:TAG]`, `base:NAME`, or `age:30d`"),
     "name": (TEXT, "the campaign's name"),
     "needsMigration": (TRUTH, "tasks that have to leave their host, or those that need not"),
@@ -69,6 +74,7 @@ PARAMETERS: Final[dict[str, tuple[Json, str]]] = {
     "preventMinSizeUpdate": (TRUTH, "do not shrink below the service's least size"),
     "reason": (WHY, "the reason, for people; kept in the log"),
     "round": (TEXT, "the address of a round"),
+    "services": (TRUTH, "of all services, and not only of jobs with load balancers"),
     "shrink": (TRUTH, "make the service one smaller"),
     "since": (WHOLE, "milliseconds since 1970"),
     "skip": (WHOLE, "how many to leave out"),

@@ -16,6 +16,25 @@ pytestmark = pytest.mark.integration
 
 SAMPLE_S = 20.0
 SOAK_S = 600.0
+TASK = "s-worker-0-1"
+KNOWN = {
+    "/scheduler/results": TASK,
+    "/scheduler/failures": TASK,
+    "/scheduler/systemSelectors": "walk",
+    "/relocation": TASK,
+    "/logs": TASK,
+    "/tasks": TASK,
+    "/scalingPolicies": "s",
+    "/scalingActivities": "s",
+    "/timeline": "s",
+    "/jobs": "s",
+    "/tiers": "Flex",
+    "/capacityGroups": "DEFAULT",
+    "/applications": "DEFAULT",
+    "/supervisor": "cell-0",
+    "/members": "cell-0",
+}
+"""By a part of a path, an id that is there: the first that fits counts."""
 StartApi = Callable[[], ApiProcess]
 
 
@@ -27,10 +46,10 @@ def _walked(world: World, cluster_port: int, start_api: StartApi, seconds: float
     for name in ("s", "t"):
         made = api.ask("POST", f"/api/v3/jobs?jobId={name}", service_of(1, "sleep 3600"))
         assert made.status == 201
-    task = "/api/v3/tasks/s-worker-0-1"
+    task = f"/api/v3/tasks/{TASK}"
     api.until(task, lambda each: each.json["status"]["state"] == "Started", "the task runs")
     host = api.ask("GET", "/api/v3/agent/instances").json["items"][0]["id"]
-    known = {"/tasks": "s-worker-0-1", "/jobs": "s", "/instances": host}
+    known = KNOWN | {"/agent/instances": host}
     done = walk(f"http://{api.address}", seconds, seed=7, known=known)
     print(f"{done.requests} requests, {done.rounds} rounds, {dict(done.statuses)}")
     print(f"never succeeded: {sorted(done.operations - done.succeeded)}")

@@ -6,6 +6,7 @@ cell, and those that do not. The worker that died comes back, and gets a cell wi
 other one.
 """
 
+import asyncio
 import json
 import os
 import subprocess
@@ -20,9 +21,16 @@ from typing import Any
 
 import pytest
 
+from connectors.federation.configuration import Configuration, FederatedCell
+from connectors.federation.records import ConfigurationSet
 from scheduler.model.foreign_records import encode_submit
 from scheduler.model.ids import JobId
 from scheduler.model.task import Started
+from streams.cell.writer import our_producer
+from streams.errors import OperatorError
+from streams.federation.journal import Journal
+from streams.kafka.topic_admin import ensure_topics
+from streams.settings import settings_of
 from streams.supervise.ports import free_block
 from streams.supervise.up import OF_SHARED_HOSTS
 from tests.support.world import World, batch_of, service_of
@@ -160,6 +168,41 @@ def _one_dies_and_comes_back(first: World, second: World, front: Front) -> None:
     check_front(front, front_began)
     first.check_sound(second)
     second.check_sound(first)
+
+
+def test_the_federations_topic_is_read_whole_and_followed(kafka: str, topic_prefix: str) -> None:
+    # Who follows hears of a new configuration; who comes later reads it; a stranger's record ends.
+    configuration = Configuration(cells=(FederatedCell("a", "http://a"),), default="a")
+    told = ConfigurationSet(at_ms=1, configuration=configuration, actor="op", why="a test")
+
+    async def test() -> None:
+        settings = settings_of({"KAFKA_BROKERS": kafka, "FLUMINA_TOPIC_PREFIX": topic_prefix})
+        await ensure_topics(kafka, settings)
+        writer, follower, later = (Journal(kafka, topic_prefix) for _ in range(3))
+        try:
+            await writer.open()
+            await follower.open()
+            heard = asyncio.Event()
+            follower.listeners.append(lambda _: heard.set())
+            following = asyncio.create_task(follower.follow())
+            await writer.append(told)
+            async with asyncio.timeout(10):
+                await heard.wait()
+            assert follower.configuration == configuration
+            following.cancel()
+            await later.open()
+            assert later.records == [told]
+            producer = our_producer(kafka, "stranger")
+            await producer.start()
+            await producer.send_and_wait(topic_prefix + "federation", b"{}", partition=0)
+            await producer.stop()
+            with pytest.raises(OperatorError, match=r"Record 1 of topic .* cannot be read"):
+                await later.catch_up()
+        finally:
+            for each in (writer, follower, later):
+                await each.close()
+
+    asyncio.run(test())
 
 
 def federated(world: World, job_id: str, cell: str = "") -> None:

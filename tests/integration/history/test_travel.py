@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from projections.cost.ledger import Costs
 from projections.travel.diff import Difference
-from projections.travel.questions import DiffOf, TimelineOf
+from projections.travel.questions import CostOf, DiffOf, TimelineOf
 from scheduler.digest import canonical_bytes
 from streams.history.opening import open_archive
 from streams.travel.answering import Answering
@@ -83,6 +84,10 @@ async def check_past(answers: Answering, cell: CellInMemory) -> None:
         found = await answers.answer(question)
         assert found == await wanted.answer(question)
         assert isinstance(found, TimelinePage | Difference)
+    costs = await answers.answer(CostOf("0", "now", "job", None))
+    assert costs == await wanted.answer(CostOf("0", "now", "job", None))
+    assert isinstance(costs, Costs)
+    assert costs.total.cpu_milli_ms > 0
 
 
 def check_offline(path: Path, folder: Path) -> None:

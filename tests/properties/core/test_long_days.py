@@ -67,6 +67,16 @@ DEEDS: Final[tuple[tuple[int, Deed], ...]] = (
     (5, lambda day, c: day.submit(c.choice(JOBS), any_spec(c))),
     (3, lambda day, c: day.scale(c.choice(JOBS), (c.randrange(6), None, None))),
     (2, lambda day, c: day.kill_task(c.randrange(12), c.random() < 0.5)),
+    (
+        2,
+        lambda day, c: day.ask_of_what_lives(
+            c.choice(JOBS),
+            c.choice(JOBS),
+            c.randrange(12),
+            (c.choice([None, True, False]), c.choice([None, True, False])),
+            c.choice([None, None, 1, 2]),
+        ),
+    ),
     (1, lambda day, c: day.order(c.choice(JOBS), "orphans_max", 2, c.randrange(12))),
     (
         4,

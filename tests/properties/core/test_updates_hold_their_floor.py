@@ -43,8 +43,25 @@ PLANS = st.builds(
 ACTIONS = st.lists(
     st.tuples(
         st.sampled_from(
-            "wait wait wait wait wait fail sick well kill scale pause resume rollback ask elect "
-            "restore end".split()
+            [
+                "wait",
+                "wait",
+                "wait",
+                "wait",
+                "wait",
+                "fail",
+                "sick",
+                "well",
+                "kill",
+                "scale",
+                "pause",
+                "resume",
+                "rollback",
+                "ask",
+                "elect",
+                "restore",
+                "end",
+            ]
         ),
         st.integers(0, 30),
     ),

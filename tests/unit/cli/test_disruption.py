@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
@@ -75,9 +76,6 @@ def test_a_quota_is_named_or_refused_with_the_words_to_write() -> None:
     assert _quota_path("system", "") == "/api/v3/eviction/quotas/system"
     assert _quota_path("group", "a b") == "/api/v3/eviction/quotas/capacityGroups/a%20b"
     for kind, name in (("system", "x"), ("tier", ""), ("rack", "7")):
-        try:
+        with pytest.raises(OperatorError) as refused:
             _quota_path(kind, name)
-        except OperatorError as error:
-            assert "flumina eviction quota system" in error.remedy
-        else:
-            raise AssertionError("it was taken")
+        assert "flumina eviction quota system" in refused.value.remedy

@@ -24,10 +24,13 @@ from scheduler.model.disruption import (
     SelfManaged,
     UnhealthyTasks,
 )
-from scheduler.model.ids import HostId, JobId, TaskId
-from scheduler.model.inbound import HostOrdered
+from scheduler.model.ids import HostId, JobId, OfferId, TaskId
+from scheduler.model.inbound import HostMarked, HostOrdered, RulesAsked
 from scheduler.model.job import JobSpec
 from scheduler.model.job_requests import JobAttributesAsked, TaskAttributesAsked
+from scheduler.model.mesos import HostFacts, Offer
+from scheduler.model.resources import Resources
+from scheduler.model.rules import InstanceGroup, PlacementRules
 from scheduler.model.task import KillInitiated, Started
 from tests.support.cell import CellInMemory, batch, running_cell, service
 
@@ -269,6 +272,47 @@ def test_a_mark_that_cannot_be_read_is_none(value: str) -> None:
     mark_task(cell, task_id, REQUIRED, value)
     until_descheduled(cell)
     assert not going(cell, [task_id])
+
+
+def test_a_job_that_is_marked_moves_once_and_not_for_ever() -> None:
+    cell = settled(hosts=1)
+    task_ids = cell.run(with_budget(service(2)))
+    mark_job(cell, REQUIRED)
+    until_descheduled(cell)
+    assert going(cell, task_ids) == task_ids
+    end_killed(cell, "host1", "host2")
+    for _ in range(3):
+        until_descheduled(cell)
+    assert all(isinstance(each.state, Started) for each in cell.tasks())
+    assert all(each.eviction_resubmit_number == 1 for each in cell.tasks())
+    cell.copy("jobs", JobAttributesAsked(JobId("job"), (), (REQUIRED,)))
+    planned(cell)
+    mark_job(cell, REQUIRED)
+    until_descheduled(cell)
+    assert len(going(cell, [each.task_id for each in cell.tasks()])) == 2, "marked anew"
+
+
+@pytest.mark.parametrize("how", ["marked", "removable"])
+def test_a_host_or_group_that_operators_mark_is_emptied_and_gets_nothing(how: str) -> None:
+    cell = settled(hosts=0)
+    facts = HostFacts(hostname="old", attributes=(("group", "old"),))
+    cell.offers(Offer(OfferId("o1"), HostId("host1"), Resources(4_000, 8_192, 10_000), facts))
+    (task_id,) = cell.run(with_budget(service(1)))
+    if how == "marked":
+        cell.copy("commands", HostMarked(HostId("host1"), ((REQUIRED, "true"),), (), "op", "old"))
+    else:
+        group = InstanceGroup(name="old", lifecycle="Removable")
+        rules = PlacementRules(instance_groups=(group,))
+        cell.copy("commands", RulesAsked(rules, {}, "op", "old"))
+    until_descheduled(cell)
+    assert going(cell, [task_id])
+    cell.decide_and_carry_out()
+    cell.status(task_id, "TASK_KILLED")
+    cell.tick(2_000)
+    cell.offers(Offer(OfferId("o2"), HostId("host1"), Resources(4_000, 8_192, 10_000), facts))
+    assert not cell.launched(), "what left it does not come back"
+    cell.offer("host2")
+    assert len(cell.launched()) == 1
 
 
 # Order, and when nothing is done.

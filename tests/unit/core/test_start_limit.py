@@ -7,9 +7,11 @@ checked that nobody is held back below the limit, see `tests.support.derived`.
 import pytest
 from msgspec.structs import replace
 
-from scheduler.model.ids import JobId, TaskId
+from scheduler.model.changes import ProposalRefused
+from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.job import RetryPolicy
 from scheduler.model.policy import Policy
+from scheduler.model.proposals import Launch, LaunchTasks
 from scheduler.model.task import Finished, Queued
 from tests.support.cell import CellInMemory, batch, running_cell, service
 
@@ -135,3 +137,15 @@ def test_a_launch_that_came_to_nothing_keeps_its_place(fate: str) -> None:
     cell.decide_and_carry_out(fate)  # type: ignore[arg-type]
     assert cell.state.unstarted[JOB] <= 2
     assert sum(isinstance(each.state, Queued) for each in cell.tasks()) >= 2
+
+
+def test_a_held_task_is_launched_by_no_proposal() -> None:
+    cell = limited(1)
+    cell.submit(batch(2))
+    held = cell.task(1).task_id
+    offer_id = cell.offer("host9", cpus=16)
+    launch = LaunchTasks(HostId("host9"), (offer_id,), (Launch(held, ()),))
+    cell.write(launch)
+    (refusal,) = cell.said(ProposalRefused)
+    assert refusal.why == f"task {held} waits until fewer tasks of its job have yet to start"
+    assert isinstance(cell.task_state(held), Queued)

@@ -15,11 +15,11 @@ from connectors.federation.configuration import Configuration
 from connectors.federation.evacuations import folded
 from connectors.federation.records import EvacuationBegan
 from connectors.objects.directory import DirectoryStore
-from streams.cli.command_failover import _document
+from streams.cli.command_failover import _document, with_percent
 from streams.cli.main import main
 from streams.clock import now_ms
 from streams.errors import OperatorError
-from streams.federation.evacuating import name_there
+from streams.federation.evacuating import Order, name_there
 from streams.federation.main import told_cells
 from streams.federation.replication import Replicator
 from tests.support.federated import Federation, federation
@@ -136,3 +136,14 @@ def test_long_names_stay_apart_at_the_receiver() -> None:
     assert {len(each) for each in names} == {64}
     assert msgspec.json.encode(_document(evacuation))
     assert Configuration(cells=(), default="").names == ()
+
+
+def test_who_goes_on_goes_as_far_as_was_ordered_before() -> None:
+    began = EvacuationBegan(
+        at_ms=1, evacuation="e-1", region="east", percent=25, per_second=1, actor="", why=""
+    )
+    begun = folded([began])["e-1"]
+    plain = Order("east", 0, 100, "op", "go on")
+    assert with_percent(plain, begun).percent == 25
+    assert with_percent(plain, None).percent == 100
+    assert with_percent(msgspec.structs.replace(plain, percent=60), begun).percent == 60

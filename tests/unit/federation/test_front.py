@@ -1,6 +1,7 @@
 """The front over real cells' APIs on loopback: one answer for all, each failure told by name."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -184,5 +185,44 @@ def test_a_group_that_one_cell_did_not_take_is_told_and_asked_for_again() -> Non
             assert status == 503
             assert "cell three: cannot be reached" in body["message"]
             assert body["errorDetails"] == "Ask again; done: one, two."
+
+    run(test)
+
+
+def test_a_cell_that_hangs_delays_nobody_who_asks_for_a_job_of_another() -> None:
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def test(there: Federation) -> None:
+        there.without_third()
+        await there.submit("here", X_Flumina_Cell="two")
+        server = await asyncio.start_server(hang, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        third = FederatedCell("three", f"http://127.0.0.1:{port}")
+        there.configuration = msgspec.structs.replace(
+            there.configuration, cells=(third, *there.configuration.cells), timeout_ms=2_000
+        )
+        begun_s = time.monotonic()
+        status, told, _ = await there.ask("GET", "/api/v3/jobs/here")
+        assert (status, told[CELL]) == (200, "two")
+        assert time.monotonic() - begun_s < 1.5
+        # All of them are asked for a list: it comes when the patience with one is over.
+        status, told, page = await there.ask("GET", "/api/v3/jobs")
+        assert (status, told[FAILED]) == (200, "three")
+        assert page["federation"]["failed"][0]["why"] == "did not answer within 2 s"
+        assert [item["id"] for item in page["items"]] == ["here"]
+        server.close()
+
+    run(test)
+
+
+def test_a_web_page_cannot_call_it_by_a_name_of_its_own() -> None:
+    async def test(there: Federation) -> None:
+        status, _, body = await there.ask("GET", "/health", Host="evil.example:80")
+        assert status == 421
+        assert "not called by that name" in body["message"]
+        status, _, _ = await there.ask("GET", "/health", Host="localhost")
+        assert status == 200
 
     run(test)

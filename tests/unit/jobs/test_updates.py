@@ -73,7 +73,7 @@ class World:
         """Let time pass until no update is under way; how the last one ended."""
         for _ in range(seconds_max):
             if self.job.update is None:
-                return self.job.past_updates[-1].state
+                return str(self.job.past_updates[-1].state)
             self.step()
         raise AssertionError(f"not over: {self.job.update}")
 
@@ -135,7 +135,7 @@ def test_each_task_is_launched_by_its_own_version_and_takes_what_that_needs() ->
     new = service(2, image="new", image_tag="2", command=("new",), kill_grace_ms=7_000)
     new = replace(new, container=replace(new.container, need=Need(2_000, 1_024, 10)))
     world.ask(new, UpdatePlan(batch=Share(1), max_unavailable=Share(), max_surge=Share(1)))
-    launched = {}
+    launched: dict[str, Any] = {}
     for proposal_id, proposal in cell.decide():
         if isinstance(proposal, LaunchTasks):
             effect = effect_of(cell.state, cell.state.decisions[proposal_id])
@@ -303,6 +303,17 @@ def test_a_killed_job_ends_its_update() -> None:
     assert world.job.past_updates[-1].state == "ended"
 
 
+def test_a_job_that_ends_within_one_record_leaves_no_update_behind() -> None:
+    cell = running_cell(hosts=1)
+    cell.submit(of_image("old", 2))
+    new = of_image("new", 2)
+    cell.copy("jobs", JobUpdateAsked(JOB, new, spec_digest(new), UpdatePlan(max_surge=Share(1))))
+    cell.kill_job()
+    job = cell.state.jobs[JOB]
+    assert (job.state, job.update, job.past_updates[-1].state) == ("Finished", None, "ended")
+    cell.tick()
+
+
 def test_what_cannot_be_updated_is_refused_by_field() -> None:
     world = World(of_image("old", 4))
     world.ask(of_image("new", 4), UpdatePlan(max_unavailable=Share(), max_surge=Share()))
@@ -350,6 +361,8 @@ def test_it_survives_leaders_snapshots_and_replay() -> None:
             digest = cell.machine.digest.value()
             cell.machine = Machine.restored(kept)
             assert cell.machine.digest.value() == digest
+            anew = Machine.restored(kept.copied())
+            assert anew.decide() == cell.machine.decide(), "a planner made anew decides the same"
         if round_number % 7 == 0:
             world.cell.elect(f"cell-{round_number}")
             world.cell.subscribe()

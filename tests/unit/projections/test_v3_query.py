@@ -168,12 +168,16 @@ def test_criteria_of_images_groups_reasons_and_moves() -> None:
     cell.status(failed, "TASK_FAILED")
     assert tasks(cell, taskStates="Any", taskStateReasons="failed,killed") == [failed]
     assert tasks(cell, taskStates="Any", taskStateReasons="killed") == []
+    assert jobs(cell, jobState="Any", taskStateReasons="failed") == ["job"]
+    assert jobs(cell, taskStates="Finished") == []
+    assert jobs(cell, jobState="Any", taskStates="Finished") == ["job"]
     host = cell.host_of(first)
     assert host is not None
     order = HostOrdered(host_id=host, standing="draining", actor="op", why="kernel")
     cell.copy("commands", order)
     there = [each for each in (first, second) if cell.host_of(each) == host]
     assert tasks(cell, needsMigration="true") == there
+    assert jobs(cell, needsMigration="true") == ["svc"]
     assert set(tasks(cell, needsMigration="false")).isdisjoint(there)
 
 

@@ -209,6 +209,9 @@ def test_a_drain_shows_its_plans_what_was_tried_and_what_it_waits_for() -> None:
     assert (host["tasks"], host["planned"], host["ending"]) == (4, 3, 1)
     assert host["waiting"] == {"health": 3}
     assert "3 must stay so" in host["examples"][0]
+    why = get(there, f"/api/v3/tasks/{first['taskId']}/why")["sentences"]
+    assert any("It has to leave its host: host name-of-host1 is drained" in each for each in why)
+    assert any("(health)" in each for each in why)
     task = get(there, f"/api/v3/tasks/{first['taskId']}")
     assert task["migrationDetails"]["needsMigration"] is True
     assert task["migrationDetails"]["deadline"] == first["relocationTime"]

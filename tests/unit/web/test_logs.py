@@ -3,12 +3,13 @@
 import pytest
 
 from connectors.web.cell import LogUnavailable, Piece, Sandbox
-from scheduler.model.ids import HostId, TaskId
+from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.inbound import OffersChanged
+from scheduler.model.job_requests import TaskMoveAsked
 from scheduler.model.mesos import HostFacts, Offer
 from scheduler.model.resources import Resources
 from tests.support.asgi import Answer, call
-from tests.support.cell import CellInMemory
+from tests.support.cell import CellInMemory, service
 from tests.support.web_cell import WebCell, descriptor
 
 TASK = "b-worker-0-1"
@@ -157,3 +158,15 @@ def test_a_task_that_the_cell_has_forgotten_may_still_be_in_the_store() -> None:
     answer = call(web.app, "GET", f"/api/v3/tasks/{forgotten}/log")
     assert (answer.status, answer.json["message"]) == (404, f"There is no task {forgotten!r}")
     assert call(web.app, "GET", "/api/v3/tasks/nonsense/log").status == 404
+
+
+def test_the_output_of_a_moved_task_lies_where_its_name_says() -> None:
+    web = _web()
+    web.cell.offer("h2")
+    (task_id,) = web.cell.run(service(1), "here")
+    web.cell.run(service(1), "there")
+    web.cell.copy("jobs", TaskMoveAsked(task_id, JobId("here"), JobId("there")))
+    web.files.files[task_id, "stdout"] = b"moved"
+    assert call(web.app, "GET", f"/api/v3/tasks/{task_id}/log").body == b"moved"
+    assert web.cell.state.tasks[task_id].job_id == "there"
+    assert web.files.asked[-1].job_id == "here"

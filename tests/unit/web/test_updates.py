@@ -161,3 +161,25 @@ def test_what_is_wrong_with_a_titan_spec_is_said_by_its_own_names() -> None:
         refused = call(web.app, "POST", "/v2/jobs", {**TITAN, **change})
         fields = {each["field"] for each in refused.json["faults"]}
         assert (refused.status, fields) == (400, {field}), change
+
+
+def test_runs_of_one_tick_are_listed_one_by_one_and_have_a_history() -> None:
+    web = WebCell(running_cell(hosts=2))
+    job = descriptor()
+    job["cron"] = {"schedule": "@hourly", "batch": job.pop("batch")}
+    for name in ("a", "b", "c"):
+        assert call(web.app, "POST", f"{JOBS}?jobId={name}", job).status == 201
+    while len(web.cell.state.jobs) < 6:
+        web.cell.tick(30_000)
+    found, cursor = [], ""
+    for _ in range(6):
+        page = call(web.app, "GET", f"{JOBS}?pageSize=1&cursor={cursor}").json
+        found += [each["id"] for each in page["items"]]
+        cursor = page["pagination"]["cursor"]
+    assert found == list(web.cell.state.jobs)
+    run = found[-1]
+    lines = call(web.app, "GET", f"{JOBS}/{run}/events?tasks=true").json["lines"]
+    assert len(lines) > 1
+    assert f"run of cron job {run[0]}" in " ".join(
+        call(web.app, "GET", f"{JOBS}/{run}/why").json["sentences"]
+    )

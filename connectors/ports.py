@@ -5,7 +5,7 @@ The one thing to know: a port carries out and reports; it decides nothing. Every
 tests run against each.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -176,4 +176,74 @@ class MetricSource(Protocol):
 
     async def close(self) -> None:
         """Give back every connection."""
+        ...
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """A started task at the place where it can be reached."""
+
+    task_id: str
+    job_id: str
+    address: str
+    port: int
+    """Where it is reached by others: the first of its ports, or the one that its job names."""
+    ports: tuple[int, ...] = ()
+    cell: str = ""
+    cell_uuid: str = ""
+    version: str = ""
+    """The tag or digest of its image."""
+    is_healthy: bool = True
+
+
+class PlaceUnknown(Exception):
+    """There is no such load balancer."""
+
+
+class RegistrationFailed(Exception):
+    """A load balancer or registry did not answer, throttles, or refused; the text says how."""
+
+
+class Registrations(Protocol):
+    """What load balancers and registries have in common: places where endpoints are written down.
+
+    Each call is given up after a time-out of its own and not repeated: who asks does it again, for
+    registering and deregistering twice is doing it once. All raise `RegistrationFailed` for
+    everything that is the other side's fault.
+    """
+
+    def key_of(self, endpoint: Endpoint) -> str:
+        """By what the endpoint is told apart from others at the same place."""
+        ...
+
+    async def register(self, place: str, endpoints: Sequence[Endpoint]) -> None:
+        """Write them down, or what has changed of them; raises `PlaceUnknown`."""
+        ...
+
+    async def deregister(self, place: str, endpoints: Sequence[Endpoint]) -> None:
+        """Take them away; what is not there is passed over. Raises `PlaceUnknown`."""
+        ...
+
+    async def registered(self, place: str) -> frozenset[str]:
+        """The keys of all that is written down there; raises `PlaceUnknown`."""
+        ...
+
+    async def close(self) -> None:
+        """Give back every connection."""
+        ...
+
+
+class LoadBalancerProvider(Registrations, Protocol):
+    """Load balancers; a place is one of them. Others may register targets there as well."""
+
+
+class ServiceRegistry(Registrations, Protocol):
+    """Where clients look for services; a place is a service. An endpoint's key is its task."""
+
+    @property
+    def renew_ms(self) -> int:
+        """How often what is registered has to be renewed; 0 where it stays by itself."""
+        ...
+
+    async def renew(self, place: str, endpoints: Sequence[Endpoint]) -> frozenset[str]:
+        """Say that these are still there; the keys of those that the registry does not know."""
         ...

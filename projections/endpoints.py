@@ -39,6 +39,7 @@ def endpoints(view: CellView, *, is_discovery: bool, is_current: bool) -> Json:
     return {
         "cell": state.cell,
         "cellUuid": state.cell_uuid,
+        "generation": state.generation,
         "offset": state.next_offset - 1,
         "isCurrent": is_current,
         "items": [each for job in jobs for each in _of_job(state, job)],

@@ -16,8 +16,8 @@ from typing import Final
 import msgspec
 
 from projections.entries import LaunchFacts, RoundFacts, Spot, StatusFacts, What
-from projections.histories import Histories, Origin
 from projections.health_text import health_text
+from projections.histories import Histories, Origin
 from projections.obeyed import Obeyed, Place
 from scheduler.model.address import Source
 from scheduler.model.autoscaling import ScalingPolicyRemoved, ScalingPolicySet

@@ -10,8 +10,8 @@ from typing import Final, Literal
 from scheduler.autoscaling.standing import JobScaling, ScalingPolicy
 from scheduler.model.autoscaling import PolicyId
 from scheduler.model.base import Ours
-from scheduler.model.disruption import Eviction, Relocation, RelocationPlan, Tokens
 from scheduler.model.crash_loop import CrashLoop
+from scheduler.model.disruption import Eviction, Relocation, RelocationPlan, Tokens
 from scheduler.model.events import Promised
 from scheduler.model.ids import (
     CellName,

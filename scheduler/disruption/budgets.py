@@ -18,7 +18,7 @@ from scheduler.model.disruption import (
     UnhealthyTasks,
     Unlimited,
 )
-from scheduler.model.job import Batch, JobSpec, Service
+from scheduler.model.job import Batch, JobSpec
 from scheduler.model.policy import Policy
 from scheduler.state import Job
 
@@ -61,12 +61,12 @@ def _injected_notice_ms(policy: Policy, spec: JobSpec) -> int:
 
 
 def size_of(job: Job) -> int:
-    """How many tasks count as the whole job: those that a service wants, or that are not done.
+    """How many tasks count as the whole job: those that a job wants, or, of a batch job, that are not done.
 
     Titus counts a batch job's finished tasks as unhealthy, so that none of the last ones could
     ever be moved; they are done, and count no more.
     """
-    return job.spec.desired if isinstance(job.spec.kind, Service) else job.open_indexes
+    return job.open_indexes if isinstance(job.spec.kind, Batch) else job.spec.desired
 
 
 def floor_of(budget: DisruptionBudget, size: int) -> int:

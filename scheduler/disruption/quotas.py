@@ -85,11 +85,10 @@ class Quotas:
     def task(self, task: Task) -> Quota:
         """1 where this very task may be evicted now, by its job and by the cell; else 0."""
         state = self._state
-        job = state.jobs[task.job_id]
-        plan = state.plans.get(task.task_id)
-        now_ms = state.clock.now_ms
         if not isinstance(task.state, Launched | StartInitiated | Started):
             return Quota(0, message=f"task {task.task_id} does not run, or is being ended")
+        job, plan = state.jobs[task.job_id], state.plans.get(task.task_id)
+        now_ms = state.clock.now_ms
         if plan is not None and not plan.is_immediate and now_ms < plan.deadline_ms:
             left_s = (plan.deadline_ms - now_ms + 999) // 1_000
             return Quota(0, "notice", f"its owner has {left_s} s left to move it himself")

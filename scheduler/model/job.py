@@ -5,14 +5,12 @@ checks again whether a size is negative or a name is too long. Words and default
 Titus' API v3 (S19) unless a docstring says otherwise.
 """
 
-from typing import Final, Literal
+from typing import Literal
 
 from scheduler.model.base import Ours
 from scheduler.model.constraint import Constraint
 from scheduler.model.disruption import DisruptionBudget
 from scheduler.model.resources import Need
-
-
 
 Migration = Literal["systemDefault", "selfManaged"]
 

@@ -23,6 +23,8 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 HEAD_BYTES_MAX: Final = 32 * 1024
 HEAD_S_MAX: Final = 10.0
 KEEP_ALIVE_S: Final = 15
+STUCK_S_MAX: Final = 60.0
+"""A peer that takes nothing of its answer for so long is cut off, with all that it was to have."""
 STOP_S_MAX: Final = 5
 CONNECTIONS_MAX: Final = 1_000
 CONNECTIONS_OF_ADDRESS_MAX: Final = 500
@@ -33,16 +35,20 @@ BACKLOG: Final = 512
 class ImpatientProtocol(NeverUpgrading):
     """HTTP/1.1 that ends a connection whose request's head is too long or does not arrive in time.
 
+    So it ends one whose peer does not read.
+
     Between two requests uvicorn's own timer runs (``timeout_keep_alive``).
     """
 
     of_addresses: ClassVar[Counter[str]] = Counter()
     """Open connections by address, of one server: see `server_for`."""
     of_address_max = CONNECTIONS_OF_ADDRESS_MAX
+    stuck_s_max = STUCK_S_MAX
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's signature
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
+        self._stuck_timer: asyncio.TimerHandle | None = None
         self._address = ""
         self._is_head_due = True
         self._heads = 0
@@ -98,9 +104,26 @@ class ImpatientProtocol(NeverUpgrading):
         self._head_bytes = 0
         super().on_message_complete()
 
+    def pause_writing(self) -> None:
+        """The peer takes less than it is sent; not for ever."""
+        super().pause_writing()
+        if self._stuck_timer is None:
+            self._stuck_timer = self.loop.call_later(self.stuck_s_max, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The peer takes something again."""
+        super().resume_writing()
+        self._stop_stuck_timer()
+
+    def _stop_stuck_timer(self) -> None:
+        if self._stuck_timer is not None:
+            self._stuck_timer.cancel()
+            self._stuck_timer = None
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer with the connection."""
         self._stop_waiting()
+        self._stop_stuck_timer()
         self.of_addresses[self._address] -= 1
         if not self.of_addresses[self._address]:
             del self.of_addresses[self._address]

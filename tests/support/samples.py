@@ -163,6 +163,10 @@ OTHER_SPEC: Final = JobSpec(
     kind=Service(minimum=1, desired=2, maximum=5),
     retry=RetryPolicy(kind="immediate", retries=0),
     budget=samples_disruption.BUDGET,
+    is_enabled=False,
+    is_increase_disabled=True,
+    is_decrease_disabled=True,
+    migration="selfManaged",
 )
 OTHER_AMOUNT: Final = Amount(12_500, 65_536, 1_048_577, 10_000, 2)
 OTHER_GROUP: Final = CapacityGroup(
@@ -471,6 +475,7 @@ CHANGES: Final[tuple[Change, ...]] = (
         host_id=HOST,
         hostname="host-3.example.org",
         observed_at_ms=AT_MS,
+        moved_from=JobId("other"),
     ),
     changes.ProposalRefused(proposal_id=PROPOSAL, kind="LaunchTasks", why="offer x is not held"),
     changes.OrphanSeen(task_id=TASK, host_id=HOST, state="TASK_RUNNING"),

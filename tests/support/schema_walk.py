@@ -2,7 +2,8 @@
 
 What is looked for: a 500, a status that the description does not admit, and a body or a kind of
 body that is not as described. A 503 that is described (a host does not answer) is an answer. Only
-`LEFT_OUT` is never asked: it would end the very process that answers.
+`LEFT_OUT` is never asked: it would end the very process that answers; nor is a stream of events, which
+has no end to wait for.
 """
 
 import time
@@ -114,7 +115,8 @@ def walk(url: str, seconds: float, *, seed: int, known: Mapping[str, str], each:
         for number, operation in enumerate(operations):
             name = f"{operation.method.upper()} {operation.path}"
             is_left_out = (operation.method.upper(), operation.path) in LEFT_OUT
-            if is_left_out or (done.rounds and time.monotonic() >= end_s):
+            is_endless = "observe" in operation.path.split("/")
+            if is_left_out or is_endless or (done.rounds and time.monotonic() >= end_s):
                 continue
             done.operations.add(name)
             draw = seed + done.rounds * len(operations) + number

@@ -51,6 +51,7 @@ class Endpoints(Shape, frozen=True, omit_defaults=False):
 
     cell: str
     cell_uuid: str
+    generation: str
     offset: int
     is_current: bool
     """False where the fold is behind the log or halted: nothing may be concluded from it."""

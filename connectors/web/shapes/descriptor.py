@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from connectors.web.shapes.base import Name, Texts
+from connectors.web.shapes.base import Json, Name, Texts
 from scheduler.model.cron import SCHEDULE_BYTES_MAX
 from scheduler.model.job import CatchUp, Overlap
 from scheduler.model.v3 import limits
@@ -173,6 +173,8 @@ class JobDescriptor(Open, frozen=True):
     capacity_group: Name = "DEFAULT"
     job_group_info: JobGroupInfo | msgspec.UnsetType = msgspec.UNSET
     attributes: Texts = {}
+    disruption_budget: Json | msgspec.UnsetType = msgspec.UNSET
+    """See docs/disruption.md."""
     batch: Batch | msgspec.UnsetType = msgspec.UNSET
     service: Service | msgspec.UnsetType = msgspec.UNSET
     stream: Stream | msgspec.UnsetType = msgspec.UNSET

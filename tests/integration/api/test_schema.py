@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from streams.cell.main import EXIT_LEADERSHIP_LOST
 from tests.support.api_process import ApiProcess
 from tests.support.schema_walk import Walk, walk
 from tests.support.world import World, service_of
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.integration
 
 SAMPLE_S = 20.0
 SOAK_S = 600.0
+STOP = "/api/v3/supervisor/self/stopBeingLeader"
 TASK = "s-worker-0-1"
 KNOWN = {
     "/scheduler/results": TASK,
@@ -38,7 +40,9 @@ KNOWN = {
 StartApi = Callable[[], ApiProcess]
 
 
-def _walked(world: World, cluster_port: int, start_api: StartApi, seconds: float) -> Walk:
+def _walked(
+    world: World, cluster_port: int, start_api: StartApi, seconds: float
+) -> tuple[ApiProcess, Walk]:
     world.start_cluster(cluster_port)
     api = start_api()
     world.start_cell("cell-0")
@@ -53,7 +57,19 @@ def _walked(world: World, cluster_port: int, start_api: StartApi, seconds: float
     done = walk(f"http://{api.address}", seconds, seed=7, known=known)
     print(f"{done.requests} requests, {done.rounds} rounds, {dict(done.statuses)}")
     print(f"never succeeded: {sorted(done.operations - done.succeeded)}")
-    return done
+    return api, done
+
+
+def _stops_being_leader(world: World, api: ApiProcess) -> None:
+    """What the walk leaves out: the leader's process ends, and the next one leads anew."""
+    before = api.ask("GET", "/api/v3/supervisor/instances/leader").json
+    asked = api.ask("DELETE", STOP, headers={"X-Flumina-Actor": "ada"})
+    assert (asked.status, asked.json) == (200, {"id": "cell-0"})
+    assert world.wait_cell("cell-0", 15.0) == EXIT_LEADERSHIP_LOST
+    world.start_cell("cell-0")
+    epoch = before["labels"]["flumina.epoch"]
+    leader = "/api/v3/supervisor/instances/leader"
+    api.until(leader, lambda each: each.json["labels"]["flumina.epoch"] != epoch, "an election")
 
 
 def _check(done: Walk) -> None:
@@ -68,11 +84,14 @@ def _check(done: Walk) -> None:
 def test_a_sample_of_the_whole_api_stays_inside_its_description(
     world: World, cluster_port: int, start_api: StartApi
 ) -> None:
-    _check(_walked(world, cluster_port, start_api, SAMPLE_S))
+    api, done = _walked(world, cluster_port, start_api, SAMPLE_S)
+    _check(done)
+    _stops_being_leader(world, api)
 
 
 @pytest.mark.soak
 def test_the_whole_api_stays_inside_its_description_for_ten_minutes(
     world: World, cluster_port: int, start_api: StartApi
 ) -> None:
-    _check(_walked(world, cluster_port, start_api, SOAK_S))
+    _, done = _walked(world, cluster_port, start_api, SOAK_S)
+    _check(done)

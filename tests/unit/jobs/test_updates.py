@@ -9,20 +9,24 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from projections.travel.masking import masked_copy, masked_record
+from scheduler.digest import canonical_bytes
 from scheduler.effects import effect_of
 from scheduler.kept import Kept
 from scheduler.machine import Machine
 from scheduler.model.changes import JobChanged, JobRejected
+from scheduler.model.codec import decode_record, encode_record
 from scheduler.model.descriptor import spec_digest
 from scheduler.model.effects import AcceptOffers
 from scheduler.model.ids import JobId
-from scheduler.model.job import JobSpec, Stream
+from scheduler.model.job import Batch, Cron, JobSpec, Stream
 from scheduler.model.job_updates import JobUpdateAsked, JobUpdateOrdered, Share, UpdatePlan
 from scheduler.model.proposals import KillTask, LaunchTasks
 from scheduler.model.resources import Need
 from scheduler.model.task import Started
 from scheduler.rounds.host_views import host_view
 from tests.support.cell import CellInMemory, running_cell, service, spec_of
+from tests.support.snapshot_and_tail import check_snapshots
 
 JOB = JobId("job")
 QUICK: dict[str, Any] = {"health_wait_ms": 5_000, "batch_deadline_ms": 120_000}
@@ -397,3 +401,28 @@ def test_a_stream_is_updated_in_place_from_its_highest_index() -> None:
     assert moved == [3]
     assert world.until_over() == "done"
     assert sorted(task.index for task in world.cell.tasks()) == [0, 1, 2, 3]
+
+
+def test_a_snapshot_of_any_place_goes_on_to_the_same_bytes() -> None:
+    world = World(of_image("old", 4))
+    kind = Cron(schedule="*/1 * * * *", batch=Batch(size=1, runtime_limit_ms=60_000))
+    world.cell.submit(replace(of_image("old"), kind=kind), "cron")
+    ordered = Stream(workers=2, is_start_ordered=True)
+    world.cell.submit(spec_of(ordered, 0, {}), "stream")
+    world.ask(of_image("bad", 4), UpdatePlan(batch=Share(1), max_unavailable=Share(1), **QUICK))
+    world.step(70)
+    assert "updateRolledBack" in world.words()
+    assert any(job.cron_job_id for job in world.cell.state.jobs.values())
+    check_snapshots(world.cell.log, range(20, len(world.cell.log), 37))
+
+
+def test_no_version_leaves_the_installation_with_its_environment() -> None:
+    world = World(service(2, environment=(("TOKEN", "secret-1"),)))
+    second = service(2, environment=(("TOKEN", "secret-2"),))
+    world.ask(second, UpdatePlan(batch=Share(1), **QUICK))
+    assert b"secret-1" in canonical_bytes(world.cell.state)
+    masked = canonical_bytes(masked_copy(world.cell.machine).state)
+    assert b"TOKEN" in masked
+    assert b"secret" not in masked
+    records = [encode_record(masked_record(decode_record(each))) for each in world.cell.log]
+    assert not any(b"secret" in each for each in records)

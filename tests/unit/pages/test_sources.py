@@ -121,3 +121,14 @@ def test_a_line_without_why_says_what_it_has(desk: KeepingDesk) -> None:
         structlog.get_logger().critical("lost", page=True, topic="jobs", first=3)
         structlog.get_logger().critical("failed", page=True, exc_info=ValueError("broken"))
     assert [each.why for each in desk.put_pages] == ["first 3, topic jobs", "ValueError('broken')"]
+
+
+def test_a_worker_with_several_cells_pages_under_the_name_of_each(desk: KeepingDesk) -> None:
+    with logging_to(desk, "cell-0"):
+        logger = structlog.get_logger("test")
+        with structlog.contextvars.bound_contextvars(cell="west"):
+            logger.critical("the cell failed here", page=True, why="a test")
+        logger.critical("the cell failed here", page=True, why="a test")
+    west, own = desk.put_pages
+    assert (west.cell, own.cell) == ("west", "main")
+    assert west.id != own.id

@@ -6,6 +6,7 @@ description of the API.
 
 import pytest
 
+from scheduler.model.resources import Need
 from tests.support.asgi import call
 from tests.support.cell import batch, service
 from tests.support.web_cell import WebCell
@@ -28,7 +29,7 @@ def test_a_load_balancer_is_added_shown_and_removed(web: WebCell) -> None:
     of_job = {"jobId": "job", "loadBalancers": [{"id": ARN}]}
     assert call(web.app, "GET", PATH).json == {"jobLoadBalancers": [of_job]}
     assert call(web.app, "GET", f"{PATH}/job").json == of_job
-    noted = call(web.app, "GET", "/api/v3/jobs/job/events").json["items"]
+    noted = call(web.app, "GET", "/api/v3/jobs/job/events").json["lines"]
     assert [each["message"] for each in noted if each["what"] == "load balancers"] == [ARN]
     assert call(web.app, "DELETE", asked).json == {"id": ARN}
     assert call(web.app, "GET", PATH).json == {"jobLoadBalancers": []}
@@ -49,13 +50,14 @@ def test_what_cannot_be_is_refused_by_the_one_table(web: WebCell) -> None:
     assert call(web.app, "GET", f"{PATH}/no").status == 404
     late = call(web.app, "POST", f"{PATH}?jobId=job&loadBalancerId=a", None, {"If-Match": '"7"'})
     assert late.status == 412
-    web.cell.set_policy(load_balancers_of_job_max=0)
+    web.cell.set_policy(load_balancers_of_job_max=1)
+    assert call(web.app, "POST", f"{PATH}?jobId=job&loadBalancerId=b").status == 200
     assert call(web.app, "POST", f"{PATH}?jobId=job&loadBalancerId=a").status == 429
 
 
 def test_endpoints_are_started_tasks_with_an_address() -> None:
     web = WebCell()
-    spec = service(2, ports=1)
+    spec = service(2, need=Need(cpu_milli=500, memory_mib=256, disk_mib=10, ports=1))
     ids = web.cell.run(spec)
     web.cell.status(ids[0], "TASK_RUNNING", container_ip="10.0.0.7")
     path = "/api/flumina/endpoints"

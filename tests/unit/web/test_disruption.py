@@ -114,6 +114,24 @@ def test_what_cannot_be_evicted_is_an_error() -> None:
     assert call(there.app, "DELETE", f"{EVICTION}/tasks/{waiting}").status == 409
 
 
+def test_the_quota_of_a_task_whose_job_is_forgotten_is_none_and_no_error() -> None:
+    there = web(size=1)
+    cell = there.cell
+    ended = cell.task().task_id
+    cell.kill_task(ended)
+    cell.decide_and_carry_out()
+    cell.status(ended, "TASK_KILLED")
+    cell.kill_job()
+    cell.set_policy(finished_jobs_max=1)
+    cell.submit(service(1), "other")
+    cell.kill_job("other")
+    assert JobId("job") not in cell.state.jobs
+    assert ended in cell.state.tasks
+    quota = get(there, f"{EVICTION}/quotas/tasks/{ended}")
+    assert (quota["quota"], "does not run" in quota["message"]) == (0, True)
+    get(there, f"{EVICTION}/quotas/jobs/job", 404)
+
+
 def test_an_eviction_that_nobody_has_folded_yet_is_a_token() -> None:
     there = web()
     there.is_ingesting = False

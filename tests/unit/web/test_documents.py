@@ -7,6 +7,7 @@ from pathlib import Path
 from connectors.web import api, edge, logs, requests, standing, submitting, writing
 from connectors.web.admission import Admission, AdmissionLimits
 from connectors.web.metrics import Metrics
+from connectors.web.observe_metrics import ObserveMetrics
 from connectors.web.resource import Operation
 from connectors.web.routes import ROUTES
 from projections.v3_query import CRITERIA
@@ -86,7 +87,9 @@ def test_each_status_that_the_code_names_is_described() -> None:
 def test_each_metric_has_its_row() -> None:
     documented = re.findall(r"^\| `(flumina_(?:api|cell)_\w+)` \|", METRICS, re.MULTILINE)
     cell = WebCell()
-    assert sorted(documented) == Metrics(cell, Admission(cell, AdmissionLimits())).names()
+    metrics = Metrics(cell, Admission(cell, AdmissionLimits()))
+    metrics.add(ObserveMetrics(cell.observing))
+    assert sorted(documented) == metrics.names()
 
 
 def test_metrics_count_by_route_and_not_by_what_callers_write() -> None:

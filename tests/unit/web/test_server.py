@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from starlette.types import Message, Receive, Scope, Send
+
 from connectors.web import requests
 from streams.api import server as limits
 from streams.api.server import listening_socket, server_for, url_of
@@ -52,6 +54,49 @@ async def _connected(port: int, client: Client) -> bytes:
         return await client(reader, writer)
     finally:
         writer.close()
+
+
+def test_a_reader_that_takes_nothing_of_its_stream_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its window is full; the connection is given up and not kept for as long as it likes."""
+    monkeypatch.setattr(limits.ImpatientProtocol, "stuck_s_max", 0.2)
+    closed = asyncio.Event()
+
+    class Endless:
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            while (await _soon(receive())) is None:
+                await send({"type": "http.response.body", "body": b"x" * 65_536, "more_body": True})
+            closed.set()
+
+    async def run() -> None:
+        listener = listening_socket("127.0.0.1", 0)
+        started = asyncio.Event()
+        server = server_for(Endless(), started.set)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                await started.wait()
+                port = listener.getsockname()[1]
+                _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+                writer.write(HEALTH + b"\r\n")
+                await closed.wait()
+                writer.close()
+        finally:
+            server.should_exit = True
+            await serving
+            listener.close()
+
+    asyncio.run(run())
+
+
+async def _soon(message: Awaitable[Message]) -> Message | None:
+    """The message, if it is there already."""
+    try:
+        return await asyncio.wait_for(message, 0.001)
+    except TimeoutError:
+        return None
 
 
 def _say(*pieces: bytes) -> Client:

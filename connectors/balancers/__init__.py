@@ -1,0 +1,1 @@
+"""Load balancers that send to tasks: providers of targets."""

@@ -1,0 +1,1 @@
+"""Registries in which clients find services: files, Consul, Eureka."""

@@ -1,0 +1,78 @@
+"""One HTTP request to a registry: a time-out, no retry, no redirect, a bounded answer.
+
+The one thing to know: only the standard library is needed, in a thread, so that the registrar
+stays small.
+"""
+
+import asyncio
+import http.client
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+
+from connectors.ports import RegistrationFailed
+
+TIMEOUT_S: Final = 5.0
+"""For connecting, and for each wait for bytes."""
+ANSWER_BYTES_MAX: Final = 16 << 20
+NOT_FOUND: Final = 404
+_GOOD: Final = range(200, 300)
+
+
+class Answer(NamedTuple):
+    """A status and a body."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> Any:  # noqa: ANN401 - whatever a registry says
+        """The body, read; raises `RegistrationFailed`."""
+        try:
+            return msgspec.json.decode(self.body)
+        except msgspec.DecodeError as error:
+            text = f"a registry answered {self.status} with no JSON: {error}"
+            raise RegistrationFailed(text) from error
+
+
+class Asking:
+    """Requests to one address."""
+
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
+        self.url = url.rstrip("/")
+        self._parts = urlsplit(self.url)
+        self._timeout_s = timeout_s
+
+    async def __call__(
+        self, method: str, path: str, body: object = None, *, is_found: bool = True
+    ) -> Answer:
+        """A good answer, or a 404 without ``is_found``; raises `RegistrationFailed` for others."""
+        answer = await asyncio.to_thread(self._asked, method, path, body)
+        is_missing = answer.status == NOT_FOUND and not is_found
+        if answer.status in _GOOD or is_missing:
+            return answer
+        said = answer.body[:200].decode("utf-8", "replace")
+        raise RegistrationFailed(f"{self.url} answered {answer.status} to {method} {path}: {said}")
+
+    def _asked(self, method: str, path: str, body: object) -> Answer:
+        parts = self._parts
+        is_safe = parts.scheme == "https"
+        kind = http.client.HTTPSConnection if is_safe else http.client.HTTPConnection
+        connection = kind(parts.hostname or "", parts.port, timeout=self._timeout_s)
+        headers: Mapping[str, str] = {"Accept": "application/json"}
+        data = None
+        if body is not None:
+            data = msgspec.json.encode(body)
+            headers = {**headers, "Content-Type": "application/json"}
+        try:
+            connection.request(method, parts.path + path, data, dict(headers))
+            answer = connection.getresponse()
+            found = answer.read(ANSWER_BYTES_MAX + 1)
+        except (OSError, http.client.HTTPException) as error:
+            raise RegistrationFailed(f"{self.url} cannot be asked: {error!r}") from error
+        finally:
+            connection.close()
+        if len(found) > ANSWER_BYTES_MAX:
+            raise RegistrationFailed(f"{self.url} answered with over {ANSWER_BYTES_MAX} bytes")
+        return Answer(answer.status, found)

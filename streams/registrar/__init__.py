@@ -1,0 +1,1 @@
+"""The registrar process: has load balancers and registries know where tasks are."""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from connectors.discovery.opening import checked_url
 from connectors.mesos.containers import CONTAINERIZERS, Containerizer
 from connectors.mesos.settings import FAILOVER_TIMEOUT_S_MAX, WEEK_S, masters_of
 from connectors.registry.checks import CHECKS, Check
@@ -71,9 +72,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     candidate: str | None
     api_url: str | None
     prometheus_url: str | None
+    balancers: str
+    discovery_url: str | None
     actor: str
     page_url: str | None
     page_secret: str | None
+
+    @property
+    def is_registering(self) -> bool:
+        """Whether tasks are registered anywhere."""
+        return bool(self.balancers) or self.discovery_url is not None
 
     @property
     def partition(self) -> int:
@@ -217,6 +225,12 @@ def _whole_number(least: int, most: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _balancers(text: str) -> str:
+    if text != "elb":
+        raise ValueError("elb is wanted, the only kind there is")
+    return text
 
 
 def _truth(text: str) -> bool:
@@ -434,6 +448,21 @@ SETTINGS = (
         "address of the Prometheus that scaling policies ask; unset, there is none",
         lambda _: None,
         _url,
+    ),
+    Setting(
+        "FLUMINA_BALANCERS",
+        "balancers",
+        "elb: tasks are registered with AWS' load balancers (docs/discovery.md); unset, with none",
+        lambda _: "",
+        _balancers,
+    ),
+    Setting(
+        "FLUMINA_DISCOVERY",
+        "discovery_url",
+        "where services are registered: file:///DIR, consul://HOST:PORT or eureka://HOST:PORT;"
+        " unset, nowhere",
+        lambda _: None,
+        checked_url,
     ),
     Setting(
         "FLUMINA_ACTOR",

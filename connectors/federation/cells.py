@@ -5,17 +5,22 @@ whole. Only where the one cell that matters is silent has a request failed.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 import aiohttp
 import msgspec
+import structlog
 
 from connectors.federation.configuration import FederatedCell
+
+logger = structlog.get_logger(__name__)
 
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 WRITE_S_MAX: Final = 25.0
 """Below what the edge gives a request; a cell waits two seconds for its fold."""
+STREAM_SILENT_S_MAX: Final = 120.0
+"""A stream says something every few seconds; one that is silent for so long is broken."""
 STALE: Final = "X-Flumina-Stale"
 PASSED_DOWN: Final = (
     "X-Flumina-Actor",
@@ -24,6 +29,7 @@ PASSED_DOWN: Final = (
     "If-Match",
     "Content-Type",
     "Accept",
+    "Last-Event-ID",
 )
 PASSED_UP: Final = (
     "ETag",
@@ -60,6 +66,27 @@ class Silent(msgspec.Struct, frozen=True):
     why: str
 
 
+class Opened:
+    """An answer that goes on: a stream of events, as its cell sends it."""
+
+    def __init__(self, cell: str, response: aiohttp.ClientResponse) -> None:
+        self._cell = cell
+        self._response = response
+        self.status = response.status
+        self.headers = _passed_up(response)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """What the cell sends, until it or the reader ends; a stream that breaks has an end."""
+        try:
+            async for piece in self._response.content.iter_any():
+                yield piece
+        except (aiohttp.ClientError, OSError) as error:
+            # The reader sees the end, and asks again from the last event's id.
+            logger.info("a cell's stream broke", cell=self._cell, why=repr(error))
+        finally:
+            self._response.close()
+
+
 class Ask(msgspec.Struct, frozen=True):
     """One request, as it goes to a cell."""
 
@@ -78,12 +105,10 @@ class Cells:
 
     async def ask(self, cell: FederatedCell, ask: Ask, timeout_s: float) -> Answer | Silent:
         """What the cell answers, whatever its status."""
-        if self._http is None:
-            self._http = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                self._http.request(
+                self._session().request(
                     ask.method,
                     cell.api + ask.path,
                     params=list(ask.query),
@@ -97,14 +122,34 @@ class Cells:
                     body += more
                 if len(body) > ANSWER_BYTES_MAX:
                     return Silent(cell.name, f"answered with more than {ANSWER_BYTES_MAX} bytes")
-                headers = {
-                    name: value for name in PASSED_UP if (value := answer.headers.get(name, ""))
-                }
-                return Answer(answer.status, headers, body)
+                return Answer(answer.status, _passed_up(answer), body)
         except TimeoutError:
             return Silent(cell.name, f"did not answer within {timeout_s:g} s")
         except (aiohttp.ClientError, OSError) as error:
             return Silent(cell.name, f"cannot be reached: {error!r}")
+
+    async def open(self, cell: FederatedCell, ask: Ask, timeout_s: float) -> Opened | Silent:
+        """The cell's stream, once it has begun within the time; it may last for ever."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                response = await self._session().request(
+                    ask.method,
+                    cell.api + ask.path,
+                    params=list(ask.query),
+                    headers=dict(ask.headers),
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None, sock_read=STREAM_SILENT_S_MAX),
+                )
+        except TimeoutError:
+            return Silent(cell.name, f"did not answer within {timeout_s:g} s")
+        except (aiohttp.ClientError, OSError) as error:
+            return Silent(cell.name, f"cannot be reached: {error!r}")
+        return Opened(cell.name, response)
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            self._http = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        return self._http
 
     async def ask_each(
         self, asked: Mapping[FederatedCell, Ask], timeout_s: float
@@ -145,3 +190,7 @@ class Cells:
         http, self._http = self._http, None
         if http is not None:
             await http.close()
+
+
+def _passed_up(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    return {name: value for name in PASSED_UP if (value := answer.headers.get(name, ""))}

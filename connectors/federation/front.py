@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from connectors.federation import paging
 from connectors.federation.cells import (
@@ -49,6 +49,7 @@ _OF_A_JOB: Final = re.compile(
     "(?:jobs|tasks|results|plans|executions|scalingPolicies|loadBalancers)/([^/]+)"
 )
 
+_OF_A_STREAM: Final = re.compile("/api/v3/(?:.+/)?observe(?:/[a-z]+)?")
 _OF_A_GROUP: Final = re.compile(f"{GROUPS}/([^/]+)")
 
 
@@ -155,10 +156,19 @@ class Front:
         return await self._to(cell, asked.to_cell())
 
     async def _to(self, cell: FederatedCell, ask: Ask) -> Response:
+        if ask.method == "GET" and _OF_A_STREAM.fullmatch(ask.path):
+            return await self._stream(cell, ask)
         answer = await self._cells.ask(cell, ask, self._patience_s(ask))
         if isinstance(answer, Silent):
             raise silence([answer])
         return _passed_on(cell.name, answer)
+
+    async def _stream(self, cell: FederatedCell, ask: Ask) -> Response:
+        opened = await self._cells.open(cell, ask, self._patience_s(ask))
+        if isinstance(opened, Silent):
+            raise silence([opened])
+        headers = {**opened.headers, CELL: cell.name}
+        return StreamingResponse(opened.pieces(), opened.status, headers)
 
     def _patience_s(self, ask: Ask) -> float:
         return self.configuration.timeout_ms / 1_000 if ask.method == "GET" else WRITE_S_MAX
@@ -190,6 +200,9 @@ class Front:
     # The cell that has a job.
 
     async def _of_job(self, asked: Asked, job_id: str) -> Response:
+        if asked.method == "GET" and _OF_A_STREAM.fullmatch(asked.path):
+            found = await self._cell_of(job_id)
+            return await self._to(found or self.configuration.cells[0], asked.to_cell())
         known = self._located.get(job_id)
         cell = self.configuration.cell(known) if known else None
         if cell is not None:

@@ -15,6 +15,7 @@ from projections.cell_view import CellView
 from projections.observe.observer import task_told
 from projections.observe.ring import Told
 from projections.v3_query import (
+    JOB_STATES,
     SYSTEM_FAILURES,
     TASK_STATES,
     Query,
@@ -25,6 +26,7 @@ from projections.v3_query import (
 from scheduler.model.task import titus_state
 from scheduler.state import Job
 
+_ALL_STATES: Final = frozenset(JOB_STATES)
 NO_MATCH: Final = b',"matches":false}'
 """What takes the place of an event's last brace, where the thing matches no more."""
 
@@ -50,6 +52,8 @@ class Wanted:
     """The criteria of one reader of the stream of jobs, and what it was told matches."""
 
     def __init__(self, query: Query, *, is_resumed: bool) -> None:
+        if query.job_states >= _ALL_STATES:
+            query = msgspec.structs.replace(query, job_states=frozenset())  # Nothing leaves by it.
         self._query = query
         self._is_resumed = is_resumed
         self._inside: dict[str, str] = {}

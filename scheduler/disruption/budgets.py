@@ -61,7 +61,7 @@ def _injected_notice_ms(policy: Policy, spec: JobSpec) -> int:
 
 
 def size_of(job: Job) -> int:
-    """How many tasks count as the whole job: those that a job wants, or, of a batch job, that are not done.
+    """How many tasks are the whole job: those that it wants, of a batch job those not done.
 
     Titus counts a batch job's finished tasks as unhealthy, so that none of the last ones could
     ever be moved; they are done, and count no more.

@@ -188,6 +188,16 @@ COMMANDS = (
         "Show and set scaling policies, see what they did, and test a forecast on recorded load.",
     ),
     Command(
+        "balancers",
+        "streams.cli.command_balancers:app",
+        "Show, add and remove the load balancers of services.",
+    ),
+    Command(
+        "registrar",
+        "streams.cli.command_balancers:registrar",
+        "Register tasks with load balancers and in a registry, in the foreground.",
+    ),
+    Command(
         "history",
         "streams.cli.command_history:history",
         "Archive every topic to the store, in the foreground.",

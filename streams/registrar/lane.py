@@ -14,12 +14,12 @@ import msgspec
 import structlog
 
 from connectors.ports import (
-    Endpoint,
     LoadBalancerProvider,
     PlaceUnknown,
     RegistrationFailed,
     ServiceRegistry,
 )
+from streams.clock import elapsed_s
 from streams.registrar.endpoints import Wanted
 from streams.registrar.memory import Held, Memory
 
@@ -35,6 +35,8 @@ PAUSE_MS_MIN: Final = 1_000
 PAUSE_MS_MAX: Final = 60_000
 PAGED_AFTER_MS: Final = 300_000
 AT_ONCE_MAX: Final = 8
+PLANS_MAX: Final = 20
+"""Of one round, so that what it does is of now: the rest is the next round's."""
 
 Key = tuple[str, str]
 
@@ -56,20 +58,47 @@ class Plan(NamedTuple):
     deregister: list[Key]
 
 
+class Pace:
+    """So many batches at once, and so many more each second."""
+
+    def __init__(self) -> None:
+        self._left, self._filled_s = float(CALLS_BURST), elapsed_s()
+
+    async def turn(self) -> None:
+        """Return when one more may begin."""
+        while not self._taken():
+            await asyncio.sleep((1 - self._left) / CALLS_PER_S)
+
+    def _taken(self) -> bool:
+        now_s = elapsed_s()
+        gained = (now_s - self._filled_s) * CALLS_PER_S
+        self._left, self._filled_s = min(float(CALLS_BURST), self._left + gained), now_s
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class Lane:
     """A provider or a registry, and what we have registered there."""
 
     def __init__(
-        self, name: str, outlet: LoadBalancerProvider | ServiceRegistry, memory: Memory
+        self,
+        name: str,
+        outlet: LoadBalancerProvider | ServiceRegistry,
+        memory: Memory,
+        registry: ServiceRegistry | None = None,
     ) -> None:
+        """``registry``: the outlet itself where it is one, and nobody else uses its keys."""
         self.name = name
         self.outlet = outlet
+        self._registry = registry
         self._memory = memory
+        self._pace = Pace()
         self._failing: dict[str, Failing] = {}
         self._foreign: dict[Key, int] = {}
         """Targets of others that we want as well, and when we look again."""
         self._wanted: Wanted = {}
-        self._tokens, self._filled_ms = float(CALLS_BURST), 0
         self._reconciled_ms = 0
         self._renewed_ms = 0
         self._gate = asyncio.Semaphore(AT_ONCE_MAX)
@@ -79,8 +108,9 @@ class Lane:
         self._wanted = wanted
         if now_ms >= self._reconciled_ms + RECONCILE_MS:
             self._reconciled_ms = now_ms
-            await self._each(self._reconcile(place, now_ms) for place in self._places(now_ms))
-        plans = [each for each in self._plans(now_ms) if self._token(now_ms)]
+            there = self._by_place(now_ms).items()
+            await self._each(self._reconcile(place, held, now_ms) for place, held in there)
+        plans = self._plans(now_ms)[:PLANS_MAX]
         if not plans:
             return
         kept = await self._each(self._without_foreign(each, now_ms) for each in plans)
@@ -94,12 +124,13 @@ class Lane:
 
     async def renew(self, now_ms: int) -> None:
         """Renew what has to be, also while nothing is known of the cell."""
-        outlet = self.outlet
-        period_ms = getattr(outlet, "renew_ms", 0)  # Load balancers have no such thing.
-        if not period_ms or now_ms < self._renewed_ms + period_ms:
+        registry = self._registry
+        if registry is None or not registry.renew_ms:
             return
-        self._renewed_ms = now_ms
-        await self._each(self._renew(place, now_ms) for place in self._places(now_ms))
+        if now_ms >= self._renewed_ms + registry.renew_ms:
+            self._renewed_ms = now_ms
+            there = self._by_place(now_ms).items()
+            await self._each(self._renew(registry, *each, now_ms) for each in there)
 
     def _plans(self, now_ms: int) -> list[Plan]:
         """What is to be done at which place, what waits longest first."""
@@ -119,25 +150,16 @@ class Lane:
         due = [each for each in plans.values() if self._is_open(each.place, now_ms)]
         return sorted(due, key=lambda each: not each.deregister)
 
-    def _token(self, now_ms: int) -> bool:
-        gained = max(0, now_ms - self._filled_ms) * CALLS_PER_S / 1_000
-        self._tokens = min(float(max(CALLS_BURST, CALLS_PER_S)), self._tokens + gained)
-        self._filled_ms = now_ms
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
     async def _without_foreign(self, plan: Plan, now_ms: int) -> Plan | None:
         """The plan without targets that others have registered; None where that is not known."""
         new = [key for key in plan.register if key not in self._memory.held]
-        if not new or not self._has_others:
+        if not new or self._registry is not None:
             return plan
         try:
             there = await self.outlet.registered(plan.place)
         except (PlaceUnknown, RegistrationFailed) as error:
             self._failed(plan.place, str(error), now_ms)
-            return Plan(plan.place, [], plan.deregister) if plan.deregister else None
+            return plan._replace(register=[]) if plan.deregister else None
         taken = {key for key in new if key[1] in there}
         for key in sorted(taken):
             if key not in self._foreign:
@@ -146,16 +168,11 @@ class Lane:
         for key in new:
             if key not in taken:
                 self._foreign.pop(key, None)
-        return Plan(plan.place, [each for each in plan.register if each not in taken],
-                    plan.deregister)  # fmt: skip
-
-    @property
-    def _has_others(self) -> bool:
-        """Whether others register under the same keys: a task's id is nobody else's."""
-        return not hasattr(self.outlet, "renew_ms")
+        return plan._replace(register=[each for each in plan.register if each not in taken])
 
     async def _carry_out(self, plan: Plan, now_ms: int) -> None:
         held = self._memory.held
+        await self._pace.turn()
         try:
             if plan.deregister:
                 await self._deregister(plan)
@@ -185,25 +202,24 @@ class Lane:
         except PlaceUnknown:
             logger.info("place is gone, and what was registered there", place=plan.place)
 
-    async def _reconcile(self, place: str, now_ms: int) -> None:
+    async def _reconcile(self, place: str, held: list[Held], now_ms: int) -> None:
         """Have what is missing at the place registered again."""
         try:
             there = await self.outlet.registered(place)
         except (PlaceUnknown, RegistrationFailed) as error:
-            if any(key[0] == place for key in self._wanted):
-                self._failed(place, str(error), now_ms)
+            self._failed(place, str(error), now_ms)
             return
-        for (name, key), held in self._memory.held.items():
-            is_old = now_ms >= held.touched_ms + COOLDOWN_MS
-            if name == place and held.is_sure and is_old and key not in there:
-                held.is_sure = False
+        for each in held:
+            is_old = now_ms >= each.touched_ms + COOLDOWN_MS
+            if is_old and each.key not in there:
+                each.is_sure = False
 
-    async def _renew(self, place: str, now_ms: int) -> None:
-        outlet = self.outlet
-        sure = [each for each in self._held_at(place) if each.is_sure]
+    async def _renew(
+        self, registry: ServiceRegistry, place: str, held: list[Held], now_ms: int
+    ) -> None:
+        sure = [each for each in held if each.is_sure]
         try:
-            assert hasattr(outlet, "renew")
-            lost = await outlet.renew(place, [each.endpoint for each in sure])
+            lost = await registry.renew(place, [each.endpoint for each in sure])
         except RegistrationFailed as error:
             self._failed(place, str(error), now_ms)
             return
@@ -211,12 +227,13 @@ class Lane:
             if each.key in lost:
                 each.is_sure = False
 
-    def _held_at(self, place: str) -> list[Held]:
-        return [each for key, each in self._memory.held.items() if key[0] == place]
-
-    def _places(self, now_ms: int) -> list[str]:
-        places = {key[0] for key in self._memory.held}
-        return sorted(each for each in places if self._is_open(each, now_ms))
+    def _by_place(self, now_ms: int) -> dict[str, list[Held]]:
+        """What is held, by place, of those that are not left alone."""
+        found: defaultdict[str, list[Held]] = defaultdict(list)
+        for (place, _), each in self._memory.held.items():
+            if self._is_open(place, now_ms):
+                found[place].append(each)
+        return found
 
     def _is_open(self, place: str, now_ms: int) -> bool:
         failing = self._failing.get(place)

@@ -55,7 +55,7 @@ FIRST_START_TIMEOUT_S = 150.0
 # second and itself four.
 STOP_TIMEOUT_S = 10.0
 UP_VERSION = 1
-_SPEAKERS = ("api", "autoscale", "usage", "history", "federation", "cell")
+_SPEAKERS = ("api", "autoscale", "registrar", "usage", "history", "federation", "cell")
 OF_SHARED_HOSTS: Final = {"offer_hold_ms": 1_000, "suppress_after_ms": 1_000}
 """What cells that share hosts begin with: the usual two minutes and ten would keep a host's free
 room from the others. Cells with hosts of their own want the usual numbers."""
@@ -164,6 +164,8 @@ class Up:
             front = self._keep(self._federation_part())
             self._api = self._until_ready([front], notice)["federation"]
         self._until_ready([self._keep(self._autoscale_part(each)) for each in self._cells], notice)
+        if settings.is_registering:
+            self._until_ready([self._keep(self._registrar_part(each)) for each in self._cells], notice)
         # What was told by `notice` needs no second word.
         while not self._events.empty():
             self._events.get_nowait()
@@ -282,6 +284,16 @@ class Up:
         if self.options.settings.prometheus_url is not None:
             own["FLUMINA_PROMETHEUS"] = self.options.settings.prometheus_url
         return self._program(self._part_of("autoscale", cell.name), command, own)
+
+    def _registrar_part(self, cell: CellAddress) -> Part:
+        settings = self.options.settings
+        own = {"FLUMINA_CELL": cell.name, "FLUMINA_API": cell.api}
+        if settings.balancers:
+            own["FLUMINA_BALANCERS"] = settings.balancers
+        if settings.discovery_url is not None:
+            own["FLUMINA_DISCOVERY"] = settings.discovery_url
+        command = ["-m", "streams.cli.main", "registrar"]
+        return self._program(self._part_of("registrar", cell.name), command, own)
 
     def _history_part(self, cell: str) -> Part:
         command = ["-m", "streams.cli.main", "history"]

@@ -1,8 +1,8 @@
 """Schemathesis over a running api: drawn requests, each answer held against the description.
 
 What is looked for: a 500, a status that the description does not admit, and a body or a kind of
-body that is not as described. A 503 that is described (a host does not answer) is an answer. Only
-`LEFT_OUT` is never asked: it would end the very process that answers; nor is a stream of events, which
+body that is not as described. A 503 that is described (a host does not answer) is an answer.
+`LEFT_OUT` is never asked, for it would end the leader's process; nor is a stream of events, which
 has no end to wait for.
 """
 

@@ -6,6 +6,7 @@ was never broken off, at a third process.
 """
 
 import http.client
+import time
 import threading
 from collections.abc import Callable
 
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.integration
 StartApi = Callable[[], ApiProcess]
 PATH = "/api/v3/observe/jobs?jobState=Any&taskStates=Any"
 READ_S_MAX = 20.0
+SERVE = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
 
 
 class Following(threading.Thread):
@@ -75,30 +77,36 @@ def test_a_reader_goes_on_at_another_api_when_its_own_is_killed(
     world.start_cell("cell-0")
     for each in apis:
         each.until("/health", lambda said: said.json["leader"] == "cell-0", "the leader is known")
+    t=time.monotonic()
     is_last = _has_ended("last")
     stayed = Following(apis[2], is_last)
-    first = Following(apis[0], lambda each: False)
+    first = Following(apis[0], lambda _: False)
     assert stayed.has_begun.wait(READ_S_MAX)
     assert first.has_begun.wait(READ_S_MAX)
-    assert apis[1].ask("POST", "/api/v3/jobs?jobId=a", service_of(3, "sleep 3600")).status == 201
+    assert apis[1].ask("POST", "/api/v3/jobs?jobId=a", service_of(3, SERVE)).status == 201
     apis[1].until(
         "/api/v3/tasks/a-worker-0-1", lambda it: it.json["status"]["state"] == "Started", "it runs"
     )
+    print("killing", time.monotonic()-t)
     apis[0].process.kill()
     had = first.until_over()
     assert len(had) > 4
     assert apis[1].ask("DELETE", "/api/v3/jobs/a").status == 200
     assert apis[1].ask("POST", "/api/v3/jobs?jobId=last", batch_of(2, "true")).status == 201
+    print("rest", time.monotonic()-t)
     rest = Following(apis[1], is_last, had[-1].id).until_over()
     assert not any(each.kind in {"restart", "SnapshotEnd"} for each in rest)
 
+    print("rest over", time.monotonic()-t)
     whole = stayed.until_over()
+    print([e.id.rpartition(":")[2]+e.kind[0] for e in had]); print([e.id.rpartition(":")[2]+e.kind[0] for e in rest]); print([e.id.rpartition(":")[2]+e.kind[0] for e in whole])
     after = whole.index(next(each for each in whole if each.kind == "SnapshotEnd")) + 1
     begun = next(place for place, each in enumerate(had) if each.kind == "SnapshotEnd") + 1
     told = [*had[begun:], *rest]
     assert [each.id for each in told] == [each.id for each in whole[after:]]
     assert told == whole[after:]
     assert len({each.id for each in told}) == len(told)
+    print("whole over", time.monotonic()-t)
     known = {each.data["task"]["id"]: each.data["task"] for each in told if "task" in each.data}
     shown = apis[1].ask("GET", "/api/v3/tasks?taskStates=Any").json["items"]
     states = {name: each["status"]["state"] for name, each in known.items()}

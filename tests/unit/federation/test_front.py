@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 import msgspec
 
 from connectors.federation.configuration import FederatedCell, Route
@@ -224,5 +225,25 @@ def test_a_web_page_cannot_call_it_by_a_name_of_its_own() -> None:
         assert "not called by that name" in body["message"]
         status, _, _ = await there.ask("GET", "/health", Host="localhost")
         assert status == 200
+
+    run(test)
+
+
+def test_a_stream_of_one_job_or_of_a_named_cell_is_passed_on_as_it_comes() -> None:
+    async def test(there: Federation) -> None:
+        await there.submit("here", X_Flumina_Cell="two")
+        there.without_third()
+        for path, named in (("jobs/here/observe", {}), ("observe/jobs", {CELL: "two"})):
+            url = f"{there.front_url}/api/v3/{path}"
+            async with aiohttp.ClientSession() as http, http.get(url, headers=named) as answer:
+                assert (answer.status, answer.headers[CELL]) == (200, "two")
+                assert answer.headers["Content-Type"].startswith("text/event-stream")
+                heard = b""
+                async with asyncio.timeout(10):
+                    while b"SnapshotEnd" not in heard:
+                        heard += await answer.content.readany()
+                assert b"here" in heard
+        status, _, _ = await there.ask("GET", "/api/v3/observe/jobs")
+        assert status == 400, "of all cells there is no stream"
 
     run(test)

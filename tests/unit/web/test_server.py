@@ -9,7 +9,6 @@ import json
 from collections.abc import Awaitable, Callable
 
 import pytest
-
 from starlette.types import Message, Receive, Scope, Send
 
 from connectors.web import requests
@@ -64,7 +63,7 @@ def test_a_reader_that_takes_nothing_of_its_stream_is_cut_off(
     closed = asyncio.Event()
 
     class Endless:
-        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             while (await _soon(receive())) is None:
                 await send({"type": "http.response.body", "body": b"x" * 65_536, "more_body": True})

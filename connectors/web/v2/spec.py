@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from scheduler.model.inbound import Fault
-from scheduler.model.reading.checks import name_check, pattern_check, words_check
+from scheduler.model.reading.checks import Check, name_check, pattern_check, words_check
 from scheduler.model.reading.faults import Faults, shown, shown_text
 from scheduler.model.reading.fields import Fields
 from scheduler.model.v3 import limits
@@ -213,7 +213,7 @@ def _whole(fields: Fields, name: str, least: int, most: int, default: int | None
     return fields.whole(name, least, most, default=default)
 
 
-def _pairs(fields: Fields, name: str, key: Any, value: Any) -> Iterable[tuple[str, str]]:  # noqa: ANN401 - checks
+def _pairs(fields: Fields, name: str, key: Check, value: Check) -> Iterable[tuple[str, str]]:
     return fields.pairs(name, key, value, count_max=1_000, bytes_max=32 * 1024)
 
 

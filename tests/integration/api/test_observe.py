@@ -2,11 +2,10 @@
 
 What is shown: behind the last event that was read, the other process tells exactly what the first
 one would have told, and the reader ends up with what the fold knows. The witness is a reader that
-was never broken off, at a third process.
+was never broken off.
 """
 
 import http.client
-import time
 import threading
 from collections.abc import Callable
 
@@ -73,13 +72,12 @@ def test_a_reader_goes_on_at_another_api_when_its_own_is_killed(
     world: World, cluster_port: int, start_api: StartApi
 ) -> None:
     world.start_cluster(cluster_port)
-    apis = [start_api() for _ in range(3)]
+    apis = [start_api() for _ in range(2)]
     world.start_cell("cell-0")
     for each in apis:
         each.until("/health", lambda said: said.json["leader"] == "cell-0", "the leader is known")
-    t=time.monotonic()
     is_last = _has_ended("last")
-    stayed = Following(apis[2], is_last)
+    stayed = Following(apis[1], is_last)
     first = Following(apis[0], lambda _: False)
     assert stayed.has_begun.wait(READ_S_MAX)
     assert first.has_begun.wait(READ_S_MAX)
@@ -87,26 +85,21 @@ def test_a_reader_goes_on_at_another_api_when_its_own_is_killed(
     apis[1].until(
         "/api/v3/tasks/a-worker-0-1", lambda it: it.json["status"]["state"] == "Started", "it runs"
     )
-    print("killing", time.monotonic()-t)
     apis[0].process.kill()
     had = first.until_over()
     assert len(had) > 4
     assert apis[1].ask("DELETE", "/api/v3/jobs/a").status == 200
     assert apis[1].ask("POST", "/api/v3/jobs?jobId=last", batch_of(2, "true")).status == 201
-    print("rest", time.monotonic()-t)
     rest = Following(apis[1], is_last, had[-1].id).until_over()
     assert not any(each.kind in {"restart", "SnapshotEnd"} for each in rest)
 
-    print("rest over", time.monotonic()-t)
     whole = stayed.until_over()
-    print([e.id.rpartition(":")[2]+e.kind[0] for e in had]); print([e.id.rpartition(":")[2]+e.kind[0] for e in rest]); print([e.id.rpartition(":")[2]+e.kind[0] for e in whole])
     after = whole.index(next(each for each in whole if each.kind == "SnapshotEnd")) + 1
     begun = next(place for place, each in enumerate(had) if each.kind == "SnapshotEnd") + 1
     told = [*had[begun:], *rest]
     assert [each.id for each in told] == [each.id for each in whole[after:]]
     assert told == whole[after:]
     assert len({each.id for each in told}) == len(told)
-    print("whole over", time.monotonic()-t)
     known = {each.data["task"]["id"]: each.data["task"] for each in told if "task" in each.data}
     shown = apis[1].ask("GET", "/api/v3/tasks?taskStates=Any").json["items"]
     states = {name: each["status"]["state"] for name, each in known.items()}

@@ -88,7 +88,7 @@ def remove(  # noqa: PLR0917 - as above
 ) -> None:
     """Have a load balancer send to the tasks of a service no more.
 
-    Example: flumina balancers remove web arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/web/7d
+    Example: flumina balancers remove web arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/w/7d
     """
     _change("DELETE", job, balancer, why, api, data_dir, as_json=as_json)
 

@@ -66,17 +66,11 @@ class Pace:
 
     async def turn(self) -> None:
         """Return when one more may begin."""
-        while not self._taken():
-            await asyncio.sleep((1 - self._left) / CALLS_PER_S)
-
-    def _taken(self) -> bool:
         now_s = elapsed_s()
         gained = (now_s - self._filled_s) * CALLS_PER_S
-        self._left, self._filled_s = min(float(CALLS_BURST), self._left + gained), now_s
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+        self._left, self._filled_s = min(float(CALLS_BURST), self._left + gained) - 1, now_s
+        if self._left < 0:
+            await asyncio.sleep(-self._left / CALLS_PER_S)
 
 
 class Lane:
@@ -179,7 +173,8 @@ class Lane:
                 for key in plan.deregister:
                     del held[key]
             if plan.register:
-                await self.outlet.register(plan.place, [held[key].endpoint for key in plan.register])
+                endpoints = [held[key].endpoint for key in plan.register]
+                await self.outlet.register(plan.place, endpoints)
                 for key in plan.register:
                     held[key].is_sure, held[key].touched_ms = True, now_ms
         except (PlaceUnknown, RegistrationFailed) as error:

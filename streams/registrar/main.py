@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Final
 
 import structlog
@@ -51,21 +52,27 @@ class Registrar:
             self.lanes["balancers"] = Lane("balancers", TargetGroups(), memory), memory
         if settings.discovery_url is not None:
             registry = open_registry(settings.discovery_url, settings.cell)
-            memory = Memory(directory / "discovery.json")
+            # What is in one registry is not in another.
+            mark = sha256(settings.discovery_url.encode()).hexdigest()[:8]
+            memory = Memory(directory / f"discovery-{mark}.json")
             self.lanes["discovery"] = Lane("discovery", registry, memory, registry), memory
         self._unknown = ""
         self._unknown_since_ms = 0
+        self._is_paged = False
 
     async def look(self, at_ms: int) -> None:
         """Have every lane do what is due now."""
         try:
             told = await endpoints_now(self._api, is_discovery=self._is_discovery)
             places = {name: next_place(told, memory.last) for name, (_, memory) in self._items()}
+            await self._rounds(told, places, at_ms)
         except EndpointsUnknown as error:
             self._is_unknown(str(error), at_ms)
+        except OSError as error:
+            # Nothing is registered that could not be remembered.
+            self._is_unknown(f"what is registered cannot be written down: {error}", at_ms)
         else:
-            self._unknown, self._unknown_since_ms = "", 0
-            await self._rounds(told, places, at_ms)
+            self._unknown = ""
         for _, (lane, _) in self._items():
             await lane.renew(at_ms)
 
@@ -75,19 +82,15 @@ class Registrar:
     async def _rounds(self, told: Told, places: dict[str, Place], at_ms: int) -> None:
         for name, (lane, memory) in self._items():
             memory.last = places[name]
-            try:
-                await lane.round(wanted_of(told, lane, is_discovery=name == "discovery"), at_ms)
-            except OSError as error:
-                # Nothing is registered that could not be remembered.
-                self._is_unknown(f"what is registered cannot be written down: {error}", at_ms)
+            await lane.round(wanted_of(told, lane, is_discovery=name == "discovery"), at_ms)
 
     def _is_unknown(self, why: str, at_ms: int) -> None:
-        if why != self._unknown:
+        if not self._unknown:
             logger.warning("nothing is registered or deregistered", why=why)
-            self._unknown = why
-        self._unknown_since_ms = self._unknown_since_ms or at_ms
-        if 0 < self._unknown_since_ms <= at_ms - UNKNOWN_PAGED_MS:
-            self._unknown_since_ms = -1  # Once, until it is over.
+            self._unknown_since_ms, self._is_paged = at_ms, False
+        self._unknown = why
+        if not self._is_paged and at_ms >= self._unknown_since_ms + UNKNOWN_PAGED_MS:
+            self._is_paged = True
             logger.critical("nothing is registered or deregistered", why=why, page=True)
 
     async def close(self) -> None:

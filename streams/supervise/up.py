@@ -165,7 +165,8 @@ class Up:
             self._api = self._until_ready([front], notice)["federation"]
         self._until_ready([self._keep(self._autoscale_part(each)) for each in self._cells], notice)
         if settings.is_registering:
-            self._until_ready([self._keep(self._registrar_part(each)) for each in self._cells], notice)
+            third = [self._keep(self._registrar_part(each)) for each in self._cells]
+            self._until_ready(third, notice)
         # What was told by `notice` needs no second word.
         while not self._events.empty():
             self._events.get_nowait()

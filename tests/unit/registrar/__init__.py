@@ -1,0 +1,1 @@
+"""The registrar: what it registers, remembers, leaves alone, and survives."""

@@ -6,6 +6,7 @@ boto3's to find (``AWS_REGION``, ``AWS_ENDPOINT_URL``, roles).
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Sequence
 from typing import Any, Final
@@ -20,7 +21,10 @@ CONNECT_S: Final = 3.0
 SILENT_S: Final = 5.0
 TARGETS_MAX: Final = 100
 """Of one call; AWS names no limit, and a call of some kilobytes is answered at once."""
-_UNKNOWN: Final = "TargetGroupNotFound"
+
+
+class _TargetInvalid(RegistrationFailed):
+    """A target is not there, or cannot be one of this group."""
 
 
 class TargetGroups:
@@ -42,7 +46,13 @@ class TargetGroups:
     async def deregister(self, place: str, endpoints: Sequence[Endpoint]) -> None:
         """Take targets away; raises `PlaceUnknown`, `RegistrationFailed`."""
         for targets in _parts(endpoints):
-            await self._call("deregister_targets", TargetGroupArn=place, Targets=targets)
+            try:
+                await self._call("deregister_targets", TargetGroupArn=place, Targets=targets)
+            except _TargetInvalid:
+                # One of them is gone already, and the call was refused as a whole.
+                for each in targets:
+                    with contextlib.suppress(_TargetInvalid):
+                        await self._call("deregister_targets", TargetGroupArn=place, Targets=[each])
 
     async def registered(self, place: str) -> frozenset[str]:
         """The targets of the group, whoever registered them, without those that drain."""
@@ -64,8 +74,10 @@ class TargetGroups:
         except ClientError as error:
             told = error.response.get("Error", {})
             code, text = told.get("Code", "an error"), told.get("Message", "")
-            if code == _UNKNOWN:
+            if code == "TargetGroupNotFound":
                 raise PlaceUnknown(text) from error
+            if code == "InvalidTarget":
+                raise _TargetInvalid(f"elbv2 answered {code}: {text}") from error
             raise RegistrationFailed(f"elbv2 answered {code}: {text}") from error
         except (BotoCoreError, OSError) as error:
             raise RegistrationFailed(f"elbv2 cannot be asked: {error}") from error

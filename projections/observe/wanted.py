@@ -34,7 +34,7 @@ NO_MATCH: Final = b',"matches":false}'
 class Named:
     """The ids that a reader of any other stream asks about; none given, it asks about all."""
 
-    def __init__(self, job_ids: Container[str], task_ids: Container[str]) -> None:
+    def __init__(self, job_ids: frozenset[str], task_ids: frozenset[str]) -> None:
         self._job_ids, self._task_ids = job_ids, task_ids
 
     def data_of(self, _: CellView, told: Told) -> bytes | None:

@@ -34,7 +34,7 @@ from scheduler.model.ids import (
     TaskId,
 )
 from scheduler.model.inbound import Fault, InboundBody, PartitionBegan
-from scheduler.model.job import Batch, Container, JobSpec, RetryPolicy, Service
+from scheduler.model.job import Batch, Container, JobSpec, RetryPolicy, Service, TaskSet
 from scheduler.model.mesos import HostFacts, MesosRecord, Offer
 from scheduler.model.policy import NUMBERS, Policy
 from scheduler.model.resources import Need, PortRange, Resources
@@ -42,6 +42,7 @@ from scheduler.model.rules import (
     Amount,
     CapacityGroup,
     Guards,
+    InstanceGroup,
     PlacementRules,
     Plugin,
     Profile,
@@ -64,7 +65,10 @@ DIGEST: Final = "00112233445566778899aabbccddeeff"
 AT_MS: Final = 1_700_000_000_123
 SOURCE: Final = Source("jobs", GENERATION, 0, 17, 16)
 FAULT: Final = Fault(
-    field="container.resources.cpu", text="is -1; it must be from 0.01 to 1024", hint="give more"
+    field="container.resources.cpu",
+    text="is -1; it must be from 0.01 to 1024",
+    hint="give more",
+    code="limit",
 )
 BALANCER: Final = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/web/73e2d6bc24d8a067"
 SCALING: Final = autoscaling.PolicyId("policy-5f2")
@@ -155,6 +159,12 @@ SPEC: Final = JobSpec(
     detail="eu",
     sequence="001",
     attributes=(("team", "media"),),
+    budget=samples_disruption.BUDGET,
+    is_enabled=False,  # Only services have it; here every field is shown.
+    is_increase_disabled=True,
+    is_decrease_disabled=True,
+    migration="selfManaged",
+    sets=(TaskSet("dc1", 20, (("dc", "dc1"),)),),
 )
 OTHER_SPEC: Final = JobSpec(
     owner_email="owner@example.org",
@@ -176,6 +186,9 @@ OTHER_GROUP: Final = CapacityGroup(
     limit=Amount(13_000, 65_537, 1_048_578, 10_001, 3),
     weight=3,
     parent="Studio",
+    instance=OTHER_AMOUNT,
+    instances=4,
+    red_black=2,
 )
 OTHER_SELECTOR: Final = Selector(
     name="no old machines",
@@ -185,6 +198,9 @@ OTHER_SELECTOR: Final = Selector(
     groups=("Studio/encode",),
     applications=("encoder",),
     reason="they are slow: ticket #12",
+)
+OTHER_INSTANCES: Final = InstanceGroup(
+    "batch-m5", "Batch", "PhasedOut", (("preferNoPlacement", "true"),)
 )
 OTHER_RULES: Final = PlacementRules(
     mode="failover",
@@ -196,7 +212,10 @@ OTHER_RULES: Final = PlacementRules(
     taints_attribute="keep-off",
     gpu_hosts_take_all=False,
     profiles=(Profile("both", (("nearData", 2), ("packing", 1)), 5, 900),),
-    tiers=(Tier("Live", "both", "both", ("Batch",)), Tier("Batch", "both", "both", ("Night",))),
+    tiers=(
+        Tier("Live", "both", "both", ("Batch",), 7, OTHER_AMOUNT),
+        Tier("Batch", "both", "both", ("Night",), 8, OTHER_AMOUNT),
+    ),
     groups=(
         replace(OTHER_GROUP, name="DEFAULT", parent="Studio/encode", guarantee=OTHER_AMOUNT),
         OTHER_GROUP,
@@ -204,6 +223,7 @@ OTHER_RULES: Final = PlacementRules(
     guards=Guards(*range(1, 1 + len(Guards.__struct_fields__))),
     selectors=(OTHER_SELECTOR,),
     plugins=(Plugin("fitness", "nearData", "acme-flumina", "1.2.3"),),
+    instance_groups=(OTHER_INSTANCES,),
     lend_ms=45_001,
     aging_ms=90_001,
 )
@@ -261,7 +281,7 @@ MESOS: Final[tuple[MesosRecord | PartitionBegan, ...]] = (
 
 INBOUND: Final[tuple[InboundBody, ...]] = (
     *(each for each in MESOS if not isinstance(each, mesos.OffersReceived | mesos.OfferRescinded)),
-    inbound.JobSubmitted(job_id=JOB, spec=SPEC, actor="ada", digest=DIGEST),
+    inbound.JobSubmitted(job_id=JOB, spec=SPEC, actor="ada", digest=DIGEST, why="release 7"),
     inbound.JobKillAsked(job_id=JOB, actor="ada", why="wrong input", if_version=7),
     inbound.JobScaleAsked(
         job_id=JOB, desired=5, minimum=1, maximum=9, actor="ada", why="more load", if_version=7
@@ -275,7 +295,12 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
         if_version=7,
     ),
     job_requests.JobProcessesAsked(
-        job_id=JOB, is_increase_disabled=True, actor="ada", why="sale", if_version=7
+        job_id=JOB,
+        is_increase_disabled=True,
+        is_decrease_disabled=True,
+        actor="ada",
+        why="sale",
+        if_version=7,
     ),
     job_requests.JobEnabledAsked(
         job_id=JOB, is_enabled=False, actor="ada", why="sale", if_version=7
@@ -312,6 +337,7 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
             is_rolled_back=False,
             keep_ms=30_000,
             is_restart=True,
+            campaign="openssl",
         ),
         actor="ada",
         why="new version",
@@ -347,6 +373,8 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
         removed_selectors=("older",),
         groups=(OTHER_GROUP,),
         removed_groups=("gone",),
+        instance_groups=(OTHER_INSTANCES,),
+        removed_instance_groups=("left",),
         if_version=4,
     ),
     inbound.HostOrdered(host_id=HOST, standing="draining", actor="op", why="new kernel"),
@@ -463,7 +491,12 @@ CHANGES: Final[tuple[Change, ...]] = (
     changes.JobRejected(source=SOURCE, faults=(FAULT,), job_id=JOB),
     changes.RequestAccepted(source=SOURCE, what="scale", job_id=JOB),
     changes.JobChanged(
-        job_id=JOB, state="Accepted", reason="scaled", message="more load", desired=5
+        job_id=JOB,
+        state="Accepted",
+        reason="scaled",
+        message="more load",
+        desired=5,
+        provenance=(("commit", "4f1c"),),
     ),
     changes.TaskChanged(
         job_id=JOB,

@@ -40,14 +40,14 @@ async def submit_service(web: WebCell, name: str, size: int = 1) -> None:
 
 def launched(web: WebCell) -> None:
     web.cell.launched()
-    assert web.view
+    assert web.view.state.jobs
 
 
 def run_to_end(web: WebCell, job: str) -> None:
     for task in web.cell.tasks(job):
         web.cell.status(task.task_id, "TASK_RUNNING")
         web.cell.status(task.task_id, "TASK_FINISHED")
-    assert web.view
+    assert web.view.state.jobs
 
 
 def things(events: list[Event], before: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -375,7 +375,7 @@ def test_the_other_streams_tell_what_their_lists_show() -> None:
             await submit(web, "big", container=big)
             launched(web)
             cell.elect("second")
-            assert web.view
+            assert web.view.state.jobs
             agents = await readers["agents"].until("AgentInstanceUpdate", 3)
             assert agents[-1].data["instance"]["standing"] == "draining"
             plan = (await readers["relocation"].until("TaskRelocationPlanUpdate"))[-1].data["plan"]

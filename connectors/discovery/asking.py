@@ -1,7 +1,7 @@
-"""One HTTP request to a registry: a time-out, no retry, no redirect, a bounded answer.
+"""One HTTP request to a registry or the API: a time-out, no retry, no redirect, a bounded answer.
 
 The one thing to know: only the standard library is needed, in a thread, so that the registrar
-stays small.
+stays small; and no proxy is asked, for a registry stands as near as the API does.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from connectors.ports import RegistrationFailed
 
 TIMEOUT_S: Final = 5.0
 """For connecting, and for each wait for bytes."""
-ANSWER_BYTES_MAX: Final = 16 << 20
+ANSWER_BYTES_MAX: Final = 64 << 20
 NOT_FOUND: Final = 404
 _GOOD: Final = range(200, 300)
 
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
         try:
             return msgspec.json.decode(self.body)
         except msgspec.DecodeError as error:
-            text = f"a registry answered {self.status} with no JSON: {error}"
+            text = f"the registry answered {self.status} with no JSON: {error}"
             raise RegistrationFailed(text) from error
 
 

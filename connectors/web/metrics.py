@@ -176,6 +176,11 @@ class _FoldMetrics(Collector):
                 "Tasks that only the cell wants ended and that were not told to.",
                 kills_held(state),
             ),
+            (
+                "flumina_cell_load_balancers",
+                "Load balancers of services, counted once a service.",
+                sum(map(len, state.load_balancers.values())),
+            ),
         ]
         gauges = [GaugeMetricFamily(name, help_text, value) for name, help_text, value in rows]
         return [*gauges, self._capacity(), self._scaling()]

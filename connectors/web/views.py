@@ -11,7 +11,7 @@ from connectors.tasklogs.layout import task_prefix
 from connectors.web.call import Call
 from connectors.web.problems import Problem, refused
 from projections import scheduling
-from projections.cell_view import CellView
+from projections.cell_view import CellView, Job
 from projections.entries import Spot
 from projections.history import HistoryOf, history_of_job, history_of_task
 from projections.summary import Summary, summary
@@ -33,7 +33,6 @@ from scheduler.model.codec import RECORD_EVENTS_MAX
 from scheduler.model.ids import JobId, TaskId, job_id_of
 from scheduler.model.reading.faults import shown_text
 from scheduler.model.task import Task
-from scheduler.state import Job
 
 Json = dict[str, Any]
 

@@ -10,9 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from scheduler.model.ids import TaskId, job_id_of
-from streams.cli.client import ApiConnection, ApiError, decoded, segment
-from streams.cli.shapes import (
+from connectors.client.asking import segment
+from connectors.client.shapes import (
     History,
     Job,
     JobPage,
@@ -25,6 +24,8 @@ from streams.cli.shapes import (
     TaskPage,
     Why,
 )
+from scheduler.model.ids import TaskId, job_id_of
+from streams.cli.client import ApiConnection, ApiError, decoded
 
 PAGE_SIZE: Final = 1_000
 LOG_PIECE_BYTES: Final = 64 * 1024

@@ -1,28 +1,21 @@
-"""A small client of the REST API for commands: synchronous, one connection, errors as sentences.
+"""The API as commands ask it: the Python client, with its errors as sentences for the terminal.
 
-The one thing to know: no request of ours does a thing twice when it is repeated, for each says what
-shall be and not what shall be added: a job under its name or key, a size, an end. So a 503 or a
-broken connection is tried again, until the patience given to the connection is used up.
+The one thing to know: what is repeated and how long it is worth is the client's
+(`connectors.client`); here an error gets its cause, what to do, and the exit code of the command.
 """
 
-import http.client
-import time
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 import orjson
 
+from connectors.client.asking import PATIENCE_S, Ask
+from connectors.client.errors import Refused, Reply, Unreachable, Unreadable
 from streams.errors import OperatorError
 
-ANSWER_TIMEOUT_S: Final = 30.0
-"""Longer than any answer of the API takes: it waits two seconds for the fold at most."""
-PATIENCE_S: Final = 15.0
-"""Leadership moves within this time, so what fails for want of a leader is worth so long."""
-RETRY_PAUSE_S: Final = 0.3
-ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
-"""A hundred thousand tasks are about 150 MB of JSON."""
+if TYPE_CHECKING:
+    from connectors.client.sync import Client
 
 EXIT_FAILED: Final = 1
 EXIT_NOT_FOUND: Final = 4
@@ -42,27 +35,28 @@ class ApiError(OperatorError):
         self.status = status
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What the API answered, whatever its status."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 class ApiConnection:
     """One API at one address, asked by one actor."""
 
     def __init__(self, url: str, actor: str, patience_s: float = PATIENCE_S) -> None:
-        parts = urlsplit(url)
         self.url = url.rstrip("/")
-        self._is_tls = parts.scheme == "https"
-        self._host = parts.hostname or "127.0.0.1"
-        self._port = parts.port or (443 if self._is_tls else 80)
-        self._prefix = parts.path.rstrip("/")
-        self._actor = actor
-        self._patience_s = patience_s
-        self._connection: http.client.HTTPConnection | None = None
+        self._actor, self._patience_s = actor, patience_s
+        self._opened: Client | None = None
+
+    @property
+    def client(self) -> "Client":
+        """The client; imported when a command asks first, for its library takes a while."""
+        if self._opened is None:
+            from connectors.client.sync import Client  # noqa: PLC0415 - see above
+
+            self._opened = Client(
+                self.url,
+                self._actor,
+                patience_s=self._patience_s,
+                connect_patience_s=0.0,
+                is_reading_own_writes=False,
+            )
+        return self._opened
 
     def get(self, path: str, query: Mapping[str, str | int | None] | None = None) -> bytes:
         """The body of a read."""
@@ -74,7 +68,7 @@ class ApiConnection:
         path: str,
         query: Mapping[str, str | int | None] | None = None,
         body: object = None,
-    ) -> Answer:
+    ) -> Reply:
         """The answer of a request that was taken (2xx); raises `ApiError` else."""
         raw = None if body is None else orjson.dumps(body)
         return self.send(method, path, query, raw)
@@ -86,71 +80,40 @@ class ApiConnection:
         query: Mapping[str, str | int | None] | None = None,
         raw: bytes | None = None,
         key: str | None = None,
-    ) -> Answer:
-        """As `ask`, with a body that is sent byte for byte, and an idempotency key."""
-        target = self._target(path, query)
-        headers = {"Accept": "application/json", "X-Flumina-Actor": self._actor}
-        if raw is not None:
-            headers["Content-Type"] = "application/json"
-        if key is not None:
-            headers["Idempotency-Key"] = key
-        deadline = time.monotonic() + self._patience_s
-        while True:
-            # The API closes what is idle for 10 s, and we hear of it with the next request.
-            was_idle = self._connection is not None
-            try:
-                answer = self._once(method, target, headers, raw)
-            except (OSError, http.client.HTTPException) as error:
-                self.close()
-                if was_idle:
-                    continue
-                if time.monotonic() > deadline or isinstance(error, ConnectionRefusedError):
-                    raise self._unreachable(error) from error
-            else:
-                if answer.status < 400:
-                    return answer
-                if answer.status != 503 or time.monotonic() > deadline:
-                    raise refusal_of(answer)
-            time.sleep(RETRY_PAUSE_S)
+    ) -> Reply:
+        """As `ask`, with a body that is sent byte for byte, and an idempotency key.
+
+        Each request of ours says what shall be and not what shall be added, so it is repeated.
+        """
+        asked = Ask(method, path, _as_it_is, query or {}, raw, key or "")
+        try:
+            return self.client.send(asked)
+        except Refused as error:
+            raise refusal_of(error.reply) from error
+        except Unreachable as error:
+            raise ApiError(
+                f"The API at {self.url} does not answer: {error.__cause__ or error}.",
+                "It is not running, or it runs somewhere else.",
+                "Start it with `flumina up`, or name it with --api or FLUMINA_API.",
+                exit_code=EXIT_UNAVAILABLE,
+            ) from error
+        except Unreadable as error:
+            raise ApiError(
+                f"{error}.", "More was asked for than a command can show.", "Ask for less."
+            ) from error
 
     def close(self) -> None:
         """Give back the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def _target(self, path: str, query: Mapping[str, str | int | None] | None) -> str:
-        given = {name: value for name, value in (query or {}).items() if value is not None}
-        return self._prefix + path + (f"?{urlencode(given)}" if given else "")
-
-    def _once(
-        self, method: str, target: str, headers: Mapping[str, str], raw: bytes | None
-    ) -> Answer:
-        if self._connection is None:
-            kind = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
-            self._connection = kind(self._host, self._port, timeout=ANSWER_TIMEOUT_S)
-        self._connection.request(method, target, raw, dict(headers))
-        response = self._connection.getresponse()
-        body = response.read(ANSWER_BYTES_MAX + 1)
-        if len(body) > ANSWER_BYTES_MAX:
-            self.close()
-            raise ApiError(
-                f"The API answered with more than {ANSWER_BYTES_MAX >> 20} MiB.",
-                "More was asked for than a command can show.",
-                "Ask for less, for example with --job.",
-            )
-        return Answer(response.status, dict(response.headers.items()), body)
-
-    def _unreachable(self, error: Exception) -> ApiError:
-        return ApiError(
-            f"The API at {self.url} does not answer: {error}.",
-            "It is not running, or it runs somewhere else.",
-            "Start it with `flumina up`, or name it with --api or FLUMINA_API.",
-            exit_code=EXIT_UNAVAILABLE,
-        )
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
 
 
-def refusal_of(answer: Answer) -> ApiError:
+def _as_it_is(reply: Reply) -> Reply:
+    return reply
+
+
+def refusal_of(answer: Reply) -> ApiError:
     """The error of an answer that says no, with every fault that it names."""
     try:
         said = orjson.loads(answer.body)
@@ -183,11 +146,6 @@ def _fault_lines(faults: Sequence[Mapping[str, object]]) -> str:
         line = f"  {field + ' ' if field else ''}{text}"
         lines.append(f"{line}: {hint}" if hint else line)
     return "\n".join(lines)
-
-
-def segment(text: str) -> str:
-    """An id as one segment of a path."""
-    return quote(text, safe="")
 
 
 def decoded(body: bytes, shape: type[T]) -> T:

@@ -11,13 +11,15 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 
+from connectors.client.asking import segment
+from connectors.client.shapes import Taken
 from scheduler.autoscaling.backtest import backtest as figures_of
 from scheduler.autoscaling.backtest import first_counted
 from scheduler.autoscaling.forecast import SLOTS_MAX, Shape
 from streams.autoscale.main import follow_policies
 from streams.autoscale.recorded import DAY_S, read_series
 from streams.cli.calls import Api
-from streams.cli.client import decoded, segment
+from streams.cli.client import decoded
 from streams.cli.common import (
     ApiOption,
     DataDirOption,
@@ -27,7 +29,6 @@ from streams.cli.common import (
     settings_here,
 )
 from streams.cli.render import clock, out, print_json, show, table
-from streams.cli.shapes import Taken
 from streams.errors import OperatorError
 from streams.logs import configure_logging
 

@@ -9,7 +9,9 @@ from typing import Annotated, Final
 import orjson
 import typer
 
-from streams.cli.client import decoded, segment
+from connectors.client.asking import segment
+from connectors.client.shapes import Taken
+from streams.cli.client import decoded
 from streams.cli.common import (
     ApiOption,
     DataDirOption,
@@ -19,7 +21,6 @@ from streams.cli.common import (
     settings_here,
 )
 from streams.cli.render import out, print_json, show, table
-from streams.cli.shapes import Taken
 from streams.errors import OperatorError
 from streams.logs import configure_logging
 from streams.registrar.main import register_endpoints

@@ -13,10 +13,11 @@ import orjson
 import typer
 from rich.console import Console
 
+from connectors.client.asking import segment
 from scheduler.model.provenance import PREFIX, VARIABLES
 from scheduler.model.reading.faults import nearest_name
 from streams.cli.calls import Api
-from streams.cli.client import ApiError, decoded, segment
+from streams.cli.client import ApiError, decoded
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
 from streams.cli.render import cell_text, clock, errors, out, print_json, show, table
 from streams.errors import OperatorError

@@ -13,10 +13,11 @@ import orjson
 import typer
 from rich.console import Console
 
+from connectors.client.asking import segment
 from scheduler.model.cron import BadSchedule, firings, schedule_of
 from scheduler.model.reading.faults import nearest_name
 from scheduler.model.time_zones import wall_time, zone_names, zone_rule
-from streams.cli.client import decoded, segment
+from streams.cli.client import decoded
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, api_here
 from streams.cli.render import cell_text, clock, out, print_json, show, table
 from streams.errors import OperatorError

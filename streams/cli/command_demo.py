@@ -22,6 +22,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from connectors.client.shapes import History, Task
 from streams.cli.calls import Api
 from streams.cli.client import ApiConnection, ApiError
 from streams.cli.commands_explain import print_why
@@ -39,7 +40,6 @@ from streams.cli.interrupts import EXIT_INTERRUPTED, interruptible
 from streams.cli.own_directory import fresh_directory, unused_directory
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import errors, out, plain, show, state_text, table
-from streams.cli.shapes import History, Task
 from streams.clock import elapsed_s
 from streams.errors import OperatorError
 from streams.settings import Settings

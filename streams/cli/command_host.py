@@ -8,12 +8,12 @@ from typing import Annotated, Final
 
 import typer
 
+from connectors.client.shapes import State
 from streams.cli.calls import Api
 from streams.cli.client import decoded
 from streams.cli.commands_explain import needed_why
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
 from streams.cli.render import out, print_json
-from streams.cli.shapes import State
 from streams.errors import OperatorError
 
 HostArgument = Annotated[

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from connectors.client.asking import segment
+from connectors.client.shapes import Taken
 from streams.cli.calls import JOBS, TASKS, Query, path_of
-from streams.cli.client import decoded, segment
+from streams.cli.client import decoded
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
 from streams.cli.render import out, print_json
-from streams.cli.shapes import Taken
 from streams.errors import OperatorError
 
 app = typer.Typer(

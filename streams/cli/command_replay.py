@@ -15,6 +15,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from connectors.client.shapes import Why
 from projections.simulate.trace import Trace
 from projections.travel.questions import WhyAt
 from scheduler.model.address import Address
@@ -25,7 +26,6 @@ from streams.cli.command_diff import INSTANT
 from streams.cli.commands_explain import print_why
 from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
 from streams.cli.render import cell_text, clock, out, print_json, show, table
-from streams.cli.shapes import Why
 from streams.errors import OperatorError
 from streams.traces.policies import NamedRules, named_rules
 from streams.travel.answering import Answering

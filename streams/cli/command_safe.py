@@ -11,12 +11,12 @@ import orjson
 import typer
 from rich.console import Console
 
+from connectors.client.shapes import Finding
 from streams.cli.client import decoded
 from streams.cli.commands_explain import needed_why
 from streams.cli.commands_operate import skip
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
 from streams.cli.render import cell_text, clock, out, print_json, show, table
-from streams.cli.shapes import Finding
 
 PATH = "/api/flumina/safe"
 

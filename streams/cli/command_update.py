@@ -14,8 +14,9 @@ import orjson
 import typer
 from rich.console import Console
 
+from connectors.client.asking import segment
 from streams.cli.calls import Api
-from streams.cli.client import decoded, segment
+from streams.cli.client import decoded
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
 from streams.cli.render import cell_text, clock, errors, out, print_json, show, table
 from streams.errors import OperatorError

@@ -10,12 +10,12 @@ import orjson
 import typer
 from rich.console import Console
 
+from connectors.client.shapes import SchedulingResult, Standing, State, Why
 from streams.cli.client import decoded
 from streams.cli.command_diff import INSTANT
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
 from streams.cli.event_rows import event_row
 from streams.cli.render import cell_text, clock, out, plain, print_json, show, state_text, table
-from streams.cli.shapes import SchedulingResult, Standing, State, Why
 from streams.errors import OperatorError
 
 AtOption = Annotated[

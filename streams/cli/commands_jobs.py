@@ -14,10 +14,10 @@ from typing import Annotated
 import orjson
 import typer
 
+from connectors.client.shapes import Job, Task
 from streams.cli.calls import ANY, JOBS, TASKS, Api, Query, path_of
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
 from streams.cli.render import clock, errors, out, print_json, show, state_text, table
-from streams.cli.shapes import Job, Task
 from streams.cli.waiting import wait_for_job
 from streams.errors import OperatorError
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from connectors.client.shapes import Task
 from connectors.devcluster.journal import read_journal
-from streams.cli.shapes import Task
 
 Line = dict[str, Any]
 

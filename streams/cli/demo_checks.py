@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from connectors.client.shapes import History, Job, Task, Why
 from scheduler.model.address import Address, parse_address
 from streams.cli.log_look import LogMap
-from streams.cli.shapes import History, Job, Task, Why
 
 ADDRESS: Final = re.compile(r"[a-z0-9][a-z0-9-]*/[0-9a-f]{8}:\d{1,19}\[\d{1,4}\]")
 """An address anywhere in a text; what names a whole record is no event's address."""

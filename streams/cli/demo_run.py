@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 import streams
+from connectors.client.shapes import History, State, Task, Why
 from streams.cli import demo_checks as checks
 from streams.cli.calls import ANY, Api
 from streams.cli.client import decoded
@@ -23,7 +24,6 @@ from streams.cli.demo_account import Account, account_of, witness_of
 from streams.cli.demo_hands import Hand, Victim
 from streams.cli.demo_screen import Screen
 from streams.cli.log_look import ends_of_topics, map_of_log
-from streams.cli.shapes import History, State, Task, Why
 from streams.clock import elapsed_s, now_ms
 from streams.errors import OperatorError
 from streams.supervise.up_file import UpView

@@ -14,8 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from connectors.client.shapes import Task
 from streams.cli.render import cell_text, plain, state_text
-from streams.cli.shapes import Task
 from streams.clock import elapsed_s
 
 REFRESH_PER_S: Final = 8.0

@@ -3,8 +3,8 @@
 The one thing to know: what is empty stays empty, so that rows can be cut by column.
 """
 
+from connectors.client.shapes import Line
 from streams.cli.render import clock, state_text
-from streams.cli.shapes import Line
 
 
 def event_row(line: Line, *, with_tasks: bool) -> tuple[object, ...]:

@@ -1,10 +1,10 @@
 """What commands read of answers about other instants: the fields that they show, and no more.
 
-The one thing to know: as in `streams.cli.shapes`, a field that is missing has a default, and one
+The one thing to know: as in `connectors.client.shapes`, a missing field has a default, and one
 that is new is left out.
 """
 
-from streams.cli.shapes import Line, Shape
+from connectors.client.shapes import Line, Shape
 
 
 class Side(Shape, frozen=True):

@@ -10,9 +10,9 @@ from typing import Final
 
 from rich.console import Console
 
+from connectors.client.shapes import Job, Task
 from streams.cli.calls import ANY, Api
 from streams.cli.render import plain
-from streams.cli.shapes import Job, Task
 from streams.errors import OperatorError
 
 POLL_S: Final = 0.3

@@ -8,7 +8,7 @@ import os
 import signal
 from typing import Final
 
-from streams.cli.shapes import Task
+from connectors.client.shapes import Task
 from streams.clock import elapsed_s
 from streams.drills import looks
 from streams.drills.drill import Drill, Options

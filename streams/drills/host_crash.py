@@ -6,8 +6,8 @@ unreachable, and only when that has lasted as long as the policy says are they r
 
 from typing import Final
 
+from connectors.client.shapes import Task
 from streams.cli.demo_hands import Victim
-from streams.cli.shapes import Task
 from streams.drills import looks
 from streams.drills.drill import Drill, Options
 from streams.drills.installation import Installation, Wanted

@@ -14,10 +14,10 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
+from connectors.client.shapes import Task
 from streams.cli.calls import Api
 from streams.cli.client import ApiConnection
 from streams.cli.demo_hands import OwnCluster
-from streams.cli.shapes import Task
 from streams.drills.journals import Journals
 from streams.settings import Settings
 from streams.supervise.keeper import Keeper

@@ -7,9 +7,9 @@ do is asked of the journals.
 from collections.abc import Collection
 from typing import Final
 
+from connectors.client.shapes import Finding, State, Task
 from streams.cli.calls import ANY
 from streams.cli.client import decoded
-from streams.cli.shapes import Finding, State, Task
 from streams.drills.installation import Installation
 from streams.drills.journals import few
 from streams.drills.promises import Promise, Seen

@@ -8,8 +8,8 @@ answers nothing), then it also loses its registry (it answers that each task is 
 from itertools import pairwise
 from typing import Final
 
+from connectors.client.shapes import Task
 from connectors.devcluster.supervise.control import ask
-from streams.cli.shapes import Task
 from streams.clock import elapsed_s
 from streams.drills import looks
 from streams.drills.drill import Drill, Options

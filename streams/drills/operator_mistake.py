@@ -8,11 +8,11 @@ means that an operator has: the policy before, the right digest, the same jobs o
 import asyncio
 from typing import Final
 
+from connectors.client.shapes import Taken
 from scheduler.model.changes import CellPaged
 from scheduler.model.codec import RECORD_VERSION, digest_of
 from streams.cell.writer import our_producer
 from streams.cli.client import ApiError
-from streams.cli.shapes import Taken
 from streams.clock import elapsed_s
 from streams.drills import looks
 from streams.drills.drill import Drill, Options

@@ -4,18 +4,13 @@ The one thing to know: an answer of a fold that is behind, of another cell, or o
 one changes nothing. An empty list is believed only from somebody who knows.
 """
 
-import asyncio
-from http.client import HTTPException
 from typing import Final, NamedTuple
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 
-from connectors.ports import Endpoint
+from connectors.discovery.asking import Asking
+from connectors.ports import Endpoint, RegistrationFailed
 
-ANSWER_S_MAX: Final = 5.0
-ANSWER_BYTES_MAX: Final = 64 << 20
 PATH: Final = "/api/flumina/endpoints"
 
 Wanted = dict[tuple[str, str], Endpoint]
@@ -74,25 +69,15 @@ class Place(NamedTuple):
     offset: int = -1
 
 
-async def endpoints_now(api: str, *, is_discovery: bool) -> Told:
+async def endpoints_now(api: Asking, *, is_discovery: bool) -> Told:
     """What the API tells; raises `EndpointsUnknown`."""
-    url = f"{api.rstrip('/')}{PATH}?services={'true' if is_discovery else 'false'}"
-    body = await asyncio.to_thread(_get, url)
     try:
-        return msgspec.json.decode(body, type=Told)
+        answer = await api("GET", f"{PATH}?services={'true' if is_discovery else 'false'}")
+        return msgspec.json.decode(answer.body, type=Told)
+    except RegistrationFailed as error:
+        raise EndpointsUnknown(str(error)) from error
     except msgspec.DecodeError as error:
         raise EndpointsUnknown(f"the API's answer cannot be read: {error}") from error
-
-
-def _get(url: str) -> bytes:
-    # No proxies: the API stands beside us, and commands ask it directly as well.
-    opener = build_opener(ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=ANSWER_S_MAX) as answer:
-            body: bytes = answer.read(ANSWER_BYTES_MAX + 1)
-    except (URLError, HTTPException, OSError) as error:
-        raise EndpointsUnknown(f"{url} cannot be asked: {error}") from error
-    return body
 
 
 def next_place(told: Told, last: Place) -> Place:

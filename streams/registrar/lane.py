@@ -34,7 +34,7 @@ COOLDOWN_MS: Final = 120_000
 PAUSE_MS_MIN: Final = 1_000
 PAUSE_MS_MAX: Final = 60_000
 PAGED_AFTER_MS: Final = 300_000
-AT_ONCE_MAX: Final = 8
+AT_ONCE_MAX: Final = 4
 PLANS_MAX: Final = 20
 """Of one round, so that what it does is of now: the rest is the next round's."""
 

@@ -8,11 +8,13 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Final
 
 import structlog
 
+from connectors.discovery.asking import Asking
 from connectors.discovery.opening import open_registry
 from connectors.ports import Endpoint
 from streams.clock import now_ms
@@ -24,7 +26,7 @@ from streams.registrar.endpoints import (
     endpoints_now,
     next_place,
 )
-from streams.registrar.lane import Lane
+from streams.registrar.lane import AT_ONCE_MAX, Lane
 from streams.registrar.memory import Memory
 from streams.settings import Settings
 
@@ -40,7 +42,7 @@ class Registrar:
 
     def __init__(self, settings: Settings, api: str) -> None:
         """Raises `OperatorError` where what was registered cannot be read."""
-        self._api = api
+        self._api = Asking(api)
         self._is_discovery = settings.discovery_url is not None
         self.lanes: dict[str, tuple[Lane, Memory]] = {}
         directory = settings.data_dir / "registrar" / settings.cell
@@ -123,8 +125,11 @@ def _without_details(endpoint: Endpoint) -> Endpoint:
 async def register_endpoints(settings: Settings, api: str) -> None:
     """Look and register until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+        loop.add_signal_handler(each, stop.set)
+    # Every thread keeps some memory of its own for good.
+    loop.set_default_executor(ThreadPoolExecutor(AT_ONCE_MAX))
     registrar = Registrar(settings, api)
     print(f"ready {api}", flush=True)
     try:

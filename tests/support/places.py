@@ -1,4 +1,4 @@
-"""Load balancers in memory: the same promises as those of AWS, and faults where a test wants them."""
+"""Load balancers in memory: AWS' promises, and faults where a test wants them."""
 
 from collections.abc import Sequence
 

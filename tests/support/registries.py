@@ -63,7 +63,8 @@ class Registries(ThreadingHTTPServer):
                     name: {"ID": name, "Service": each["Name"], "Meta": each["Meta"]}
                     for name, each in self.services.items()
                 }
-        return 400, "no such path"
+            case _:
+                return 400, "no such path"
 
     def _eureka(self, method: str, words: list[str], body: Json) -> tuple[int, object]:
         match method, words:
@@ -81,7 +82,8 @@ class Registries(ThreadingHTTPServer):
                     return 404, ""
                 shown = found if len(found) > 1 else found[0]
                 return 200, {"application": {"name": app, "instance": shown}}
-        return 400, "no such path"
+            case _:
+                return 400, "no such path"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -96,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(told)
 
-    do_GET = do_PUT = do_POST = do_DELETE = _answer
+    do_GET = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - the names that the base calls
 
     def log_message(self, *_: object) -> None:
         """Say nothing on standard error."""

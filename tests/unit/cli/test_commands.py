@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from connectors.client.shapes import Batch, Capacity, Descriptor, Job, Service, Status, Task
 from streams.cli import client, interrupts
 from streams.cli.main import COMMANDS, Command, main
-from streams.cli.shapes import Batch, Capacity, Descriptor, Job, Service, Status, Task
 from streams.cli.waiting import counts_text, is_reached
 from streams.supervise.keeper import EXIT_AT_ONCE
 from tests.architecture.tree import ROOT

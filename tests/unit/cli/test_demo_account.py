@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from connectors.client.shapes import Status, Task
 from streams.cli.demo_account import Start, Witness, account_of, witness_of
-from streams.cli.shapes import Status, Task
 
 LOST_AT = {"agent3": 5_000}
 

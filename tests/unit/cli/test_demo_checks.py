@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from streams.cli import demo_checks as checks
-from streams.cli.log_look import Identity, LogMap
-from streams.cli.shapes import (
+from connectors.client.shapes import (
     Batch,
     Capacity,
     Descriptor,
@@ -19,6 +17,8 @@ from streams.cli.shapes import (
     Task,
     Why,
 )
+from streams.cli import demo_checks as checks
+from streams.cli.log_look import Identity, LogMap
 
 LOG = LogMap(Identity("main", "uuid", "1a2b3c4d"), {0: 3, 1: 1, 42: 2})
 ENDS = {"jobs": ("aaaaaaaa", 3), "mesos": ("bbbbbbbb", 9)}

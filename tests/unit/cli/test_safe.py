@@ -4,12 +4,12 @@ import io
 
 from rich.console import Console
 
+from connectors.client.shapes import Finding
 from connectors.web.cell import Cell
 from projections.finding import finding
 from scheduler.model.ids import TaskId
 from streams.cli.client import decoded
 from streams.cli.command_safe import print_finding
-from streams.cli.shapes import Finding
 from tests.support.asgi import call
 from tests.support.cell import running_cell, service
 from tests.support.web_cell import WebCell

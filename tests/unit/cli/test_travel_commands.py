@@ -5,12 +5,12 @@ import io
 
 from rich.console import Console
 
+from connectors.client.shapes import State
 from projections.travel.questions import DiffOf, StateAt, TraceOf
 from streams.cli.client import decoded
 from streams.cli.command_diff import print_diff
 from streams.cli.command_timeline import print_trace
 from streams.cli.commands_explain import print_state
-from streams.cli.shapes import State
 from streams.cli.travel_shapes import Diff, Trace
 from streams.travel.answering import Answering
 from tests.support.cell import batch, running_cell

@@ -20,9 +20,10 @@ from tests.support.cell import CellInMemory, batch, running_cell, service
 JOB = JobId("job")
 
 
-def add(cell: CellInMemory, name: str, job_id: str = "job", **fields: int) -> str:
+def add(cell: CellInMemory, name: str, job_id: str = "job", if_version: int | None = None) -> str:
     """The code of the refusal, or empty."""
-    cell.copy("jobs", LoadBalancerAdded(JobId(job_id), name, "ada", **fields))
+    body = LoadBalancerAdded(JobId(job_id), name, "ada", if_version=if_version)
+    cell.copy("jobs", body)
     return refused(cell)
 
 

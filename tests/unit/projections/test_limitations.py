@@ -8,10 +8,10 @@ import msgspec
 import orjson
 import pytest
 
+from connectors.client.shapes import Task as ShownTask
 from connectors.mesos.translate import StreamIdentity, heard
 from projections.v3 import task_json
 from scheduler.model.mesos import StatusUpdate
-from streams.cli.shapes import Task as ShownTask
 from tests.support.cell import batch
 from tests.unit.projections.watched import watched_cell
 

@@ -1,7 +1,7 @@
-"""What commands read of the API's answers: the fields that they show, and no more.
+"""What a client reads of the API's answers: the fields that are used, and no more.
 
 The one thing to know: a field that is missing has a default and one that is new is left out, so a
-command of this release reads the answers of the next. `--json` prints answers as they came.
+client of this release reads the answers of the next.
 """
 
 from typing import Any
@@ -93,6 +93,13 @@ class Descriptor(Shape, frozen=True):
         return self.batch.size if self.batch else 0
 
 
+class Version(Shape, frozen=True):
+    """Which version of a job or task it is, and since when."""
+
+    timestamp: int = 0
+    version: int = 0
+
+
 class Job(Shape, frozen=True):
     """A job."""
 
@@ -100,6 +107,7 @@ class Job(Shape, frozen=True):
     job_descriptor: Descriptor = Descriptor()
     status: Status = Status()
     status_history: tuple[Status, ...] = ()
+    version: Version = Version()
 
 
 class Task(Shape, frozen=True):
@@ -110,6 +118,8 @@ class Task(Shape, frozen=True):
     task_context: dict[str, str] = {}
     status: Status = Status()
     status_history: tuple[Status, ...] = ()
+    attributes: dict[str, str] = {}
+    version: Version = Version()
 
     @property
     def host(self) -> str:

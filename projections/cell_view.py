@@ -21,8 +21,10 @@ from scheduler.model.changes import Change
 from scheduler.model.events import CellRecord
 from scheduler.model.ids import HostId, JobId, ProposalId, TaskId
 from scheduler.model.task import Task
-from scheduler.state import Job as Job  # Those who ask the view need its name.
-from scheduler.state import State
+from scheduler.state import Job, State
+
+__all__ = ("CellView", "Job")
+"""Those who ask the view for a job need the name of what they get."""
 
 
 class CellView:

@@ -60,6 +60,14 @@ def spec_of_variant(job: Job, variant: Variant) -> JobSpec:
     return replace(spec, container=replace(spec.container, hard_constraints=hard))
 
 
+def name_of(job: Job, variant: Variant) -> str:
+    """What people call the tasks of a variant: by their set, and by their version if several."""
+    version, place = variant
+    spec = version_of(job, version) if version else job.spec
+    words = [f"version {version}"] if job.specs or not spec.sets else []
+    return ", ".join([*words, *([f"set {spec.sets[place].name}"] if spec.sets else [])])
+
+
 def version_of(job: Job, version: int) -> JobSpec:
     """The job's spec of this version, or its present one where that is not kept."""
     if version != job.spec_version:

@@ -247,6 +247,9 @@ class Planner:
     def _is_told(self, request: Request, count: int) -> bool:
         """Whether the log has said lately why this class waits."""
         told = self._state.told.get(request.job_id)
+        if mixed := self._mixed.get(request.job_id):  # Its classes are told of as one job.
+            entries = (self._queue.get(each) for each, _ in mixed.values())
+            count = sum(each.count for each in entries if each is not None)
         if told is None or told.waiting != count:
             return False
         again_at_ms = told.at_ms + TOLD_AGAIN_MS

@@ -17,12 +17,15 @@ from scheduler.model.events import (
 from scheduler.model.ids import JobId
 from scheduler.placement.outcome import Outcome
 from scheduler.queue.outcome import RoundOutcome
-from scheduler.state import State
+from scheduler.state import Job, State
+from scheduler.versions import Variant, name_of
 
 PLACEMENTS_MAX = 100
 """Jobs of which a round's record says why tasks went where they went; the others are counted."""
 RULES_MAX = 12
 """Rules of one refusal; those that refused most hosts."""
+VARIANTS_MAX = 4
+"""Versions and sets of a job of which a refusal says what they lack; the others are counted."""
 
 
 def record_of(state: State, outcome: RoundOutcome, waiting: int, again_at_ms: int) -> RoundRecord:
@@ -34,7 +37,7 @@ def record_of(state: State, outcome: RoundOutcome, waiting: int, again_at_ms: in
         waiting=waiting,
         placed=outcome.tasks_placed,
         hosts=len(state.host_offers),
-        refusals=tuple(_refusals_of(outcome)),
+        refusals=tuple(_refusals_of(state, outcome)),
         unexplained=outcome.unexplained,
         mode=state.policy.placement.mode,
         placements=_placements_of(outcome),
@@ -47,14 +50,37 @@ def record_of(state: State, outcome: RoundOutcome, waiting: int, again_at_ms: in
     )
 
 
-def _refusals_of(outcome: RoundOutcome) -> Iterator[ClassRefusal]:
+def _refusals_of(state: State, outcome: RoundOutcome) -> Iterator[ClassRefusal]:
+    """One for each job: what differs between its versions or sets is said of each by its name."""
+    found: dict[JobId, list[tuple[Variant, ClassRefusal]]] = {}
     for each in outcome.refused:
-        yield ClassRefusal(
-            each.request.job_id, each.count, _rules_of(each.outcome), each.outcome.wake
-        )
+        job_id, rules = each.request.job_id, _rules_of(each.outcome)
+        refusal = ClassRefusal(job_id, each.count, rules, each.outcome.wake)
+        found.setdefault(job_id, []).append((each.request.variant, refusal))
     for held in outcome.held:
-        rule = RuleRefusal(held.rule, 0, None, held.words)
-        yield ClassRefusal(held.request.job_id, held.count, (rule,), held.wake)
+        job_id, rules = held.request.job_id, (RuleRefusal(held.rule, 0, None, held.words),)
+        refusal = ClassRefusal(job_id, held.count, rules, held.wake)
+        found.setdefault(job_id, []).append((held.request.variant, refusal))
+    for job_id, parts in found.items():
+        yield parts[0][1] if len(parts) == 1 else _together(state.jobs[job_id], parts)
+
+
+def _together(job: Job, parts: list[tuple[Variant, ClassRefusal]]) -> ClassRefusal:
+    """Why tasks of several variants of a job wait, as one answer for the job."""
+    by_rule: dict[str, list[tuple[Variant, RuleRefusal]]] = {}
+    for variant, part in sorted(parts, key=lambda each: each[0]):
+        for rule in part.refusals:
+            by_rule.setdefault(rule.rule, []).append((variant, rule))
+    rules = []
+    for name, said in by_rule.items():
+        most = max((rule for _, rule in said), key=lambda rule: rule.hosts)
+        words = [f"{name_of(job, variant)}: {rule.missing}" for variant, rule in said]
+        more = f"; and {len(words) - VARIANTS_MAX} more" if len(words) > VARIANTS_MAX else ""
+        missing = "; ".join(words[:VARIANTS_MAX]) + more
+        rules.append(RuleRefusal(name, most.hosts, most.nearest_host_id, missing))
+    wakes = dict.fromkeys(part.wake for _, part in parts)
+    waiting = sum(part.waiting for _, part in parts)
+    return ClassRefusal(job.job_id, waiting, tuple(rules[:RULES_MAX]), "; ".join(wakes))
 
 
 def _rules_of(outcome: Outcome) -> tuple[RuleRefusal, ...]:

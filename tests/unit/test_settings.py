@@ -48,6 +48,8 @@ EXAMPLES = {
     "FLUMINA_CELL": ("west-1", "west-1"),
     "FLUMINA_CANDIDATE": ("host.1", "host.1"),
     "FLUMINA_PROMETHEUS": ("http://prometheus:9090", "http://prometheus:9090"),
+    "FLUMINA_BALANCERS": ("elb", "elb"),
+    "FLUMINA_DISCOVERY": ("consul://127.0.0.1:8500/", "consul://127.0.0.1:8500"),
     "FLUMINA_API": ("http://127.0.0.1:7100/", "http://127.0.0.1:7100"),
     "FLUMINA_ACTOR": ("Ada Lovelace", "Ada Lovelace"),
     "FLUMINA_PAGE_URL": ("https://pages.example.org/x?y=z", "https://pages.example.org/x?y=z"),

@@ -6,6 +6,7 @@ from scheduler.effects import effect_of
 from scheduler.model.changes import JobRejected
 from scheduler.model.constraint import Constraint
 from scheduler.model.effects import AcceptOffers
+from scheduler.model.events import RoundRecord
 from scheduler.model.job import Batch, JobSpec, Stream, TaskSet
 from scheduler.model.mesos import HostFacts
 from scheduler.model.proposals import LaunchTasks
@@ -108,3 +109,21 @@ def test_each_set_runs_on_hosts_of_its_own_kind_only() -> None:
     assert {hosts[index] for index in range(3)} <= {"host0", "host2"}
     assert {hosts[index] for index in range(3, 8)} == {"host1"}
     assert Constraint("hostAttribute", "dc", ("dc1",)) not in spec.container.hard_constraints
+
+
+def test_a_refusal_says_of_each_set_what_it_lacks_and_is_one_for_the_job() -> None:
+    cell = running_cell(hosts=2)
+    sets = (TaskSet("east", 1, (("dc", "dc1"),)), TaskSet("west", 2, (("dc", "dc2"),)))
+    spec = spec_of(Batch(size=3, runtime_limit_ms=600_000), 0, {})
+    cell.submit(replace(spec, sets=sets))
+    (round_,) = [each for each in cell.machine.decide() if isinstance(each, RoundRecord)]
+    (refusal,) = round_.refusals
+    assert refusal.waiting == 3
+    (rule,) = refusal.refusals
+    assert rule.hosts == 2
+    assert "set east: it has no attribute dc, 'dc1' is wanted" in rule.missing
+    assert "set west: it has no attribute dc, 'dc2' is wanted" in rule.missing
+    cell.write(round_, epoch=cell.epoch)
+    cell.submit(spec, "other")
+    (again,) = [each for each in cell.machine.decide() if isinstance(each, RoundRecord)]
+    assert again.refusals == (), "what was said is not said again"

@@ -58,6 +58,17 @@ def test_owners_are_listed_updates_begun_and_progress_shown(
     assert run("campaign")[0] != 0
 
 
+def test_what_only_a_start_uses_is_refused_without_one(web: WebCell, run: Run) -> None:
+    web.cell.run(_spec("ada@example.org"), "web")
+    code, _, told = run("campaign", "base:debian", "--tag", "2")
+    assert code == 1
+    assert "--start" in told
+    code, _, told = run("campaign", "base:debian", "--start", "x", "--provenance", "foo=bar")
+    assert "Known here: baseImage" in told
+    code, _, told = run("campaign", "age:30x")
+    assert "missing" not in told, "a match that is wrong is there"
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_capacity_is_shown(
     web: WebCell,

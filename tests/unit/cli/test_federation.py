@@ -23,6 +23,10 @@ from streams.federation.evacuating import Order, name_there
 from streams.federation.main import told_cells
 from streams.federation.replication import Replicator
 from tests.support.federated import Federation, federation
+from tests.support.web_cell import WebCell
+from tests.unit.cli.test_policy import Run, run, web
+
+__all__ = ("run", "web")
 
 
 @contextmanager
@@ -47,6 +51,14 @@ def served() -> Iterator[Federation]:
     finally:
         loops[0].call_soon_threadsafe(is_over.set)
         thread.join(30)
+
+
+def test_the_api_of_a_cell_is_said_to_be_no_federation(web: WebCell, run: Run) -> None:
+    assert web.cell.state.policy_version == 1
+    code, _, told = run("federation", "status")
+    assert code == 1
+    assert "is no federation" in told
+    assert "--api" in told
 
 
 def test_status_names_the_cell_that_is_silent_and_how_old_replicas_are(

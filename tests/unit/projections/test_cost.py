@@ -17,6 +17,7 @@ from projections.cost.ledger import By, Costs
 from projections.travel.questions import CostOf
 from scheduler.model.codec import decode_record
 from streams.cli.command_cost import FormatWord, costs_of, print_costs, write_costs
+from streams.errors import OperatorError
 from streams.travel.answering import Answering
 from tests.support.asgi import call
 from tests.support.cell import BEGAN_AT_MS, CellInMemory, batch, running_cell
@@ -98,6 +99,13 @@ def test_every_form_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[
     print_costs(found, Console(file=text, width=1_000))
     assert "first" in text.getvalue()
     assert "total" in text.getvalue()
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    found = _costs(_day(), "owner")
+    for form in FormatWord:
+        with pytest.raises(OperatorError, match="cannot be written"):
+            write_costs(found, form, tmp_path / "nowhere" / "x")
 
 
 def test_rest_tells_the_dearest_first_and_how_many_it_leaves_out() -> None:

@@ -187,5 +187,9 @@ def _check_jobs(state: State) -> None:
         if job.spec.group_name and job.state != "Finished"
     }
     assert named == state.group_names, "names of active jobs"
+    for job_id, names in state.load_balancers.items():
+        assert state.jobs[job_id].state != "Finished", f"{job_id} has ended"
+        assert names == tuple(sorted(set(names))), f"load balancers of {job_id}"
+        assert names, f"load balancers of {job_id}: none"
     kept = sum(len(state.indexes[job_id]) for job_id in state.finished_jobs)
     assert kept == state.tasks_of_finished_jobs

@@ -22,7 +22,7 @@ async def list_candidates(call: Call) -> Response:
     """The jobs whose tasks match, by owner; without what the named campaign has brought."""
     text = call.query.text("match", campaigns.match_complaint)
     name = call.query.text("name") or ""
-    if text is None:
+    if text is None and not call.query.faults:
         call.query.faults.add("match", "is missing", campaigns.EXAMPLES)
     call.query.done()
     match = campaigns.parsed_match(text or "")

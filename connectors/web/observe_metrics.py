@@ -48,4 +48,9 @@ class ObserveMetrics(Collector):
             "Streams that were not opened: too many are, of the address or in all.",
             observing.refused,
         )
-        return [opened, sent, kept, ended, refused]
+        failed = CounterMetricFamily(
+            "flumina_api_stream_records_failed",
+            "Records that could not be streamed: a mistake of ours, see the log.",
+            observing.failed,
+        )
+        return [opened, sent, kept, ended, refused, failed]

@@ -11,12 +11,15 @@ from collections.abc import Callable, Sequence
 from typing import Final, Literal, get_args
 
 import msgspec
+import structlog
 
 from projections.cell_view import CellView
 from projections.observe.observer import Observer
 from projections.observe.ring import BYTES_MAX, EVENTS_MAX, STREAMS, Ring, Stream
 from scheduler.model.changes import Change
 from scheduler.model.events import CellRecord
+
+logger = structlog.get_logger(__name__)
 
 Ended = Literal["client", "dropped", "over", "anew", "closing"]
 """Why a stream ended: its reader left; was too slow; nothing more can come; the log was folded
@@ -58,6 +61,8 @@ class Observing:
         """Events that were sent, of all streams of a kind."""
         self.ended: Counter[Ended] = Counter()
         self.refused = 0
+        self.failed = 0
+        """Records that could not be streamed: a mistake of ours."""
         ring = (self.limits.events_max, self.limits.bytes_max)
         self._rings: dict[Stream, Ring] = {stream: Ring(*ring) for stream in STREAMS}
         self._observer = Observer()
@@ -94,7 +99,16 @@ class Observing:
             self.view = None  # Begun anew: what was told stands, and nobody reads on from it.
             self.begin(view, lag_records())
             return
-        for stream, events in self._observer.told(view, offset, record, changes).items():
+        try:
+            told = self._observer.told(view, offset, record, changes)
+        except Exception:
+            # What cannot be shown must not take the process's reads and writes away.
+            logger.exception("a record cannot be streamed; all streams begin anew", offset=offset)
+            self.failed += 1
+            self.view = None
+            self._wake()
+            return
+        for stream, events in told.items():
             ring = self._rings[stream]
             for each in events:
                 ring.add(each)

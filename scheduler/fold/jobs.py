@@ -65,13 +65,13 @@ def no_task(task_id: TaskId) -> Fault:
     return Fault(field="taskId", text=f"no task {task_id}", hint=hint, code="unknown")
 
 
-def no_service(job: Job, why: str) -> Fault:
+def no_service(job: Job, why: str, hint: str = "only service jobs can do this") -> Fault:
     """What is wrong where only a service can be asked for this."""
     kind = type(job.spec.kind).__name__.lower()
     return Fault(
         field="jobId",
         text=f"job {job.job_id} is a {kind} job and {why}",
-        hint="only service jobs can do this",
+        hint=hint,
     )
 
 

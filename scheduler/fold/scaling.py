@@ -42,7 +42,7 @@ def job_scale_asked(fold: Fold, source: Source, body: JobScaleAsked) -> None:
         _scale_stream(fold, source, job, body)
         return
     if not isinstance(kind, Service) or job.spec.sets:
-        refuse(fold, source, body.job_id, no_service(job, "has a fixed size"))
+        refuse(fold, source, body.job_id, _fixed(job))
         return
     wanted = _rescaled(kind, body)
     fault = _scale_fault(fold.state, job, kind, wanted)
@@ -51,6 +51,11 @@ def job_scale_asked(fold: Fold, source: Source, body: JobScaleAsked) -> None:
         return
     fold.report(RequestAccepted(source=source, what="scale", job_id=body.job_id))
     rescale(fold, job, wanted, body.why)
+
+
+def _fixed(job: Job) -> Fault:
+    why = "has sets, and so a fixed size" if job.spec.sets else "has a fixed size"
+    return no_service(job, why, "only services and streams without sets change their size")
 
 
 def rescale(fold: Fold, job: Job, wanted: Service, why: str) -> None:

@@ -106,11 +106,14 @@ def _order_fault(job: Job, body: JobUpdateOrdered) -> Fault | None:
         past = job.past_updates[-1] if job.past_updates else None
         if past is None or body.number not in {None, past.number}:
             text = f"job {job.job_id} has no update {body.number or ''}".rstrip()
-            return Fault("number", text, "see `flumina update status`", code="unknown")
+            return Fault("number", text, f"see `flumina update {job.job_id}`", code="unknown")
         if body.order == "rollback" and past.state == "done" and job.prior is not None:
             return None
         text = f"update {past.number} of job {job.job_id} is {past.state}"
-        return Fault("number", text, "only the last one that is done goes back", code="state")
+        hint = "nothing of it is under way"
+        if body.order == "rollback":
+            hint = "only the last one that is done goes back"
+        return Fault("number", text, hint, code="state")
     if body.number not in {None, update.number}:
         text = f"update {update.number} of job {job.job_id} is under way, not {body.number}"
         return Fault("number", text, "order what is under way", code="state")

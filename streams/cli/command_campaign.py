@@ -103,6 +103,12 @@ def campaign(  # noqa: PLR0917 - options, all by name
             "Add --help to see what the command takes.",
         )
     said = provenance_of_words(provenance or [])
+    if start is None and (tag is not None or said or jobs_max is not None):
+        raise OperatorError(
+            "Nothing is begun here that --tag, --provenance or --jobs could be about.",
+            "They are of a campaign that begins.",
+            "Add --start NAME, or leave them out to see what matches.",
+        )
     with api_here(api, data_dir) as there:
         if match is not None:
             body = there.connection.get(CANDIDATES, {"match": match, "name": start})
@@ -129,10 +135,11 @@ def provenance_of_words(words: list[str]) -> dict[str, str]:
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not value or name not in names:
+            near = nearest_name(name, names) if name not in names else f"write {name}=VALUE"
             raise OperatorError(
                 f"--provenance {word} is none.",
                 f"It is NAME=VALUE, NAME one of {', '.join(names)}.",
-                f"{nearest_name(name, names).capitalize()}.",
+                f"{near[:1].upper()}{near[1:]}.",
             )
         found[f"{PREFIX}{name}"] = value
     return found

@@ -93,7 +93,20 @@ async def costs_of(answering: Answering, question: CostOf) -> Costs:
 
 
 def write_costs(found: Costs, form: FormatWord, file: Path | None) -> None:
-    """Write the costs in a form, to a file or standard output."""
+    """Write the costs in a form, to a file or standard output; raises `OperatorError`."""
+    try:
+        _write(found, form, file)
+    except OSError as error:
+        if file is None:
+            raise  # The terminal's end of a pipe: `main` knows about those.
+        raise OperatorError(
+            f"{file} cannot be written: {error.strerror}.",
+            "Its folder is not there, or is not yours to write.",
+            "Name another file with --out FILE.",
+        ) from error
+
+
+def _write(found: Costs, form: FormatWord, file: Path | None) -> None:
     match form:
         case FormatWord.table:
             if file is None:

@@ -131,10 +131,11 @@ def upcoming(schedule: str, rule: str, after_ms: int, count: int) -> list[int]:
 def _rule(zone: str) -> str:
     rule = zone_rule(zone)
     if rule is None:
+        near = nearest_name(zone, zone_names())
         raise OperatorError(
             f"No time zone is called {zone}.",
             "Zones have the names of the tz database, like Europe/Berlin.",
-            f"It {nearest_name(zone, zone_names())}.",
+            f"D{near[1:]}" if near.startswith("did you") else "Write for example: --zone UTC",
         )
     return rule
 

@@ -7,6 +7,7 @@ takes it at once.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from connectors.federation.configuration import (
 from connectors.federation.records import ConfigurationSet
 from connectors.objects.opening import open_store
 from streams.cli.calls import Api
+from streams.cli.client import ApiError
 from streams.cli.common import (
     ApiOption,
     DataDirOption,
@@ -113,7 +115,12 @@ def _add_replicas(cells: list[dict[str, Any]], url: str) -> bool:
 
 
 def _standing(asked: Api) -> dict[str, Any]:
-    found = msgspec.json.decode(asked.connection.get("/api/flumina/federation"))
+    try:
+        found = msgspec.json.decode(asked.connection.get("/api/flumina/federation"))
+    except ApiError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        found = None  # A cell's API has no such path.
     if not isinstance(found, dict) or "cells" not in found:
         raise OperatorError(
             f"{asked.connection.url} is no federation.",

@@ -50,12 +50,12 @@ def disable(
     api: ApiOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Take a service out of service: it runs on, and is not scaled by itself.
+    """Take a service out of service: it runs on, and is not scaled by itself. Cron jobs: pause.
 
     Example: flumina job disable hello --why incident
     """
     _ask(("POST", f"{JOBS}/{segment(job)}/disable", None), why, as_json, api, data_dir)
-    _say(as_json, f"{job} is out of service: it is not scaled by itself.")
+    _say(as_json, f"{job} is out of service: nothing scales it, or starts runs of it, by itself.")
 
 
 @app.command("hold")

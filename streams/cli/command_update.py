@@ -17,6 +17,7 @@ from rich.console import Console
 from connectors.client.asking import segment
 from streams.cli.calls import Api
 from streams.cli.client import decoded
+from streams.cli.commands_jobs import JobArgument
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
 from streams.cli.render import cell_text, clock, errors, out, print_json, show, table
 from streams.errors import OperatorError
@@ -74,6 +75,14 @@ class _Update(msgspec.Struct, frozen=True, rename="camel"):
     why: str
 
 
+class _JobVersion(msgspec.Struct, frozen=True):
+    version: int
+
+
+class _Job(msgspec.Struct, frozen=True):
+    version: _JobVersion
+
+
 class Updates(msgspec.Struct, frozen=True, rename="camel"):
     """What the API says of a job by version, and of its updates."""
 
@@ -84,7 +93,7 @@ class Updates(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def update(  # noqa: PLR0917 - typer gives every option by its name
-    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")],
+    job: JobArgument,
     file: FileOption = None,
     pause: Annotated[bool, typer.Option("--pause", help="Make no further move.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on.")] = False,
@@ -122,13 +131,21 @@ def update(  # noqa: PLR0917 - typer gives every option by its name
         "automaticRollback": False if no_rollback else None,
         "restart": True if restart else None,
     }
+    has_begun = True
     with api_here(api, data_dir) as there:
         if file is not None:
-            _begin(there, job, file, {k: v for k, v in plan.items() if v is not None}, why)
+            given = {k: v for k, v in plan.items() if v is not None}
+            has_begun = _begin(there, job, file, given, why)
         elif order:
             _order(there, job, order, why)
-        body = _waited(there, job) if wait else there.connection.get(path_of(job))
-    _tell(job, body, as_json=as_json, is_waiting=wait)
+        is_waiting = wait and has_begun
+        body = _waited(there, job) if is_waiting else there.connection.get(path_of(job))
+    _tell(job, body, as_json=as_json, is_waiting=is_waiting)
+    if not has_begun:
+        errors().print(cell_text(f"Nothing began: {job} is just that already."))
+        errors().print(cell_text("--restart replaces tasks of services and streams all the same."))
+    elif file is not None and not decoded(body, Updates).updates:
+        errors().print(cell_text(f"Runs to come of {job} are by the new spec."))
 
 
 def _tell(job: str, body: bytes, *, as_json: bool, is_waiting: bool) -> None:
@@ -142,7 +159,7 @@ def _tell(job: str, body: bytes, *, as_json: bool, is_waiting: bool) -> None:
         last = found.updates[0]
         raise OperatorError(
             f"Update {last.number} of {job} is {last.state}.",
-            last.why or "Somebody ended it.",
+            f"{last.why.rstrip('.') or 'Somebody ended it'}.",
             f"`flumina events {job}` tells what happened.",
         )
 
@@ -170,7 +187,8 @@ def _share(text: str | None) -> int | str | None:
     return int(text) if text is not None and text.isdecimal() and len(text) < 10 else text
 
 
-def _begin(there: Api, job: str, file: str, plan: dict[str, Any], why: str) -> None:
+def _begin(there: Api, job: str, file: str, plan: dict[str, Any], why: str) -> bool:
+    """Ask for the update; False where it changed nothing and none is under way."""
     try:
         raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         descriptor = orjson.loads(raw)
@@ -181,7 +199,16 @@ def _begin(there: Api, job: str, file: str, plan: dict[str, Any], why: str) -> N
             "Name a file that holds the whole job as it shall be, in JSON.",
         ) from error
     body = {"job": descriptor, **({"plan": plan} if plan else {})}
+    before = _versioned(there, job)
     there.connection.ask("POST", path_of(job), {"why": why or None}, body)
+    found = decoded(there.connection.get(path_of(job)), Updates)
+    is_over = not found.updates or found.updates[0].state in _OVER
+    return not is_over or _versioned(there, job) != before
+
+
+def _versioned(there: Api, job: str) -> int:
+    path = f"/api/v3/jobs/{segment(job)}"
+    return decoded(there.connection.get(path), _Job).version.version
 
 
 def _order(there: Api, job: str, order: str, why: str) -> None:

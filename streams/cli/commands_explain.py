@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from connectors.client.shapes import SchedulingResult, Standing, State, Why
+from streams.cli import completing
 from streams.cli.client import decoded
 from streams.cli.command_diff import INSTANT
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
@@ -21,7 +22,12 @@ from streams.errors import OperatorError
 AtOption = Annotated[
     str, typer.Option("--at", metavar="INSTANT", help=f"Then, and not now: {INSTANT}.")
 ]
-NameArgument = Annotated[str, typer.Argument(metavar="TASK|JOB", help="The id of a task or job.")]
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="TASK|JOB", help="The id of a task or job.", autocompletion=completing.names
+    ),
+]
 
 
 RoundOption = Annotated[

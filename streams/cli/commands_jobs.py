@@ -15,14 +15,22 @@ import orjson
 import typer
 
 from connectors.client.shapes import Job, Task
+from streams.cli import completing
 from streams.cli.calls import ANY, JOBS, TASKS, Api, Query, path_of
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
 from streams.cli.render import clock, errors, out, print_json, show, state_text, table
 from streams.cli.waiting import wait_for_job
 from streams.errors import OperatorError
 
-JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
-NameArgument = Annotated[str, typer.Argument(metavar="JOB|TASK", help="The id of a job or task.")]
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB", help="The job's id.", autocompletion=completing.job_ids)
+]
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOB|TASK", help="The id of a job or task.", autocompletion=completing.names
+    ),
+]
 AllOption = Annotated[bool, typer.Option("--all", help="Also those that have ended.")]
 
 

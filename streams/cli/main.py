@@ -6,8 +6,9 @@ The one thing to know: a command's module is imported only when that command run
 
 import errno
 import json
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module, metadata
 from typing import Annotated, Final, NamedTuple, NoReturn
 
@@ -273,9 +274,10 @@ ALL_WORDS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name, and leave with its exit code."""
+    completed = words_to_complete(os.environ)
     words = with_pair(sys.argv[1:] if arguments is None else arguments)
     try:
-        app_for(words)(args=words, prog_name="flumina")
+        app_for(words if completed is None else completed)(args=words, prog_name="flumina")
     except OperatorError as error:
         _leave(error, is_json="--json" in words)
     except OSError as error:
@@ -322,6 +324,18 @@ def _print_error(what: str, cause: str, remedy: str, exit_code: int) -> None:
         return
 
 
+COMPLETED: Final = ("_TYPER_COMPLETE_ARGS", "COMP_WORDS")
+"""Where shells write the line that they complete, as Typer has them do."""
+
+
+def words_to_complete(environment: Mapping[str, str]) -> list[str] | None:
+    """The words behind ``flumina`` of the line that a shell completes; None where none does."""
+    if "_FLUMINA_COMPLETE" not in environment:
+        return None
+    line = next((environment[name] for name in COMPLETED if name in environment), "")
+    return line.split()[1:]
+
+
 def with_pair(words: Sequence[str]) -> list[str]:
     """The words, the first two of them as one where that is a command's name.
 
@@ -338,7 +352,6 @@ def app_for(words: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         help="An event-sourced control plane for containers.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
     )

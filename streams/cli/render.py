@@ -80,6 +80,7 @@ def state_text(state: str, reason: str = "") -> Text:
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table; a column whose name ends in ``#`` is one of numbers."""
     made = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    made.min_width = len(title) or None  # Else a title that is wider than its rows is wrapped.
     for column in columns:
         is_number = column.endswith("#")
         name = column.rstrip("#").strip()

@@ -27,6 +27,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.replies = list(replies)
         self.asked: list[Asked] = []
+        self.answers_after_s = 0.0
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}).start()
 
     @property
@@ -46,6 +47,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append(Asked(self.command, self.path, dict(self.headers), body))
         replies = self.server.replies
         reply = replies.pop(0) if len(replies) > 1 else replies[0]
+        if self.server.answers_after_s:
+            threading.Event().wait(self.server.answers_after_s)
         if reply is None:
             self.close_connection = True
             return

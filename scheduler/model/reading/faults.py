@@ -16,6 +16,8 @@ FAULTS_MAX: Final = 32
 """More than a person reads; a broken producer must not fill the cell log with complaints."""
 SHOWN_CHARACTERS_MAX: Final = 48
 PATH_CHARACTERS_MAX: Final = 200
+NAMES_SHOWN_MAX: Final = 60
+"""Of the names that would do; time zones alone are 500."""
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -90,4 +92,7 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
         return f"did you mean '{by_lower[close[0]]}'?"
     if not by_lower:
         return "leave it out"
-    return f"known here: {', '.join(by_lower.values())}"
+    names = list(by_lower.values())
+    more = len(names) - NAMES_SHOWN_MAX
+    rest = f", and {more} more" if more > 0 else ""
+    return f"known here: {', '.join(names[:NAMES_SHOWN_MAX])}{rest}"

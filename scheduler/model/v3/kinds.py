@@ -96,7 +96,9 @@ def _schedule(text: str) -> tuple[str, str] | None:
 
 def _zone(text: str) -> tuple[str, str] | None:
     if zone_rule(text) is None:
-        return f"is {shown_text(text)}, which no zone is called", nearest_name(text, zone_names())
+        near = nearest_name(text, zone_names())
+        hint = near if near.startswith("did you") else "like Europe/Berlin, or UTC"
+        return f"is {shown_text(text)}, which no zone is called", hint
     return None
 
 

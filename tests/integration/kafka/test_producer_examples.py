@@ -1,7 +1,7 @@
-"""The producers of docs/examples, compiled and run: what they publish to a real Kafka is a submission.
+"""The producers of docs/examples, compiled and run: what they publish to a real Kafka is a job.
 
-Java is run where a JDK is there, with the client's jars that our own Kafka has; Go where it is there
-and its modules can be had. Go compiles for half a minute when it does so first: only under ``-m soak``.
+Java is run where a JDK is there, with the client's jars that our own Kafka has; Go where it is
+there and its modules can be had. Go compiles for half a minute at first: only under ``-m soak``.
 """
 
 import asyncio

@@ -112,7 +112,7 @@ def test_an_order_that_comes_too_late_says_why(web: WebCell, run: Run) -> None:
     assert run("update", "nobody", "--pause")[0] == 4
 
 
-def test_a_zone_that_is_nowhere_is_told_in_a_line(web: WebCell, run: Run) -> None:
+def test_a_zone_that_is_nowhere_is_told_in_a_line(run: Run) -> None:
     code, _, told = run("cron", "next", "@daily", "--zone", "Mars")
     assert code == 1
     assert len(told) < 300

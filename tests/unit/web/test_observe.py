@@ -411,6 +411,28 @@ def test_nothing_is_streamed_before_the_fold_has_caught_up() -> None:
     run(test)
 
 
+def test_a_record_that_cannot_be_shown_ends_the_streams_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    web = WebCell(running_cell(hosts=1), observe=PATIENT)
+
+    def broken(*_: object) -> None:
+        raise KeyError("a mistake")
+
+    async def test() -> None:
+        async with Reader(web.app, JOBS) as reader:
+            await reader.until("SnapshotEnd")
+            with monkeypatch.context() as patched:
+                patched.setattr(web.observing._observer, "told", broken)
+                await submit(web, "a")
+            assert (await reader.until_over())[-1].kind == "restart"
+        assert web.observing.failed == 1
+        async with Reader(web.app, JOBS) as reader:
+            assert len(things(await reader.until("SnapshotEnd"))) == 2
+
+    run(test)
+
+
 def test_head_has_a_head_alone() -> None:
     shown = call(WebCell().app, "HEAD", JOBS)
     assert (shown.status, shown.body) == (200, b"")

@@ -108,6 +108,7 @@ def plan_json(view: CellView, plan: RelocationPlan) -> Json:
     }
     if place is not None:
         written["flumina.hostId"] = place.host_id
+        written["flumina.hostname"] = view.hostname(place.host_id)
     if plan.limit:
         written["flumina.limit"] = plan.limit
         written["flumina.limitMessage"] = plan.limit_message

@@ -45,8 +45,8 @@ PAGE_SIZE_MAX: Final = 5_000
 BODY_BYTES_MAX: Final = 1024 * 1024
 STANDING: Final = "/api/flumina/federation"
 _OF_A_JOB: Final = re.compile(
-    "/api/v3/(?:[a-zA-Z]+/){0,3}"
-    "(?:jobs|tasks|results|plans|executions|scalingPolicies|loadBalancers)/([^/]+)"
+    "/api/(?:flumina/jobs|v3/(?:[a-zA-Z]+/){0,3}"
+    "(?:jobs|tasks|results|plans|executions|scalingPolicies|loadBalancers))/([^/]+)"
 )
 
 _OF_A_STREAM: Final = re.compile("/api/v3/(?:.+/)?observe(?:/[a-z]+)?")
@@ -112,7 +112,7 @@ class Front:
         raise Problem(
             HTTPStatus.BAD_REQUEST,
             "It is not clear which cell is meant",
-            f"Name one by the header {CELL} or the parameter cell: "
+            f"Name one by the header {CELL}, the parameter cell or a command's --cell: "
             f"{', '.join(self.configuration.names)}.",
         )
 

@@ -50,7 +50,7 @@ class Plan(msgspec.Struct, frozen=True, rename="camel"):
     reason_code: str = ""
     reason_message: str = ""
     relocation_time: int = 0
-    host_id: str = msgspec.field(name="flumina.hostId", default="")
+    hostname: str = msgspec.field(name="flumina.hostname", default="")
     limit: str = msgspec.field(name="flumina.limit", default="")
     limit_message: str = msgspec.field(name="flumina.limitMessage", default="")
 
@@ -243,7 +243,7 @@ def print_plans(found: list[Plan], console: Console) -> None:
     rows = [
         (
             each.task_id,
-            each.host_id,
+            each.hostname,
             each.reason_message or each.reason_code,
             clock(each.relocation_time),
             each.limit_message or "its time, or the next turn",

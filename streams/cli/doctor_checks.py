@@ -1,4 +1,4 @@
-"""The checks of `flumina doctor` that need no network: this computer and this environment.
+"""The checks of `flumina doctor` of this computer and of this environment.
 
 The one thing to know: a check never changes anything, never raises, and says for whatever is not
 well what to do about it.
@@ -7,15 +7,18 @@ well what to do about it.
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
+from streams.api.rate_limits import rate_limits_of
 from streams.errors import OperatorError
 from streams.kafka.installation import java_executable
 from streams.kafka.ports import is_free
@@ -31,6 +34,8 @@ DISK_MIB_MIN: Final = 500
 DISK_MIB_WISE: Final = 5_000
 DAY_S: Final = 24 * 60 * 60
 JAVA_TIMEOUT_S: Final = 20.0
+CONNECT_TIMEOUT_S: Final = 2.0
+"""Longer than any computer nearby takes; several that are silent still leave the rest to see."""
 DISTRIBUTION: Final = "flumina"
 
 
@@ -73,8 +78,40 @@ def local_findings(settings: Settings, data_dir: Path, running: UpView | None) -
     found = [python(), *versions(), java(settings)]
     found += [disk("disk of the data", data_dir), disk("disk of downloads", settings.cache_dir)]
     found.append(failover_timeout("failover_timeout", settings.failover_timeout_s))
+    found += [*files_and_places(settings)]
     found += parts(running) if running else [port()]
     return found
+
+
+def files_and_places(settings: Settings) -> Iterator[Finding]:
+    """Files that settings name are fit for use, and what they name answers; unset ones are left."""
+    if settings.rate_limits is not None:
+        try:
+            rate_limits_of(settings.rate_limits)
+            yield ok("rate limits", f"{settings.rate_limits} can be read")
+        except OperatorError as error:
+            yield of_error("rate limits", error)
+    named = {"registry": settings.registry_url, "prometheus": settings.prometheus_url}
+    if not (settings.discovery_url or "").startswith("file:"):
+        named["discovery"] = settings.discovery_url
+    for check, url in named.items():
+        if url is not None:
+            yield connected(check, url)
+    if settings.image_check != "off" and settings.registry_url is None:
+        text = f"FLUMINA_IMAGE_CHECK={settings.image_check}, of images that name their registry"
+        yield ok("registry", text)
+
+
+def connected(check: str, url: str) -> Finding:
+    """Whether somebody listens at the URL; what he is was not asked."""
+    parts = urlsplit(url)
+    where = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection(where, timeout=CONNECT_TIMEOUT_S):
+            return ok(check, f"{url} takes connections")
+    except OSError as error:
+        text = f"{url} takes no connections: {error.strerror or error}"
+        return failed(check, text, f"Start it, or correct FLUMINA_{check.upper()}.")
 
 
 def python() -> Finding:

@@ -22,6 +22,7 @@ from tests.architecture.tree import (
 FOR_TESTS = {
     "scheduler/model/schemas.py": "what is published; that a test compares it with the code is "
     "its whole use",
+    "connectors/client/asynchronous.py": "a library for others; our own commands ask one by one",
     "projections/offers.py": "two folds of one set, whose equality is a promise that tests check",
 }
 # Run by their path, without packages, by a keeper of the dev cluster (agent/executor.py).

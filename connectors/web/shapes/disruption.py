@@ -57,6 +57,7 @@ class Plan(Shape, frozen=True):
     is_immediate: bool = msgspec.field(name="flumina.immediate")
     attempts: int = msgspec.field(name="flumina.attempts")
     host_id: str = msgspec.field(name="flumina.hostId", default="")
+    hostname: str = msgspec.field(name="flumina.hostname", default="")
     limit: str = msgspec.field(name="flumina.limit", default="")
     limit_message: str = msgspec.field(name="flumina.limitMessage", default="")
 

@@ -57,6 +57,7 @@ def test_plans_executions_and_hosts_are_listed() -> None:
     plans = shown(print_plans, decoded(body(web, f"{RELOCATION}/plans"), _Plans).plans)
     assert plans.count("3 must stay so") == 3
     assert "host name-of-host1 is drained (op: new kernel)" in plans
+    assert all(line.split()[1] == "name-of-host1" for line in plans.splitlines()[1:])
     tried = decoded(body(web, f"{RELOCATION}/executions"), _Executions).results
     executions = shown(print_executions, tried)
     assert executions.count("Success") == 1

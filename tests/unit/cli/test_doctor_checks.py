@@ -2,12 +2,21 @@
 
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from streams.cli.doctor_checks import disk, failover_timeout, java, parts, python, versions
+from streams.cli.doctor_checks import (
+    disk,
+    failover_timeout,
+    files_and_places,
+    java,
+    parts,
+    python,
+    versions,
+)
 from streams.cli.doctor_network import Places, api_findings, mesos_findings, skew
 from streams.settings import settings_of
 from streams.supervise.up_file import PartView, UpView
@@ -91,3 +100,17 @@ def test_what_is_nowhere_is_skipped_and_what_does_not_answer_failed() -> None:
         assert found.status == "failed"
         assert "127.0.0.1:1" in found.text
         assert found.remedy
+
+
+def test_what_settings_name_is_looked_at_and_what_is_unset_is_left(tmp_path: Path) -> None:
+    assert list(files_and_places(settings_of({}))) == []
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules: [{name: 5}]")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        named = {"FLUMINA_RATE_LIMITS": str(rules), "FLUMINA_PROMETHEUS": url}
+        found = {each.check: each.status for each in files_and_places(settings_of(named))}
+    assert found == {"rate limits": "failed", "prometheus": "ok"}
+    rules.write_text("rules: []")
+    found = {each.check: each.status for each in files_and_places(settings_of(named))}
+    assert found == {"rate limits": "ok", "prometheus": "failed"}, "nobody listens any more"

@@ -102,6 +102,10 @@ def test_one_task_or_job_is_found_in_its_cell_and_changed_there() -> None:
         task_id = page["items"][0]["id"]
         status, told, _ = await there.ask("GET", f"/api/v3/tasks/{task_id}")
         assert (status, told[CELL]) == (200, "two")
+        status, told, _ = await there.ask("GET", "/api/flumina/jobs/here/updates")
+        assert (status, told[CELL]) == (200, "two")
+        status, _, body = await there.ask("POST", "/api/flumina/jobs/here/updates/1/pause")
+        assert (status, body["faults"][0]["code"]) == (404, "unknown"), "its cell refused it"
         status, told, _ = await there.ask("DELETE", "/api/v3/jobs/here?why=enough")
         assert (status, told[CELL]) == (200, "two")
 
@@ -113,6 +117,7 @@ def test_what_no_cell_can_be_told_for_is_refused_with_the_names() -> None:
         status, _, body = await there.ask("GET", "/api/flumina/state")
         assert status == 400
         assert "one, two, three" in body["errorDetails"]
+        assert "--cell" in body["errorDetails"], "people at a command line have no headers"
         status, _, body = await there.ask("GET", "/api/flumina/state?cell=one")
         assert (status, body["cell"]) == (200, "test")
         status, _, body = await there.ask("GET", "/api/v3/jobs?cell=nowhere")

@@ -68,9 +68,7 @@ def derived_id(key: str) -> JobId:
     return JobId(f"job-{blake2b(key.encode(), digest_size=16).hexdigest()}")
 
 
-async def submit(
-    api: Api, job_id: JobId, spec: JobSpec, actor: str, why: str = ""
-) -> Response:
+async def submit(api: Api, job_id: JobId, spec: JobSpec, actor: str, why: str = "") -> Response:
     """The answer to a submission under this id, once the fold has made the job or refused it."""
     known = api.cell.view.machine.state.jobs.get(job_id)
     if known is not None and known.digest == spec_digest(spec):

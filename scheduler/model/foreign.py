@@ -48,7 +48,6 @@ from scheduler.model.reading.faults import Faults, nearest_name, shown, shown_te
 from scheduler.model.reading.fields import Fields
 from scheduler.model.reading.json_text import parsed_json
 from scheduler.model.reading.requests import (
-    read_actor,
     read_if_version,
     read_job_id,
     read_said,

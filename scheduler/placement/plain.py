@@ -76,7 +76,6 @@ class PlainTasks:
         arrive(columns, request, first, 1)
         return Outcome((Choice(first.host_id),), reason, 0)
 
-
     def _fitting(self, cpu_milli: int, memory_mib: int) -> Flags:
         """The rows with so much free, to be read before the next question.
 

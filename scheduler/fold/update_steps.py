@@ -171,7 +171,8 @@ class Step:
         since_ms = self.now_ms - self.plan.failure_window_ms
         failures = sum(at_ms > since_ms for at_ms in update.failures_at_ms)
         if failures >= self.plan.failures_max:
-            return f"crash loop: {failures} new tasks ended within {self.plan.failure_window_ms} ms"
+            window_s = self.plan.failure_window_ms // 1_000
+            return f"crash loop: {failures} new tasks ended within {window_s} s"
         if update.state == "switched":
             return ""
         began_ms = max(update.batch_since_ms, self.fold.state.clock.judging_since_ms)

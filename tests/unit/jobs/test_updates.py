@@ -183,7 +183,7 @@ def test_a_bad_version_rolls_back_on_its_own() -> None:
     world.step(10)
     assert world.images() == {"old": 10}
     assert min(world.least_available) == 8
-    assert "crash loop" in world.job.past_updates[-1].why
+    assert "crash loop: 3 new tasks ended within 600 s" in world.job.past_updates[-1].why
     assert world.job.spec.container.image == "old"
     assert (world.job.spec_version, world.job.last_spec_version) == (1, 2)
 

@@ -59,7 +59,12 @@ def told(
 @functools.cache
 def _built() -> tuple[bytes, tuple[TaskId, ...]]:
     # Fewer and larger calls than by default: each carries a part of the whole state.
-    cell = running_cell(0, Policy(launches_per_round_max=TASKS, reconcile_tasks_max=TASKS))
+    policy = Policy(
+        launches_per_round_max=TASKS,
+        reconcile_tasks_max=TASKS,
+        unstarted_tasks_per_job_max=TASKS,
+    )
+    cell = running_cell(0, policy)
     cell.records_a_check = RECORDS_A_CHECK
     offer_hosts(cell)
     for job in ("one", "two"):
@@ -246,6 +251,8 @@ def test_a_launch_with_202_and_then_nothing_is_never_launched_again_by_itself() 
     assert cell.is_in(task_id, Finished).reason == "stuckInState"
     cell.tick(1_000)
     cell.offer("host1")
+    assert cell.launched() == [], "the host is out of use: a kill there did not end"
+    cell.offer("host2")
     (replacement,) = cell.launched()
     assert replacement != task_id
     assert cell.launched() == []

@@ -35,7 +35,7 @@ def test_a_leader_killed_at_a_marked_point_leaves_nothing_doubled_or_lost(
     world.until(
         lambda: world.machine.state.leader == "cell-1", "another leader", LEADERSHIP_MOVES_WITHIN_S
     )
-    world.until(lambda: world.is_normal("job") and world.is_normal("more"), "both jobs done", 60)
+    world.until(lambda: world.is_normal("job") and world.is_normal("more"), "both jobs done", 120)
     world.check_sound()
 
 

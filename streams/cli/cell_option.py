@@ -57,5 +57,9 @@ def with_cell(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_cell(parameter: inspect.Parameter) -> bool:
+    """Whether the command has the option itself; Typer keeps a first name where defaults stand."""
     told = getattr(parameter.annotation, "__metadata__", ())
-    return any("--cell" in (getattr(each, "param_decls", None) or ()) for each in told)
+    return any(
+        "--cell" in (getattr(each, "default", None), *(getattr(each, "param_decls", None) or ()))
+        for each in told
+    )

@@ -266,7 +266,7 @@ async def _rehearse(settings: Settings, prod: str, from_cell: str, cell: str) ->
             f"{url} has no snapshots of cell {named or '(none was named)'}; it has those of "
             f"{', '.join(cells) or 'no cell'}"
         )
-    there = msgspec.structs.replace(settings, store_url=url, cell=named)
+    there = msgspec.structs.replace(_of_cell(settings, named), store_url=url)
     async with history_of(there) as opened:
         return await Rehearsing(opened.bases, cell, version()).run()
 
@@ -295,7 +295,13 @@ def _cells_in(store: ObjectStore) -> list[str]:
 def _settings(data_dir: Path | None, cell: str) -> Settings:
     speak_by_errors()
     settings = installation_here(settings_here(), data_dir)
-    return msgspec.structs.replace(settings, cell=cell) if cell else settings
+    return _of_cell(settings, cell) if cell else settings
+
+
+def _of_cell(settings: Settings, cell: str) -> Settings:
+    """The settings of another cell: of this installation, or the only one of its own."""
+    names = settings.cell_names if cell in settings.cell_names else (cell,)
+    return msgspec.structs.replace(settings, cell=cell, cell_names=names)
 
 
 def _wanted(shelf: Shelf, key: str, *, is_all: bool) -> list[SnapshotName]:

@@ -40,21 +40,16 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-CellOption = Annotated[
-    str, typer.Option("--cell", metavar="CELL", help="The cell; else FLUMINA_CELL's.")
-]
 EXIT_BAD = 1
 
 
 @app.command("list")
-def list_(
-    cell: CellOption = "", as_json: JsonOption = False, data_dir: DataDirOption = None
-) -> None:
+def list_(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
     """List the snapshots of a cell, oldest first.
 
     Example: flumina snapshots list --json
     """
-    settings = _settings(data_dir, cell)
+    settings = _settings(data_dir)
     with told_by_sentences():
         names = Shelf(store_of(settings), settings.cell).names()
     if as_json:
@@ -69,14 +64,12 @@ def list_(
 
 
 @app.command()
-def take(
-    cell: CellOption = "", as_json: JsonOption = False, data_dir: DataDirOption = None
-) -> None:
+def take(as_json: JsonOption = False, data_dir: DataDirOption = None) -> None:
     """Fold the log to its end in this process, and keep the state as a snapshot.
 
     Example: flumina snapshots take
     """
-    settings = _settings(data_dir, cell)
+    settings = _settings(data_dir)
     with told_by_sentences():
         document = asyncio.run(_take(settings))
     if as_json:
@@ -110,7 +103,6 @@ def verify(
         bool,
         typer.Option("--fold", help="Also fold from the snapshot before it, and compare all."),
     ] = False,
-    cell: CellOption = "",
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -118,7 +110,7 @@ def verify(
 
     Example: flumina snapshots verify --all --fold
     """
-    settings = _settings(data_dir, cell)
+    settings = _settings(data_dir)
     with told_by_sentences():
         found = asyncio.run(_verify(settings, key, is_all=is_all, is_folded=is_folded))
     if as_json:
@@ -172,7 +164,6 @@ def restore(
             help="Write it as a snapshot into this store (a directory or URL).",
         ),
     ] = "",
-    cell: CellOption = "",
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -180,7 +171,7 @@ def restore(
 
     Example: flumina snapshots restore --at 120000 --to /mnt/rescue
     """
-    settings = _settings(data_dir, cell)
+    settings = _settings(data_dir)
     with told_by_sentences():
         document = asyncio.run(_restore(settings, at, to))
     if as_json:
@@ -234,7 +225,10 @@ def rehearse(
             "--from-cell", metavar="CELL", help="Which cell of that store; else its only one."
         ),
     ] = "",
-    cell: CellOption = "",
+    cell: Annotated[
+        str,
+        typer.Option("--cell", metavar="CELL", help="The candidate's cell; else FLUMINA_CELL's."),
+    ] = "",
     as_json: JsonOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -243,7 +237,7 @@ def rehearse(
     Leaves with 1 where this build would have another state: so it gates a deployment.
     Example: flumina snapshots rehearse --from s3://prod/flumina --cell staging
     """
-    settings = _settings(data_dir, "")
+    settings = _settings(data_dir, is_of_cell=not cell)
     with told_by_sentences():
         found = asyncio.run(_rehearse(settings, from_, from_cell, cell or settings.cell))
     if as_json:
@@ -292,14 +286,13 @@ def _cells_in(store: ObjectStore) -> list[str]:
     return sorted({each.key.split("/")[1] for each in store.facts("snapshots/")})
 
 
-def _settings(data_dir: Path | None, cell: str) -> Settings:
+def _settings(data_dir: Path | None, *, is_of_cell: bool = True) -> Settings:
     speak_by_errors()
-    settings = installation_here(settings_here(), data_dir)
-    return _of_cell(settings, cell) if cell else settings
+    return installation_here(settings_here(), data_dir, is_of_cell=is_of_cell)
 
 
 def _of_cell(settings: Settings, cell: str) -> Settings:
-    """The settings of another cell: of this installation, or the only one of its own."""
+    """The settings of production's cell: of this installation, or the only one of its own."""
     names = settings.cell_names if cell in settings.cell_names else (cell,)
     return msgspec.structs.replace(settings, cell=cell, cell_names=names)
 

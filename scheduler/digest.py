@@ -154,6 +154,7 @@ def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
         "slaStart": state.sla_starts,
         "task": state.tasks,
         "watermark": state.watermarks,
+        "webhook": state.webhooks,
     }
 
 

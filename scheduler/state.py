@@ -33,6 +33,8 @@ from scheduler.model.proposals import Proposal
 from scheduler.model.resources import Resources
 from scheduler.model.sla import SlaStanding, SlaStart
 from scheduler.model.task import Task
+from scheduler.model.volumes import VolumeId
+from scheduler.model.webhooks import Webhook
 
 NO_OFFSET: Final = -1
 ENTITY_KINDS: Final = (
@@ -60,6 +62,7 @@ ENTITY_KINDS: Final = (
     "slaStart",
     "task",
     "watermark",
+    "webhook",
 )
 """What the digest is made of, besides the cell itself."""
 
@@ -382,6 +385,8 @@ class State:
     launch_seconds: dict[int, dict[tuple[HostId, JobId], int]] = field(default_factory=dict)
     """Accepted launches of the last minute, by second of the log's clock, oldest first."""
 
+    webhooks: dict[str, Webhook] = field(default_factory=dict)
+    """Who is told of events by HTTP, by name."""
     load_balancers: dict[JobId, tuple[str, ...]] = field(default_factory=dict)
     """Of active services: the load balancers that send to their tasks, sorted."""
     scaling_policies: dict[PolicyId, ScalingPolicy] = field(default_factory=dict)

@@ -39,6 +39,7 @@ from connectors.web.shapes import campaigns as campaign_shapes
 from connectors.web.shapes import disruption as disruption_shapes
 from connectors.web.updates_routes import UPDATE_ROUTES
 from connectors.web.v2.routes import V2_ROUTES
+from connectors.web.webhooks import WEBHOOK_ROUTES
 from projections.cost.ledger import Costs
 from projections.finding import Finding
 from projections.history import HistoryOf
@@ -465,4 +466,5 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
 ROUTES.update(V2_ROUTES)
 ROUTES.update(UPDATE_ROUTES)
 ROUTES.update(OBSERVE_ROUTES)
+ROUTES.update(WEBHOOK_ROUTES)
 ROUTES["/api/openapi.json"] = {"GET": Operation(described(ROUTES), answer=base.Json, is_read=True)}

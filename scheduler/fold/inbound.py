@@ -42,12 +42,21 @@ from scheduler.fold.safe import finding_confirmed, finding_rejected, kills_by, p
 from scheduler.fold.scaling import job_scale_asked
 from scheduler.fold.submitting import job_submitted
 from scheduler.fold.updates import job_update_asked, job_update_ordered
+from scheduler.fold.webhooks import (
+    webhook_noted,
+    webhook_paused,
+    webhook_removed,
+    webhook_set,
+    webhook_tested,
+)
 from scheduler.model.address import Source
 from scheduler.model.autoscaling import MetricObserved, ScalingPolicyRemoved, ScalingPolicySet
 from scheduler.model.balancers import LoadBalancerAdded, LoadBalancerRemoved
 from scheduler.model.changes import CellPaged, JobRejected, RequestAccepted
 from scheduler.model.disruption import JobBudgetAsked, TaskEvictionAsked
 from scheduler.model.events import Copied
+from scheduler.model.fleet import CloudGroupGone, CloudGroupObserved, InstanceNoticed
+from scheduler.model.health import HostJudged, HostProbed, TaskSilent
 from scheduler.model.inbound import (
     FindingConfirmed,
     FindingRejected,
@@ -79,6 +88,13 @@ from scheduler.model.job_requests import (
 )
 from scheduler.model.job_updates import JobUpdateAsked, JobUpdateOrdered
 from scheduler.model.mesos import HostFailed, StatusUpdate, StreamEnded, Subscribed, Unrecognised
+from scheduler.model.webhooks import (
+    WebhookNoted,
+    WebhookPaused,
+    WebhookRemoved,
+    WebhookSet,
+    WebhookTested,
+)
 from scheduler.state import NO_OFFSET, Watermark
 
 Rule = Callable[[Fold, Source, Any], None]
@@ -168,7 +184,7 @@ def _skipped(fold: Fold, source: Source, body: RecordSkipped) -> None:
     fold.report(RequestAccepted(source=source, what=f"skip record {body.offset}"))
 
 
-def _nothing(fold: Fold, source: Source, body: PartitionBegan | HostFailed) -> None:
+def _nothing(fold: Fold, source: Source, body: object) -> None:
     """A beginning has set the watermark; a failed host is told by its tasks' own updates."""
 
 
@@ -195,6 +211,11 @@ RULES: Final[Mapping[type, Rule]] = {
     MetricObserved: metric_observed,
     JobBudgetAsked: job_budget_asked,
     TaskEvictionAsked: task_eviction_asked,
+    WebhookSet: webhook_set,
+    WebhookRemoved: webhook_removed,
+    WebhookPaused: webhook_paused,
+    WebhookTested: webhook_tested,
+    WebhookNoted: webhook_noted,
     InboundRejected: _rejected,
     PolicyAsked: policy_asked,
     RulesAsked: rules_asked,
@@ -211,5 +232,11 @@ RULES: Final[Mapping[type, Rule]] = {
     RecordSkipped: _skipped,
     Unrecognised: lambda fold, _, body: unrecognised(fold, body),
     HostFailed: _nothing,
+    CloudGroupObserved: _nothing,
+    CloudGroupGone: _nothing,
+    InstanceNoticed: _nothing,
+    HostJudged: _nothing,
+    HostProbed: _nothing,
+    TaskSilent: _nothing,
 }
 """The rule of each kind of body, one line each; a test holds it against `InboundBody`."""

@@ -112,6 +112,7 @@ PageKind = Literal[
     "unreadable update",
     "framework id",
     "stuck kill",
+    "webhook",
 ]
 """What can be paged by the fold; `docs/safe-mode.md` says what each means and what to do."""
 

@@ -15,6 +15,8 @@ import msgspec.structs
 
 from scheduler.model.changes import Change
 from scheduler.model.events import CellRecord
+from scheduler.model.fleet import FleetReport
+from scheduler.model.health import VerdictBody
 from scheduler.model.inbound import PartitionBegan
 from scheduler.model.mesos import MesosRecord
 
@@ -39,6 +41,12 @@ _ENCODER: Final = msgspec.json.Encoder()
 _RECORD: Final = msgspec.json.Decoder(CellRecord)
 _MESOS: Final[msgspec.json.Decoder[MesosRecord | PartitionBegan]] = msgspec.json.Decoder(
     MesosRecord | PartitionBegan
+)
+_HOSTS: Final[msgspec.json.Decoder[FleetReport | PartitionBegan]] = msgspec.json.Decoder(
+    FleetReport | PartitionBegan
+)
+_VERDICT: Final[msgspec.json.Decoder[VerdictBody | PartitionBegan]] = msgspec.json.Decoder(
+    VerdictBody | PartitionBegan
 )
 _CHANGE: Final[msgspec.json.Decoder[Change]] = msgspec.json.Decoder(Change)
 
@@ -116,6 +124,32 @@ def decode_mesos(data: bytes) -> MesosRecord | PartitionBegan:
         return _MESOS.decode(data)
     except msgspec.DecodeError as error:
         raise Undecodable(f"a record of topic mesos does not fit its schema: {error}") from error
+
+
+def encode_hosts(record: FleetReport) -> bytes:
+    """The bytes of a record of topic ``hosts``."""
+    return _ENCODER.encode(record)
+
+
+def decode_hosts(data: bytes) -> FleetReport | PartitionBegan:
+    """The record of topic ``hosts`` that ``data`` holds; raises `Undecodable`."""
+    try:
+        return _HOSTS.decode(data)
+    except msgspec.DecodeError as error:
+        raise Undecodable(f"a record of topic hosts does not fit its schema: {error}") from error
+
+
+def encode_verdict(record: VerdictBody) -> bytes:
+    """The bytes of a record of topic ``verdicts``."""
+    return _ENCODER.encode(record)
+
+
+def decode_verdict(data: bytes) -> VerdictBody | PartitionBegan:
+    """The record of topic ``verdicts`` that ``data`` holds; raises `Undecodable`."""
+    try:
+        return _VERDICT.decode(data)
+    except msgspec.DecodeError as error:
+        raise Undecodable(f"a record of topic verdicts does not fit its schema: {error}") from error
 
 
 def encode_change(change: Change) -> bytes:

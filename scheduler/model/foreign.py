@@ -20,6 +20,7 @@ from scheduler.model.foreign_disruption import DISRUPTION_REQUESTS
 from scheduler.model.foreign_jobs import JOB_REQUESTS
 from scheduler.model.foreign_scaling import METRIC_RECORDS, SCALING_REQUESTS
 from scheduler.model.foreign_updates import UPDATE_REQUESTS
+from scheduler.model.foreign_webhooks import WEBHOOK_REQUESTS
 from scheduler.model.ids import HostId, JobId, TaskId, job_id_fault, job_id_of
 from scheduler.model.inbound import (
     FindingConfirmed,
@@ -61,6 +62,7 @@ from scheduler.model.rules_document.commands import (
 )
 from scheduler.model.v3.job import read_job
 from scheduler.model.v3.limits import SERVICE_SIZE_MAX
+from scheduler.model.webhooks import WebhookRequest
 
 FOREIGN_BYTES_MAX: Final = RECORD_BYTES_MAX
 """A larger value could not be copied into one record of the cell log."""
@@ -81,6 +83,7 @@ ForeignBody = (
     | DisruptionRequest
     | ScalingRequest
     | BalancerRequest
+    | WebhookRequest
     | PolicyAsked
     | RulesAsked
     | RulesChangeAsked
@@ -323,6 +326,7 @@ _COMMANDS: Final[Mapping[str, Reader]] = {
     "NoteNoise": _note_noise,
     "SkipRecord": _skip_record,
     **METRIC_RECORDS,
+    **WEBHOOK_REQUESTS,
     "ForgetOrphan": _forget_orphan,
     "ConfirmFinding": _confirm_finding,
     "RejectFinding": _reject_finding,

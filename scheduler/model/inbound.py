@@ -11,6 +11,8 @@ from scheduler.model.autoscaling import ScalingRequest
 from scheduler.model.balancers import BalancerRequest
 from scheduler.model.base import Ours
 from scheduler.model.disruption import DisruptionRequest
+from scheduler.model.fleet import FleetReport
+from scheduler.model.health import VerdictBody
 from scheduler.model.ids import HostId, JobId, OfferId, StreamId, TaskId
 from scheduler.model.job import JobSpec
 from scheduler.model.job_requests import JobRequest
@@ -24,6 +26,7 @@ from scheduler.model.mesos import (
     Unrecognised,
 )
 from scheduler.model.rules import CapacityGroup, InstanceGroup, Mode, PlacementRules, Selector
+from scheduler.model.webhooks import WebhookRequest
 
 Standing = Literal["enabled", "lastChoice", "draining", "disabled"]
 """What an operator lets a host be used for. Only the first two get tasks."""
@@ -253,6 +256,7 @@ InboundBody = (
     | ScalingRequest
     | BalancerRequest
     | DisruptionRequest
+    | WebhookRequest
     | InboundRejected
     | InboundLost
     | OffersChanged
@@ -261,6 +265,8 @@ InboundBody = (
     | HostFailed
     | StreamEnded
     | Unrecognised
+    | FleetReport
+    | VerdictBody
     | PolicyAsked
     | RulesAsked
     | RulesChangeAsked

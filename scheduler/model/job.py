@@ -11,6 +11,7 @@ from scheduler.model.base import Ours
 from scheduler.model.constraint import Constraint
 from scheduler.model.disruption import DisruptionBudget
 from scheduler.model.resources import Need
+from scheduler.model.volumes import AddressAllocation, SharedMount, VolumeClaim
 
 Migration = Literal["systemDefault", "selfManaged"]
 
@@ -158,6 +159,17 @@ class JobSpec(Ours, frozen=True):
 
     Empty: all indexes are alike. Their counts add up to what the job wants.
     """
+    volumes: tuple[VolumeClaim, ...] = ()
+    """What each index has for itself, sorted by name."""
+    mounts: tuple[SharedMount, ...] = ()
+    """What all tasks share, sorted by mount point, as Titus sorts them."""
+    addresses: tuple[AddressAllocation, ...] = ()
+    """Static ones, in order of the indexes."""
+
+    @property
+    def is_persistent(self) -> bool:
+        """Whether something stays with its indexes when their tasks are replaced."""
+        return bool(self.volumes or self.addresses)
 
     @property
     def desired(self) -> int:

@@ -8,8 +8,8 @@ for a while: ingest waits until it is whole, and then goes on from its watermark
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from scheduler.inbound_runs import InboundRuns
 from scheduler.model.address import Source
-from scheduler.model.codec import Undecodable, decode_mesos, digest_of
+from scheduler.model.codec import Undecodable, decode_hosts, decode_mesos, decode_verdict, digest_of
 from scheduler.model.events import CellEvent, Copied
 from scheduler.model.foreign import decode_commands_record, decode_jobs_record
 from scheduler.model.ids import Generation
@@ -218,8 +218,9 @@ class Ingest:
 
     def _body(self, record: ConsumerRecord[bytes, bytes]) -> Any:  # noqa: ANN401 - as its topic
         """What a record says; what foreigners write is rejected, and never unreadable."""
-        if self._kind == "mesos":
-            return decode_mesos(record.value or b"")
+        decode_ours = _OURS.get(self._kind)
+        if decode_ours is not None:
+            return decode_ours(record.value or b"")
         decode = decode_jobs_record if self._kind == "jobs" else decode_commands_record
         return decode(record.key, record.value)
 
@@ -268,6 +269,14 @@ class Ingest:
         )
         self._copied_offset = offset
         return Copied(source=source, body=body, observed_at_ms=observed_at_ms)
+
+
+_OURS: Final[Mapping[str, Callable[[bytes], object]]] = {
+    "mesos": decode_mesos,
+    "hosts": decode_hosts,
+    "verdicts": decode_verdict,
+}
+"""Topics that only our own processes write: what does not decode there ends the leader."""
 
 
 class Read(NamedTuple):

@@ -24,6 +24,7 @@ from streams.cell.plugins import Equipment
 from streams.cell.points import reached
 from streams.cell.shield import OfferShield
 from streams.clock import elapsed_s
+from streams.kafka.generations import INBOUND
 
 logger = structlog.get_logger(__name__)
 
@@ -78,7 +79,7 @@ class Leader:
                 cell.topic(kind),
                 surroundings=cell.surroundings,
             )
-            for kind in ("jobs", "commands", "mesos")
+            for kind in INBOUND
         ]
         backoff = Backoff(cell.surroundings.draw)
         topic, partition = cell.topic("mesos"), cell.follower.partition

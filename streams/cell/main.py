@@ -26,6 +26,7 @@ from scheduler.model.ids import CellName
 from streams.cell.ingest import UnreadableInbound
 from streams.cell.lead import LeadershipLost
 from streams.cell.seat import Batch, CellOptions, Seat, unbegun
+from streams.cell.steady import SteadyChannel
 from streams.cell.writer import our_producer
 from streams.clock import now_ms
 from streams.errors import OperatorError
@@ -54,7 +55,7 @@ class CellProcess:
         self.options = options
         self._is_warm = len(options.cells) <= warm_cells_max
         self._app = _faust_app(options)
-        self._batches = self._app.channel()
+        self._batches = SteadyChannel(self._app)
         self.seats = [Seat(options, number, self._send) for number in range(len(options.cells))]
         self._define_agents()
 

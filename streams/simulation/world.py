@@ -24,6 +24,7 @@ from scheduler.model.policy import Policy
 from scheduler.model.task import Queued, Started
 from scheduler.state import Job, State
 from streams.cell.follower import BareFold, Follower, LogRecord
+from streams.kafka.generations import INBOUND
 from streams.simulation.kafka import Broker
 from streams.simulation.loop import VirtualLoop
 from streams.simulation.manager import Weather
@@ -39,7 +40,6 @@ BEGAN_AT_MS: Final = 1_700_000_000_000
 SLOTS: Final = 2
 CELL: Final = "main"
 GENERATION: Final = "5e5e5e5e"
-INBOUND: Final = ("jobs", "commands", "mesos")
 STALE_MS: Final = 59_000
 MARK_RECORDS: Final = 200
 """So that digests are compared several times in one run; production marks every 10,000."""

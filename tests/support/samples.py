@@ -17,6 +17,7 @@ from scheduler.model import (
     job_updates,
     mesos,
     proposals,
+    webhooks,
 )
 from scheduler.model.address import Source
 from scheduler.model.changes import Change
@@ -383,6 +384,31 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
     ),
     balancers.LoadBalancerRemoved(
         job_id=JOB, load_balancer_id=BALANCER, actor="ada", why="enough", if_version=3
+    ),
+    webhooks.WebhookSet(
+        name="deploys",
+        url="https://hooks.example.com/flumina",
+        wanted=webhooks.WebhookFilter(
+            job_ids=("job",), applications=("web",), kinds=("TaskChanged",), states=("Finished",)
+        ),
+        actor="op",
+        why="deploys",
+        secret="env:CI",
+        pause_after_s=600,
+        if_version=3,
+    ),
+    webhooks.WebhookRemoved(name="deploys", actor="op", why="enough", if_version=4),
+    webhooks.WebhookPaused(name="deploys", is_paused=True, actor="op", why="receiver moves"),
+    webhooks.WebhookTested(name="deploys", actor="op", why="new receiver"),
+    webhooks.WebhookNoted(
+        name="deploys",
+        created_offset=1_060,
+        standing="failing",
+        detail="answered 503",
+        test_offset=1_070,
+        is_test_good=True,
+        actor="flumina-webhooks",
+        why="test",
     ),
     autoscaling.ScalingPolicySet(
         job_id=JOB, policy_id=SCALING, spec=SCALING_STEP, actor="ada", why="peaks", if_version=2

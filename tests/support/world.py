@@ -33,6 +33,7 @@ from tests.support.dev_cluster import DevCluster
 
 Result = TypeVar("Result")
 POLL_S = 0.05
+LAST_WORDS_CHARACTERS = 3_000
 NOTHING = CellRecord(version=1, epoch=-1, at_ms=0, events=())
 """Stands for a record that was passed over."""
 
@@ -219,8 +220,17 @@ class World:
                 raise AssertionError(
                     f"not within {timeout_s:.0f} s: {what}; tasks are "
                     f"{[(each.task_id, each.state) for each in self.machine.state.tasks.values()]}"
+                    f"\n{self._last_words()}"
                 )
             time.sleep(POLL_S)
+
+    def _last_words(self) -> str:
+        """How each cell process is, and the end of what each has written, for a failure."""
+        ends = {name: process.poll() for name, process in self.cells.items()}
+        words = [f"cell processes and their exit codes: {ends}"]
+        for log in sorted(self.home.glob("*.log")):
+            words += [f"--- {log.name}", log.read_text("utf-8", "replace")[-LAST_WORDS_CHARACTERS:]]
+        return "\n".join(words)
 
     def tasks(self, job_id: str) -> list[Task]:
         """The job's current tasks by index; none while the log does not know the job."""

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from tests.contract.mesos_master.master_client import (
+    PATIENCE_S,
     QUIET_S,
     Framework,
     Json,
@@ -14,6 +15,9 @@ from tests.contract.mesos_master.master_client import (
 )
 
 pytestmark = pytest.mark.integration
+
+AGENT_CPUS = 4.0
+"""Of each agent of the clusters that these tests run against."""
 
 
 def test_beats_come_each_15_s_and_repetitions_after_10_and_20_s(port: int) -> None:
@@ -48,7 +52,7 @@ def test_beats_come_each_15_s_and_repetitions_after_10_and_20_s(port: int) -> No
 def test_two_offers_of_one_agent_are_used_together(port: int) -> None:
     z1 = agents(port)["z1"]
     with Framework(port) as framework:
-        offer = framework.offer_of(z1)
+        offer = _whole_offer(framework, z1)
         framework.launch([offer], [task("first", offer, resources=scalars(1.0))])
         framework.acknowledge(framework.await_state("first", "TASK_RUNNING"))
         rest = framework.offer_of(z1)
@@ -58,6 +62,15 @@ def test_two_offers_of_one_agent_are_used_together(port: int) -> None:
         assert [_cpus(each) for each in (rest, freed)] == [3.0, 1.0]
         framework.launch([rest, freed], [task("whole", rest, resources=scalars(4.0))])
         framework.await_state("whole", "TASK_RUNNING")
+
+
+def _whole_offer(framework: Framework, agent_id: str) -> Json:
+    """An offer of all that the agent has: what others left may come back bit by bit."""
+    deadline = time.monotonic() + PATIENCE_S
+    while round(_cpus(offer := framework.offer_of(agent_id)), 3) < AGENT_CPUS:
+        assert time.monotonic() < deadline, f"the agent has only {_cpus(offer)} cpus to offer"
+        framework.decline([offer], 0.1)
+    return offer
 
 
 def _cpus(offer: Json) -> float:

@@ -9,6 +9,7 @@ What grows has limits, and what was dropped is counted: histories in `projection
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from projections.answers import Answer, Answers
 from projections.entries import JobHistory, Spot, TaskHistory
@@ -20,11 +21,15 @@ from scheduler.model.address import Address
 from scheduler.model.changes import Change
 from scheduler.model.events import CellRecord
 from scheduler.model.ids import HostId, JobId, ProposalId, TaskId
+from scheduler.model.mesos import HostFacts
 from scheduler.model.task import Task
 from scheduler.state import Job, State
 
 __all__ = ("CellView", "Job")
 """Those who ask the view for a job need the name of what they get."""
+
+HOST_CONTEXTS_SPARE: Final = 1_000
+"""Of hosts that have gone so many at least are remembered; each is half a kilobyte."""
 
 
 class CellView:
@@ -41,6 +46,8 @@ class CellView:
         """The first record that this view folded itself; 0: all of them, histories are whole."""
         self.listeners: list[Callable[[Obeyed], None]] = []
         """Told of each event that counts, after the read models."""
+        self.host_contexts: dict[HostId, tuple[HostFacts, dict[str, str]]] = {}
+        """What the context of a task says of its host, written out once for each host."""
         self._obedience = Obedience()
 
     @classmethod
@@ -137,6 +144,12 @@ class CellView:
         """The address of a proposal: its id is the place where it stands."""
         offset, _, index = proposal_id.partition(".")
         return self.address((int(offset), int(index)))
+
+    def note_host_context(self, host_id: HostId, facts: HostFacts, context: dict[str, str]) -> None:
+        """Keep what was written of a host, as long as these are its facts."""
+        if len(self.host_contexts) > 2 * len(self.state.hosts) + HOST_CONTEXTS_SPARE:
+            self.host_contexts.clear()  # Most are of hosts that have gone.
+        self.host_contexts[host_id] = (facts, context)
 
     def hostname(self, host_id: HostId | None) -> str:
         """The host's name, its id where the log does not know its facts, or empty for no host."""

@@ -247,6 +247,8 @@ class JobHistory(History):
 
     job_id: JobId
     created: int
+    state: str = "Accepted"
+    """As the fold's changes say it."""
     job: Job | None = None
     """As the fold last had it; while the fold knows it, ask that."""
     task_ids: dict[TaskId, None] = field(default_factory=dict)

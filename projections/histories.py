@@ -11,6 +11,7 @@ from typing import Final, TypeVar, cast
 import msgspec
 from msgspec.structs import replace
 
+from projections.creation_order import OrderByState
 from projections.entries import (
     ENTRIES_OF_JOB_MAX,
     ENTRIES_OF_TASK_MAX,
@@ -74,6 +75,9 @@ class Histories:
     def __init__(self, state: State) -> None:
         self.jobs: dict[JobId, JobHistory] = {}
         self.tasks: dict[TaskId, TaskHistory] = {}
+        self.jobs_by_state: OrderByState[JobId] = OrderByState()
+        self.tasks_by_state: OrderByState[TaskId] = OrderByState()
+        """The same, as lists ask for them."""
         self.jobs_dropped = 0
         self.tasks_dropped = 0
         self.on_note: Callable[[Place, HistoryNote], None] | None = None
@@ -93,17 +97,21 @@ class Histories:
         state, last = self._state, creation_place(self._state.next_offset, 0)
         for job_id, job in state.jobs.items():
             created = self._job_created(job.accepted_offset, job.accepted_index)
-            self.jobs[job_id] = JobHistory(job_id=job_id, created=created, job=job)
+            new = JobHistory(job_id=job_id, created=created, state=job.state, job=job)
+            self.jobs[job_id] = new
+            self.jobs_by_state.add(created, job_id, job.state)
         for number, (task_id, task) in enumerate(state.tasks.items()):
             waits = task.state if isinstance(task.state, Queued) else None
+            created, shown_state = last - len(state.tasks) + number, titus_state(task.state)
             self.tasks[task_id] = TaskHistory(
                 task_id=task_id,
                 job_id=task.job_id,
-                created=last - len(state.tasks) + number,
-                state=titus_state(task.state),
+                created=created,
+                state=shown_state,
                 task=task,
                 ready_at_ms=waits.ready_at_ms if waits else 0,
             )
+            self.tasks_by_state.add(created, task_id, shown_state)
             self.jobs[task.job_id].task_ids[task_id] = None
             if task.resubmit_of in self.tasks:
                 self.tasks[task.resubmit_of].replaced_by = task_id
@@ -122,6 +130,7 @@ class Histories:
             job=self._state.jobs.get(job_id),
         )
         self.jobs[job_id] = history
+        self.jobs_by_state.add(history.created, job_id, history.state)
         if self.on_note:
             self.on_note(place, JobBegan(job_id, history.created, history.job))
 
@@ -138,15 +147,15 @@ class Histories:
         task = self._state.tasks.get(task_id)
         waits = task.state if task and isinstance(task.state, Queued) else None
         self._drop_task(task_id)
-        self.tasks[task_id] = TaskHistory(
+        self.tasks[task_id] = new = TaskHistory(
             task_id=task_id,
             job_id=change.job_id,
             created=creation_place(place.offset, place.index, number),
             task=task,
             ready_at_ms=waits.ready_at_ms if waits else 0,
         )
+        self.tasks_by_state.add(new.created, task_id, new.state)
         if self.on_note:
-            new = self.tasks[task_id]
             self.on_note(
                 place, TaskBegan(change.job_id, task_id, new.created, task, new.ready_at_ms)
             )
@@ -188,6 +197,8 @@ class Histories:
                 history.job, state=state, reason=change.reason, finished_at_ms=place.at_ms
             )
         history.job = known
+        self.jobs_by_state.move(history.created, change.job_id, history.state, change.state)
+        history.state = change.state
         is_ended = change.state == "Finished"
         if is_ended:
             self._ended_jobs[change.job_id] = None
@@ -257,7 +268,8 @@ class Histories:
         history = self.tasks.get(task_id)
         if history is None:
             return
-        if change is not None:
+        if change is not None and change.state != history.state:
+            self.tasks_by_state.move(history.created, task_id, history.state, change.state)
             history.state = change.state
         entry = Entry(
             place.offset,
@@ -304,6 +316,7 @@ class Histories:
         if history is None:
             return
         self.jobs_dropped += 1
+        self.jobs_by_state.remove(history.created, history.state)
         for task_id in list(history.task_ids):
             if task_id not in self._state.tasks:
                 self._drop_task(task_id)
@@ -314,6 +327,7 @@ class Histories:
         if history is None:
             return
         self.tasks_dropped += 1
+        self.tasks_by_state.remove(history.created, history.state)
         job = self.jobs.get(history.job_id)
         if job is not None and task_id in job.task_ids:
             del job.task_ids[task_id]

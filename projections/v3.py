@@ -5,16 +5,21 @@ The one thing to know: states, reasons and names are Titus' (S19); times are mil
 ``flumina.``, in a task's context and a job's attributes never: those are the user's.
 """
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+import msgspec
+
 from projections.cell_view import CellView
-from projections.entries import Entry, JobHistory, TaskHistory
+from projections.entries import Entry, JobHistory, Spot, TaskHistory
 from projections.history import StateMark, state_marks
 from projections.stamps import attributes_of
 from scheduler.model.descriptor import descriptor_of
-from scheduler.model.ids import JobId, TaskId
+from scheduler.model.ids import Generation, HostId, JobId, TaskId
+from scheduler.model.mesos import HostFacts
+from scheduler.model.rules import PlacementRules
 from scheduler.model.task import (
+    OnHost,
     Started,
     Task,
     is_on_host,
@@ -22,10 +27,11 @@ from scheduler.model.task import (
     titus_state,
 )
 from scheduler.placement.requests_of_jobs import group_of
+from scheduler.state import Job
 
 Json = dict[str, Any]
 
-_AGENT_ATTRIBUTES = ("region", "zone", "itype", "asg", "ami", "cluster", "stack", "res")
+_AGENT_ATTRIBUTES: Final = ("region", "zone", "itype", "asg", "ami", "cluster", "stack", "res")
 """Attributes of a host that Titus' task context has keys for (``agent.NAME``)."""
 
 
@@ -49,32 +55,92 @@ def job_json(view: CellView, job_id: JobId) -> Json | None:
     }
 
 
+class TaskSeen(msgspec.Struct, frozen=True, gc=False):
+    """All that is shown of a task, as values of one moment.
+
+    To take them costs a tenth of writing them out, and whoever keeps them can do that later.
+    """
+
+    task: Task
+    job: Job | None
+    entries: list[Entry]
+    """Of its history; entries that began a state never change."""
+    last_at_ms: int
+    last_spot: Spot | None
+    container_ip: str
+    replaced_by: TaskId | None
+    facts: HostFacts | None
+    migration_since_ms: int | None
+    deadline_ms: int
+    rules: PlacementRules
+    generation: Generation
+
+    @property
+    def state(self) -> str:
+        """The state of Titus' life cycle."""
+        return titus_state(self.task.state)
+
+
+def seen_task(view: CellView, task_id: TaskId) -> TaskSeen | None:
+    """The task as it is now, or None where it is unknown."""
+    state, history = view.state, view.task_history(task_id)
+    task = state.tasks.get(task_id) or (history.task if history is not None else None)
+    if task is None:
+        return None
+    place, plan = place_of(task.state), state.plans.get(task_id)
+    last = _last_entry(history)
+    return TaskSeen(
+        task,
+        view.job(task.job_id),
+        history.entries.copy() if history is not None else [],
+        max(last.at_ms, last.last_at_ms) if last is not None else task.state.since_ms,
+        None
+        if last is None
+        else (last.last_offset, last.last_index)
+        if last.count > 1
+        else (last.offset, last.index),
+        history.container_ip if history is not None else "",
+        history.replaced_by if history is not None else None,
+        state.hosts.get(place.host_id) if place is not None else None,
+        migration_since_ms(view, task),
+        plan.deadline_ms if plan is not None else 0,
+        state.policy.placement,
+        state.generation,
+    )
+
+
 def task_json(view: CellView, task_id: TaskId, log_url: str = "") -> Json | None:
     """The task as Titus shows it, or None where it is unknown.
 
     ``log_url`` is what the task's id is appended to, to read its output.
     """
-    task, history = view.task(task_id), view.task_history(task_id)
-    if task is None:
+    seen = seen_task(view, task_id)
+    if seen is None:
         return None
-    marks = state_marks(history.entries) if history else []
-    last = marks[-1] if marks else None
-    written: Json = {
+    written = task_written(view, seen)
+    if log_url:
+        written["logLocation"] = {"liveStream": {"url": f"{log_url}{task_id}"}}
+    return written
+
+
+def task_written(view: CellView, seen: TaskSeen) -> Json:
+    """The task as Titus shows it, as it was when it was seen."""
+    task, marks = seen.task, state_marks(seen.entries)
+    since_ms = seen.migration_since_ms
+    return {
         "id": task.task_id,
         "jobId": task.job_id,
-        "taskContext": _context(view, task, history),
-        "status": _task_status(task, last),
+        "taskContext": _context(view, seen),
+        "status": _task_status(task, marks[-1] if marks else None),
         "statusHistory": [_mark_status(mark) for mark in marks[:-1]],
         "attributes": dict(task.attributes),
-        "migrationDetails": _migration(view, task),
-        "version": {
-            "timestamp": _last_at_ms(history, task.state.since_ms),
-            "version": task.version,
+        "migrationDetails": {
+            "needsMigration": since_ms is not None,
+            "started": since_ms or 0,
+            "deadline": seen.deadline_ms,
         },
+        "version": {"timestamp": seen.last_at_ms, "version": task.version},
     }
-    if log_url:
-        written["logLocation"] = {"liveStream": {"url": f"{log_url}{task.task_id}"}}
-    return written
 
 
 def migration_since_ms(view: CellView, task: Task) -> int | None:
@@ -87,14 +153,6 @@ def migration_since_ms(view: CellView, task: Task) -> int | None:
         return plan.decided_at_ms
     order = view.state.host_orders.get(place.host_id) if place else None
     return order.since_ms if order is not None and order.standing == "draining" else None
-
-
-def _migration(view: CellView, task: Task) -> Json:
-    since_ms = migration_since_ms(view, task)
-    plan = view.state.plans.get(task.task_id)
-    deadline_ms = plan.deadline_ms if plan is not None else 0
-    is_needed = since_ms is not None
-    return {"needsMigration": is_needed, "started": since_ms or 0, "deadline": deadline_ms}
 
 
 def _status(state: str, reason: str, message: str, at_ms: int) -> Json:
@@ -140,10 +198,11 @@ def _last_entry(history: JobHistory | TaskHistory | None) -> Entry | None:
     return history.entries[-1] if history and history.entries else None
 
 
-def _context(view: CellView, task: Task, history: TaskHistory | None) -> dict[str, str]:
+def _context(view: CellView, seen: TaskSeen) -> dict[str, str]:
     """Titus' keys for what the log knows, and ours."""
+    task, cell = seen.task, str(view.state.cell)
     context = {
-        "titus.cell": str(view.state.cell),
+        "titus.cell": cell,
         "task.index": str(task.index),
         "task.originalId": str(task.original_id),
         "task.resubmitNumber": str(task.resubmit_number),
@@ -157,53 +216,52 @@ def _context(view: CellView, task: Task, history: TaskHistory | None) -> dict[st
         context["task.resubmitOf"] = str(task.resubmit_of)
     if task.moved_from is not None:
         context["task.movedFromJob"] = str(task.moved_from)
-    context |= _of_job(view, task)
-    place = place_of(task.state)
-    if place is not None:
-        context |= _agent(view, task)
-        context["flumina.proposal"] = view.proposal_address(place.proposal_id)
-        if place.ports:
-            context["flumina.ports"] = ",".join(map(str, place.ports))
-        if place.interface >= 0:
-            context["task.networkInterfaceIndex"] = str(place.interface)
-        if place.gpus:
-            context["flumina.gpus"] = ",".join(map(str, place.gpus))
-    last = _last_entry(history)
-    if last is not None:
-        context["flumina.address"] = view.address(
-            (last.last_offset, last.last_index) if last.count > 1 else last.spot
-        )
-    if history is not None and history.container_ip:
-        context["task.containerIp"] = history.container_ip
-    if history is not None and history.replaced_by:
-        context["flumina.replacedBy"] = str(history.replaced_by)
-    return context
-
-
-def _of_job(view: CellView, task: Task) -> dict[str, str]:
-    """What the task's context says of how its job is treated, and of a retry that waits."""
-    job, context = view.job(task.job_id), dict[str, str]()
-    if job is not None:
-        group = group_of(job.spec.capacity_group, view.state.policy.placement)
-        context["task.tier"] = group.tier
-        stack = dict(job.spec.attributes).get("titus.stack")  # Stamped by a federation.
-        if stack is not None:
-            context["titus.stack"] = stack
+    if seen.job is not None:
+        spec = seen.job.spec
+        context["task.tier"] = group_of(spec.capacity_group, seen.rules).tier
+        # Stamped by a federation.
+        context |= {name: value for name, value in spec.attributes if name == "titus.stack"}
     if task.retry_delay_ms:
         context["task.retryDelay"] = str(task.retry_delay_ms)
+    log, place = f"{cell}/{seen.generation}", place_of(task.state)
+    if place is not None:
+        context |= _agent(view, place.host_id, seen.facts)
+        context |= _of_place(log, place)
+    if seen.last_spot is not None:
+        context["flumina.address"] = f"{log}:{seen.last_spot[0]}[{seen.last_spot[1]}]"
+    if seen.container_ip:
+        context["task.containerIp"] = seen.container_ip
+    if seen.replaced_by is not None:
+        context["flumina.replacedBy"] = str(seen.replaced_by)
     return context
 
 
-def _agent(view: CellView, task: Task) -> dict[str, str]:
-    place = place_of(task.state)
-    assert place is not None
-    context = {
-        "agent.host": view.hostname(place.host_id),
-        "agent.instanceId": str(place.host_id),
-    }
-    facts = view.state.hosts.get(place.host_id)
+def _of_place(log: str, place: OnHost) -> dict[str, str]:
+    """What the task's context says of what it got there, and by which proposal."""
+    offset, _, index = place.proposal_id.partition(".")
+    context = {"flumina.proposal": f"{log}:{offset}[{index}]"}
+    if place.ports:
+        context["flumina.ports"] = ",".join(map(str, place.ports))
+    if place.interface >= 0:
+        context["task.networkInterfaceIndex"] = str(place.interface)
+    if place.gpus:
+        context["flumina.gpus"] = ",".join(map(str, place.gpus))
+    return context
+
+
+def _agent(view: CellView, host_id: HostId, facts: HostFacts | None) -> dict[str, str]:
+    """What a task's context says of its host; a thousand tasks may have the same."""
     if facts is None:
-        return context
+        return {"agent.host": str(host_id), "agent.instanceId": str(host_id)}
+    known = view.host_contexts.get(host_id)
+    if known is None or known[0] is not facts:
+        view.note_host_context(host_id, facts, _host_context(host_id, facts))
+        known = view.host_contexts[host_id]
+    return known[1]
+
+
+def _host_context(host_id: HostId, facts: HostFacts) -> dict[str, str]:
+    context = {"agent.host": facts.hostname, "agent.instanceId": str(host_id)}
     if facts.url and (address := urlsplit(facts.url).hostname):
         context["agent.hostIp"] = address
     attributes = dict(facts.attributes)

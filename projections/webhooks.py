@@ -26,6 +26,7 @@ def webhook_json(webhook: Webhook) -> Json:
         "filter": filter_json(webhook.wanted),
         "secret": webhook.secret,
         "pauseAfterS": webhook.pause_after_s,
+        "createdGeneration": webhook.created_generation,
         "createdOffset": webhook.created_offset,
         "createdAtMs": webhook.created_at_ms,
         "actor": webhook.actor,

@@ -131,9 +131,17 @@ def _entities(state: State) -> Iterable[tuple[str, Iterable[object]]]:
 
 def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
     return {
+        "cloud group": state.cloud_groups,
+        "cloud instance": state.cloud_instances,
         "decision": state.decisions,
+        "deployment": state.deployments,
         "evictions": state.evictions,
         "failures": state.host_failures,
+        "fleet forecast": state.fleet_forecasts,
+        "fleet order": state.fleet_orders,
+        "hold": state.holds,
+        "failing kind": state.failing_kinds,
+        "health": state.health,
         "host": state.hosts,
         "job": state.jobs,
         "job scaling": state.job_scalings,
@@ -150,9 +158,11 @@ def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
         "plan": state.plans,
         "relocated": state.relocated,
         "relocating": state.jobs_marked_at_ms,
+        "silent": state.silent,
         "sla": state.slas,
         "slaStart": state.sla_starts,
         "task": state.tasks,
+        "volume": state.volumes,
         "watermark": state.watermarks,
         "webhook": state.webhooks,
     }
@@ -201,6 +211,11 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
                 (stream.call_failed_at_ms, state.updates_without_news),
                 sorted(state.unanswered),
             )
+        case "fleet":
+            fleet = state.fleet
+            tokens = (fleet.up_tokens_milli, fleet.down_tokens_milli, fleet.tokens_at_ms)
+            rules = (fleet.rules, fleet.rules_version)
+            return (*rules, fleet.looked_at_ms, *tokens, list(state.fleet_orders))
         case "kept":  # Oldest first: the order says what is forgotten next.
             floors = sorted(state.number_floors.items())
             rests = sorted(state.address_rests.items())
@@ -217,4 +232,4 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
             return (*seen, state.promises, state.is_quality_suspended)
 
 
-_CELL_PARTS: Final = ("clock", "epoch", "guard", "identity", "kept", "round", "stream")
+_CELL_PARTS: Final = ("clock", "epoch", "fleet", "guard", "identity", "kept", "round", "stream")

@@ -5,6 +5,7 @@ halts the cell before an effect can follow from it. Tests check everything after
 running cell does at every `Mark`.
 """
 
+from scheduler.disruption.marks import has_mark
 from scheduler.model.ids import JobId, TaskId
 from scheduler.model.job import Service
 from scheduler.model.proposals import LaunchTasks
@@ -32,6 +33,15 @@ def check_everything(state: State) -> None:
     _check_company(state)
     _check_findings(state)
     _check_updates(state)
+    _check_moving(state)
+
+
+def _check_moving(state: State) -> None:
+    """Whoever is marked to move, or not to, is known to be."""
+    jobs = {each for each, job in state.jobs.items() if has_mark(job.spec.attributes)}
+    assert jobs == state.moving_jobs.keys(), "marked jobs"
+    tasks = {each for each, task in state.tasks.items() if has_mark(task.attributes)}
+    assert tasks == state.moving_tasks.keys(), "marked tasks"
 
 
 def _check_updates(state: State) -> None:

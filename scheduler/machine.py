@@ -16,7 +16,9 @@ from scheduler.fold.guards import note_end
 from scheduler.fold.inbound import copied
 from scheduler.fold.preemption import preempted
 from scheduler.fold.replacing import task_finished
+from scheduler.fold.storage import storage_moved
 from scheduler.fold.time import change_policy, clock_moved, leader_elected, ticked
+from scheduler.fold.volumes import work_ended, work_measured, work_started
 from scheduler.kept import Kept
 from scheduler.model.changes import Change
 from scheduler.model.events import (
@@ -49,6 +51,7 @@ from scheduler.model.proposals import (
 )
 from scheduler.model.rules import Plugin
 from scheduler.model.task import Placed, Task
+from scheduler.model.volumes import VolumeMeasured, VolumeWorkEnded, VolumeWorkStarted
 from scheduler.placement.plugins import Plugins
 from scheduler.rounds.planner import Planner
 from scheduler.rounds.talk import kills, offer_care, questions
@@ -73,7 +76,7 @@ class Machine:
         """Digests at the last marks, by offset."""
         self._marked: tuple[int, dict[int, str]] = (NO_OFFSET, {})
         """Where the last mark stands, and the digest there in every version."""
-        self._fold = Fold(self.state, on_finished=_finished)
+        self._fold = Fold(self.state, on_finished=_finished, on_storage=storage_moved)
         self._planner = Planner(self.state)
         self.is_proving = True
         """Whether marks are digested, with which checkpoints are compared; a look back need not."""
@@ -97,6 +100,7 @@ class Machine:
             deadlines=kept.deadlines,
             looked_at_ms=kept.looked_at_ms,
             on_finished=_finished,
+            on_storage=storage_moved,
         )
         machine._planner = Planner(kept.state)
         return machine
@@ -209,6 +213,12 @@ class Machine:
                 proposed(fold, event)
             case PreemptTask():
                 preempted(fold, event)
+            case VolumeWorkStarted():
+                work_started(fold, event)
+            case VolumeWorkEnded():
+                work_ended(fold, event)
+            case VolumeMeasured():
+                work_measured(fold, event)
             case LeaderElected():
                 if fold.index == 0:  # Behind another event it stands in a record of an old epoch.
                     leader_elected(fold, event)

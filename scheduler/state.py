@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from scheduler.autoscaling.standing import JobScaling, ScalingPolicy
+from scheduler.fleet.forecast import LoadForecast
+from scheduler.fleet.standing import CloudGroup, Deployment, Fleet, FleetOrder, Instance
 from scheduler.model.autoscaling import PolicyId
 from scheduler.model.base import Ours
 from scheduler.model.crash_loop import CrashLoop
 from scheduler.model.disruption import Eviction, Relocation, RelocationPlan, Tokens
 from scheduler.model.events import Promised
+from scheduler.model.host_health import FailingKind, HostHealth, SilentTask
 from scheduler.model.ids import (
     CellName,
     CellUuid,
@@ -35,12 +38,21 @@ from scheduler.model.sla import SlaStanding, SlaStart
 from scheduler.model.task import Task
 from scheduler.model.volumes import VolumeId
 from scheduler.model.webhooks import Webhook
+from scheduler.volumes.standing import Hold, Pin, Volume
 
 NO_OFFSET: Final = -1
 ENTITY_KINDS: Final = (
+    "cloud group",
+    "cloud instance",
     "decision",
+    "deployment",
     "evictions",
     "failures",
+    "fleet forecast",
+    "fleet order",
+    "hold",
+    "failing kind",
+    "health",
     "host",
     "index",
     "job",
@@ -59,8 +71,10 @@ ENTITY_KINDS: Final = (
     "relocated",
     "relocating",
     "sla",
+    "silent",
     "slaStart",
     "task",
+    "volume",
     "watermark",
     "webhook",
 )
@@ -135,6 +149,8 @@ class Job(Ours, frozen=True):
     """Of a cron job: when it fires next and what it started."""
     cron_job_id: JobId | None = None
     """The cron job of which this is a run."""
+    pins: tuple[Pin, ...] = ()
+    """Where indexes have to run because of what stays with them, lowest index first."""
 
 
 class HeldOffer(Ours, frozen=True):
@@ -370,6 +386,13 @@ class State:
     """Attributes that operators wrote on hosts, see `scheduler.fold.instance_groups`."""
     host_failures: dict[HostId, HostFailures] = field(default_factory=dict)
     """Hosts on which tasks failed lately, see `scheduler.fold.guards`."""
+    health: dict[HostId, HostHealth] = field(default_factory=dict)
+    """What speaks or spoke lately against hosts, see `scheduler.fold.health`."""
+    silent: dict[TaskId, SilentTask] = field(default_factory=dict)
+    """Tasks of which the heartbeat stays away, as they were told of."""
+    failing_kinds: dict[str, FailingKind] = field(default_factory=dict)
+    """Ways in which tasks fail lately, by what they have in common, see
+    `scheduler.fold.failing_kinds`; the one heard longest ago first."""
     is_quality_suspended: bool = False
     """Too many hosts are bad: none is held back for its quality."""
     eviction_tokens: Tokens = field(default_factory=Tokens)
@@ -385,6 +408,18 @@ class State:
     launch_seconds: dict[int, dict[tuple[HostId, JobId], int]] = field(default_factory=dict)
     """Accepted launches of the last minute, by second of the log's clock, oldest first."""
 
+    fleet: Fleet = field(default_factory=Fleet)
+    """Rules and rates of the fleet, see `scheduler.fold.fleet`."""
+    cloud_groups: dict[str, CloudGroup] = field(default_factory=dict)
+    """Groups of hosts as their clouds tell of them, by name."""
+    cloud_instances: dict[str, Instance] = field(default_factory=dict)
+    """Their instances, by id."""
+    fleet_orders: dict[ProposalId, FleetOrder] = field(default_factory=dict)
+    """What is to be asked of clouds, or is under way, oldest first."""
+    deployments: dict[str, Deployment] = field(default_factory=dict)
+    """New groups that take the place of old ones, and the last that did, by the new one."""
+    fleet_forecasts: dict[str, LoadForecast] = field(default_factory=dict)
+    """What is remembered of the load of each group, to be ready for it."""
     webhooks: dict[str, Webhook] = field(default_factory=dict)
     """Who is told of events by HTTP, by name."""
     load_balancers: dict[JobId, tuple[str, ...]] = field(default_factory=dict)
@@ -393,11 +428,28 @@ class State:
     job_scalings: dict[JobId, JobScaling] = field(default_factory=dict)
     """Of jobs that have scaling policies: which, and what they did."""
 
+    volumes: dict[VolumeId, Volume] = field(default_factory=dict)
+    """Those of jobs, of ended jobs that keep them, and clones."""
+    holds: dict[str, Hold] = field(default_factory=dict)
+    """Volumes and static addresses that a task has, see `scheduler.volumes.standing`."""
+
     held: dict[JobId, dict[TaskId, None]] = field(default_factory=dict)
     """Of the queue, what waits because too many of its job have not started yet, first come first.
     They are among the resting, too, so that placement does not see them."""
 
     # Derived: follows from the above.
+    instances_of_groups: dict[str, dict[str, None]] = field(default_factory=dict)
+    hosts_of_instances: dict[str, HostId] = field(default_factory=dict)
+    """Which host said last that it is this instance."""
+    claims: dict[str, dict[JobId, int]] = field(default_factory=dict)
+    """Which indexes of active jobs want each volume and address, by its key."""
+    holders: dict[TaskId, dict[str, None]] = field(default_factory=dict)
+    """What each task holds."""
+    storage_waits: dict[TaskId, str] = field(default_factory=dict)
+    """Of the queue, what waits for a volume or an address, by its key. Placement does not see
+    them: they are among the resting, too."""
+    volume_works: dict[VolumeId, None] = field(default_factory=dict)
+    """Volumes with which something is being done."""
     finished_of_jobs: dict[JobId, dict[TaskId, None]] = field(default_factory=dict)
     """The replaced tasks that are kept, by their job, oldest first."""
     unstarted: dict[JobId, int] = field(default_factory=dict)
@@ -433,6 +485,10 @@ class State:
     is_planned: bool = False
     """Whether somebody places by this state: else what changed need not be remembered for ever."""
     group_names: dict[str, JobId] = field(default_factory=dict)
+    moving_jobs: dict[JobId, None] = field(default_factory=dict)
+    """Jobs with an attribute of relocation, see `scheduler.disruption.marks`."""
+    moving_tasks: dict[TaskId, None] = field(default_factory=dict)
+    """Tasks that have one themselves."""
     updating: dict[JobId, None] = field(default_factory=dict)
     """Jobs of which an update is under way."""
     cron_jobs: dict[JobId, None] = field(default_factory=dict)

@@ -5,6 +5,7 @@ The one thing to know: `spec_of` is the only way from a task to what it runs and
 where it has sets, a task's hard constraints depend on its index.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
@@ -20,16 +21,18 @@ Variant = tuple[int, int]
 """Version of the spec, and place of the set; tasks of one variant ask for the same."""
 UNIFORM: Final[Variant] = (0, 0)
 """Of all tasks of a job that is not mixed."""
+PINNED: Final = 1 << 20
+"""Places from here on are not of a set but of one index, which has to run at a certain place."""
 
 
 def is_mixed(job: Job) -> bool:
     """Whether tasks of the job may differ in what they ask for."""
-    return bool(job.specs or job.spec.sets)
+    return bool(job.specs or job.spec.sets or job.pins)
 
 
 def spec_of(job: Job, task: Task) -> JobSpec:
     """What the task runs by; by the job's present spec where its own is not kept any more."""
-    if not job.specs and not job.spec.sets:
+    if not job.specs and not job.spec.sets and not job.pins:  # As `is_mixed`, without the call.
         return job.spec
     return spec_of_variant(job, variant_of(job, task))
 
@@ -44,18 +47,25 @@ def variant_of(job: Job, task: Task) -> Variant:
     if not is_mixed(job):
         return UNIFORM
     spec = version_of(job, task.spec_version)
-    return task.spec_version, set_of(spec, task.index)
+    place = set_of(spec, task.index)
+    if job.pins and pin_of(job, task.index):
+        place = PINNED + task.index
+    return task.spec_version, place
 
 
 def spec_of_variant(job: Job, variant: Variant) -> JobSpec:
     """What tasks of this variant run by."""
     version, place = variant
     spec = version_of(job, version) if version else job.spec
-    if not spec.sets:
+    added: list[Constraint] = []
+    if place >= PINNED:
+        added += pin_of(job, place - PINNED)
+        place = set_of(spec, place - PINNED)
+    if spec.sets:
+        attributes = spec.sets[place].attributes
+        added += [Constraint("hostAttribute", name, (value,)) for name, value in attributes]
+    if not added:
         return spec
-    added = (
-        Constraint("hostAttribute", name, (value,)) for name, value in spec.sets[place].attributes
-    )
     hard = tuple(sorted({*spec.container.hard_constraints, *added}))
     return replace(spec, container=replace(spec.container, hard_constraints=hard))
 
@@ -64,8 +74,11 @@ def name_of(job: Job, variant: Variant) -> str:
     """What people call the tasks of a variant: by their set, and by their version if several."""
     version, place = variant
     spec = version_of(job, version) if version else job.spec
-    words = [f"version {version}"] if job.specs or not spec.sets else []
-    return ", ".join([*words, *([f"set {spec.sets[place].name}"] if spec.sets else [])])
+    index = place - PINNED
+    words = [f"version {version}"] if job.specs or not (spec.sets or index >= 0) else []
+    if spec.sets:
+        words.append(f"set {spec.sets[set_of(spec, index) if index >= 0 else place].name}")
+    return ", ".join([*words, *([f"index {index}"] if index >= 0 else [])])
 
 
 def version_of(job: Job, version: int) -> JobSpec:
@@ -75,6 +88,14 @@ def version_of(job: Job, version: int) -> JobSpec:
             if each.version == version:
                 return each.spec
     return job.spec
+
+
+def pin_of(job: Job, index: int) -> tuple[Constraint, ...]:
+    """Where the index has to run because of what stays with it; mostly there is nothing."""
+    at = bisect_left(job.pins, index, key=lambda pin: pin.index)
+    if at < len(job.pins) and job.pins[at].index == index:
+        return job.pins[at].constraints
+    return ()
 
 
 def version_of_new(job: Job) -> int:

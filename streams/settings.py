@@ -19,6 +19,7 @@ from connectors.discovery.opening import checked_url
 from connectors.mesos.containers import CONTAINERIZERS, Containerizer
 from connectors.mesos.settings import FAILOVER_TIMEOUT_S_MAX, WEEK_S, masters_of
 from connectors.registry.checks import CHECKS, Check
+from connectors.webhooks.addresses import Network, networks_of
 from streams.errors import OperatorError
 
 CELLS_MAX = 1_000
@@ -77,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actor: str
     page_url: str | None
     page_secret: str | None
+    webhook_networks: tuple[Network, ...]
+    webhook_secrets: Path | None
 
     @property
     def is_registering(self) -> bool:
@@ -484,6 +487,21 @@ SETTINGS = (
         "what pages are signed with (HMAC-SHA256), at least 16 characters; unset, they are not",
         lambda _: None,
         _secret,
+    ),
+    Setting(
+        "FLUMINA_WEBHOOK_NETWORKS",
+        "webhook_networks",
+        "networks that are not public and that webhooks may be sent to, such as 10.0.0.0/8, with"
+        " commas between; http goes to these only; unset, none",
+        lambda _: (),
+        networks_of,
+    ),
+    Setting(
+        "FLUMINA_WEBHOOK_SECRETS",
+        "webhook_secrets",
+        "folder of the secrets that webhooks name as file:NAME; unset, there is none",
+        lambda _: None,
+        Path,
     ),
 )
 # Read by the launcher before there is a Python to read it with.

@@ -4,13 +4,11 @@ The one thing to know: whoever calls it decides about retries. A redirect is not
 answer only the status counts, so the receiver cannot lead us anywhere.
 """
 
-import contextlib
 import http.client
-import socket
-import threading
 from typing import Final
 from urllib.parse import urlsplit
 
+from connectors.http.patience import ended_after
 from connectors.pager.translate import Page, body_of, headers_of
 
 TIMEOUT_S: Final = 5.0
@@ -56,16 +54,14 @@ class Webhook:
 
     def _asked(self, target: str, body: bytes, headers: dict[str, str]) -> tuple[int, str | None]:
         connection = self._connection()
-        patience = threading.Timer(TOTAL_S, _broken_off, (connection,))
-        patience.start()
         try:
-            connection.request("POST", target, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.getheader("Retry-After")
+            with ended_after(connection, TOTAL_S):
+                connection.request("POST", target, body, headers)
+                answer = connection.getresponse()
+                return answer.status, answer.getheader("Retry-After")
         except (OSError, http.client.HTTPException) as error:
             raise PageFailed(f"{self.shown_url} does not answer: {error!r}") from error
         finally:
-            patience.cancel()
             connection.close()
 
     def _connection(self) -> http.client.HTTPConnection:
@@ -76,13 +72,6 @@ class Webhook:
             else http.client.HTTPConnection
         )
         return kind(host, self._parts.port, timeout=self._timeout_s)
-
-
-def _broken_off(connection: http.client.HTTPConnection) -> None:
-    """End a conversation that takes too long in all, byte by byte."""
-    if connection.sock is not None:
-        with contextlib.suppress(OSError):
-            connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _seconds(text: str | None) -> float:

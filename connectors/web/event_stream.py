@@ -229,6 +229,7 @@ class EventStream(Response):
                 written += self._line(view, each, "")
                 told_later[each.name] = self._observing.offset
             written += self._line(view, told, self._id_of(*told.spot))
+        self._observing.ring(self._reading.stream).count_written(events)
         return bytes(written)
 
     def _line(self, view: CellView, told: Told, id_: str) -> bytes:

@@ -7,7 +7,7 @@ a reader may go on at any of them.
 """
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -18,7 +18,7 @@ from projections.leaders import Leadership
 from projections.members import known_leaders, member_json
 from projections.observe.agents import Agents
 from projections.observe.ring import Stream, Told
-from projections.v3 import job_json, task_json
+from projections.v3 import job_json, seen_task, task_written
 from scheduler.model.changes import (
     Change,
     EvictionDecided,
@@ -34,6 +34,8 @@ from scheduler.task_table import Input
 
 Json = dict[str, Any]
 Changes = Sequence[tuple[int, Change]]
+_OF_JOBS: Final = frozenset((JobChanged, JobScaled, TaskChanged))
+_OF_PLANS: Final = frozenset((RelocationPlanned, RelocationEnded))
 _Kind = TypeVar("_Kind")
 
 
@@ -55,23 +57,28 @@ class Observer:
         """The events of this record, which the view has just folded."""
         if record.epoch != view.state.epoch and _leadership(view) == self._leadership:
             return {}  # Of a writer that does not lead: nothing was changed.
-        only = [change for _, change in changes]
-        found: dict[Stream, list[Told]] = {
-            "jobs": [*_jobs(view, only), *_tasks(view, only)],
-            "agents": [event(*each[:2], about=each[2]) for each in self._agents.news(view, record)],
-            "eviction": _evictions(view, only),
-            "relocation": _relocations(view, only),
-            "scheduler": _results(view, offset, record, only),
-            "membership": self._members(view),
-        }
-        return {
-            stream: [
-                msgspec.structs.replace(each, offset=offset, number=number)
-                for number, each in enumerate(told)
+        found: dict[Stream, list[Told]] = {}
+        if changes:
+            only = [change for _, change in changes]
+            kinds = {type(change) for change in only}
+            if not kinds.isdisjoint(_OF_JOBS):
+                found["jobs"] = [*_jobs(view, only), *_tasks(view, only)]
+            if EvictionDecided in kinds:
+                found["eviction"] = _evictions(view, only)
+            if not kinds.isdisjoint(_OF_PLANS):
+                found["relocation"] = _relocations(view, only)
+            found["scheduler"] = [
+                *_refusals(view, offset, record),
+                *(_launches(view, only) if TaskChanged in kinds else ()),
             ]
-            for stream, told in found.items()
-            if told
-        }
+        else:
+            found["scheduler"] = _refusals(view, offset, record)
+        found["agents"] = self._agents.news(view, record)
+        found["membership"] = self._members(view)
+        for told in found.values():
+            for number, each in enumerate(told):
+                each.offset, each.number = offset, number
+        return {stream: told for stream, told in found.items() if told}
 
     def _members(self, view: CellView) -> list[Told]:
         """Who leads since this record, and who did before it."""
@@ -135,27 +142,37 @@ def _tasks(view: CellView, changes: Sequence[Change]) -> list[Told]:
 
 
 def task_told(view: CellView, task_id: TaskId, moved_from: JobId | None = None) -> Told | None:
-    """A task as it is now; None where it is unknown."""
-    task, shown = view.task(task_id), task_json(view, task_id)
-    if task is None or shown is None:
+    """A task as it is now, to be written out by `data_of`; None where it is unknown."""
+    seen = seen_task(view, task_id)
+    if seen is None:
         return None
-    is_over = shown["status"]["state"] == "Finished"
-    said = msgspec.json.encode(
-        {"task": shown, "movedFromAnotherJob": moved_from is not None, "archived": is_over}
-    )
+    task = seen.task
     return Told(
         0,
         0,
         "TaskUpdate",
-        said,
+        b"",
         str(task.job_id),
         str(task_id),
-        view.job(task.job_id),
+        seen.job,
         task,
-        is_over=is_over,
+        is_over=seen.state == "Finished",
         moved_from=moved_from,
-        needs_migration=bool(shown["migrationDetails"]["needsMigration"]),
+        needs_migration=seen.migration_since_ms is not None,
+        seen=seen,
     )
+
+
+def data_of(view: CellView, told: Told) -> bytes:
+    """The event's JSON, written out for the first who asks and kept for all who follow."""
+    if told.seen is not None and not told.data:
+        said = {
+            "task": task_written(view, told.seen),
+            "movedFromAnotherJob": told.moved_from is not None,
+            "archived": told.is_over,
+        }
+        told.data = msgspec.json.encode(said)
+    return told.data
 
 
 def member_told(view: CellView, each: Leadership) -> Told:
@@ -207,16 +224,19 @@ def _relocations(view: CellView, changes: Sequence[Change]) -> list[Told]:
     return found
 
 
-def _results(
-    view: CellView, offset: int, record: CellRecord, changes: Sequence[Change]
-) -> list[Told]:
-    """What rounds said: of jobs whose tasks found no place, and of each task that found one."""
-    found = [
+def _refusals(view: CellView, offset: int, record: CellRecord) -> list[Told]:
+    """What the record's rounds said of jobs whose tasks found no place."""
+    return [
         refusal_told(view, (offset, index), refusal)
         for index, event in enumerate(record.events)
         if isinstance(event, RoundRecord)
         for refusal in event.refusals
     ]
+
+
+def _launches(view: CellView, changes: Sequence[Change]) -> list[Told]:
+    """What rounds said of each task that found a place."""
+    found = []
     for change in changes:
         if not isinstance(change, TaskChanged) or change.step != Input.LAUNCH_ACCEPTED:
             continue

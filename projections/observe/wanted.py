@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from projections.cell_view import CellView
-from projections.observe.observer import task_told
+from projections.observe.observer import data_of, task_told
 from projections.observe.ring import Told
 from projections.v3_query import (
     JOB_STATES,
@@ -37,11 +37,11 @@ class Named:
     def __init__(self, job_ids: frozenset[str], task_ids: frozenset[str]) -> None:
         self._job_ids, self._task_ids = job_ids, task_ids
 
-    def data_of(self, _: CellView, told: Told) -> bytes | None:
+    def data_of(self, view: CellView, told: Told) -> bytes | None:
         """What the reader is to be sent of an event; None where nothing."""
         is_job = not self._job_ids or told.job_id in self._job_ids
         is_task = not self._task_ids or told.task_id in self._task_ids
-        return told.data if is_job and is_task else None
+        return data_of(view, told) if is_job and is_task else None
 
     def brings(self, _: CellView, __: Told) -> list[Told]:
         """Nothing: what these streams tell of stands alone."""
@@ -72,14 +72,14 @@ class Wanted:
                 self._inside.pop(name, None)
             else:
                 self._inside[name] = told.job_id
-            return self._shown(told.data)
+            return self._shown(data_of(view, told))
         was_inside = name not in self._outside if self._is_resumed else name in self._inside
         self._leaves(told)
         if not was_inside:
             return None
         if self._is_resumed:
             self._outside.add(name)
-        return self._shown(told.data)[:-1] + NO_MATCH
+        return self._shown(data_of(view, told))[:-1] + NO_MATCH
 
     def _leaves(self, told: Told) -> None:
         self._inside.pop(told.name, None)

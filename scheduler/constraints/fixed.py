@@ -27,6 +27,8 @@ ATTRIBUTE_KINDS: Final[frozenset[ConstraintKind]] = frozenset(
 """Equal attributes, equal answers."""
 KINDS: Final[frozenset[ConstraintKind]] = ATTRIBUTE_KINDS | {"machineId"}
 """All kinds that this module answers for."""
+PIN_KINDS: Final[frozenset[ConstraintKind]] = frozenset({"machineId", "availabilityZone"})
+"""Of these a job names no attribute; the cell's own name there what stays with the index."""
 VOLUMES_ATTRIBUTE: Final = "volumes"
 """The volumes that a host has, separated by commas."""
 GPU_MODEL_ATTRIBUTE: Final = "gpu_model"
@@ -50,7 +52,7 @@ def refusal(
         case "machineId":
             is_kept = host_id in constraint.values or hostname in constraint.values
             named = f"the host is '{hostname or host_id}'"
-            return "" if is_kept else f"{named}, {_wanted(constraint.values)}"
+            return "" if is_kept else f"{named}, {_wanted(constraint.values)}{_because(constraint)}"
         case "nearVolume":
             there = words_of(attributes.get(VOLUMES_ATTRIBUTE, ""))
             missing = [each for each in constraint.values if each not in there]
@@ -58,7 +60,8 @@ def refusal(
         case "toleration":
             return ""  # It allows; what a host demands is asked by `taint_refusal`.
         case _:
-            return _unequal(attribute_of(constraint, rules), constraint.values, attributes)
+            why = _unequal(attribute_of(constraint, rules), constraint.values, attributes)
+            return why and why + _because(constraint)
 
 
 def soft_fitness(
@@ -136,6 +139,12 @@ def _unequal(name: str, wanted: tuple[str, ...], attributes: Mapping[str, str]) 
     if value is None:
         return f"it has no attribute {name}, {_wanted(wanted)}"
     return "" if value in wanted else f"{name} is '{value}', {_wanted(wanted)}"
+
+
+def _because(constraint: Constraint) -> str:
+    """What keeps an index in this place, where the cell and not the job asks for it."""
+    is_pin = constraint.kind in PIN_KINDS and constraint.attribute
+    return f", where {constraint.attribute} is" if is_pin else ""
 
 
 def _wanted(values: tuple[str, ...]) -> str:

@@ -47,6 +47,11 @@ class Marks(msgspec.Struct, frozen=True):
 NONE: Final = Marks()
 
 
+def has_mark(attributes: Iterable[tuple[str, str]]) -> bool:
+    """Whether a mark is among some attributes, be it one that cannot be read."""
+    return any(name.startswith(PREFIX) for name, _ in attributes)
+
+
 def marks_of(attributes: Iterable[tuple[str, str]]) -> Marks:
     """The marks among some attributes; `NONE` itself where there are none."""
     found = {name: text for name, text in attributes if name.startswith(PREFIX)}

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from scheduler.disruption.budgets import notice_ms
-from scheduler.disruption.marks import NONE, PREFIX, Marks, marks_of
+from scheduler.disruption.marks import NONE, Marks, marks_of
 from scheduler.disruption.quotas import Quotas
 from scheduler.fold.instance_groups import group_of_host
 from scheduler.model.disruption import PlanReason, RelocationPlan
@@ -68,24 +68,27 @@ class Looker:
 
     def marked_jobs(self) -> list[JobId]:
         """Jobs that are marked to be relocated as a whole, sorted."""
-        marks = ((job_id, self._job(job_id)) for job_id in sorted(self._state.on_hosts))
+        on_hosts = self._state.on_hosts
+        there = (job_id for job_id in sorted(self._state.moving_jobs) if job_id in on_hosts)
+        marks = ((job_id, self._job(job_id)) for job_id in there)
         return [job_id for job_id, each in marks if each.is_required or each.is_immediate]
 
     def _candidates(self) -> Iterable[TaskId]:
         """Tasks for which something speaks; most have no mark at all, and nobody looks closer."""
         state = self._state
-        found: dict[TaskId, None] = {}
-        for host_id, there in state.host_tasks.items():
+        found: dict[TaskId, None] = dict(state.moving_tasks)
+        hosts: Iterable[HostId] = state.host_tasks
+        if not state.policy.placement.instance_groups:  # Then nothing else speaks for a host.
+            spoken_of = (*state.host_orders, *state.host_marks)
+            hosts = [each for each in spoken_of if each in state.host_tasks]
+        for host_id in hosts:
             order = state.host_orders.get(host_id)
             is_drained = order is not None and order.standing == "draining"
             if is_drained or self._host(host_id) is not NONE:
-                found.update(there)
-        for job_id in state.on_hosts:
-            if self._job(job_id) is not NONE:
+                found.update(state.host_tasks[host_id])
+        for job_id in state.moving_jobs:
+            if job_id in state.on_hosts:
                 found.update(dict.fromkeys(state.indexes[job_id].values()))
-        for task_id, task in state.tasks.items():
-            if task.attributes and any(name.startswith(PREFIX) for name, _ in task.attributes):
-                found[task_id] = None
         return found
 
     def _job(self, job_id: JobId) -> Marks:

@@ -101,12 +101,12 @@ class Instance(Ours, frozen=True):
     is_healthy: bool = True
     is_protected: bool = False
     is_waiting: bool = False
+    observed_at_ms: int = 0
+    """Of the report that named it last, by the observer's clock."""
     seen_at_ms: int = 0
     """When it was heard of first, by the log's clock."""
     host_id: HostId | None = None
     joined_at_ms: int = 0
-    idle_since_ms: int = 0
-    """Since when the host is known to have no tasks; 0 while it has some."""
     mark: Mark = ""
     marked_at_ms: int = 0
     due_ms: int = 0
@@ -163,5 +163,3 @@ class Fleet:
     up_tokens_milli: int = 0
     down_tokens_milli: int = 0
     tokens_at_ms: int = 0
-    paged: dict[str, int] = field(default_factory=dict)
-    """When each thing that goes on was paged last, the oldest first."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from scheduler.disruption.marks import has_mark
 from scheduler.fold.context import Fold
 from scheduler.fold.jobs import (
     changeable,
@@ -113,6 +114,10 @@ def task_attributes_asked(fold: Fold, source: Source, body: TaskAttributesAsked)
         return
     version = task.version + 1
     fold.state.tasks[task.task_id] = replace(task, attributes=attributes, version=version)
+    if has_mark(attributes):
+        fold.state.moving_tasks[task.task_id] = None
+    else:
+        fold.state.moving_tasks.pop(task.task_id, None)
     fold.touch("task", task.task_id)
     place = place_of(task.state)
     fold.report(

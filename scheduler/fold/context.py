@@ -59,6 +59,8 @@ class Fold:
     on_finished: Callable[["Fold", Task, Task], None] | None = None
     """What follows from an ended task (before, after); set by the machine: jobs know tasks, tasks
     do not know jobs."""
+    on_storage: Callable[["Fold", Task], None] | None = None
+    """What follows for volumes and addresses where a task that has some was made or moved."""
 
     @property
     def proposal_id(self) -> ProposalId:
@@ -98,6 +100,9 @@ def new_task(fold: Fold, task: Task) -> None:
     else:
         state.unstarted[task.job_id] = state.unstarted.get(task.job_id, 0) + 1
         _let_wait(fold, task, task.state.ready_at_ms)
+    if state.jobs[task.job_id].spec.is_persistent:
+        assert fold.on_storage is not None
+        fold.on_storage(fold, task)
     fold.report(
         TaskChanged(
             job_id=task.job_id,
@@ -118,6 +123,24 @@ def _let_wait(fold: Fold, task: Task, ready_at_ms: int) -> None:
         return
     rested(fold, task.job_id, task.task_id)
     fold.wake_placement()
+
+
+def hold_back(fold: Fold, task: Task, key: str) -> None:
+    """Let a queued task wait for a volume or an address: placement does not see it."""
+    state = fold.state
+    state.storage_waits[task.task_id] = key
+    state.resting.setdefault(task.job_id, {})[task.task_id] = None
+    state.jobs_changed[task.job_id] = None
+
+
+def go_on(fold: Fold, task: Task) -> None:
+    """Let a task that waited for a volume or an address be placed, if nothing else holds it."""
+    state = fold.state
+    del state.storage_waits[task.task_id]
+    if task.task_id in state.held.get(task.job_id, ()):
+        return
+    assert isinstance(task.state, Queued)
+    _let_wait(fold, task, task.state.ready_at_ms)
 
 
 def _is_held_back(state: State, job_id: JobId) -> bool:
@@ -175,6 +198,9 @@ def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str
     state.tasks[task_id] = after
     state.dirty["task"].add(task_id)
     _reindex(fold, was, now, after)
+    if task_id in state.holders:
+        assert fold.on_storage is not None
+        fold.on_storage(fold, after)
     was_kind = type(was)
     if state.sla_starts and type(now) in _PAST_START and task_id in state.sla_starts:
         sla_moved(fold, after)
@@ -297,6 +323,7 @@ def _requeue(fold: Fold, job_id: JobId, task_id: TaskId, *, is_queued: bool) -> 
         return
     waiting = queue[job_id]
     del waiting[task_id]
+    fold.state.storage_waits.pop(task_id, None)
     fold.state.placed_at_ms[job_id] = fold.state.clock.now_ms
     rested(fold, job_id, task_id)
     fold.state.queued_tasks -= 1
@@ -310,7 +337,7 @@ def rested(fold: Fold, job_id: JobId, task_id: TaskId) -> None:
     """Note that the task waits for no retry any more."""
     fold.state.jobs_changed[job_id] = None
     resting = fold.state.resting.get(job_id)
-    if resting is None:
+    if resting is None or task_id in fold.state.storage_waits:
         return
     resting.pop(task_id, None)
     if not resting:

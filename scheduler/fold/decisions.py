@@ -13,6 +13,7 @@ from scheduler.fold.guards import note_launch
 from scheduler.fold.kills import note_kill, rate_refusal
 from scheduler.fold.launches import launch_refusal
 from scheduler.fold.offers import drop_offer, put_offer
+from scheduler.fold.storage import take_hold
 from scheduler.model.changes import ProposalRefused
 from scheduler.model.events import EffectEnded, EffectStarted
 from scheduler.model.ids import OfferId, ProposalId
@@ -138,6 +139,9 @@ def _place(fold: Fold, proposal_id: ProposalId, proposal: LaunchTasks) -> None:
             shared = given if is_plain else shared
         launched = moved_task(fold, launch.task_id, Input.LAUNCH_ACCEPTED, given)
         note_launch(fold, proposal.host_id, launched.job_id)
+        spec = fold.state.jobs[launched.job_id].spec
+        if spec.volumes or spec.addresses:
+            take_hold(fold, launched, proposal.host_id)
 
 
 def _kill_accepted(fold: Fold, proposal: KillTask) -> None:

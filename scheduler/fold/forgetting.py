@@ -70,6 +70,7 @@ def _forget_job(fold: Fold, job_id: JobId) -> None:
     if not state.is_planned:
         state.jobs_changed.pop(job_id, None)
     floor = state.jobs.pop(job_id).next_number
+    state.moving_jobs.pop(job_id, None)
     names = name_class(job_id)
     state.number_floors[names] = max(floor, state.number_floors.get(names, 1))
     fold.touch("job", job_id)
@@ -94,4 +95,5 @@ def _forget_task(fold: Fold, task_id: TaskId) -> None:
     del fold.state.tasks[task_id]
     fold.state.killing.pop(task_id, None)
     fold.state.unanswered.pop(task_id, None)
+    fold.state.moving_tasks.pop(task_id, None)
     fold.touch("task", task_id)

@@ -42,6 +42,7 @@ from scheduler.fold.safe import finding_confirmed, finding_rejected, kills_by, p
 from scheduler.fold.scaling import job_scale_asked
 from scheduler.fold.submitting import job_submitted
 from scheduler.fold.updates import job_update_asked, job_update_ordered
+from scheduler.fold.volume_orders import holds_released, volume_ordered
 from scheduler.fold.webhooks import (
     webhook_noted,
     webhook_paused,
@@ -88,6 +89,7 @@ from scheduler.model.job_requests import (
 )
 from scheduler.model.job_updates import JobUpdateAsked, JobUpdateOrdered
 from scheduler.model.mesos import HostFailed, StatusUpdate, StreamEnded, Subscribed, Unrecognised
+from scheduler.model.volumes import HoldsReleased, VolumeOrdered
 from scheduler.model.webhooks import (
     WebhookNoted,
     WebhookPaused,
@@ -206,6 +208,8 @@ RULES: Final[Mapping[type, Rule]] = {
     JobUpdateOrdered: job_update_ordered,
     LoadBalancerAdded: load_balancer_added,
     LoadBalancerRemoved: load_balancer_removed,
+    VolumeOrdered: volume_ordered,
+    HoldsReleased: holds_released,
     ScalingPolicySet: scaling_policy_set,
     ScalingPolicyRemoved: scaling_policy_removed,
     MetricObserved: metric_observed,

@@ -10,9 +10,11 @@ from hashlib import blake2b
 
 from msgspec.structs import replace
 
+from scheduler.disruption.marks import has_mark
 from scheduler.fold.context import Fold, new_task
 from scheduler.fold.cron_runs import run_ended
 from scheduler.fold.sla import sla_ended
+from scheduler.fold.storage import storage_ended
 from scheduler.model.address import Source
 from scheduler.model.changes import JobChanged, JobRejected, TaskChanged
 from scheduler.model.ids import JobId, TaskId, task_id_of
@@ -26,8 +28,15 @@ from scheduler.versions import is_exclusive, version_of_new
 
 def stored(fold: Fold, job: Job) -> None:
     """Keep the job, whose version stays: only what follows from its tasks is another."""
-    fold.state.jobs[job.job_id] = job
-    fold.touch("job", job.job_id)
+    state, job_id = fold.state, job.job_id
+    known = state.jobs.get(job_id)
+    if known is None or known.spec is not job.spec:
+        if has_mark(job.spec.attributes):
+            state.moving_jobs[job_id] = None
+        else:
+            state.moving_jobs.pop(job_id, None)
+    state.jobs[job_id] = job
+    state.dirty["job"].add(job_id)
 
 
 def changed_job(fold: Fold, job: Job) -> Job:
@@ -124,6 +133,7 @@ def start_tasks(fold: Fold, job_id: JobId, count: int, version: int) -> None:
             count -= 1
         index += 1
     started = number - job.next_number
+    job = fold.state.jobs[job_id]  # With what a new index has brought along.
     if started:
         stored(fold, replace(job, next_number=number, open_indexes=job.open_indexes + started))
 
@@ -203,6 +213,8 @@ def finish_if_done(fold: Fold, job_id: JobId) -> None:
         state.group_names.pop(job.spec.group_name, None)
     if state.load_balancers.pop(job_id, None) is not None:
         fold.touch("load balancers", job_id)
+    if ended.spec.is_persistent:
+        storage_ended(fold, job_id)
     state.finished_jobs[job_id] = None
     state.tasks_of_finished_jobs += len(state.indexes[job_id])
     fold.report(JobChanged(job_id=job_id, state="Finished", reason=reason))

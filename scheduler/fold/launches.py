@@ -13,11 +13,12 @@ from collections import Counter
 from scheduler.fold import guards
 from scheduler.fold.amounts import amounts_refusal, less
 from scheduler.fold.site import Site
-from scheduler.model.ids import HostId, JobId, TaskId
+from scheduler.fold.storage import storage_refusal
+from scheduler.model.ids import HostId, JobId
 from scheduler.model.job import Container
 from scheduler.model.proposals import Launch, LaunchTasks
 from scheduler.model.resources import Resources, added
-from scheduler.model.task import Queued
+from scheduler.model.task import Queued, Task
 from scheduler.state import State
 from scheduler.versions import is_mixed, spec_of
 
@@ -38,20 +39,22 @@ def launch_refusal(state: State, proposal: LaunchTasks) -> str:
     """Of the tasks that were found good so far; until one asks for more, there is no site."""
     site: Site | None = None
     is_simple = _takes_simple_jobs(state, proposal.host_id)
-    seen: set[TaskId] = set()
+    seen: set[str] = set()
+    """Tasks that were found good so far, and keys of what belongs to their indexes."""
     for launch in proposal.launches:
         task_id = launch.task_id
         task = state.tasks.get(task_id)
         if task is None or type(task.state) is not Queued:
             return f"task {task_id} does not wait for a host"
-        if task_id in seen:
-            return f"task {task_id} is named twice"
-        if task.state.ready_at_ms > state.clock.now_ms:
-            return f"task {task_id} waits for its retry"
-        if state.held and task_id in state.held.get(task.job_id, ()):
-            return f"task {task_id} waits until fewer tasks of its job have yet to start"
+        why = _task_refusal(state, task, task.state, seen)
+        if why:
+            return why
         seen.add(task_id)
         job = state.jobs[task.job_id]
+        if job.spec.volumes or job.spec.addresses:
+            why = storage_refusal(state, task, seen)
+            if why:
+                return why
         container = spec_of(job, task).container if is_mixed(job) else job.spec.container
         if site is None and is_simple and _is_simple(container, launch):
             why = amounts_refusal(state, proposal.host_id, free, container.need, launch)
@@ -64,6 +67,18 @@ def launch_refusal(state: State, proposal: LaunchTasks) -> str:
             return why
         jobs.append(task.job_id)
     return _rate_refusal(state, jobs) if jobs else "nothing to launch"
+
+
+def _task_refusal(state: State, task: Task, waiting: Queued, seen: set[str]) -> str:
+    """Why this task may not be launched now, wherever; or empty."""
+    task_id = task.task_id
+    if task_id in seen:
+        return f"task {task_id} is named twice"
+    if waiting.ready_at_ms > state.clock.now_ms:
+        return f"task {task_id} waits for its retry"
+    if state.held and task_id in state.held.get(task.job_id, ()):
+        return f"task {task_id} waits until fewer tasks of its job have yet to start"
+    return ""
 
 
 def _takes_simple_jobs(state: State, host_id: HostId) -> bool:

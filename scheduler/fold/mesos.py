@@ -13,6 +13,7 @@ from scheduler.fold.decisions import cancel_launch_on, cancel_launches
 from scheduler.fold.known_hosts import host_seen
 from scheduler.fold.offers import drop_offer, put_offer
 from scheduler.fold.safe import explained, missed, orphans_counted, says_not_there
+from scheduler.fold.storage import let_go
 from scheduler.model.address import Source
 from scheduler.model.changes import CellPaged, OrphanGone, OrphanSeen
 from scheduler.model.inbound import OffersChanged, OrphanForgotten
@@ -198,6 +199,8 @@ def _step(body: StatusUpdate) -> str:
 def _unknown_task(fold: Fold, body: StatusUpdate) -> None:
     state = fold.state
     known = state.orphans.get(body.task_id)
+    if body.task_id in state.holders and body.state in _TERMINAL and body.state != "TASK_LOST":
+        let_go(fold, body.task_id)  # Given up and forgotten since; now its end is known.
     if body.state in _TERMINAL:
         if known is not None:
             _orphan_gone(fold, known, str(body.state))

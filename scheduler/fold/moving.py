@@ -59,6 +59,9 @@ def _move_fault(state: State, body: TaskMoveAsked) -> Fault | None:
         text = f"task {task.task_id} is of job {task.job_id}"
         return Fault(field="sourceJobId", text=text, hint="name that job as the source")
     for field, job in (("sourceJobId", before), ("targetJobId", target)):
+        if job.spec.is_persistent:
+            text = f"job {job.job_id} has volumes or addresses, which stay with its indexes"
+            return Fault(field, text, "such tasks are not moved")
         if is_mixed(job):
             text = f"job {job.job_id} has tasks of several kinds: it is updated, or has sets"
             return Fault(field, text, "wait for the end of its update", code="state")

@@ -4,7 +4,9 @@ The one thing to know: nothing times out between an election (or a jump of the c
 tick, and then every time-out that judges starts anew. Ten minutes away must not end a task.
 """
 
+from collections.abc import Callable, Mapping
 from heapq import heappop
+from typing import Final
 
 from scheduler.fold.autoscaling import DEADLINE as SCALING
 from scheduler.fold.autoscaling import look, scale_jobs
@@ -19,15 +21,18 @@ from scheduler.fold.mesos import close_stream
 from scheduler.fold.relocation import relocate
 from scheduler.fold.safe import look_at_finding
 from scheduler.fold.sla import COMPLETION, START, sla_due, sla_start_due
+from scheduler.fold.storage import DEADLINE as VOLUME
 from scheduler.fold.streams import look_at_streams
 from scheduler.fold.timeouts import task_due
 from scheduler.fold.update_steps import look_at_updates
+from scheduler.fold.volumes import volume_due
 from scheduler.model.autoscaling import PolicyId
 from scheduler.model.changes import TimeGapped
 from scheduler.model.events import LeaderElected, Tick
 from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.policy import Policy
 from scheduler.model.task import Queued
+from scheduler.model.volumes import VolumeId
 
 TIME_GAP_MS = 60_000
 """A larger jump of the leader's clock is a gap in which nobody looked."""
@@ -75,34 +80,17 @@ def ticked(fold: Fold, event: Tick) -> None:
         clock.judging_since_ms = clock.now_ms
         fold.wake_placement()
         return
-    deadlines, fold.cut_zones = fold.deadlines, None
+    deadlines, looked_at_ms, fold.cut_zones = fold.deadlines, fold.looked_at_ms, None
     asking: dict[JobId, None] = {}
     while deadlines and deadlines[0][0] <= clock.now_ms:
         noted_ms, kind, name = heappop(deadlines)
-        if kind == "host":
-            recovered(fold, HostId(name), noted_ms)
-            continue
-        if kind == "cron":
-            cron_due(fold, JobId(name))
-            continue
-        if kind == LOOP:
-            loop_due(fold, JobId(name), noted_ms)
-            continue
-        if kind == COMPLETION:
-            sla_due(fold, JobId(name))
-            continue
-        if kind == START:
-            sla_start_due(fold, TaskId(name))
-            continue
-        if kind == SCALING:
+        if kind == SCALING:  # The only one that others wait for.
             look(fold, PolicyId(name), noted_ms, asking)
-            continue
-        task_id = TaskId(name)
-        if kind == "ready":
-            _ready(fold, task_id)
-        elif fold.looked_at_ms.get(task_id) == noted_ms:  # Else an earlier entry came before it.
-            del fold.looked_at_ms[task_id]
-            task_due(fold, task_id, noted_ms)
+        elif kind != "task":
+            _DUE[kind](fold, name, noted_ms)
+        elif looked_at_ms.get(TaskId(name)) == noted_ms:  # Else an earlier entry came before it.
+            del looked_at_ms[TaskId(name)]
+            task_due(fold, TaskId(name), noted_ms)
     scale_jobs(fold, asking)
     look_at_finding(fold)
     look_at_budgets(fold)
@@ -119,6 +107,19 @@ def _ready(fold: Fold, task_id: TaskId) -> None:
     if task is not None and isinstance(task.state, Queued):
         rested(fold, task.job_id, task_id)
         fold.wake_placement()
+
+
+_DUE: Final[Mapping[str, Callable[[Fold, str, int], None]]] = {
+    "cron": lambda fold, name, _: cron_due(fold, JobId(name)),
+    "host": lambda fold, name, noted_ms: recovered(fold, HostId(name), noted_ms),
+    "ready": lambda fold, name, _: _ready(fold, TaskId(name)),
+    COMPLETION: lambda fold, name, _: sla_due(fold, JobId(name)),
+    LOOP: lambda fold, name, noted_ms: loop_due(fold, JobId(name), noted_ms),
+    START: lambda fold, name, _: sla_start_due(fold, TaskId(name)),
+    VOLUME: lambda fold, name, _: volume_due(fold, VolumeId(name)),
+}
+"""What is done about each kind of deadline, by the name that it was noted for and its time; a
+task's own, which is most of them, and a scaling policy's stand in `ticked`."""
 
 
 def _note_idleness(fold: Fold) -> None:

@@ -41,6 +41,7 @@ def webhook_set(fold: Fold, source: Source, body: WebhookSet) -> None:
         wanted=body.wanted,
         secret=body.secret,
         pause_after_s=body.pause_after_s,
+        created_generation=state.generation,
         created_offset=fold.offset,
         created_at_ms=now_ms,
         actor=body.actor,
@@ -49,6 +50,7 @@ def webhook_set(fold: Fold, source: Source, body: WebhookSet) -> None:
     if known is not None:
         fresh = replace(
             fresh,
+            created_generation=known.created_generation,
             created_offset=known.created_offset,
             created_at_ms=known.created_at_ms,
             version=known.version + 1,
@@ -102,8 +104,8 @@ def webhook_noted(fold: Fold, source: Source, body: WebhookNoted) -> None:
         return
     fresh = known
     if known.test is not None and known.test.offset == body.test_offset:
-        state = "good" if body.is_test_good else "bad"
-        fresh = replace(known, test=WebhookTest(known.test.offset, state, body.detail))
+        test = replace(known.test, state="good" if body.is_test_good else "bad")
+        fresh = replace(known, test=replace(test, detail=body.detail))
     elif body.standing and not known.is_paused:
         now_ms = fold.state.clock.now_ms
         is_news = body.standing != known.standing

@@ -15,6 +15,7 @@ from scheduler.model.ids import HostId, JobId, ProposalId, TaskId
 from scheduler.model.inbound import Fault
 from scheduler.model.provenance import Provenance
 from scheduler.model.sla import SlaKind, SlaStand
+from scheduler.model.volumes import AddressChanged, VolumeChanged
 
 
 class JobAccepted(Ours, frozen=True):
@@ -112,6 +113,8 @@ PageKind = Literal[
     "unreadable update",
     "framework id",
     "stuck kill",
+    "fleet",
+    "volume",
     "webhook",
 ]
 """What can be paged by the fold; `docs/safe-mode.md` says what each means and what to do."""
@@ -254,6 +257,39 @@ class JobSlaChanged(Ours, frozen=True):
     """How long a task may take to start."""
 
 
+FleetWhat = Literal[
+    "groupSeen",
+    "groupGone",
+    "sizeOrdered",
+    "hostMarked",
+    "hostUnmarked",
+    "hostEnded",
+    "hostReplaced",
+    "instancesProtected",
+    "hookCompleted",
+    "groupRemoved",
+    "noticed",
+    "orderDone",
+    "orderFailed",
+    "rulesSet",
+    "deployment",
+]
+"""What can be told of the fleet; `docs/fleet.md` says what each means."""
+
+
+class FleetChanged(Ours, frozen=True):
+    """Something was heard, decided or done about a group of hosts."""
+
+    group: str
+    what: FleetWhat
+    why: str = ""
+    size: int = 0
+    """Of the group, as it is or shall be."""
+    instance_id: str = ""
+    host_id: HostId | None = None
+    actor: str = ""
+
+
 Change = (
     JobAccepted
     | JobRejected
@@ -276,5 +312,8 @@ Change = (
     | RelocationEnded
     | JobCrashLooping
     | JobSlaChanged
+    | FleetChanged
+    | VolumeChanged
+    | AddressChanged
 )
 """All that the fold can report."""

@@ -43,6 +43,7 @@ class Constraint(Ours, frozen=True, order=True, tag=False):
     | balancedAttribute | its name | |
     | toleration | | the taints that the job bears |
     | nearJob, awayFromJob | host attribute, empty for the host itself | the job's id |
+    | machineId, availabilityZone of the cell itself | what stays there | the one wanted |
     | nearVolume | | the volume's name: hosts name theirs in the attribute ``volumes`` |
     """
 

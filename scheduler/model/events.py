@@ -14,6 +14,7 @@ from scheduler.model.ids import CellName, CellUuid, Generation, HostId, JobId, P
 from scheduler.model.inbound import InboundBody
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import PreemptTask, Proposal
+from scheduler.model.volumes import VolumeMeasured, VolumeWorkEnded, VolumeWorkStarted
 
 
 class CellCreated(Ours, frozen=True):
@@ -243,6 +244,9 @@ CellEvent = (
     | PreemptTask
     | EffectStarted
     | EffectEnded
+    | VolumeWorkStarted
+    | VolumeWorkEnded
+    | VolumeMeasured
 )
 """All events and proposals of the cell log."""
 

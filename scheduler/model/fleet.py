@@ -41,8 +41,8 @@ class CloudInstance(Ours, frozen=True, tag=False):
 class CloudGroupObserved(Ours, frozen=True):
     """A group as its cloud told of it: the whole of it, or what is new since the last time.
 
-    A group of many instances comes as a whole followed by differences; until as many are known as
-    ``instances_total`` says, nothing is decided for it.
+    A group of many instances comes in parts, and until as many are known as ``instances_total``
+    says, nothing is decided for it.
     """
 
     group: str
@@ -56,6 +56,8 @@ class CloudGroupObserved(Ours, frozen=True):
     observed_at_ms: int = 0
     """By the clock of who asked the cloud."""
     is_difference: bool = False
+    is_last: bool = True
+    """Of a whole that comes in parts, all of one ``observed_at_ms``: no more of them follow."""
     removed: tuple[str, ...] = ()
     """Of a difference: instances that are not in the group any more."""
     instances_total: int = 0

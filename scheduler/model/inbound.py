@@ -12,6 +12,7 @@ from scheduler.model.balancers import BalancerRequest
 from scheduler.model.base import Ours
 from scheduler.model.disruption import DisruptionRequest
 from scheduler.model.fleet import FleetReport
+from scheduler.model.fleet_rules import FleetRequest
 from scheduler.model.health import VerdictBody
 from scheduler.model.ids import HostId, JobId, OfferId, StreamId, TaskId
 from scheduler.model.job import JobSpec
@@ -26,6 +27,7 @@ from scheduler.model.mesos import (
     Unrecognised,
 )
 from scheduler.model.rules import CapacityGroup, InstanceGroup, Mode, PlacementRules, Selector
+from scheduler.model.volumes import VolumeRequest
 from scheduler.model.webhooks import WebhookRequest
 
 Standing = Literal["enabled", "lastChoice", "draining", "disabled"]
@@ -255,6 +257,7 @@ InboundBody = (
     | UpdateRequest
     | ScalingRequest
     | BalancerRequest
+    | VolumeRequest
     | DisruptionRequest
     | WebhookRequest
     | InboundRejected
@@ -266,6 +269,7 @@ InboundBody = (
     | StreamEnded
     | Unrecognised
     | FleetReport
+    | FleetRequest
     | VerdictBody
     | PolicyAsked
     | RulesAsked

@@ -183,6 +183,45 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """Five minutes, as Kubernetes' CrashLoopBackOff has it."""
     crash_loop_restart_ms: int = 1_000
     """Between two restarts of one job in a loop, whatever its size; 0: no pause."""
+    volumes_max: int = 10_000
+    """Of the cell; AWS lets an account have 5,000 EBS volumes in a region, and raises that."""
+    volume_snapshots_max: int = 20
+    """Of one volume."""
+    volume_attempts_max: int = 5
+    """A volume that cannot be made or attached so often in a row waits for an operator."""
+    volume_retry_ms: int = 10_000
+    """The first pause after a failure, doubled by each; an EBS volume is attached in some 10 s."""
+    volume_retry_ms_max: int = 300_000
+    volume_grace_ms: int = 604_800_000
+    """Between an order to delete (or the end of a job that wants it) and the deletion: a week."""
+    verdict_keep_ms: int = 3_600_000
+    """A verdict or an active check that is not said again for so long holds no more."""
+    probe_good_looks: int = 3
+    """A check that was bad is good again after so many good looks in a row."""
+    health_away_percent: int = 10
+    """Of a group's hosts, at most so many get no tasks for their health; one may always be."""
+    health_return_ms: int = 60_000
+    """Nothing may speak against a host for so long before it gets tasks again; each time that it
+    was away lately doubles this, up to the next number."""
+    health_return_ms_max: int = 3_600_000
+    health_memory_ms: int = 21_600_000
+    """How long it is remembered that a host was away: six hours."""
+    health_trial_ms: int = 600_000
+    """A host that is back is on trial for so long ..."""
+    trial_launching_max: int = 2
+    """... and has so many tasks at most that have not started yet."""
+    fast_failures_min: int = 5
+    """So many tasks that fail at once on a host, and not elsewhere, make it sick; 0: none do."""
+    slow_start_ms: int = 300_000
+    """A task that takes longer to start speaks against its host; 0: none does."""
+    host_losses_max: int = 5
+    """A host that Mesos loses more often within the next number is sick."""
+    host_losses_ms: int = 600_000
+    failing_kind_hosts_min: int = 3
+    """Tasks of several jobs that fail alike on so many hosts are one trouble of them all ..."""
+    failing_kind_jobs_min: int = 3
+    failing_kind_failures_min: int = 10
+    """... with so many failures within the window of crash loops; 0: nothing is."""
     image_tags_tolerated: int = 1
     """0: a job whose image has a tag and no digest is refused; the API adds digests by itself."""
     placement: PlacementRules = PlacementRules()

@@ -22,7 +22,7 @@ VolumeVerb = Literal[
 ]
 """What a provider can be asked to do."""
 VolumeOrder = Literal[
-    "snapshot", "clone", "move", "archive", "restore", "delete", "undelete", "release", "retry"
+    "snapshot", "clone", "move", "archive", "restore", "delete", "undelete", "retry"
 ]
 """What an operator or owner can ask for."""
 VolumeState = Literal[
@@ -128,8 +128,21 @@ class VolumeOrdered(Ours, frozen=True):
     """Of a clone: its id. Of a move or a restore: the host's name or the zone. Of a snapshot: its
     name; a restore may name one as well, by ``snapshot:NAME``."""
     if_version: int | None = None
-    task_id: TaskId | None = None
-    """Of a release: the task that is known to have ended. Nobody releases what he has not seen."""
+
+
+class HoldsReleased(Ours, frozen=True):
+    """An operator knows that a task has ended of which the cell heard no end: what it held is free.
+
+    Refused while the cell has the task for alive.
+    """
+
+    task_id: TaskId
+    actor: str
+    why: str
+
+
+VolumeRequest = VolumeOrdered | HoldsReleased
+"""All that is asked of volumes from outside."""
 
 
 class VolumeWorkStarted(Ours, frozen=True):

@@ -1,4 +1,4 @@
-"""Who is told of what becomes of jobs, by HTTP: the requests that say so, and what stands in a cell.
+"""Who is told by HTTP what becomes of jobs: the requests that say so, and what a cell keeps.
 
 The one thing to know: the log holds who wants to hear what, and never a secret: a secret is named
 (`env:NAME`, `file:NAME`) and read where it is used. Nothing is sent by the fold; the process
@@ -113,8 +113,9 @@ class Webhook(Ours, frozen=True):
     wanted: WebhookFilter
     secret: str
     pause_after_s: int
+    created_generation: str
     created_offset: int
-    """Events of records behind this one are sent."""
+    """Events of records behind this one of that generation are sent, and all of later ones."""
     created_at_ms: int
     actor: str
     why: str

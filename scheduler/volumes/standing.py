@@ -16,12 +16,12 @@ from scheduler.model.volumes import (
     LIVE_SNAPSHOTS,
     LOCAL_PROVIDERS,
     STATE_OF_VERB,
+    ZONAL_PROVIDERS,
     Retention,
     VolumeId,
     VolumeProvider,
     VolumeState,
     VolumeVerb,
-    ZONAL_PROVIDERS,
 )
 
 VOLUME_KEY: Final = "volume:"
@@ -90,6 +90,8 @@ class Volume(Ours, frozen=True):
     """Made by somebody else: it is never deleted by its job's end."""
     attachment: Attachment | None = None
     work: VolumeWork | None = None
+    pending: VolumeWork | None = None
+    """Ordered, and begun when no task holds it any more."""
     works: int = 0
     """How many works there were."""
     snapshots: tuple[Snapshot, ...] = ()

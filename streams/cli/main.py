@@ -199,6 +199,16 @@ COMMANDS = (
         "Register tasks with load balancers and in a registry, in the foreground.",
     ),
     Command(
+        "health",
+        "streams.cli.command_health:app",
+        "Find templates and odd lines in logs, try rules, and see what made hosts ill.",
+    ),
+    Command(
+        "webhook",
+        "streams.cli.command_webhook:app",
+        "Add, show, try, pause and remove receivers of events of jobs.",
+    ),
+    Command(
         "history",
         "streams.cli.command_history:history",
         "Archive every topic to the store, in the foreground.",

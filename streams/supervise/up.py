@@ -55,7 +55,7 @@ FIRST_START_TIMEOUT_S = 150.0
 # second and itself four.
 STOP_TIMEOUT_S = 10.0
 UP_VERSION = 1
-_SPEAKERS = ("api", "autoscale", "registrar", "usage", "history", "federation", "cell")
+_SPEAKERS = ("api", "autoscale", "registrar", "webhooks", "usage", "history", "federation", "cell")
 OF_SHARED_HOSTS: Final = {"offer_hold_ms": 1_000, "suppress_after_ms": 1_000}
 """What cells that share hosts begin with: the usual two minutes and ten would keep a host's free
 room from the others. Cells with hosts of their own want the usual numbers."""
@@ -163,7 +163,9 @@ class Up:
         if len(names) > 1:
             front = self._keep(self._federation_part())
             self._api = self._until_ready([front], notice)["federation"]
-        self._until_ready([self._keep(self._autoscale_part(each)) for each in self._cells], notice)
+        tellers = [self._autoscale_part, self._webhooks_part]
+        parts = [self._keep(part(each)) for part in tellers for each in self._cells]
+        self._until_ready(parts, notice)
         if settings.is_registering:
             third = [self._keep(self._registrar_part(each)) for each in self._cells]
             self._until_ready(third, notice)
@@ -285,6 +287,11 @@ class Up:
         if self.options.settings.prometheus_url is not None:
             own["FLUMINA_PROMETHEUS"] = self.options.settings.prometheus_url
         return self._program(self._part_of("autoscale", cell.name), command, own)
+
+    def _webhooks_part(self, cell: CellAddress) -> Part:
+        command = ["-m", "streams.cli.main", "webhook", "run"]
+        own = {"FLUMINA_CELL": cell.name, "FLUMINA_API": cell.api}
+        return self._program(self._part_of("webhooks", cell.name), command, own)
 
     def _registrar_part(self, cell: CellAddress) -> Part:
         settings = self.options.settings

@@ -125,7 +125,7 @@ def _check_held(state: State) -> set[TaskId]:
 def _check_resting(state: State) -> None:
     """Assert that who waits for a retry or is held back is known, and nobody else."""
     resting = {task_id for there in state.resting.values() for task_id in there}
-    held = _check_held(state)
+    held = _check_held(state) | state.storage_waits.keys()
     assert held <= resting
     resting -= held
     assert all(state.resting.values()), "an empty entry of a job is kept"

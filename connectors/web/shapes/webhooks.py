@@ -61,6 +61,7 @@ class Webhook(Shape, frozen=True, omit_defaults=False):
     filter: WebhookFilter
     secret: str
     pause_after_s: PauseAfterS
+    created_generation: str
     created_offset: int
     created_at_ms: AtMs
     actor: str

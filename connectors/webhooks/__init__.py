@@ -1,0 +1,1 @@
+"""Webhooks: events of jobs, sent to receivers that operators name."""

@@ -1,0 +1,1 @@
+"""The webhooks process: tells receivers by HTTP what becomes of jobs."""

@@ -15,6 +15,7 @@ from scheduler.model.autoscaling import Metric, PolicyId
 from scheduler.model.effects import Called, Effect
 from scheduler.model.ids import JobId, StreamId
 from scheduler.model.mesos import MesosRecord, StatusUpdate, Unrecognised
+from scheduler.model.volumes import VolumeId, VolumeVerb
 
 
 class ClusterManager(Protocol):
@@ -246,4 +247,64 @@ class ServiceRegistry(Registrations, Protocol):
 
     async def renew(self, place: str, endpoints: Sequence[Endpoint]) -> frozenset[str]:
         """Say that these are still there; the keys of those that the registry does not know."""
+        ...
+
+
+class VolumeRefused(Exception):
+    """A provider says that it cannot be done; the text says why. Nothing was changed."""
+
+
+class VolumeUnsure(Exception):
+    """A provider did not answer in time, or only in part: it may have been done."""
+
+
+class VolumeAsk(msgspec.Struct, frozen=True):
+    """One work with one volume, complete in itself."""
+
+    verb: VolumeVerb
+    volume_id: VolumeId
+    cell: str
+    work: int
+    """Its number: the same number is the same work, done once."""
+    reference: str = ""
+    """The provider's own name; empty where it was not made yet."""
+    host: str = ""
+    """The host's name: where its data are, or where it is attached."""
+    target: str = ""
+    """Of a move or a restore: the host or zone to which; of a clone: its id."""
+    instance_id: str = ""
+    zone: str = ""
+    size_mib: int = 0
+    volume_class: str = ""
+    snapshot: str = ""
+    """The snapshot's name, of a snapshot or a restore of one."""
+    snapshot_reference: str = ""
+    archive: str = ""
+    """The key of its archive, where it has one."""
+
+
+class VolumeTold(msgspec.Struct, frozen=True):
+    """What a provider tells of a volume after a work."""
+
+    reference: str = ""
+    """The provider's name of it, or of what was made: a snapshot, a clone, an archive."""
+    path: str = ""
+    host: str = ""
+    zone: str = ""
+    used_mib: int = -1
+
+
+class VolumeProvider(Protocol):
+    """Who keeps volumes. Calls block and have a limit; coroutines make them in a thread.
+
+    Carrying the same work out again is carrying it out once. Raises `VolumeRefused` where nothing
+    was done, `VolumeUnsure` where that is not known.
+    """
+
+    def carry_out(self, ask: VolumeAsk) -> VolumeTold:
+        """Do it, and tell what there is now."""
+        ...
+
+    def used_mib(self, ask: VolumeAsk) -> int:
+        """How much the volume holds; below 0 where the provider does not tell."""
         ...

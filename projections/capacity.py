@@ -80,12 +80,13 @@ def consumption(state: State) -> Json:
         tier.name: _tier(rules, tier.name, [each for each in found if each.tier == tier.name])
         for tier in rules.tiers
     }
+    held, allowed = _sum(found), _guaranteed(rules.groups)
     return {
         "consumptionName": "system",
         "consumptionType": "System",
-        "currentConsumption": dimension(_sum(found)),
-        "allowedConsumption": dimension(_guaranteed(rules.groups)),
-        "isAboveLimit": any(each["isAboveLimit"] for each in tiers.values()),
+        "currentConsumption": dimension(held),
+        "allowedConsumption": dimension(allowed),
+        "isAboveLimit": _is_above(held, allowed),
         "contributors": tiers,
         "timestamp": state.clock.now_ms,
     }
@@ -97,12 +98,13 @@ def _tier(rules: PlacementRules, name: str, found: list[Usage]) -> Json:
         group.name: _group(group, [each for each in found if each.group == group.name])
         for group in groups
     }
+    held, allowed = _sum(found), _guaranteed(groups)
     return {
         "consumptionName": name,
         "consumptionType": "Tier",
-        "currentConsumption": dimension(_sum(found)),
-        "allowedConsumption": dimension(_guaranteed(groups)),
-        "isAboveLimit": any(each["isAboveLimit"] for each in inner.values()),
+        "currentConsumption": dimension(held),
+        "allowedConsumption": dimension(allowed),
+        "isAboveLimit": _is_above(held, allowed),
         "contributors": inner,
     }
 
@@ -114,7 +116,7 @@ def _group(group: CapacityGroup, found: list[Usage]) -> Json:
         "consumptionType": "CapacityGroup",
         "currentConsumption": dimension(held),
         "allowedConsumption": dimension(allowed),
-        "isAboveLimit": any(each > most for each, most in zip(held, allowed, strict=True)),
+        "isAboveLimit": _is_above(held, allowed),
         "contributors": {
             each.application: {
                 "consumptionName": each.application,
@@ -125,6 +127,14 @@ def _group(group: CapacityGroup, found: list[Usage]) -> Json:
             for each in found
         },
     }
+
+
+def _is_above(held: Vector, allowed: Vector) -> bool:
+    """Whether more is held than the level itself is guaranteed, by the numbers beside it.
+
+    Of a tier or the whole it says nothing of its groups: one may borrow what another leaves.
+    """
+    return any(each > most for each, most in zip(held, allowed, strict=True))
 
 
 def _sum(found: list[Usage]) -> Vector:

@@ -44,6 +44,8 @@ What = Literal[
     "scaling policy",
     "job health",
     "load balancers",
+    "volume",
+    "address",
     "job state",
     "queued",
     "requeued",

@@ -19,6 +19,7 @@ from projections.entries import LaunchFacts, RoundFacts, Spot, StatusFacts, What
 from projections.health_text import health_text
 from projections.histories import Histories, Origin
 from projections.obeyed import Obeyed, Place
+from projections.storage_text import storage_text
 from scheduler.model.address import Source
 from scheduler.model.autoscaling import ScalingPolicyRemoved, ScalingPolicySet
 from scheduler.model.balancers import LoadBalancerAdded, LoadBalancerRemoved
@@ -49,6 +50,7 @@ from scheduler.model.job_requests import (
 )
 from scheduler.model.mesos import MesosTaskState, StatusUpdate, StreamEnded, Subscribed
 from scheduler.model.proposals import KillTask, LaunchTasks, PreemptTask, ReconcileTasks
+from scheduler.model.volumes import AddressChanged, VolumeChanged
 from scheduler.state import State
 from scheduler.task_table import Input
 
@@ -407,6 +409,10 @@ class Timeline:
                     message = health_text(change)
                     told = msgspec.structs.replace(origin, message=message)
                     self.histories.note_job(place, change.job_id, "job health", told)
+                case VolumeChanged() | AddressChanged():
+                    what, message = storage_text(change)
+                    told = msgspec.structs.replace(origin, message=message)
+                    self.histories.note_job(place, change.job_id, what, told)
                 case OrphanSeen():
                     self.orphans[change.task_id] = place
                 case OrphanGone():

@@ -19,15 +19,15 @@ Json = dict[str, Any]
 
 def groups_json(view: CellView) -> list[Json]:
     """Every group that a host or a rule names, by name."""
-    hosts: dict[str, list[HostId]] = {}
+    types: dict[str, Counter[str]] = {}
     for host_id in view.state.hosts:
         name = group_name_of(view.state, host_id)
         if name:
-            hosts.setdefault(name, []).append(host_id)
-    rules = {each.name: each for each in view.state.policy.placement.instance_groups}
+            types.setdefault(name, Counter())[machine_type(view, host_id)] += 1
+    rules = view.state.policy.placement.instance_groups
     return [
-        _group(view, rules.get(name, InstanceGroup(name)), hosts.get(name, []))
-        for name in sorted({*hosts, *rules})
+        group_written(view, name, types.get(name, Counter()))
+        for name in sorted({*types, *(each.name for each in rules)})
     ]
 
 
@@ -36,18 +36,26 @@ def group_json(view: CellView, name: str) -> Json | None:
     return next((each for each in groups_json(view) if each["id"] == name), None)
 
 
-def _group(view: CellView, group: InstanceGroup, hosts: list[HostId]) -> Json:
+def machine_type(view: CellView, host_id: HostId) -> str:
+    """What the host's agent says of its machine; empty where it says nothing."""
     wanted = view.state.policy.placement.machine_type_attribute
-    types = Counter(dict(view.state.hosts[each].attributes).get(wanted, "") for each in hosts)
-    commonest = sorted(types, key=lambda name: (-types[name], name))
+    attributes = view.state.hosts[host_id].attributes
+    return next((value for name, value in attributes if name == wanted), "")
+
+
+def group_written(view: CellView, name: str, types: Counter[str]) -> Json:
+    """A group by its name and by how many hosts of each machine type it has."""
+    rules = view.state.policy.placement.instance_groups
+    group = next((each for each in rules if each.name == name), None) or InstanceGroup(name)
+    commonest = sorted(types, key=lambda each: (-types[each], each))
     return {
         "id": group.name,
         "instanceType": commonest[0] if commonest else "",
         "tier": group.tier,
-        "current": len(hosts),
+        "current": types.total(),
         "lifecycleStatus": {
             "state": group.lifecycle,
-            "description": "" if hosts else "no host of it is known",
+            "description": "" if types else "no host of it is known",
         },
         "attributes": dict(group.attributes),
         "policyVersion": view.state.policy_version,

@@ -11,6 +11,7 @@ from projections.cell_view import CellView
 from projections.entries import Entry, LaunchFacts, StatusFacts, TaskHistory
 from projections.history import refusals_of, refused_rules, run_spot
 from projections.provenance import provenance_of_task, provenance_sentences
+from projections.volumes import storage_waits
 from projections.words import amounts, counted, duration, instant, parts_text, refusals_text
 from scheduler.model.events import ClassPlacement
 from scheduler.model.job import Batch
@@ -115,6 +116,7 @@ def _waiting(view: CellView, history: TaskHistory, state: Queued) -> Iterator[st
             "waits until one of them has started."
         )
         return
+    yield from storage_waits(view, history.task_id)
     stops = list(blockers(view))
     yield from stops
     begin = _last(history, "queued", "requeued")

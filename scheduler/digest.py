@@ -23,6 +23,12 @@ _MODULUS: Final = 1 << 128
 _KINDS: Final = (*ENTITY_KINDS, "cell")
 
 
+NOT_MADE: Final = -1
+STALE_MAX: Final = 2_000
+"""Entities that may wait for the next value: 20 to 40 ms of work. An entity changes several times
+in a row and rests then; among so many those that are looked at early have mostly come to rest."""
+
+
 class DigestRules(NamedTuple):
     """One version of the digest: its number, and the bytes that stand for an entity."""
 
@@ -42,7 +48,7 @@ class Digest:
 
     def __init__(self, state: State, rules: tuple[DigestRules, ...] = RULES) -> None:
         self.version = rules[-1].version
-        self.made_at = -1
+        self.made_at = NOT_MADE
         """The state's next offset when the last value was made."""
         self._state = state
         self._versions = {each.version: _Version(each) for each in rules}
@@ -62,6 +68,24 @@ class Digest:
         self.made_at = state.next_offset
         return {version: each.text() for version, each in self._versions.items()}
 
+    def take_in(self, stale_max: int = STALE_MAX) -> None:
+        """Look at stale entities ahead of the next value until no more than so many are left.
+
+        What a value costs is bounded so: else a mark of a busy cell would stand still for as long
+        as it takes to look at everything that changed since the last one.
+        """
+        state = self._state
+        surplus = sum(map(len, state.dirty.values())) - stale_max
+        if surplus <= 0:
+            return
+        look_up, self.made_at = _look_ups(state), NOT_MADE
+        for kind, keys in state.dirty.items():
+            some = [keys.pop() for _ in range(min(surplus, len(keys)))]
+            if some:
+                surplus -= len(some)
+                for each in self._versions.values():
+                    each.take_in(kind, some, look_up[kind])
+
     def sums(self, version: int) -> tuple[KindSums, ...]:
         """The sums of what the last value was made from, by which differences are found.
 
@@ -69,6 +93,10 @@ class Digest:
         finds that it differs: to keep them up to date would cost each fold an eighth of its speed.
         """
         return sums_of(self._versions[version].parts)
+
+    def kept_parts(self, version: int) -> dict[str, dict[object, int]]:
+        """A copy of what sums are made of, for somebody who makes them later or elsewhere."""
+        return {kind: dict(each) for kind, each in self._versions[version].parts.items()}
 
     def keys(self, kind: str) -> Iterable[object]:
         """The entities of one kind that the last value was made from."""
@@ -92,16 +120,19 @@ class _Version:
 
     def update(self, state: State, look_up: Mapping[str, Callable[[Any], object]]) -> None:
         """Take in what is stale."""
-        encode, total = self.rules.encode, self._sum
         for kind, keys in (*state.dirty.items(), ("cell", _CELL_PARTS)):
-            find, parts = look_up[kind], self.parts[kind]
-            for key in keys:
-                total -= parts.pop(key, 0)
-                found = find(key)
-                if found is not None:
-                    body = encode(kind, key, found)
-                    parts[key] = part = _number(blake2b(body, digest_size=16).digest())
-                    total += part
+            self.take_in(kind, keys, look_up[kind])
+
+    def take_in(self, kind: str, keys: Iterable[object], find: Callable[[Any], object]) -> None:
+        """Take in what is stale of one kind."""
+        encode, parts, total = self.rules.encode, self.parts[kind], self._sum
+        for key in keys:
+            total -= parts.pop(key, 0)
+            found = find(key)
+            if found is not None:
+                body = encode(kind, key, found)
+                parts[key] = part = _number(blake2b(body, digest_size=16).digest())
+                total += part
         self._sum = total % _MODULUS
 
     def text(self) -> str:
@@ -141,6 +172,7 @@ def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
         "fleet order": state.fleet_orders,
         "hold": state.holds,
         "failing kind": state.failing_kinds,
+        "healing run": state.healing_runs,
         "health": state.health,
         "host": state.hosts,
         "job": state.jobs,
@@ -158,6 +190,8 @@ def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
         "plan": state.plans,
         "relocated": state.relocated,
         "relocating": state.jobs_marked_at_ms,
+        "runbook": state.runbooks,
+        "runbook standing": state.runbook_standings,
         "silent": state.silent,
         "sla": state.slas,
         "slaStart": state.sla_starts,

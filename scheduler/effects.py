@@ -8,6 +8,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from scheduler.model import mounts
 from scheduler.model.effects import (
     AcceptOffers,
     AskAll,
@@ -35,6 +36,7 @@ from scheduler.model.provenance import provenance_of, variables_of
 from scheduler.model.task import Task, place_of
 from scheduler.state import Decision, Job, State
 from scheduler.versions import container_of, spec_of
+from scheduler.volumes.mounted import address_of, mounted_of
 
 LAUNCH_REFUSE_MS = 0
 """The unused rest of an accepted offer should come back with the next allocation."""
@@ -81,6 +83,8 @@ def _task_to_run(state: State, host_id: HostId, launch: Launch) -> TaskToRun:
     if need.network_mbps and host_id not in state.network_hosts:
         need = replace(need, network_mbps=0)  # Mesos refuses what the host does not have.
     provenance = provenance_of(spec)
+    mounted = mounted_of(state, spec, task) if spec.volumes else ()
+    address = address_of(spec, task) if spec.addresses else None
     return TaskToRun(
         task_id=task.task_id,
         job_id=task.job_id,
@@ -93,6 +97,7 @@ def _task_to_run(state: State, host_id: HostId, launch: Launch) -> TaskToRun:
             *_environment(state, task, launch.ports),
             *_worker_environment(job, task),
             *variables_of(provenance),
+            *mounts.variables(mounted, address),
         ),
         labels=(
             ("flumina.cell", state.cell),
@@ -100,12 +105,15 @@ def _task_to_run(state: State, host_id: HostId, launch: Launch) -> TaskToRun:
             ("flumina.index", str(task.index)),
             *((("flumina.image", image),) if (image := container.full_image) else ()),
             *provenance,
+            *mounts.labels(spec, mounted, address),
         ),
         kill_grace_ms=container.kill_grace_ms,
         container=container,
         application=spec.application_name,
         interface=launch.interface,
         gpus=launch.gpus,
+        volumes=mounted,
+        address=address,
     )
 
 

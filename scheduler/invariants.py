@@ -5,6 +5,8 @@ halts the cell before an effect can follow from it. Tests check everything after
 running cell does at every `Mark`.
 """
 
+from collections.abc import Callable
+
 from scheduler.disruption.marks import has_mark
 from scheduler.model.ids import JobId, TaskId
 from scheduler.model.job import Service
@@ -20,20 +22,30 @@ from scheduler.model.task import (
 )
 from scheduler.state import State
 from scheduler.versions import container_of
+from scheduler.volumes.invariants import check_storage
 
 
 def check_everything(state: State) -> None:
     """Assert every invariant over the whole state; raises AssertionError with the entity."""
-    _check_tasks(state)
-    _check_indexes(state)
-    _check_offers(state)
-    _check_decisions(state)
-    _check_jobs(state)
-    _check_sizes(state)
-    _check_company(state)
-    _check_findings(state)
-    _check_updates(state)
-    _check_moving(state)
+    for check in checks():
+        check(state)
+
+
+def checks() -> tuple[Callable[[State], None], ...]:
+    """The parts of it, which stand alone: other records may be folded between two of them."""
+    return (
+        _check_tasks,
+        _check_indexes,
+        _check_offers,
+        _check_decisions,
+        _check_jobs,
+        _check_sizes,
+        _check_company,
+        _check_findings,
+        _check_updates,
+        check_storage,
+        _check_moving,
+    )
 
 
 def _check_moving(state: State) -> None:

@@ -10,11 +10,13 @@ from typing import Final, Literal
 from scheduler.autoscaling.standing import JobScaling, ScalingPolicy
 from scheduler.fleet.forecast import LoadForecast
 from scheduler.fleet.standing import CloudGroup, Deployment, Fleet, FleetOrder, Instance
+from scheduler.healing.standing import HealingRun, RunbookStanding
 from scheduler.model.autoscaling import PolicyId
 from scheduler.model.base import Ours
 from scheduler.model.crash_loop import CrashLoop
 from scheduler.model.disruption import Eviction, Relocation, RelocationPlan, Tokens
 from scheduler.model.events import Promised
+from scheduler.model.healing import Runbook
 from scheduler.model.host_health import FailingKind, HostHealth, SilentTask
 from scheduler.model.ids import (
     CellName,
@@ -52,6 +54,7 @@ ENTITY_KINDS: Final = (
     "fleet order",
     "hold",
     "failing kind",
+    "healing run",
     "health",
     "host",
     "index",
@@ -70,6 +73,8 @@ ENTITY_KINDS: Final = (
     "plan",
     "relocated",
     "relocating",
+    "runbook",
+    "runbook standing",
     "sla",
     "silent",
     "slaStart",
@@ -245,6 +250,9 @@ class Failure(Ours, frozen=True):
     job_id: JobId
     hosts: int
     """On how many hosts the job had failed by then: the more, the less each is to blame."""
+    task_id: TaskId | None = None
+    text: str = ""
+    """How it ended."""
 
 
 class HostFailures(Ours, frozen=True):
@@ -388,6 +396,11 @@ class State:
     """Hosts on which tasks failed lately, see `scheduler.fold.guards`."""
     health: dict[HostId, HostHealth] = field(default_factory=dict)
     """What speaks or spoke lately against hosts, see `scheduler.fold.health`."""
+    runbooks: dict[str, Runbook] = field(default_factory=dict)
+    """By name, as operators set them last."""
+    runbook_standings: dict[str, RunbookStanding] = field(default_factory=dict)
+    healing_runs: dict[str, HealingRun] = field(default_factory=dict)
+    """Runs of runbooks by id, those that ended included, oldest first."""
     silent: dict[TaskId, SilentTask] = field(default_factory=dict)
     """Tasks of which the heartbeat stays away, as they were told of."""
     failing_kinds: dict[str, FailingKind] = field(default_factory=dict)
@@ -459,6 +472,10 @@ class State:
     """Sums of the last minute."""
     failing_jobs: dict[JobId, dict[HostId, int]] = field(default_factory=dict)
     """How many of a host's remembered failures are of the job."""
+    healing_live: dict[str, None] = field(default_factory=dict)
+    """Runs that are under way or wait for approval, oldest first."""
+    on_trial: dict[HostId, None] = field(default_factory=dict)
+    """Hosts that are back since lately after having been away for their health."""
     bad_hosts: dict[HostId, None] = field(default_factory=dict)
     """Hosts of less quality than the rules ask for."""
     queue: dict[JobId, dict[TaskId, None]] = field(default_factory=dict)

@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from connectors.cloud.opening import cloud_name
 from connectors.discovery.opening import checked_url
 from connectors.mesos.containers import CONTAINERIZERS, Containerizer
 from connectors.mesos.settings import FAILOVER_TIMEOUT_S_MAX, WEEK_S, masters_of
 from connectors.registry.checks import CHECKS, Check
+from connectors.volumes.opening import VolumeSettings, read_volume_settings
 from connectors.webhooks.addresses import Network, networks_of
 from streams.errors import OperatorError
 
@@ -74,6 +76,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api_url: str | None
     prometheus_url: str | None
     balancers: str
+    volumes: VolumeSettings
+    cloud: str
+    cloud_notices: str
     discovery_url: str | None
     actor: str
     page_url: str | None
@@ -453,6 +458,14 @@ SETTINGS = (
         _url,
     ),
     Setting(
+        "FLUMINA_VOLUMES",
+        "volumes",
+        "where volumes are, as directory=DIR,zfs=POOL/NAME,zfs-command=WORDS,mounts=DIR"
+        " (docs/volumes.md); unset, directories below the data directory",
+        lambda _: VolumeSettings(),
+        read_volume_settings,
+    ),
+    Setting(
         "FLUMINA_BALANCERS",
         "balancers",
         "elb: tasks are registered with AWS' load balancers (docs/discovery.md); unset, with none",
@@ -460,10 +473,24 @@ SETTINGS = (
         _balancers,
     ),
     Setting(
+        "FLUMINA_CLOUD",
+        "cloud",
+        "aws: groups of hosts are scaled there (docs/fleet.md); unset, none are",
+        lambda _: "",
+        cloud_name,
+    ),
+    Setting(
+        "FLUMINA_CLOUD_NOTICES",
+        "cloud_notices",
+        "URL of the SQS queue with the cloud's notices of hosts; unset, none are heard",
+        lambda _: "",
+        _url,
+    ),
+    Setting(
         "FLUMINA_DISCOVERY",
         "discovery_url",
-        "where services are registered: file:///DIR, consul://HOST:PORT or eureka://HOST:PORT;"
-        " unset, nowhere",
+        "where services are registered: file:///DIR, dns:///DIR?domain=DOMAIN, consul://HOST:PORT or"
+        " eureka://HOST:PORT; unset, nowhere",
         lambda _: None,
         checked_url,
     ),

@@ -17,7 +17,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from connectors.federation import paging
+from connectors.federation import of_v2, paging
 from connectors.federation.cells import (
     PASSED_DOWN,
     WRITE_S_MAX,
@@ -107,6 +107,9 @@ class Front:
         found = _OF_A_JOB.match(asked.path)
         if found is not None:
             return await self._of_job(asked, _job_of(found[1]))
+        jobs = of_v2.jobs_of(asked.method, asked.path, asked.body)
+        if jobs:
+            return await self._of_job(asked, await of_v2.one_cell(jobs, self.having))
         if len(self.configuration.cells) == 1:
             return await self._to(self.configuration.cells[0], asked.to_cell())
         raise Problem(
@@ -129,7 +132,14 @@ class Front:
             ("POST", "/api/v3/tasks/move"): self._move,
             ("GET", GROUPS): self._list_groups,
             ("POST", GROUPS): self._add_group,
+            **{("GET", path): self._list_of_v2 for path in of_v2.LISTS},
+            **{("POST", path): self._submit for path in of_v2.LISTS},
         }
+
+    async def _list_of_v2(self, asked: Asked) -> Response:
+        answers = await self._ask_all(dict.fromkeys(self.configuration.cells, asked.to_cell()))
+        found, told = of_v2.merged(answers, dict(asked.query).get("limit", ""))
+        return json_response(found, headers=told.headers())
 
     async def _list_groups(self, _: Asked) -> Response:
         return await self._groups.listed()
@@ -151,7 +161,7 @@ class Front:
             text = f"is {asked.cell!r}, which is no cell"
             hint = f"the cells are {', '.join(self.configuration.names)}"
             raise refused([Fault(field="cell", text=text, hint=hint)])
-        if (asked.method, asked.path) == ("POST", "/api/v3/jobs"):
+        if asked.method == "POST" and asked.path in {"/api/v3/jobs", *of_v2.LISTS}:
             return await self._submit(asked)
         return await self._to(cell, asked.to_cell())
 
@@ -179,9 +189,10 @@ class Front:
         except msgspec.DecodeError as error:
             fault = Fault(field="", text=f"the body is no object: {error}", hint="write {...}")
             raise refused([fault]) from error
-        given = self.configuration
+        given, is_v2 = self.configuration, asked.path in of_v2.LISTS
+        looked_at = of_v2.descriptor_of(descriptor) if is_v2 else descriptor
         try:
-            where = routed(given, descriptor, asked.cell)
+            where = routed(given, looked_at, asked.cell)
         except NoRoute as error:
             fault = Fault(field=f"attributes.{error.field}", text=error.text, hint=error.hint)
             raise refused([fault]) from error
@@ -192,7 +203,8 @@ class Front:
         there = await self._cell_of(named) if named and not asked.cell else None
         if there is not None:
             cell = there  # A repetition goes where the first one went, whatever the rules are now.
-        body = orjson.dumps(stamped(given, descriptor))
+        # A spec has no room for the stack, and its bytes are its own.
+        body = asked.body if is_v2 else orjson.dumps(stamped(given, descriptor))
         response = await self._to(cell, asked.to_cell(body=body))
         response.headers["X-Flumina-Routed-By"] = "known" if there is not None else where.why
         return response

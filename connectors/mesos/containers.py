@@ -40,9 +40,11 @@ def described(task: TaskToRun, containerizer: Containerizer) -> Json:
         case "docker" if container.image:
             parts = {"command": _command_in_docker(task, container)}
             parts["container"] = _docker(container, profile)
+            parts["container"] |= _persistent(task, parts["container"])
         case "docker" | "mesos":
             # Mesos' own containerizer passes `arguments` as the whole argv, image or not.
             parts = {"command": _command_on_host(task), "container": _mesos(container, profile)}
+            parts["container"] |= _persistent(task, parts["container"])
         case "none":  # pragma: no cover - answered above
             raise AssertionError("a bare command has no container")
         case _:
@@ -157,6 +159,27 @@ def _shared(container: Container, profile: Profile) -> Json:
     if network := _network(container, profile):
         shared["network_infos"] = [network]
     return shared
+
+
+def _persistent(task: TaskToRun, info: Json) -> Json:
+    """What stays with the task's index: volumes, mounted from the host, and its address."""
+    added: Json = {}
+    if task.volumes:
+        there = [
+            {
+                "mode": "RO" if each.is_read_only else "RW",
+                "container_path": each.mount_point,
+                "host_path": each.path,
+            }
+            for each in task.volumes
+        ]
+        added["volumes"] = [*info.get("volumes", ()), *there]
+    if task.address is not None:
+        network: Json = (info.get("network_infos") or [{}])[0]
+        protocol = "IPv6" if ":" in task.address.address else "IPv4"
+        address = {"protocol": protocol, "ip_address": task.address.address}
+        added["network_infos"] = [network | {"ip_addresses": [address]}]
+    return added
 
 
 def _volume(volume: Volume) -> Json:

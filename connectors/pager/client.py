@@ -4,6 +4,7 @@ The one thing to know: whoever calls it decides about retries. A redirect is not
 answer only the status counts, so the receiver cannot lead us anywhere.
 """
 
+import contextlib
 import http.client
 from typing import Final
 from urllib.parse import urlsplit
@@ -57,8 +58,8 @@ class Webhook:
         try:
             with ended_after(connection, TOTAL_S):
                 connection.request("POST", target, body, headers)
-                answer = connection.getresponse()
-                return answer.status, answer.getheader("Retry-After")
+                with contextlib.closing(connection.getresponse()) as answer:
+                    return answer.status, answer.getheader("Retry-After")
         except (OSError, http.client.HTTPException) as error:
             raise PageFailed(f"{self.shown_url} does not answer: {error!r}") from error
         finally:

@@ -2,8 +2,9 @@
 
 The one thing to know: an event's ``id`` is its place in the cell's log, ``cell/generation:offset``
 with the number of the event in the record. ``Last-Event-ID`` with any of them goes on behind it, at
-this api process or at another; where that is too long ago, the stream says so with ``restart`` and
-begins with a snapshot. A reader that is too slow is told ``dropped``, and has to come again.
+this api process or at another: from the ring, or by a walk through the log where the ring begins
+later. Where that is too long ago, the stream says so with ``restart`` and begins with a snapshot. A
+reader that is too slow is told ``dropped``, and has to come again.
 """
 
 import asyncio
@@ -20,9 +21,12 @@ from connectors.web.api import Api
 from connectors.web.edge import LIMIT_IN_SCOPE
 from connectors.web.observing import Ended
 from connectors.web.standing import standing_of
+from connectors.web.travelling import TravelRefused
+from connectors.web.walking import Walking
 from projections.cell_view import CellView
 from projections.observe.ring import WHOLE_RECORD, Spot, Stream, Told
 from projections.observe.snapshots import Piece
+from projections.observe.walked import WalkedPage, end_of
 from scheduler.model.ids import JobId
 
 logger = structlog.get_logger(__name__)
@@ -77,6 +81,8 @@ class Reading(msgspec.Struct):
     """The snapshot that it begins with; None where it goes on behind an event."""
     place: int = 0
     """Where in the ring it reads."""
+    walk: Walking | None = None
+    """What it is told before it comes to the ring."""
     restart: str = ""
     """Why it does not go on where it wanted to."""
     job_id: JobId | None = None
@@ -99,6 +105,13 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until the reader leaves, is dropped, or the stream is over."""
+        try:
+            await self._answered(scope, receive, send)
+        finally:
+            if self._reading.walk is not None:
+                self._reading.walk.close()
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(head)
         if scope["method"] == "HEAD":
@@ -149,8 +162,42 @@ class EventStream(Response):
                 return  # Broken off.
             end = {"address": self._id_of(self._offset), "offset": self._offset}
             yield _event("SnapshotEnd", end, self._id_of(self._offset))
+        if reading.walk is not None:
+            async for piece in self._walked(reading.walk.pages(), told_later):
+                yield piece
+            if self._ended != "client":
+                return
         async for piece in self._changes(told_later):
             yield piece
+
+    async def _walked(
+        self, walk: AsyncIterator[WalkedPage], told_later: dict[str, int]
+    ) -> AsyncIterator[bytes]:
+        """What a reader missed that the ring holds no more, up to where the ring begins."""
+        observing, reading = self._observing, self._reading
+        view, ring = observing.view, observing.ring(reading.stream)
+        over_at: int | None = None
+        try:
+            async for page in walk:
+                if view is None or observing.view is not view:
+                    yield self._broken("anew", "the log is being folded anew")
+                    return
+                events = page.told()
+                over_at = next((each.offset for each in events if self._is_end(each)), over_at)
+                if written := self._written(view, events, told_later, over_at):
+                    yield written
+                if over_at is not None and page.next_offset > over_at:
+                    yield self._over(over_at)
+                    return
+                place = ring.place_after(end_of(page))
+                if place is not None:
+                    reading.place = place
+                    self._end_walk()
+                    return
+        except TravelRefused as error:
+            yield self._broken("dropped", f"what it missed cannot be read just now: {error.what}")
+            return
+        yield self._broken("dropped", "what it missed is much: come again with the last event")
 
     async def _snapshot(
         self, pieces: list[Piece], told_later: dict[str, int]
@@ -199,9 +246,7 @@ class EventStream(Response):
                 due_s = loop.time() + keep_alive_s
                 yield written
             if over_at is not None and (not events or events[-1].offset > over_at):
-                self._ended = "over"
-                said = {"reason": f"job {reading.job_id} has finished"}
-                yield _event("End", said, self._id_of(over_at))
+                yield self._over(over_at)
                 return
             if events:
                 continue
@@ -258,6 +303,16 @@ class EventStream(Response):
         if stale:
             said["stale"] = stale
         return _event("KeepAlive", said, self._id_of(offset))
+
+    def _end_walk(self) -> None:
+        walk, self._reading.walk = self._reading.walk, None
+        if walk is not None:
+            walk.close()
+
+    def _over(self, over_at: int) -> bytes:
+        self._ended = "over"
+        said = {"reason": f"job {self._reading.job_id} has finished"}
+        return _event("End", said, self._id_of(over_at))
 
     def _broken(self, ended: Ended, reason: str) -> bytes:
         self._ended = ended

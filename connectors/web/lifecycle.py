@@ -25,7 +25,7 @@ from scheduler.model.ids import JobId, TaskId, job_id_of
 from scheduler.model.inbound import Fault
 from scheduler.model.reading.checks import job_id_check, task_id_check
 from scheduler.model.reading.fields import Fields
-from scheduler.model.v3.container import read_attributes
+from scheduler.model.v3.container import read_attributes, refuse_our_attributes
 
 
 class Asking(NamedTuple):
@@ -144,6 +144,7 @@ async def _attributes(call: Call) -> dict[str, str]:
     if not fields.raw("attributes"):
         fields.fault("attributes", "is missing or empty", "name at least one attribute")
     found = dict(read_attributes(fields))
+    refuse_our_attributes(fields)
     fields.close()
     if faults:
         raise refused(faults.all())

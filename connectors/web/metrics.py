@@ -16,6 +16,7 @@ from connectors.web.cell import Cell
 from connectors.web.standing import standing_of
 from projections.finding import kills_held, tasks_listed
 from scheduler.model.autoscaling import ScalingState
+from scheduler.model.webhooks import WebhookStanding
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -183,7 +184,18 @@ class _FoldMetrics(Collector):
             ),
         ]
         gauges = [GaugeMetricFamily(name, help_text, value) for name, help_text, value in rows]
-        return [*gauges, self._capacity(), self._scaling()]
+        return [*gauges, self._capacity(), self._scaling(), self._webhooks()]
+
+    def _webhooks(self) -> Metric:
+        """How many webhooks are in which standing."""
+        family = GaugeMetricFamily(
+            "flumina_cell_webhooks", "Webhooks by standing.", labels=("standing",)
+        )
+        known = self._cell.view.state.webhooks.values()
+        standings = ["paused" if each.is_paused else each.standing or "new" for each in known]
+        for name in ("new", *filter(None, get_args(WebhookStanding))):
+            family.add_metric((name,), standings.count(name))
+        return family
 
     def _scaling(self) -> Metric:
         """How many scaling policies are in which state."""

@@ -16,6 +16,7 @@ from connectors.web.problems import Problem, refused, unavailable
 from connectors.web.requests import header_text
 from connectors.web.resource import Operation
 from connectors.web.views import criteria, job_or_problem
+from connectors.web.walking import Walking
 from projections.observe.ring import Stream
 from projections.observe.snapshots import pieces
 from projections.observe.wanted import Named, Wanted
@@ -91,12 +92,15 @@ async def _opened(
     _check_room(call, address)
     last = _last_event(call)
     place, restart = await _place(call, stream, last) if last else (None, "")
+    walk: Walking | None = None
+    if isinstance(place, Walking):
+        walk, place = place, 0
     if not observing.begin(api.cell.view, api.cell.progress().lag_records):
         raise unavailable(
             "The fold is not near the end of the cell's log yet",
             "Ask again a little later; /health says how far behind it is.",
         )
-    reading = Reading(stream, wanted(place is not None), restart=restart, job_id=job_id)
+    reading = Reading(stream, wanted(place is not None), walk=walk, restart=restart, job_id=job_id)
     if place is None:
         # No pause from here to the first piece: what is told later stands behind this place.
         reading.pieces = pieces(api.cell.view, stream, query)
@@ -133,8 +137,8 @@ def _last_event(call: Call) -> str:
     return text or ""
 
 
-async def _place(call: Call, stream: Stream, last: str) -> tuple[int | None, str]:
-    """The place behind the reader's last event, or None and why there is none."""
+async def _place(call: Call, stream: Stream, last: str) -> tuple[int | Walking | None, str]:
+    """The place behind the reader's last event, or a walk there, or None and why there is none."""
     api, wanted = call.api, place_of(last)
     assert wanted is not None
     state = api.cell.view.state
@@ -151,7 +155,13 @@ async def _place(call: Call, stream: Stream, last: str) -> tuple[int | None, str
     if not api.observing.begin(api.cell.view, api.cell.progress().lag_records):
         return None, ""
     place = api.observing.ring(stream).place_after(wanted.spot)
-    return place, "" if place is not None else f"what followed {last} is no longer kept here"
+    if place is not None:
+        return place, ""
+    walk = Walking(api, stream, wanted.spot)
+    refused = await walk.begin()
+    if not refused:
+        return walk, ""
+    return None, f"what followed {last} is no longer kept here, and {refused}"
 
 
 def _stream(handler: Callable[[Call], Awaitable[Response]], *parameters: str) -> Operation:

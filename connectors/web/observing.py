@@ -39,8 +39,13 @@ class ObserveLimits(msgspec.Struct, frozen=True):
     """One piece that is not taken for so long is a reader that is gone."""
     gather_s: float = 0.02
     """So long after the first news the readers are woken, all at once."""
-    near_records: int = 1_000
-    """So near the log's end the fold has caught up."""
+    near_records: int = 2_000
+    """So near the log's end the fold has caught up. It is as many as an api process folds when it
+    starts: who was broken off by the restart finds there what it missed."""
+    walk_records_max: int = 100_000
+    """Who comes back later than that begins with a snapshot, which is sooner read."""
+    walk_s_max: float = 60.0
+    """After so long a walk through old records ends, and its reader comes again."""
     events_max: int = EVENTS_MAX
     bytes_max: int = BYTES_MAX
 
@@ -66,6 +71,8 @@ class Observing:
         ring = (self.limits.events_max, self.limits.bytes_max)
         self._rings: dict[Stream, Ring] = {stream: Ring(*ring) for stream in STREAMS}
         self._observer = Observer()
+        self.walking = asyncio.Lock()
+        """Held by the one reader who is told of records that the rings hold no more."""
         self._news: asyncio.Future[None] | None = None
         self._waking: asyncio.TimerHandle | None = None
 

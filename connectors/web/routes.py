@@ -28,6 +28,7 @@ from connectors.web import (
     travel,
 )
 from connectors.web.call import Handler
+from connectors.web.fleet import FLEET_ROUTES
 from connectors.web.observe import OBSERVE_ROUTES
 from connectors.web.openapi.described import described
 from connectors.web.resource import Operation
@@ -39,6 +40,7 @@ from connectors.web.shapes import campaigns as campaign_shapes
 from connectors.web.shapes import disruption as disruption_shapes
 from connectors.web.updates_routes import UPDATE_ROUTES
 from connectors.web.v2.routes import V2_ROUTES
+from connectors.web.volumes import VOLUME_ROUTES
 from connectors.web.webhooks import WEBHOOK_ROUTES
 from projections.cost.ledger import Costs
 from projections.finding import Finding
@@ -466,5 +468,7 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
 ROUTES.update(V2_ROUTES)
 ROUTES.update(UPDATE_ROUTES)
 ROUTES.update(OBSERVE_ROUTES)
+ROUTES.update(VOLUME_ROUTES)
 ROUTES.update(WEBHOOK_ROUTES)
+ROUTES.update(FLEET_ROUTES)
 ROUTES["/api/openapi.json"] = {"GET": Operation(described(ROUTES), answer=base.Json, is_read=True)}

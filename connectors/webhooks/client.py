@@ -73,8 +73,8 @@ class Sender:
             ):
                 self._open(connection, parts)
                 connection.request("POST", target, body, headers)
-                answer = connection.getresponse()
-                status, later = answer.status, answer.getheader("Retry-After")
+                with contextlib.closing(connection.getresponse()) as answer:
+                    status, later = answer.status, answer.getheader("Retry-After")
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise DeliveryFailed(f"{shown} cannot be asked: {_text(error)}") from error
         if status not in _GOOD:

@@ -8,11 +8,9 @@ it a little; they never make an alert of a line that sounds like nothing.
 from collections import deque
 from typing import Final, NamedTuple
 
-from projections.health.severity import LEVELS, level_within, severity
+from projections.health.severity import ALERT_SCORE, LEVELS, level_within, severity
 from projections.health.templates import Template, TemplateMiner
 
-ALERT_SCORE: Final = 0.5
-"""From here on a line is an alert; the middle of the scale, and no fitted number."""
 NEW_LINES: Final = 200
 """Before so many lines everything is new, which means nothing."""
 NEW_WEIGHT: Final = 0.1

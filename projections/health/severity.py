@@ -19,6 +19,8 @@ LEVELS: Final = {
     **dict.fromkeys(("debug", "trace", "fine", "finer", "finest", "verbose", "d", "v"), 0.04),
 }
 """What a level says by itself; RFC 5424, Java, Python, glog and Android name them so."""
+ALERT_SCORE: Final = 0.5
+"""From here on a line is an alert; the middle of the scale, and no fitted number."""
 NO_LEVEL: Final = 0.2
 CALM_LEVEL: Final = 0.1
 """Up to here the writer of a line, who had other levels, called it harmless."""
@@ -59,9 +61,12 @@ _ASKED_WRONGLY: Final = re.compile(
 _LEADER: Final = re.compile(r"\.{2,}\s*<\*>$")
 _REGISTER: Final = re.compile(r"\b(?:registers?|address)(?: space)?\s*(?:[:=]\s*<\*>|:)$")
 _FIELDS: Final = re.compile(r"(?:[a-z]\w{0,15}\s?[:=]\s?<\*>[,; ]*)+$")
+# In small letters only where it stands by itself: an error is also a word of sentences.
 _NAMED_LEVEL: Final = re.compile(
     r"(?:^|[\[<(| ])(EMERG|EMERGENCY|ALERT|CRIT|CRITICAL|FATAL|SEVERE|FAILURE|ERROR|ERR|WARN"
-    r"|WARNING|NOTICE|INFO|DEBUG|TRACE|emerg|alert|crit|error|warn|notice|info|debug)[\]>)|: ]"
+    r"|WARNING|NOTICE|INFO|DEBUG|TRACE)[\]>)|: ]"
+    r"|[\[<(|](emerg|alert|crit|error|warn|warning|notice|info|debug)[\]>)|]"
+    r"|\blevel=\"?(\w+)"
 )
 _LEVEL_WITHIN: Final = 120
 """Characters at whose beginning a level stands, in lines that have it in their text."""
@@ -70,7 +75,7 @@ _LEVEL_WITHIN: Final = 120
 def level_within(line: str) -> str:
     """The level that a line names near its beginning; empty where it names none."""
     found = _NAMED_LEVEL.search(line, 0, _LEVEL_WITHIN)
-    return found[1] if found else ""
+    return "" if found is None else found[1] or found[2] or found[3]
 
 
 def severity(template: str, level: str) -> float:

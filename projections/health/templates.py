@@ -5,13 +5,21 @@ few, so its id is the same in every process and after every restart. Only where 
 values than a state ever has is it masked from then on; ids that were told before stand.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final, TypeVar
 
 import msgspec
 
-from projections.health.masks import MASK, generalised, is_word, masked, tokens_of, without_digits
+from projections.health.masks import (
+    MASK,
+    all_without_digits,
+    generalised,
+    is_word,
+    masked,
+    tokens_of,
+    without_digits,
+)
 
 RECENT_LINES_MAX: Final = 65_536
 """Lines whose template is remembered without masking them again, about 15 MB."""
@@ -35,9 +43,12 @@ class Template(msgspec.Struct, frozen=True, gc=False):
 
 
 class TemplateMiner:
-    """Finds the template of each line, from that line and earlier ones only."""
+    """Finds the template of each line, from that line and earlier ones only.
 
-    def __init__(self) -> None:
+    It may begin with the texts of templates that are known already, in their order.
+    """
+
+    def __init__(self, texts: Sequence[str] = ()) -> None:
         self.templates: list[Template] = []
         self.masked_lines = 0
         """Lines that had to be masked; the others were remembered."""
@@ -46,6 +57,8 @@ class TemplateMiner:
         self._by_text: dict[str, Template] = {}
         self._values: dict[str, int] = {}
         self._shapes: dict[tuple[str, int], int] = {}
+        for text in texts:
+            self._of_text(self._bounded(text))
 
     def template(self, line: str) -> Template:
         """The template of a line; the same line has the same template for ever but by chance."""
@@ -53,15 +66,14 @@ class TemplateMiner:
         found = self._recent.get(key)
         return self._found(key) if found is None else found
 
-    def all_of(self, lines: Iterable[str]) -> list[Template]:
-        """The templates of these lines, in their order."""
-        recent = self._recent
-        found = []
-        for line in lines:
-            key = without_digits(line)
-            template = recent.get(key)
-            found.append(self._found(key) if template is None else template)
-        return found
+    def all_of(self, lines: Sequence[str], block: bytes) -> list[Template]:
+        """The templates of these lines; ``block`` has them too, with line feeds between."""
+        keys = all_without_digits(lines, block)
+        found = [self._recent.get(key) for key in keys]
+        return [
+            self._recent.get(key) or self._found(key) if template is None else template
+            for key, template in zip(keys, found, strict=True)
+        ]
 
     def _found(self, key: bytes) -> Template:
         """The template of a line that is not remembered."""
@@ -72,10 +84,7 @@ class TemplateMiner:
             template = self._of_text(self._bounded(generalised(line)))
             self._by_masked = _with_room(self._by_masked, RECENT_LINES_MAX)
             self._by_masked[line] = template
-        if len(self._recent) >= RECENT_LINES_MAX:
-            # In place: `all_of` holds it while it loops.
-            for old in list(self._recent)[: RECENT_LINES_MAX // 2]:
-                del self._recent[old]
+        self._recent = _with_room(self._recent, RECENT_LINES_MAX)
         self._recent[key] = template
         return template
 
@@ -96,9 +105,9 @@ class TemplateMiner:
         for place, token in enumerate(tokens):
             if is_word(token) and self._is_value(tokens, place):
                 tokens[place] = MASK
-        text = "".join(tokens)
-        if text in self._by_text:
-            return text
+                text = "".join(tokens)
+                if text in self._by_text:
+                    return text
         if len(self.templates) >= TEMPLATES_MAX - 1:
             return MASK
         shape = (tokens[0] if tokens else "", len(tokens))

@@ -4,10 +4,11 @@ The one thing to know: what a host runs and offers is no change of it here; that
 task, and is told by the streams of jobs. It is shown as it was at the host's last change.
 """
 
+from collections import Counter
 from typing import Any
 
 from projections.cell_view import CellView
-from projections.v3_agents import groups_json, instance_json
+from projections.v3_agents import group_written, instance_json, machine_type
 from scheduler.fold.instance_groups import group_name_of
 from scheduler.model.events import CellRecord, Copied
 from scheduler.model.ids import HostId
@@ -24,7 +25,13 @@ class Agents:
 
     def __init__(self) -> None:
         self._hosts: dict[HostId, object] = {}
+        self._places: dict[HostId, tuple[str, str]] = {}
+        """Group and machine type of each host that is in a group."""
+        self._types: dict[str, Counter[str]] = {}
+        """How many hosts of each machine type every group has that has any."""
         self._groups: dict[str, Json] = {}
+        self._ruled: set[str] = set()
+        """Groups that the rules name, whether they have hosts or not."""
         self._policy_version = -1
         self._orders = 0
 
@@ -32,16 +39,19 @@ class Agents:
         """Take all that is there for told."""
         state = view.state
         self._hosts = {each: _facts(state, each) for each in state.hosts}
-        self._groups = {each["id"]: each for each in groups_json(view)}
-        self._policy_version = state.policy_version
+        self._group_anew(view)
+        self._groups = {name: group_written(view, name, self._of(name)) for name in self._names()}
         self._orders = len(state.host_orders)
 
     def news(self, view: CellView, record: CellRecord) -> News:
         """What this record, which has just been folded, changed of hosts and groups."""
-        state, found = view.state, News()
-        is_grouped_anew = state.policy_version != self._policy_version
-        self._policy_version = state.policy_version
+        state, found, touched = view.state, News(), set[str]()
         named = _named(record)
+        if state.policy_version != self._policy_version:
+            # Groups are by an attribute that the policy names: it may have put hosts elsewhere.
+            self._group_anew(view)
+            touched.update(self._names(), self._groups)
+            named |= dict.fromkeys(state.hosts)
         if len(state.host_orders) != self._orders:
             # The cell may take a sick host out of use by itself, at a tick that names no host.
             self._orders = len(state.host_orders)
@@ -53,29 +63,58 @@ class Agents:
             if now == before:
                 continue
             self._hosts[host_id] = now
-            is_grouped_anew = True
+            touched |= self._placed(view, host_id)
             shown = instance_json(view, host_id)
             found.append(("AgentInstanceUpdate", {"instance": shown}, host_id))
         if len(self._hosts) > len(state.hosts):
             for host_id in [each for each in self._hosts if each not in state.hosts]:
                 del self._hosts[host_id]
-                is_grouped_anew = True
+                touched |= self._placed(view, host_id)
                 found.append(("AgentInstanceRemoved", {"instanceId": host_id}, host_id))
-        if is_grouped_anew:
-            found += self._group_news(view)
-        return found
+        return [*found, *self._group_news(view, touched)] if touched else found
 
-    def _group_news(self, view: CellView) -> News:
-        now = {each["id"]: each for each in groups_json(view)}
-        before, self._groups = self._groups, now
-        found: News = [
-            ("InstanceGroupUpdate", {"instanceGroup": each}, name)
-            for name, each in now.items()
-            if _told(each) != _told(before.get(name, {}))
-        ]
-        gone = [name for name in before if name not in now]
-        found += [("InstanceGroupRemoved", {"instanceGroupId": name}, name) for name in gone]
-        return found
+    def _group_anew(self, view: CellView) -> None:
+        """Look at every host: the policy says by which attributes they are grouped."""
+        self._policy_version = view.state.policy_version
+        self._ruled = {each.name for each in view.state.policy.placement.instance_groups}
+        self._places, self._types = {}, {}
+        for host_id in view.state.hosts:
+            self._placed(view, host_id)
+
+    def _placed(self, view: CellView, host_id: HostId) -> set[str]:
+        """Count the host where it is now and no more where it was; both groups."""
+        name, before = group_name_of(view.state, host_id), self._places.pop(host_id, None)
+        if before is not None:
+            types = self._types[before[0]]
+            types[before[1]] -= 1
+            if not types[before[1]]:
+                del types[before[1]]
+            if not types:
+                del self._types[before[0]]
+        if name:
+            place = self._places[host_id] = name, machine_type(view, host_id)
+            self._types.setdefault(name, Counter())[place[1]] += 1
+        return {each for each in (name, before[0] if before else "") if each}
+
+    def _of(self, name: str) -> Counter[str]:
+        return self._types.get(name, Counter())
+
+    def _names(self) -> list[str]:
+        return sorted({*self._types, *self._ruled})
+
+    def _group_news(self, view: CellView, touched: set[str]) -> News:
+        found, gone = News(), News()
+        for name in sorted(touched):
+            if name not in self._types and name not in self._ruled:
+                if self._groups.pop(name, None) is not None:
+                    gone.append(("InstanceGroupRemoved", {"instanceGroupId": name}, name))
+                continue
+            now = group_written(view, name, self._of(name))
+            before = self._groups.get(name, {})
+            self._groups[name] = now
+            if _told(now) != _told(before):
+                found.append(("InstanceGroupUpdate", {"instanceGroup": now}, name))
+        return [*found, *gone]
 
 
 def _told(group: Json) -> Json:

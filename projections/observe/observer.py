@@ -73,7 +73,9 @@ class Observer:
             ]
         else:
             found["scheduler"] = _refusals(view, offset, record)
-        found["agents"] = self._agents.news(view, record)
+        found["agents"] = [
+            event(kind, said, about=name) for kind, said, name in self._agents.news(view, record)
+        ]
         found["membership"] = self._members(view)
         for told in found.values():
             for number, each in enumerate(told):

@@ -122,6 +122,11 @@ class Ring:
                 self._bytes += now - told.bytes_counted
                 told.bytes_counted = now
 
+    @property
+    def floor_offset(self) -> int:
+        """Every event of the records behind this one is here."""
+        return self._floor[0]
+
     def place_after(self, spot: Spot) -> int | None:
         """The place of the first event behind the spot; None where some of those are gone."""
         if spot < self._floor:

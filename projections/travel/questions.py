@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from projections.cost.ledger import By
+from projections.observe.ring import Stream
 from projections.travel.causes import Direction
 
 LIMIT: Final = 200
@@ -76,5 +77,14 @@ class CostOf(_Question, frozen=True):
     rows_max: int | None = LIMIT
 
 
-Question = StateAt | DiffOf | TimelineOf | WhyAt | EventsAt | TraceOf | CostOf
+class ToldAfter(_Question, frozen=True):
+    """Asks what a stream of events was told behind a place in the log, before another record."""
+
+    stream: Stream
+    offset: int
+    number: int
+    end_offset: int
+
+
+Question = StateAt | DiffOf | TimelineOf | WhyAt | EventsAt | TraceOf | CostOf | ToldAfter
 """All questions."""

@@ -30,9 +30,7 @@ def guarantee_floors(
     for demand in demands(rules):
         left = demand.total
         usable = [
-            each
-            for each in shapes
-            if each.lifecycle == "Active" and each.tier in {"", demand.tier}
+            each for each in shapes if each.lifecycle == "Active" and each.tier in {"", demand.tier}
         ]
         # A tier's own groups before those of everybody.
         usable.sort(key=lambda each: (each.tier == "", _price(each, demand.total), each.name))

@@ -16,7 +16,6 @@ from scheduler.fleet.shapes import Shape, shape_of
 from scheduler.fleet.shortfall import Asked, Shortfall, shortfall_of
 from scheduler.fleet.sizes import change_left, least_of, most_of, tokens_milli
 from scheduler.fleet.victims import victims_of
-from scheduler.model.fleet_rules import FleetRules
 from scheduler.state import State
 
 
@@ -70,15 +69,22 @@ def plan_of(state: State) -> FleetPlan:
     planned: dict[str, GroupPlan] = {}
     # Where hosts are given back, the least wanted and the dearest groups begin.
     for each in sorted(shapes, key=lambda one: (-one.rank, -one.rule.price_micro, one.name)):
-        asked = shortfall.asked.get(each.name, Asked())
-        floor = _floor(state, each, floors)
-        plan = _planned(state, each, counts[each.name], asked, floor, tokens)
+        floor, floor_by = _floor(state, each, floors)
+        plan = GroupPlan(
+            name=each.name,
+            size=each.group.size,
+            target=each.group.size,
+            wanted=each.group.size,
+            counts=counts[each.name],
+            asked=shortfall.asked.get(each.name, Asked()),
+            floor=floor,
+            floor_by=floor_by,
+        )
+        plan = _planned(state, each, plan, tokens)
         tokens[0] -= max(0, plan.target - plan.size)
         tokens[1] -= len(plan.victims)
         planned[each.name] = plan
-    return FleetPlan(
-        tuple(planned[each.name] for each in shapes), shortfall, tuple(shortages)
-    )
+    return FleetPlan(tuple(planned[each.name] for each in shapes), shortfall, tuple(shortages))
 
 
 def objection_to(state: State, shape: Shape) -> str:
@@ -123,34 +129,17 @@ def _floor(state: State, shape: Shape, floors: Mapping[str, int]) -> tuple[int, 
     return min(least, most_of(shape)), by
 
 
-def _planned(
-    state: State,
-    shape: Shape,
-    counts: Counts,
-    asked: Asked,
-    floor: tuple[int, str],
-    tokens: list[int],
-) -> GroupPlan:
-    group, size = shape.group, shape.group.size
-    plan = GroupPlan(
-        name=shape.name,
-        size=size,
-        target=size,
-        wanted=size,
-        counts=counts,
-        asked=asked,
-        floor=floor[0],
-        floor_by=floor[1],
-    )
+def _planned(state: State, shape: Shape, plan: GroupPlan, tokens: list[int]) -> GroupPlan:
+    group, asked = shape.group, plan.asked
     if why := objection_to(state, shape):
         return msgspec.structs.replace(plan, held=why)
     if shape.name in deployed(state):
         return msgspec.structs.replace(plan, held="a deployment says its size")
-    if shape.lifecycle in {"Inactive"}:
+    if shape.lifecycle == "Inactive":
         return msgspec.structs.replace(plan, held="it is Inactive")
     wanted, why = _wanted(state, shape, plan)
     plan = msgspec.structs.replace(plan, wanted=wanted, why=why)
-    if wanted > size:
+    if wanted > plan.size:
         return _grown(state, shape, plan, tokens[0])
     if asked.more or asked.covered:
         held = "" if group.size >= most_of(shape) else "what waits is served by what comes"

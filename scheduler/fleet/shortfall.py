@@ -30,7 +30,7 @@ class Waiting(NamedTuple):
     """Tasks of a job that want hosts."""
 
     request: Request
-    count: int
+    tasks: int
     since_ms: int
     """Since when the first of them waits."""
 
@@ -39,7 +39,7 @@ class Uncured(NamedTuple):
     """Tasks of a job for which no host is asked."""
 
     job_id: JobId
-    count: int
+    tasks: int
     why: str
 
 
@@ -151,13 +151,13 @@ def shortfall_of(
         usable.sort(key=lambda one: (one[0].rank, _price(*one), one[0].name))
         if not usable:
             why = objections[0][1] if objections else "no group is scaled"
-            uncured.append(Uncured(each.request.job_id, each.count, why))
+            uncured.append(Uncured(each.request.job_id, each.tasks, why))
             continue
         fits.append((each, usable))
     # Who has least choice first; the older first.
     fits.sort(key=lambda one: (len(one[1]), one[0].since_ms, one[0].request.job_id))
     for each, usable in fits:
-        left = each.count
+        left = each.tasks
         for fillings in (there, more):
             for shape, a_host in usable:
                 if left:
@@ -169,7 +169,7 @@ def shortfall_of(
     asked = {
         name: Asked(there[name].hosts, more[name].hosts, more[name].since_ms) for name in there
     }
-    total = sum(each.count for each in uncured)
+    total = sum(each.tasks for each in uncured)
     return Shortfall(asked, tuple(uncured[:UNCURED_MAX]), total)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from scheduler.model.base import Ours
-from scheduler.model.fleet import FleetEffect, InstanceState, NoticeKind
+from scheduler.model.fleet import FleetEffect, InstanceState
 from scheduler.model.fleet_rules import DeploymentAsked, FleetRules
 from scheduler.model.ids import HostId, ProposalId
 

@@ -282,7 +282,9 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
         if was_kind is Disconnected and fold.state.missing:
             found(fold, after)
         has_started = was_kind in LAUNCHING and now_kind not in LAUNCHING
-        if has_started and fold.state.policy.placement.guards.launching_per_host_max:
+        if has_started and (
+            fold.state.on_trial or fold.state.policy.placement.guards.launching_per_host_max
+        ):
             fold.wake_placement()  # The host may be given the next one now.
     if now_kind is KillInitiated or (type(now) is Finished and now.is_back):
         fold.state.killing[after.task_id] = None

@@ -13,6 +13,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from scheduler.fold.context import Fold
+from scheduler.fold.owners import alert_owner
 from scheduler.model.changes import JobCrashLooping
 from scheduler.model.crash_loop import CrashLoop
 from scheduler.model.ids import JobId
@@ -128,6 +129,9 @@ def _put(fold: Fold, job_id: JobId, found: CrashLoop) -> None:
 
 
 def _report(fold: Fold, job_id: JobId, found: CrashLoop, failures: int) -> None:
+    if found.is_looping:
+        message = f"{failures} of its tasks failed within the window, the last: {found.last_reason}"
+        alert_owner(fold, job_id, None, "crashLoop", message)
     fold.report(
         JobCrashLooping(
             job_id=job_id,

@@ -9,11 +9,13 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from scheduler.fold.context import Fold, moved_task
+from scheduler.fold.fleet_orders import order_ended, order_started
 from scheduler.fold.guards import note_launch
+from scheduler.fold.healing import script_ended, script_started
 from scheduler.fold.kills import note_kill, rate_refusal
 from scheduler.fold.launches import launch_refusal
 from scheduler.fold.offers import drop_offer, put_offer
-from scheduler.fold.storage import take_hold
+from scheduler.fold.storage import is_ready, take_hold
 from scheduler.model.changes import ProposalRefused
 from scheduler.model.events import EffectEnded, EffectStarted
 from scheduler.model.ids import OfferId, ProposalId
@@ -158,8 +160,13 @@ def _kill_accepted(fold: Fold, proposal: KillTask) -> None:
 def effect_started(fold: Fold, event: EffectStarted) -> None:
     """The outbox may act on this decision; a launch has left the queue for good."""
     decision = fold.state.decisions.get(event.proposal_id)
+    if decision is None:
+        order_started(fold, event.proposal_id)
+        script_started(fold, event.proposal_id)
     if decision is None or decision.is_started:
         return  # Cancelled meanwhile, or said twice: the outbox sees that it may not act.
+    if not is_ready(fold.state, decision):
+        return  # A task would start without its volume.
     fold.state.decisions[event.proposal_id] = replace(decision, is_started=True)
     fold.touch("decision", event.proposal_id)
     if isinstance(decision.proposal, LaunchTasks):
@@ -179,6 +186,9 @@ def effect_ended(fold: Fold, event: EffectEnded) -> None:
     """A call is over: close its decision, and tell its tasks what is known."""
     state = fold.state
     decision = state.decisions.get(event.proposal_id)
+    if decision is None:
+        order_ended(fold, event)
+        script_ended(fold, event)
     if decision is None or not decision.is_started:
         return
     del state.decisions[event.proposal_id]

@@ -133,10 +133,8 @@ def group_gone(fold: Fold, _source: Source, body: CloudGroupGone) -> None:
     for instance_id in list(state.instances_of_groups.get(body.group, ())):
         forget_instance(fold, state.cloud_instances[instance_id])
     now_ms = state.clock.now_ms
-    put_group(
-        fold,
-        replace(group, is_gone=True, heard_at_ms=now_ms, desired=0, instances_total=0, ordered=None),
-    )
+    after = replace(group, is_gone=True, heard_at_ms=now_ms, ordered=None)
+    put_group(fold, replace(after, desired=0, instances_total=0))
     _say(fold, body.group, "groupGone", f"in {body.provider} {body.region}", 0)
     note_activity(fold, body.group, "groupGone", "its cloud has it no more")
     is_ours = any(each.name == body.group for each in state.fleet.rules.groups)

@@ -92,7 +92,7 @@ def _write(fold: Fold, host_id: HostId | None, before: Mark, after: Mark) -> Non
         for name in (*_ATTRIBUTES[before], OURS):
             marks.pop(name, None)
     if after:
-        marks |= {name: "true" for name in _ATTRIBUTES[after]} | {OURS: after}
+        marks |= dict.fromkeys(_ATTRIBUTES[after], "true") | {OURS: after}
     if marks:
         state.host_marks[host_id] = tuple(sorted(marks.items()))
     else:

@@ -244,8 +244,9 @@ def _undo(fold: Fold, effect: FleetEffect, why: str) -> None:
     """Take back what was taken for granted of an order that was not carried out."""
     note_activity(fold, effect.group, "orderFailed", why[:300])
     group = fold.state.cloud_groups.get(effect.group)
-    is_size = isinstance(effect, SetDesiredCapacity)
-    if group is not None and is_size and group.ordered == effect.desired:
+    if group is None or not isinstance(effect, SetDesiredCapacity):
+        return
+    if group.ordered == effect.desired:
         put_group(fold, replace(group, ordered=None))
 
 

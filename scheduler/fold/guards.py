@@ -19,15 +19,21 @@ from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
-from scheduler.fold import instance_groups
-from scheduler.fold.context import LAUNCHING, Fold
+from scheduler.fold import health, instance_groups
+from scheduler.fold.context import Fold
+from scheduler.fold.failing_kinds import note_failing
+from scheduler.fold.health import launching
+from scheduler.fold.health_tasks import task_failed
+from scheduler.fold.owners import OF_INTEREST, tell_owner
 from scheduler.model.changes import TaskChanged
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.task import (
     Disconnected,
     Finished,
     KillInitiated,
+    Launched,
     Started,
+    StartInitiated,
     Task,
     TaskState,
 )
@@ -39,9 +45,10 @@ QUALITY_MAX: Final = 1_000
 LOST_BEFORE_START: Final = 300
 LOST_AFTER_START: Final = 100
 STUCK: Final = 500
+SLOW_START: Final = 100
 CRASHED: Final = 300
 """Titus S19's weights; "crashed" is a task that failed before `QUICK_MS` of running."""
-QUICK_MS: Final = 10_000
+QUICK_MS: Final = health.QUICK_MS
 """What ran longer and then failed, failed for a reason of its own."""
 JOB_BLAME_MAX: Final = 950
 STEPS: Final = 5
@@ -76,7 +83,9 @@ def is_schedulable(state: State, host_id: HostId) -> bool:
     """Whether operators let the host be given tasks."""
     order = state.host_orders.get(host_id)
     is_used = order is None or order.standing == "lastChoice"
-    return is_used and not instance_groups.keeping_away(state, host_id)
+    if not is_used or instance_groups.keeping_away(state, host_id):
+        return False
+    return not state.health or not health.keeping_away(state, host_id)
 
 
 def is_last_choice(state: State, host_id: HostId) -> bool:
@@ -85,12 +94,6 @@ def is_last_choice(state: State, host_id: HostId) -> bool:
     if order is not None and order.standing == "lastChoice":
         return True
     return instance_groups.is_last_choice(state, host_id)
-
-
-def launching(state: State, host_id: HostId) -> int:
-    """How many tasks are launched on the host and have not started yet."""
-    tasks = state.tasks
-    return sum(type(tasks[each].state) in LAUNCHING for each in state.host_tasks.get(host_id, ()))
 
 
 def quality(state: State, host_id: HostId) -> int:
@@ -112,6 +115,11 @@ def host_refusal(state: State, host_id: HostId, count: int) -> str:
     away = instance_groups.keeping_away(state, host_id)
     if away:
         return away
+    if state.health and (away := health.keeping_away(state, host_id)):
+        return away
+    most = health.launching_max(state, host_id)
+    if most and (there := launching(state, host_id)) + count > most:
+        return f"host {host_id} is on trial and launches {there} tasks already; {most} may be"
     most = guards.launching_per_host_max
     if most:
         there = launching(state, host_id)
@@ -186,42 +194,89 @@ def note_end(fold: Fold, before: Task, after: Task) -> None:
     """Take an ended task into account where its host may be to blame."""
     ended = after.state
     assert isinstance(ended, Finished)
+    if ended.reason in OF_INTEREST:
+        tell_owner(fold, after, _step(fold))
+    if fold.state.silent and fold.state.silent.pop(after.task_id, None) is not None:
+        fold.touch("silent", after.task_id)
     place, window_ms = ended.place, fold.state.policy.placement.guards.quality_window_ms
     if place is None or not window_ms:
         return
     weight = _weight(fold, before.state, ended)
-    if not weight:
-        return
     state, now_ms = fold.state, fold.state.clock.now_ms
-    failing = state.failing_jobs.setdefault(after.job_id, {})
-    failing[place.host_id] = failing.get(place.host_id, 0) + 1
-    known = state.host_failures.get(place.host_id)
+    if not weight:
+        if ended.reason == "normal" and place.host_id in state.on_trial:
+            health.trial_passed(fold, place.host_id)
+        return
+    step = _step(fold)
+    _blame(fold, place.host_id, weight, after, _text(before, after, step, now_ms))
+    note_failing(fold, after, place.host_id, step)
+    task_failed(fold, place.host_id, is_fast=weight >= CRASHED)
+
+
+def note_start(fold: Fold, before: Task, after: Task) -> None:
+    """Take a start that took too long into account: its host may be slow to start anything."""
+    state, started = fold.state, after.state
+    assert isinstance(started, Started)
+    assert isinstance(before.state, Launched | StartInitiated)
+    took_ms, most_ms = started.since_ms - before.state.since_ms, state.policy.slow_start_ms
+    if not most_ms or took_ms <= most_ms or not state.policy.placement.guards.quality_window_ms:
+        return
+    host_id = started.place.host_id
+    _blame(fold, host_id, SLOW_START, after, f"started after {took_ms / 1_000:.0f} s")
+    task_failed(fold, host_id, is_fast=False)
+
+
+def _blame(fold: Fold, host_id: HostId, weight: int, task: Task, text: str) -> None:
+    """Remember something of a task for which its host may be to blame, and judge the host by it."""
+    state, job_id = fold.state, task.job_id
+    failing = state.failing_jobs.setdefault(job_id, {})
+    failing[host_id] = failing.get(host_id, 0) + 1
+    known = state.host_failures.get(host_id)
     failures = known.failures if known else ()
-    failure = Failure(now_ms, weight, after.job_id, len(failing))
+    now_ms = state.clock.now_ms
+    failure = Failure(now_ms, weight, job_id, len(failing), task.task_id, text)
     for dropped in failures[: max(0, len(failures) + 1 - FAILURES_MAX)]:
-        _drop(state, place.host_id, dropped.job_id)
+        _drop(state, host_id, dropped.job_id)
     kept = (*failures, failure)[-FAILURES_MAX:]
-    _put(fold, place.host_id, HostFailures(kept, QUALITY_MAX, known.next_ms if known else 0))
+    _put(fold, host_id, HostFailures(kept, QUALITY_MAX, known.next_ms if known else 0))
     _judge(fold)
+
+
+def _text(before: Task, after: Task, step: str, now_ms: int) -> str:
+    """How long the task ran, and how it ended."""
+    ended = after.state
+    assert isinstance(ended, Finished)
+    since_ms = _started_ms(before.state)
+    ran = "before it started" if since_ms is None else f"after {(now_ms - since_ms) / 1_000:.1f} s"
+    said = f": {ended.message[:200]}" if ended.message else ""
+    return f"{ended.reason} {ran} ({step}){said}"
+
+
+def _step(fold: Fold) -> str:
+    """The step by which the task that was reported last has ended."""
+    change = fold.changes[-1][1] if fold.changes else None
+    return change.step if isinstance(change, TaskChanged) else ""
+
+
+def _started_ms(was: TaskState) -> int | None:
+    match was:
+        case Started():
+            return was.since_ms
+        case Disconnected() | KillInitiated():
+            return was.started_at_ms
+        case _:
+            return None
 
 
 def _weight(fold: Fold, was: TaskState, ended: Finished) -> int:
     """How much the host is to blame for an end."""
     now_ms = fold.state.clock.now_ms
-    since_ms: int | None = None
-    match was:
-        case Started():
-            since_ms = was.since_ms
-        case Disconnected() | KillInitiated():
-            since_ms = was.started_at_ms
-        case _:
-            pass
+    since_ms = _started_ms(was)
     if ended.reason in {"stuckInState", "localSystemError"}:
         return STUCK
     if ended.reason == "crashed":
         return CRASHED
-    change = fold.changes[-1][1] if fold.changes else None
-    step = change.step if isinstance(change, TaskChanged) else ""
+    step = _step(fold)
     if any(word in step for word in _TRANSIENT):
         return 0
     if ended.reason == "lost":

@@ -9,7 +9,7 @@ is elsewhere, and a cell that places nothing helps nobody. Those beyond it are s
 
 from collections.abc import Iterable, Sequence
 from heapq import heappush
-from typing import Final
+from typing import Final, Literal
 
 from msgspec.structs import replace
 
@@ -148,9 +148,7 @@ def _looked_at(
     looks = before.looks + 1 if before is not None and before.state == probe.state else 1
     if probe.state == "bad":
         is_failing = True
-    elif looks >= state.policy.probe_good_looks:
-        return None
-    elif not is_failing:
+    elif looks >= state.policy.probe_good_looks or not is_failing:
         return None
     return HeardProbe(
         name=probe.name,
@@ -384,7 +382,9 @@ def _due_ms(state: State, host_id: HostId, health: HostHealth) -> int:
     return max(now_ms + 1, min(times)) if times else 0
 
 
-def _report(fold: Fold, host_id: HostId, health: HostHealth, standing: str) -> None:
+def _report(
+    fold: Fold, host_id: HostId, health: HostHealth, standing: Literal["away", "spared", "back"]
+) -> None:
     sick = [each for each in health.verdicts if each.standing == "sick"]
     probes = [
         Evidence("probe", f"{each.name}: {each.detail or each.state}", each.address, each.looks)

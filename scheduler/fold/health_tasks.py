@@ -79,7 +79,7 @@ def host_lost(fold: Fold, host_id: HostId) -> None:
         f"Mesos lost it {len(losses)} times within {policy.host_losses_ms // 1_000} s; "
         f"{policy.host_losses_max} are tolerated"
     )
-    evidence = (Evidence("agent", text, _here(fold), len(losses)),)
+    evidence = (Evidence("agent", text, count=len(losses)),)
     _say(fold, host_id, AGENT, evidence, policy.host_losses_ms)
 
 
@@ -125,15 +125,14 @@ def _telling(state: State, host_id: HostId, failures: tuple[Failure, ...]) -> tu
             telling.add(job_id)
         elif not elsewhere:
             open_jobs.add(job_id)
-    if len(telling) + len(open_jobs) >= JOBS_MIN:
+    elsewhere = sum(len(known.failures) for known in state.host_failures.values()) - len(failures)
+    if len(telling) + len(open_jobs) >= JOBS_MIN and elsewhere < len(failures):
         telling |= open_jobs
     found = tuple(each for each in failures if each.job_id in telling)
     return found if len(found) >= least else ()
 
 
-def _running_well(
-    state: State, job_id: JobId, host_id: HostId, first_ms: int
-) -> tuple[int, int]:
+def _running_well(state: State, job_id: JobId, host_id: HostId, first_ms: int) -> tuple[int, int]:
     """How many of the job's tasks run well on the host since then, and how many elsewhere."""
     here = elsewhere = 0
     before_ms = state.clock.now_ms - QUICK_MS
@@ -160,8 +159,8 @@ def _sick(fold: Fold, host_id: HostId, told: tuple[Failure, ...], why: str) -> N
     text = f"{len(told)} tasks of {len(jobs)} jobs failed here and not elsewhere"
     if why:
         text = f"a task of {jobs[0]} failed, and {why}"
-    pieces = [Evidence("tasks", text, _here(fold), len(told))]
-    pieces += [Evidence("task", each.text, each.address) for each in reversed(told)]
+    pieces = [Evidence("tasks", text, count=len(told))]
+    pieces += [Evidence("task", each.text, f"task/{each.task_id}") for each in reversed(told)]
     keep_ms = max(state.policy.placement.guards.quality_window_ms, 1)
     _say(fold, host_id, TASKS, tuple(pieces[:EVIDENCE_KEPT_MAX]), keep_ms)
 
@@ -181,11 +180,5 @@ def _say(
             heard_ms=now_ms,
             since_ms=now_ms,
             until_ms=now_ms + keep_ms,
-            address=_here(fold),
         ),
     )
-
-
-def _here(fold: Fold) -> str:
-    state = fold.state
-    return f"{state.cell}/{state.generation}:{fold.offset}[{fold.index}]"

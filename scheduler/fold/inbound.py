@@ -24,6 +24,16 @@ from scheduler.fold.changing import (
 from scheduler.fold.context import Fold
 from scheduler.fold.dismissal import leader_dismissed
 from scheduler.fold.evictions import job_budget_asked, task_eviction_asked
+from scheduler.fold.fleet import group_gone, group_observed, instance_noticed
+from scheduler.fold.fleet_requests import (
+    deployment_asked,
+    deployment_ordered,
+    fleet_asked,
+    group_size_asked,
+)
+from scheduler.fold.healing import healing_ordered, probes_heard, runbooks_asked
+from scheduler.fold.health import host_judged
+from scheduler.fold.health_tasks import host_failed, task_silent
 from scheduler.fold.instance_groups import host_marked
 from scheduler.fold.killing import job_kill_asked, task_kill_asked
 from scheduler.fold.mesos import (
@@ -57,6 +67,13 @@ from scheduler.model.changes import CellPaged, JobRejected, RequestAccepted
 from scheduler.model.disruption import JobBudgetAsked, TaskEvictionAsked
 from scheduler.model.events import Copied
 from scheduler.model.fleet import CloudGroupGone, CloudGroupObserved, InstanceNoticed
+from scheduler.model.fleet_rules import (
+    DeploymentAsked,
+    DeploymentOrdered,
+    FleetAsked,
+    GroupSizeAsked,
+)
+from scheduler.model.healing import HealingOrdered, RunbooksAsked
 from scheduler.model.health import HostJudged, HostProbed, TaskSilent
 from scheduler.model.inbound import (
     FindingConfirmed,
@@ -235,12 +252,18 @@ RULES: Final[Mapping[type, Rule]] = {
     PartitionBegan: _nothing,
     RecordSkipped: _skipped,
     Unrecognised: lambda fold, _, body: unrecognised(fold, body),
-    HostFailed: _nothing,
-    CloudGroupObserved: _nothing,
-    CloudGroupGone: _nothing,
-    InstanceNoticed: _nothing,
-    HostJudged: _nothing,
-    HostProbed: _nothing,
-    TaskSilent: _nothing,
+    HostFailed: lambda fold, _, body: host_failed(fold, body),
+    CloudGroupObserved: group_observed,
+    CloudGroupGone: group_gone,
+    InstanceNoticed: instance_noticed,
+    FleetAsked: fleet_asked,
+    GroupSizeAsked: group_size_asked,
+    DeploymentAsked: deployment_asked,
+    DeploymentOrdered: deployment_ordered,
+    HostJudged: host_judged,
+    HostProbed: probes_heard,
+    RunbooksAsked: runbooks_asked,
+    HealingOrdered: healing_ordered,
+    TaskSilent: task_silent,
 }
 """The rule of each kind of body, one line each; a test holds it against `InboundBody`."""

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Final
 
 from scheduler.fold.context import Fold
+from scheduler.fold.fleet import forget_host
 from scheduler.model.ids import HostId
 from scheduler.state import State
 
@@ -41,6 +42,7 @@ def _is_needed(state: State, host_id: HostId) -> bool:
         or host_id in state.host_orders
         or host_id in state.host_marks
         or host_id in state.host_failures
+        or host_id in state.health
     )
 
 
@@ -51,6 +53,7 @@ def _forget(fold: Fold, host_id: HostId) -> None:
     state.address_rests.pop(host_id, None)
     if state.host_noise.pop(host_id, None) is not None:
         fold.touch("noise", host_id)
+    forget_host(state, host_id)
     if state.hosts.pop(host_id, None) is not None:
         fold.touch("host", host_id)
     if not state.is_planned:

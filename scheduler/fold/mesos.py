@@ -10,6 +10,9 @@ said once and forgotten when acknowledged, all else is asked again on the new st
 from scheduler.end_reasons import refined
 from scheduler.fold.context import Fold, moved_task, watch
 from scheduler.fold.decisions import cancel_launch_on, cancel_launches
+from scheduler.fold.fleet import note_host
+from scheduler.fold.guards import note_start
+from scheduler.fold.health_tasks import host_lost
 from scheduler.fold.known_hosts import host_seen
 from scheduler.fold.offers import drop_offer, put_offer
 from scheduler.fold.safe import explained, missed, orphans_counted, says_not_there
@@ -18,7 +21,14 @@ from scheduler.model.address import Source
 from scheduler.model.changes import CellPaged, OrphanGone, OrphanSeen
 from scheduler.model.inbound import OffersChanged, OrphanForgotten
 from scheduler.model.mesos import Offer, StatusUpdate, StreamEnded, Subscribed, Unrecognised
-from scheduler.model.task import Finished, Task, is_on_host
+from scheduler.model.task import (
+    Finished,
+    Launched,
+    Started,
+    StartInitiated,
+    Task,
+    is_on_host,
+)
 from scheduler.state import HeldOffer, Orphan
 from scheduler.task_table import Given, input_of
 
@@ -34,6 +44,7 @@ _TERMINAL = frozenset(
         "TASK_GONE_BY_OPERATOR",
     )
 )
+_STARTING = frozenset((Launched, StartInitiated))
 _SILENT = frozenset(("TASK_UNREACHABLE", "TASK_UNKNOWN"))
 """States in which nobody hears the task: they say nothing of an orphan."""
 
@@ -110,6 +121,7 @@ def _hold(fold: Fold, source: Source, offer: Offer) -> None:
     host_seen(fold, offer.host_id)
     if offer.facts is not None and state.hosts.get(offer.host_id) != offer.facts:
         state.hosts[offer.host_id] = offer.facts
+        note_host(state, offer.host_id, offer.facts)
         state.hosts_changed[offer.host_id] = None
         fold.touch("host", offer.host_id)
     if offer.resources.network_mbps:
@@ -152,8 +164,13 @@ def status_updated(fold: Fold, body: StatusUpdate) -> None:
     after = moved_task(fold, task.task_id, input_of(body.state), given, step=_step(body))
     if after is task:
         state.updates_without_news += 1
-    if state.missing and body.state == "TASK_UNREACHABLE":
-        explained(fold, task)
+    elif type(after.state) is Started and type(task.state) in _STARTING:
+        note_start(fold, task, after)
+    if body.state == "TASK_UNREACHABLE":
+        if state.missing:
+            explained(fold, task)
+        if type(task.state) is Started and after.state is not task.state:
+            host_lost(fold, task.state.place.host_id)
 
 
 def unrecognised(fold: Fold, body: Unrecognised) -> None:

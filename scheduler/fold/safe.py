@@ -60,18 +60,24 @@ def page_once(
     tasks_total: int = 0,
 ) -> None:
     """Page, unless the same was paged within the hour."""
+    if is_news(fold, kind, key):
+        fold.report(
+            CellPaged(what=what, why=why, kind=kind, key=key, tasks=tasks, tasks_total=tasks_total)
+        )
+
+
+def is_news(fold: Fold, kind: str, key: str) -> bool:
+    """Whether the same was not told within the hour; from now on it was."""
     state = fold.state
     now_ms, paged = state.clock.now_ms, state.paged_at_ms
     last_ms = paged.get((kind, key))
     if last_ms is not None and now_ms < last_ms + PAGE_AGAIN_MS:
-        return
+        return False
     paged.pop((kind, key), None)
     paged[kind, key] = now_ms
     while len(paged) > PAGED_MAX or now_ms >= next(iter(paged.values())) + PAGE_AGAIN_MS:
         del paged[next(iter(paged))]
-    fold.report(
-        CellPaged(what=what, why=why, kind=kind, key=key, tasks=tasks, tasks_total=tasks_total)
-    )
+    return True
 
 
 def says_not_there(update: StatusUpdate) -> bool:

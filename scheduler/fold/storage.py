@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from scheduler.fold.context import Fold, go_on, hold_back
 from scheduler.model.constraint import Constraint
 from scheduler.model.ids import HostId, JobId, TaskId
+from scheduler.model.proposals import LaunchTasks
 from scheduler.model.task import Finished, Queued, Task
 from scheduler.model.volumes import (
     AddressChanged,
@@ -23,7 +24,7 @@ from scheduler.model.volumes import (
     VolumeVerb,
     claimed_volume,
 )
-from scheduler.state import Job, State
+from scheduler.state import Decision, Job, State
 from scheduler.volumes.standing import (
     ADDRESS_KEY,
     VOLUME_KEY,
@@ -83,7 +84,8 @@ def _make_known(fold: Fold, job: Job, claim: VolumeClaim, index: int) -> None:
             ours = {"job_id": job.job_id, "name": claim.name, "index": index}
             keep(fold, replace(known, **ours, delete_at_ms=0), "claimed")
         return
-    if claim.volume_ids and claim.provider not in {"ebs", "efs"}:
+    is_named = index < len(claim.volume_ids)
+    if is_named and claim.provider not in {"ebs", "efs"}:
         return  # It has to be there: who waits for it is told so.
     if len(state.volumes) >= state.policy.volumes_max:
         return
@@ -99,8 +101,8 @@ def _make_known(fold: Fold, job: Job, claim: VolumeClaim, index: int) -> None:
         retention=claim.retention,
         since_ms=state.clock.now_ms,
         zone=claim.zone,
-        reference=str(volume_id) if claim.volume_ids else "",
-        is_foreign=bool(claim.volume_ids),
+        reference=str(volume_id) if is_named else "",
+        is_foreign=is_named,
     )
     keep(fold, volume, "claimed")
 
@@ -170,19 +172,35 @@ def _reconsider_claims(fold: Fold, key: str) -> None:
 
 
 def reconsider(fold: Fold, job_id: JobId, index: int) -> None:
-    """Let the index's task wait for what it lacks, or go on."""
+    """Let the index's task wait for what it lacks, or go on; and others that want the same."""
+    asked, seen = [(job_id, index)], {(job_id, index)}
+    while asked:
+        at = asked.pop()
+        if not _changes(fold, *at):
+            continue
+        for key in keys_of(fold.state.jobs[at[0]], at[1]):
+            claims = fold.state.claims.get(key, {})
+            others = [each for each in sorted(claims.items()) if each not in seen]
+            asked += others
+            seen.update(others)
+
+
+def _changes(fold: Fold, job_id: JobId, index: int) -> bool:
+    """Whether the index's task waits for something else than before, or for nothing now."""
     state = fold.state
     task_id = state.indexes.get(job_id, {}).get(index)
     if task_id is None:
-        return
+        return False
     task = state.tasks[task_id]
     if not isinstance(task.state, Queued):
-        return
+        return False
+    before = state.storage_waits.get(task_id)
     key = next(iter(_blocked(state, state.jobs[job_id], task)), None)
     if key is not None:
         hold_back(fold, task, key)
-    elif task_id in state.storage_waits:
+    elif before is not None:
         go_on(fold, task)
+    return key != before
 
 
 def _blocked(state: State, job: Job, task: Task) -> list[str]:
@@ -201,6 +219,8 @@ def lack_of(state: State, key: str, task: Task, owner: str) -> str:
         is_away = holder is None or isinstance(holder.state, Finished)
         end = ", whose end is not known" if is_away else ""
         return f"{_named(key)} is held by task {hold.task_id}{end}"
+    if hold is None and (first := _first_claim(state, key, task)):
+        return f"{_named(key)} is wanted by task {first} first"
     if key.startswith(ADDRESS_KEY):
         return ""
     volume = state.volumes.get(VolumeId(key.removeprefix(VOLUME_KEY)))
@@ -216,6 +236,22 @@ def lack_of(state: State, key: str, task: Task, owner: str) -> str:
     if volume.retry_at_ms > state.clock.now_ms:
         return f"{_named(key)} is tried again later: {volume.failure}"
     return "" if volume.attachment is None else f"{_named(key)} is still attached"
+
+
+def _first_claim(state: State, key: str, task: Task) -> TaskId | None:
+    """The waiting task that wanted the same before this one, where nothing else holds it back.
+
+    First come, first served: a round that gave it to both would be refused, and so would the next.
+    """
+    for job_id, index in state.claims.get(key, {}).items():
+        if job_id == task.job_id:
+            return None
+        other_id = state.indexes.get(job_id, {}).get(index)
+        if other_id is None or state.storage_waits.get(other_id, key) != key:
+            continue
+        if isinstance(state.tasks[other_id].state, Queued):
+            return other_id
+    return None
 
 
 def storage_refusal(state: State, task: Task, taken: set[str]) -> str:
@@ -248,6 +284,14 @@ def is_attached(state: State, task_id: TaskId) -> bool:
         if there.host_id != state.holds[key].host_id:
             return False
     return True
+
+
+def is_ready(state: State, decision: Decision) -> bool:
+    """Whether what its tasks hold is attached, so that they can start."""
+    proposal = decision.proposal
+    if not state.holders or not isinstance(proposal, LaunchTasks):
+        return True
+    return all(is_attached(state, each.task_id) for each in proposal.launches)
 
 
 def _named(key: str) -> str:

@@ -14,8 +14,14 @@ from scheduler.fold.context import Fold, let_start, rested, watch
 from scheduler.fold.crash_loops import DEADLINE as LOOP
 from scheduler.fold.crash_loops import loop_due
 from scheduler.fold.cron import cron_due
+from scheduler.fold.fleet_looks import look_at_fleet
+from scheduler.fold.fleet_orders import drop_orders
 from scheduler.fold.forgetting import collect
 from scheduler.fold.guards import policy_changed, recovered, time_passed
+from scheduler.fold.healing import look_at_healing, orders_lost
+from scheduler.fold.health import DEADLINE as HEALTH
+from scheduler.fold.health import look_at_trials
+from scheduler.fold.health_tasks import health_due
 from scheduler.fold.kills import look_at_budgets
 from scheduler.fold.mesos import close_stream
 from scheduler.fold.relocation import relocate
@@ -68,6 +74,8 @@ def leader_elected(fold: Fold, event: LeaderElected) -> None:
     state.leader = event.candidate
     state.clock.is_judging = False
     close_stream(fold)
+    drop_orders(fold)
+    orders_lost(fold)
 
 
 def ticked(fold: Fold, event: Tick) -> None:
@@ -97,6 +105,11 @@ def ticked(fold: Fold, event: Tick) -> None:
     look_at_streams(fold)
     look_at_updates(fold)
     time_passed(fold)
+    if state.on_trial:
+        look_at_trials(fold)
+    if state.runbooks or state.healing_runs:
+        look_at_healing(fold)
+    look_at_fleet(fold)
     relocate(fold)
     collect(fold)
     _note_idleness(fold)
@@ -113,6 +126,7 @@ _DUE: Final[Mapping[str, Callable[[Fold, str, int], None]]] = {
     "cron": lambda fold, name, _: cron_due(fold, JobId(name)),
     "host": lambda fold, name, noted_ms: recovered(fold, HostId(name), noted_ms),
     "ready": lambda fold, name, _: _ready(fold, TaskId(name)),
+    HEALTH: lambda fold, name, noted_ms: health_due(fold, HostId(name), noted_ms),
     COMPLETION: lambda fold, name, _: sla_due(fold, JobId(name)),
     LOOP: lambda fold, name, noted_ms: loop_due(fold, JobId(name), noted_ms),
     START: lambda fold, name, _: sla_start_due(fold, TaskId(name)),

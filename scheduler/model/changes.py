@@ -11,6 +11,7 @@ from scheduler.model.address import Source
 from scheduler.model.autoscaling import PolicyId
 from scheduler.model.base import Ours
 from scheduler.model.disruption import Limit, PlanReason
+from scheduler.model.health import Evidence
 from scheduler.model.ids import HostId, JobId, ProposalId, TaskId
 from scheduler.model.inbound import Fault
 from scheduler.model.provenance import Provenance
@@ -113,6 +114,9 @@ PageKind = Literal[
     "unreadable update",
     "framework id",
     "stuck kill",
+    "sick hosts",
+    "failing kind",
+    "healing",
     "fleet",
     "volume",
     "webhook",
@@ -290,6 +294,52 @@ class FleetChanged(Ours, frozen=True):
     actor: str = ""
 
 
+class HostHealthChanged(Ours, frozen=True):
+    """A host gets no tasks for its health, would get none were its group not spared, or is back."""
+
+    host_id: HostId
+    hostname: str
+    standing: Literal["away", "spared", "back"]
+    why: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    falls: int = 0
+    """How often it was away lately, this time counted."""
+
+
+class HealingChanged(Ours, frozen=True):
+    """A run of a runbook began, took a step, or ended."""
+
+    run_id: str
+    host_id: HostId
+    hostname: str
+    runbook: str
+    state: str
+    """Of the run: waiting, running, or how it ended."""
+    why: str = ""
+    step: str = ""
+    """The step that was taken; empty where the run began or ended."""
+    outcome: str = ""
+    detail: str = ""
+    exit_code: int | None = None
+    output: str = ""
+    """The end of what the step's script wrote."""
+    actor: str = ""
+
+
+OwnerAlertKind = Literal["oomKilled", "evicted", "crashLoop", "diskFull"]
+
+
+class OwnerAlerted(Ours, frozen=True):
+    """Something that the owner of a job should know of, once for a while."""
+
+    job_id: JobId
+    task_id: TaskId | None
+    kind: OwnerAlertKind
+    owner: str
+    """As the job names its team."""
+    message: str = ""
+
+
 Change = (
     JobAccepted
     | JobRejected
@@ -312,6 +362,9 @@ Change = (
     | RelocationEnded
     | JobCrashLooping
     | JobSlaChanged
+    | HostHealthChanged
+    | HealingChanged
+    | OwnerAlerted
     | FleetChanged
     | VolumeChanged
     | AddressChanged

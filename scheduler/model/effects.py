@@ -10,7 +10,9 @@ import msgspec
 
 from scheduler.model.ids import HostId, JobId, OfferId, ProposalId, StreamId, TaskId
 from scheduler.model.job import Container
+from scheduler.model.mounts import Mounted
 from scheduler.model.resources import Need
+from scheduler.model.volumes import AddressAllocation
 
 
 class TaskToRun(msgspec.Struct, frozen=True):
@@ -34,6 +36,9 @@ class TaskToRun(msgspec.Struct, frozen=True):
     """The network interface that the task has its address on; -1: none."""
     gpus: tuple[int, ...] = ()
     """Which devices of the host it has."""
+    volumes: tuple[Mounted, ...] = ()
+    address: AddressAllocation | None = None
+    """A static one, for hosts that can give it."""
 
 
 class AcceptOffers(msgspec.Struct, frozen=True, tag=True):

@@ -227,6 +227,10 @@ class EffectEnded(Ours, frozen=True):
     proposal_id: ProposalId
     fate: Literal["sent", "refused", "unknown"]
     detail: str = ""
+    exit_code: int | None = None
+    """Of a script that was run on a host."""
+    output: str = ""
+    """The end of what it wrote."""
 
 
 CellEvent = (

@@ -17,10 +17,15 @@ from scheduler.model.descriptor import spec_digest
 from scheduler.model.disruption import DisruptionRequest
 from scheduler.model.foreign_balancers import BALANCER_REQUESTS
 from scheduler.model.foreign_disruption import DISRUPTION_REQUESTS
+from scheduler.model.fleet_rules import FleetRequest
+from scheduler.model.foreign_fleet import FLEET_REQUESTS
+from scheduler.model.foreign_healing import HEALING_REQUESTS
 from scheduler.model.foreign_jobs import JOB_REQUESTS
 from scheduler.model.foreign_scaling import METRIC_RECORDS, SCALING_REQUESTS
 from scheduler.model.foreign_updates import UPDATE_REQUESTS
+from scheduler.model.foreign_volumes import VOLUME_REQUESTS
 from scheduler.model.foreign_webhooks import WEBHOOK_REQUESTS
+from scheduler.model.healing import HealingRequest
 from scheduler.model.ids import HostId, JobId, TaskId, job_id_fault, job_id_of
 from scheduler.model.inbound import (
     FindingConfirmed,
@@ -62,6 +67,7 @@ from scheduler.model.rules_document.commands import (
 )
 from scheduler.model.v3.job import read_job
 from scheduler.model.v3.limits import SERVICE_SIZE_MAX
+from scheduler.model.volumes import VolumeRequest
 from scheduler.model.webhooks import WebhookRequest
 
 FOREIGN_BYTES_MAX: Final = RECORD_BYTES_MAX
@@ -84,6 +90,8 @@ ForeignBody = (
     | ScalingRequest
     | BalancerRequest
     | WebhookRequest
+    | VolumeRequest
+    | HealingRequest
     | PolicyAsked
     | RulesAsked
     | RulesChangeAsked
@@ -95,6 +103,7 @@ ForeignBody = (
     | OrphanForgotten
     | FindingConfirmed
     | FindingRejected
+    | FleetRequest
     | InboundRejected
 )
 """All that a record of ``jobs`` or ``commands`` can become."""
@@ -326,8 +335,11 @@ _COMMANDS: Final[Mapping[str, Reader]] = {
     "NoteNoise": _note_noise,
     "SkipRecord": _skip_record,
     **METRIC_RECORDS,
+    **HEALING_REQUESTS,
     **WEBHOOK_REQUESTS,
+    **VOLUME_REQUESTS,
     "ForgetOrphan": _forget_orphan,
     "ConfirmFinding": _confirm_finding,
     "RejectFinding": _reject_finding,
+    **FLEET_REQUESTS,
 }

@@ -27,7 +27,7 @@ from scheduler.model.reading.requests import (
     read_task_id,
 )
 from scheduler.model.v3 import limits
-from scheduler.model.v3.container import read_attributes
+from scheduler.model.v3.container import read_attributes, refuse_our_attributes
 
 _NAME: Final = name_check(limits.ATTRIBUTE_NAME_BYTES_MAX)
 
@@ -70,8 +70,9 @@ def _task_attributes(fields: Fields) -> TaskAttributesAsked:
 
 
 def _attributes(fields: Fields) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """What is set, without what only the control plane may write, and what is removed."""
+    """What is set, but nothing that only the control plane may write, and what is removed."""
     set_to = read_attributes(fields)
+    refuse_our_attributes(fields)
     removed = fields.texts("removed", _NAME, limits.ATTRIBUTES_MAX, limits.ATTRIBUTES_BYTES_MAX)
     if not fields.raw("attributes") and not fields.raw("removed"):
         text = "is missing or empty, and so is removed"
@@ -137,13 +138,8 @@ def encode_update_job_attributes(
     if_version: int | None = None,
 ) -> bytes:
     """The value that sets attributes of a job and removes others."""
-    record = {
-        "type": "UpdateJobAttributes",
-        "jobId": job_id,
-        "attributes": dict(attributes),
-        "removed": list(removed),
-    }
-    return _encoded(record, actor, why, if_version)
+    subject = {"type": "UpdateJobAttributes", "jobId": job_id}
+    return _encoded(_with_attributes(subject, attributes, removed), actor, why, if_version)
 
 
 def encode_update_task_attributes(
@@ -156,13 +152,8 @@ def encode_update_task_attributes(
     if_version: int | None = None,
 ) -> bytes:
     """The value that sets attributes of a task and removes others."""
-    record = {
-        "type": "UpdateTaskAttributes",
-        "taskId": task_id,
-        "attributes": dict(attributes),
-        "removed": list(removed),
-    }
-    return _encoded(record, actor, why, if_version)
+    subject = {"type": "UpdateTaskAttributes", "taskId": task_id}
+    return _encoded(_with_attributes(subject, attributes, removed), actor, why, if_version)
 
 
 def encode_move_task(
@@ -182,6 +173,12 @@ def encode_move_task(
         "targetJobId": target_job_id,
     }
     return _encoded(record, actor, why, if_version)
+
+
+def _with_attributes(
+    subject: Mapping[str, object], attributes: Mapping[str, str], removed: Sequence[str]
+) -> dict[str, object]:
+    return {**subject, "attributes": dict(attributes), "removed": list(removed)}
 
 
 def _given(values: Mapping[str, object]) -> dict[str, object]:

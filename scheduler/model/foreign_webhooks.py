@@ -152,7 +152,14 @@ def _note(fields: Fields) -> WebhookNoted:
     is_good = fields.truth("testGood", default=False)
     actor, why = read_said(fields)
     return WebhookNoted(
-        name, created_offset, standing, detail, test_offset, is_good, actor, why  # type: ignore[arg-type]
+        name,
+        created_offset,
+        standing,
+        detail,
+        test_offset,
+        is_good,
+        actor,
+        why,  # type: ignore[arg-type]
     )
 
 
@@ -173,9 +180,7 @@ def encode_set_webhook(
     return _encoded("SetWebhook", name, actor, why, {**entry, **version})
 
 
-def encode_remove_webhook(
-    name: str, actor: str, why: str, if_version: int | None = None
-) -> bytes:
+def encode_remove_webhook(name: str, actor: str, why: str, if_version: int | None = None) -> bytes:
     """The value that ends a webhook."""
     version = {} if if_version is None else {"ifVersion": if_version}
     return _encoded("RemoveWebhook", name, actor, why, version)

@@ -35,7 +35,7 @@ class HeardVerdict(Ours, frozen=True, tag=False):
     """It holds no longer from then on, unless it is said again."""
     observed_at_ms: int = 0
     address: str = ""
-    """Where it stands in the cell log: ``offset[index]``."""
+    """The record that said it; of the fold's own detectors empty."""
 
 
 class HeardProbe(Ours, frozen=True, tag=False):
@@ -70,8 +70,9 @@ class HostHealth(Ours, frozen=True):
     falls: int = 0
     """How often it was taken away lately: each doubles the time until it is back."""
     fell_ms: int = 0
-    trial_until_ms: int = 0
-    """Back since lately: it gets few tasks at a time, and one that fails at once is enough."""
+    back_ms: int = 0
+    """Since when it is back and on trial: it gets few tasks at a time, and one that fails at once
+    is enough to be away again; 0: it is not."""
     losses: tuple[int, ...] = ()
     """When Mesos lost it, oldest first, as long as that counts."""
     look_ms: int = 0

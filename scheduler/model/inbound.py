@@ -13,6 +13,7 @@ from scheduler.model.base import Ours
 from scheduler.model.disruption import DisruptionRequest
 from scheduler.model.fleet import FleetReport
 from scheduler.model.fleet_rules import FleetRequest
+from scheduler.model.healing import HealingRequest
 from scheduler.model.health import VerdictBody
 from scheduler.model.ids import HostId, JobId, OfferId, StreamId, TaskId
 from scheduler.model.job import JobSpec
@@ -271,6 +272,7 @@ InboundBody = (
     | FleetReport
     | FleetRequest
     | VerdictBody
+    | HealingRequest
     | PolicyAsked
     | RulesAsked
     | RulesChangeAsked

@@ -208,11 +208,11 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """How long it is remembered that a host was away: six hours."""
     health_trial_ms: int = 600_000
     """A host that is back is on trial for so long ..."""
-    trial_launching_max: int = 2
-    """... and has so many tasks at most that have not started yet."""
+    trial_launching_max: int = 1
+    """... and has so many tasks at most that have not started yet, as all hosts have in Titus."""
     fast_failures_min: int = 5
     """So many tasks that fail at once on a host, and not elsewhere, make it sick; 0: none do."""
-    slow_start_ms: int = 300_000
+    slow_start_ms: int = 180_000
     """A task that takes longer to start speaks against its host; 0: none does."""
     host_losses_max: int = 5
     """A host that Mesos loses more often within the next number is sick."""

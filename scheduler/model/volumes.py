@@ -224,6 +224,6 @@ def volume_id_of(job_id: JobId, name: str, index: int) -> VolumeId:
 
 def claimed_volume(claim: VolumeClaim, job_id: JobId, index: int) -> VolumeId:
     """The volume that the claim gives to an index."""
-    if claim.volume_ids:
-        return VolumeId(claim.volume_ids[index % len(claim.volume_ids)])
+    if index < len(claim.volume_ids):
+        return VolumeId(claim.volume_ids[index])
     return volume_id_of(job_id, claim.name, index)

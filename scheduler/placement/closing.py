@@ -53,7 +53,7 @@ def why_closed(slot: Slot, rules: PlacementRules) -> str:
     guards = rules.guards
     match CLOSED_BY[slot.closed]:
         case "draining":
-            return "it drains or is disabled"
+            return "it drains, is disabled, or is kept away"
         case "lostZone":
             return zone_refusal(slot.attributes, rules)
         case "quality":

@@ -31,6 +31,7 @@ from scheduler.rounds.cell_mix import CellMix
 from scheduler.rounds.host_views import host_view
 from scheduler.rounds.placing import place_round
 from scheduler.rounds.records import record_of
+from scheduler.rounds.trials import within_trials
 from scheduler.rounds.variants import variants_of
 from scheduler.state import Job, State
 from scheduler.versions import UNIFORM, Variant, is_mixed, spec_of_variant, variant_of
@@ -107,8 +108,11 @@ class Planner:
         )
         launches = self._launches(outcome)
         times_ms = [each for each in (outcome.again_at_ms, self._tell_at_ms) if each]
-        record = record_of(state, outcome, self._queue.tasks, min(times_ms, default=0))
         self._used = dict.fromkeys(each.host_id for each in launches)
+        if state.on_trial and (fewer := within_trials(state, launches)) != launches:
+            launches = fewer
+            times_ms.append(state.clock.now_ms)  # What was cut off goes elsewhere at once.
+        record = record_of(state, outcome, self._queue.tasks, min(times_ms, default=0))
         return Round(record, launches, tuple(self._preemptions(outcome)))
 
     # What changed since the last round.

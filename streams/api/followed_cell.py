@@ -24,15 +24,16 @@ from streams.api.log_end import LogEnd
 from streams.cell.follower import Changes, Follower, LogRecord
 from streams.cell.lane import Lane
 from streams.cell.writer import cloud_event_headers, our_producer
-from streams.clock import now_ms
+from streams.clock import elapsed_s, now_ms
 from streams.snapshots.opening import Beginnings
 
 logger = structlog.get_logger(__name__)
 
 PUBLISH_S_MAX: Final = 5.0
 STOP_S_MAX: Final = 5.0
-FOLD_RECORDS_AT_ONCE: Final = 20
-"""Between so many records the loop serves requests: the fold of a long log must not deafen us."""
+FOLD_S_AT_ONCE: Final = 0.004
+"""After so long the loop serves requests: neither the fold of a long log nor that of a few large
+records must deafen us. Counted in time, for a record may hold one event or a thousand."""
 CLIENT_ID: Final = "flumina-api"
 
 
@@ -131,12 +132,14 @@ class FollowedCell:
                 raise RuntimeError(f"the lane ended: {self._lane.crash_reason!r}")
 
     async def _deliver(self, records: Sequence[LogRecord]) -> None:
-        for first in range(0, len(records), FOLD_RECORDS_AT_ONCE):
-            some = records[first : first + FOLD_RECORDS_AT_ONCE]
-            if self._follower.wanted_offset != some[0].offset:
+        due_s = elapsed_s() + FOLD_S_AT_ONCE
+        for record in records:
+            if self._follower.wanted_offset != record.offset:
                 return  # Begun anew: the lane seeks to where the fold wants to go on.
-            self._follower.take(some)
-            await asyncio.sleep(0)
+            self._follower.take((record,))
+            if elapsed_s() >= due_s:
+                await asyncio.sleep(0)
+                due_s = elapsed_s() + FOLD_S_AT_ONCE
 
     def _folded(self, offset: int, record: CellRecord, changes: Changes) -> None:
         if changes and self.on_changes is not None:

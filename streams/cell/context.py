@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
 
+from connectors.volumes.opening import Providers
 from streams.cell.follower import Follower
 from streams.cell.publisher import Publisher
 from streams.cell.surroundings import PRODUCTION, Surroundings
@@ -27,6 +28,10 @@ class CellContext:
     candidate: str
     build: str
     surroundings: Surroundings = PRODUCTION
+    volumes: Providers | None = None
+    """Who keeps the data of volumes; None: nobody, and no task that has some is launched."""
+    cloud: str = ""
+    """Who scales groups of hosts, see `connectors.cloud.opening`; empty: nobody."""
 
     def topic(self, name: str) -> str:
         """The name of a topic of the table in this Kafka."""

@@ -181,6 +181,8 @@ class Follower:
                 self._fold_one(record)
             if self.seen_offset != record.offset:
                 break  # Begun anew: the lane seeks back before it hands over more.
+        if self.halt is None and self.machine.is_proving:
+            self.machine.digest.take_in()
         self._tell()
 
     def _fold_one(self, record: LogRecord) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 import structlog
 
+from connectors.cloud.opening import open_cloud
 from connectors.ports import ClusterManager
-from scheduler.invariants import check_everything
+from scheduler.invariants import checks
 from scheduler.model.events import LeaderElected, Mark, Tick
 from streams.cell.backoff import Backoff
 from streams.cell.context import CellContext
@@ -23,7 +24,9 @@ from streams.cell.outbox import Outbox
 from streams.cell.plugins import Equipment
 from streams.cell.points import reached
 from streams.cell.shield import OfferShield
+from streams.cell.volume_box import VolumeBox
 from streams.clock import elapsed_s
+from streams.fleet.outbox import FleetOutbox
 from streams.kafka.generations import INBOUND
 
 logger = structlog.get_logger(__name__)
@@ -94,6 +97,11 @@ class Leader:
             group.create_task(self._tick(lead, ingests))
             group.create_task(self._decide(lead, shield))
             group.create_task(Outbox(lead, cell.follower, manager).run())
+            if cell.volumes is not None:
+                group.create_task(VolumeBox(lead, cell.follower, cell.volumes).run())
+            if cell.cloud:
+                cloud = FleetOutbox(lead, cell.follower, open_cloud(cell.cloud))
+                group.create_task(cloud.run())
             group.create_task(cell.publisher.run())
             group.create_task(self._watch(lead))
 
@@ -124,10 +132,14 @@ class Leader:
         """Have every fold keep its digest at one place, and say what ours is."""
         offset = await lead.write_and_read_back([Mark()])
         machine = self._cell.follower.machine
-        checkpoint = machine.checkpoint_of(offset, self._cell.follower.chain_at(offset))
-        if checkpoint is None:
+        made = machine.checkpoint_later(offset, self._cell.follower.chain_at(offset))
+        if made is None:
             return  # The fold is halted or begun anew; the next mark will do.
-        check_everything(machine.state)
+        # Both look at every entity. The loop has its turns meanwhile: requests are waiting.
+        checkpoint = await asyncio.to_thread(made)
+        for check in checks():
+            check(machine.state)
+            await asyncio.sleep(0)
         await lead.write([checkpoint])
 
     async def _decide(self, lead: Lead, shield: OfferShield) -> None:

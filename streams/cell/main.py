@@ -60,8 +60,7 @@ class CellProcess:
         self._define_agents()
 
     async def _send(self, batch: Batch) -> None:
-        sent = await self._batches.send(value=batch)
-        await sent
+        await self._batches.hand_over(batch)
 
     def _define_agents(self) -> None:
         app, options = self._app, self.options
@@ -232,5 +231,7 @@ def options_of(settings: Settings) -> CellOptions:
         containerizer=settings.containerizer,
         build=version("flumina"),
         store_url=store_url_of(settings),
+        volumes=settings.volumes,
+        cloud=settings.cloud,
         behind_s_max=float(settings.behind_s),
     )

@@ -12,6 +12,7 @@ import structlog
 
 from connectors.ports import ClusterManager
 from scheduler.effects import effect_of
+from scheduler.fold.storage import is_ready
 from scheduler.model.effects import Called, Effect
 from scheduler.model.events import EffectEnded, EffectStarted
 from scheduler.model.ids import ProposalId, StreamId
@@ -53,12 +54,13 @@ class Outbox:
                 await self._start(waiting)
 
     def _waiting(self) -> list[Decision]:
-        decisions = self._follower.machine.state.decisions
+        state = self._follower.machine.state
+        decisions = state.decisions
         self._started &= decisions.keys()
         found = [
             each
             for proposal_id, each in decisions.items()
-            if not each.is_started and proposal_id not in self._started
+            if not each.is_started and proposal_id not in self._started and is_ready(state, each)
         ]
         return found[:BATCH_MAX]
 

@@ -18,7 +18,9 @@ from aiokafka import AIOKafkaProducer
 from connectors.mesos.client import MesosClient
 from connectors.mesos.containers import Containerizer
 from connectors.mesos.settings import MesosSettings
-from connectors.ports import ClusterManager
+from connectors.objects.opening import open_store
+from connectors.ports import ClusterManager, ObjectStore, StoreFailed
+from connectors.volumes.opening import Providers, VolumeSettings
 from scheduler.machine import FOLD_VERSION
 from scheduler.model.events import CellCreated, FoldVersion, PolicySet
 from scheduler.model.ids import CellName, CellUuid, Generation
@@ -62,6 +64,9 @@ class CellOptions(msgspec.Struct, frozen=True):
     build: str = ""
     store_url: str = ""
     """Where snapshots are; without, the log is folded from its beginning."""
+    volumes: VolumeSettings = VolumeSettings()
+    cloud: str = ""
+    """Who scales groups of hosts; empty: nobody."""
     behind_s_max: float = PACE.behind_s_max
     """With the fold halted for so long, only operators' commands are copied."""
 
@@ -140,9 +145,21 @@ class Seat:
             topic_prefix=options.topic_prefix,
             candidate=options.candidate,
             build=options.build,
+            cloud=options.cloud,
+            volumes=self._volumes(),
             surroundings=Surroundings(pace=Pace(behind_s_max=options.behind_s_max)),
         )
         self.is_begun = True
+
+    def _volumes(self) -> Providers:
+        store_url = self.options.store_url
+
+        def store() -> ObjectStore:
+            if not store_url:
+                raise StoreFailed("there is no store for archives: set FLUMINA_STORE")
+            return open_store(store_url)
+
+        return Providers(self.options.volumes, self.options.data_dir, store)
 
     async def follow(self, producer: AIOKafkaProducer) -> None:
         """Follow the cell's log, and return when all that stood in it has been folded.

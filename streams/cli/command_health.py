@@ -4,21 +4,30 @@ The one thing to know: commands with a FILE work on that file alone and print on
 each line, each made from that line and earlier ones only; nothing needs to run.
 """
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import orjson
 import typer
 
 from projections.health.lines import LineScorer
 from projections.health.templates import TemplateMiner
+from streams.cli.command_health_series import series
+from streams.cli.common import JsonOption, settings_here
+from streams.cli.render import plain, print_json
+from streams.errors import OperatorError
 from streams.health.log_files import Columns, lines_of
+from streams.health.rule_file import DEFAULT, rules_of
+from streams.logs import configure_logging
 
 app = typer.Typer(
     help="Find templates and odd lines in logs, try rules, and see what made hosts ill.\n\n"
     "Example: flumina health templates app.log",
     no_args_is_help=True,
 )
+app.command()(series)
 SCORE_DIGITS: Final = 4
 FileArgument = Annotated[
     Path,
@@ -79,6 +88,104 @@ def lines(
         found = scorer.score(each.text, each.host, each.level, each.at_ms)
         score = round(found.score, SCORE_DIGITS)
         _print({"line": each.number, "host": each.host, "score": score, "alert": found.is_alert})
+
+
+@app.command()
+def run(
+    partitions: Annotated[
+        str | None,
+        typer.Option(metavar="N,N", help="Of topic host-logs; default all, in one process."),
+    ] = None,
+    dev_cluster: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Ship the logs of this dev cluster's agents as well."),
+    ] = None,
+) -> None:
+    """Judge hosts by their log lines, in the foreground, as `up` does.
+
+    Rules are those of health/rules.yaml in the data directory, else the usual ones; they are read
+    anew when the file changes. Wants KAFKA_BROKERS.
+
+    Example: KAFKA_BROKERS=kafka:9092 flumina health run --partitions 0,1,2,3
+    """
+    # Kafka's client and Hyperscan: the other commands need neither.
+    from streams.health.main import PARTITIONS, judge_hosts  # noqa: PLC0415
+
+    words = partitions.split(",") if partitions else [str(each) for each in range(PARTITIONS)]
+    if not all(each.isdecimal() and int(each) < PARTITIONS for each in words):
+        raise OperatorError(
+            f"{partitions!r} names no partitions.",
+            f"Topic host-logs has partitions 0 to {PARTITIONS - 1}.",
+            "Write numbers with commas between, such as 0,1,2.",
+        )
+    configure_logging("health")
+    numbers = sorted({int(each) for each in words})
+    asyncio.run(judge_hosts(settings_here(), numbers, dev_cluster))
+
+
+@app.command()
+def tail(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Files or patterns, such as '/var/log/*.log'."),
+    ],
+    host_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="The host's id, as the cell knows it.")
+    ] = None,
+    work_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Work directory of the Mesos agent, which knows its id."),
+    ] = None,
+    from_start: Annotated[
+        bool,
+        typer.Option("--from-start", help="At the very first start, also what is there already."),
+    ] = False,
+) -> None:
+    """Ship the lines of this host's log files to topic host-logs, in the foreground.
+
+    It goes on where it stopped, through rotation and restarts; health/marks.json in the data
+    directory remembers. Wants KAFKA_BROKERS.
+
+    Example: KAFKA_BROKERS=kafka:9092 flumina health tail '/var/log/*.log' --work-dir /var/lib/mesos
+    """
+    from streams.health.shipping import MARKS, id_of_work_dir, tail_until_signal  # noqa: PLC0415
+    from streams.health.tail import Source  # noqa: PLC0415
+
+    if (host_id is None) == (work_dir is None):
+        raise OperatorError(
+            "It is not clear whose lines these are.",
+            "Either --host-id or --work-dir names the host, and not both.",
+            "Name one of them.",
+        )
+    configure_logging("tail")
+    named = id_of_work_dir(work_dir) if work_dir is not None else lambda: host_id
+    settings = settings_here()
+    sources = [Source(each, named) for each in files]
+    marks = settings.data_dir / MARKS
+    asyncio.run(tail_until_signal(settings, sources, marks, is_from_start=from_start))
+
+
+@app.command()
+def rules(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A file of rules; else the usual ones.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a file of rules, and print them; every fault is told with its place.
+
+    Example: flumina health rules my-rules.yaml
+    """
+    found = rules_of(file or DEFAULT)
+    if as_json:
+        print_json([msgspec.to_builtins(each) for each in found.rules])
+        return
+    if file is None:
+        print(DEFAULT.read_text("utf-8"), end="")
+        return
+    for each in found.rules:
+        span = f"{each.threshold} in {each.window_ms // 1_000} s"
+        print(plain(f"{each.rule_id}: {each.standing} from {span}: {each.pattern}"))
 
 
 def _print(found: dict[str, object]) -> None:

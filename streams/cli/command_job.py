@@ -4,9 +4,11 @@ The one thing to know: each is one request to the REST API, as `docs/rest.md` ha
 decides whether it may be.
 """
 
+from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import orjson
 import typer
 
 from connectors.client.asking import segment
@@ -117,9 +119,29 @@ def attributes(  # noqa: PLR0917 - typer gives every option by its name
         _ask(("PUT", path, {"attributes": pairs_of(set_to)}), why, as_json, api, data_dir)
         _say(as_json, f"{name}: {', '.join(set_to)}")
         return
-    query: Query = {"keys": ",".join(remove or ())}
+    names = list(dict.fromkeys(remove or ()))
+    with api_here(api, data_dir) as there:
+        had = _attributes_of(orjson.loads(there.connection.get(path_of(name))))
+    query: Query = {"keys": ",".join(names)}
     _ask(("DELETE", path, None), why, as_json, api, data_dir, query)
-    _say(as_json, f"{name}: {', '.join(remove or ())} removed")
+    _say(as_json, f"{name}: {removed_text(names, had)}")
+
+
+def _attributes_of(thing: dict[str, Any]) -> dict[str, str]:
+    """Those of a job or a task, as the API shows it."""
+    descriptor: dict[str, Any] = thing.get("jobDescriptor", thing)
+    found: dict[str, str] = descriptor.get("attributes", {})
+    return found
+
+
+def removed_text(names: list[str], had: Container[str]) -> str:
+    """What was removed, and what was not there to be removed."""
+    gone = [each for each in names if each in had]
+    absent = [each for each in names if each not in had]
+    texts = [f"{', '.join(gone)} removed"] if gone else []
+    if absent:
+        texts.append(f"{', '.join(absent)} {'was' if len(absent) == 1 else 'were'} not there")
+    return "; ".join(texts)
 
 
 @app.command("move")

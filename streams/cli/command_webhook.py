@@ -24,7 +24,8 @@ from streams.cli.common import (
     api_here,
     settings_here,
 )
-from streams.cli.render import out, print_json, show as shown, table
+from streams.cli.render import out, print_json, table
+from streams.cli.render import show as shown
 from streams.errors import OperatorError
 from streams.logs import configure_logging
 from streams.webhooks.main import send_webhooks
@@ -90,7 +91,9 @@ def add(  # noqa: PLR0917 - typer gives every option by its name
 
 
 @app.command("list")
-def list_(as_json: JsonOption = False, api: ApiOption = None, data_dir: DataDirOption = None) -> None:
+def list_(
+    as_json: JsonOption = False, api: ApiOption = None, data_dir: DataDirOption = None
+) -> None:
     """List who is told, of what, and how it goes.
 
     Example: flumina webhook list
@@ -141,8 +144,8 @@ def show(
     shown(out(), table(name, ("", ""), rows))
 
 
-@app.command()
-def test(  # noqa: PLR0917 - typer gives every option by its name
+@app.command("test")
+def try_(
     name: NameArgument,
     why: WhyOption = "test",
     as_json: JsonOption = False,
@@ -173,7 +176,7 @@ def test(  # noqa: PLR0917 - typer gives every option by its name
 
 
 @app.command()
-def pause(  # noqa: PLR0917 - as above
+def pause(
     name: NameArgument,
     why: WhyOption = "",
     as_json: JsonOption = False,
@@ -190,7 +193,7 @@ def pause(  # noqa: PLR0917 - as above
 
 
 @app.command()
-def resume(  # noqa: PLR0917 - as above
+def resume(
     name: NameArgument,
     why: WhyOption = "",
     as_json: JsonOption = False,
@@ -207,7 +210,7 @@ def resume(  # noqa: PLR0917 - as above
 
 
 @app.command()
-def remove(  # noqa: PLR0917 - as above
+def remove(
     name: NameArgument,
     why: WhyOption = "",
     as_json: JsonOption = False,

@@ -189,6 +189,11 @@ COMMANDS = (
         "Show and set scaling policies, see what they did, and test a forecast on recorded load.",
     ),
     Command(
+        "volume",
+        "streams.cli.command_volume:app",
+        "Show volumes and static addresses; snapshot, clone, move, archive, restore, delete.",
+    ),
+    Command(
         "balancers",
         "streams.cli.command_balancers:app",
         "Show, add and remove the load balancers of services.",
@@ -202,6 +207,11 @@ COMMANDS = (
         "health",
         "streams.cli.command_health:app",
         "Find templates and odd lines in logs, try rules, and see what made hosts ill.",
+    ),
+    Command(
+        "fleet",
+        "streams.cli.command_fleet:app",
+        "See and scale groups of hosts, and put new ones in the place of old ones.",
     ),
     Command(
         "webhook",

@@ -86,6 +86,15 @@ class Bases:
             "`flumina up --continue`), or give this installation a store or a cell name of its own"
         )
 
+    async def oldest_offset(self) -> int | None:
+        """Where the oldest snapshot of this log stands; None where none can be listed."""
+        generation = (await self.reader.bounds()).generation
+        try:
+            names = await asyncio.to_thread(self.shelf.names, generation) if generation else []
+        except StoreFailed:
+            return None  # Whoever asks for a base hears of it, and folds the log whole.
+        return names[0].next_offset if names else None
+
     async def at_or_below(self, offset: int | None) -> Base:
         """The nearest base that has folded no record at or behind this offset.
 

@@ -21,9 +21,10 @@ from streams.snapshots.shelf import Shelf
 
 logger = structlog.get_logger(__name__)
 
-VIEW_TAIL_RECORDS: Final = 100_000
-"""The api folds so many records at least, so that histories of what went on lately are whole:
-some seconds of its start, and about a day of a cell with one record a second."""
+VIEW_TAIL_RECORDS: Final = 2_000
+"""The api folds so many records behind a snapshot, so that histories of what went on lately are
+whole: a second of its start, and half an hour of a cell with one record a second. What was before
+is asked of the time machine; where snapshots do not reach that far back, the oldest has to do."""
 
 
 class Beginnings:
@@ -62,7 +63,7 @@ class Beginnings:
         try:
             bases = await self._opened()
             await bases.check()
-            base = await self._base(await self._offset_wanted())
+            base = await self._base(await self._offset_wanted(bases))
         except (CannotFold, LogHole) as error:
             raise _not_begun(self.shelf, error) from error
         finally:
@@ -88,11 +89,15 @@ class Beginnings:
         finally:
             await self._kafka.close()
 
-    async def _offset_wanted(self) -> int | None:
+    async def _offset_wanted(self, bases: Bases) -> int | None:
+        """Where the fold should begin at the latest; None for as late as there is a snapshot."""
         if self._tail_records == 0:
             return None
-        ends = await self._kafka.ends()
-        return max(0, ends.end - self._tail_records)
+        wanted = max(0, (await self._kafka.ends()).end - self._tail_records)
+        if wanted == 0:
+            return 0
+        oldest = await bases.oldest_offset()
+        return wanted if oldest is None else max(wanted, oldest)
 
     async def _base(self, offset: int | None) -> Base:
         """A base from which Kafka's log can be followed: behind an archived part, where it begins.

@@ -19,6 +19,7 @@ import msgspec
 from rich.console import Console
 
 from connectors.devcluster.node import ClusterConfig
+from connectors.volumes.opening import written_volume_settings
 from streams.clock import now_ms
 from streams.kafka.embedded import EmbeddedKafka
 from streams.kafka.generations import ensure_generations
@@ -55,7 +56,10 @@ FIRST_START_TIMEOUT_S = 150.0
 # second and itself four.
 STOP_TIMEOUT_S = 10.0
 UP_VERSION = 1
-_SPEAKERS = ("api", "autoscale", "registrar", "webhooks", "usage", "history", "federation", "cell")
+_SPEAKERS = (
+    *("api", "autoscale", "fleet", "registrar", "webhooks"),
+    *("usage", "history", "health", "federation", "cell"),
+)
 OF_SHARED_HOSTS: Final = {"offer_hold_ms": 1_000, "suppress_after_ms": 1_000}
 """What cells that share hosts begin with: the usual two minutes and ten would keep a host's free
 room from the others. Cells with hosts of their own want the usual numbers."""
@@ -157,6 +161,7 @@ class Up:
         second += [self._keep(self._api_part(name)) for name in names]
         second.append(self._keep(self._usage_part()))
         second += [self._keep(self._history_part(name)) for name in names]
+        second.append(self._keep(self._health_part()))
         found = self._until_ready(second, notice)
         self._cells = tuple(CellAddress(name, found[self._part_of("api", name)]) for name in names)
         self._api = self._cells[0].api
@@ -164,6 +169,7 @@ class Up:
             front = self._keep(self._federation_part())
             self._api = self._until_ready([front], notice)["federation"]
         tellers = [self._autoscale_part, self._webhooks_part]
+        tellers += [self._fleet_part] if settings.cloud else []
         parts = [self._keep(part(each)) for part in tellers for each in self._cells]
         self._until_ready(parts, notice)
         if settings.is_registering:
@@ -258,6 +264,8 @@ class Up:
         command = ["-m", "streams.cli.main", "cell", *policy]
         # Each has a directory of its own, for the tables that Faust keeps.
         own = {"FLUMINA_CANDIDATE": name, "FLUMINA_DATA": str(self.data_dir / name)}
+        if self.options.settings.cloud:
+            own["FLUMINA_CLOUD"] = self.options.settings.cloud
         return self._program(name, command, own)
 
     def _part_of(self, what: str, cell: str) -> str:
@@ -281,12 +289,27 @@ class Up:
     def _usage_part(self) -> Part:
         return self._program("usage", ["-m", "streams.cli.main", "usage"], {})
 
+    def _health_part(self) -> Part:
+        command = ["-m", "streams.cli.main", "health", "run"]
+        if self._dev_cluster is not None:
+            # One process less than a tail agent for each of the dev cluster's.
+            command += ["--dev-cluster", self._dev_cluster.data_dir]
+        return self._program("health", command, {})
+
     def _autoscale_part(self, cell: CellAddress) -> Part:
         command = ["-m", "streams.cli.main", "autoscale", "run"]
         own = {"FLUMINA_CELL": cell.name, "FLUMINA_API": cell.api}
         if self.options.settings.prometheus_url is not None:
             own["FLUMINA_PROMETHEUS"] = self.options.settings.prometheus_url
         return self._program(self._part_of("autoscale", cell.name), command, own)
+
+    def _fleet_part(self, cell: CellAddress) -> Part:
+        settings = self.options.settings
+        own = {"FLUMINA_CELL": cell.name, "FLUMINA_API": cell.api, "FLUMINA_CLOUD": settings.cloud}
+        if settings.cloud_notices:
+            own["FLUMINA_CLOUD_NOTICES"] = settings.cloud_notices
+        command = ["-m", "streams.cli.main", "fleet", "run"]
+        return self._program(self._part_of("fleet", cell.name), command, own)
 
     def _webhooks_part(self, cell: CellAddress) -> Part:
         command = ["-m", "streams.cli.main", "webhook", "run"]
@@ -328,6 +351,8 @@ class Up:
             "FLUMINA_TASK_LOG_FILE_MIB": str(settings.task_log_file_mib),
             "FLUMINA_TASK_LOG_JOB_MIB": str(settings.task_log_job_mib),
             "FLUMINA_TASK_LOG_DAYS": str(settings.task_log_days),
+            # Where the volumes are, for all cells' processes: each has a data directory of its own.
+            "FLUMINA_VOLUMES": self._volumes(),
             "FLUMINA_STORE": settings.store_url or (self.data_dir / "store").as_uri(),
             "FLUMINA_TOPIC_PREFIX": settings.topic_prefix,
             "FLUMINA_CELLS": str(settings.cells),
@@ -344,6 +369,11 @@ class Up:
             stop_timeout_s=STOP_TIMEOUT_S,
             ready_line=ready_line,
         )
+
+    def _volumes(self) -> str:
+        volumes = self.options.settings.volumes
+        directory = volumes.directory or str(self.data_dir / "volumes")
+        return written_volume_settings(msgspec.structs.replace(volumes, directory=directory))
 
     async def _ensure_topics(self) -> None:
         settings = self.options.settings

@@ -20,6 +20,7 @@ from projections.travel.questions import (
     Question,
     StateAt,
     TimelineOf,
+    ToldAfter,
     TraceOf,
     WhyAt,
 )
@@ -30,6 +31,7 @@ from streams.travel.errors import TravelError
 from streams.travel.machine import Earlier, TimeMachine
 from streams.travel.notes import NoteSource
 from streams.travel.sources import NoSnapshots, NoteReader, SnapshotSource
+from streams.travel.telling import Telling
 from streams.travel.tracing import Tracer
 from streams.travel.traveller import TimelinePage, Traveller
 
@@ -55,6 +57,7 @@ class Answering:
         self.notes = NoteSource(self.machine, notes)
         self.traveller = Traveller(self.machine, self.notes)
         self.tracer = Tracer(self.machine, self.notes)
+        self.telling = Telling(self.machine)
 
     async def ask(self, question: Question) -> bytes:
         """The answer as JSON; raises `TravelError`."""
@@ -85,6 +88,8 @@ class Answering:
                 fixed = with_fixed_times(question)
                 newer, older = await self._at(fixed.second), await self._at(fixed.first)
                 return await Costing(newer, older).cost(fixed)
+            case ToldAfter():
+                return await self.telling.told(question)
             case _:
                 assert_never(question)
 

@@ -34,6 +34,10 @@ FAILURES_TOLD: Final = 3
 """A receiver that is away for a moment is no news."""
 
 
+ANSWERS: Final = frozenset({"RequestAccepted", "JobRejected"})
+"""Of requests that are about no job they are news for who asked, and for who names the kind."""
+
+
 class EventFeed(Protocol):
     """Where events come from."""
 
@@ -176,6 +180,8 @@ class Endpoint:
 def fits(wanted: Filter, event: Event) -> bool:
     """Whether an event is wanted, by all but its application."""
     if wanted.kinds and event.kind not in wanted.kinds:
+        return False
+    if not wanted.kinds and not event.subject and event.kind in ANSWERS:
         return False
     if wanted.job_ids and event.subject not in wanted.job_ids:
         return False

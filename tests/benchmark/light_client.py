@@ -1,7 +1,9 @@
 """HTTP/1.1 over kept connections for as little of the processor as Python can: bytes in, bytes out.
 
 The one thing to know: one request at a time on each connection; who asks while all are taken waits
-for the next that is free, and that wait is part of what the caller measures.
+for the next that is free, and that wait is part of what the caller measures. Connections take
+turns, and one that the server closes while nothing is under way (servers do so after some idle
+seconds) is replaced by another.
 """
 
 import asyncio
@@ -28,6 +30,7 @@ class _Connection(asyncio.Protocol):
         """Fail what was under way."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(exc or ConnectionResetError("the server hung up"))
+        self._pool.lost(self)
 
     def ask(self, data: bytes, answer: "asyncio.Future[tuple[int, int]]") -> None:
         """Send a request."""
@@ -66,19 +69,35 @@ class LightClient:
         self._host, _, port = address.partition(":")
         self._port = int(port)
         self._all: list[_Connection] = []
-        self._free: list[_Connection] = []
+        self._free: deque[_Connection] = deque()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._is_closed = False
         self._waiting: deque[tuple[bytes, asyncio.Future[tuple[int, int]]]] = deque()
 
     async def open(self, connections: int) -> "LightClient":
         """Connect that often."""
-        loop = asyncio.get_running_loop()
         for _ in range(connections):
-            _, connection = await loop.create_connection(
-                lambda: _Connection(self), self._host, self._port
-            )
-            self._all.append(connection)
-        self._free = list(self._all)
+            await self._open_one()
         return self
+
+    async def _open_one(self) -> None:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            lambda: _Connection(self), self._host, self._port
+        )
+        self._all.append(connection)
+        self.free(connection)
+
+    def lost(self, connection: _Connection) -> None:
+        """The server has closed the connection; another takes its place."""
+        if self._is_closed:
+            return
+        self._all.remove(connection)
+        if connection in self._free:
+            self._free.remove(connection)
+        opening = asyncio.get_running_loop().create_task(self._open_one())
+        self._opening.add(opening)
+        opening.add_done_callback(self._opening.discard)
 
     def ask(
         self, method: str, target: str, body: bytes = b"", headers: str = ""
@@ -89,7 +108,7 @@ class LightClient:
         head = f"{method} {target} HTTP/1.1\r\nHost: {self._host}\r\n{kind}{length}{headers}\r\n"
         answer = asyncio.get_running_loop().create_future()
         if self._free:
-            self._free.pop().ask(head.encode() + body, answer)
+            self._free.popleft().ask(head.encode() + body, answer)
         else:
             self._waiting.append((head.encode() + body, answer))
         return answer
@@ -103,5 +122,8 @@ class LightClient:
 
     def close(self) -> None:
         """Hang up everywhere."""
+        self._is_closed = True
+        for opening in self._opening:
+            opening.cancel()
         for connection in self._all:
             connection.close()

@@ -50,7 +50,7 @@ from scheduler.model.rules import (
     Selector,
     Tier,
 )
-from tests.support import samples_disruption
+from tests.support import samples_disruption, samples_fleet
 
 CELL: Final = CellName("main")
 CELL_UUID: Final = CellUuid("0b87e1a2-4c6d-4a54-9d35-1f64a2f0c001")
@@ -423,6 +423,8 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
         actor="flumina-autoscale",
     ),
     *samples_disruption.REQUESTS,
+    *samples_fleet.REPORTS,
+    *samples_fleet.REQUESTS,
     inbound.HostMarked(
         host_id=HOST,
         attributes=(("noPlacement", "true"),),
@@ -567,6 +569,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     ),
     changes.TaskMissed(job_id=JOB, task_id=TASK, host_id=HOST, state="TASK_GONE"),
     *samples_disruption.CHANGES,
+    *samples_fleet.CHANGES,
     changes.JobCrashLooping(
         job_id=JOB,
         is_looping=True,

@@ -2,8 +2,9 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -32,6 +33,9 @@ class Receiver(ThreadingHTTPServer):
         self.sent: list[Sent] = []
         self.statuses: list[int | None] = []
         """None: the connection is closed without an answer."""
+        self.delay_s = 0.0
+        self.endless = threading.Event()
+        """Set: each answer has a body that goes on until the sender leaves."""
         self.arrived = threading.Condition()
 
     @property
@@ -55,12 +59,16 @@ class _Handler(BaseHTTPRequestHandler):
             status = receiving.statuses.pop(0) if receiving.statuses else 200
             receiving.sent.append(Sent(self.path, dict(self.headers), body))
             receiving.arrived.notify_all()
+        time.sleep(receiving.delay_s)
         if status is None:
             self.close_connection = True
             return
         self.send_response(status)
         self.send_header("Location", "http://127.0.0.1:1/elsewhere")
         self.end_headers()
+        with suppress(OSError):  # Who does not read it all is right.
+            while receiving.endless.is_set():
+                self.wfile.write(bytes(65_536))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's own name
         """Say nothing: tests look at what was sent."""

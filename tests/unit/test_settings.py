@@ -1,5 +1,6 @@
 """Settings: defaults, each one read, and every mistake in an environment named at once."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -49,11 +50,18 @@ EXAMPLES = {
     "FLUMINA_CANDIDATE": ("host.1", "host.1"),
     "FLUMINA_PROMETHEUS": ("http://prometheus:9090", "http://prometheus:9090"),
     "FLUMINA_BALANCERS": ("elb", "elb"),
+    "FLUMINA_CLOUD": ("aws", "aws"),
+    "FLUMINA_CLOUD_NOTICES": (
+        "https://sqs.eu-west-1.amazonaws.com/1/notices",
+        "https://sqs.eu-west-1.amazonaws.com/1/notices",
+    ),
     "FLUMINA_DISCOVERY": ("consul://127.0.0.1:8500/", "consul://127.0.0.1:8500"),
     "FLUMINA_API": ("http://127.0.0.1:7100/", "http://127.0.0.1:7100"),
     "FLUMINA_ACTOR": ("Ada Lovelace", "Ada Lovelace"),
     "FLUMINA_PAGE_URL": ("https://pages.example.org/x?y=z", "https://pages.example.org/x?y=z"),
     "FLUMINA_PAGE_SECRET": ("0123456789abcdef", "0123456789abcdef"),
+    "FLUMINA_WEBHOOK_NETWORKS": ("10.0.0.0/8", (ip_network("10.0.0.0/8"),)),
+    "FLUMINA_WEBHOOK_SECRETS": ("/etc/flumina/webhooks", Path("/etc/flumina/webhooks")),
 }
 
 

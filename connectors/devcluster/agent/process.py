@@ -56,6 +56,7 @@ from connectors.devcluster.agent.model import (
     ToStream,
 )
 from connectors.devcluster.agent.operator_http import AgentOperatorHttp
+from connectors.devcluster.agent.persistent import link_persistent
 from connectors.devcluster.agent.state import AgentState
 from connectors.devcluster.agent.store import AgentStore
 from connectors.devcluster.agent.usage import Sampler
@@ -301,6 +302,7 @@ class Agent:
         parent_id = None if executor is None else executor.container_id
         sandbox = self._store.make_sandbox(agent_id, task, parent_id)
         self._volumes.link(sandbox, task.info)
+        link_persistent(sandbox, task.info)
         if self._logs is not None:
             name = str(self.state.frameworks.get(task.framework_id, {}).get("name", ""))
             self._logs.began(task, name, sandbox)

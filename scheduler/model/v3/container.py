@@ -81,7 +81,7 @@ def read_container(fields: Fields) -> Container:
     hard, soft = read_constraints(fields)
     attributes, kill_grace_ms = _kill_grace(fields, read_attributes(fields))
     attributes = _profile(fields, attributes, shm_mib, need)
-    fields.refuse_known(names.CONTAINER_FIELDS_OF_TITUS_ONLY)
+    fields.raw("volumeMounts")  # Read by `scheduler.model.v3.storage`.
     fields.close()
     return Container(
         need=need,
@@ -110,12 +110,24 @@ def read_attributes(fields: Fields) -> Pairs:
         count_max=limits.ATTRIBUTES_MAX,
         bytes_max=limits.ATTRIBUTES_BYTES_MAX,
     )
-    return tuple(
-        pair
-        for pair in found
-        if not pair[0].startswith(names.STRIPPED_ATTRIBUTES)
-        and pair[0] not in names.STAMPED_ATTRIBUTES
-    )
+    return tuple(pair for pair in found if not _is_ours(pair[0]))
+
+
+def refuse_our_attributes(fields: Fields) -> None:
+    """Refuse to set one that the cell stamps on what it shows.
+
+    In a descriptor they are dropped, for jobs are copied with all that is shown of them. Who sets
+    one by itself would be told that it is set, and it would not be.
+    """
+    raw = fields.raw("attributes")
+    for name in sorted(raw) if isinstance(raw, dict) else ():
+        if name in names.STAMPED_ATTRIBUTES:
+            text = "is written by the cell itself, and cannot be set"
+            fields.fault_below("attributes", name, text, "leave it out")
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(names.STRIPPED_ATTRIBUTES) or name in names.STAMPED_ATTRIBUTES
 
 
 def _profile(fields: Fields, attributes: Pairs, shm_mib: int, need: Need) -> Pairs:

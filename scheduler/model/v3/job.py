@@ -16,6 +16,7 @@ from scheduler.model.v3 import limits, names
 from scheduler.model.v3.container import Pairs, read_attributes, read_container
 from scheduler.model.v3.disruption import read_budget
 from scheduler.model.v3.kinds import read_cron, read_sets, read_stream
+from scheduler.model.v3.storage import read_storage
 from scheduler.model.v3.switches import pass_over, read_switches
 
 _NAME: Final = name_check(limits.NAME_BYTES_MAX)
@@ -36,8 +37,10 @@ def read_job(fields: Fields) -> JobSpec:
     capacity_group = fields.text("capacityGroup", _NAME, default="DEFAULT")
     stack, detail, sequence = _group(fields.inner_if_given("jobGroupInfo"))
     attributes = _manner(fields, read_attributes(fields))
-    container = read_container(fields.inner("container"))
+    inside = fields.inner("container")
+    container = read_container(inside)
     kind, retry = _kind(fields)
+    storage = read_storage(fields, inside, kind, attributes)
     sets = read_sets(fields, desired_of(kind))
     switches = read_switches(fields)
     budget = read_budget(fields)
@@ -56,6 +59,7 @@ def read_job(fields: Fields) -> JobSpec:
         attributes=attributes,
         sets=sets,
         **switches,
+        **storage,
         budget=budget,
     )
 

@@ -35,11 +35,10 @@ CPU_MODEL_ATTRIBUTE: Final = "cpuModel"
 JOB_FIELDS_OF_TITUS_ONLY: Final = (
     "networkConfiguration",
     "extraContainers",
-    "volumes",
     "platformSidecars",
 )
-CONTAINER_FIELDS_OF_TITUS_ONLY: Final = ("volumeMounts",)
-RESOURCES_OF_TITUS_ONLY: Final = ("efsMounts", "signedAddressAllocations")
+RESOURCES_READ_ELSEWHERE: Final = ("efsMounts", "signedAddressAllocations", "staticAddresses")
+"""By `scheduler.model.v3.storage`: they are the job's, and not one task's need."""
 SCALARS_OF_THEIR_OWN: Final = {
     "cpus": "cpu",
     "mem": "memoryMB",

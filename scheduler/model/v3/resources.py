@@ -37,7 +37,8 @@ def read_need(fields: Fields) -> Need:
         addresses=int(fields.truth("allocateIP", default=False)),
         scalars=_scalars(fields.inner_if_given("scalars")),
     )
-    fields.refuse_known(names.RESOURCES_OF_TITUS_ONLY)
+    for name in names.RESOURCES_READ_ELSEWHERE:
+        fields.raw(name)
     fields.close()
     return need
 

@@ -148,8 +148,12 @@ def _sets(fields: Fields, site: TitanSite) -> list[dict[str, Any]]:
     hint = "[region:]data-centre:count, such as dc1:20,us-west-2:dc2:40"
     for entry in entries:
         match = _ENTRY.fullmatch(entry)
-        if match is None or int(match["count"]) == 0:
+        if match is None:
             fields.fault("location", f"has {shown_text(entry)}, no place with a count", hint)
+            continue
+        if int(match["count"]) == 0:
+            text = f"wants no task at {shown_text(entry)}"
+            fields.fault("location", text, "leave the place out, or give a count of 1 or more")
             continue
         region, centre = match["region"] or site.own_region, match["centre"]
         name = f"{match['region']}:{centre}" if match["region"] else centre
@@ -160,6 +164,11 @@ def _sets(fields: Fields, site: TitanSite) -> list[dict[str, Any]]:
             attributes[site.region_attribute] = region
         count = int(match["count"])
         found.append({"name": name, "count": count, "hostAttributes": attributes})
+    total = sum(each["count"] for each in found)
+    if total > limits.SERVICE_SIZE_MAX:
+        # Said of the whole at once: the descriptor would name each set and bound by itself.
+        most = limits.SERVICE_SIZE_MAX
+        fields.fault("location", f"wants {total} tasks in all", f"a job has {most} at most")
     return found
 
 

@@ -15,6 +15,7 @@ from scheduler.model.v3 import limits, names
 from scheduler.model.v3.constraints import written_constraints
 from scheduler.model.v3.disruption import written_budget
 from scheduler.model.v3.kinds import written_cron, written_sets, written_stream
+from scheduler.model.v3.storage import written_storage
 from scheduler.model.v3.switches import written_switches
 
 Json = dict[str, Any]
@@ -35,6 +36,10 @@ def written_job(spec: JobSpec) -> Json:
         "container": _container(spec.container),
     }
     written |= {**_kind(spec), **written_sets(spec)}
+    job, container, resources = written_storage(spec)
+    written |= job
+    written["container"] |= container
+    written["container"]["resources"] |= resources
     if spec.budget is not None:
         written["disruptionBudget"] = written_budget(spec.budget)
     return written

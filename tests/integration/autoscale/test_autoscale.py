@@ -61,17 +61,6 @@ def world(kafka: str, topic_prefix: str, tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def api(world: World) -> Iterator[ApiProcess]:
-    """The api of that cell."""
-    process = ApiProcess(world.kafka, world.prefix, world.home)
-    try:
-        process.until_ready().until_healthy()
-        yield process
-    finally:
-        process.close()
-
-
-@pytest.fixture
 def autoscale(
     world: World,
     api: ApiProcess,

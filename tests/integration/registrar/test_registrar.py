@@ -89,16 +89,6 @@ def world(kafka: str, topic_prefix: str, tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def api(world: World) -> Iterator[ApiProcess]:
-    process = ApiProcess(world.kafka, world.prefix, world.home)
-    try:
-        process.until_ready().until_healthy()
-        yield process
-    finally:
-        process.close()
-
-
-@pytest.fixture
 def start(
     world: World,
     api: ApiProcess,

@@ -86,7 +86,7 @@ def test_a_host_that_was_mended_is_used_again() -> None:
     cell.launched()
     for task_id in [*cell.state.killing]:
         cell.status(task_id, "TASK_KILLED")
-    cell.pass_ms(301_000)
+    cell.pass_ms(400_000)  # Five minutes of failures, and one in which nothing spoke against it.
     assert guards.quality(cell.state, BAD) == 1_000
     cell.subscribe()
     cell.offer("host1")

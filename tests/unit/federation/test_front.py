@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import aiohttp
 import msgspec
@@ -252,3 +252,59 @@ def test_a_stream_of_one_job_or_of_a_named_cell_is_passed_on_as_it_comes() -> No
         assert status == 400, "of all cells there is no stream"
 
     run(test)
+
+
+def test_requests_of_2017_find_their_cell_by_path_and_by_body() -> None:
+    spec = {
+        "name": "old",
+        "applicationName": "busybox",
+        "appName": "video",
+        "user": "ada@example.org",
+        "type": "service",
+        "version": "1.36",
+        "entryPoint": "sleep 60",
+        "instances": 2,
+        "cpu": 0.1,
+        "memory": 64,
+        "disk": 10,
+        "networkMbps": 1,
+    }
+
+    async def test(there: Federation) -> None:
+        there.without_third()
+        status, told, made = await there.ask("POST", "/api/v2/jobs", spec)
+        assert (status, told[CELL]) == (201, "two"), made
+        name = made["id"]
+        await there.submit("new")
+        for path in (f"/api/v2/jobs/{name}", f"/v2/jobs/{name}"):
+            status, told, found = await there.ask("GET", path)
+            assert (status, told[CELL], found["id"]) == (200, "two", name)
+        task = found["tasks"][0]["id"]
+        status, told, _ = await there.ask("GET", f"/v2/tasks/{task}")
+        assert (status, told[CELL]) == (200, "two")
+        _, told, jobs = await there.ask("GET", "/api/v2/jobs")
+        assert sorted(each["id"] for each in jobs) == sorted((name, "new"))
+        assert FAILED not in told
+        counts = {"user": "ada", "jobId": name, "instancesDesired": 1}
+        limits = {"instancesMin": 0, "instancesMax": 2}
+        path = "/api/v2/jobs/setinstancecounts"
+        status, said = await raw(there, path, {**counts, **limits})
+        assert (status, said[CELL]) == (204, "two")
+        status, said = await raw(there, "/api/v2/jobs/kill", {"user": "ada", "jobId": "new"})
+        assert (status, said[CELL]) == (204, "one")
+        both = {"user": "ada", "taskIds": [task, "new-worker-0-1"]}
+        status, _, why = await there.ask("POST", "/api/v2/tasks/kill", both)
+        assert (status, "several cells" in why["message"]) == (400, True)
+        status, _, why = await there.ask("POST", "/api/v2/jobs/kill", {"user": "ada"})
+        assert (status, "jobId" in why["message"]) == (400, True)
+
+    run(test)
+
+
+async def raw(there: Federation, path: str, body: object) -> tuple[int, Mapping[str, str]]:
+    """Status and headers of an answer without a body."""
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(there.front_url + path, json=body) as answer,
+    ):
+        return answer.status, answer.headers

@@ -28,11 +28,12 @@ def server() -> Iterator[Registries]:
         yield there
 
 
-@pytest.fixture(params=["file", "consul", "eureka"])
+@pytest.fixture(params=["file", "dns", "consul", "eureka"])
 def registry(request: pytest.FixtureRequest, server: Registries, tmp_path: Path) -> ServiceRegistry:
     kind = request.param
-    where = str(tmp_path) if kind == "file" else server.address
-    return open_registry(f"{kind}://{where}", "main")
+    where = str(tmp_path) if kind in {"file", "dns"} else server.address
+    words = "?domain=svc.example.org" if kind == "dns" else ""
+    return open_registry(f"{kind}://{where}{words}", "main")
 
 
 def test_what_is_registered_is_found_and_goes_once_and_again(registry: ServiceRegistry) -> None:

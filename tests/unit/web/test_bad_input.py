@@ -49,7 +49,7 @@ BODIES: dict[str, tuple[Body, str]] = {
     "deep objects": ('{"a":' * 60_000, "request"),
     "unknown field": (_text(whatever=1), "whatever"),
     "misspelt field": (_text(aplicationName="x"), "aplicationName"),
-    "known to Titus only": (_text(volumes=[{"name": "data"}]), "volumes"),
+    "known to Titus only": (_text(platformSidecars=[{"name": "data"}]), "platformSidecars"),
     "missing owner": (_text(owner=None), "owner"),
     "missing container": (_text(container=None), "container"),
     "neither batch nor service": (_text(batch=None), "batch"),

@@ -117,6 +117,20 @@ def test_what_a_group_holds_is_shown_beside_what_it_is_guaranteed() -> None:
     assert flex["isAboveLimit"], "DEFAULT is guaranteed nothing here"
 
 
+def test_each_level_is_above_its_limit_by_its_own_numbers() -> None:
+    cell = running_cell()
+    cell.run(service(2), "web")
+    web = WebCell(cell)
+    assert call(web.app, "GET", "/api/v2/resource/consumption").json["isAboveLimit"] is True
+    made = call(web.app, "POST", PATH, {**BODY, "appName": "reserve", "tier": "Flex"})
+    assert made.status == 201, made.json
+    told = call(web.app, "GET", "/api/v2/resource/consumption").json
+    tier = told["contributors"]["Flex"]
+    assert tier["contributors"]["DEFAULT"]["isAboveLimit"] is True
+    # What DEFAULT holds is guaranteed to the tier as a whole, and borrowed.
+    assert (tier["isAboveLimit"], told["isAboveLimit"]) == (False, False)
+
+
 def test_capacity_says_what_a_tier_must_have_and_why() -> None:
     web = WebCell()
     assert call(web.app, "GET", "/api/flumina/capacity").json["leftAlone"] == ["Critical", "Flex"]

@@ -1,0 +1,1 @@
+"""Providers of volumes: directories, ZFS, and AWS' EBS and EFS, behind one port."""

@@ -1,0 +1,1 @@
+"""MQL: questions about streams of events, parsed, checked and answered."""

@@ -1,0 +1,1 @@
+"""Runbooks as documents and runs as what the fold remembers of them."""

@@ -1,0 +1,157 @@
+"""The fleet process: asks the cloud what there is, and tells the cell, until a signal.
+
+The one thing to know: it decides nothing, and may be killed at any time; a cell that hears nothing
+of a group leaves that group alone. What is asked of the cloud is asked by whoever leads the cell
+(`streams.fleet.outbox`), not here.
+"""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from http.client import HTTPException
+from typing import Final
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from connectors.cloud.opening import open_cloud
+from connectors.cloud.ports import CloudFailed, CloudGroups
+from scheduler.model.codec import encode_hosts
+from scheduler.model.fleet import FleetReport, InstanceNoticed
+from streams.cell.writer import our_producer
+from streams.clock import now_ms
+from streams.errors import OperatorError
+from streams.fleet.reports import Reports
+from streams.settings import Settings
+
+logger = structlog.get_logger(__name__)
+
+LOOK_S: Final = 10.0
+"""How often the cloud is asked; AWS throttles describing calls by the account."""
+PAUSE_S_MAX: Final = 120.0
+"""After failures the pause doubles up to this."""
+ANSWER_S_MAX: Final = 5.0
+ANSWER_BYTES_MAX: Final = 16 << 20
+RULES: Final = "/api/flumina/fleet/rules"
+ACTOR: Final = "flumina-fleet"
+
+
+class Observer:
+    """Groups and notices of a cloud, told to topic ``hosts``."""
+
+    def __init__(self, cloud: CloudGroups, producer: AIOKafkaProducer, settings: Settings) -> None:
+        self._cloud = cloud
+        self._producer = producer
+        self._topic = settings.topic_prefix + "hosts"
+        self._partition = settings.partition
+        self._cell = settings.cell
+        self._reports = Reports()
+        self.names: frozenset[str] = frozenset()
+        """Groups of the cell's rules; they are looked for whatever their tags say."""
+
+    async def look(self) -> None:
+        """Ask for the groups and write what is new; raises `CloudFailed`, `KafkaError`."""
+        seen = await self._cloud.groups(self._cell, self.names, now_ms())
+        reports = self._reports.of(seen, now_ms())
+        try:
+            for each in reports:
+                await self._write(each.group, each)
+        except (KafkaError, TimeoutError):
+            self._reports.forget()  # Who knows what was written: all is told anew.
+            raise
+
+    async def hear(self) -> int:
+        """Write notices that wait and take them off; how many there were."""
+        notices = await self._cloud.notices(now_ms())
+        for each in notices:
+            if each.body is not None:
+                await self._write(each.body.instance_id, each.body)
+        await self._cloud.taken([each.handle for each in notices])
+        return len(notices)
+
+    async def _write(self, key: str, report: FleetReport | InstanceNoticed) -> None:
+        await self._producer.send_and_wait(
+            self._topic, encode_hosts(report), key=key.encode(), partition=self._partition
+        )
+
+
+async def follow_fleet(settings: Settings, api: str) -> None:
+    """Look and hear until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
+    if settings.kafka_brokers is None or not settings.cloud:
+        raise OperatorError(
+            "The fleet process needs a Kafka and a cloud.",
+            "KAFKA_BROKERS or FLUMINA_CLOUD is not set.",
+            "Set FLUMINA_CLOUD=aws and KAFKA_BROKERS=host:port, or use `flumina up`.",
+        )
+    stop = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    cloud = open_cloud(settings.cloud, settings.cloud_notices)
+    producer = our_producer(settings.kafka_brokers, ACTOR)
+    await producer.start()
+    observer = Observer(cloud, producer, settings)
+    print(f"ready {settings.cloud}", flush=True)
+    lanes = [
+        asyncio.create_task(_looking(observer, api)),
+        asyncio.create_task(_hearing(observer, is_queue=bool(settings.cloud_notices))),
+    ]
+    try:
+        waiting = asyncio.create_task(stop.wait())
+        await asyncio.wait([waiting, *lanes], return_when=asyncio.FIRST_COMPLETED)
+        for lane in lanes:
+            if lane.done():
+                lane.result()  # A mistake of ours ends the process, and is seen.
+    finally:
+        for lane in lanes:
+            lane.cancel()
+        await asyncio.gather(*lanes, return_exceptions=True)
+        await producer.stop()
+        await cloud.close()
+
+
+async def _looking(observer: Observer, api: str) -> None:
+    pause_s, said = LOOK_S, ""
+    while True:
+        try:
+            observer.names = await asyncio.to_thread(_names, api, observer.names)
+            await observer.look()
+            pause_s, said = LOOK_S, ""
+        except (CloudFailed, KafkaError, TimeoutError) as error:
+            pause_s = min(2 * pause_s, PAUSE_S_MAX)
+            if str(error) != said:
+                logger.warning("the cloud's groups are not known", why=str(error))
+            said = str(error)
+        await asyncio.sleep(pause_s)
+
+
+async def _hearing(observer: Observer, *, is_queue: bool) -> None:
+    pause_s = LOOK_S
+    while is_queue:
+        try:
+            # With more waiting there is no pause; the queue itself waits for the next.
+            heard = await observer.hear()
+            pause_s = LOOK_S
+            if heard:
+                continue
+        except (CloudFailed, KafkaError, TimeoutError) as error:
+            pause_s = min(2 * pause_s, PAUSE_S_MAX)
+            logger.warning("the cloud's notices are not heard", why=str(error))
+            await asyncio.sleep(pause_s)
+    await asyncio.Event().wait()
+
+
+def _names(api: str, known: frozenset[str]) -> frozenset[str]:
+    """The groups of the cell's rules; those known before where the API does not answer."""
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(f"{api.rstrip('/')}{RULES}", timeout=ANSWER_S_MAX) as answer:
+            body = answer.read(ANSWER_BYTES_MAX)
+        groups: Sequence[dict[str, object]] = msgspec.json.decode(body)["rules"]["groups"]
+        return frozenset(str(each["name"]) for each in groups)
+    except (URLError, HTTPException, OSError, msgspec.DecodeError, KeyError, TypeError) as error:
+        logger.info("the rules of the fleet are not known", why=str(error))
+        return known

@@ -127,12 +127,13 @@ class _Version:
         """Take in what is stale of one kind."""
         encode, parts, total = self.rules.encode, self.parts[kind], self._sum
         for key in keys:
-            total -= parts.pop(key, 0)
             found = find(key)
-            if found is not None:
-                body = encode(kind, key, found)
-                parts[key] = part = _number(blake2b(body, digest_size=16).digest())
-                total += part
+            if found is None:
+                total -= parts.pop(key, 0)
+                continue
+            part = _number(blake2b(encode(kind, key, found), digest_size=16).digest())
+            total += part - parts.get(key, 0)
+            parts[key] = part
         self._sum = total % _MODULUS
 
     def text(self) -> str:

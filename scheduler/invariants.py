@@ -187,6 +187,8 @@ def _check_sizes(state: State) -> None:
             or each.state.reason != "scaledDown"
             for each in there
         )
+        if job.spec.index_limit is not None and len(there) >= job.spec.index_limit:
+            wanted = max(wanted, kind.desired)  # Some wait for the end of others of their index.
         assert wanted == kind.desired, f"{job_id} has {wanted} tasks and wants {kind.desired}"
         assert all(each.number < job.next_number for each in there), f"numbers of {job_id}"
 

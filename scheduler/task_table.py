@@ -315,7 +315,9 @@ TABLE: Final[Mapping[Input, tuple[Step, Step, Step, Step, Step, Step, Step, Step
 }
 # fmt: on
 
-_COLUMN: Final[Mapping[type, int]] = {state: index for index, state in enumerate(COLUMNS)}
+_STEPS: Final[Mapping[Input, Mapping[type, Step]]] = {
+    what: dict(zip(COLUMNS, row, strict=True)) for what, row in TABLE.items()
+}
 _STATUS: Final[Mapping[str, Input]] = {
     each.value: each for each in Input if each.value.startswith("TASK_")
 }
@@ -326,7 +328,7 @@ def moved(state: TaskState, what: Input, given: Given) -> TaskState:
 
     Raises `Impossible` where the fold let through what its table forbids.
     """
-    return TABLE[what][_COLUMN[type(state)]](state, given)
+    return _STEPS[what][type(state)](state, given)
 
 
 def input_of(status: MesosTaskState) -> Input:

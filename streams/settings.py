@@ -6,22 +6,21 @@ The one thing to know: they touch only the edges. What the fold decides by is in
 
 import difflib
 import os
-import pwd
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 
 from connectors.cloud.opening import cloud_name
 from connectors.discovery.opening import checked_url
-from connectors.mesos.containers import CONTAINERIZERS, Containerizer
+from connectors.healing.opening import healing_place
+from connectors.mesos.containers import Containerizer
 from connectors.mesos.settings import FAILOVER_TIMEOUT_S_MAX, WEEK_S, masters_of
-from connectors.registry.checks import CHECKS, Check
+from connectors.registry.checks import Check
 from connectors.volumes.opening import VolumeSettings, read_volume_settings
 from connectors.webhooks.addresses import Network, networks_of
+from streams import setting_texts as texts
 from streams.errors import OperatorError
 
 CELLS_MAX = 1_000
@@ -36,7 +35,6 @@ TASK_LOG_DAYS = 14
 TASK_LOG_DAYS_MAX = 36_500
 TASK_LOG_JOB_MIB = 1_024
 TASK_LOG_JOB_MIB_MAX = 1_073_741_824
-SECRET_CHARACTERS_MIN = 16
 USAGE_INTERVAL_S = 10
 USAGE_INTERVAL_S_MAX = 3_600
 ARCHIVE_AGE_S = 60
@@ -57,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     behind_s: int
     rate_limits: Path | None
     registry_url: str | None
+    registry_credentials: Path | None
     image_check: Check
     centre_attribute: str
     region_attribute: str
@@ -79,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     volumes: VolumeSettings
     cloud: str
     cloud_notices: str
+    healing: str
     discovery_url: str | None
     actor: str
     page_url: str | None
@@ -116,47 +116,6 @@ def default_cache_dir(environment: Mapping[str, str] = os.environ) -> Path:
     return Path.home() / ".cache" / "flumina"
 
 
-def _addresses(text: str) -> str:
-    for address in text.split(","):
-        host, _, port = address.strip().rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ValueError(f"{address.strip()!r} is not host:port; several are joined by commas")
-    return ",".join(address.strip() for address in text.split(","))
-
-
-def _topic_prefix(text: str) -> str:
-    # Kafka's own rule for topic names, and its length with room for ours.
-    if not re.fullmatch(r"[A-Za-z0-9._-]{0,200}", text):
-        raise ValueError("only letters, digits, '.', '_' and '-' are allowed, at most 200")
-    return text
-
-
-def _containerizer(text: str) -> str:
-    if text not in CONTAINERIZERS:
-        raise ValueError(f"it is one of {', '.join(CONTAINERIZERS)}")
-    return text
-
-
-def _image_check(text: str) -> str:
-    if text not in CHECKS:
-        raise ValueError(f"it is one of {', '.join(CHECKS)}")
-    return text
-
-
-def _cell_name(text: str) -> str:
-    # It stands in every address of the cell's log.
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", text):
-        raise ValueError("only a-z, 0-9 and '-' are allowed, at most 63, the first no '-'")
-    return text
-
-
-def _cell_names(text: str) -> tuple[str, ...]:
-    names = tuple(_cell_name(each.strip()) for each in text.split(","))
-    if len(set(names)) != len(names):
-        raise ValueError("every cell has a name of its own")
-    return names
-
-
 def default_cell_names(cells: int) -> tuple[str, ...]:
     """The names of so many cells that were given none: ``main``, or ``main-0``, ``main-1``, ..."""
     return ("main",) if cells == 1 else tuple(f"main-{number}" for number in range(cells))
@@ -180,94 +139,27 @@ def _cell_meant(environment: Mapping[str, str]) -> str:
     return first or _cell_names_meant(environment)[0]
 
 
-def _candidate(text: str) -> str:
-    # It is part of a Kafka client's id and of the group's static membership.
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
-        raise ValueError("only letters, digits, '.', '_' and '-' are allowed, at most 100")
-    return text
-
-
-def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("an address such as http://127.0.0.1:7100 is wanted")
-    if parts.port == 0:
-        raise ValueError("port 0 is no port")
-    return text.rstrip("/")
-
-
-def _store_url(text: str) -> str:
-    scheme, found, rest = text.partition("://")
-    if not found:
-        return Path(text).absolute().as_uri()
-    if scheme not in {"file", "s3", "rocksdict"} or not rest.strip("/"):
-        raise ValueError(
-            "a directory, file:///DIR, s3://BUCKET/PREFIX or rocksdict:///DIR is wanted"
-        )
-    return text.rstrip("/")
-
-
-def _secret(text: str) -> str:
-    if len(text) < SECRET_CHARACTERS_MIN or not text.isprintable():
-        raise ValueError(f"printable characters are wanted, at least {SECRET_CHARACTERS_MIN}")
-    return text
-
-
-def _actor(text: str) -> str:
-    if len(text.encode()) > 255 or not text.isprintable() or not text.strip():
-        raise ValueError("printable characters are wanted, at most 255 bytes")
-    return text
-
-
-def _account() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid-{os.getuid()}"  # As in a container that was given any number.
-
-
-def _whole_number(least: int, most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise ValueError(f"a whole number from {least} to {most} is wanted")
-        return int(text)
-
-    return read
-
-
-def _balancers(text: str) -> str:
-    if text != "elb":
-        raise ValueError("elb is wanted, the only kind there is")
-    return text
-
-
-def _truth(text: str) -> bool:
-    if text not in {"true", "false"}:
-        raise ValueError("true or false is wanted")
-    return text == "true"
-
-
 SETTINGS = (
     Setting(
         "KAFKA_BROKERS",
         "kafka_brokers",
         "Kafka to use, host:port with commas between; unset, an embedded one is started",
         lambda _: None,
-        _addresses,
+        texts.addresses,
     ),
     Setting(
         "FLUMINA_TOPIC_PREFIX",
         "topic_prefix",
         "what every topic's name begins with, so that several installations share one Kafka",
         lambda _: "",
-        _topic_prefix,
+        texts.topic_prefix,
     ),
     Setting(
         "FLUMINA_CELLS",
         "cells",
         "number of cells, and so of partitions of each topic that belongs to cells",
         _cells_meant,
-        _whole_number(1, CELLS_MAX),
+        texts.whole_number(1, CELLS_MAX),
     ),
     Setting(
         "FLUMINA_CELL_NAMES",
@@ -275,14 +167,14 @@ SETTINGS = (
         "names of the cells in the order of their partitions, with commas between; default that of"
         " FLUMINA_CELL, and main-0, main-1, ... of several",
         _cell_names_meant,
-        _cell_names,
+        texts.cell_names,
     ),
     Setting(
         "FLUMINA_REPLICATION_FACTOR",
         "replication_factor",
         "copies of each partition; unset, 3 where Kafka has three brokers or more, else 1",
         lambda _: None,
-        _whole_number(1, REPLICATION_FACTOR_MAX),
+        texts.whole_number(1, REPLICATION_FACTOR_MAX),
     ),
     Setting(
         "FLUMINA_DATA",
@@ -304,7 +196,7 @@ SETTINGS = (
         "where snapshots, history and task logs are: a directory, file:///DIR, s3://BUCKET/PREFIX"
         " or rocksdict:///DIR; unset, the folder `store` of the data directory",
         lambda _: None,
-        _store_url,
+        texts.store_url,
     ),
     Setting(
         "FLUMINA_BEHIND_S",
@@ -312,7 +204,7 @@ SETTINGS = (
         "so many seconds may requests wait for the cell, or its fold be halted, before no more are"
         " taken and copied; default 30",
         lambda _: BEHIND_S,
-        _whole_number(1, BEHIND_S_MAX),
+        texts.whole_number(1, BEHIND_S_MAX),
     ),
     Setting(
         "FLUMINA_RATE_LIMITS",
@@ -326,7 +218,14 @@ SETTINGS = (
         "registry_url",
         "image registry of images whose name does not begin with one's, such as https://hub:5000",
         lambda _: None,
-        _url,
+        texts.url,
+    ),
+    Setting(
+        "FLUMINA_REGISTRY_CREDENTIALS",
+        "registry_credentials",
+        "file of logins to image registries, as `docker login` writes it; unset, all are anonymous",
+        lambda _: None,
+        Path,
     ),
     Setting(
         "FLUMINA_IMAGE_CHECK",
@@ -334,7 +233,7 @@ SETTINGS = (
         "whether the API turns an image's tag into its digest: off, soft (if it can) or hard"
         " (or refuses the job); default off",
         lambda _: "off",
-        _image_check,
+        texts.image_check,
     ),
     Setting(
         "FLUMINA_DATA_CENTER_ATTRIBUTE",
@@ -369,28 +268,28 @@ SETTINGS = (
         "task_log_file_mib",
         "how much of one file that a task writes is kept, its beginning and its end; default 64",
         lambda _: TASK_LOG_FILE_MIB,
-        _whole_number(TASK_LOG_FILE_MIB_LEAST, TASK_LOG_FILE_MIB_MAX),
+        texts.whole_number(TASK_LOG_FILE_MIB_LEAST, TASK_LOG_FILE_MIB_MAX),
     ),
     Setting(
         "FLUMINA_TASK_LOG_JOB_MIB",
         "task_log_job_mib",
         "how much of all tasks of a job is kept in the store, as stored; default 1024",
         lambda _: TASK_LOG_JOB_MIB,
-        _whole_number(1, TASK_LOG_JOB_MIB_MAX),
+        texts.whole_number(1, TASK_LOG_JOB_MIB_MAX),
     ),
     Setting(
         "FLUMINA_TASK_LOG_DAYS",
         "task_log_days",
         "days for which a task's output stays in the store after it ended; default 14",
         lambda _: TASK_LOG_DAYS,
-        _whole_number(1, TASK_LOG_DAYS_MAX),
+        texts.whole_number(1, TASK_LOG_DAYS_MAX),
     ),
     Setting(
         "FLUMINA_ARCHIVE_AGE_S",
         "archive_age_s",
         "seconds after which what was written to Kafka is archived at the latest; default 60",
         lambda _: ARCHIVE_AGE_S,
-        _whole_number(1, 3_600),
+        texts.whole_number(1, 3_600),
     ),
     Setting(
         "MESOS_MASTER",
@@ -405,28 +304,28 @@ SETTINGS = (
         "seconds without a leader after which Mesos ends every task; default a week",
         lambda _: WEEK_S,
         # Never 0: Mesos would end every task as soon as a leader's connection breaks.
-        _whole_number(1, FAILOVER_TIMEOUT_S_MAX),
+        texts.whole_number(1, FAILOVER_TIMEOUT_S_MAX),
     ),
     Setting(
         "MESOS_CONTAINERIZER",
         "containerizer",
         "what runs a job's image: none (its command runs on the host), mesos or docker",
         lambda _: "none",
-        _containerizer,
+        texts.containerizer,
     ),
     Setting(
         "FLUMINA_USAGE_INTERVAL_S",
         "usage_interval_s",
         "seconds between two looks at what tasks and hosts use; default 10",
         lambda _: USAGE_INTERVAL_S,
-        _whole_number(1, USAGE_INTERVAL_S_MAX),
+        texts.whole_number(1, USAGE_INTERVAL_S_MAX),
     ),
     Setting(
         "FLUMINA_NOISE_BY_LOAD",
         "is_load_noise",
         "true: hosts that measure no waiting of tasks count as noisy by their load; default false",
         lambda _: False,
-        _truth,
+        texts.truth,
     ),
     Setting(
         "FLUMINA_CELL",
@@ -434,28 +333,28 @@ SETTINGS = (
         "name of the cell that a process or command is about; it stands in every address of its"
         " log; default the first of FLUMINA_CELL_NAMES",
         _cell_meant,
-        _cell_name,
+        texts.cell_name,
     ),
     Setting(
         "FLUMINA_CANDIDATE",
         "candidate",
         "name of a cell process, unique and the same at every start; unset, made of the host's",
         lambda _: None,
-        _candidate,
+        texts.candidate,
     ),
     Setting(
         "FLUMINA_API",
         "api_url",
         "address of the API for commands; unset, that of the `up` of the data directory",
         lambda _: None,
-        _url,
+        texts.url,
     ),
     Setting(
         "FLUMINA_PROMETHEUS",
         "prometheus_url",
         "address of the Prometheus that scaling policies ask; unset, there is none",
         lambda _: None,
-        _url,
+        texts.url,
     ),
     Setting(
         "FLUMINA_VOLUMES",
@@ -470,7 +369,7 @@ SETTINGS = (
         "balancers",
         "elb: tasks are registered with AWS' load balancers (docs/discovery.md); unset, with none",
         lambda _: "",
-        _balancers,
+        texts.balancers,
     ),
     Setting(
         "FLUMINA_CLOUD",
@@ -484,13 +383,21 @@ SETTINGS = (
         "cloud_notices",
         "URL of the SQS queue with the cloud's notices of hosts; unset, none are heard",
         lambda _: "",
-        _url,
+        texts.url,
+    ),
+    Setting(
+        "FLUMINA_HEALING",
+        "healing",
+        "who runs scripts on hosts: ssm:FILE or local:FILE with an allow-list, or dev:DIRECTORY "
+        "(docs/healing.md); unset, nobody",
+        lambda _: "",
+        healing_place,
     ),
     Setting(
         "FLUMINA_DISCOVERY",
         "discovery_url",
-        "where services are registered: file:///DIR, dns:///DIR?domain=DOMAIN, consul://HOST:PORT or"
-        " eureka://HOST:PORT; unset, nowhere",
+        "where services are registered: file:///DIR, dns:///DIR?domain=DOMAIN, consul://HOST:PORT"
+        " or eureka://HOST:PORT; unset, nowhere",
         lambda _: None,
         checked_url,
     ),
@@ -498,28 +405,30 @@ SETTINGS = (
         "FLUMINA_ACTOR",
         "actor",
         "who asks, as it is written into the log; default the name of the user",
-        lambda environment: environment.get("USER") or environment.get("LOGNAME") or _account(),
-        _actor,
+        lambda environment: (
+            environment.get("USER") or environment.get("LOGNAME") or texts.account()
+        ),
+        texts.actor,
     ),
     Setting(
         "FLUMINA_PAGE_URL",
         "page_url",
         "where pages are sent, by POST (docs/safe-mode.md); unset, they are only logged",
         lambda _: None,
-        _url,
+        texts.url,
     ),
     Setting(
         "FLUMINA_PAGE_SECRET",
         "page_secret",
         "what pages are signed with (HMAC-SHA256), at least 16 characters; unset, they are not",
         lambda _: None,
-        _secret,
+        texts.secret,
     ),
     Setting(
         "FLUMINA_WEBHOOK_NETWORKS",
         "webhook_networks",
-        "networks that are not public and that webhooks may be sent to, such as 10.0.0.0/8, with"
-        " commas between; http goes to these only; unset, none",
+        "networks that are not public and that webhooks (docs/webhooks.md) may be sent to, such as"
+        " 10.0.0.0/8, with commas between; http goes to these only; unset, none",
         lambda _: (),
         networks_of,
     ),

@@ -10,6 +10,7 @@ from typing import Final
 import aiohttp
 
 from connectors.ports import ImageUnknown, RegistryUnavailable
+from connectors.registry.credentials import Credentials, CredentialsUnreadable
 from connectors.registry.translate import (
     MANIFESTS,
     Place,
@@ -26,6 +27,7 @@ BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 """A manifest is some kilobytes; registries take 4 MiB."""
 ASKED_AT_ONCE_MAX: Final = 20
 UNAUTHORIZED: Final = 401
+FORBIDDEN: Final = 403
 NOT_FOUND: Final = 404
 OK: Final = 200
 
@@ -33,9 +35,15 @@ OK: Final = 200
 class HttpRegistry:
     """What tags mean, asked of registries; close it when done."""
 
-    def __init__(self, url: str = "", timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        url: str = "",
+        timeout_s: float = TIMEOUT_S,
+        credentials: Credentials | None = None,
+    ) -> None:
         """``url`` is the registry of images that name none."""
         self._url = url.rstrip("/")
+        self._credentials = credentials or Credentials()
         self._timeout_s = timeout_s
         self._http: aiohttp.ClientSession | None = None
 
@@ -69,9 +77,11 @@ class HttpRegistry:
         headers = {"Accept": MANIFESTS}
         status, answered = await self._head(url, headers)
         if status == UNAUTHORIZED:
-            token = await self._token(place, answered.get("WWW-Authenticate", ""))
-            headers["Authorization"] = f"Bearer {token}"
+            challenge = answered.get("WWW-Authenticate", "")
+            headers["Authorization"] = await self._authorization(place, challenge)
             status, answered = await self._head(url, headers)
+        if status in {UNAUTHORIZED, FORBIDDEN}:
+            raise RegistryUnavailable(f"{place.url} does not let us read {place.repository}")
         if status == NOT_FOUND:
             raise ImageUnknown(f"{place.url} has no {place.repository}:{tag}")
         if status != OK:
@@ -83,12 +93,31 @@ class HttpRegistry:
             named = {"WWW-Authenticate", "Docker-Content-Digest"}
             return answer.status, {each: answer.headers.get(each, "") for each in named}
 
-    async def _token(self, place: Place, challenge: str) -> str:
-        """An anonymous reader's token, as the registry's 401 says where to get it."""
+    async def _authorization(self, place: Place, challenge: str) -> str:
+        """What the registry's 401 asks for, by the login that there is, or as anybody."""
+        try:
+            login = await asyncio.to_thread(self._credentials.of, place.url)
+        except CredentialsUnreadable as error:
+            raise RegistryUnavailable(str(error)) from error
+        if login.bearer:
+            return f"Bearer {login.bearer}"
+        if challenge.lower().startswith("basic"):
+            if not login.basic:
+                raise RegistryUnavailable(f"{place.url} wants a login, and there is none for it")
+            return f"Basic {login.basic}"
+        return f"Bearer {await self._token(place, challenge, login.basic)}"
+
+    async def _token(self, place: Place, challenge: str, basic: str) -> str:
+        """A reader's token, as the registry's 401 says where to get it."""
         url = token_url(challenge)
         if not url:
             raise RegistryUnavailable(f"{place.url} wants a login that this version does not have")
-        async with self._session().get(url) as answer:
+        if basic and place.url.startswith("https://") and not url.startswith("https://"):
+            raise RegistryUnavailable(
+                f"{place.url} sends our login to {url}, without TLS: not done"
+            )
+        headers = {"Authorization": f"Basic {basic}"} if basic else {}
+        async with self._session().get(url, headers=headers) as answer:
             if answer.status != OK:
                 raise RegistryUnavailable(f"{place.url} gives no token: {answer.status}")
             try:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from connectors.ports import VolumeRefused, VolumeUnsure
 
@@ -67,7 +68,7 @@ class AwsCalls:
             code, text = told.get("Code", "an error"), told.get("Message", "")
             words = f"{self._service} answered {code}: {text}"[:WORDS_MAX]
             raise AwsRefused(words, code) from error
-        except (BotoCoreError, OSError) as error:
+        except (BotoCoreError, ResponseParserError, OSError) as error:
             text = f"{self._service} cannot be asked: {error}"[:WORDS_MAX]
             raise VolumeUnsure(text) from error
 

@@ -109,8 +109,13 @@ class EbsVolumes:
         return free
 
     def _detach(self, ask: VolumeAsk) -> VolumeTold:
-        if self._volume(ask.reference).get("Attachments"):
-            self._ec2.call("detach_volume", VolumeId=ask.reference)
+        for each in self._volume(ask.reference).get("Attachments", ()):
+            self._ec2.call(
+                "detach_volume",
+                VolumeId=ask.reference,
+                InstanceId=each["InstanceId"],
+                Device=each["Device"],
+            )
         self._until_state(ask.reference, "available")
         return VolumeTold()
 

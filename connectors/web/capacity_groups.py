@@ -26,7 +26,7 @@ from scheduler.model.rules import Amount, CapacityGroup
 from scheduler.model.rules_document.checks import times
 from scheduler.model.rules_document.known import DEFAULT_GROUP, NAME_BYTES_MAX
 from scheduler.model.rules_document.quantities import QUANTITY_MAX
-from scheduler.model.rules_document.reading import INSTANCES_MAX
+from scheduler.model.rules_document.reading import INSTANCES_MAX, SERVICE_SIZE_MAX
 from scheduler.model.rules_document.writing import group_document
 
 PATH: Final = "/api/v2/management/applications"
@@ -44,6 +44,7 @@ _AS_ASKED: Final = {
     "instance.gpus": "resourceDimension.gpu",
     "instance": "resourceDimension",
     "red_black": "flumina.redBlack",
+    "service_size_max": "flumina.serviceSizeMax",
 }
 _OF_TITUS_ONLY: Final = ("schedulerName", "resourcePool", "instanceType")
 
@@ -155,6 +156,7 @@ def _shown(call: Call, group: CapacityGroup, *, is_extended: bool) -> dict[str, 
         "instanceCount": group.instances if is_counted else 1,
         "resourceDimension": reports.dimension_of(shape),
         "flumina.redBlack": group.red_black,
+        "flumina.serviceSizeMax": group.service_size_max,
         "flumina.group": document,
     }
     if is_extended:
@@ -172,6 +174,9 @@ def _read(call: Call, fields: Fields, before: CapacityGroup) -> CapacityGroup:
     tier = fields.text("tier", _NAME, default=TIER)
     count = fields.whole("instanceCount", 1, INSTANCES_MAX)
     red_black = fields.whole("flumina.redBlack", 0, INSTANCES_MAX, default=before.red_black)
+    size_max = fields.whole(
+        "flumina.serviceSizeMax", 0, SERVICE_SIZE_MAX, default=before.service_size_max
+    )
     instance = _instance(fields.inner("resourceDimension"))
     # What a GET of ours shows beside Titus' form may come back with a PUT.
     fields.raw("flumina.group")
@@ -184,6 +189,7 @@ def _read(call: Call, fields: Fields, before: CapacityGroup) -> CapacityGroup:
         instance=instance,
         instances=count,
         red_black=red_black,
+        service_size_max=size_max,
         guarantee=times(instance, count),
     )
 

@@ -29,6 +29,7 @@ from connectors.web import (
 )
 from connectors.web.call import Handler
 from connectors.web.fleet import FLEET_ROUTES
+from connectors.web.healing import HEALING_ROUTES
 from connectors.web.observe import OBSERVE_ROUTES
 from connectors.web.openapi.described import described
 from connectors.web.resource import Operation
@@ -471,4 +472,5 @@ ROUTES.update(OBSERVE_ROUTES)
 ROUTES.update(VOLUME_ROUTES)
 ROUTES.update(WEBHOOK_ROUTES)
 ROUTES.update(FLEET_ROUTES)
+ROUTES.update(HEALING_ROUTES)
 ROUTES["/api/openapi.json"] = {"GET": Operation(described(ROUTES), answer=base.Json, is_read=True)}

@@ -178,6 +178,43 @@ def summed(parts: Iterable[Held]) -> Held:
     return total
 
 
+def together(parts: Sequence[Costs]) -> Costs:
+    """The costs of several cells as one: rows of one name are added up."""
+    rows: dict[str, list[CostRow]] = {}
+    for part in parts:
+        for each in part.items:
+            rows.setdefault(each.name, []).append(each)
+    items = sorted(
+        map(_added, rows.values()),
+        key=lambda each: (-each.cpu_milli_ms, -each.memory_mib_ms, each.name),
+    )
+    return Costs(
+        min(each.from_ms for each in parts),
+        max(each.to_ms for each in parts),
+        parts[0].by,
+        tuple(items),
+        _added([each.total for each in parts]),
+        sum(each.dropped for each in parts),
+    )
+
+
+def _added(rows: Sequence[CostRow]) -> CostRow:
+    cpu = sum(each.cpu_milli_ms for each in rows)
+    memory = sum(each.memory_mib_ms for each in rows)
+    gpu = sum(each.gpu_milli_ms for each in rows)
+    return msgspec.structs.replace(
+        rows[0],
+        tasks=sum(each.tasks for each in rows),
+        task_hours=round(sum(each.task_hours for each in rows), 6),
+        cpu_hours=_hours(cpu, 1_000),
+        memory_gib_hours=_hours(memory, 1_024),
+        gpu_hours=_hours(gpu, 1_000),
+        cpu_milli_ms=cpu,
+        memory_mib_ms=memory,
+        gpu_milli_ms=gpu,
+    )
+
+
 def _row(name: str, held: Held, account: Account | None = None) -> CostRow:
     return CostRow(
         name,

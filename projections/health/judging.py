@@ -68,7 +68,8 @@ class Totals(msgspec.Struct):
 
     lines: int = 0
     quarantined: int = 0
-    matches: int = 0
+    by_rule: dict[str, int] = {}
+    """Lines that matched, by the rule's id; also what needs no pattern."""
 
 
 class Memory(msgspec.Struct):
@@ -186,7 +187,8 @@ class HealthFold:
         record, at_ms, source = block.place(line)
         if at_ms is None:
             return
-        self.memory.totals.matches += 1
+        by_rule = self.memory.totals.by_rule
+        by_rule[rule.rule_id] = by_rule.get(rule.rule_id, 0) + 1
         count = self._counted(record, rule)
         count.window.add(at_ms, rule.weight)
         text = block.lines[line][:EVIDENCE_TEXT_MAX]

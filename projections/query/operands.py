@@ -25,6 +25,7 @@ from projections.query.syntax import (
 QUOTED: Final = re.compile(r""""[^"']+"|'[^"']+'""")
 BEGINS_PATH: Final = re.compile(r"e\[")
 BEGINS_PREFIX: Final = re.compile(r"e\[\s*\^")
+NUMBER_AND_CONNECTIVE: Final = re.compile(rf"({NUMBER.pattern})(?:and|AND|or|OR)")
 WHOLE_NUMBER_DIGITS_MAX: Final = 400
 """Of one number; Python refuses more than 4,300, and no event has them."""
 
@@ -92,6 +93,10 @@ class OperandReader:
             return Constant(None)
         if word in {"true", "false"}:
             return Constant(word == "true", self.alias())
+        joined = NUMBER_AND_CONNECTIVE.fullmatch(word)
+        if joined is not None:
+            word = joined[1]
+            scanner.position = began + len(word)
         if NUMBER.fullmatch(word):
             return Constant(self._number(word, began), self.alias())
         return Property(Path((word,)), self.alias())

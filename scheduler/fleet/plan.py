@@ -60,7 +60,7 @@ def plan_of(state: State) -> FleetPlan:
     ]
     counts = {each.name: counts_of(state, each.group, fleet.rules) for each in shapes}
     known = [each for each in shapes if not objection_to(state, each)]
-    covering = {each.name: counts[each.name].idle + counts[each.name].starting for each in known}
+    covering = {each.name: _covering(counts[each.name]) for each in known}
     room = {each.name: max(0, most_of(each) - each.group.size) for each in known}
     growing = [each for each in known if each.name not in deployed(state)]
     shortfall = shortfall_of(state, growing, covering, room)
@@ -85,6 +85,11 @@ def plan_of(state: State) -> FleetPlan:
         tokens[1] -= len(plan.victims)
         planned[each.name] = plan
     return FleetPlan(tuple(planned[each.name] for each in shapes), shortfall, tuple(shortages))
+
+
+def _covering(counts: Counts) -> int:
+    """Hosts that are or will be there for what waits; those marked to go stay, if they must."""
+    return counts.idle + counts.starting + counts.ending
 
 
 def objection_to(state: State, shape: Shape) -> str:
@@ -130,7 +135,7 @@ def _floor(state: State, shape: Shape, floors: Mapping[str, int]) -> tuple[int, 
 
 
 def _planned(state: State, shape: Shape, plan: GroupPlan, tokens: list[int]) -> GroupPlan:
-    group, asked = shape.group, plan.asked
+    asked = plan.asked
     if why := objection_to(state, shape):
         return msgspec.structs.replace(plan, held=why)
     if shape.name in deployed(state):
@@ -142,8 +147,11 @@ def _planned(state: State, shape: Shape, plan: GroupPlan, tokens: list[int]) -> 
     if wanted > plan.size:
         return _grown(state, shape, plan, tokens[0])
     if asked.more or asked.covered:
-        held = "" if group.size >= most_of(shape) else "what waits is served by what comes"
-        return msgspec.structs.replace(plan, is_reprieved=bool(asked.more), held=held)
+        held = "" if asked.more else "what waits is served by what comes"
+        is_short = bool(asked.more) or asked.covered > plan.counts.idle + plan.counts.starting
+        return msgspec.structs.replace(plan, is_reprieved=is_short, held=held)
+    if plan.counts.ending and plan.counts.idle + plan.counts.starting < _least_idle(shape):
+        return msgspec.structs.replace(plan, is_reprieved=True)
     return _shrunk(state, shape, plan, tokens[1])
 
 
@@ -151,9 +159,8 @@ def _wanted(state: State, shape: Shape, plan: GroupPlan) -> tuple[int, str]:
     """The size that the group should grow to, whatever brakes say; or its size."""
     rules, now_ms, asked = state.fleet.rules, state.clock.now_ms, plan.asked
     counts, size = plan.counts, plan.size
-    spare = counts.idle + counts.starting - asked.covered
-    least = shape.rule.idle_min if shape.lifecycle == "Active" else 0
-    for_idle = max(0, least - max(0, spare))
+    spare = _covering(counts) - asked.covered
+    for_idle = max(0, _least_idle(shape) - max(0, spare))
     is_cool = now_ms >= shape.group.up_at_ms + rules.up_cooldown_ms
     is_late = bool(asked.more) and now_ms >= asked.since_ms + rules.slo_ms
     wanted, why = size, ""
@@ -165,6 +172,10 @@ def _wanted(state: State, shape: Shape, plan: GroupPlan) -> tuple[int, str]:
     if plan.floor > wanted:
         wanted, why = plan.floor, f"{plan.floor_by} wants {plan.floor}"
     return max(size, min(wanted, most_of(shape))), why
+
+
+def _least_idle(shape: Shape) -> int:
+    return shape.rule.idle_min if shape.lifecycle == "Active" else 0
 
 
 def _grown(state: State, shape: Shape, plan: GroupPlan, tokens: int) -> GroupPlan:

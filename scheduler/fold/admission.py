@@ -15,6 +15,7 @@ from scheduler.model.job import Batch, Cron, JobKind, JobSpec, Service, Stream
 from scheduler.model.job_updates import Share, UpdatePlan
 from scheduler.model.policy import Policy
 from scheduler.state import Job, State
+from scheduler.volumes.faults import storage_faults, update_storage_faults
 
 CRON_ID_CHARACTERS_MAX: Final = JOB_ID_CHARACTERS_MAX - len("-20260101T0000Z")
 """The ids of its runs begin with it."""
@@ -51,6 +52,7 @@ def _faults(state: State, job_id: JobId, spec: JobSpec) -> Iterator[Fault]:
             text=f"active job {owner} already has the name {spec.group_name}",
             hint="use another sequence, or kill that job first",
         )
+    yield from storage_faults(state, job_id, spec)
     if state.active_jobs >= policy.active_jobs_max:
         yield limit_fault("", "active jobs", state.active_jobs + 1, policy.active_jobs_max)
     waiting = state.queued_tasks + spec.desired
@@ -74,19 +76,25 @@ def raised(policy: Policy, spec: JobSpec) -> JobSpec:
 
 
 def _size_faults(policy: Policy, spec: JobSpec) -> Iterator[Fault]:
-    field, size, size_max = _size_of(policy, spec.kind)
+    field, size, size_max = _size_of(policy, spec.kind, spec.capacity_group)
     if size > size_max:
         yield limit_fault(field, "tasks", size, size_max)
     yield from _need_faults(policy, spec)
 
 
-def _size_of(policy: Policy, kind: JobKind) -> tuple[str, int, int]:
+def service_size_max(policy: Policy, group: str) -> int:
+    """How many tasks one service of the capacity group may have: by the group, else by the cell."""
+    own = next((each for each in policy.placement.groups if each.name == group), None)
+    return own.service_size_max if own and own.service_size_max else policy.service_size_max
+
+
+def _size_of(policy: Policy, kind: JobKind, group: str) -> tuple[str, int, int]:
     """The field that says how large a job can become, that size, and the policy's limit."""
     match kind:
         case Batch():
             return "batch.size", kind.size, policy.batch_size_max
         case Service():
-            return "service.capacity.max", kind.maximum, policy.service_size_max
+            return "service.capacity.max", kind.maximum, service_size_max(policy, group)
         case Stream():
             return "stream.workers", kind.workers, policy.stream_size_max
         case Cron():
@@ -156,15 +164,18 @@ def _update_faults(state: State, job: Job, spec: JobSpec, plan: UpdatePlan) -> I
             text = f"is {now!r} and was {was!r}; an update does not change it"
             yield Fault(field=field, text=text, hint="submit another job for that")
     yield from _need_faults(state.policy, spec)
+    yield from update_storage_faults(job.spec, spec)
     yield from _plan_faults(state, job, plan)
 
 
 def _plan_faults(state: State, job: Job, plan: UpdatePlan) -> Iterator[Fault]:
     kind = job.spec.kind
     is_whole_set, has_surge = plan.strategy == "redBlack", plan.max_surge != Share()
-    if (isinstance(kind, Stream) or job.spec.sets) and (is_whole_set or has_surge):
+    is_fixed = isinstance(kind, Stream) or job.spec.sets or job.spec.is_persistent
+    if is_fixed and (is_whole_set or has_surge):
         field = "strategy" if is_whole_set else "maxSurge"
-        text = f"job {job.job_id} has ordered indexes: no task more than wanted can run"
+        why = "volumes or addresses for its" if job.spec.is_persistent else "ordered"
+        text = f"job {job.job_id} has {why} indexes: no task more than wanted can run"
         yield Fault(field=field, text=text, hint="let it roll without surplus")
     elif is_whole_set:
         waiting = state.queued_tasks + job.spec.desired

@@ -4,9 +4,10 @@ The one thing to know: `moved_task` is the only place where a task's state chang
 index of the state in step with the task itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from heapq import heappush
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -31,7 +32,7 @@ from scheduler.model.task import (
     titus_state,
 )
 from scheduler.state import Rest, State
-from scheduler.task_table import Given, Input, moved
+from scheduler.task_table import COLUMNS, Given, Input, moved
 from scheduler.versions import container_of
 
 ADDRESS_RESTS_MAX = 1_024
@@ -90,8 +91,8 @@ def new_task(fold: Fold, task: Task) -> None:
     state.queue.setdefault(task.job_id, {})[task.task_id] = None
     state.queued_tasks += 1
     state.jobs_changed[task.job_id] = None
-    fold.touch("task", task.task_id)
-    fold.touch("index", (task.job_id, task.index))
+    state.dirty["task"].add(task.task_id)
+    state.dirty["index"].add((task.job_id, task.index))
     if state.slas:
         sla_queued(fold, task)
     if _is_held_back(state, task.job_id):
@@ -103,15 +104,10 @@ def new_task(fold: Fold, task: Task) -> None:
     if state.jobs[task.job_id].spec.is_persistent:
         assert fold.on_storage is not None
         fold.on_storage(fold, task)
-    fold.report(
-        TaskChanged(
-            job_id=task.job_id,
-            task_id=task.task_id,
-            state="Accepted",
-            step="queued",
-            message=f"in place of {task.resubmit_of}" if task.resubmit_of else "",
-        )
-    )
+    message = f"in place of {task.resubmit_of}" if task.resubmit_of else ""
+    # By position, as where tasks move.
+    change = TaskChanged(task.job_id, task.task_id, "Accepted", "queued", "", message)
+    fold.changes.append((fold.index, change))
 
 
 def _let_wait(fold: Fold, task: Task, ready_at_ms: int) -> None:
@@ -263,13 +259,13 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
     """Keep queue, host index, kill list and deadlines in step with one changed task."""
     was_kind, now_kind = type(was), type(now)
     if was_kind is not now_kind:
-        if was_kind is Queued or now_kind is Queued:
+        what = _FOLLOWS[was_kind][now_kind]
+        if what.is_requeued:
             _requeue(fold, after.job_id, after.task_id, is_queued=now_kind is Queued)
-        is_unstarted = now_kind in _UNSTARTED
-        if (was_kind in _UNSTARTED) is not is_unstarted:
-            _count_unstarted(fold, after, is_unstarted=is_unstarted)
-        holds = now_kind in _ON_HOST
-        if (was_kind in _ON_HOST) is not holds:
+        if what.is_counted:
+            _count_unstarted(fold, after, is_unstarted=now_kind in _UNSTARTED)
+        if what.is_rehosted:
+            holds = now_kind in _ON_HOST
             place = place_of(now) if holds else place_of(was)
             assert place is not None
             _rehost(fold, place.host_id, after, is_there=holds)
@@ -281,8 +277,7 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
             fold.state.hosts_changed[changed.host_id] = None
         if was_kind is Disconnected and fold.state.missing:
             found(fold, after)
-        has_started = was_kind in LAUNCHING and now_kind not in LAUNCHING
-        if has_started and (
+        if what.has_started and (
             fold.state.on_trial or fold.state.policy.placement.guards.launching_per_host_max
         ):
             fold.wake_placement()  # The host may be given the next one now.
@@ -290,8 +285,8 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
         fold.state.killing[after.task_id] = None
     elif was_kind is KillInitiated or was_kind is Finished:
         fold.state.killing.pop(after.task_id, None)
-    if now_kind in _TIMED and not (was_kind is Started and now_kind is Started):
-        watch(fold, after)  # Health that flaps for days changes no deadline and fills no heap.
+    if now_kind in _TIMED and not (was_kind is now_kind and now_kind in _TIMED_ONCE):
+        watch(fold, after)
 
 
 _PAST_START = frozenset((Started, Finished))
@@ -300,6 +295,32 @@ LAUNCHING = frozenset((Placed, Launched, StartInitiated))
 _UNSTARTED = frozenset((Queued, Placed, Launched, StartInitiated))
 _ON_HOST = frozenset((Placed, Launched, StartInitiated, Started, Disconnected, KillInitiated))
 _TIMED = frozenset((Launched, StartInitiated, Started, Disconnected, KillInitiated))
+_TIMED_ONCE = frozenset((Launched, Started))
+"""Health that flaps for days changes no deadline and fills no heap; nor does a call's answer."""
+
+
+class _Follows(NamedTuple):
+    """What a step from one kind of state to another has to be followed by."""
+
+    is_requeued: bool
+    is_counted: bool
+    is_rehosted: bool
+    has_started: bool
+
+
+def _follows(was: type[TaskState], now: type[TaskState]) -> _Follows:
+    return _Follows(
+        is_requeued=was is Queued or now is Queued,
+        is_counted=(was in _UNSTARTED) is not (now in _UNSTARTED),
+        is_rehosted=(was in _ON_HOST) is not (now in _ON_HOST),
+        has_started=was in LAUNCHING and now not in LAUNCHING,
+    )
+
+
+_FOLLOWS: Final[Mapping[type, Mapping[type, _Follows]]] = {
+    was: {now: _follows(was, now) for now in COLUMNS} for was in COLUMNS
+}
+"""Looked up for every step of every task, where working it out would take longer."""
 
 
 def found(fold: Fold, task: Task) -> None:
@@ -401,8 +422,6 @@ def due_at_ms(state: State, task: Task) -> int | None:
     policy, since = state.policy, state.clock.judging_since_ms
     task_state = task.state
     kind = type(task_state)  # Asked for every step of every task; a `match` takes twice as long.
-    if kind is Finished or kind is Queued or kind is Placed:
-        return None
     if kind is Launched:
         return max(task_state.since_ms, since) + policy.launch_timeout_ms
     if kind is StartInitiated:
@@ -412,6 +431,8 @@ def due_at_ms(state: State, task: Task) -> int | None:
     if kind is Started:
         limit_ms = getattr(state.jobs[task.job_id].spec.kind, "runtime_limit_ms", None)
         return None if limit_ms is None else task_state.since_ms + int(limit_ms)
+    if kind is Finished or kind is Queued or kind is Placed:
+        return None
     assert isinstance(task_state, Disconnected | KillInitiated)
     if isinstance(task_state, KillInitiated) and not task_state.is_unreachable:
         if task_state.is_stuck:

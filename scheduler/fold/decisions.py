@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from scheduler.fold.context import Fold, moved_task
 from scheduler.fold.fleet_orders import order_ended, order_started
-from scheduler.fold.guards import note_launch
+from scheduler.fold.guards import note_launches
 from scheduler.fold.healing import script_ended, script_started
 from scheduler.fold.kills import note_kill, rate_refusal
 from scheduler.fold.launches import launch_refusal
@@ -18,7 +18,7 @@ from scheduler.fold.offers import drop_offer, put_offer
 from scheduler.fold.storage import is_ready, take_hold
 from scheduler.model.changes import ProposalRefused
 from scheduler.model.events import EffectEnded, EffectStarted
-from scheduler.model.ids import OfferId, ProposalId
+from scheduler.model.ids import JobId, OfferId, ProposalId
 from scheduler.model.proposals import (
     DeclineOffers,
     KillTask,
@@ -127,6 +127,7 @@ def _used(fold: Fold, offer_ids: tuple[OfferId, ...]) -> tuple[HeldOffer, ...]:
 
 
 def _place(fold: Fold, proposal_id: ProposalId, proposal: LaunchTasks) -> None:
+    counts: dict[JobId, int] = {}
     shared: Given | None = None
     """Tasks without anything of their own, which are most, share one value: one place."""
     for launch in proposal.launches:
@@ -140,10 +141,12 @@ def _place(fold: Fold, proposal_id: ProposalId, proposal: LaunchTasks) -> None:
             given = Given(fold.state.clock.now_ms, place=place)
             shared = given if is_plain else shared
         launched = moved_task(fold, launch.task_id, Input.LAUNCH_ACCEPTED, given)
-        note_launch(fold, proposal.host_id, launched.job_id)
+        counts[launched.job_id] = counts.get(launched.job_id, 0) + 1
         spec = fold.state.jobs[launched.job_id].spec
         if spec.volumes or spec.addresses:
             take_hold(fold, launched, proposal.host_id)
+    for job_id, count in counts.items():
+        note_launches(fold, proposal.host_id, job_id, count)
 
 
 def _kill_accepted(fold: Fold, proposal: KillTask) -> None:

@@ -50,6 +50,10 @@ def look_at_fleet(fold: Fold) -> None:
         return
     fleet.looked_at_ms = now_ms
     drop_orders(fold, unstarted_for_ms=UNSTARTED_MS_MAX)
+    for group in list(state.cloud_groups.values()):
+        is_unseen = now_ms >= group.ordered_at_ms + fleet.rules.assert_ms
+        if group.ordered is not None and is_unseen:
+            put_group(fold, replace(group, ordered=None))  # Nobody knows: from what is seen.
     for instance_id, each in list(state.cloud_instances.items()):
         if each.host_id != state.hosts_of_instances.get(instance_id):
             joined(fold, instance_id)
@@ -61,8 +65,8 @@ def look_at_fleet(fold: Fold) -> None:
     deploy(fold)
     plan = plan_of(state)
     _note_loads(state, plan, fold)
-    for group in plan.groups:
-        _carry_out(fold, group)
+    for each_plan in plan.groups:
+        _carry_out(fold, each_plan)
     for shortage in plan.shortages:
         page_once(
             fold,

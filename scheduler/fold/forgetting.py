@@ -30,10 +30,10 @@ def forget_oldest(fold: Fold) -> None:
     Called between events: within one, who ended a task may still have to look at its job.
     """
     state = fold.state
-    policy = state.policy
-    while len(state.finished_jobs) > policy.finished_jobs_max:
-        _forget_job(fold, next(iter(state.finished_jobs)))
-    while len(state.finished_tasks) + state.tasks_of_finished_jobs > policy.finished_tasks_max:
+    policy, jobs, tasks = state.policy, state.finished_jobs, state.finished_tasks
+    while len(jobs) > policy.finished_jobs_max:
+        _forget_job(fold, next(iter(jobs)))
+    while len(tasks) + state.tasks_of_finished_jobs > policy.finished_tasks_max:
         if state.finished_tasks:
             _forget_finished(fold, next(iter(state.finished_tasks)))
         else:

@@ -58,6 +58,8 @@ HELD_PART: Final = 3
 """At most one host of so many is held back for its quality."""
 MINUTE_S: Final = 61
 """A second more than a minute: counts are kept by second, and a limit must hold in any minute."""
+_BLAMED: Final = frozenset(("stuckInState", "localSystemError", "crashed", "lost", "failed"))
+"""Ends for which the host may be to blame."""
 _TRANSIENT: Final = (
     "call refused",
     "INVALID_OFFERS",
@@ -178,15 +180,15 @@ def _good_again_ms(known: HostFailures, least: int, window_ms: int) -> int:
 # What happens.
 
 
-def note_launch(fold: Fold, host_id: HostId, job_id: JobId) -> None:
-    """Count an accepted launch; one that is cancelled later still counts for its minute."""
+def note_launches(fold: Fold, host_id: HostId, job_id: JobId, count: int) -> None:
+    """Count accepted launches; what is cancelled later still counts for its minute."""
     state = fold.state
     second = state.clock.now_ms // 1_000
     counts = state.launch_seconds.setdefault(second, {})
-    counts[host_id, job_id] = counts.get((host_id, job_id), 0) + 1
+    counts[host_id, job_id] = counts.get((host_id, job_id), 0) + count
     hosts, jobs = state.launches_of_hosts, state.launches_of_jobs
-    hosts[host_id] = hosts.get(host_id, 0) + 1
-    jobs[job_id] = jobs.get(job_id, 0) + 1
+    hosts[host_id] = hosts.get(host_id, 0) + count
+    jobs[job_id] = jobs.get(job_id, 0) + count
     fold.touch("launches", second)
 
 
@@ -201,7 +203,7 @@ def note_end(fold: Fold, before: Task, after: Task) -> None:
     place, window_ms = ended.place, fold.state.policy.placement.guards.quality_window_ms
     if place is None or not window_ms:
         return
-    weight = _weight(fold, before.state, ended)
+    weight = _weight(fold, before.state, ended) if ended.reason in _BLAMED else 0
     state, now_ms = fold.state, fold.state.clock.now_ms
     if not weight:
         if ended.reason == "normal" and place.host_id in state.on_trial:
@@ -341,10 +343,12 @@ def _put(fold: Fold, host_id: HostId, value: HostFailures) -> None:
     """Keep what still counts of a host's failures, with its quality and when that changes next."""
     state = fold.state
     window_ms, now_ms = state.policy.placement.guards.quality_window_ms, state.clock.now_ms
-    kept = tuple(each for each in value.failures if _steps_left(each, now_ms, window_ms) > 0)
-    for each in value.failures:
-        if each not in kept:
-            _drop(state, host_id, each.job_id)
+    kept = value.failures
+    if any(_steps_left(each, now_ms, window_ms) <= 0 for each in kept):
+        kept = tuple(each for each in kept if _steps_left(each, now_ms, window_ms) > 0)
+        for each in value.failures:
+            if each not in kept:
+                _drop(state, host_id, each.job_id)
     known = state.host_failures.get(host_id)
     was = known.quality_milli if known else QUALITY_MAX
     fold.touch("failures", host_id)

@@ -75,19 +75,18 @@ def healing_ordered(fold: Fold, source: Source, body: HealingOrdered) -> None:
 
 
 def _ordered(fold: Fold, body: HealingOrdered) -> Fault | None:
-    state = fold.state
     if body.verb in {"approve", "stop"}:
-        run = state.healing_runs.get(body.run_id)
-        if run is None:
-            hint = "see `flumina heal list`"
-            return Fault("runId", f"no run {body.run_id}", hint, code="unknown")
-        if run.state not in LIVE or (body.verb == "approve" and run.state != "waiting"):
-            return Fault("runId", f"run {run.run_id} is {run.state}", "", code="state")
-        if body.verb == "stop":
-            _end(fold, run, "stopped", f"{body.actor}: {body.why}", actor=body.actor)
-        else:
-            approved = replace(run, state="running", actor=body.actor, why="")
-            _go_to(fold, approved, 0)
+        return _ordered_of_run(fold, body)
+    state, host_id = fold.state, body.host_id
+    if host_id is not None:
+        meant = hosts_meant(state, host_id)
+        if not meant:
+            hint = "see `flumina host health`"
+            return Fault("hostId", f"no host {host_id}", hint, code="unknown")
+        host_id = meant[0]
+    if body.verb == "release":
+        assert host_id is not None, "the reader demands it"
+        let_back(fold, host_id)
         return None
     runbook = state.runbooks.get(body.runbook)
     if runbook is None:
@@ -97,14 +96,25 @@ def _ordered(fold: Fold, body: HealingOrdered) -> Fault | None:
         known = state.runbook_standings.get(runbook.name, RunbookStanding())
         _stand(fold, runbook.name, replace(known, failures=0, stopped_why=""))
         return None
-    host_id = body.host_id
-    if host_id is None or host_id not in state.hosts:
-        return Fault("hostId", f"no host {host_id}", "see `flumina host health`", code="unknown")
+    assert host_id is not None, "the reader demands it"
     if _run_on(state, host_id) is not None:
         return Fault("hostId", f"a run on host {host_id} is under way", "stop it", code="state")
     if body.is_dry_run:
         runbook = replace(runbook, is_dry_run=True)
     _begin(fold, host_id, runbook, f"{body.actor}: {body.why}", actor=body.actor)
+    return None
+
+
+def _ordered_of_run(fold: Fold, body: HealingOrdered) -> Fault | None:
+    run = fold.state.healing_runs.get(body.run_id)
+    if run is None:
+        return Fault("runId", f"no run {body.run_id}", "see `flumina heal list`", code="unknown")
+    if run.state not in LIVE or (body.verb == "approve" and run.state != "waiting"):
+        return Fault("runId", f"run {run.run_id} is {run.state}", "", code="state")
+    if body.verb == "stop":
+        _end(fold, run, "stopped", f"{body.actor}: {body.why}", actor=body.actor)
+    else:
+        _go_to(fold, replace(run, state="running", actor=body.actor, why=""), 0)
     return None
 
 

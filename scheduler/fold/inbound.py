@@ -122,18 +122,25 @@ Rule = Callable[[Fold, Source, Any], None]
 
 def copied(fold: Fold, event: Copied) -> None:
     """Take the copy if it is the next of its partition."""
-    state, source = fold.state, event.source
+    state, source, body = fold.state, event.source, event.body
     lane = (source.topic, source.partition)
+    offset = source.offset
     known = state.watermarks.get(lane)
-    if not _is_next(known, source, event.body):
+    if known is not None and known.generation == source.generation:
+        if not source.previous_offset == known.offset < offset:
+            return
+    elif not _is_beginning(known, source, body):
         return
-    if known is not None and known.generation != source.generation:
+    elif known is not None:
         _begun_anew(fold, source, known)
-    state.watermarks[lane] = Watermark(source.generation, source.offset)
+    state.watermarks[lane] = Watermark(source.generation, offset)
     state.dirty["watermark"].add(lane)
     if source.topic == "mesos":
-        state.stream.mesos_offset = source.offset
-    _taken(fold, source, event.body)
+        state.stream.mesos_offset = offset
+    if type(body) is StatusUpdate:  # Most of all that is copied; the table's way is longer.
+        status_updated(fold, body)
+    else:
+        RULES[type(body)](fold, source, body)
 
 
 def _begun_anew(fold: Fold, source: Source, known: Watermark) -> None:
@@ -155,20 +162,11 @@ def _begun_anew(fold: Fold, source: Source, known: Watermark) -> None:
         ask_again(fold)  # An ending may have been among what is lost.
 
 
-def _is_next(mark: Watermark | None, source: Source, body: InboundBody) -> bool:
-    if mark is None:
-        return source.previous_offset == NO_OFFSET
-    if mark.generation != source.generation:
-        # The partition begins anew on another Kafka: only its first record may say so.
-        return isinstance(body, PartitionBegan) and source.previous_offset == NO_OFFSET
-    return source.previous_offset == mark.offset and source.offset > mark.offset
-
-
-def _taken(fold: Fold, source: Source, body: InboundBody) -> None:
-    if type(body) is StatusUpdate:  # Most of all that is copied; the table's way is longer.
-        status_updated(fold, body)
-    else:
-        RULES[type(body)](fold, source, body)
+def _is_beginning(mark: Watermark | None, source: Source, body: InboundBody) -> bool:
+    if source.previous_offset != NO_OFFSET:
+        return False
+    # The partition begins anew on another Kafka: only its first record may say so.
+    return mark is None or isinstance(body, PartitionBegan)
 
 
 def _by_user(rule: Rule) -> Rule:

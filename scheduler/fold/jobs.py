@@ -125,8 +125,8 @@ def start_tasks(fold: Fold, job_id: JobId, count: int, version: int) -> None:
     """Give the lowest indexes that nobody holds a first task of this version of the spec."""
     job = fold.state.jobs[job_id]
     taken = fold.state.indexes[job_id]
-    index, number = 0, job.next_number
-    while count > 0:
+    index, number, limit = 0, job.next_number, job.spec.index_limit
+    while count > 0 and (limit is None or index < limit):
         if index not in taken:
             _start(fold, job_id, index, number, version)
             number += 1
@@ -143,12 +143,12 @@ def _start(fold: Fold, job_id: JobId, index: int, number: int, version: int) -> 
     new_task(
         fold,
         Task(
-            task_id=task_id,
-            job_id=job_id,
-            index=index,
-            number=number,
-            original_id=task_id,
-            state=Queued(since_ms=fold.state.clock.now_ms),
+            task_id,
+            job_id,
+            index,
+            number,
+            task_id,
+            Queued(fold.state.clock.now_ms),
             spec_version=version,
         ),
     )

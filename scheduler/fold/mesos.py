@@ -151,17 +151,20 @@ def status_updated(fold: Fold, body: StatusUpdate) -> None:
     if is_current and body.task_id in state.unanswered:
         del state.unanswered[body.task_id]
         watch(fold, task)  # Its time may be over already, and waited only for this word.
-    given = Given(
+    given = Given(  # By position, here and below: names take half as long again.
         state.clock.now_ms,
-        message=body.message,
-        is_healthy=body.is_healthy,
-        address=body.container_ip,
-        observed_at_ms=body.observed_at_ms,
-        failure=refined(body.reason, body.message) if body.state == "TASK_FAILED" else "failed",
+        None,
+        "killed",
+        body.message,
+        body.is_healthy,
+        body.observed_at_ms,
+        refined(body.reason, body.message) if body.state == "TASK_FAILED" else "failed",
+        body.container_ip,
     )
-    if says_not_there(body) and missed(fold, task, body, given):
+    if not body.uuid and says_not_there(body) and missed(fold, task, body, given):
         return
-    after = moved_task(fold, task.task_id, input_of(body.state), given, step=_step(body))
+    step = _step(body) if body.reason else body.state
+    after = moved_task(fold, body.task_id, input_of(body.state), given, step)
     if after is task:
         state.updates_without_news += 1
     elif type(after.state) is Started and type(task.state) in _STARTING:
@@ -208,8 +211,6 @@ def _is_heard_late(fold: Fold, body: StatusUpdate) -> bool:
 
 
 def _step(body: StatusUpdate) -> str:
-    if not body.reason:
-        return body.state
     return f"{body.state} {body.reason.removeprefix('REASON_')}"
 
 

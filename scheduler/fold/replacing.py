@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from scheduler.fold.context import Fold, new_task
 from scheduler.fold.crash_loops import note_crash, slowed_ms
 from scheduler.fold.forgetting import keep_finished
-from scheduler.fold.jobs import finish_if_done, stored
+from scheduler.fold.jobs import fill, finish_if_done, stored
 from scheduler.fold.update_failures import note_failure
 from scheduler.model.ids import task_id_of
 from scheduler.model.job import Batch, RetryPolicy
@@ -52,6 +52,8 @@ def task_finished(fold: Fold, before: Task, task: Task) -> None:
             keep_finished(fold, task)
             del state.indexes[job.job_id][task.index]
             fold.touch("index", (job.job_id, task.index))
+            if job.state == "Accepted" and job.update is None and job.spec.index_limit is not None:
+                fill(fold, job.job_id)  # Somebody may have waited for the index.
         finish_if_done(fold, job.job_id)
 
 

@@ -6,7 +6,7 @@ The one thing to know: bounds that are not given keep their value, and a bound t
 
 from msgspec.structs import replace
 
-from scheduler.fold.admission import limit_fault
+from scheduler.fold.admission import limit_fault, service_size_max
 from scheduler.fold.context import Fold, moved_task
 from scheduler.fold.jobs import (
     changeable,
@@ -29,6 +29,7 @@ from scheduler.model.job import Service, Stream
 from scheduler.model.task import KillInitiated
 from scheduler.state import Job, State
 from scheduler.task_table import Given, Input
+from scheduler.volumes.faults import size_storage_fault
 
 
 def job_scale_asked(fold: Fold, source: Source, body: JobScaleAsked) -> None:
@@ -93,6 +94,8 @@ def _scale_stream(fold: Fold, source: Source, job: Job, body: JobScaleAsked) -> 
         refuse(fold, source, job.job_id, Fault("update", text, hint, code="state"))
     elif not 1 <= max(given) <= most:
         refuse(fold, source, job.job_id, limit_fault("desired", "workers", max(given), most))
+    elif (storage := size_storage_fault(job.spec, max(given))) is not None:
+        refuse(fold, source, job.job_id, replace(storage, field="desired"))
     else:
         fold.report(RequestAccepted(source=source, what="scale", job_id=job.job_id))
         resize_stream(fold, job, max(given), body.why)
@@ -115,9 +118,13 @@ def _scale_fault(state: State, job: Job, was: Service, wanted: Service) -> Fault
             "are out of order",
             hint="give 0 <= min <= desired <= max; bounds that are not given keep their value",
         )
+    storage = size_storage_fault(job.spec, wanted.maximum)
+    if storage is not None and wanted.maximum > was.maximum:
+        return replace(storage, field="capacity.max")
     policy = state.policy
-    if wanted.maximum > max(policy.service_size_max, was.maximum):
-        return limit_fault("capacity.max", "tasks", wanted.maximum, policy.service_size_max)
+    most = service_size_max(policy, job.spec.capacity_group)
+    if wanted.maximum > max(most, was.maximum):
+        return limit_fault("capacity.max", "tasks", wanted.maximum, most)
     waiting = state.queued_tasks + wanted.desired - was.desired
     if wanted.desired > was.desired and waiting > policy.queued_tasks_max:
         return limit_fault("capacity.desired", "waiting tasks", waiting, policy.queued_tasks_max)

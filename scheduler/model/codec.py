@@ -183,11 +183,11 @@ def _plain(value: object) -> object:
     kind = type(value)
     if kind in _ATOMS:
         return value
-    if isinstance(value, msgspec.Struct):
-        deep = _DEEP.get(kind)
-        if deep is None:
-            _DEEP[kind] = deep = _deep_fields(type(value))
-        plain = [kind.__name__, *msgspec.structs.astuple(value)]
+    deep = _DEEP.get(kind)
+    if deep is None and isinstance(value, msgspec.Struct):
+        _DEEP[kind] = deep = _deep_fields(type(value))
+    if deep is not None:
+        plain = [kind.__name__, *_astuple(value)]
         for index in deep:
             plain[index] = _plain(plain[index])
         return plain
@@ -198,6 +198,7 @@ def _plain(value: object) -> object:
     return value
 
 
+_astuple: Final[Callable[[Any], tuple[Any, ...]]] = msgspec.structs.astuple
 _ATOMS: Final = frozenset((str, int, bool, type(None)))
 _FLAT: Final = (
     msgspec.inspect.StrType,

@@ -67,7 +67,7 @@ from scheduler.model.rules_document.commands import (
 )
 from scheduler.model.v3.job import read_job
 from scheduler.model.v3.limits import SERVICE_SIZE_MAX
-from scheduler.model.volumes import VolumeRequest
+from scheduler.model.volumes import HoldsReleased, VolumeRequest
 from scheduler.model.webhooks import WebhookRequest
 
 FOREIGN_BYTES_MAX: Final = RECORD_BYTES_MAX
@@ -190,7 +190,7 @@ def _subject(body: ForeignBody) -> tuple[str, JobId] | None:
         if job_id is not None and not isinstance(body, InboundRejected):
             return ("jobId" if name == "job_id" else "sourceJobId"), job_id
     task_id = getattr(body, "task_id", None)
-    if task_id is None or isinstance(body, OrphanForgotten):
+    if task_id is None or isinstance(body, OrphanForgotten | HoldsReleased):
         return None
     return "taskId", job_id_of(task_id) or JobId("")
 

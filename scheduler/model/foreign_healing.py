@@ -31,15 +31,15 @@ def _order(fields: Fields) -> HealingOrdered:
     if verb not in VERBS:
         hint = nearest_name(verb if isinstance(verb, str) else "", VERBS)
         fields.fault("verb", "is none of " + ", ".join(VERBS), hint)
-    is_of_run = verb in {"approve", "stop"}
+    is_of_run, is_of_host = verb in {"approve", "stop"}, verb in {"start", "release"}
     actor, why = read_said(fields, is_required=True)
     return HealingOrdered(
         verb=cast("RunVerb", verb),
         actor=actor,
         why=why,
         run_id=fields.text("runId", RUN_ID_CHECK) if is_of_run else "",
-        runbook="" if is_of_run else fields.text("runbook", NAME_CHECK),
-        host_id=HostId(fields.text("hostId", HOST_CHECK)) if verb == "start" else None,
+        runbook="" if is_of_run or verb == "release" else fields.text("runbook", NAME_CHECK),
+        host_id=HostId(fields.text("hostId", HOST_CHECK)) if is_of_host else None,
         is_dry_run=fields.truth("dryRun", default=False) if verb == "start" else False,
     )
 

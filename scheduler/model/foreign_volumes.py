@@ -31,7 +31,9 @@ _ARGUMENT: Final = words_check(ARGUMENT_BYTES_MAX)
 def volume_id_check(text: str) -> Complaint | None:
     """What is wrong with a volume's id, or None."""
     why = volume_id_fault(text)
-    return None if why is None else (f"is {shown_text(text)}; it {why}", "see `flumina volume list`")
+    if why is None:
+        return None
+    return f"is {shown_text(text)}; it {why}", "see `flumina volume list`"
 
 
 def _order_check(text: str) -> Complaint | None:

@@ -14,8 +14,9 @@ StepKind = Literal["diagnose", "judge", "heal", "probe", "drain", "reschedule", 
 waits for good checks, after which the host is back; ``drain`` moves tasks within their budgets and
 with notice, ``reschedule`` without notice; ``terminate`` ends the instance so that its group gets
 another; ``page`` tells somebody."""
-RunVerb = Literal["start", "approve", "stop", "resume"]
-"""``resume`` lets a runbook run again that had stopped because nothing got better."""
+RunVerb = Literal["start", "approve", "stop", "resume", "release"]
+"""``resume`` lets a runbook run again that had stopped because nothing got better; ``release``
+forgets what was said against a host, without a run."""
 
 RUNBOOKS_MAX: Final = 50
 STEPS_MAX: Final = 20
@@ -83,7 +84,7 @@ class RunbooksAsked(Ours, frozen=True):
 
 
 class HealingOrdered(Ours, frozen=True):
-    """An operator starts a run, lets one begin or ends it, or lets a runbook run again."""
+    """An operator starts, approves or stops a run, or lets a runbook or a host go on."""
 
     verb: RunVerb
     actor: str
@@ -93,7 +94,7 @@ class HealingOrdered(Ours, frozen=True):
     runbook: str = ""
     """Of ``start`` and ``resume``."""
     host_id: HostId | None = None
-    """Of ``start``."""
+    """Of ``start`` and ``release``."""
     is_dry_run: bool = False
 
 

@@ -172,6 +172,17 @@ class JobSpec(Ours, frozen=True):
         return bool(self.volumes or self.addresses)
 
     @property
+    def index_limit(self) -> int | None:
+        """How many indexes there are addresses or volumes for; None: as many as there are tasks.
+
+        An index that is on its way out keeps its own: a new task waits until that one is gone.
+        """
+        given = [len(each.volume_ids) for each in self.volumes if each.volume_ids]
+        if self.addresses:
+            given.append(len(self.addresses))
+        return min(given, default=None)
+
+    @property
     def desired(self) -> int:
         """How many tasks the job wants to have."""
         return desired_of(self.kind)

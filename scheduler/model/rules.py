@@ -105,6 +105,9 @@ class CapacityGroup(Rule, frozen=True):
     instances: int = 0
     red_black: int = 0
     """How many containers its largest red-black deployment starts before it ends the old ones."""
+    service_size_max: int = 0
+    """Tasks that one service of it may have, instead of the cell's ``service_size_max``; 0: that.
+    Titus has such maxima by group, of 2,500 for groups that share much."""
 
 
 class Guards(Rule, frozen=True):

@@ -15,7 +15,7 @@ a started one cannot be without. The moves between the states are in `scheduler.
 | `Finished` | Finished | terminal |
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 from scheduler.model.base import Ours
 from scheduler.model.ids import HostId, JobId, ProposalId, TaskId
@@ -177,7 +177,7 @@ class Task(Ours, frozen=True):
 
 def titus_state(state: TaskState) -> str:
     """The name that Titus' API gives to the state."""
-    return "Accepted" if type(state) in _ACCEPTED else type(state).__name__
+    return _TITUS_STATES[type(state)]
 
 
 def place_of(state: TaskState) -> OnHost | None:
@@ -191,5 +191,8 @@ def is_on_host(state: TaskState) -> bool:
     return type(state) not in _OFF_HOST
 
 
-_ACCEPTED = frozenset((Queued, Placed))
+_TITUS_STATES: dict[type[TaskState], str] = {
+    kind: "Accepted" if kind in (Queued, Placed) else kind.__name__
+    for kind in get_args(TaskState)
+}
 _OFF_HOST = frozenset((Queued, Finished))

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 
 from connectors.mesos.sandbox import SandboxReader
 from connectors.registry.client import HttpRegistry
+from connectors.registry.credentials import Credentials
 from connectors.tasklogs.archive import ArchivedLogs
 from connectors.tasklogs.host_client import HostLogs
 from connectors.web.admission import AdmissionLimits
@@ -83,7 +84,9 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         cell.on_changes = partial(put_changes, desk)
         cell.observing = observing = Observing()
         travel = TravelProcess()
-        images = HttpRegistry(settings.registry_url or "")
+        images = HttpRegistry(
+            settings.registry_url or "", credentials=Credentials(settings.registry_credentials)
+        )
         app: ASGIApp = web_app(
             cell,
             files,

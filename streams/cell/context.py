@@ -32,6 +32,8 @@ class CellContext:
     """Who keeps the data of volumes; None: nobody, and no task that has some is launched."""
     cloud: str = ""
     """Who scales groups of hosts, see `connectors.cloud.opening`; empty: nobody."""
+    healing: str = ""
+    """Who runs scripts on hosts, see `connectors.healing.opening`; empty: nobody."""
 
     def topic(self, name: str) -> str:
         """The name of a topic of the table in this Kafka."""

@@ -201,7 +201,8 @@ class Follower:
             self._halt(record, error)
             return
         self.events_folded += len(decoded.events)
-        self._hear(decoded)
+        for hearer in self.hearers:
+            hearer(decoded)
         for listener in self.listeners:
             listener(record.offset, decoded, changes)
 
@@ -260,17 +261,14 @@ class Follower:
             decoded = decode_record(record.value)
         except Undecodable:
             return  # One halt at a time; this record is met again when the fold goes on.
-        self._hear(decoded)
+        for hearer in self.hearers:
+            hearer(decoded)
         for event in decoded.events:
             if not (isinstance(event, Copied) and isinstance(event.body, RecordSkipped)):
                 continue
             if (event.body.offset, event.body.digest) == (halt.offset, halt.digest):
                 self._begin_anew(event.body)
                 return
-
-    def _hear(self, record: CellRecord) -> None:
-        for hearer in self.hearers:
-            hearer(record)
 
     def _begin_anew(self, skip: RecordSkipped) -> None:
         logger.warning(

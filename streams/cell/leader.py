@@ -12,6 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from connectors.cloud.opening import open_cloud
+from connectors.healing.opening import open_commands
 from connectors.ports import ClusterManager
 from scheduler.invariants import checks
 from scheduler.model.events import LeaderElected, Mark, Tick
@@ -27,6 +28,7 @@ from streams.cell.shield import OfferShield
 from streams.cell.volume_box import VolumeBox
 from streams.clock import elapsed_s
 from streams.fleet.outbox import FleetOutbox
+from streams.healing.outbox import HealingOutbox
 from streams.kafka.generations import INBOUND
 
 logger = structlog.get_logger(__name__)
@@ -102,6 +104,9 @@ class Leader:
             if cell.cloud:
                 cloud = FleetOutbox(lead, cell.follower, open_cloud(cell.cloud))
                 group.create_task(cloud.run())
+            if cell.healing:
+                commands = open_commands(cell.healing)
+                group.create_task(HealingOutbox(lead, cell.follower, commands).run())
             group.create_task(cell.publisher.run())
             group.create_task(self._watch(lead))
 

@@ -233,5 +233,6 @@ def options_of(settings: Settings) -> CellOptions:
         store_url=store_url_of(settings),
         volumes=settings.volumes,
         cloud=settings.cloud,
+        healing=settings.healing,
         behind_s_max=float(settings.behind_s),
     )

@@ -67,6 +67,8 @@ class CellOptions(msgspec.Struct, frozen=True):
     volumes: VolumeSettings = VolumeSettings()
     cloud: str = ""
     """Who scales groups of hosts; empty: nobody."""
+    healing: str = ""
+    """Who runs scripts on hosts; empty: nobody."""
     behind_s_max: float = PACE.behind_s_max
     """With the fold halted for so long, only operators' commands are copied."""
 
@@ -146,6 +148,7 @@ class Seat:
             candidate=options.candidate,
             build=options.build,
             cloud=options.cloud,
+            healing=options.healing,
             volumes=self._volumes(),
             surroundings=Surroundings(pace=Pace(behind_s_max=options.behind_s_max)),
         )

@@ -28,6 +28,7 @@ BENCHMARKS = (
     "api_load",
     "simulated_master",
     "placement",
+    "health_lines",
 )
 
 

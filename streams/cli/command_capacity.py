@@ -4,6 +4,7 @@ The one thing to know: the cell says what must be there (its policy has guarante
 which instances can be bought, and for how much, is a file. Tiers take from it in their order.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -25,7 +26,8 @@ from scheduler.model.rules_document.quantities import (
     read_quantity,
 )
 from streams.cli.client import decoded
-from streams.cli.common import ApiOption, DataDirOption, JsonOption, api_here
+from streams.cli.common import ApiOption, DataDirOption, JsonOption
+from streams.cli.each_cell import apis_here
 from streams.cli.render import cell_text, out, print_json, show, table
 from streams.errors import OperatorError
 from streams.policy_file.reading import read_yaml
@@ -66,6 +68,10 @@ class _Capacity(msgspec.Struct, frozen=True, rename="camel"):
     left_alone: list[str]
 
 
+Tier = tuple[str, str]
+"""A cell's name, empty where there is only one, and a tier of it."""
+
+
 class OfferedType(msgspec.Struct, frozen=True):
     """A type of the file; ``tiers`` may have it, all of them where none is named."""
 
@@ -87,29 +93,45 @@ def capacity(
     Example: flumina capacity --types docs/examples/instance-types.yaml
     """
     offered = read_types(types) if types is not None else []
-    with api_here(api, data_dir) as there:
-        body = there.connection.get(PATH)
-    found = decoded(body, _Capacity)
-    mixes = mixes_of([(each.tier, each.total.vector) for each in found.tiers], offered)
+    bodies = {cell: there.connection.get(PATH) for cell, there in apis_here(api, data_dir)}
+    founds = {cell: decoded(body, _Capacity) for cell, body in bodies.items()}
+    # What one cell takes of a type, the others cannot have.
+    mixes = mixes_of(
+        [
+            ((cell, each.tier), each.total.vector)
+            for cell, found in founds.items()
+            for each in found.tiers
+        ],
+        offered,
+    )
     if as_json:
-        told: dict[str, Any] = orjson.loads(body)
-        if types is not None:
-            for tier in told["tiers"]:
-                tier["instances"] = _mix_json(mixes[tier["tier"]])
-        print_json(told)
+        told = {cell: _told(body, cell, mixes if types else {}) for cell, body in bodies.items()}
+        print_json(told.get("") or {"cells": told})
         return
-    print_capacity(found, mixes if types is not None else {}, out())
+    for cell, found in founds.items():
+        if cell:
+            out().print(cell_text(f"cell {cell}", "bold"))
+        shown = {tier: mix for (name, tier), mix in mixes.items() if name == cell and types}
+        print_capacity(found, shown, out())
 
 
-def mixes_of(totals: list[tuple[str, Vector]], offered: list[OfferedType]) -> dict[str, Mix]:
+def _told(body: bytes, cell: str, mixes: Mapping[Tier, Mix]) -> dict[str, Any]:
+    """What the cell's API says, with the instances of each tier where there are types."""
+    told: dict[str, Any] = orjson.loads(body)
+    for tier in told["tiers"] if mixes else ():
+        tier["instances"] = _mix_json(mixes[cell, tier["tier"]])
+    return told
+
+
+def mixes_of(totals: list[tuple[Tier, Vector]], offered: list[OfferedType]) -> dict[Tier, Mix]:
     """The instances of each tier, in order; what one takes, the next ones cannot have."""
     left = {each.type.name: each.type.most for each in offered}
-    found: dict[str, Mix] = {}
+    found: dict[Tier, Mix] = {}
     for tier, total in totals:
         able = [
             replace(each.type, most=left[each.type.name])
             for each in offered
-            if not each.tiers or tier in each.tiers
+            if not each.tiers or tier[1] in each.tiers
         ]
         found[tier] = cheapest_mix(total, able)
         for name, count in found[tier].counts:

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 import typer
 from rich.console import Console
 
-from projections.cost.ledger import COLUMNS, CostRow, Costs
+from projections.cost.ledger import COLUMNS, CostRow, Costs, together
 from projections.travel.questions import CostOf
-from streams.cli.common import DataDirOption, installation_here, settings_here
+from streams.cli.common import DataDirOption, settings_here
+from streams.cli.each_cell import installations_here
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import cell_text, clock, out, print_json, show, table
 from streams.cli.store_words import told_by_sentences
@@ -64,7 +65,8 @@ def cost(  # noqa: PLR0917 - options, all by name
 ) -> None:
     """Show cpu, memory and device hours that were held: reserved amounts times time.
 
-    A task holds what its job asked for from the launch to the end that the log has of it.
+    A task holds what its job asked for from the launch to the end that the log has of it. Of
+    several cells all are added up, unless --cell names one.
 
     Example: flumina cost --by app --from -7d --format csv --out week.csv
     """
@@ -73,11 +75,12 @@ def cost(  # noqa: PLR0917 - options, all by name
         raise OperatorError(
             "Parquet is no text.", "It was to be printed.", "Name a file with --out FILE."
         )
-    settings = installation_here(settings_here(), data_dir)
+    cells = installations_here(settings_here(), data_dir)
     speak_by_errors()
+    question = CostOf(first, second, by.value, None)
     with told_by_sentences():
-        found = asyncio.run(_asked(settings, CostOf(first, second, by.value, None)))
-    write_costs(found, word, file)
+        found = [asyncio.run(_asked(each, question)) for each in cells]
+    write_costs(together(found), word, file)
 
 
 async def _asked(settings: Settings, question: CostOf) -> Costs:

@@ -23,11 +23,12 @@ from streams.cli.common import (
 from streams.cli.doctor_checks import Finding, Status, local_findings, of_error, python, versions
 from streams.cli.doctor_isolation import isolation_findings
 from streams.cli.doctor_network import Places, network_findings
+from streams.cli.each_cell import cells_meant
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import out, plain, print_json
 from streams.errors import OperatorError
 from streams.settings import Settings, settings_of
-from streams.supervise.up_file import UpView
+from streams.supervise.up_file import CellAddress, UpView
 
 MARKS: Final[dict[Status, tuple[str, str]]] = {
     "ok": ("✓", "green"),
@@ -60,16 +61,43 @@ def _findings(api: str | None, data_dir: Path | None) -> list[Finding]:
     try:
         settings = settings_of(os.environ)
         running = running_here(settings, data_dir)
-        places = _places(settings, running, api)
+        cells = cells_meant(running)
+        places = _places(settings, running, api) if not cells else None
     except OperatorError as error:
         # Without settings nobody knows whom to ask.
         return [of_error("settings", error), python(), *versions()]
     directory = Path(running.data_dir) if running else data_dir_of(settings, data_dir)
-    return [
-        *local_findings(settings, directory, running),
-        *network_findings(places),
-        *isolation_findings(places.mesos),
+    local = local_findings(settings, directory, running)
+    if places is not None:
+        return [*local, *network_findings(places), *isolation_findings(places.mesos)]
+    assert running is not None
+    of_cells = {each.name: network_findings(_of_cell(settings, running, each)) for each in cells}
+    return [*local, *together(of_cells), *isolation_findings(running.mesos)]
+
+
+def together(of_cells: dict[str, list[Finding]]) -> list[Finding]:
+    """What is found of every cell said once, what only one says with the cell's name."""
+    first, *others = of_cells.values()
+    common = [each for each in first if all(each in other for other in others)]
+    own = [
+        msgspec.structs.replace(each, check=f"{each.check} of {name}")
+        for name, found in of_cells.items()
+        for each in found
+        if each not in common
     ]
+    return [*common, *own]
+
+
+def _of_cell(settings: Settings, running: UpView, cell: CellAddress) -> Places:
+    names = tuple(each.name for each in running.cells)
+    own = msgspec.structs.replace(
+        settings,
+        topic_prefix=running.topic_prefix,
+        cells=len(names),
+        cell_names=names,
+        cell=cell.name,
+    )
+    return Places(own, running.kafka, running.mesos, cell.api, settings.actor)
 
 
 def _places(settings: Settings, running: UpView | None, api: str | None) -> Places:

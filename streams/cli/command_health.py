@@ -5,6 +5,7 @@ each line, each made from that line and earlier ones only; nothing needs to run.
 """
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,9 +15,14 @@ import typer
 
 from projections.health.lines import LineScorer
 from projections.health.templates import TemplateMiner
+from projections.travel.instants import AtTime, InstantUnclear, Newest, parse_instant
+from scheduler.model.health import HostJudged
 from streams.cli.command_health_series import series
-from streams.cli.common import JsonOption, settings_here
-from streams.cli.render import plain, print_json
+from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
+from streams.cli.quiet import speak_by_errors
+from streams.cli.render import clock, plain, print_json
+from streams.cli.store_words import told_by_sentences
+from streams.clock import now_ms
 from streams.errors import OperatorError
 from streams.health.log_files import Columns, lines_of
 from streams.health.rule_file import DEFAULT, rules_of
@@ -29,6 +35,7 @@ app = typer.Typer(
 )
 app.command()(series)
 SCORE_DIGITS: Final = 4
+INSTANT: Final = "A time: -1h, now, or 2026-01-31T10:00Z."
 FileArgument = Annotated[
     Path,
     typer.Argument(metavar="FILE", help="Text with a line each, or CSV; plain or gzipped; or -."),
@@ -163,6 +170,77 @@ def tail(
     sources = [Source(each, named) for each in files]
     marks = settings.data_dir / MARKS
     asyncio.run(tail_until_signal(settings, sources, marks, is_from_start=from_start))
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def backtest(  # noqa: PLR0917 - options, all by name
+    rules_file: Annotated[Path, typer.Argument(metavar="RULES", help="A file of rules.")],
+    first: Annotated[str, typer.Option("--from", metavar="FROM", help=INSTANT)] = "-1h",
+    last: Annotated[str, typer.Option("--to", metavar="TO", help=INSTANT)] = "now",
+    file: Annotated[
+        Path | None,
+        typer.Option("--input", metavar="FILE", help="Lines of this file, and not of host-logs."),
+    ] = None,
+    column: ColumnOption = None,
+    host_column: HostColumnOption = None,
+    level_column: LevelColumnOption = None,
+    time_column: TimeColumnOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Try rules on past lines: what they would have said of which host, and when.
+
+    One JSON object for each verdict, and a last one that counts lines, hosts and each rule's
+    matches. Lines are those of topic host-logs and its archive, by when they were written to it.
+
+    Example: flumina health backtest my-rules.yaml --from -1d
+    """
+    # DuckDB and the archive are some 60 MB: the other commands need neither.
+    from streams.health.backtest import Backtest, records_between, records_of  # noqa: PLC0415
+    from streams.history.opening import open_archive  # noqa: PLC0415
+
+    test = Backtest(rules_of(rules_file))
+    if file is not None:
+        columns = Columns(column, host_column, level_column, time_column)
+        for records in records_of(lines_of(file, columns), file.name):
+            _print_verdicts(test.take(records))
+        _print(test.summary())
+        return
+    begins_ms, ends_ms = _time_ms(first), _time_ms(last)
+    settings = installation_here(settings_here(), data_dir)
+    speak_by_errors()
+
+    async def follow() -> None:
+        pages = records_between(settings, open_archive(settings), begins_ms, ends_ms, test)
+        async for page in pages:
+            _print_verdicts(test.take(page))
+
+    with told_by_sentences():
+        asyncio.run(follow())
+    _print(test.summary())
+
+
+def _time_ms(text: str) -> int:
+    try:
+        found = parse_instant(text, now_ms())
+    except InstantUnclear as error:
+        remedy = "Write -1h, or 2026-01-31T10:00Z."
+        raise OperatorError(f"{error}.", "It names no time.", remedy) from error
+    if isinstance(found, Newest):
+        return now_ms()
+    if not isinstance(found, AtTime):
+        raise OperatorError(
+            f"{text!r} is a place in the cell's log.",
+            "Host logs are in a topic of their own, which has other offsets.",
+            "Name a time: -1h, or 2026-01-31T10:00Z.",
+        )
+    return found.at_ms
+
+
+def _print_verdicts(verdicts: Sequence[HostJudged]) -> None:
+    for each in verdicts:
+        told = msgspec.to_builtins(each)
+        told.pop("type", None)
+        _print({"at": clock(each.observed_at_ms), **told})
 
 
 @app.command()

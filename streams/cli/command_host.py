@@ -1,4 +1,4 @@
-"""`host`: taking hosts out of use, and letting them back in.
+"""`host`: taking hosts out of use, letting them back in, and what speaks against them.
 
 The one thing to know: of these only a drain moves tasks, and within their jobs' budgets:
 `flumina relocation hosts` shows how far it is. Otherwise what runs on a host stays there.
@@ -13,6 +13,7 @@ from streams.cli.calls import Api
 from streams.cli.client import decoded
 from streams.cli.commands_explain import needed_why
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
+from streams.cli.host_health import health, release
 from streams.cli.render import out, print_json
 from streams.errors import OperatorError
 
@@ -92,3 +93,5 @@ def _host_id(there: Api, host: str) -> str:
 
 for _verb in VERBS:
     _add(*_verb)
+app.command("health")(health)
+app.command("release")(release)

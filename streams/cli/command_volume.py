@@ -99,12 +99,12 @@ def show(
     if as_json:
         print_json(found)
         return
+    snapshots = [f"{each['name']} ({_instant(each['atMs'])})" for each in found["snapshots"]]
+    found["snapshots"] = ", ".join(snapshots)
+    if found["deleteAtMs"]:
+        found["deleteAtMs"] = _instant(found["deleteAtMs"])
     for name, value in found.items():
-        if name == "snapshots":
-            value = ", ".join(f"{each['name']} ({_instant(each['atMs'])})" for each in value)
-        elif name == "deleteAtMs" and value:
-            value = _instant(value)
-        if value not in (None, "", False):
+        if value not in {None, "", False}:
             out().print(f"{name}: {value}", markup=False)
 
 
@@ -161,7 +161,7 @@ def move(  # noqa: PLR0917 - as above
 
 
 @app.command()
-def archive(  # noqa: PLR0917 - as above
+def archive(
     volume: VolumeArgument,
     why: WhyOption = "",
     as_json: JsonOption = False,
@@ -200,7 +200,7 @@ def restore(  # noqa: PLR0917 - as above
 
 
 @app.command()
-def delete(  # noqa: PLR0917 - as above
+def delete(
     volume: VolumeArgument,
     why: WhyOption = "",
     as_json: JsonOption = False,
@@ -215,7 +215,7 @@ def delete(  # noqa: PLR0917 - as above
 
 
 @app.command()
-def undelete(  # noqa: PLR0917 - as above
+def undelete(
     volume: VolumeArgument,
     why: WhyOption = "",
     as_json: JsonOption = False,
@@ -230,7 +230,7 @@ def undelete(  # noqa: PLR0917 - as above
 
 
 @app.command()
-def retry(  # noqa: PLR0917 - as above
+def retry(
     volume: VolumeArgument,
     why: WhyOption = "",
     as_json: JsonOption = False,
@@ -245,7 +245,7 @@ def retry(  # noqa: PLR0917 - as above
 
 
 @app.command()
-def release(  # noqa: PLR0917 - as above
+def release(
     task: Annotated[str, typer.Argument(metavar="TASK", help="That is known to have ended.")],
     why: WhyOption = "",
     as_json: JsonOption = False,

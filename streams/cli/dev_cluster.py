@@ -29,7 +29,7 @@ from connectors.devcluster.supervise import consequences, operating, supervisor
 from connectors.devcluster.supervise.control import default_data_dir
 from connectors.objects.opening import open_store
 from scheduler.placement.interfaces import declared_interfaces
-from streams.cli import dev_cluster_operate
+from streams.cli import dev_cluster_faults, dev_cluster_operate
 from streams.cli.dev_cluster_common import (
     DirOption,
     JsonOption,
@@ -454,6 +454,7 @@ def stop(port: PortOption = 5050, data_dir: DirOption = None, as_json: JsonOptio
 
 
 dev_cluster_operate.register(app)
+dev_cluster_faults.register(app)
 
 if __name__ == "__main__":
     app()

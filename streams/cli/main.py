@@ -59,6 +59,11 @@ COMMANDS = (
     Command("logs", "streams.cli.command_logs:logs", "Print what a task has written."),
     Command("scale", "streams.cli.commands_jobs:scale", "Change the size of a service."),
     Command(
+        "scale backtest",
+        "streams.cli.command_scale_backtest:backtest",
+        "Hold the forecast of the fleet against a recorded load.",
+    ),
+    Command(
         "update",
         "streams.cli.command_update:update",
         "Give a job another spec batch by batch, or see, pause or take back an update.",
@@ -140,7 +145,7 @@ COMMANDS = (
     Command(
         "host",
         "streams.cli.command_host:app",
-        "Take hosts out of use, and let them back in.",
+        "Take hosts out of use and let them back in, and see what speaks against them.",
     ),
     Command(
         "job",
@@ -207,6 +212,16 @@ COMMANDS = (
         "health",
         "streams.cli.command_health:app",
         "Find templates and odd lines in logs, try rules, and see what made hosts ill.",
+    ),
+    Command(
+        "heal",
+        "streams.cli.command_heal:app",
+        "Heal sick hosts by runbooks: set them, see their runs, approve and stop them.",
+    ),
+    Command(
+        "prober",
+        "streams.cli.command_prober:prober",
+        "Look at hosts actively and publish what is found, in the foreground.",
     ),
     Command(
         "fleet",
@@ -281,6 +296,7 @@ NOT_OF_A_CELL: Final = frozenset(
     {
         *("up", "demo", "drill", "cell", "usage", "dev-cluster", "simulate", "simulate faults"),
         *("bench", "test", "federation", "failover", "failover drill"),
+        "scale backtest",
     }
 )
 """Commands about a whole installation, or about none; all others take `--cell`."""

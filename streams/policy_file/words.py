@@ -44,6 +44,7 @@ WORDS: Final[Mapping[str, str]] = {
     "groups.*.parent": "whose guarantee it shares",
     "groups.*.instances": "so many of its instance are its guarantee",
     "groups.*.red_black": "so many more run while it is deployed",
+    "groups.*.service_size_max": "tasks of one service of it, instead of the cell's limit",
     "guards.launching_per_host_max": "tasks launched and not yet started",
     "guards.launches_per_host_per_minute": "",
     "guards.launches_per_job_per_minute": "",

@@ -168,7 +168,7 @@ class Up:
         if len(names) > 1:
             front = self._keep(self._federation_part())
             self._api = self._until_ready([front], notice)["federation"]
-        tellers = [self._autoscale_part, self._webhooks_part]
+        tellers = [self._autoscale_part, self._webhooks_part, self._prober_part]
         tellers += [self._fleet_part] if settings.cloud else []
         parts = [self._keep(part(each)) for part in tellers for each in self._cells]
         self._until_ready(parts, notice)
@@ -266,7 +266,25 @@ class Up:
         own = {"FLUMINA_CANDIDATE": name, "FLUMINA_DATA": str(self.data_dir / name)}
         if self.options.settings.cloud:
             own["FLUMINA_CLOUD"] = self.options.settings.cloud
+        if healing := self._healing():
+            own["FLUMINA_HEALING"] = healing
         return self._program(name, command, own)
+
+    def _healing(self) -> str:
+        """Who runs scripts on hosts: as it is set, or else the dev cluster's own few."""
+        given = self.options.settings.healing
+        if given or self._dev_cluster is None:
+            return given
+        return f"dev:{self._dev_cluster.data_dir}"
+
+    def _prober_part(self, cell: CellAddress) -> Part:
+        command = ["-m", "streams.cli.main", "prober"]
+        if self._dev_cluster is not None:
+            command += ["--dev-cluster", self._dev_cluster.data_dir]
+        own = {"FLUMINA_CELL": cell.name, "FLUMINA_API": cell.api}
+        if self.options.settings.cloud:
+            own["FLUMINA_CLOUD"] = self.options.settings.cloud
+        return self._program(self._part_of("prober", cell.name), command, own)
 
     def _part_of(self, what: str, cell: str) -> str:
         """The name of a cell's part: of several cells each has its own."""

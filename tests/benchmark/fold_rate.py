@@ -7,7 +7,6 @@ plain consumer and a plain producer of the same records on the same broker.
 """
 
 import asyncio
-import gc
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from statistics import median
 from scheduler.model.codec import decode_record
 from streams.cell.follower import BareFold, Follower, LogRecord
 from streams.cell.lane import BATCH_RECORDS_MAX
+from streams.garbage import settle
 from streams.kafka.embedded import EmbeddedKafka
 from tests.benchmark.copies import CopiedLog, copied_log
 from tests.benchmark.figures import IS_QUICK, Peer, print_figure
@@ -32,7 +32,7 @@ def folded(copied: CopiedLog) -> Spent:
     """What it takes to decode and apply the whole log."""
     records = [LogRecord(offset, data) for offset, data in enumerate(copied.log)]
     follower = Follower("cell", 0, BareFold)
-    gc.collect()
+    settle()  # As every process that folds a cell does.
     began = time.perf_counter(), time.process_time()
     for first in range(0, len(records), BATCH_RECORDS_MAX):
         follower.take(records[first : first + BATCH_RECORDS_MAX])

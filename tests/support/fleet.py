@@ -26,8 +26,8 @@ from scheduler.model.fleet_rules import FleetAsked, FleetRules, GroupRule
 from scheduler.model.ids import HostId, OfferId, TaskId
 from scheduler.model.mesos import HostFacts, Offer
 from scheduler.model.policy import Policy
-from scheduler.model.proposals import LaunchTasks
-from scheduler.model.resources import PortRange, Resources
+from scheduler.model.proposals import DeclineOffers, KillTask, LaunchTasks
+from scheduler.model.resources import PortRange, Resources, added
 from scheduler.model.rules import Amount
 from scheduler.model.task import Finished, Started, is_on_host, place_of
 from tests.support.cell import CellInMemory
@@ -167,8 +167,9 @@ class FleetWorld:
             if order_id not in self.state.fleet_orders:
                 continue
             self.effects.append(each.effect)
-            if self.refusal:
-                self.cell.write(EffectEnded(order_id, "refused", self.refusal))
+            refusal = self.refusal or ("" if each.effect.group in self.groups else "gone: no group")
+            if refusal:
+                self.cell.write(EffectEnded(order_id, "refused", refusal))
                 continue
             self._do(each.effect)
             self.cell.write(EffectEnded(proposal_id=order_id, fate="sent"))
@@ -297,10 +298,11 @@ class FleetWorld:
 
     def place(self) -> None:
         """Rounds until nothing is left; what was launched runs, the rest is offered anew."""
+        declined: list[tuple[HostId, Resources]] = []
         for _ in range(100):
             proposals = self.cell.decide()
             if not proposals:
-                return
+                break
             for proposal_id, proposal in proposals:
                 decision = self.state.decisions.get(proposal_id)
                 if decision is None:
@@ -308,8 +310,22 @@ class FleetWorld:
                 self.cell.carry_out(proposal_id)
                 if isinstance(proposal, LaunchTasks):
                     self._launched(proposal, decision)
-                elif type(proposal).__name__ == "KillTask":
+                elif isinstance(proposal, DeclineOffers):
+                    declined += [(each.host_id, each.resources) for each in decision.offers]
+                elif isinstance(proposal, KillTask):
                     self.ended(proposal.task_id, "TASK_KILLED")
+        for host_id, resources in declined:
+            self._offer(host_id, resources)
+
+    def elect(self, candidate: str) -> None:
+        """Another leads: its stream begins with all that is free."""
+        free: dict[HostId, Resources] = {}
+        for each in self.state.offers.values():
+            free[each.host_id] = added(free.get(each.host_id, Resources()), each.resources)
+        self.cell.elect(candidate)
+        self.cell.subscribe()
+        for host_id, resources in free.items():
+            self._offer(host_id, resources)
 
     def _launched(self, proposal: LaunchTasks, decision: Any) -> None:
         cpu = sum(each.resources.cpu_milli for each in decision.offers)

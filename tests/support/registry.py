@@ -4,6 +4,7 @@ A real HTTP server: it wants tokens where a test says so, is slow, silent or bro
 it was asked.
 """
 
+import base64
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +30,9 @@ class Registry(ThreadingHTTPServer):
         self.is_digest_told = True
         self.token = ""
         """Without it nobody reads; empty: anybody does."""
+        self.login = ""
+        """User and password, with a colon between, without which nobody gets a token, or reads
+        where there is no token; empty: anybody does."""
 
     @property
     def url(self) -> str:
@@ -53,7 +57,12 @@ class _Handler(BaseHTTPRequestHandler):
         assert isinstance(there, Registry)
         there.asked.append(f"{self.command} {self.path}")
         time.sleep(there.delay_s)
+        basic = f"Basic {base64.b64encode(there.login.encode()).decode()}"
+        is_known = not there.login or self.headers.get("Authorization") == basic
         if self.path.startswith("/token"):
+            if not is_known:
+                self._send(401, b"", {}, with_body=False)
+                return
             self._send(200, f'{{"token": "{there.token}"}}'.encode(), {}, with_body=True)
             return
         if there.status:
@@ -62,6 +71,9 @@ class _Handler(BaseHTTPRequestHandler):
         if there.token and self.headers.get("Authorization") != f"Bearer {there.token}":
             realm = f'Bearer realm="{there.url}/token",service="test",scope="repository:x:pull"'
             self._send(401, b"", {"WWW-Authenticate": realm}, with_body=False)
+            return
+        if not there.token and not is_known:
+            self._send(401, b"", {"WWW-Authenticate": 'Basic realm="test"'}, with_body=False)
             return
         _, _, rest = self.path.partition("/v2/")
         repository, _, tag = rest.rpartition("/manifests/")

@@ -190,6 +190,7 @@ OTHER_GROUP: Final = CapacityGroup(
     instance=OTHER_AMOUNT,
     instances=4,
     red_black=2,
+    service_size_max=2_500,
 )
 OTHER_SELECTOR: Final = Selector(
     name="no old machines",

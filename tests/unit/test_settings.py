@@ -60,6 +60,7 @@ EXAMPLES = {
     "FLUMINA_ACTOR": ("Ada Lovelace", "Ada Lovelace"),
     "FLUMINA_PAGE_URL": ("https://pages.example.org/x?y=z", "https://pages.example.org/x?y=z"),
     "FLUMINA_PAGE_SECRET": ("0123456789abcdef", "0123456789abcdef"),
+    "FLUMINA_REGISTRY_CREDENTIALS": ("/etc/docker.json", Path("/etc/docker.json")),
     "FLUMINA_WEBHOOK_NETWORKS": ("10.0.0.0/8", (ip_network("10.0.0.0/8"),)),
     "FLUMINA_WEBHOOK_SECRETS": ("/etc/flumina/webhooks", Path("/etc/flumina/webhooks")),
 }

@@ -26,6 +26,7 @@ class CapacityGroupBody(Shape, frozen=True):
     cell_id: str = ""
     tier: str = "Flex"
     red_black: int = msgspec.field(name="flumina.redBlack", default=0)
+    service_size_max: int = msgspec.field(name="flumina.serviceSizeMax", default=0)
     group: Json = msgspec.field(name="flumina.group", default_factory=dict)
     reservation_usage: Json = msgspec.field(default_factory=dict)
 
@@ -39,6 +40,7 @@ class CapacityGroupChange(Shape, frozen=True):
     cell_id: str = ""
     tier: str = "Flex"
     red_black: int = msgspec.field(name="flumina.redBlack", default=0)
+    service_size_max: int = msgspec.field(name="flumina.serviceSizeMax", default=0)
     group: Json = msgspec.field(name="flumina.group", default_factory=dict)
     reservation_usage: Json = msgspec.field(default_factory=dict)
 
@@ -52,6 +54,7 @@ class CapacityGroup(Shape, frozen=True, omit_defaults=False):
     instance_count: int
     resource_dimension: Dimension
     red_black: int = msgspec.field(name="flumina.redBlack")
+    service_size_max: int = msgspec.field(name="flumina.serviceSizeMax")
     group: Json = msgspec.field(name="flumina.group")
     """Its entry in the policy."""
     reservation_usage: Dimension | msgspec.UnsetType = msgspec.UNSET

@@ -176,6 +176,8 @@ def _limit_faults(path: str, group: CapacityGroup) -> Iterator[Said]:
 
 
 def _instance_faults(path: str, group: CapacityGroup) -> Iterator[Said]:
+    if group.service_size_max < 0:
+        yield f"{path}.service_size_max", "is below 0", "give 0 or more"
     if group.instances < 0 or group.red_black < 0:
         yield f"{path}.instances", "is below 0", "give 0 or more"
     if not amounts_given(group.instance):

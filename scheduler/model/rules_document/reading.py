@@ -144,6 +144,8 @@ def _window_check(text: str) -> Complaint | None:
 GUARDS: Final = simple_fields(Guards)
 BUFFER_PERCENT_MAX: Final = 1_000
 INSTANCES_MAX: Final = 1_000_000
+SERVICE_SIZE_MAX: Final = 100_000
+"""As `scheduler.model.v3.limits` has it: what no job may ask for."""
 ATTRIBUTES: Final = tuple(
     name for name in PlacementRules.__struct_fields__ if name.endswith("_attribute")
 )
@@ -268,6 +270,7 @@ def read_group(fields: Fields, name: str) -> CapacityGroup:
         instance=instance,
         instances=instances,
         red_black=fields.whole("red_black", 0, INSTANCES_MAX, default=0),
+        service_size_max=fields.whole("service_size_max", 0, SERVICE_SIZE_MAX, default=0),
     )
 
 

@@ -110,6 +110,8 @@ def group_document(group: CapacityGroup) -> Document:
         written |= {"instance": _amount(group.instance), "instances": group.instances}
     if group.red_black:
         written["red_black"] = group.red_black
+    if group.service_size_max:
+        written["service_size_max"] = group.service_size_max
     return written
 
 

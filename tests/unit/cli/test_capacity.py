@@ -24,9 +24,14 @@ def _guaranteed(cpu: float = 2, count: int = 100) -> _Capacity:
     return decoded(call(web.app, "GET", "/api/flumina/capacity").body, _Capacity)
 
 
+def _mixes(found: _Capacity) -> dict[str, Mix]:
+    totals = [(("", each.tier), each.total.vector) for each in found.tiers]
+    return {tier: mix for (_, tier), mix in mixes_of(totals, read_types(EXAMPLE)).items()}
+
+
 def test_a_tier_is_shown_with_its_buffer_and_its_cheapest_instances() -> None:
     found = _guaranteed()
-    mixes = mixes_of([(each.tier, each.total.vector) for each in found.tiers], read_types(EXAMPLE))
+    mixes = _mixes(found)
     text = io.StringIO()
     print_capacity(found, mixes, Console(file=text, width=1_000))
     said = text.getvalue()
@@ -39,7 +44,7 @@ def test_a_tier_is_shown_with_its_buffer_and_its_cheapest_instances() -> None:
 
 def test_what_cannot_be_had_is_a_shortage() -> None:
     found = _guaranteed(cpu=90, count=10_000)
-    mixes = mixes_of([(each.tier, each.total.vector) for each in found.tiers], read_types(EXAMPLE))
+    mixes = _mixes(found)
     text = io.StringIO()
     print_capacity(found, mixes, Console(file=text, width=1_000))
     assert "SHORTAGE" in text.getvalue()
@@ -48,12 +53,12 @@ def test_what_cannot_be_had_is_a_shortage() -> None:
 def test_tiers_take_in_their_order_and_only_types_that_they_may_have() -> None:
     offered = read_types(EXAMPLE)
     total = (400 * 15_500, 1_024, 0, 0, 0)
-    found = mixes_of([("Critical", total), ("Flex", total)], offered)
-    assert "r5.4xlarge" not in dict(found["Critical"].counts)
+    found = mixes_of([(("", "Critical"), total), (("", "Flex"), total)], offered)
+    assert "r5.4xlarge" not in dict(found["", "Critical"].counts)
     most = {each.type.name: each.type.most for each in offered}
     for name, there in most.items():
         assert sum(dict(each.counts).get(name, 0) for each in found.values()) <= there
-    assert isinstance(found["Flex"], Mix)
+    assert isinstance(found["", "Flex"], Mix)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from projections.cost.ledger import CostRow, Costs
+from projections.cost.ledger import together as costs_together
+from streams.cli import common, each_cell
 from streams.cli.cell_option import with_cell
+from streams.cli.command_doctor import together
 from streams.cli.command_up import with_cells
 from streams.cli.common import api_of, installation_here, of_cell, settings_here
+from streams.cli.doctor_checks import failed, ok
+from streams.cli.each_cell import cells_meant
 from streams.cli.main import COMMANDS, NOT_OF_A_CELL, app_for
 from streams.errors import OperatorError
 from streams.settings import settings_of
@@ -111,3 +117,57 @@ def test_a_number_of_cells_names_them_and_does_not_contradict_the_environment() 
     with pytest.raises(OperatorError, match="--cells 2 is not possible"):
         with_cells(three, 2)
     assert msgspec.structs.asdict(with_cells(here, 1)) == msgspec.structs.asdict(here)
+
+
+def test_what_only_reads_looks_at_every_cell_unless_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FLUMINA_CELL", raising=False)
+    assert cells_meant(view(tmp_path)) == CELLS
+    assert cells_meant(view(tmp_path, CELLS[:1])) == ()
+    assert cells_meant(None) == ()
+    running = view(tmp_path)
+    for module in (common, each_cell):
+        monkeypatch.setattr(module, "running_here", lambda *_: running)
+    found = each_cell.installations_here(settings_here(), None)
+    assert [(each.cell, each.partition, each.cells) for each in found] == [
+        ("main-0", 0, 2),
+        ("main-1", 1, 2),
+    ]
+    apis = [(name, there.connection.url) for name, there in each_cell.apis_here(None, None)]
+    assert apis == [("main-0", "http://a"), ("main-1", "http://b")]
+    monkeypatch.setenv("FLUMINA_CELL", "main-1")
+    assert cells_meant(running) == ()
+    assert [each.cell for each in each_cell.installations_here(settings_here(), None)] == ["main-1"]
+
+
+def test_what_the_doctor_finds_of_every_cell_is_said_once() -> None:
+    kafka = ok("kafka", "3 brokers")
+    found = together(
+        {
+            "main-0": [kafka, ok("leader", "cell-1")],
+            "main-1": [kafka, failed("leader", "none", "start one")],
+        }
+    )
+    assert [(each.check, each.status) for each in found] == [
+        ("kafka", "ok"),
+        ("leader of main-0", "ok"),
+        ("leader of main-1", "failed"),
+    ]
+
+
+def test_costs_of_several_cells_are_added_up_to_the_thousandth() -> None:
+    def row(name: str, hours: int) -> CostRow:
+        cpu = hours * 3_600_000_000
+        return CostRow(name, 1, float(hours), float(hours), 0.0, 0.0, cpu, 0, 0)
+
+    east = Costs(10, 20, "owner", (row("a", 2), row("b", 1)), row("", 3))
+    west = Costs(12, 25, "owner", (row("b", 4),), row("", 4))
+    found = costs_together([east, west])
+    assert (found.from_ms, found.to_ms) == (10, 25)
+    assert [(each.name, each.cpu_hours, each.tasks) for each in found.items] == [
+        ("b", 5.0, 2),
+        ("a", 2.0, 1),
+    ]
+    assert found.total.cpu_milli_ms == sum(each.cpu_milli_ms for each in found.items)
+    assert costs_together([east]) == east

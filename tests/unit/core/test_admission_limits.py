@@ -10,9 +10,11 @@ from msgspec.structs import replace
 
 from scheduler.model.changes import JobAccepted, JobRejected
 from scheduler.model.ids import JobId
+from scheduler.model.inbound import JobScaleAsked
 from scheduler.model.job import JobSpec
 from scheduler.model.policy import Policy
 from scheduler.model.resources import Need
+from scheduler.model.rules import CapacityGroup, PlacementRules
 from tests.support.cell import CellInMemory, batch, running_cell, service, submission
 
 AS_TITUS = Policy(
@@ -110,3 +112,30 @@ def test_jobs_without_a_sequence_share_their_name() -> None:
     cell = running_cell()
     cell.copy("jobs", submission(service(1), "first"), submission(service(1), "second"))
     assert len(cell.state.jobs) == 2
+
+
+def test_a_service_may_have_as_many_tasks_as_its_capacity_group_says() -> None:
+    """Titus: service maximum 10,000, custom by capacity group (2,500)."""
+    groups = (
+        CapacityGroup("small", "Flex", service_size_max=3),
+        CapacityGroup("large", "Flex", service_size_max=30),
+        CapacityGroup("usual", "Flex"),
+    )
+    rules = PlacementRules()
+    rules = replace(rules, groups=(*rules.groups, *groups))
+    cell = running_cell(policy=Policy(service_size_max=10, placement=rules))
+    fits = {"small": 3, "large": 30, "usual": 10, "DEFAULT": 10}
+    for group, most in fits.items():
+        for number, maximum in enumerate((most, most + 1)):
+            spec = replace(service(1, maximum=maximum), capacity_group=group)
+            cell.submit(spec, f"{group.lower()}-{number}")
+        (job_id,) = [each for each in cell.state.jobs if each.startswith(group.lower())]
+        assert job_id == f"{group.lower()}-0"
+        cell.copy("jobs", JobScaleAsked(job_id, maximum=most + 1))
+        (refusal,) = [each for each in cell.said_last() if isinstance(each, JobRejected)]
+        assert refusal.faults[0].field == "capacity.max"
+    assert refused_of(cell) == {"service.capacity.max", "capacity.max"}
+
+
+def refused_of(cell: CellInMemory) -> set[str]:
+    return {each.faults[0].field for each in cell.said(JobRejected)}

@@ -187,3 +187,34 @@ def test_a_checkpoint_of_a_large_cell_is_small() -> None:
     found = checkpoint(cell)
     assert len(encode_record(record_of(found))) < 10_000
     assert all(len(each.cells) <= CELLS_MAX for each in found.sums)
+
+
+@pytest.mark.parametrize("stale_max", [0, 3, 50])
+def test_what_is_looked_at_early_makes_the_same_digest(stale_max: int) -> None:
+    """At every record, however few may wait; sums are those of the mark, or are not given."""
+    cell = busy_cell()
+    eager = Machine()
+    for offset, data in enumerate(cell.log):
+        eager.apply(offset, decode_record(data))
+        eager.digest.take_in(stale_max)
+        assert sum(map(len, eager.state.dirty.values())) <= stale_max
+    assert eager.digest.value() == cell.machine.digest.value()
+    mark = cell.write(Mark())
+    eager.apply(mark, decode_record(cell.log[mark]))
+    assert eager.checkpoint_of(mark) == cell.machine.checkpoint_of(mark)
+    healthy(eager, cell.task(3).task_id)
+    eager.digest.take_in(0)
+    without = eager.checkpoint_of(mark)
+    assert without is not None
+    assert without.sums == (), "they would be of another state than the digest"
+    assert without.digest == checkpoint(cell).digest
+
+
+def test_a_checkpoint_that_is_made_later_is_of_its_mark() -> None:
+    cell = busy_cell()
+    mark = cell.write(Mark())
+    made, now = cell.machine.checkpoint_later(mark), cell.machine.checkpoint_of(mark)
+    assert made is not None
+    cell.run(service(5), "more")
+    cell.machine.digest.value()
+    assert made() == now

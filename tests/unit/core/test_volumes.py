@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from scheduler.fold.admission import update_faults
 from scheduler.fold.storage import is_attached, waits_for
 from scheduler.model.changes import JobRejected, VolumeChanged
 from scheduler.model.events import RoundRecord
@@ -16,8 +17,9 @@ from scheduler.model.ids import JobId, TaskId
 from scheduler.model.inbound import Fault
 from scheduler.model.job import JobSpec
 from scheduler.model.job_requests import TaskMoveAsked
+from scheduler.model.job_updates import Share, UpdatePlan
 from scheduler.model.proposals import LaunchTasks
-from scheduler.model.task import Disconnected, Finished, Placed, Queued, Started
+from scheduler.model.task import Disconnected, Finished, KillInitiated, Placed, Queued, Started
 from scheduler.model.volumes import (
     AddressAllocation,
     HoldsReleased,
@@ -75,7 +77,9 @@ def volume(cell: CellInMemory, volume_id: str = VOLUME) -> Volume:
     return cell.state.volumes[VolumeId(volume_id)]
 
 
-def order(cell: CellInMemory, what: Any, argument: str = "", volume_id: str = VOLUME) -> Fault | None:
+def order(
+    cell: CellInMemory, what: Any, argument: str = "", volume_id: str = VOLUME
+) -> Fault | None:
     cell.copy("commands", VolumeOrdered(VolumeId(volume_id), what, "ada", "test", argument))
     faults = [each.faults[0] for each in cell.said_last() if isinstance(each, JobRejected)]
     return faults[0] if faults else None
@@ -278,7 +282,7 @@ def test_orders_wait_for_a_running_task_and_hold_back_the_next() -> None:
     cell.kill_task(first)
     cell.decide_and_carry_out()
     cell.status(first, "TASK_KILLED")
-    assert [each for each in (volume(cell).work,) if each][0].verb == "detach"
+    assert volume(cell).state == "detaching"
     assert do_works(cell, host=other) == ["detach", "move"]
     cell.tick(1_000, 3)
     cell.offer("host1", cpus=64)
@@ -345,6 +349,57 @@ def test_a_machine_made_of_what_is_kept_goes_on_alike() -> None:
     cell = running(persistent(service(1)))
     again = type(cell.machine).restored(cell.machine.kept())
     assert again.digest.value() == cell.machine.digest.value()
+
+
+def test_a_job_has_no_more_tasks_than_addresses() -> None:
+    three = tuple(AddressAllocation(f"a{n}", f"10.0.0.{n}") for n in range(3))
+    cell = running(replace(service(3, maximum=3), addresses=three))
+    cell.scale(desired=5, maximum=5)
+    assert cell.said(JobRejected)[-1].faults[0].field == "capacity.max"
+    cell.scale(desired=2)
+    leaving = next(each for each in cell.tasks() if isinstance(each.state, KillInitiated))
+    cell.scale(desired=3)
+    assert len(cell.tasks()) == 3
+    cell.decide_and_carry_out()
+    cell.status(leaving.task_id, "TASK_KILLED")
+    assert [each.index for each in cell.tasks()] == [0, 1, 2]
+    cell.offer("host1", cpus=64)
+    assert len(launched(cell)) == 1
+    assert len(cell.state.holds) == 3
+    refolds(cell)
+
+
+def test_an_update_changes_no_volumes_and_runs_no_task_beside() -> None:
+    cell = running(persistent(service(2)))
+    more = replace(cell.state.jobs[JobId("job")].spec, volumes=())
+    for spec, plan, field in (
+        (more, UpdatePlan(), "volumes"),
+        (persistent(service(2)), UpdatePlan(max_surge=Share(1)), "maxSurge"),
+        (persistent(service(2)), UpdatePlan(strategy="redBlack"), "strategy"),
+    ):
+        faults = update_faults(cell.state, cell.state.jobs[JobId("job")], spec, plan)
+        assert [each.field for each in faults] == [field]
+
+
+def test_what_is_kept_belongs_to_its_owner_and_a_cell_has_so_many() -> None:
+    cell = running(persistent(service(1, maximum=1)))
+    cell.set_policy(finished_jobs_max=1, volumes_max=2)
+    cell.kill_job()
+    cell.decide_and_carry_out()
+    cell.status(cell.task().task_id, "TASK_KILLED")
+    do_works(cell)
+    cell.submit(batch(1), "other")
+    cell.kill_job("other")
+    for spec, code in (
+        (persistent(service(1, maximum=1), owner_email="eve@example.org"), "taken"),
+        (replace(service(1, maximum=1), volumes=(replace(DATA, provider="zfs"),)), ""),
+        (persistent(service(1, maximum=3)), "limit"),
+    ):
+        cell.submit(spec)
+        (fault,) = cell.said(JobRejected)[-1].faults
+        assert (fault.code, fault.field[:7]) == (code, "volumes")
+    cell.submit(persistent(service(1, maximum=2)))
+    assert JobId("job") in cell.state.jobs
 
 
 @pytest.mark.parametrize("late", [True, False])

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from projections.cell_view import CellView
 from projections.history import HistoryOf, Line, history_of_job, history_of_task
+from projections.v3_query import JOB_STATES, TASK_STATES
 from projections.why import Why, why
 from scheduler.model.address import parse_address
 from scheduler.model.codec import decode_record
@@ -106,6 +107,22 @@ def check_view(cell: WatchedCell) -> None:
     for ordered in (histories.jobs.values(), histories.tasks.values()):
         places = [history.created for history in ordered]
         assert places == sorted(set(places)), "histories are in the order of creation"
+    _check_lists(view)
+
+
+def _check_lists(view: CellView) -> None:
+    """Assert that lists by state, which are kept as things change, hold each thing once."""
+    histories = view.timeline.histories
+    for job_id in view.state.jobs:
+        assert histories.jobs[job_id].state == view.state.jobs[job_id].state, job_id
+    for known, listed, states in (
+        (histories.jobs, histories.jobs_by_state, JOB_STATES),
+        (histories.tasks, histories.tasks_by_state, TASK_STATES),
+    ):
+        for state in states:
+            found = [name for _, name in listed.page({state}, -1, len(known)).places]
+            assert found == [name for name, each in known.items() if each.state == state], state
+        assert listed.page(states, -1, 0).total == len(known)
 
 
 def lines_of(view: CellView) -> Iterator[Line]:

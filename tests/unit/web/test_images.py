@@ -5,7 +5,9 @@ the real one over a cell in memory.
 """
 
 import asyncio
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from starlette.types import ASGIApp
 from connectors.ports import ImageUnknown, RegistryUnavailable
 from connectors.registry.checks import Check
 from connectors.registry.client import HttpRegistry
+from connectors.registry.credentials import Credentials
 from connectors.registry.translate import place_of, token_url
 from connectors.web.app import web_app
 from connectors.web.images import Images
@@ -63,6 +66,47 @@ def test_an_anonymous_token_is_fetched_where_the_registry_wants_one(hub: Registr
     hub.token = "let-me-in"
     assert _asked(hub).startswith("sha256:")
     assert hub.asked[1].startswith("GET /token?service=test&scope=repository")
+
+
+def _logged_in(hub: Registry, tmp_path: Path, entry: dict[str, str]) -> str:
+    """What the registry tells who has this entry for it."""
+    path = tmp_path / "config.json"
+    host = hub.url.removeprefix("http://")
+    others = {"other.example.org": {"auth": "bm8="}}
+    path.write_text(json.dumps({"auths": {host: entry, **others}, "credsStore": "x"}), "ascii")
+    client = OneTime(hub.url, credentials=Credentials(path))
+    return asyncio.run(client.digest_of("team/worker", "1.4"))
+
+
+@pytest.mark.parametrize("token", ["", "let-me-in"])
+@pytest.mark.parametrize("is_word", [True, False])
+def test_a_login_is_used_where_the_registry_wants_one(
+    hub: Registry, tmp_path: Path, token: str, *, is_word: bool
+) -> None:
+    hub.token, hub.login = token, "ada:a:b"
+    with pytest.raises(RegistryUnavailable):
+        _asked(hub)
+    both = {"username": "ada", "password": "a:b"}
+    entry = {"auth": "YWRhOmE6Yg=="} if is_word else both
+    assert _logged_in(hub, tmp_path, entry).startswith("sha256:")
+
+
+def test_a_login_that_is_refused_or_cannot_be_used_says_so_and_no_secret(
+    hub: Registry, tmp_path: Path
+) -> None:
+    hub.login = "ada:a:b"
+    for entry, said in (
+        ({"username": "ada", "password": "hunter2"}, "does not let us read team/worker"),
+        ({"auth": "aHVudGVyMg=="}, "no user and password"),
+        ({"identitytoken": "hunter2"}, "identity token"),
+        ({"registrytoken": "hunter2"}, "does not let us read"),
+    ):
+        with pytest.raises(RegistryUnavailable, match=said) as refused:
+            _logged_in(hub, tmp_path, entry)
+        assert "hunter2" not in str(refused.value)
+    nowhere = OneTime(hub.url, credentials=Credentials(tmp_path / "none"))
+    with pytest.raises(RegistryUnavailable, match="cannot be read"):
+        asyncio.run(nowhere.digest_of("team/worker", "1.4"))
 
 
 def test_what_is_not_there_and_what_does_not_answer_differ(hub: Registry) -> None:

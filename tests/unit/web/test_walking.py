@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from connectors.web.observing import ObserveLimits
-from projections.observe import walked
+from connectors.web.travelling import TravelRefused
 from projections.observe.ring import STREAMS, WHOLE_RECORD, Stream
 from projections.observe.walked import WalkedPage, end_of
 from projections.travel.questions import Question, ToldAfter
-from scheduler.model.inbound import HostOrdered
+from scheduler.model.ids import HostId
+from scheduler.model.inbound import HostOrdered, Standing
 from streams.travel.answering import Answering
 from streams.travel.telling import Telling
 from tests.support.asgi import answer
@@ -49,7 +50,10 @@ async def busy(web: WebCell) -> None:
     body = service_descriptor(3)
     assert (await answer(web.app, "POST", "/api/v3/jobs?jobId=s", body)).status == 201
     cell.launched()
-    cell.copy("commands", HostOrdered("host-2", "draining", "ops", "old"))
+    for host in ("host1", "host2", "host3", "host2"):
+        standing: Standing = "draining" if host != "host3" else "disabled"
+        cell.copy("commands", HostOrdered(HostId(host), standing, "ops", "old"))
+        cell.copy("commands", HostOrdered(HostId(host), "enabled", "ops", "done"))
     for name in "abcdef":
         made = descriptor(batch={"size": 2})
         assert (await answer(web.app, "POST", f"/api/v3/jobs?jobId={name}", made)).status == 201
@@ -79,22 +83,22 @@ def test_who_comes_back_late_is_sent_what_who_stayed_was_sent(
             await stayed.until("SnapshotEnd")
             first = stayed.last_id
             await busy(stayed_at)
-            whole = await told_until(stayed, stayed_at)
+            whole = await told_until(stayed, stayed_at, stream)
         assert back_at.view.next_offset == len(cell.log)
         async with Reader(back_at.app, PATHS[stream], first) as back:
-            again = await told_until(back, back_at)
+            again = await told_until(back, back_at, stream)
         assert again == whole
         assert len({each.id for each in again}) == len(again)
-        if stream in {"jobs", "scheduler"}:
+        if stream in {"jobs", "scheduler", "agents"}:
             assert len(back_at.observing.ring(stream)) < len(again), "nobody had to walk"
         assert not back_at.observing.walking.locked()
 
     run(test)
 
 
-async def told_until(reader: Reader, web: WebCell) -> list[Event]:
+async def told_until(reader: Reader, web: WebCell, stream: Stream) -> list[Event]:
     """All that has an id, up to the last that the ring of the stream has."""
-    ring = web.observing.ring(next(name for name, path in PATHS.items() if reader.path == path))
+    ring = web.observing.ring(stream)
     last = ring.read(ring.end - 1, 1) if len(ring) else []
     if last:
         wanted = f"{web.view.state.cell}/{web.view.state.generation}:{last[0].offset}"
@@ -106,7 +110,7 @@ async def told_until(reader: Reader, web: WebCell) -> list[Event]:
 
 
 def test_a_walk_that_is_broken_off_is_gone_on_with() -> None:
-    """Broken off after each single event: what came before it is not sent again, and nothing lost."""
+    """Broken off after each single event: nothing before it is sent again, and nothing lost."""
     cell = running_cell(hosts=3)
     stayed_at, back_at = WebCell(cell, observe=WHOLE), WebCell(cell, observe=SHORT)
 
@@ -116,7 +120,7 @@ def test_a_walk_that_is_broken_off_is_gone_on_with() -> None:
             await stayed.until("SnapshotEnd")
             last_id = stayed.last_id
             await busy(stayed_at)
-            whole = await told_until(stayed, stayed_at)
+            whole = await told_until(stayed, stayed_at, "jobs")
         assert back_at.view.next_offset == len(cell.log)
         had: list[Event] = []
         while len(had) < len(whole):
@@ -171,15 +175,88 @@ def test_one_reader_walks_at_a_time_and_the_next_begins_with_a_snapshot() -> Non
     run(test)
 
 
-class NoMore:
-    """A time machine that answers the first question and no other."""
+class FewAnswers:
+    """A time machine that answers some questions about old events, and then refuses."""
 
-    def __init__(self, travel: TravelHere, answers: int) -> None:
-        self._travel, self.answers = travel, answers
+    def __init__(self, travel: TravelHere) -> None:
+        self._travel, self.answers = travel, 0
 
     async def ask(self, question: Question) -> bytes:
         """The answer, while there are any."""
         self.answers -= 1
         if self.answers < 0:
-            raise TravelRefusedHere
+            raise TravelRefused("unavailable", "Kafka does not answer.", "Ask again.")
         return await self._travel.ask(question)
+
+
+def test_a_walk_that_cannot_go_on_says_so_and_what_was_sent_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.travel.telling.PAGE_BYTES", 1)
+    monkeypatch.setattr("streams.travel.telling.RECORDS_AT_ONCE", 1)
+    cell = running_cell(hosts=3)
+    travel = FewAnswers(TravelHere(Answering(LogInMemory(cell.log))))
+    stayed_at = WebCell(cell, observe=WHOLE)
+    web = WebCell(cell, travel, SHORT)
+
+    async def test() -> None:
+        assert web.observing.begin(web.view, 0)
+        async with Reader(stayed_at.app, JOBS) as stayed:
+            await stayed.until("SnapshotEnd")
+            last_id = stayed.last_id
+            await busy(stayed_at)
+            whole = await told_until(stayed, stayed_at, "jobs")
+        assert web.view.next_offset == len(cell.log)
+        async with Reader(web.app, JOBS, last_id) as refused:
+            event = await refused.first()
+            assert event.kind == "restart"
+            assert event.data["reason"].endswith("cannot be read back: Kafka does not answer.")
+        travel.answers = 3
+        async with Reader(web.app, JOBS, last_id) as back:
+            events = await back.until_over()
+        assert events[-1].kind == "dropped"
+        assert "Kafka does not answer" in events[-1].data["reason"]
+        had = [each for each in events if each.id]
+        travel.answers = 1_000
+        async with Reader(web.app, JOBS, had[-1].id) as again:
+            had += await told_until(again, web, "jobs")
+        assert had == whole
+
+    run(test)
+
+
+def test_pages_follow_each_other_from_any_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was asked before, a page is the same, and ends where the next begins."""
+    monkeypatch.setattr("streams.travel.telling.PAGE_BYTES", 1)
+    monkeypatch.setattr("streams.travel.telling.RECORDS_AT_ONCE", 1)
+    cell = running_cell(hosts=3)
+    web = WebCell(cell, observe=WHOLE)
+
+    async def test() -> None:
+        await busy(web)
+        log, end = cell.log, len(cell.log)
+        middle = end // 2
+        whole = Telling(Answering(LogInMemory(log)).machine)
+        late = Telling(Answering(LogInMemory(log), SnapshotsInMemory(log, [middle])).machine)
+        after, found = (middle, WHOLE_RECORD), list[tuple[int, int, str, str]]()
+        while after[0] + 1 < end:
+            page = await whole.told(ToldAfter("jobs", *after, end))
+            assert page.next_offset > after[0] + 1
+            assert spots(page) == spots(await late.told(ToldAfter("jobs", *after, end)))
+            await late.told(ToldAfter("agents", middle + 3, 0, end))  # Its walk begins elsewhere.
+            found += spots(page)
+            after = end_of(page)
+        ring = web.observing.ring("jobs")
+        told = ring.read(ring.end - len(ring), len(ring))
+        assert told is not None
+        expected = [(*each.spot, each.kind, each.name) for each in told if each.offset > middle]
+        assert found == expected
+        assert len(found) > 10
+
+    web.observing.begin(web.view, 0)
+    run(test)
+
+
+def spots(page: WalkedPage) -> list[tuple[int, int, str, str]]:
+    """Where each event of a page stands, and what it is of."""
+    return [(*each.spot, each.kind, each.name) for each in page.told()]

@@ -1,0 +1,216 @@
+"""A query at work: events go in, rows come out.
+
+The one thing to know: whatever the order of its text, a query samples first, then tests, collects
+a window, groups, selects, and only then has, orders and limits. It holds no more than `limits`
+say, and `dropped` counts what had no room.
+"""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, Literal
+
+from projections.query.aggregates import EXTRAPOLATED, rollup_of
+from projections.query.anomalies import Deviating
+from projections.query.limits import GROUPS_MAX
+from projections.query.patterns import PatternError
+from projections.query.rows import projected, published
+from projections.query.sampling import Draw, taker_of
+from projections.query.scanner import QueryError
+from projections.query.syntax import Aggregate, Operand, Path, Property, Query, name_of
+from projections.query.testing import Clock, operand_of, tested
+from projections.query.values import Event, Row, descended, frozen, getter_of, sort_key
+from projections.query.windows import window_of
+
+Mode = Literal["full", "client", "server"]
+"""``server``: only what a publisher does, sample, test and project all that the query names;
+``client``: the rest of it, where the source has sampled already."""
+
+
+class Running:
+    """One query over one stream of events."""
+
+    def __init__(
+        self, query: Query, draw: Draw, mode: Mode = "full", *, is_compat: bool = False
+    ) -> None:
+        """``draw``: chance, for random samples; ``is_compat``: rows are called as Mantis does.
+
+        Raises `QueryError` for what reads well and cannot be asked.
+        """
+        if query.joins:
+            raise QueryError("Joins are not answered yet", query.text, 0)
+        self.query = query
+        self.mode = mode
+        self.now_ms = 0
+        self.is_over = False
+        """No event that comes can change what has been said: the limit is reached."""
+        self._is_compat = is_compat
+        try:
+            self._test = tested(query.where, self._clock) if query.where else None
+            self._having = tested(query.having, self._clock) if query.having else None
+        except PatternError as error:
+            raise QueryError(str(error), query.text, 0) from error
+        sample = query.sample if mode != "client" else None
+        self._take = taker_of(sample, self._clock, draw) if sample else None
+        self._is_held = mode != "server" and (
+            query.is_aggregate
+            or query.window is not None
+            or query.order is not None
+            or bool(query.group)
+        )
+        self._window = window_of(query.window)
+        aliased = mode == "client"
+        self._project = (
+            published(query)
+            if mode == "server"
+            else projected(query, self._clock, are_aliases_kept=aliased)
+        )
+        self._groups = _Groups(query.group)
+        self._rollup = _Rollup(query, self._clock, is_compat=is_compat)
+        self._deviating = Deviating(query.anomaly) if query.anomaly and mode != "server" else None
+        self._said = 0
+        # As in Mantis: of what a window says as one, the limit counts the windows.
+        self._is_limited_by_windows = query.window is not None and not query.group
+
+    def _clock(self) -> int:
+        return self.now_ms
+
+    @property
+    def dropped(self) -> int:
+        """Events for which a window or the groups had no room."""
+        return self._window.dropped + self._groups.dropped
+
+    def push(self, event: Event, now_ms: int) -> list[Row]:
+        """Take an event of that time, in milliseconds since 1970; the rows that come of it."""
+        self.now_ms = now_ms
+        if self.is_over:
+            return []
+        if self._take is not None and not self._take(event):
+            return self.tick(now_ms) if self._is_held else []
+        if self._test is not None and not self._test(event):
+            return self.tick(now_ms) if self._is_held else []
+        if self._is_held:
+            return self._rows(self._window.push(event, now_ms))
+        if self.mode == "server":
+            return [self._project(event)]
+        return self._single(event)
+
+    def tick(self, now_ms: int) -> list[Row]:
+        """The rows of windows that have ended by then."""
+        self.now_ms = now_ms
+        return self._rows(self._window.tick(now_ms)) if self._is_held else []
+
+    def close(self) -> list[Row]:
+        """The rows that are left at the end of the stream."""
+        return self._rows(self._window.close()) if self._is_held else []
+
+    def _single(self, event: Event) -> list[Row]:
+        limit = self.query.limit
+        if limit is not None and self._said >= limit:
+            self.is_over = True
+            return []
+        row = self._project(event)
+        if self._deviating is not None and not self._deviating(row):
+            return []
+        if self._having is not None and not self._having(row):
+            return []
+        self._said += 1
+        self.is_over = limit is not None and self._said >= limit
+        return [row]
+
+    def _rows(self, windows: list[list[Event]]) -> list[Row]:
+        rows: list[Row] = []
+        for events in windows:
+            if self._is_limited_by_windows and self._is_limit_reached():
+                break
+            self._said += 1
+            rows += self._finished(self._of_window(events))
+        return rows
+
+    def _is_limit_reached(self) -> bool:
+        limit = self.query.limit
+        self.is_over = limit is not None and self._said >= limit
+        return self.is_over
+
+    def _of_window(self, events: list[Event]) -> list[Row]:
+        query = self.query
+        groups = self._groups.of(events) if query.group else [events]
+        if query.is_aggregate:
+            return [self._rollup.row_of(each) for each in groups]
+        return [self._project(each) for group in groups for each in group]
+
+    def _finished(self, rows: list[Row]) -> list[Row]:
+        query = self.query
+        if self._deviating is not None:
+            rows = [each for each in rows if self._deviating(each)]
+        if self._having is not None:
+            rows = [each for each in rows if self._having(each)]
+        if query.order is not None:
+            path, is_reversed = query.order.path, query.order.is_descending
+            rows = sorted(rows, key=lambda each: sort_key(_of_row(each, path)), reverse=is_reversed)
+        is_cut = query.limit is not None and not self._is_limited_by_windows
+        return rows[: query.limit] if is_cut else rows
+
+
+def _of_row(row: Row, path: Path) -> Any:
+    """A value of a row, which may be nested or called by its whole path."""
+    found = descended(row, path.steps)
+    return row.get(path.name) if found is None else found
+
+
+class _Groups:
+    """Events by the values of some properties, in the order in which groups first came."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._getters = [getter_of(each) for each in paths]
+        self.dropped = 0
+
+    def of(self, events: list[Event]) -> list[list[Event]]:
+        """The events of each group."""
+        groups: dict[Any, list[Event]] = {}
+        for event in events:
+            key = tuple(frozen(get(event)) for get in self._getters)
+            group = groups.get(key)
+            if group is not None:
+                group.append(event)
+            elif len(groups) < GROUPS_MAX:
+                groups[key] = [event]
+            else:
+                self.dropped += 1
+        return list(groups.values())
+
+
+class _Rollup:
+    """The row of a window or a group: functions of all its events, and values of its first."""
+
+    def __init__(self, query: Query, clock: Clock, *, is_compat: bool) -> None:
+        self._writers: list[tuple[str, Any, float]] = []
+        self._firsts: list[tuple[str, Any]] = []
+        sample = query.sample
+        grows = sample is not None and sample.extrapolate and sample.threshold > 0
+        factor = sample.factor / sample.threshold if sample is not None and grows else 1.0
+        for item in query.items:
+            if isinstance(item, Aggregate):
+                name = item.alias or _name_of(item, is_compat=is_compat)
+                scale = factor if grows and item.function in EXTRAPOLATED else 0.0
+                self._writers.append((name, rollup_of(item, clock), scale))
+            else:
+                self._firsts.append((_first_name(item), operand_of(item, clock)))
+
+    def row_of(self, events: list[Event]) -> Row:
+        """The row; what is null stays in it."""
+        first: Event = next(islice(events, 1), {})
+        row: Row = {name: value_of(first) for name, value_of in self._firsts}
+        for name, rollup, scale in self._writers:
+            value = rollup(events)
+            row[name] = value * scale if scale and value is not None else value
+        return row
+
+
+def _first_name(operand: Operand) -> str:
+    return operand.path.name if isinstance(operand, Property) else name_of(operand)
+
+
+def _name_of(aggregate: Aggregate, *, is_compat: bool) -> str:
+    if is_compat and aggregate.operand is None:
+        return f"{aggregate.function}((.*.))"
+    return aggregate.name

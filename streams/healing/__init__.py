@@ -1,0 +1,1 @@
+"""The lane of a leader that runs healing's scripts on hosts."""

@@ -1,0 +1,1 @@
+"""The prober: active checks of hosts, published to topic ``verdicts``."""

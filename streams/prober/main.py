@@ -1,0 +1,240 @@
+"""The prober process: rounds of checks of hosts, told to topic ``verdicts`` until a signal.
+
+The one thing to know: it decides nothing, and may be killed at any time; what was told last holds
+for a while and then no more. On a real host it looks at that host; beside a dev cluster one
+process looks at all agents, and honours the faults that are injected there.
+"""
+
+import asyncio
+import json
+import shutil
+import signal
+from collections.abc import Iterable, Sequence
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Final
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+import aiohttp
+import msgspec
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from connectors.healing.faults import broken
+from connectors.mesos.usage import Host, hosts_of
+from scheduler.model.codec import encode_verdict
+from scheduler.model.health import HostProbed, Probe, VerdictBody
+from scheduler.model.ids import HostId
+from streams.cell.writer import our_producer
+from streams.clock import elapsed_s, now_ms
+from streams.errors import OperatorError
+from streams.kafka.generations import ensure_generations
+from streams.kafka.topic_admin import ensure_topics
+from streams.prober.checks import agent_check, container_check, disk_check, system_check
+from streams.prober.news import News
+from streams.prober.silence import Silence, running_without_container
+from streams.settings import Settings
+
+logger = structlog.get_logger(__name__)
+
+INTERVAL_S: Final = 5.0
+AT_ONCE_MAX: Final = 32
+ANSWER_S_MAX: Final = 5.0
+INSTANCE_ATTRIBUTE: Final = "instance-id"
+HEALTH: Final = "/api/flumina/health"
+
+
+class ProberOptions(msgspec.Struct, frozen=True):
+    """Which hosts are looked at, and how."""
+
+    dev_cluster: Path | None = None
+    """The directory of a dev cluster, all agents of which are on this computer."""
+    host: str = ""
+    """The name of the only host to look at, this one; empty: all, as far as they answer."""
+    work_dir: Path | None = None
+    """Where that host's agent keeps its things."""
+    container_command: tuple[str, ...] = ()
+    """What starts a container that does nothing; empty: a process that does nothing."""
+    interval_s: float = INTERVAL_S
+
+
+async def probe_hosts(settings: Settings, options: ProberOptions) -> None:
+    """Look and tell until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
+    if settings.kafka_brokers is None or settings.mesos_masters is None:
+        raise OperatorError(
+            "The prober needs a Kafka and a Mesos.",
+            "KAFKA_BROKERS or MESOS_MASTER is not set; `flumina up` starts both and sets them.",
+            "Set them to host:port, or use `flumina up`.",
+        )
+    await ensure_topics(settings.kafka_brokers, settings)
+    await ensure_generations(settings.kafka_brokers, settings.topic_prefix, settings.cells)
+    stop = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    producer = our_producer(settings.kafka_brokers, "flumina-prober")
+    await producer.start()
+    http = aiohttp.ClientSession()
+    try:
+        prober = Prober(settings, options, producer, http)
+        print(f"ready {settings.topic_prefix}verdicts", flush=True)
+        while not stop.is_set():
+            began_s = elapsed_s()
+            await prober.round()
+            left_s = max(0.1, began_s + options.interval_s - elapsed_s())
+            try:
+                await asyncio.wait_for(stop.wait(), timeout=left_s)
+            except TimeoutError:
+                continue
+    finally:
+        await http.close()
+        await producer.stop()
+
+
+class Prober:
+    """What is known between two rounds; `round` looks at every host once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: ProberOptions,
+        producer: AIOKafkaProducer,
+        http: aiohttp.ClientSession,
+    ) -> None:
+        self._settings = settings
+        self._options = options
+        self._producer = producer
+        self._http = http
+        self._news = News()
+        self._silence = Silence()
+        self._gate = asyncio.Semaphore(AT_ONCE_MAX)
+        self._told = ""
+        self._attributes: dict[str, dict[str, str]] = {}
+
+    async def round(self) -> None:
+        """Look at every host, and tell what is worth it."""
+        hosts = await self._hosts()
+        waited_for = await asyncio.to_thread(_waited_for, self._settings.api_url)
+        self._news.forget_others([each.host_id for each in hosts])
+        looked = await asyncio.gather(*(self._looked(each) for each in hosts))
+        of_cloud = await self._instances(hosts)
+        for host, probes in zip(hosts, looked, strict=True):
+            whole = _injected([*probes, *of_cloud.get(host.host_id, ())], self._home(host))
+            if self._news.is_news(host.host_id, whole, elapsed_s(), waited_for):
+                await self._tell(HostProbed(HostId(host.host_id), tuple(whole), now_ms()), host)
+
+    async def _hosts(self) -> list[Host]:
+        found = await self._from_masters("/slaves")
+        slaves = found.get("slaves", []) if isinstance(found, dict) else []
+        self._attributes = {
+            str(each.get("id", "")): {k: str(v) for k, v in (each.get("attributes") or {}).items()}
+            for each in slaves
+        }
+        hosts = hosts_of(found) if isinstance(found, dict) else []
+        return [each for each in hosts if self._options.host in {"", each.name}]
+
+    async def _looked(self, host: Host) -> list[Probe]:
+        async with self._gate:
+            probes = list(await agent_check(self._http, host.url))
+            await self._heartbeats(host)
+            home = self._home(host)
+            if home is not None:
+                probes += [disk_check(home), system_check(home)]
+                probes.append(await container_check(self._command(), home))
+            return probes
+
+    def _command(self) -> Sequence[str]:
+        return self._options.container_command or (shutil.which("true") or "/bin/true",)
+
+    def _home(self, host: Host) -> Path | None:
+        """The directory of the host's agent, where this process can see it."""
+        options = self._options
+        if options.dev_cluster is not None:
+            home = options.dev_cluster / Path(host.name).name
+            return home if home.is_dir() else None
+        return options.work_dir if options.host else None
+
+    async def _heartbeats(self, host: Host) -> None:
+        containers = await self._get(f"{host.url}/containers")
+        state = await self._get(f"{host.url}/state")
+        if not isinstance(containers, list) or not isinstance(state, dict):
+            return  # The agent does not answer, which is told as such.
+        missing = running_without_container(state, containers)
+        round_ms = int(self._options.interval_s * 1_000)
+        for each in self._silence.news(host.host_id, missing, now_ms(), round_ms):
+            await self._tell(each, host)
+
+    async def _instances(self, hosts: Iterable[Host]) -> dict[str, tuple[Probe, ...]]:
+        """By host: what the cloud says of its instance."""
+        if self._settings.cloud != "aws":
+            return {}
+        named = {
+            self._attributes.get(each.host_id, {}).get(INSTANCE_ATTRIBUTE, ""): each.host_id
+            for each in hosts
+        }
+        named.pop("", None)
+        if not named:
+            return {}
+        # boto3 is some 40 MiB: only who uses AWS pays for it.
+        from connectors.healing.instances import InstanceChecks  # noqa: PLC0415
+
+        found = await InstanceChecks().probes(sorted(named))
+        return {named[name]: probes for name, probes in found.items()}
+
+    async def _tell(self, body: VerdictBody, host: Host) -> None:
+        value, topic = encode_verdict(body), self._settings.topic_prefix + "verdicts"
+        try:
+            # Every cell may have offers of the host.
+            for partition in range(self._settings.cells):
+                await self._producer.send_and_wait(
+                    topic, value, key=host.host_id.encode(), partition=partition
+                )
+        except (KafkaError, TimeoutError) as error:
+            logger.warning("a round of checks was not written", host=host.name, why=repr(error))
+
+    async def _from_masters(self, path: str) -> object:
+        for master in self._settings.mesos_masters or ():
+            found = await self._get(f"http://{master}{path}", follow=True)
+            if found is not None:
+                return found
+        if self._told != path:
+            self._told = path
+            logger.warning("no Mesos master answers; no host is looked at")
+        return None
+
+    async def _get(self, url: str, *, follow: bool = False) -> object:
+        """The JSON at the address; None where there is none."""
+        try:
+            async with (
+                asyncio.timeout(ANSWER_S_MAX),
+                self._http.get(url, allow_redirects=follow) as answer,
+            ):
+                if answer.status != 200:
+                    return None
+                found: object = msgspec.json.decode(await answer.read())
+        except (TimeoutError, aiohttp.ClientError, OSError, msgspec.DecodeError):
+            return None
+        return found
+
+
+def _injected(probes: Sequence[Probe], home: Path | None) -> list[Probe]:
+    """The checks, those that shall fail in a dev cluster failed."""
+    faults = broken(home) if home is not None else {}
+    found = [each for each in probes if each.name not in faults]
+    return found + [
+        Probe(name, "bad", text or "a fault was injected") for name, text in faults.items()
+    ]
+
+
+def _waited_for(api: str | None) -> set[str]:
+    """Hosts that are away for their health or on trial: of these every round is told."""
+    if api is None:
+        return set()
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(f"{api.rstrip('/')}{HEALTH}", timeout=ANSWER_S_MAX) as answer:
+            found: Any = json.loads(answer.read())
+        return {each["hostId"] for each in found["hosts"] if each["standing"] == "away"}
+    except (URLError, HTTPException, OSError, ValueError, KeyError, TypeError):
+        return set()  # What is bad, and what gets better, is told all the same.

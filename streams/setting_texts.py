@@ -1,0 +1,141 @@
+"""Texts of settings, read: each answers the value, or raises `ValueError` with what is wanted.
+
+The one thing to know: nothing here knows a variable's name; `streams.settings` has the table.
+"""
+
+import os
+import pwd
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from connectors.mesos.containers import CONTAINERIZERS
+from connectors.registry.checks import CHECKS
+
+SECRET_CHARACTERS_MIN: Final = 16
+
+
+def addresses(text: str) -> str:
+    """Addresses of brokers, host:port with commas between."""
+    for address in text.split(","):
+        host, _, port = address.strip().rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError(f"{address.strip()!r} is not host:port; several are joined by commas")
+    return ",".join(address.strip() for address in text.split(","))
+
+
+def topic_prefix(text: str) -> str:
+    """What topics begin with."""
+    # Kafka's own rule for topic names, and its length with room for ours.
+    if not re.fullmatch(r"[A-Za-z0-9._-]{0,200}", text):
+        raise ValueError("only letters, digits, '.', '_' and '-' are allowed, at most 200")
+    return text
+
+
+def containerizer(text: str) -> str:
+    """What runs images."""
+    if text not in CONTAINERIZERS:
+        raise ValueError(f"it is one of {', '.join(CONTAINERIZERS)}")
+    return text
+
+
+def image_check(text: str) -> str:
+    """How tags are checked."""
+    if text not in CHECKS:
+        raise ValueError(f"it is one of {', '.join(CHECKS)}")
+    return text
+
+
+def cell_name(text: str) -> str:
+    """The name of a cell."""
+    # It stands in every address of the cell's log.
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", text):
+        raise ValueError("only a-z, 0-9 and '-' are allowed, at most 63, the first no '-'")
+    return text
+
+
+def cell_names(text: str) -> tuple[str, ...]:
+    """Names of cells, each another."""
+    names = tuple(cell_name(each.strip()) for each in text.split(","))
+    if len(set(names)) != len(names):
+        raise ValueError("every cell has a name of its own")
+    return names
+
+
+def candidate(text: str) -> str:
+    """The name of a cell process."""
+    # It is part of a Kafka client's id and of the group's static membership.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
+        raise ValueError("only letters, digits, '.', '_' and '-' are allowed, at most 100")
+    return text
+
+
+def url(text: str) -> str:
+    """An address of HTTP."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("an address such as http://127.0.0.1:7100 is wanted")
+    if parts.port == 0:
+        raise ValueError("port 0 is no port")
+    return text.rstrip("/")
+
+
+def store_url(text: str) -> str:
+    """Where a store is."""
+    scheme, found, rest = text.partition("://")
+    if not found:
+        return Path(text).absolute().as_uri()
+    if scheme not in {"file", "s3", "rocksdict"} or not rest.strip("/"):
+        raise ValueError(
+            "a directory, file:///DIR, s3://BUCKET/PREFIX or rocksdict:///DIR is wanted"
+        )
+    return text.rstrip("/")
+
+
+def secret(text: str) -> str:
+    """What something is signed with."""
+    if len(text) < SECRET_CHARACTERS_MIN or not text.isprintable():
+        raise ValueError(f"printable characters are wanted, at least {SECRET_CHARACTERS_MIN}")
+    return text
+
+
+def actor(text: str) -> str:
+    """Who asks."""
+    if len(text.encode()) > 255 or not text.isprintable() or not text.strip():
+        raise ValueError("printable characters are wanted, at most 255 bytes")
+    return text
+
+
+def account() -> str:
+    """The name of this process' user."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"  # As in a container that was given any number.
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """A reader of whole numbers within two bounds."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise ValueError(f"a whole number from {least} to {most} is wanted")
+        return int(text)
+
+    return read
+
+
+def balancers(text: str) -> str:
+    """The kind of load balancers."""
+    if text != "elb":
+        raise ValueError("elb is wanted, the only kind there is")
+    return text
+
+
+def truth(text: str) -> bool:
+    """True or false."""
+    if text not in {"true", "false"}:
+        raise ValueError("true or false is wanted")
+    return text == "true"

@@ -1,0 +1,1 @@
+"""What providers of volumes promise, asked of the real thing."""

@@ -1,0 +1,126 @@
+"""The commands on files: one JSON object for each line, of text and CSV, plain and gzipped."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from streams.cli.main import main
+from streams.errors import OperatorError
+from streams.health.log_files import Columns, FileLine, lines_of, time_ms
+from tests.support.loghub import grouping_accuracy, rows, structured
+
+TEXT = "took 1 ms\r\nit failed\n\ntook 22 ms"
+CSV = 'n,Content,Node,Level,At\n1,"took, 1 ms",a,INFO,1000\n2,"two\nlines",b,FATAL,1001\n'
+Told = Callable[..., list[dict[str, object]]]
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Told:
+    """What `flumina health` prints."""
+
+    def run(*words: str) -> list[dict[str, object]]:
+        with pytest.raises(SystemExit) as left:
+            main(["health", *words])
+        assert not left.value.code
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_templates_of_plain_text(told: Told, tmp_path: Path, is_packed: bool) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(gzip.compress(TEXT.encode()) if is_packed else TEXT.encode())
+    found = told("templates", str(path))
+    assert [each["line"] for each in found] == [1, 2, 3, 4]
+    expected = ["took <*> ms", "it failed", "", "took <*> ms"]
+    assert [each["template"] for each in found] == expected
+    assert found[0]["template_id"] == found[3]["template_id"] != found[1]["template_id"]
+
+
+def test_lines_of_columns(told: Told, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(CSV)
+    columns = ("--column", "Content", "--host-column", "Node", "--level-column", "Level")
+    first, second = told("lines", str(path), *columns, "--time-column", "At")
+    assert (first["line"], first["host"], first["alert"]) == (1, "a", False)
+    assert (second["line"], second["host"], second["alert"]) == (2, "b", True)
+    assert 0 <= float(str(first["score"])) < float(str(second["score"])) <= 1
+    assert [each.text for each in lines_of(path, Columns("Content"))] == [
+        *("took, 1 ms", "two\nlines")
+    ]
+
+
+def test_the_published_protocol_by_the_command(told: Told) -> None:
+    found = told("templates", str(structured("OpenSSH")), "--column", "Content")
+    true = [each["EventId"] for each in rows("OpenSSH")]
+    assert [each["line"] for each in found] == list(range(1, len(true) + 1))
+    assert grouping_accuracy([str(each["template_id"]) for each in found], true) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("data", "columns"),
+    [
+        (None, Columns()),
+        (b"a,b\n1,2\n", Columns("c")),
+        (b"a,b\n1,2\n", Columns(host="a")),
+        (b"\x1f\x8b\x08broken", Columns()),
+        (b'a\n"' + b"x" * 5_000_000, Columns("a")),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_what_to_do(
+    tmp_path: Path, data: bytes | None, columns: Columns
+) -> None:
+    path = tmp_path / "a"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(OperatorError) as error:
+        list(lines_of(path, columns))
+    assert error.value.remedy
+
+
+def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"")
+    assert list(lines_of(path, Columns())) == []
+    path.write_bytes(b"a\n")
+    assert list(lines_of(path, Columns("a"))) == []
+    path.write_bytes(b"a,b\nonly\n")
+    assert list(lines_of(path, Columns("a", "b"))) == [FileLine(1, "only")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1117838570", 1_117_838_570_000),
+        ("1117838570.5", 1_117_838_570_500),
+        ("1117838570500", 1_117_838_570_500),
+        ("1117838570500000", 1_117_838_570_500),
+        ("1117838570500000000", 1_117_838_570_500),
+        ("2005-06-03T22:42:50Z", 1_117_838_570_000),
+        ("2005-06-03 22:42:50,500", 1_117_838_570_500),
+        ("2005-06-03-15.42.50.675872", 0),
+        ("", 0),
+        ("nan", 0),
+        ("1e300", 0),
+    ],
+)
+def test_times_tell_their_unit_by_their_size(text: str, expected: int) -> None:
+    assert time_ms(text) == expected
+
+
+def test_rules_are_checked_and_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("rules: [{id: a, pattern: x y, severity: sick}]")
+    with pytest.raises(SystemExit) as left:
+        main(["health", "rules", str(path)])
+    assert not left.value.code
+    assert "a: sick from 1 in 600 s: x y" in capsys.readouterr().out
+    path.write_text("rules: [{id: a, pattern: '(', severity: sick}]")
+    with pytest.raises(SystemExit) as left:
+        main(["health", "rules", str(path)])
+    assert left.value.code
+    assert "RE2" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""Providers of volumes and the box that asks them."""

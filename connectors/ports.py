@@ -250,6 +250,19 @@ class ServiceRegistry(Registrations, Protocol):
         ...
 
 
+class HealthRegistry(ServiceRegistry, Protocol):
+    """A registry that has a word of its own about the health of what is registered."""
+
+    @property
+    def health_provider(self) -> str:
+        """By which name disruption budgets ask for it."""
+        ...
+
+    async def health(self, place: str) -> Mapping[str, bool]:
+        """The tasks of the service that it knows, and whether it calls each healthy."""
+        ...
+
+
 class VolumeRefused(Exception):
     """A provider says that it cannot be done; the text says why. Nothing was changed."""
 

@@ -75,4 +75,5 @@ def _endpoint(spec: JobSpec, task: Task, started: Started, balancers: tuple[str,
         "specVersion": task.spec_version,
         "isHealthy": started.is_healthy,
         "loadBalancers": list(balancers),
+        "healthProviders": list(spec.budget.health) if spec.budget else [],
     }

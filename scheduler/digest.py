@@ -189,6 +189,7 @@ def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
         "orphan": state.orphans,
         "scaling policy": state.scaling_policies,
         "plan": state.plans,
+        "registry health": state.registry_health,
         "relocated": state.relocated,
         "relocating": state.jobs_marked_at_ms,
         "runbook": state.runbooks,

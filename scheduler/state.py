@@ -35,6 +35,7 @@ from scheduler.model.job_updates import JobUpdate, SpecVersion
 from scheduler.model.mesos import HostFacts
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import Proposal
+from scheduler.model.registry_health import RegistryHealth
 from scheduler.model.resources import Resources
 from scheduler.model.sla import SlaStanding, SlaStart
 from scheduler.model.task import Task
@@ -71,6 +72,7 @@ ENTITY_KINDS: Final = (
     "orphan",
     "scaling policy",
     "plan",
+    "registry health",
     "relocated",
     "relocating",
     "runbook",
@@ -433,6 +435,8 @@ class State:
     """New groups that take the place of old ones, and the last that did, by the new one."""
     fleet_forecasts: dict[str, LoadForecast] = field(default_factory=dict)
     """What is remembered of the load of each group, to be ready for it."""
+    registry_health: dict[tuple[str, TaskId], RegistryHealth] = field(default_factory=dict)
+    """What registries say of tasks, by registry and task; of those that budgets ask about."""
     webhooks: dict[str, Webhook] = field(default_factory=dict)
     """Who is told of events by HTTP, by name."""
     load_balancers: dict[JobId, tuple[str, ...]] = field(default_factory=dict)

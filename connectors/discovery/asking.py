@@ -45,22 +45,28 @@ class Asking:
         self._timeout_s = timeout_s
 
     async def __call__(
-        self, method: str, path: str, body: object = None, *, is_found: bool = True
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        is_found: bool = True,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """A good answer, or a 404 without ``is_found``; raises `RegistrationFailed` for others."""
-        answer = await asyncio.to_thread(self._asked, method, path, body)
+        answer = await asyncio.to_thread(self._asked, method, path, body, headers or {})
         is_missing = answer.status == NOT_FOUND and not is_found
         if answer.status in _GOOD or is_missing:
             return answer
         said = answer.body[:200].decode("utf-8", "replace")
         raise RegistrationFailed(f"{self.url} answered {answer.status} to {method} {path}: {said}")
 
-    def _asked(self, method: str, path: str, body: object) -> Answer:
+    def _asked(self, method: str, path: str, body: object, more: Mapping[str, str]) -> Answer:
         parts = self._parts
         is_safe = parts.scheme == "https"
         kind = http.client.HTTPSConnection if is_safe else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=self._timeout_s)
-        headers: Mapping[str, str] = {"Accept": "application/json"}
+        headers: Mapping[str, str] = {"Accept": "application/json", **more}
         data = None
         if body is not None:
             data = msgspec.json.encode(body)

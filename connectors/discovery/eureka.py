@@ -43,14 +43,31 @@ class Eureka:
 
     async def registered(self, place: str) -> frozenset[str]:
         """The tasks that the server knows of the application, of any cell."""
+        return frozenset(str(each["instanceId"]) for each in await self._ours(place))
+
+    @property
+    def health_provider(self) -> str:
+        """As Titus calls it."""
+        return "eureka"
+
+    async def health(self, place: str) -> dict[str, bool]:
+        """The tasks that the server knows of the application; UP is healthy, all else is not.
+
+        The status is the server's: one that an operator or the application itself has overridden
+        (OUT_OF_SERVICE, STARTING) counts, whatever we registered.
+        """
+        return {
+            str(each["instanceId"]): each.get("status") == "UP" for each in await self._ours(place)
+        }
+
+    async def _ours(self, place: str) -> list[dict[str, Any]]:
         answer = await self._ask("GET", _path(place), is_found=False)
         if answer.status == NOT_FOUND:
-            return frozenset()
+            return []
         found = answer.json()["application"]["instance"]
         # Of one instance, older servers make no list.
         instances: list[dict[str, Any]] = found if isinstance(found, list) else [found]
-        ours = [each for each in instances if each.get("metadata", {}).get(_CELL)]
-        return frozenset(str(each["instanceId"]) for each in ours)
+        return [each for each in instances if each.get("metadata", {}).get(_CELL)]
 
     async def renew(self, place: str, endpoints: Sequence[Endpoint]) -> frozenset[str]:
         """Send a heartbeat for each; the tasks that the server does not know."""

@@ -1,7 +1,8 @@
 """The scripts of a dev cluster's hosts: look whether a fault was injected, and take it back.
 
 The one thing to know: a fault of a dev agent is a file in its directory
-(`connectors/healing/faults`) that the prober honours. Mending removes it, as a real script would restart what hangs.
+(`connectors/healing/faults`) that the prober honours. Mending removes it, as a real script would
+restart what hangs.
 """
 
 import os

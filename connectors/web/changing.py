@@ -127,6 +127,12 @@ async def forget_orphan(call: Call) -> Response:
     return await _command(call, "ForgetOrphan", ("taskId", "hostId"), "forget-orphan")
 
 
+async def note_registry_health(call: Call) -> Response:
+    """``200 {"id": "registry-health"}`` once budgets count with what the registry says."""
+    names = ("registry", "healthy", "unhealthy")
+    return await _command(call, "NoteRegistryHealth", names, "registry-health")
+
+
 async def confirm_finding(call: Call) -> Response:
     """``200 {"id": "confirm-finding"}`` once the cell does what its finding leads to."""
     return await _command(call, "ConfirmFinding", ("finding", "tasks"), "confirm-finding")

@@ -450,6 +450,9 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
     "/api/flumina/commands/forget-orphan": {
         "POST": _command(changing.forget_orphan, cell.OrphanBody)
     },
+    "/api/flumina/commands/registry-health": {
+        "POST": _command(changing.note_registry_health, balancer_shapes.RegistryHealthBody)
+    },
     "/api/flumina/commands/confirm-finding": {
         "POST": _command(changing.confirm_finding, cell.ConfirmBody)
     },

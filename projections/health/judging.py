@@ -51,6 +51,8 @@ class Count(msgspec.Struct):
     lines: list[tuple[str, str]] = []
     """The newest lines that counted, with their sources."""
     is_firing: bool = False
+    peak: int = 0
+    """The largest sum since it was last looked at: a block may span more than a window."""
 
 
 class Host(msgspec.Struct):
@@ -105,6 +107,8 @@ class HealthFold:
         """Of the last call of `take`."""
         hosts = self.memory.hosts.items()
         self._ill = {key: None for key, host in hosts if host.standing != "well"}
+        self._before: dict[str, int] = {}
+        """The watermarks before the block that is being folded."""
         self._severities: list[float] = []
         self._alerting: set[int] = set()
         self._swept_at_ms = 0
@@ -169,6 +173,7 @@ class HealthFold:
     def _move_watermarks(self, block: Block, touched: dict[str, None]) -> None:
         """Move watermarks by clocks that may be right, and count those that cannot be."""
         marks, received = self.memory.watermarks, self.memory.received
+        self._before = dict(marks)
         for record in block.records:
             lane = record.lane
             marks[lane] = max(marks.get(lane, 0), record.newest_ms)
@@ -178,19 +183,19 @@ class HealthFold:
                 self.memory.totals.quarantined += wrong
                 text = f"{wrong} lines whose clock is far from {record.received_at_ms} ms"
                 count = self._counted(record, self._by_id[CLOCK])
-                count.window.add(record.received_at_ms, wrong)
+                count.peak = max(count.peak, count.window.add(record.received_at_ms, wrong))
                 count.lines = [*count.lines[1 - LINES_KEPT :], (text, record.source)]
                 touched[record.host_id] = None
 
     def _count(self, block: Block, line: int, rule: Rule, touched: dict[str, None]) -> None:
-        """Count one line for one rule, unless its clock cannot be right."""
+        """Count one line for one rule, unless its clock cannot be right, or it comes too late."""
         record, at_ms, source = block.place(line)
-        if at_ms is None:
+        if at_ms is None or at_ms <= self._before.get(record.lane, 0) - rule.window_ms:
             return
         by_rule = self.memory.totals.by_rule
         by_rule[rule.rule_id] = by_rule.get(rule.rule_id, 0) + 1
         count = self._counted(record, rule)
-        count.window.add(at_ms, rule.weight)
+        count.peak = max(count.peak, count.window.add(at_ms, rule.weight))
         text = block.lines[line][:EVIDENCE_TEXT_MAX]
         count.lines = [*count.lines[1 - LINES_KEPT :], (text, source)]
         touched[record.host_id] = None
@@ -298,7 +303,8 @@ class HealthFold:
         found = []
         for rule_id, count in host.counts.items():
             rule = self._by_id[rule_id]
-            total = count.window.total(self._now_ms(host, rule_id))
+            total = max(count.peak, count.window.total(self._now_ms(host, rule_id)))
+            count.peak = 0
             limit = (rule.threshold + 1) // 2 if count.is_firing else rule.threshold
             count.is_firing = total >= limit
             if count.is_firing:

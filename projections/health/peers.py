@@ -17,7 +17,7 @@ MEMORY_ROUNDS: Final = 12
 """Levels and movements are those of about so many samples."""
 WARM_ROUNDS: Final = 6
 """A host is judged from its sixth sample on."""
-FAR: Final = 6.0
+FAR: Final = 5.0
 """Outliers are so many usual distances (1.48 median absolute deviations) from the middle."""
 NEAR: Final = 2.0
 """Peers so near to an outlier are its neighbours."""
@@ -138,18 +138,14 @@ class PeerWatch:
                 known.share += ((far >= FAR) - known.share) / STANDING_ROUNDS
             known.is_sick = known.share >= (WELL_SHARE if known.is_sick else SICK_SHARE)
             score = far / (far + FAR)
-            peers = len(ripe) - 1 if host in self._hosts else 0
-            found.append(
-                PeerJudged(host, group, score, known.is_sick, name, distance, max(peers, 0))
-            )
+            peers = len(hosts) - 1
+            found.append(PeerJudged(host, group, score, known.is_sick, name, distance, peers))
         return found
 
     def _views(self, at: int, metric: str, hosts: list[str]) -> dict[str, dict[str, float]]:
         """For each view of the metric the hosts' numbers; one that says nothing is left out."""
         levels = {
-            host: level
-            for host in hosts
-            if (level := self._hosts[host].levels[at]) is not None
+            host: level for host in hosts if (level := self._hosts[host].levels[at]) is not None
         }
         if len(levels) < PEERS_MIN:
             return {}

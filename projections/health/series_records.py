@@ -25,7 +25,7 @@ _SMALLEST: Final = 1e-9
 
 
 class Records:
-    """The highest and lowest of a view; ``width`` is how many rows one of its numbers is made of."""
+    """The highest and lowest of a view, whose numbers are made of ``width`` rows each."""
 
     __slots__ = (
         "_high_before",

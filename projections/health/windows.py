@@ -18,16 +18,27 @@ class Window(msgspec.Struct):
     length_ms: int
     slots: dict[int, int] = {}
     """By the number of the slot, which is its time by a tenth of the length."""
+    newest: int = -1
+    """The newest slot that has anything."""
+    recent: int = 0
+    """The sum of the window that ends with it."""
 
-    def add(self, at_ms: int, weight: int) -> None:
-        """Count something that happened then."""
+    def add(self, at_ms: int, weight: int) -> int:
+        """Count something that happened then; the sum of the window that ends with the newest."""
         slot = at_ms * SLOTS // self.length_ms
+        if slot > self.newest:
+            self.newest = slot
+            self.slots = {k: v for k, v in self.slots.items() if k > slot - SLOTS}
+            self.recent = sum(self.slots.values())
+        elif slot <= self.newest - SLOTS:
+            return self.recent
         self.slots[slot] = self.slots.get(slot, 0) + weight
-        if len(self.slots) > 2 * SLOTS:
-            newest = max(self.slots)
-            self.slots = {k: v for k, v in sorted(self.slots.items()) if k > newest - SLOTS}
+        self.recent += weight
+        return self.recent
 
     def total(self, now_ms: int) -> int:
         """What was counted in the window that ends now."""
-        newest = now_ms * SLOTS // self.length_ms
-        return sum(v for k, v in self.slots.items() if newest - SLOTS < k <= newest)
+        now = now_ms * SLOTS // self.length_ms
+        if now == self.newest:
+            return self.recent
+        return sum(v for k, v in self.slots.items() if now - SLOTS < k <= now)

@@ -26,10 +26,8 @@ EVENTS_MAX: Final = 20_000
 BYTES_MAX: Final = 16 * 1024 * 1024
 """Of one stream; six streams are 96 MiB at the very most."""
 VALUES_BYTES: Final = 700
-"""What an event of a task holds that is its own, until it is written out: the task, the list of its
-history's entries. Measured: 640 bytes for a task with eight entries; all else is the fold's."""
-WHOLE_RECORD: Final = 2**31
-"""An index behind every event of a record."""
+"""What an event of a task holds of its own until it is written out: the task as it was, the list of
+its history's entries. Measured: 650 bytes for a task with four entries; all else is the fold's."""An index behind every event of a record."""
 
 Spot = tuple[int, int]
 """Offset, and number of the event among those that the record told the stream."""

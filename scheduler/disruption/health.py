@@ -15,7 +15,33 @@ def is_healthy(state: State, task: Task, budget: DisruptionBudget) -> bool:
     task_state = task.state
     if not isinstance(task_state, Started) or task.task_id in state.unanswered:
         return False
-    return task_state.is_healthy or budget.health == ("alwaysHealthy",)
+    if not budget.health:
+        return task_state.is_healthy
+    return all(_said(state, task, task_state, name) is True for name in budget.health)
+
+
+def is_sick(state: State, task: Task, budget: DisruptionBudget) -> bool:
+    """Whether a provider that the job names calls the started task unhealthy.
+
+    A registry that is silent makes nobody sick: else its silence would open every budget.
+    """
+    task_state = task.state
+    if not isinstance(task_state, Started) or task.task_id in state.unanswered:
+        return False
+    names = budget.health or ("mesos",)
+    return any(_said(state, task, task_state, name) is False for name in names)
+
+
+def _said(state: State, task: Task, started: Started, provider: str) -> bool | None:
+    """What a provider says of the task; None where it says nothing."""
+    if provider == "mesos":
+        return started.is_healthy
+    if provider == "alwaysHealthy":
+        return True
+    said = state.registry_health.get((provider, task.task_id))
+    if said is None or state.clock.now_ms >= said.at_ms + state.policy.registry_health_ms:
+        return None
+    return said.is_healthy
 
 
 def healthy_count(state: State, job_id: JobId, budget: DisruptionBudget) -> int:

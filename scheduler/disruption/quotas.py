@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from scheduler.disruption.budgets import effective, floor_of, rate_of, size_of
-from scheduler.disruption.health import healthy_count, is_healthy
+from scheduler.disruption.health import healthy_count, is_healthy, is_sick
 from scheduler.disruption.patterns import is_meant
 from scheduler.disruption.windows import is_open, opens_at_ms
 from scheduler.model.disruption import DisruptionBudget, Limit, Relocations, Window
@@ -136,9 +136,7 @@ class Quotas:
                 return Quota(1)
             text = f"it was moved {done} times already, and its job allows {most}"
             return Quota(0, "relocationLimit", text)
-        is_known = task.task_id not in self._state.unanswered
-        is_sick = isinstance(task.state, Started) and not is_healthy(self._state, task, budget)
-        if is_sick and is_known:
+        if is_sick(self._state, task, budget):
             return Quota(1)  # Its end takes no healthy one away.
         return self._by_policy(job, budget)
 

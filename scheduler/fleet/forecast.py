@@ -1,4 +1,4 @@
-"""How much load to be ready for some minutes ahead: the recent maximum, times what has proved right.
+"""How much load to be ready for some minutes ahead: the recent maximum, times what proved right.
 
 The one thing to know: a plain rule, the largest load of the last horizon, is followed beside, and
 on the whole no more is bought than by it. What differs is when: more where the load is cheap to

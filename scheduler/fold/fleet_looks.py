@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from scheduler.fleet.forecast import LoadForecast, feed
+from scheduler.fleet.forecast import MINUTE_MS, LoadForecast, feed
 from scheduler.fleet.plan import FleetPlan, GroupPlan, deployed, plan_of
 from scheduler.fleet.sizes import recent
 from scheduler.fleet.standing import Changed, Instance
@@ -216,7 +216,7 @@ def _hooked(state: State) -> Iterable[Instance]:
 def _note_loads(state: State, plan: FleetPlan, fold: Fold) -> None:
     """Feed each group's forecast with the hosts that it needs now, in thousandths."""
     rules: FleetRules = state.fleet.rules
-    minutes = rules.forecast_horizon_ms // 60_000
+    minutes = rules.forecast_horizon_ms // MINUTE_MS
     names = {each.name for each in plan.groups} if minutes else set()
     for name in [each for each in state.fleet_forecasts if each not in names]:
         del state.fleet_forecasts[name]
@@ -227,6 +227,8 @@ def _note_loads(state: State, plan: FleetPlan, fold: Fold) -> None:
         known = state.fleet_forecasts.get(each.name)
         if known is None or known.horizon_minutes != minutes:
             known = LoadForecast(horizon_minutes=minutes)
+        if known.minute >= state.clock.now_ms // MINUTE_MS:
+            continue
         # A value of its own: a copy of the state may share the one before.
         known = msgspec.msgpack.decode(msgspec.msgpack.encode(known), type=LoadForecast)
         load = each.counts.busy + each.asked.covered + each.asked.more

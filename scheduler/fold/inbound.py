@@ -47,6 +47,7 @@ from scheduler.fold.mesos import (
 )
 from scheduler.fold.moving import task_move_asked
 from scheduler.fold.noise import host_noise_measured
+from scheduler.fold.registry_health import registry_health_noted
 from scheduler.fold.rules import host_ordered, policy_asked, rules_asked, rules_change_asked
 from scheduler.fold.safe import finding_confirmed, finding_rejected, kills_by, page_once
 from scheduler.fold.scaling import job_scale_asked
@@ -107,6 +108,7 @@ from scheduler.model.job_requests import (
 from scheduler.model.job_updates import JobUpdateAsked, JobUpdateOrdered
 from scheduler.model.mesos import HostFailed, StatusUpdate, StreamEnded, Subscribed, Unrecognised
 from scheduler.model.volumes import HoldsReleased, VolumeOrdered
+from scheduler.model.registry_health import RegistryHealthNoted
 from scheduler.model.webhooks import (
     WebhookNoted,
     WebhookPaused,
@@ -230,6 +232,7 @@ RULES: Final[Mapping[type, Rule]] = {
     MetricObserved: metric_observed,
     JobBudgetAsked: job_budget_asked,
     TaskEvictionAsked: task_eviction_asked,
+    RegistryHealthNoted: registry_health_noted,
     WebhookSet: webhook_set,
     WebhookRemoved: webhook_removed,
     WebhookPaused: webhook_paused,

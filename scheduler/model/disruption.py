@@ -9,11 +9,13 @@ from typing import Final, Literal
 
 from scheduler.model.base import Ours
 from scheduler.model.ids import JobId, TaskId
+from scheduler.model.registry_health import REGISTRIES
 
 HOUR_MS: Final = 3_600_000
 DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-HEALTH_PROVIDERS: Final = ("alwaysHealthy", "mesos")
-"""``alwaysHealthy``: what has started is healthy. ``mesos``: unless its own health check fails."""
+HEALTH_PROVIDERS: Final = ("alwaysHealthy", "mesos", *REGISTRIES)
+"""``alwaysHealthy``: what has started is healthy. ``mesos``: unless its own health check fails.
+``eureka``: where that registry says so, and has said it lately."""
 
 
 class SelfManaged(Ours, frozen=True):

@@ -59,6 +59,7 @@ from scheduler.model.reading.requests import (
     read_said,
     read_task_id,
 )
+from scheduler.model.registry_health import RegistryHealthNoted, read_registry_health
 from scheduler.model.rules_document.commands import (
     read_change_rules,
     read_mark_host,
@@ -90,6 +91,7 @@ ForeignBody = (
     | ScalingRequest
     | BalancerRequest
     | WebhookRequest
+    | RegistryHealthNoted
     | VolumeRequest
     | HealingRequest
     | PolicyAsked
@@ -337,6 +339,7 @@ _COMMANDS: Final[Mapping[str, Reader]] = {
     **METRIC_RECORDS,
     **HEALING_REQUESTS,
     **WEBHOOK_REQUESTS,
+    "NoteRegistryHealth": read_registry_health,
     **VOLUME_REQUESTS,
     "ForgetOrphan": _forget_orphan,
     "ConfirmFinding": _confirm_finding,

@@ -27,6 +27,7 @@ from scheduler.model.mesos import (
     Subscribed,
     Unrecognised,
 )
+from scheduler.model.registry_health import RegistryHealthNoted
 from scheduler.model.rules import CapacityGroup, InstanceGroup, Mode, PlacementRules, Selector
 from scheduler.model.volumes import VolumeRequest
 from scheduler.model.webhooks import WebhookRequest
@@ -261,6 +262,7 @@ InboundBody = (
     | VolumeRequest
     | DisruptionRequest
     | WebhookRequest
+    | RegistryHealthNoted
     | InboundRejected
     | InboundLost
     | OffersChanged

@@ -17,7 +17,7 @@ from projections.health.lines import LineScorer
 from projections.health.templates import TemplateMiner
 from projections.travel.instants import AtTime, InstantUnclear, Newest, parse_instant
 from scheduler.model.health import HostJudged
-from streams.cli.command_health_series import series
+from streams.cli.command_health_series import peers, series
 from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import clock, plain, print_json
@@ -34,6 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 app.command()(series)
+app.command()(peers)
 SCORE_DIGITS: Final = 4
 INSTANT: Final = "A time: -1h, now, or 2026-01-31T10:00Z."
 FileArgument = Annotated[

@@ -4,16 +4,19 @@ The one thing to know: both work on a file alone, and say of a row only what it 
 make known; nothing needs to run.
 """
 
+from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Final
 
 import orjson
 import typer
 
+from projections.health.peers import PeerWatch
 from projections.health.series import SeriesDetector
 from streams.cli.render import errors
 from streams.errors import OperatorError
-from streams.health.series_files import series_of
+from streams.health.series_files import hosts_of, series_of
 
 SCORE_DIGITS: Final = 4
 FileArgument = Annotated[
@@ -59,3 +62,48 @@ def series(
     if without:
         told = f"{len(without)} of {rows} rows have no number; the first is line {without[0]}."
         errors().print(told, markup=False)
+
+
+def peers(
+    file: FileArgument,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A metric; may be repeated. Default all numbers."),
+    ] = None,
+) -> None:
+    """Print which hosts are unlike the others of their group, round by round.
+
+    Rows of the same timestamp are a round, and stand together; columns are timestamp, host, group
+    and the metrics. One JSON object for each host of a round: timestamp, host, group, score from 0
+    to 1, and sick, which is who stays beyond its peers; with why where there is something to say.
+
+    Example: flumina health peers hosts.csv
+    """
+    judged = 0
+    with ExitStack() as held:
+        table = hosts_of(file, tuple(column or ()), held)
+        watch = PeerWatch(table.metrics)
+        for timestamp, rows in groupby(table.rows, key=lambda row: row.timestamp):
+            for row in rows:
+                watch.feed(row.host, row.group, row.values)
+            for each in watch.judged():
+                judged += 1
+                said: dict[str, object] = {
+                    "timestamp": timestamp,
+                    "host": each.host,
+                    "group": each.group,
+                    "score": round(each.score, SCORE_DIGITS),
+                    "sick": each.is_sick,
+                }
+                if each.is_sick:
+                    said["why"] = (
+                        f"{each.metric} is {each.distance:+.1f} usual distances from the middle"
+                        f" of {each.peers} peers"
+                    )
+                print(orjson.dumps(said).decode())
+    if not judged:
+        raise OperatorError(
+            f"{file} has no rows behind its first line.",
+            "It is empty, or cut short.",
+            "Name a file with a row for each host and time.",
+        )

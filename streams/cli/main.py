@@ -249,6 +249,11 @@ COMMANDS = (
         "List, prove and export what was archived.",
     ),
     Command(
+        "query",
+        "streams.cli.command_query:query",
+        "Ask a stream of events in MQL.",
+    ),
+    Command(
         "sql",
         "streams.cli.command_sql:sql",
         "Ask all of history in SQL.",

@@ -70,14 +70,13 @@ def records_of(lines: Iterable[FileLine], name: str) -> Iterator[list[LineRecord
     """The lines of a file as records, a thousand lines at a time; their own clock is believed."""
     page: list[LineRecord] = []
     batch: list[FileLine] = []
-    newest_ms = lines_read = 0
-    for line in lines:
+    newest_ms = 0
+    for lines_read, line in enumerate(lines, start=1):
         newest_ms = line.at_ms or newest_ms
         if batch and line.host != batch[0].host:
             page.append(_record(batch, name))
             batch = []
         batch.append(line._replace(at_ms=newest_ms))
-        lines_read += 1
         if lines_read % FILE_LINES == 0:
             yield [*page, _record(batch, name)]
             page, batch = [], []

@@ -138,6 +138,7 @@ WORDS: Final[Mapping[str, str]] = {
     "limits.collect_every": "how often what is too old is looked for",
     "limits.collected_per_pass_max": "and how many are dropped at once",
     "limits.load_balancers_of_job_max": "",
+    "limits.registry_health": "a registry's word of a task's health holds for so long",
     "limits.verdict_keep": "a verdict about a host that nobody repeats holds for so long",
     "limits.probe_good_looks": "a check of a host that was bad is good after so many in a row",
     "limits.health_away_percent": "of a group's hosts, kept away for their health at most",

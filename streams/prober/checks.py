@@ -10,6 +10,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
@@ -96,10 +97,8 @@ async def container_check(command: Sequence[str], directory: Path) -> Probe:
         async with asyncio.timeout(CHECK_S_MAX):
             _, said = await process.communicate()
     except TimeoutError:
-        try:
+        with suppress(ProcessLookupError):  # It has ended meanwhile; late all the same.
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # It has ended meanwhile; late all the same.
         await process.wait()
         return Probe("container", "bad", f"{command[0]} took longer than {CHECK_S_MAX:g} s")
     if process.returncode:

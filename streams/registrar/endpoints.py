@@ -32,6 +32,7 @@ class Item(msgspec.Struct, frozen=True, rename="camel"):
     version: str
     is_healthy: bool
     load_balancers: tuple[str, ...]
+    health_providers: tuple[str, ...] = ()
 
 
 class Told(msgspec.Struct, frozen=True, rename="camel"):

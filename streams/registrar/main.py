@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from connectors.discovery.asking import Asking
+from connectors.discovery.eureka import Eureka
 from connectors.discovery.opening import open_registry
 from connectors.ports import Endpoint
 from streams.clock import now_ms
@@ -26,6 +27,7 @@ from streams.registrar.endpoints import (
     endpoints_now,
     next_place,
 )
+from streams.registrar.health import HealthTeller
 from streams.registrar.lane import AT_ONCE_MAX, Lane
 from streams.registrar.memory import Memory
 from streams.settings import Settings
@@ -45,6 +47,7 @@ class Registrar:
         self._api = Asking(api)
         self._is_discovery = settings.discovery_url is not None
         self.lanes: dict[str, tuple[Lane, Memory]] = {}
+        self._health: HealthTeller | None = None
         directory = settings.data_dir / "registrar" / settings.cell
         if settings.balancers:
             # AWS' client is some 20 MiB: only who has load balancers pays for it.
@@ -58,6 +61,8 @@ class Registrar:
             mark = sha256(settings.discovery_url.encode()).hexdigest()[:8]
             memory = Memory(directory / f"discovery-{mark}.json")
             self.lanes["discovery"] = Lane("discovery", registry, memory, registry), memory
+            if isinstance(registry, Eureka):
+                self._health = HealthTeller(registry, self._api)
         self._unknown = ""
         self._unknown_since_ms = 0
         self._is_paged = False
@@ -68,6 +73,8 @@ class Registrar:
             told = await endpoints_now(self._api, is_discovery=self._is_discovery)
             places = {name: next_place(told, memory.last) for name, (_, memory) in self._items()}
             await self._rounds(told, places, at_ms)
+            if self._health is not None:
+                await self._health.look(told, at_ms)
         except EndpointsUnknown as error:
             self._is_unknown(str(error), at_ms)
         except OSError as error:

@@ -57,7 +57,7 @@ FIRST_START_TIMEOUT_S = 150.0
 STOP_TIMEOUT_S = 10.0
 UP_VERSION = 1
 _SPEAKERS = (
-    *("api", "autoscale", "fleet", "registrar", "webhooks"),
+    *("api", "autoscale", "fleet", "prober", "registrar", "webhooks"),
     *("usage", "history", "health", "federation", "cell"),
 )
 OF_SHARED_HOSTS: Final = {"offer_hold_ms": 1_000, "suppress_after_ms": 1_000}

@@ -17,6 +17,7 @@ from scheduler.model import (
     job_updates,
     mesos,
     proposals,
+    registry_health,
     webhooks,
 )
 from scheduler.model.address import Source
@@ -397,6 +398,9 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
         secret="env:CI",
         pause_after_s=600,
         if_version=3,
+    ),
+    registry_health.RegistryHealthNoted(
+        registry="eureka", healthy=(TASK,), unhealthy=(TaskId("job-worker-2-3"),), actor="registrar", why="look"
     ),
     webhooks.WebhookRemoved(name="deploys", actor="op", why="enough", if_version=4),
     webhooks.WebhookPaused(name="deploys", is_paused=True, actor="op", why="receiver moves"),

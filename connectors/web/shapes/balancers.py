@@ -3,7 +3,7 @@
 The one thing to know: the first two are Titus', the last is ours.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -44,6 +44,8 @@ class Endpoint(Shape, frozen=True, omit_defaults=False):
     spec_version: int
     is_healthy: bool
     load_balancers: tuple[str, ...]
+    health_providers: tuple[str, ...]
+    """Who is asked about its health by its job's disruption budget."""
 
 
 class Endpoints(Shape, frozen=True, omit_defaults=False):
@@ -56,3 +58,12 @@ class Endpoints(Shape, frozen=True, omit_defaults=False):
     is_current: bool
     """False where the fold is behind the log or halted: nothing may be concluded from it."""
     items: tuple[Endpoint, ...]
+
+
+class RegistryHealthBody(Shape, frozen=True):
+    """What a registry says of the health of some tasks."""
+
+    registry: Literal["eureka"]
+    why: str
+    healthy: Annotated[tuple[str, ...], msgspec.Meta(max_length=1_000)] = ()
+    unhealthy: Annotated[tuple[str, ...], msgspec.Meta(max_length=1_000)] = ()

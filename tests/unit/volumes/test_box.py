@@ -38,6 +38,7 @@ class Stage:
 
     def __init__(self, home: Path) -> None:
         cell = running_cell(1)
+        cell.decide_and_carry_out()
         spec = service(1)
         cell.submit(replace(spec, volumes=(VolumeClaim("data", "/data", size_mib=1),)))
         cell.decide()

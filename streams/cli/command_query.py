@@ -1,0 +1,188 @@
+"""`flumina query`: a question in MQL over events.
+
+The one thing to know: with ``--input`` it works on that file alone and needs nothing to run. A row
+is one JSON object on a line; a line that is no event is told and counted, and the others go on.
+"""
+
+import gzip
+import math
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Annotated, Any, Final, NamedTuple, Protocol
+
+import orjson
+import typer
+
+from projections.query.engine import Mode, Running
+from projections.query.parser import parse
+from projections.query.scanner import QueryError
+from projections.query.values import descended
+from streams.cli.render import errors
+from streams.clock import now_ms
+from streams.errors import OperatorError
+
+LINE_BYTES_MAX: Final = 4 * 1024 * 1024
+TOLD_MAX: Final = 5
+"""Lines that are no events are told so many times one by one, and then counted."""
+GZIP_BEGINS: Final = b"\x1f\x8b"
+SECONDS_BELOW: Final = 1e11
+"""A time below this is in seconds, above in milliseconds (1973 in ms, the year 5138 in s)."""
+EXIT_BAD_LINES: Final = 1
+
+
+class Readable(Protocol):
+    """Bytes, a line at a time."""
+
+    def readline(self, size: int = -1, /) -> bytes:
+        """The next line, or as much of it as the size allows; empty at the end."""
+        ...
+
+
+class Line(NamedTuple):
+    """One event of the input, or what is wrong with it."""
+
+    number: int
+    event: dict[str, Any] | None
+    fault: str = ""
+
+
+def query(  # noqa: PLR0917 - options, all by name
+    question: Annotated[str, typer.Argument(metavar="MQL", help="The query, quoted.")],
+    source: Annotated[
+        str,
+        typer.Option("--input", metavar="FILE", help="JSON, an event a line; plain, gzip, or -."),
+    ] = "-",
+    mode: Annotated[
+        str,
+        typer.Option(help="full; server: what a publisher does; client: what is left to do."),
+    ] = "full",
+    compat: Annotated[
+        bool, typer.Option("--compat", help="Name columns as Mantis' engine does.")
+    ] = False,
+    time_field: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Where events have their time; else it is now."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="For random samples that can be repeated.")] = (
+        None
+    ),
+) -> None:
+    """Ask a stream of events in MQL, and print a JSON object for each row.
+
+    Example: flumina query "select host, count(*) as 'n' from stream group by host order by n desc"
+    --input events.jsonl
+    """
+    if mode not in {"full", "client", "server"}:
+        raise OperatorError(
+            f"--mode {mode} is not known.",
+            "A query is asked whole, or in the two parts of a publisher and its client.",
+            "Take full, client or server.",
+        )
+    chosen: Mode = "server" if mode == "server" else "client" if mode == "client" else "full"
+    draw = random.Random(seed).random  # noqa: S311 - samples are no secrets
+    try:
+        running = Running(parse(question), draw, chosen, is_compat=compat)
+    except QueryError as error:
+        raise OperatorError(
+            str(error), error.caret(), "docs/mql.md has the grammar, with an example of each part."
+        ) from error
+    with _opened(source) as file:
+        bad = _answer(running, file, time_field, is_live=source == "-")
+    _tell(running, bad)
+
+
+def _answer(running: Running, file: Readable, time_field: str | None, *, is_live: bool) -> int:
+    """Print the rows of all events; how many lines were none."""
+    out, bad = sys.stdout.buffer, 0
+    for line in _lines(file):
+        if line.event is None:
+            bad += 1
+            if bad <= TOLD_MAX:
+                errors().print(f"Line {line.number} is no event: {line.fault}", markup=False)
+            continue
+        at_ms = now_ms() if time_field is None else _time_of(line.event, time_field)
+        if at_ms is None:
+            bad += 1
+            if bad <= TOLD_MAX:
+                errors().print(f"Line {line.number} has no time in {time_field}.", markup=False)
+            continue
+        _write(out, running.push(line.event, at_ms))
+        if is_live:
+            out.flush()
+        if running.is_over:
+            break
+    _write(out, running.close())
+    out.flush()
+    return bad
+
+
+def _write(out: IO[bytes], rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        out.write(orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE))
+
+
+def _tell(running: Running, bad: int) -> None:
+    if running.dropped:
+        errors().print(f"{running.dropped} events had no room in a window or its groups.")
+    if bad:
+        errors().print(f"{bad} lines were passed over.")
+        raise typer.Exit(EXIT_BAD_LINES)
+
+
+@contextmanager
+def _opened(source: str) -> Iterator[Readable]:
+    """The bytes of a file, unpacked if it is gzipped, or of standard input."""
+    if source == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        with Path(source).open("rb") as file:
+            if file.peek(len(GZIP_BEGINS))[: len(GZIP_BEGINS)] == GZIP_BEGINS:
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    yield unpacked
+            else:
+                yield file
+    except OSError as error:
+        raise OperatorError(
+            f"{source} cannot be read.", error.strerror or str(error), "Check the path."
+        ) from error
+
+
+def _lines(file: Readable) -> Iterator[Line]:
+    """The events of a file; a line that is too long is passed over as far as it goes."""
+    number = 0
+    while data := file.readline(LINE_BYTES_MAX + 1):
+        number += 1
+        if len(data) > LINE_BYTES_MAX:
+            while data and not data.endswith(b"\n"):
+                data = file.readline(LINE_BYTES_MAX)
+            yield Line(number, None, f"it is longer than {LINE_BYTES_MAX} bytes")
+            continue
+        if not data.strip():
+            continue
+        try:
+            event = orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            yield Line(number, None, str(error))
+            continue
+        is_object = isinstance(event, dict)
+        yield Line(number, event if is_object else None, "" if is_object else "it is no object")
+
+
+def _time_of(event: dict[str, Any], field: str) -> int | None:
+    """The event's time in milliseconds since 1970; None if it has none that can be read."""
+    found = event.get(field)
+    if found is None:
+        found = descended(event, tuple(field.split(".")))
+    if isinstance(found, str):
+        try:
+            return round(datetime.fromisoformat(found).timestamp() * 1_000)
+        except ValueError:
+            return None
+    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+        return None
+    return round(found * 1_000 if abs(found) < SECONDS_BELOW else found)

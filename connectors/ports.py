@@ -5,7 +5,7 @@ The one thing to know: a port carries out and reports; it decides nothing. Every
 tests run against each.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 

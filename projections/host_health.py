@@ -6,7 +6,7 @@ not in the list.
 
 from typing import Any
 
-from scheduler.fold.health import launching_max, reasons_against
+from scheduler.fold.health import hosts_meant, launching_max, reasons_against
 from scheduler.fold.instance_groups import group_name_of
 from scheduler.model.host_health import HostHealth
 from scheduler.model.ids import HostId
@@ -40,6 +40,12 @@ def health_json(state: State) -> dict[str, Any]:
             for name, each in sorted(state.failing_kinds.items())
         ],
     }
+
+
+def host_named_json(state: State, name: str) -> dict[str, Any] | None:
+    """The host of this id or name; None where there is none."""
+    found = hosts_meant(state, name)
+    return host_json(state, found[0]) if found else None
 
 
 def host_json(state: State, host_id: HostId) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 from scheduler.digest_sums import sums_of
 from scheduler.model.codec import encode_entity
 from scheduler.model.events import KindSums
+from scheduler.model.ids import TaskId
 from scheduler.state import ENTITY_KINDS, State
 
 _MODULUS: Final = 1 << 128
@@ -156,6 +157,7 @@ def canonical_bytes(state: State) -> bytes:
 
 def _entities(state: State) -> Iterable[tuple[str, Iterable[object]]]:
     yield "cell", _CELL_PARTS
+    yield "held", sorted(task_id for there in state.held.values() for task_id in there)
     yield "index", sorted((job, index) for job, there in state.indexes.items() for index in there)
     for kind, container in _containers(state).items():
         yield kind, sorted(container)
@@ -210,8 +212,15 @@ def _look_ups(state: State) -> Mapping[str, Callable[[Any], object]]:
         kind: container.get for kind, container in _containers(state).items()
     }
     finds["index"] = lambda key: state.indexes.get(key[0], {}).get(key[1])
+    finds["held"] = lambda task_id: _held(state, task_id)
     finds["cell"] = lambda part: _cell(state, part)
     return finds
+
+
+def _held(state: State, task_id: TaskId) -> bool | None:
+    """Whether the start limit holds the task back; whose turn comes first follows from numbers."""
+    task = state.tasks.get(task_id)
+    return True if task is not None and task_id in state.held.get(task.job_id, ()) else None
 
 
 def _cell(state: State, part: object) -> tuple[object, ...]:
@@ -236,7 +245,6 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
                 list(state.actor_kills.items()),
                 list(state.paged_at_ms.items()),
                 (clock.stuck_turn_ms, list(state.stuck_turns.items()), clock.collected_at_ms),
-                [(job_id, list(tasks)) for job_id, tasks in state.held.items()],
             )
         case "stream":
             return (

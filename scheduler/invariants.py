@@ -45,7 +45,19 @@ def checks() -> tuple[Callable[[State], None], ...]:
         _check_updates,
         check_storage,
         _check_moving,
+        _check_held,
     )
+
+
+def _check_held(state: State) -> None:
+    """Who is held back waits for a host, and the lowest number has the first turn."""
+    for job_id, there in state.held.items():
+        tasks = [state.tasks[each] for each in there]
+        assert tasks, f"an empty list of held tasks of {job_id} is kept"
+        assert all(isinstance(each.state, Queued) for each in tasks), f"held tasks of {job_id}"
+        assert there.keys() <= state.resting.get(job_id, {}).keys(), f"held tasks of {job_id}"
+        numbers = [each.number for each in tasks]
+        assert numbers == sorted(numbers), f"turns of the held tasks of {job_id}"
 
 
 def _check_moving(state: State) -> None:

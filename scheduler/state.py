@@ -53,6 +53,7 @@ ENTITY_KINDS: Final = (
     "failures",
     "fleet forecast",
     "fleet order",
+    "held",
     "hold",
     "failing kind",
     "healing run",

@@ -18,8 +18,7 @@ from connectors.web.shapes import base
 from connectors.web.shapes import host_health as shapes
 from connectors.web.writing import write, written_response
 from projections.healing import run_json, runbooks_json, runs_json
-from projections.host_health import health_json, host_json
-from scheduler.fold.health import hosts_meant
+from projections.host_health import health_json, host_named_json
 from scheduler.model.changes import JobRejected
 from scheduler.model.inbound import Fault
 from scheduler.model.reading.faults import Faults, shown_text
@@ -37,12 +36,11 @@ async def show_health(call: Call) -> Response:
 async def show_host(call: Call) -> Response:
     """The host of the path, by its id or name; 404 where there is none."""
     call.query.done()
-    state = call.api.cell.view.state
-    found = hosts_meant(state, call.path_id)
-    if not found:
+    found = host_named_json(call.api.cell.view.state, call.path_id)
+    if found is None:
         text, hint = f"is {shown_text(call.path_id)}, no host of this cell", f"GET {HEALTH}"
         raise refused([Fault("id", text, hint, code="unknown")])
-    return json_response(host_json(state, found[0]))
+    return json_response(found)
 
 
 async def release_host(call: Call) -> Response:

@@ -5,7 +5,7 @@ is quarantined: it is counted as such, and neither moves the watermark nor enter
 falls ill at a rule's threshold and is well again below half of it, so it does not flicker.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -36,6 +36,9 @@ LINES_KEPT: Final = 3
 """Lines shown for each rule that speaks, the newest."""
 HOSTS_MAX: Final = 20_000
 """Hosts with counts; beyond, the one that has been counted longest is forgotten."""
+LOOK_LINES: Final = 200_000
+"""Hosts that are not well are looked at again after so many lines of others, or when time is said
+to have passed; looking at each after each block would cost more than the lines do."""
 APPEARED_MAX: Final = 100
 """New templates told of for one block; a program's first day has more, and nobody reads them."""
 ALERTS: Final = "odd-lines"
@@ -112,6 +115,7 @@ class HealthFold:
         self._severities: list[float] = []
         self._alerting: set[int] = set()
         self._swept_at_ms = 0
+        self._lines_since_look = 0
         self._by_id: dict[str, Rule] = {}
         self.set_rules(rules)
 
@@ -149,13 +153,19 @@ class HealthFold:
         if len(self.miner.templates) > known:
             self._note_new(block, templates, known, touched)
         self.memory.totals.lines += len(block.lines)
+        self._lines_since_look += len(block.lines)
+        if self._lines_since_look >= LOOK_LINES:
+            touched |= self._ill
+            self._lines_since_look = 0
         return self._judged(touched)
 
-    def passed(self, lane: str, now_ms: int) -> list[HostJudged]:
-        """What has changed because time has passed without records of this lane."""
-        for marks in (self.memory.watermarks, self.memory.received):
-            marks[lane] = max(marks.get(lane, 0), now_ms)
-        return self._judged({})
+    def passed(self, lanes: Iterable[str], now_ms: int) -> list[HostJudged]:
+        """What has changed because time has passed without records of these lanes."""
+        for lane in lanes:
+            for marks in (self.memory.watermarks, self.memory.received):
+                marks[lane] = max(marks.get(lane, 0), now_ms)
+        self._lines_since_look = 0
+        return self._judged(dict(self._ill))
 
     def kept(self) -> Memory:
         """All that the fold knows; it is the fold's own, to be encoded at once."""
@@ -239,10 +249,10 @@ class HealthFold:
                 self._count(block, line, self._by_id[NEW_ALERTS], touched)
 
     def _judged(self, touched: dict[str, None]) -> list[HostJudged]:
-        """The verdicts that have changed: of these hosts, and of those that were not well."""
+        """The verdicts of these hosts that have changed."""
         marks, hosts = self.memory.watermarks, self.memory.hosts
         found = []
-        for host_id in (*touched, *(key for key in self._ill if key not in touched)):
+        for host_id in touched:
             host = hosts.get(host_id)
             if host is None:
                 continue

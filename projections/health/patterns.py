@@ -8,16 +8,17 @@ Hyperscan. Where a pattern cannot match a line feed, Hyperscan's word is the sam
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import accumulate
 from typing import Any, Final, NamedTuple, Protocol
 
 from projections.health.rules import compiled
 
-# There are wheels of it for two kinds of processors only.
-HAS_HYPERSCAN: Final = find_spec("hyperscan") is not None
-hyperscan: Any = import_module("hyperscan") if HAS_HYPERSCAN else None
+try:
+    import hyperscan
+except ImportError:  # There are wheels of it for two kinds of processors only.
+    HAS_HYPERSCAN = False
+else:
+    HAS_HYPERSCAN = True
 # Whatever could match a line feed, or change what the rest means.
 _ACROSS: Final = re.compile(r"\\[^.dwbB\[\](){}*+?|/$^-]|\[\^|\[\[|\(\?(?!:|i\))|\n|\r")
 # What speaks of a whole text's ends or of kinds of characters means something else in a block.

@@ -7,6 +7,7 @@ metric is looked at twice: at its level, and at how much it moves, for a stuck m
 level and no life.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from math import log
 from typing import Final, NamedTuple
@@ -20,7 +21,8 @@ WARM_ROUNDS: Final = 6
 FAR: Final = 5.0
 """Outliers are so many usual distances (1.48 median absolute deviations) from the middle."""
 NEAR: Final = 2.0
-"""Peers so near to an outlier are its neighbours."""
+NEAR_PART: Final = 0.125
+"""Peers so near to an outlier are its neighbours: two usual distances, or an eighth of its own."""
 NEIGHBOURS_PART: Final = 0.1
 NEIGHBOURS_MIN: Final = 3
 """With a tenth of the group beside it, at least three, a host has a role and is no outlier."""
@@ -178,15 +180,17 @@ def _outlying(points: Mapping[str, float]) -> dict[str, float]:
     found = {}
     for host, point in points.items():
         distance = (point - middle) / usual
-        if abs(distance) >= FAR and _near(ordered, point, NEAR * usual) > wanted:
-            distance = 0.0
+        if abs(distance) >= FAR:
+            reach = max(NEAR, NEAR_PART * abs(distance)) * usual
+            if _near(ordered, point, reach) > wanted:
+                distance = 0.0
         found[host] = distance
     return found
 
 
 def _near(ordered: list[float], point: float, reach: float) -> int:
     """How many numbers are within reach of the point, itself among them."""
-    return sum(point - reach <= each <= point + reach for each in ordered)
+    return bisect_right(ordered, point + reach) - bisect_left(ordered, point - reach)
 
 
 def _middle(ordered: list[float]) -> float:

@@ -16,6 +16,7 @@ DAY_PART: Final = 0.3
 WEEK_PART: Final = 0.4
 """So much of a slot's profile is what it was today."""
 ERROR_PART: Final = 1 / 1_000
+LEVEL_PART: Final = 3 / 1_000
 CLEARLY: Final = 0.5
 """A profile is believed where its errors are half those of the level, or less."""
 DAYS_MIN: Final = 4
@@ -25,8 +26,16 @@ WEEKS_MIN: Final = 2
 class Season:
     """The profiles of day and week of one series, and how well they explain it."""
 
-    __slots__ = ("_day", "_day_error", "_first_s", "_level", "_level_error", "_used", "_week")
-    __slots__ = (*__slots__, "_week_error", "is_believed")
+    __slots__ = (
+        "_day",
+        "_day_error",
+        "_first_s",
+        "_level",
+        "_level_error",
+        "_week",
+        "_week_error",
+        "is_believed",
+    )
 
     def __init__(self) -> None:
         self._day = array("d", [nan]) * (DAY_S // SLOT_S)
@@ -34,7 +43,6 @@ class Season:
         self._level = nan
         self._first_s = nan
         self._level_error = self._day_error = self._week_error = 0.0
-        self._used = 0
         self.is_believed = False
         """Whether the profile explains the series better than its level."""
 
@@ -46,7 +54,7 @@ class Season:
         by_level = value - self._level
         by_day, by_week = value - self._day[day], value - self._week[week]
         self._level_error += ERROR_PART * (abs(by_level) - self._level_error)
-        self._level += by_level * ERROR_PART * 3
+        self._level += by_level * LEVEL_PART
         residual: float | None = None
         days = (at_s - self._first_s) / DAY_S
         if isnan(by_day):

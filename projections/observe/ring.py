@@ -27,7 +27,9 @@ BYTES_MAX: Final = 16 * 1024 * 1024
 """Of one stream; six streams are 96 MiB at the very most."""
 VALUES_BYTES: Final = 700
 """What an event of a task holds of its own until it is written out: the task as it was, the list of
-its history's entries. Measured: 650 bytes for a task with four entries; all else is the fold's."""An index behind every event of a record."""
+its history's entries. Measured: 650 bytes for a task with four entries; all else is the fold's."""
+WHOLE_RECORD: Final = 2**31
+"""An index behind every event of a record."""
 
 Spot = tuple[int, int]
 """Offset, and number of the event among those that the record told the stream."""

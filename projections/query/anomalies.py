@@ -6,7 +6,7 @@ far.
 """
 
 from collections import deque
-from statistics import median
+from statistics import fmean, median
 from typing import Any, Final
 
 from projections.query.syntax import Anomaly
@@ -36,5 +36,8 @@ class Deviating:
 
     def _is_far(self, value: float) -> bool:
         middle = median(self._values)
-        deviation = median(abs(each - middle) for each in self._values)
+        away = [abs(each - middle) for each in self._values]
+        # Where most values are the same, the mean of what is away says what is usual
+        # (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993).
+        deviation = median(away) or fmean(away)
         return abs(value - middle) > self._deviations * deviation

@@ -97,6 +97,7 @@ def new_task(fold: Fold, task: Task) -> None:
         sla_queued(fold, task)
     if _is_held_back(state, task.job_id):
         state.held.setdefault(task.job_id, {})[task.task_id] = None
+        state.dirty["held"].add(task.task_id)
         state.resting.setdefault(task.job_id, {})[task.task_id] = None
     else:
         state.unstarted[task.job_id] = state.unstarted.get(task.job_id, 0) + 1
@@ -156,6 +157,7 @@ def let_start(fold: Fold, job_id: JobId) -> None:
     while held and state.unstarted.get(job_id, 0) < most:
         task_id = next(iter(held))
         del held[task_id]
+        fold.touch("held", task_id)
         state.unstarted[job_id] = state.unstarted.get(job_id, 0) + 1
         task = state.tasks[task_id]
         assert isinstance(task.state, Queued)
@@ -170,6 +172,7 @@ def _count_unstarted(fold: Fold, task: Task, *, is_unstarted: bool) -> None:
     held = state.held.get(job_id)
     if held is not None and task.task_id in held:
         del held[task.task_id]
+        fold.touch("held", task.task_id)
         if not held:
             del state.held[job_id]
         return  # It was not counted.

@@ -15,12 +15,13 @@ from scheduler.model.balancers import BalancerRequest
 from scheduler.model.codec import RECORD_BYTES_MAX, digest_of
 from scheduler.model.descriptor import spec_digest
 from scheduler.model.disruption import DisruptionRequest
+from scheduler.model.fleet_rules import FleetRequest
 from scheduler.model.foreign_balancers import BALANCER_REQUESTS
 from scheduler.model.foreign_disruption import DISRUPTION_REQUESTS
-from scheduler.model.fleet_rules import FleetRequest
 from scheduler.model.foreign_fleet import FLEET_REQUESTS
 from scheduler.model.foreign_healing import HEALING_REQUESTS
 from scheduler.model.foreign_jobs import JOB_REQUESTS
+from scheduler.model.foreign_registry_health import read_registry_health
 from scheduler.model.foreign_scaling import METRIC_RECORDS, SCALING_REQUESTS
 from scheduler.model.foreign_updates import UPDATE_REQUESTS
 from scheduler.model.foreign_volumes import VOLUME_REQUESTS
@@ -59,7 +60,7 @@ from scheduler.model.reading.requests import (
     read_said,
     read_task_id,
 )
-from scheduler.model.registry_health import RegistryHealthNoted, read_registry_health
+from scheduler.model.registry_health import RegistryHealthNoted
 from scheduler.model.rules_document.commands import (
     read_change_rules,
     read_mark_host,

@@ -212,7 +212,7 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """A host that is back is on trial for so long ..."""
     trial_launching_max: int = 1
     """... and has so many tasks at most that have not started yet, as all hosts have in Titus."""
-    fast_failures_min: int = 5
+    fast_failures_min: int = 4
     """So many tasks that fail at once on a host, and not elsewhere, make it sick; 0: none do."""
     slow_start_ms: int = 180_000
     """A task that takes longer to start speaks against its host; 0: none does."""

@@ -29,6 +29,7 @@ from connectors.web.app import LOOPBACK_NAMES, web_app
 from connectors.web.images import Images
 from connectors.web.observing import Observing
 from scheduler.model.v3.titan import TitanSite
+from streams.api.collector_metrics import CollectorMetrics
 from streams.api.followed_cell import FollowedCell, ViewFold
 from streams.api.rate_limits import rate_limits_of
 from streams.api.server import LOOPBACK, Server, listening_socket, server_for, url_of
@@ -80,6 +81,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         hosts = LOOPBACK_NAMES if bind in LOOPBACK else frozenset[str]()
         limits = AdmissionLimits(behind_ms_max=settings.behind_s * 1_000)
         registry = CollectorRegistry()
+        registry.register(CollectorMetrics())
         desk = leaving.enter_context(paging(settings, "api", PageMetrics(registry)))
         cell.on_changes = partial(put_changes, desk)
         cell.observing = observing = Observing()

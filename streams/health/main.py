@@ -45,7 +45,9 @@ FOLDED_LINES_MAX: Final = 20_000
 FETCH_BYTES: Final = 4 * 1024 * 1024
 KEEP_MS: Final = 10_000
 LOOK_MS: Final = 1_000
-"""How often the file of rules is looked at, and time passes for partitions without records."""
+"""How often the file of rules is looked at."""
+PASS_MS: Final = 5_000
+"""How often time passes for partitions without records."""
 QUIET_MS: Final = 5_000
 """So far behind the clock time passes there: what is on its way is not late yet."""
 FIRST_MS: Final = 60 * 60 * 1_000
@@ -105,6 +107,7 @@ class HealthProcess:
         self._rule_file = RuleFile(settings.data_dir / PLACE)
         self._kept_at_ms = 0
         self._looked_at_ms = 0
+        self._passed_at_ms = 0
         self._is_ready = False
         self.offsets: dict[int, int] = {}
         """The next record of each partition."""
@@ -173,6 +176,8 @@ class HealthProcess:
             self._looked_at_ms = at_ms
             if self._rule_file.refresh():
                 self.fold.set_rules(self._rule_file.rules)
+        if at_ms - self._passed_at_ms >= PASS_MS:
+            self._passed_at_ms = at_ms
             await self._pass_time(consumer, producer, at_ms)
         if at_ms - self._kept_at_ms >= KEEP_MS:
             self._kept_at_ms = at_ms
@@ -237,11 +242,12 @@ class HealthProcess:
         self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, at_ms: int
     ) -> None:
         """Let time pass for partitions that were read to their end, so that hosts get well."""
+        quiet = []
         for place in self._places:
             end = consumer.highwater(place)
             if end is not None and self.offsets[place.partition] >= end:
-                quiet_ms = at_ms - QUIET_MS
-                await self._tell(producer, self.fold.passed(str(place.partition), quiet_ms))
+                quiet.append(str(place.partition))
+        await self._tell(producer, self.fold.passed(quiet, at_ms - QUIET_MS))
 
     async def _catch_up(self, consumer: AIOKafkaConsumer) -> None:
         """Go on where a partition begins that has lost what was not read in time."""

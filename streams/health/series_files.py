@@ -201,7 +201,7 @@ def _value(path: Path, names: list[str], first: list[tuple[int, list[str]]], tim
 
 def _is_numeric(first: list[tuple[int, list[str]]], at: int) -> bool:
     cells = [_float(_cell(row, at)) for _, row in first]
-    return 2 * sum(each is not None for each in cells) > len(cells)
+    return 2 * sum(each is not None for each in cells) >= len(cells)
 
 
 def _cell(row: list[str], at: int) -> str:

@@ -5,8 +5,9 @@ of 10 tasks are submitted and run. Then, with all of them there: reads at a fixe
 jobs by id, why, short lists) beside submissions at another, each timed from the moment at which it
 was due, so that a server that stands still is seen; all tasks and jobs listed page by page; and a
 second api process that starts from a snapshot. Peer: a bare uvicorn on this machine that answers
-the same reads with bytes of the same size and looks at nothing.
-`--jobs 1000 --seconds 10` chooses smaller sizes.
+the same reads and pages with bytes of the same size and looks at nothing.
+Who asks is a process of its own, and how late it asked is a figure as well: what is due while it is
+busy counts as waited for. `--jobs 1000 --seconds 10` chooses smaller sizes.
 """
 
 import argparse
@@ -73,6 +74,8 @@ class Asked(NamedTuple):
     took_ms: list[float]
     statuses: Counter[int]
     bytes_total: list[int]
+    late_ms: list[float]
+    """How much later than due each was asked: the asking program's own part of ``took_ms``."""
 
 
 class Load:
@@ -98,7 +101,7 @@ class Load:
             self._client.close()
 
     async def _paced(self, seconds: float, per_s: int, start: Callable[[], Answering]) -> Asked:
-        asked = Asked([], Counter(), [])
+        asked = Asked([], Counter(), [], [])
         if not per_s:
             return asked
         began, going = time.perf_counter(), set[Answering]()
@@ -114,6 +117,7 @@ class Load:
             due = began + number / per_s
             if (early := due - time.perf_counter()) > 0:
                 await asyncio.sleep(early)
+            asked.late_ms.append(max(0.0, time.perf_counter() - due) * 1_000)
             answer = start()
             going.add(answer)
             answer.add_done_callback(partial(note, due))
@@ -161,22 +165,35 @@ async def fill(world: World, jobs: int) -> float:
         await producer.stop()
 
 
-async def pages(address: str, path: str, seen_min: int) -> list[float]:
-    """Milliseconds for each page of a whole list, one after the other."""
-    took_ms, cursor, seen = [], "", set[str]()
+async def pages(address: str, path: str, seen_min: int) -> tuple[list[float], int]:
+    """Milliseconds for each page of a whole list, one after the other; and the bytes of one."""
+    took_ms, cursor, seen, size = [], "", set[str](), 0
     async with aiohttp.ClientSession(f"http://{address}") as http:
         while True:
             began = time.perf_counter()
             url = f"{path}?pageSize={PAGE}" + (f"&cursor={cursor}" if cursor else "")
             async with http.get(url) as answer:
-                page = json.loads(await answer.read())
+                body = await answer.read()
             took_ms.append((time.perf_counter() - began) * 1_000)
+            page, size = json.loads(body), max(size, len(body))
             assert answer.status == 200, page
             seen.update(item["id"] for item in page["items"])
             if not page["pagination"]["hasMore"]:
                 assert len(seen) >= seen_min, f"{len(seen)} of {seen_min} were listed"
-                return took_ms
+                return took_ms, size
             cursor = page["pagination"]["cursor"]
+
+
+async def bare_pages(address: str, count: int) -> list[float]:
+    """Milliseconds for each of as many answers of the bare server, asked for in the same way."""
+    took_ms = []
+    async with aiohttp.ClientSession(f"http://{address}") as http:
+        for _ in range(count):
+            began = time.perf_counter()
+            async with http.get("/") as answer:
+                await answer.read()
+            took_ms.append((time.perf_counter() - began) * 1_000)
+    return took_ms
 
 
 def cold_start(world: World, kafka: EmbeddedKafka, home: Path, tasks: int) -> float:
@@ -267,8 +284,11 @@ def _run(world: World, kafka: EmbeddedKafka, home: Path, jobs: int, seconds: flo
             plain, _ = asyncio.run(Load(address, jobs).run(min(seconds, 10), READS_PER_S, 0))
         _print_load(reads, posts, plain, facts | {"cores_used": used})
         for what, least in (("tasks", tasks), ("jobs", jobs)):
-            took_ms = asyncio.run(pages(api.address, f"/api/v3/{what}", least))
-            _print_pages(what, took_ms, facts)
+            took_ms, size = asyncio.run(pages(api.address, f"/api/v3/{what}", least))
+            with bare(size) as address:
+                plain_ms = asyncio.run(bare_pages(address, len(took_ms)))
+            _print_pages(what, took_ms, plain_ms, facts | {"bytes": size})
+        _print_collector(api, facts)
         started_s = cold_start(world, kafka, home, tasks)
     finally:
         api.close()
@@ -306,6 +326,14 @@ def _print_load(reads: Asked, posts: Asked, plain: Asked, facts: dict[str, Any])
             target=0,
             **facts,
         )
+        print_figure(
+            BENCHMARK,
+            f"{what} at {rate} a second: how late the benchmark itself asked, p99",
+            percentile(asked.late_ms, 0.99),
+            "ms",
+            samples=len(asked.late_ms),
+            **facts,
+        )
         statuses = {str(status): count for status, count in sorted(asked.statuses.items())}
         for name, share in (("p50", 0.5), ("p99", 0.99)):
             print_figure(
@@ -321,7 +349,9 @@ def _print_load(reads: Asked, posts: Asked, plain: Asked, facts: dict[str, Any])
             )
 
 
-def _print_pages(what: str, took_ms: list[float], facts: dict[str, Any]) -> None:
+def _print_pages(
+    what: str, took_ms: list[float], plain_ms: list[float], facts: dict[str, Any]
+) -> None:
     for name, share in (("p50", 0.5), ("p99", 0.99)):
         print_figure(
             BENCHMARK,
@@ -330,8 +360,28 @@ def _print_pages(what: str, took_ms: list[float], facts: dict[str, Any]) -> None
             "ms",
             samples=len(took_ms),
             target=PAGE_MS_MAX if not IS_QUICK else None,
+            peer=Peer("bare uvicorn: as many bytes", percentile(plain_ms, share)),
             **facts,
         )
+
+
+def _print_collector(api: ApiProcess, facts: dict[str, Any]) -> None:
+    """What the garbage collector of the api process has cost since its start."""
+    lines = api.ask("GET", "/metrics").body.decode().splitlines()
+    found = {
+        name: float(value)
+        for name, _, value in (each.partition(" ") for each in lines)
+        if name.startswith("flumina_api_collector")
+    }
+    print_figure(
+        BENCHMARK,
+        "the longest look of the garbage collector in the api process",
+        found["flumina_api_collector_longest_seconds"] * 1_000,
+        "ms",
+        samples=int(found["flumina_api_collector_looks_total"]),
+        all_ms=round(found["flumina_api_collector_seconds_total"] * 1_000, 1),
+        **facts,
+    )
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from streams.health.rule_file import DEFAULT, PLACE, rules_of
 from streams.kafka.embedded import EmbeddedKafka
 from streams.kafka.generations import ensure_generations
 from streams.kafka.topic_admin import ensure_topics
+from streams.logs import configure_logging
 from streams.settings import Settings, settings_of
 from tests.benchmark.figures import IS_QUICK, Peer, percentile, print_figure
 from tests.benchmark.health_peers import by_faust, plainly
@@ -330,6 +331,7 @@ def main() -> None:
     """Measure all of it."""
     if not FOLDER.exists():
         sys.exit("needs the loghub lines in ../shared/data, which are not here")
+    configure_logging("bench")
     templates_alone()
     memory_over_many_lines()
     with tempfile.TemporaryDirectory(prefix="flumina-bench-") as folder:

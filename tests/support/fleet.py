@@ -11,7 +11,6 @@ from typing import Any
 from scheduler.model.changes import CellPaged, FleetChanged
 from scheduler.model.events import EffectEnded, EffectStarted
 from scheduler.model.fleet import (
-    CloudGroupGone,
     CloudGroupObserved,
     CloudInstance,
     CompleteHook,
@@ -30,6 +29,7 @@ from scheduler.model.proposals import DeclineOffers, KillTask, LaunchTasks
 from scheduler.model.resources import PortRange, Resources, added
 from scheduler.model.rules import Amount
 from scheduler.model.task import Finished, Started, is_on_host, place_of
+from streams.fleet.reports import Reports
 from tests.support.cell import CellInMemory
 
 CPUS = 8
@@ -108,8 +108,8 @@ class FleetWorld:
         self.is_carried_out = True
         self.lost_tasks = 0
         self.host_ms = 0
-        self._observed: dict[str, object] = {}
-        self._observed_ms = 0
+        self._reports = Reports()
+        self._hosts: set[str] = set()
         self._offers = 0
         for each in self.groups.values():
             self._scale(each)
@@ -219,6 +219,7 @@ class FleetWorld:
                 each.state = "inService"
             if each.state == "inService" and not each.host and not group.never_join:
                 each.host = f"host-{each.instance_id}"
+                self._hosts.add(each.host)
                 self.offer(each.host, group, each)
 
     def end(self, group: SimGroup, instance_id: str) -> None:
@@ -226,6 +227,7 @@ class FleetWorld:
         gone = group.instances.pop(instance_id)
         if not gone.host:
             return
+        self._hosts.discard(gone.host)
         host_id = HostId(gone.host)
         for task_id in list(self.state.host_tasks.get(host_id, ())):
             self.lost_tasks += 1
@@ -237,18 +239,10 @@ class FleetWorld:
         self.cell.copy("hosts", InstanceNoticed(group=group, instance_id=instance_id, **fields))
 
     def observe(self) -> None:
-        """What the observer writes: groups that have changed, and all of them each minute."""
-        is_due = self.cell.now_ms >= self._observed_ms + 60_000
-        for each in self.groups.values():
-            seen = self.observation(each)
-            if is_due or self._observed.get(each.name) != (*seen.instances, seen.desired):
-                self._observed[each.name] = (*seen.instances, seen.desired)
-                self.cell.copy("hosts", seen)
-        for name in [each for each in self._observed if each not in self.groups]:
-            del self._observed[name]
-            self.cell.copy("hosts", CloudGroupGone(name, "sim", "here", self.cell.now_ms))
-        if is_due:
-            self._observed_ms = self.cell.now_ms
+        """What the fleet process writes of what it sees."""
+        seen = [self.observation(each) for each in self.groups.values()]
+        for report in self._reports.of(seen, self.cell.now_ms):
+            self.cell.copy("hosts", report)
 
     def observation(self, group: SimGroup) -> CloudGroupObserved:
         """A group as the cloud tells of it."""
@@ -354,11 +348,7 @@ class FleetWorld:
             return
         need = self._need(task_id)
         self.cell.status(task_id, how)  # type: ignore[arg-type]
-        if any(
-            each.host == place.host_id
-            for g in self.groups.values()
-            for each in g.instances.values()
-        ):
+        if place.host_id in self._hosts:
             self._offer(place.host_id, Resources(need.cpu_milli, need.memory_mib, need.disk_mib))
 
     def running(self, job_id: str = "job") -> int:

@@ -51,7 +51,7 @@ from scheduler.model.rules import (
     Selector,
     Tier,
 )
-from tests.support import samples_disruption, samples_fleet
+from tests.support import samples_disruption, samples_fleet, samples_storage
 
 CELL: Final = CellName("main")
 CELL_UUID: Final = CellUuid("0b87e1a2-4c6d-4a54-9d35-1f64a2f0c001")
@@ -167,6 +167,9 @@ SPEC: Final = JobSpec(
     is_decrease_disabled=True,
     migration="selfManaged",
     sets=(TaskSet("dc1", 20, (("dc", "dc1"),)),),
+    volumes=samples_storage.CLAIMS,
+    mounts=samples_storage.MOUNTS,
+    addresses=samples_storage.ADDRESSES,
 )
 OTHER_SPEC: Final = JobSpec(
     owner_email="owner@example.org",
@@ -430,6 +433,7 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
     *samples_disruption.REQUESTS,
     *samples_fleet.REPORTS,
     *samples_fleet.REQUESTS,
+    *samples_storage.REQUESTS,
     inbound.HostMarked(
         host_id=HOST,
         attributes=(("noPlacement", "true"),),
@@ -501,7 +505,13 @@ EVENTS: Final[tuple[CellEvent, ...]] = (
         again_at_ms=AT_MS + 600_000,
     ),
     events.EffectStarted(proposal_id=PROPOSAL),
-    events.EffectEnded(proposal_id=PROPOSAL, fate="unknown", detail="no answer within 10 s"),
+    events.EffectEnded(
+        proposal_id=PROPOSAL,
+        fate="unknown",
+        detail="no answer within 10 s",
+        exit_code=3,
+        output="restarting",
+    ),
     proposals.LaunchTasks(
         host_id=HOST,
         offer_ids=(OFFER, OTHER_OFFER),
@@ -517,6 +527,7 @@ EVENTS: Final[tuple[CellEvent, ...]] = (
     proposals.ReconcileAll(),
     proposals.SuppressOffers(),
     proposals.ReviveOffers(),
+    *samples_storage.EVENTS,
 )
 
 CHANGES: Final[tuple[Change, ...]] = (
@@ -575,6 +586,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     changes.TaskMissed(job_id=JOB, task_id=TASK, host_id=HOST, state="TASK_GONE"),
     *samples_disruption.CHANGES,
     *samples_fleet.CHANGES,
+    *samples_storage.CHANGES,
     changes.JobCrashLooping(
         job_id=JOB,
         is_looping=True,

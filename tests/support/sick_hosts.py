@@ -54,7 +54,7 @@ def samples(
             memory = 50 + 8 * role * share[host] + random.gauss(0, 0.6)
             latency = 12 * quick[host] * exp(random.gauss(0, 0.15)) * (1 + load / 200)
             beat = abs(random.gauss(2.0, 0.5))
-            values = (load, memory, latency, beat)
+            values: tuple[float, ...] = (load, memory, latency, beat)
             since = at - rounds // 3
             if kind is not None and since >= 0:
                 values = _ill(random, kind, values, last[host], since)

@@ -14,9 +14,9 @@ from typing import Any, Final, assert_never
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from connectors.cloud.aws.failures import Failure, failure_of
+from connectors.cloud.aws.failures import CLOUD_ERRORS, Failure, failure_of
 from connectors.cloud.aws.translate import is_of_cell, noticed, observed
 from connectors.cloud.ports import Carried, CloudFailed, Notice
 from scheduler.model.fleet import (
@@ -64,7 +64,7 @@ class AutoScalingGroups:
         """The groups with the cell's tag or one of these names; raises `CloudFailed`."""
         try:
             found = await asyncio.to_thread(lambda: list(self._all_groups()))
-        except (ClientError, BotoCoreError, OSError) as error:
+        except CLOUD_ERRORS as error:
             raise CloudFailed(str(failure_of(error))) from error
         region = self._client("autoscaling").meta.region_name or ""
         ours = [
@@ -116,7 +116,7 @@ class AutoScalingGroups:
             return await asyncio.to_thread(self._carry_out, effect)
         except _Refused as refused:
             failure = refused.failure
-        except (ClientError, BotoCoreError, OSError) as error:
+        except CLOUD_ERRORS as error:
             failure = failure_of(error)
         return Carried("unknown" if failure.is_unknown else "refused", str(failure))
 
@@ -224,7 +224,7 @@ class AutoScalingGroups:
     async def _asked(self, service: str, name: str, **asked: object) -> Any:  # noqa: ANN401 - boto3 has no types
         try:
             return await asyncio.to_thread(lambda: getattr(self._client(service), name)(**asked))
-        except (ClientError, BotoCoreError, OSError) as error:
+        except CLOUD_ERRORS as error:
             raise CloudFailed(str(failure_of(error))) from error
 
     def _client(self, service: str) -> Any:  # noqa: ANN401 - as above

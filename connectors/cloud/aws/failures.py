@@ -16,7 +16,11 @@ from botocore.exceptions import (
     NoCredentialsError,
     ParamValidationError,
 )
+from botocore.parsers import ResponseParserError
 
+CLOUD_ERRORS: Final = (ClientError, BotoCoreError, ResponseParserError, OSError)
+"""What a call may raise for the other side's fault; an answer that is no XML is no botocore error
+of the usual kind."""
 THROTTLES: Final = frozenset(
     {
         "RequestLimitExceeded",
@@ -75,5 +79,5 @@ def failure_of(error: Exception) -> Failure:
         return Failure("refused", words)
     if isinstance(error, _SENT_NOTHING) and not isinstance(error, ConnectionClosedError):
         return Failure("unreachable", str(error))
-    assert isinstance(error, BotoCoreError | OSError)
+    assert isinstance(error, CLOUD_ERRORS)
     return Failure("unknown", f"{type(error).__name__}: {error}")

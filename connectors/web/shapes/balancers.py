@@ -65,5 +65,5 @@ class RegistryHealthBody(Shape, frozen=True):
 
     registry: Literal["eureka"]
     why: str
-    healthy: Annotated[tuple[str, ...], msgspec.Meta(max_length=1_000)] = ()
-    unhealthy: Annotated[tuple[str, ...], msgspec.Meta(max_length=1_000)] = ()
+    healthy: Annotated[tuple[str, ...], msgspec.Meta(max_length=500)] = ()
+    unhealthy: Annotated[tuple[str, ...], msgspec.Meta(max_length=500)] = ()

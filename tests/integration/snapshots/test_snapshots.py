@@ -129,7 +129,9 @@ def test_commands_and_processes_begin_at_snapshots(
     assert rehearsed["counts"]["tasks"] == 5
 
     asyncio.run(_a_follower_begins_and_goes_on(place, cell))
-    asyncio.run(_a_view_begins_further_back(place, cell, first["nextOffset"]))
+    asyncio.run(_a_view_begins_further_back(place, cell, first["nextOffset"], 25))
+    longer = len(cell.log) - first["nextOffset"] + 5  # Than the oldest snapshot allows.
+    asyncio.run(_a_view_begins_further_back(place, cell, first["nextOffset"], longer))
     _damaged_ones_are_named_and_passed_over(place, first["key"], second["key"])
     asyncio.run(_another_log_under_the_name_is_refused(place, kafka, f"{topic_prefix}other."))
     asyncio.run(_where_kafka_begins_late(place))
@@ -157,9 +159,11 @@ async def _a_follower_begins_and_goes_on(place: Place, cell: CellInMemory) -> No
     assert canonical_bytes(follower.machine.state) == canonical_bytes(cell.state)
 
 
-async def _a_view_begins_further_back(place: Place, cell: CellInMemory, begins: int) -> None:
+async def _a_view_begins_further_back(
+    place: Place, cell: CellInMemory, begins: int, tail_records: int
+) -> None:
     """Its snapshot is old enough that the tail it wants is folded with histories."""
-    beginnings = place.beginnings(tail_records=25)
+    beginnings = place.beginnings(tail_records=tail_records)
     followed = FollowedCell(place.kafka, place.prefix, 0, beginnings)
     running = asyncio.create_task(followed.run())
     try:

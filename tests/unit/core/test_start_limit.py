@@ -7,6 +7,7 @@ checked that nobody is held back below the limit, see `tests.support.derived`.
 import pytest
 from msgspec.structs import replace
 
+from scheduler.digest import Digest
 from scheduler.model.changes import ProposalRefused
 from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.job import RetryPolicy
@@ -128,6 +129,21 @@ def test_a_gang_larger_than_the_limit_still_starts_whole() -> None:
     cell = limited(2)
     cell.submit(replace(batch(4), attributes=(("flumina.gang", "g"),)))
     assert len(cell.launched()) == 4
+
+
+def test_one_that_is_let_go_on_is_one_entity_of_the_digest_however_many_are_held() -> None:
+    cell = limited(2)
+    cell.submit(batch(50))
+    first = cell.launched()[0]
+    cell.machine.digest.value()
+    cell.status(first, "TASK_RUNNING")
+    assert cell.state.dirty["held"] == {cell.task(2).task_id}
+    value, anew = cell.machine.digest.value(), Digest(cell.state)
+    anew.forget()
+    assert anew.value() == value
+    del cell.state.held[JOB][cell.task(3).task_id]
+    anew.forget()
+    assert anew.value() != value, "who is held back decides who is placed"
 
 
 @pytest.mark.parametrize("fate", ["refused", "unknown"])

@@ -3,6 +3,9 @@
 Each test runs a whole cell over a cloud in memory (`tests.support.fleet`).
 """
 
+from msgspec.structs import replace
+
+from scheduler.model.disruption import AvailabilityPercentage, DisruptionBudget
 from scheduler.model.fleet import CloudGroupObserved, CloudInstance, CompleteHook
 from scheduler.model.resources import Need
 from tests.support.cell import batch, service
@@ -13,12 +16,14 @@ NEED = Need(cpu_milli=1_000, memory_mib=512, disk_mib=10)
 
 
 def running_world() -> FleetWorld:
-    """Two hosts of one zone, and a service of six tasks on them."""
+    """Three hosts of one zone, and a service of six tasks, of which three may be away."""
     world = FleetWorld(
         SimGroup("blue", desired=3, zones=("a",)), rules=fleet_rules(group_rule(idle_max=9))
     )
     world.pass_ms(2 * MINUTE_MS)
-    world.cell.submit(service(desired=6, maximum=6, need=NEED))
+    spec = service(desired=6, maximum=6, need=NEED)
+    budget = DisruptionBudget(policy=AvailabilityPercentage(healthy_percent_milli=50_000))
+    world.cell.submit(replace(spec, budget=budget))
     world.pass_ms(MINUTE_MS)
     assert world.running() == 6
     return world

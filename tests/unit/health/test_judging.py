@@ -51,6 +51,14 @@ def test_a_rule_speaks_from_its_threshold_on_and_shows_its_lines() -> None:
     assert fold.take([record("fine", at_ms=NOW + 2 * MINUTE)]) == []
 
 
+def test_a_block_may_span_more_than_a_window() -> None:
+    """As after an outage: what was so at some time is told, even if it is over by then."""
+    fold = HealthFold(RULES)
+    later = [record("fine", at_ms=NOW + n * MINUTE, host="h2") for n in range(0, 60, 5)]
+    assert standings(fold.take([record(*[BAD] * 4), *later])) == [("h1", "sick")]
+    assert standings(fold.passed(["0"], NOW)) == [("h1", "well")]
+
+
 def test_hosts_are_counted_apart_whatever_block_they_come_in() -> None:
     fold = HealthFold(RULES)
     mixed = [record(BAD, host=f"h{number % 3}", offset=number) for number in range(11)]
@@ -68,10 +76,10 @@ def test_a_host_is_well_again_below_half_and_does_not_flicker() -> None:
     fold.take([record(BAD, BAD)])
     assert standings(fold.take([record(BAD, BAD, at_ms=NOW + 5 * MINUTE)])) == [("h1", "sick")]
     # Two of four have left the window: below the threshold, not below its half.
-    assert fold.passed("0", NOW + 12 * MINUTE) == []
-    (well,) = fold.passed("0", NOW + 16 * MINUTE)
+    assert fold.passed(["0"], NOW + 12 * MINUTE) == []
+    (well,) = fold.passed(["0"], NOW + 16 * MINUTE)
     assert (well.standing, well.score_milli, well.evidence) == ("well", 0, ())
-    assert fold.passed("0", NOW + 30 * MINUTE) == []
+    assert fold.passed(["0"], NOW + 30 * MINUTE) == []
     assert not fold.memory.hosts
 
 
@@ -109,7 +117,7 @@ def test_a_host_whose_clock_is_wrong_for_long_is_suspect_for_that() -> None:
     (verdict,) = fold.take([record(*lines, at_ms=NOW - TEN_YEARS, received_at_ms=NOW)])
     assert verdict.standing == "suspect"
     assert verdict.evidence[0].kind == "clock"
-    assert standings(fold.passed("0", NOW + 20 * MINUTE)) == [("h1", "well")]
+    assert standings(fold.passed(["0"], NOW + 20 * MINUTE)) == [("h1", "well")]
 
 
 def test_a_late_line_counts_where_it_belongs() -> None:
@@ -133,7 +141,7 @@ def test_new_rules_count_at_once_and_old_counts_go_on() -> None:
     assert standings(fold.take([record(BAD)])) == [("h1", "sick")]
     # A rule that is gone speaks no more.
     fold.set_rules(RuleSet((heat,), RULES.odd_lines))
-    assert standings(fold.take([record("fine", host="h3")])) == [("h1", "well")]
+    assert standings(fold.passed(["0"], NOW)) == [("h1", "well")]
 
 
 def test_lines_that_sound_bad_make_a_host_suspect_and_never_sick() -> None:

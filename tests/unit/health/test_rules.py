@@ -1,5 +1,6 @@
 """Rules of health: what a file may say, where its faults are, and what a pattern means."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from streams.health.rule_file import DEFAULT, RuleFile, rules_of
 GOOD = "rules:\n  - {id: disk, pattern: 'I/O error', severity: sick, threshold: 2, window: 90s}\n"
 
 
-def faults_of(*rules: dict[str, object]) -> dict[str, str]:
+def faults_of(*rules: Mapping[str, object]) -> dict[str, str]:
     faults = Faults()
     read_rules({"rules": list(rules)}, faults)
     return {each.field: each.text for each in faults.all()}

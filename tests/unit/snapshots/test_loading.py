@@ -270,3 +270,12 @@ def test_the_listing_is_by_generation_and_offset_and_ignores_other_objects(scene
     assert scene.shelf.generations() == ["0a0b0c0d"]
     for name in scene.shelf.names():
         assert scene.shelf.header(name).next_offset == name.next_offset
+
+
+def test_the_oldest_snapshot_is_where_a_wanted_tail_begins_at_the_earliest(scene: Scene) -> None:
+    """A view that wants a longer tail than snapshots allow begins there, not at record 0."""
+    assert asyncio.run(scene.bases.oldest_offset()) is None
+    scene.take_at(200, 300)
+    assert asyncio.run(scene.bases.oldest_offset()) == 200
+    base = asyncio.run(scene.bases.at_or_below(max(50, 200)))
+    assert base.wanted_offset == 200

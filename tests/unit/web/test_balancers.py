@@ -75,6 +75,7 @@ def test_endpoints_are_started_tasks_with_an_address() -> None:
         "specVersion": 1,
         "isHealthy": True,
         "loadBalancers": [],
+        "healthProviders": [],
     }
     assert len(item["ports"]) == 1
     call(web.app, "POST", f"{PATH}?jobId=job&loadBalancerId=a")

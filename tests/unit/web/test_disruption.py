@@ -180,7 +180,7 @@ def test_a_budget_is_put_shown_and_taken_away() -> None:
         (
             {
                 "selfManaged": {"relocationTimeMs": 1},
-                "containerHealthProviders": [{"name": "eureka"}],
+                "containerHealthProviders": [{"name": "consul"}],
             },
             "containerHealthProviders[0].name",
         ),

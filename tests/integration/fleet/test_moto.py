@@ -1,0 +1,327 @@
+"""EC2 Auto Scaling by boto3 over HTTP: moto's server stands for AWS; what it lacks is tried here.
+
+One test has a whole cell follow a group: what moto says becomes reports, orders go to moto, and
+the instances that it starts become hosts of the cell. The others hold the connector to its word
+where AWS refuses, throttles, or answers with what is no XML.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import msgspec
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from connectors.cloud.aws.client import AutoScalingGroups
+from connectors.cloud.ports import Carried, CloudFailed
+from scheduler.model.events import EffectEnded, EffectStarted
+from scheduler.model.fleet import (
+    CompleteHook,
+    EndInstance,
+    FleetEffect,
+    ProtectInstances,
+    RemoveGroup,
+    SetDesiredCapacity,
+)
+from scheduler.model.fleet_rules import FleetAsked
+from scheduler.model.ids import HostId, OfferId
+from scheduler.model.mesos import HostFacts, Offer
+from scheduler.model.resources import Need, PortRange, Resources
+from scheduler.model.task import Started
+from streams.fleet.reports import Reports
+from tests.support.cell import CellInMemory, batch
+from tests.support.fleet import fleet_rules, group_rule
+from tests.support.moto import environment_of, moto_endpoint
+
+__all__ = ["moto_endpoint"]
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def aws(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The environment leads boto3 to moto."""
+    for name, value in environment_of(moto_endpoint).items():
+        monkeypatch.setenv(name, value)
+    return moto_endpoint
+
+
+class Account:
+    """Groups of one test in moto's account, and the connector under test."""
+
+    def __init__(self) -> None:
+        self.autoscaling: Any = boto3.client("autoscaling")
+        self.ec2: Any = boto3.client("ec2")
+        self.cell = f"cell-{uuid4().hex[:6]}"
+        self.cloud = AutoScalingGroups()
+        template = self.ec2.create_launch_template(
+            LaunchTemplateName=self.cell,
+            LaunchTemplateData={"ImageId": "ami-12c6146b", "InstanceType": "m5.large"},
+        )
+        self.template = template["LaunchTemplate"]["LaunchTemplateId"]
+
+    def group(self, name: str = "", desired: int = 1, minimum: int = 0, maximum: int = 6) -> str:
+        """A new group with the tag of the test's cell."""
+        name = name or f"group-{uuid4().hex[:6]}"
+        self.autoscaling.create_auto_scaling_group(
+            AutoScalingGroupName=name,
+            LaunchTemplate={"LaunchTemplateId": self.template},
+            MinSize=minimum,
+            MaxSize=maximum,
+            DesiredCapacity=desired,
+            AvailabilityZones=["us-east-1a"],
+            Tags=[{"Key": "flumina.cell", "Value": self.cell, "PropagateAtLaunch": False}],
+        )
+        return name
+
+    def seen(self, at_ms: int = 1) -> dict[str, Any]:
+        """The cell's groups as the connector tells of them."""
+        found = asyncio.run(self.cloud.groups(self.cell, (), at_ms))
+        return {each.group: each for each in found}
+
+    def ask(self, effect: FleetEffect) -> Carried:
+        """Have the connector ask for an effect."""
+        return asyncio.run(self.cloud.carry_out(effect))
+
+    def ids(self, name: str) -> list[str]:
+        """The instances of a group."""
+        return [each.instance_id for each in self.seen()[name].instances]
+
+
+@pytest.fixture
+def account(aws: str) -> Iterator[Account]:
+    assert aws.startswith("http://127.0.0.1:")
+    made = Account()
+    yield made
+    asyncio.run(made.cloud.close())
+
+
+def before_send(account: Account, answers: list[tuple[int, str]]) -> None:
+    """Have the next calls of the connector answered with these statuses and bodies."""
+
+    def answer(request: Any, **_: object) -> AWSResponse | None:
+        if not answers:
+            return None
+        status, body = answers.pop(0)
+        raw = _Raw(body.encode())
+        return AWSResponse(request.url, status, {"content-type": "text/xml"}, raw)
+
+    account.cloud._client("autoscaling").meta.events.register("before-send", answer)
+
+
+class _Raw:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self._data
+
+
+def error_of(code: str) -> str:
+    return f"<ErrorResponse><Error><Code>{code}</Code><Message>m</Message></Error></ErrorResponse>"
+
+
+def test_groups_are_seen_by_their_tag_and_by_their_name(account: Account) -> None:
+    tagged = account.group(desired=2)
+    other = f"untagged-{uuid4().hex[:6]}"
+    account.autoscaling.create_auto_scaling_group(
+        AutoScalingGroupName=other,
+        LaunchTemplate={"LaunchTemplateId": account.template},
+        MinSize=0,
+        MaxSize=1,
+        AvailabilityZones=["us-east-1a"],
+    )
+    found = account.seen()
+    assert list(found) == [tagged]
+    seen = found[tagged]
+    assert (seen.minimum, seen.desired, seen.maximum, seen.instances_total) == (0, 2, 6, 2)
+    assert {each.state for each in seen.instances} == {"inService"}
+    assert (seen.zones, seen.machine_types) == (("us-east-1a",), ("m5.large",))
+    named = asyncio.run(account.cloud.groups(account.cell, {other}, 1))
+    assert {each.group for each in named} == {tagged, other}
+
+
+def test_a_size_is_absolute_and_within_the_groups_bounds(account: Account) -> None:
+    name = account.group()
+    assert account.ask(SetDesiredCapacity(name, 4)).fate == "sent"
+    assert account.ask(SetDesiredCapacity(name, 4)).fate == "sent"  # Twice is once.
+    assert account.seen()[name].instances_total == 4
+    # moto would take it; AWS does not, and neither do we.
+    beyond = account.ask(SetDesiredCapacity(name, 7))
+    assert (beyond.fate, beyond.detail[:6]) == ("refused", "bounds")
+    assert account.seen()[name].desired == 4
+    assert account.ask(SetDesiredCapacity(name, 0, minimum=0)).fate == "sent"
+    gone = account.ask(SetDesiredCapacity("no-such-group", 1))
+    assert (gone.fate, gone.detail[:4]) == ("refused", "gone")
+
+
+def test_an_instance_is_ended_with_and_without_a_decrement_and_never_twice(
+    account: Account,
+) -> None:
+    name = account.group(desired=3, minimum=1)
+    first, second, _ = account.ids(name)
+    assert account.ask(EndInstance(name, first, is_decrement=True)).fate == "sent"
+    seen = account.seen()[name]
+    assert (seen.desired, seen.instances_total) == (2, 2)
+    again = account.ask(EndInstance(name, first, is_decrement=True))
+    assert (again.fate, again.detail[:4]) == ("refused", "gone")
+    assert account.seen()[name].desired == 2
+    assert account.ask(EndInstance(name, second, is_decrement=False)).fate == "sent"
+    seen = account.seen()[name]
+    assert (seen.desired, seen.instances_total) == (2, 2)  # Another one came.
+    assert second not in account.ids(name)
+    left = account.ids(name)
+    account.ask(EndInstance(name, left[0], is_decrement=True))
+    below = account.ask(EndInstance(name, left[1], is_decrement=True))
+    assert (below.fate, below.detail[:6]) == ("refused", "bounds")
+
+
+def test_protected_instances_are_passed_over_when_the_cloud_shrinks_the_group(
+    account: Account,
+) -> None:
+    name = account.group(desired=3)
+    kept = account.ids(name)[0]
+    assert account.ask(ProtectInstances(name, (kept, "i-0gone"), is_protected=True)).fate == "sent"
+    assert [each.is_protected for each in account.seen()[name].instances].count(True) == 1
+    account.autoscaling.set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=1)
+    assert account.ids(name) == [kept]
+
+
+def test_a_group_is_removed_when_it_is_empty(account: Account) -> None:
+    name = account.group(desired=0)
+    assert account.ask(RemoveGroup(name)).fate == "sent"
+    assert account.seen() == {}
+
+
+def test_throttling_is_ridden_out_and_at_last_told(account: Account) -> None:
+    name = account.group()
+    before_send(account, [(400, error_of("Throttling"))])
+    assert account.ask(SetDesiredCapacity(name, 2)).fate == "sent"  # The second attempt went well.
+    before_send(account, [(400, error_of("Throttling"))] * 3)
+    throttled = account.ask(SetDesiredCapacity(name, 3))
+    assert (throttled.fate, throttled.detail[:9]) == ("refused", "throttled")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "fate"),
+    [
+        (500, "<html>Internal Server Error</html>", "unknown"),
+        (200, "this is no XML", "unknown"),
+        (403, error_of("AccessDenied"), "refused"),
+    ],
+)
+def test_an_answer_that_says_nothing_leaves_it_open(
+    account: Account, status: int, body: str, fate: str
+) -> None:
+    name = account.group()
+    before_send(account, [(status, body)] * 3)
+    assert account.ask(SetDesiredCapacity(name, 2)).fate == fate
+    before_send(account, [(status, body)] * 3)
+    with pytest.raises(CloudFailed):
+        account.seen()
+
+
+def test_what_moto_does_not_have_is_an_unknown_fate_and_no_exception(account: Account) -> None:
+    # moto answers CompleteLifecycleAction with an error of its own.
+    told = account.ask(CompleteHook(account.group(), "i-1", "drain"))
+    assert told.fate in {"unknown", "refused"}
+
+
+@pytest.mark.usefixtures("aws")
+def test_notices_come_by_a_queue_and_are_taken_off() -> None:
+    sqs: Any = boto3.client("sqs")
+    url = sqs.create_queue(QueueName=f"notices-{uuid4().hex[:6]}")["QueueUrl"]
+    event = {
+        "detail-type": "EC2 Spot Instance Interruption Warning",
+        "time": "2026-11-22T09:00:00Z",
+        "detail": {"instance-id": "i-0a", "instance-action": "terminate"},
+    }
+    for body in (msgspec.json.encode(event).decode(), "no JSON at all"):
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+    cloud = AutoScalingGroups(url)
+
+    async def both() -> list[Any]:
+        notices = await cloud.notices(5)
+        await cloud.taken([each.handle for each in notices])
+        return notices
+
+    notices = asyncio.run(both())
+    bodies = [each.body for each in notices if each.body is not None]
+    assert len(notices) == 2
+    (noticed,) = bodies
+    assert (noticed.instance_id, noticed.kind) == ("i-0a", "interruption")
+    assert noticed.due_ms - noticed.observed_at_ms == 120_000
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessages"] == "0"
+
+
+class Following:
+    """A cell in memory that follows moto's groups: reports in, orders out, instances as hosts."""
+
+    def __init__(self, account: Account, name: str) -> None:
+        self.account = account
+        self.cell = CellInMemory()
+        self.cell.records_a_check = 50
+        self.cell.elect()
+        self.cell.subscribe()
+        rules = fleet_rules(group_rule(name, idle_max=0, is_protecting=True))
+        self.cell.copy("commands", FleetAsked(rules, "op", "test"))
+        self.reports = Reports()
+        self.hosts: set[str] = set()
+        self.name = name
+
+    def step(self) -> None:
+        """Half a minute: what moto says, a look, what was ordered, what runs."""
+        cell, account = self.cell, self.account
+        seen = asyncio.run(account.cloud.groups(account.cell, (), cell.now_ms))
+        for report in self.reports.of(seen, cell.now_ms):
+            cell.copy("hosts", report)
+        there = {each.instance_id for one in seen for each in one.instances}
+        for instance_id in sorted(there - self.hosts):
+            facts = HostFacts(
+                hostname=instance_id,
+                attributes=(("group", self.name), ("instance-id", instance_id)),
+            )
+            whole = Resources(8_000, 32_768, 10_000, (PortRange(31_000, 31_999),))
+            offer_id = OfferId(f"o-{instance_id}")
+            cell.offers(Offer(offer_id, HostId(f"host-{instance_id}"), whole, facts=facts))
+        self.hosts = there
+        cell.tick(30_000)
+        for order_id, order in list(cell.state.fleet_orders.items()):
+            cell.write(EffectStarted(proposal_id=order_id))
+            if order_id in cell.state.fleet_orders:
+                carried = account.ask(order.effect)
+                cell.write(EffectEnded(order_id, carried.fate, carried.detail))
+        for task_id in cell.launched():
+            cell.status(task_id, "TASK_RUNNING")
+
+    def until(self, is_so: Callable[[], bool], steps: int = 30) -> None:
+        """Step until it is so."""
+        for _ in range(steps):
+            if is_so():
+                return
+            self.step()
+        raise AssertionError(f"not after {steps} steps: {self.cell.state.cloud_groups}")
+
+
+def test_a_cell_follows_a_group_up_and_down(account: Account) -> None:
+    name = account.group(desired=0, maximum=9)
+    following = Following(account, name)
+    cell = following.cell
+    cell.submit(batch(20, need=Need(cpu_milli=4_000, memory_mib=1_024, disk_mib=10)))
+
+    def running() -> int:
+        return sum(isinstance(each.state, Started) for each in cell.tasks())
+
+    # Nine hosts take eighteen tasks; the group may have no more.
+    following.until(lambda: running() == 18)
+    assert account.seen()[name].desired == 9
+    following.until(lambda: all(each.is_protected for each in account.seen()[name].instances))
+    for task in cell.tasks():
+        if isinstance(task.state, Started):
+            cell.status(task.task_id, "TASK_FINISHED")
+    cell.kill_job()
+    following.until(lambda: account.seen()[name].instances_total == 1, steps=60)
+    assert account.seen()[name].desired == 1  # The last of its zone stays.

@@ -4,10 +4,10 @@ The one thing to know: histories are written while the log is folded; sentences 
 it is now are in `projections.health_words`.
 """
 
-from scheduler.model.changes import JobCrashLooping, JobSlaChanged
+from scheduler.model.changes import JobCrashLooping, JobSlaChanged, OwnerAlerted
 
 
-def health_text(change: JobCrashLooping | JobSlaChanged) -> str:
+def health_text(change: JobCrashLooping | JobSlaChanged | OwnerAlerted) -> str:
     """The change as the message of a job's history."""
     match change:
         case JobCrashLooping(is_looping=True):
@@ -18,6 +18,8 @@ def health_text(change: JobCrashLooping | JobSlaChanged) -> str:
             )
         case JobCrashLooping():
             return f"no crash loop any more: no failure for {change.window_ms // 1_000} s"
+        case OwnerAlerted():
+            return f"its owner is told: {change.message}"
         case JobSlaChanged():
             what = "time of completion" if change.kind == "completion" else "time to start"
             stand = {"met": "well again", "atRisk": "at risk", "missed": "missed"}[change.stand]

@@ -39,7 +39,7 @@ def master_json(view: CellView, each: Leadership, silent: str) -> Json:
             "timestamp": each.elected_at_ms,
             "reasonMessage": silent or ("leads" if leads else "led before"),
         },
-        "labels": _labels(each),
+        "labels": _labels(view, each),
     }
 
 
@@ -52,7 +52,7 @@ def member_json(view: CellView, each: Leadership, *, is_heard: bool) -> Json:
         "active": is_leader(view, each) and is_heard,
         "leadershipState": {"LeaderActivated": "Leader"}.get(master, master),
         "registeredAtMs": each.first_elected_at_ms,
-        "labels": _labels(each),
+        "labels": _labels(view, each),
     }
 
 
@@ -63,8 +63,10 @@ def _master_state(view: CellView, each: Leadership) -> str:
     return "LeaderActivated" if view.state.clock.is_judging else "LeaderActivating"
 
 
-def _labels(each: Leadership) -> dict[str, str]:
+def _labels(view: CellView, each: Leadership) -> dict[str, str]:
+    """What the log knows of the process, beside what operators wrote on it."""
     return {
+        **dict(view.state.member_labels.get(each.candidate, ())),
         "flumina.epoch": str(each.epoch),
         "flumina.elections": str(each.elections),
         "flumina.build": each.build,

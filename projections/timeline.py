@@ -33,6 +33,7 @@ from scheduler.model.changes import (
     LoadBalancersChanged,
     OrphanGone,
     OrphanSeen,
+    OwnerAlerted,
     ProposalRefused,
     RequestAccepted,
     ScalingPolicyChanged,
@@ -405,7 +406,9 @@ class Timeline:
                     names = ", ".join(change.load_balancer_ids) or "none"
                     told = msgspec.structs.replace(origin, message=names)
                     self.histories.note_job(place, change.job_id, "load balancers", told)
-                case JobCrashLooping() | JobSlaChanged():
+                case OwnerAlerted(kind="crashLoop"):
+                    pass  # The loop itself stands there already.
+                case JobCrashLooping() | JobSlaChanged() | OwnerAlerted():
                     message = health_text(change)
                     told = msgspec.structs.replace(origin, message=message)
                     self.histories.note_job(place, change.job_id, "job health", told)

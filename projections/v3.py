@@ -14,6 +14,7 @@ from projections.cell_view import CellView
 from projections.entries import Entry, JobHistory, Spot, TaskHistory
 from projections.history import StateMark, state_marks
 from projections.stamps import attributes_of
+from projections.volumes import storage_context
 from scheduler.model.descriptor import descriptor_of
 from scheduler.model.ids import Generation, HostId, JobId, TaskId
 from scheduler.model.mesos import HostFacts
@@ -219,6 +220,8 @@ def _context(view: CellView, seen: TaskSeen) -> dict[str, str]:
     if seen.job is not None:
         spec = seen.job.spec
         context["task.tier"] = group_of(spec.capacity_group, seen.rules).tier
+        if spec.is_persistent:
+            context |= storage_context(view.state, task, spec)
         # Stamped by a federation.
         context |= {name: value for name, value in spec.attributes if name == "titus.stack"}
     if task.retry_delay_ms:

@@ -10,9 +10,11 @@ from typing import Any
 from projections.cell_view import CellView
 from scheduler.fold.storage import waits_for
 from scheduler.model.ids import JobId, TaskId
-from scheduler.model.volumes import VolumeId
+from scheduler.model.job import JobSpec
+from scheduler.model.task import Task
+from scheduler.model.volumes import VolumeId, claimed_volume
 from scheduler.state import State
-from scheduler.volumes.standing import ADDRESS_KEY, Volume, volume_key
+from scheduler.volumes.standing import ADDRESS_KEY, Volume, address_key, volume_key
 
 Json = dict[str, Any]
 
@@ -40,6 +42,21 @@ def storage_waits(view: CellView, task_id: TaskId) -> Iterator[str]:
     """What a queued task waits for of volumes and addresses, in sentences."""
     for lack in waits_for(view.state, view.state.tasks[task_id]):
         yield f"{lack[:1].upper()}{lack[1:]}: it waits for that."
+
+
+def storage_context(state: State, task: Task, spec: JobSpec) -> dict[str, str]:
+    """Titus' keys for a task's static address, and ours for its volumes."""
+    context: dict[str, str] = {}
+    if task.index < len(spec.addresses):
+        mine = spec.addresses[task.index]
+        context["task.ipAllocationId"] = mine.allocation_id
+        hold = state.holds.get(address_key(mine.address))
+        if hold is not None and hold.task_id != task.task_id:
+            context["task.ipAllocationAlreadyInUseByTask"] = str(hold.task_id)
+    if spec.volumes:
+        ids = [claimed_volume(each, task.job_id, task.index) for each in spec.volumes]
+        context["flumina.volumes"] = ",".join(ids)
+    return context
 
 
 def _address(state: State, key: str) -> Json:

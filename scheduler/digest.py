@@ -80,7 +80,8 @@ class Digest:
         if surplus <= 0:
             return
         look_up, self.made_at = _look_ups(state), NOT_MADE
-        for kind, keys in state.dirty.items():
+        # The most numerous first: tasks and indexes come to rest, a host's failures hardly ever do.
+        for kind, keys in sorted(state.dirty.items(), key=lambda each: -len(each[1])):
             some = [keys.pop() for _ in range(min(surplus, len(keys)))]
             if some:
                 surplus -= len(some)
@@ -184,6 +185,7 @@ def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
         "load balancers": state.load_balancers,
         "loop": state.crash_loops,
         "mark": state.host_marks,
+        "member labels": state.member_labels,
         "missing": state.missing,
         "noise": state.host_noise,
         "offer": state.offers,

@@ -31,6 +31,18 @@ def check_everything(state: State) -> None:
         check(state)
 
 
+def _check_fleet(state: State) -> None:
+    """Every instance is of a group that is there and stands in its index."""
+    there = 0
+    for name, ids in state.instances_of_groups.items():
+        there += len(ids)
+        assert ids, f"group {name} has no instances and an index of them"
+        assert name in state.cloud_groups, f"instances of group {name}, which is not known"
+    assert there == len(state.cloud_instances), "an instance stands in no index of a group"
+    for instance_id, each in state.cloud_instances.items():
+        assert instance_id in state.instances_of_groups[each.group], f"index of {each}"
+
+
 def checks() -> tuple[Callable[[State], None], ...]:
     """The parts of it, which stand alone: other records may be folded between two of them."""
     return (
@@ -43,6 +55,7 @@ def checks() -> tuple[Callable[[State], None], ...]:
         _check_company,
         _check_findings,
         _check_updates,
+        _check_fleet,
         check_storage,
         _check_moving,
         _check_held,

@@ -19,7 +19,7 @@ from scheduler.fold.preemption import preempted
 from scheduler.fold.replacing import task_finished
 from scheduler.fold.storage import storage_moved
 from scheduler.fold.time import change_policy, clock_moved, leader_elected, ticked
-from scheduler.fold.volumes import work_ended, work_measured, work_started
+from scheduler.fold.volumes import volume_told
 from scheduler.kept import Kept
 from scheduler.model.changes import Change
 from scheduler.model.events import (
@@ -192,7 +192,7 @@ class Machine:
             )
         return record.epoch == self.state.epoch and record.epoch != NO_OFFSET
 
-    def _apply_event(self, event: CellEvent) -> None:  # noqa: C901 - one arm a kind of event
+    def _apply_event(self, event: CellEvent) -> None:  # noqa: C901, PLR0912 - one arm a kind
         fold = self._fold
         match event:  # The commonest first: each case that does not match costs time.
             case Copied():
@@ -217,12 +217,8 @@ class Machine:
                 proposed(fold, event)
             case PreemptTask():
                 preempted(fold, event)
-            case VolumeWorkStarted():
-                work_started(fold, event)
-            case VolumeWorkEnded():
-                work_ended(fold, event)
-            case VolumeMeasured():
-                work_measured(fold, event)
+            case VolumeWorkStarted() | VolumeWorkEnded() | VolumeMeasured():
+                volume_told(fold, event)
             case LeaderElected():
                 if fold.index == 0:  # Behind another event it stands in a record of an old epoch.
                     leader_elected(fold, event)

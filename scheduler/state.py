@@ -66,6 +66,7 @@ ENTITY_KINDS: Final = (
     "load balancers",
     "loop",
     "mark",
+    "member labels",
     "missing",
     "noise",
     "offer",
@@ -438,6 +439,8 @@ class State:
     """What is remembered of the load of each group, to be ready for it."""
     registry_health: dict[tuple[str, TaskId], RegistryHealth] = field(default_factory=dict)
     """What registries say of tasks, by registry and task; of those that budgets ask about."""
+    member_labels: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """What operators wrote on processes of the cell, by name."""
     webhooks: dict[str, Webhook] = field(default_factory=dict)
     """Who is told of events by HTTP, by name."""
     load_balancers: dict[JobId, tuple[str, ...]] = field(default_factory=dict)

@@ -74,8 +74,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     candidate: str | None
     api_url: str | None
     prometheus_url: str | None
-    balancers: str
     volumes: VolumeSettings
+    balancers: str
     cloud: str
     cloud_notices: str
     healing: str

@@ -11,9 +11,12 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from scheduler.model.health import Probe
 
+FAULTS: Final = (ClientError, BotoCoreError, ResponseParserError, OSError)
+"""What an answer of AWS can go wrong with; the third is no error of botocore's own kind."""
 ASKED_AT_ONCE: Final = 100
 """DescribeInstanceStatus takes up to 100 ids."""
 
@@ -28,7 +31,7 @@ class InstanceChecks:
         """The checks of each instance; of one that AWS does not tell of they are unknown."""
         try:
             return await asyncio.to_thread(self._asked, list(instance_ids))
-        except (ClientError, BotoCoreError, OSError) as error:
+        except FAULTS as error:
             unknown = Probe("instance", "unknown", str(error)[:200])
             return dict.fromkeys(instance_ids, (unknown,))
 
@@ -40,11 +43,18 @@ class InstanceChecks:
         for begin in range(0, len(instance_ids), ASKED_AT_ONCE):
             some = instance_ids[begin : begin + ASKED_AT_ONCE]
             told = self._made.describe_instance_status(InstanceIds=some, IncludeAllInstances=True)
-            volumes = dict(self._volumes(some))
+            volumes = self._volumes_or_none(some)
             for each in told["InstanceStatuses"]:
                 name = each["InstanceId"]
                 found[name] = (_instance(each), volumes.get(name, Probe("volume", "unknown")))
         return found
+
+    def _volumes_or_none(self, instance_ids: list[str]) -> dict[str, Probe]:
+        """The checks of volumes; none where AWS does not tell of them: some roles may not ask."""
+        try:
+            return dict(self._volumes(instance_ids))
+        except FAULTS:
+            return {}
 
     def _volumes(self, instance_ids: list[str]) -> Iterator[tuple[str, Probe]]:
         """The worst status of the volumes of each instance."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from connectors.healing.allow_list import AllowList, NotAllowed
 from connectors.healing.ports import ScriptRan, ScriptToRun
@@ -45,7 +46,7 @@ class SsmCommands:
             command_id = await asyncio.to_thread(self._send, script, command)
         except ClientError as error:
             return ScriptRan("refused", _words(error))
-        except (BotoCoreError, OSError) as error:
+        except (BotoCoreError, ResponseParserError, OSError) as error:
             return ScriptRan("unknown", str(error))
         return await self._outcome(script, command_id)
 
@@ -69,7 +70,7 @@ class SsmCommands:
             except ClientError as error:
                 if error.response.get("Error", {}).get("Code") != _NOT_THERE_YET:
                     fault = _words(error)
-            except (BotoCoreError, OSError) as error:
+            except (BotoCoreError, ResponseParserError, OSError) as error:
                 fault = str(error)
             else:
                 if found["Status"] not in _UNDER_WAY:

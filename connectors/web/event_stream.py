@@ -24,7 +24,8 @@ from connectors.web.standing import standing_of
 from connectors.web.travelling import TravelRefused
 from connectors.web.walking import Walking
 from projections.cell_view import CellView
-from projections.observe.ring import WHOLE_RECORD, Spot, Stream, Told
+from projections.observe.names import Stream
+from projections.observe.ring import WHOLE_RECORD, Spot, Told
 from projections.observe.snapshots import Piece
 from projections.observe.walked import WalkedPage, end_of
 from scheduler.model.ids import JobId

@@ -184,7 +184,22 @@ class _FoldMetrics(Collector):
             ),
         ]
         gauges = [GaugeMetricFamily(name, help_text, value) for name, help_text, value in rows]
-        return [*gauges, self._capacity(), self._scaling(), self._webhooks()]
+        return [*gauges, *self._health(), self._capacity(), self._scaling(), self._webhooks()]
+
+    def _health(self) -> list[Metric]:
+        """How many hosts are away for their health, and how many runs heal some."""
+        state = self._cell.view.state
+        away = sum(each.away_since_ms > 0 for each in state.health.values())
+        return [
+            GaugeMetricFamily(
+                "flumina_cell_hosts_away", "Hosts that get no tasks for their health.", away
+            ),
+            GaugeMetricFamily(
+                "flumina_cell_healing_runs",
+                "Runs of runbooks under way or waiting for approval.",
+                len(state.healing_live),
+            ),
+        ]
 
     def _webhooks(self) -> Metric:
         """How many webhooks are in which standing."""

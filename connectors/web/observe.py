@@ -17,7 +17,7 @@ from connectors.web.requests import header_text
 from connectors.web.resource import Operation
 from connectors.web.views import criteria, job_or_problem
 from connectors.web.walking import Walking
-from projections.observe.ring import Stream
+from projections.observe.names import Stream
 from projections.observe.snapshots import pieces
 from projections.observe.wanted import Named, Wanted
 from projections.v3_query import CRITERIA, JOB_STATES, PAGE_SIZE_MAX, Query

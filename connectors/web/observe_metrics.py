@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from connectors.web.observing import ENDS, Observing
-from projections.observe.ring import STREAMS
+from projections.observe.names import STREAMS
 
 
 class ObserveMetrics(Collector):

@@ -14,8 +14,9 @@ import msgspec
 import structlog
 
 from projections.cell_view import CellView
+from projections.observe.names import STREAMS, Stream
 from projections.observe.observer import Observer
-from projections.observe.ring import BYTES_MAX, EVENTS_MAX, STREAMS, Ring, Stream
+from projections.observe.ring import BYTES_MAX, EVENTS_MAX, Ring
 from scheduler.model.changes import Change
 from scheduler.model.events import CellRecord
 

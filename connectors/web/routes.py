@@ -340,6 +340,12 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
     "/api/v3/clustermembership/members/{id}": {
         "GET": Operation(supervisor.show_member, is_read=True, answer=cell.Member)
     },
+    "/api/v3/clustermembership/members/{id}/labels": {
+        "POST": replace(
+            _order(supervisor.set_member_labels, body=cell.LabelsBody), is_versioned=False
+        ),
+        "DELETE": replace(_order(supervisor.remove_member_labels, "keys"), is_versioned=False),
+    },
     "/api/v3/clustermembership/members/{id}/stopBeingLeader": {"POST": _STOP_BEING_LEADER},
     "/api/v2/leader": {
         "GET": Operation(supervisor.leader_of_v2, is_read=True, answer=cell.LeaderV2, errors=(404,))

@@ -12,12 +12,13 @@ from starlette.responses import Response
 
 from connectors.web.call import Call
 from connectors.web.problems import Problem, json_response, refused
-from connectors.web.requests import actor_of, refuse_body
+from connectors.web.requests import actor_of, find_doubled, refuse_body, small_body
 from connectors.web.standing import standing_of
 from connectors.web.writing import write, written_response
 from projections.leaders import Leadership
 from projections.members import is_leader, known_leaders, master_json, member_json
 from scheduler.model.changes import JobRejected
+from scheduler.model.foreign_membership import encode_label_member
 from scheduler.model.foreign_records import encode_dismiss_leader
 from scheduler.model.inbound import Fault
 from scheduler.model.reading.faults import shown_text
@@ -52,6 +53,53 @@ async def list_members(call: Call) -> Response:
 async def show_member(call: Call) -> Response:
     """One of them."""
     return _shown(call, _member)
+
+
+async def set_member_labels(call: Call) -> Response:
+    """``200 {"id"}`` once the member has these labels; the others stay."""
+    why = call.query.text("why") or "set labels"
+    call.query.done()
+    name = _known(call)
+    fields, faults = await small_body(call.request)
+    if fields.has("memberId") and fields.raw("memberId") != name:
+        fields.fault("memberId", "is another than the path's", "leave it out")
+    labels = fields.raw("labels")
+    fields.close()
+    find_doubled(labels, "labels", faults)
+    if not isinstance(labels, dict) or not labels:
+        faults.add("labels", "is missing, empty or no object", "name at least one label")
+    if faults:
+        raise refused(faults.all())
+    assert isinstance(labels, dict)
+    return await _label(call, name, labels, (), why)
+
+
+async def remove_member_labels(call: Call) -> Response:
+    """``200 {"id"}`` once the member has these labels no more."""
+    keys, why = call.query.words("keys"), call.query.text("why") or "remove labels"
+    if not keys:
+        call.query.faults.add("keys", "is missing", "name the labels to remove: ?keys=a,b")
+    call.query.done()
+    refuse_body(call.request)
+    return await _label(call, _known(call), {}, keys, why)
+
+
+async def _label(
+    call: Call, name: str, labels: dict[str, str], removed: tuple[str, ...], why: str
+) -> Response:
+    actor = actor_of(call.request, is_required=True)
+    value = encode_label_member(name, labels, removed, actor, why)
+    written = await write(call.api, "commands", actor, value, subject=name)
+    if isinstance(written.answer, JobRejected):
+        raise refused(written.answer.faults)
+    return written_response(written, name)
+
+
+def _known(call: Call) -> str:
+    name = call.path_id
+    if all(each.candidate != name for each in known_leaders(call.api.cell.view)):
+        raise _unknown(name)
+    return name
 
 
 async def leader_of_v2(call: Call) -> Response:

@@ -12,7 +12,8 @@ import msgspec
 
 from connectors.web.api import Api
 from connectors.web.travelling import TravelRefused
-from projections.observe.ring import Spot, Stream
+from projections.observe.names import Stream
+from projections.observe.ring import Spot
 from projections.observe.walked import WalkedPage, end_of
 from projections.travel.questions import ToldAfter
 

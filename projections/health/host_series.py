@@ -2,7 +2,8 @@
 
 The one thing to know: samples are put together into rounds of five minutes by their own times, and
 a round is judged when the next begins. A surprise makes a host suspect for half an hour; so does
-being unlike its peers; only both together make it sick, for work is not the same on every host.
+being unlike its peers. Sick is who is both, in a metric that does not hang on its tasks: load and
+memory differ from host to host because the work does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ METRICS: Final = ("load", "memory", "disk", "noise", "docker_latency", "heartbea
 """Load a cpu, used shares of memory and disk, waiting of tasks for each other, seconds of a call of
 the container daemon, and the longest silence: what a host does not tell is left out."""
 HEARTBEAT: Final = METRICS.index("heartbeat")
+ALIKE: Final = ("disk", "docker_latency", "heartbeat")
+"""What should be alike on all hosts of a group, whatever runs there."""
 ROUND_MS: Final = 300_000
 SUSPECT_ROUNDS: Final = 6
 """So long a surprise is remembered: half an hour."""
@@ -184,7 +187,8 @@ def _verdicts(said: PeerJudged, host: _Host, at_ms: int) -> list[HostJudged]:
     surprise = host.surprise if host.surprised else None
     peers: HostStanding = "well"
     if said.is_sick:
-        peers = "suspect" if surprise is None else "sick"
+        is_own = surprise is not None and said.metric.endswith(ALIKE)
+        peers = "sick" if is_own else "suspect"
     standings: dict[str, tuple[HostStanding, float]] = {
         SERIES: ("well", 0.0) if surprise is None else ("suspect", surprise[1].score),
         PEERS: (peers, said.score if said.is_sick else 0.0),

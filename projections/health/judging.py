@@ -56,6 +56,8 @@ class Count(msgspec.Struct):
     is_firing: bool = False
     peak: int = 0
     """The largest sum since it was last looked at: a block may span more than a window."""
+    newest_ms: int = 0
+    """The newest line that counted."""
 
 
 class Host(msgspec.Struct):
@@ -194,6 +196,7 @@ class HealthFold:
                 text = f"{wrong} lines whose clock is far from {record.received_at_ms} ms"
                 count = self._counted(record, self._by_id[CLOCK])
                 count.peak = max(count.peak, count.window.add(record.received_at_ms, wrong))
+                count.newest_ms = record.received_at_ms
                 count.lines = [*count.lines[1 - LINES_KEPT :], (text, record.source)]
                 touched[record.host_id] = None
 
@@ -206,6 +209,7 @@ class HealthFold:
         by_rule[rule.rule_id] = by_rule.get(rule.rule_id, 0) + 1
         count = self._counted(record, rule)
         count.peak = max(count.peak, count.window.add(at_ms, rule.weight))
+        count.newest_ms = max(count.newest_ms, at_ms)
         text = block.lines[line][:EVIDENCE_TEXT_MAX]
         count.lines = [*count.lines[1 - LINES_KEPT :], (text, source)]
         touched[record.host_id] = None
@@ -305,7 +309,8 @@ class HealthFold:
             standing=standing,
             score_milli=score,
             evidence=_evidence(firing),
-            observed_at_ms=now_ms,
+            # Of a block that spans hours, when it was so; being well again is found later.
+            observed_at_ms=max((each.count.newest_ms for each in firing), default=now_ms),
         )
 
     def _firing(self, host: Host) -> list["_Firing"]:

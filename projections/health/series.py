@@ -68,7 +68,7 @@ class SeriesDetector:
     def __init__(self, *, has_season: bool = False) -> None:
         self._plain = _Views()
         self._season = Season() if has_season else None
-        self._seasonal = _Views()
+        self._seasonal = _Views() if has_season else None
         self._row = 0
         self._last = -QUIET_ROWS
         self._told = 0.0
@@ -77,7 +77,7 @@ class SeriesDetector:
         """How surprising this value is by those before it; ``at_s`` is its time, in seconds."""
         self._row += 1
         surprise, seen = self._plain.after(value)
-        if self._season is not None:
+        if self._season is not None and self._seasonal is not None:
             residual = self._season.after(value, at_s)
             if residual is not None:
                 more, seasonal = self._seasonal.after(residual)

@@ -17,7 +17,8 @@ from projections.history import refused_rules
 from projections.leaders import Leadership
 from projections.members import known_leaders, member_json
 from projections.observe.agents import Agents
-from projections.observe.ring import Stream, Told
+from projections.observe.names import Stream
+from projections.observe.ring import Told
 from projections.v3 import job_json, seen_task, task_written
 from scheduler.model.changes import (
     Change,

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
-from typing import Final, Literal, get_args
+from typing import Final
 
 import msgspec
 
@@ -17,9 +17,6 @@ from projections.v3 import TaskSeen
 from scheduler.model.ids import JobId
 from scheduler.model.task import Task
 from scheduler.state import Job
-
-Stream = Literal["jobs", "agents", "eviction", "relocation", "scheduler", "membership"]
-STREAMS: Final[tuple[Stream, ...]] = get_args(Stream)
 
 EVENTS_MAX: Final = 20_000
 """Of one stream: the steps of two thousand tasks that start and end."""

@@ -10,7 +10,8 @@ from projections import disruption
 from projections.cell_view import CellView
 from projections.members import known_leaders
 from projections.observe import observer
-from projections.observe.ring import Stream, Told
+from projections.observe.names import Stream
+from projections.observe.ring import Told
 from projections.observe.wanted import shows_ended
 from projections.v3_agents import groups_json, instance_json
 from projections.v3_query import Query

@@ -10,8 +10,9 @@ from typing import Final
 import msgspec
 
 from projections.cell_view import CellView
+from projections.observe.names import Stream
 from projections.observe.observer import Observer, data_of
-from projections.observe.ring import WHOLE_RECORD, Spot, Stream, Told
+from projections.observe.ring import WHOLE_RECORD, Spot, Told
 from scheduler.model.events import CellRecord
 from scheduler.model.ids import JobId
 from scheduler.model.task import Task

@@ -90,11 +90,9 @@ def tested(condition: Condition, clock: Clock) -> Test:
             inner = tested(condition.condition, clock)
             return lambda event: not inner(event)
         case AllOf():
-            parts = tuple(tested(each, clock) for each in condition.conditions)
-            return _all_of(parts)
+            return _all_of(tuple(tested(each, clock) for each in condition.conditions))
         case AnyOf():
-            parts = tuple(tested(each, clock) for each in condition.conditions)
-            return lambda event: any(each(event) for each in parts)
+            return _any_of(tuple(tested(each, clock) for each in condition.conditions))
         case Match():
             return _matched(condition, clock)
         case Comparison():
@@ -106,6 +104,13 @@ def _all_of(parts: tuple[Test, ...]) -> Test:
         first, second = parts
         return lambda event: first(event) and second(event)
     return lambda event: all(each(event) for each in parts)
+
+
+def _any_of(parts: tuple[Test, ...]) -> Test:
+    if len(parts) == 2:
+        first, second = parts
+        return lambda event: first(event) or second(event)
+    return lambda event: any(each(event) for each in parts)
 
 
 def _matched(condition: Match, clock: Clock) -> Test:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from projections.cost.ledger import By
-from projections.observe.ring import Stream
+from projections.observe.names import Stream
 from projections.travel.causes import Direction
 
 LIMIT: Final = 200

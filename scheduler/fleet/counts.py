@@ -29,6 +29,8 @@ class Counts(msgspec.Struct, frozen=True):
     late: tuple[Instance, ...]
     """Instances that should be hosts by now."""
     ending_there: tuple[Instance, ...]
+    reprievable: int
+    """Of those, whose end was not ordered yet."""
     zones: dict[str, int]
     """Instances that stay, by zone."""
 
@@ -70,6 +72,7 @@ def counts_of(state: State, group: CloudGroup, rules: FleetRules) -> Counts:
         old_idle=tuple(old_idle),
         late=tuple(late),
         ending_there=tuple(ending),
+        reprievable=sum(not each.ended_at_ms for each in ending),
         zones=zones,
     )
 

@@ -89,7 +89,7 @@ def plan_of(state: State) -> FleetPlan:
 
 def _covering(counts: Counts) -> int:
     """Hosts that are or will be there for what waits; those marked to go stay, if they must."""
-    return counts.idle + counts.starting + counts.ending
+    return counts.idle + counts.starting + counts.reprievable
 
 
 def objection_to(state: State, shape: Shape) -> str:
@@ -150,7 +150,7 @@ def _planned(state: State, shape: Shape, plan: GroupPlan, tokens: list[int]) -> 
         held = "" if asked.more else "what waits is served by what comes"
         is_short = bool(asked.more) or asked.covered > plan.counts.idle + plan.counts.starting
         return msgspec.structs.replace(plan, is_reprieved=is_short, held=held)
-    if plan.counts.ending and plan.counts.idle + plan.counts.starting < _least_idle(shape):
+    if plan.counts.reprievable and plan.counts.idle + plan.counts.starting < _least_idle(shape):
         return msgspec.structs.replace(plan, is_reprieved=True)
     return _shrunk(state, shape, plan, tokens[1])
 

@@ -23,6 +23,7 @@ from scheduler.model.fleet import (
     CloudGroupObserved,
     CloudInstance,
     InstanceNoticed,
+    ProtectInstances,
 )
 from scheduler.model.ids import HostId
 from scheduler.model.mesos import HostFacts
@@ -103,7 +104,8 @@ def _seen(fold: Fold, body: CloudGroupObserved, said: CloudInstance) -> None:
         machine_type=said.machine_type,
         is_healthy=said.is_healthy,
         is_protected=said.is_protected,
-        protected_by_us=before.protected_by_us and said.is_protected,
+        protected_by_us=before.protected_by_us
+        and (said.is_protected or _is_being_protected(state, body.group)),
         is_waiting=said.is_waiting,
         observed_at_ms=body.observed_at_ms,
         seen_at_ms=before.seen_at_ms or state.clock.now_ms,
@@ -113,6 +115,12 @@ def _seen(fold: Fold, body: CloudGroupObserved, said: CloudInstance) -> None:
     if said.state == "terminating" and after.mark != "terminating":
         mark(fold, after, "terminating", "its cloud takes it away")
     joined(fold, said.instance_id)
+
+
+def _is_being_protected(state: State, group: str) -> bool:
+    """Whether a report may be older than what was asked: then it does not say that we failed."""
+    orders = (each.effect for each in state.fleet_orders.values())
+    return any(isinstance(each, ProtectInstances) and each.group == group for each in orders)
 
 
 def joined(fold: Fold, instance_id: str) -> None:

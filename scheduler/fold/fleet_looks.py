@@ -60,6 +60,7 @@ def look_at_fleet(fold: Fold) -> None:
     if state.safe is not None or state.stream.stream_id is None:
         return
     _complete_hooks(fold)
+    _expire_marks(fold)
     if now_ms < state.clock.judging_since_ms + fleet.rules.warm_up_ms:
         return
     deploy(fold)
@@ -76,6 +77,20 @@ def look_at_fleet(fold: Fold) -> None:
             why="all of its groups at their largest leave a shortage; see `flumina capacity` and "
             "raise the groups' maximum, or guarantee less",
         )
+
+
+def _expire_marks(fold: Fold) -> None:
+    """Use hosts again of which the mark came to nothing, or whose group is not scaled any more."""
+    state = fold.state
+    rules, now_ms = state.fleet.rules, state.clock.now_ms
+    names = {each.name for each in rules.groups}
+    for each in list(state.cloud_instances.values()):
+        if each.mark != "ending" or each.ended_at_ms:
+            continue
+        if each.group not in names:
+            unmark(fold, each, "its group is not scaled any more")
+        elif now_ms >= each.marked_at_ms + rules.mark_expiry_ms:
+            unmark(fold, each, "it was not ended in time")
 
 
 def _carry_out(fold: Fold, plan: GroupPlan) -> None:
@@ -137,9 +152,7 @@ def _end_marked(fold: Fold, plan: GroupPlan) -> None:
             unmark(fold, each, "somebody protected it")
         elif now_ms >= each.marked_at_ms + rules.end_after_ms:
             effect = EndInstance(plan.name, each.instance_id, is_decrement=True, why="spare")
-            is_new = order(fold, effect, "it is spare, and empty since its mark")
-            if not is_new and now_ms >= each.marked_at_ms + rules.mark_expiry_ms:
-                unmark(fold, each, "it could not be ended")
+            order(fold, effect, "it is spare, and empty since its mark")
 
 
 def _replace_late(fold: Fold, plan: GroupPlan) -> None:
@@ -191,6 +204,10 @@ def _protect(fold: Fold, name: str) -> None:
             some = tuple(sorted(ids)[:PROTECTED_AT_ONCE_MAX])
             why = f"{len(some)} hosts have tasks" if is_protected else f"{len(some)} have none"
             if order(fold, ProtectInstances(name, some, is_protected), why):
+                for instance_id in some if is_protected else ():
+                    # Noted at once: whoever leads next must know whose protection it is.
+                    known = state.cloud_instances[instance_id]
+                    put_instance(fold, replace(known, protected_by_us=True))
                 return  # One of a group at a time: the next look does the rest.
 
 

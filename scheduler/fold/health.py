@@ -148,7 +148,7 @@ def _looked_at(
     looks = before.looks + 1 if before is not None and before.state == probe.state else 1
     if probe.state == "bad":
         is_failing = True
-    elif looks >= state.policy.probe_good_looks or not is_failing:
+    elif looks >= state.policy.probe_good_looks_min or not is_failing:
         return None
     return HeardProbe(
         name=probe.name,

@@ -36,6 +36,7 @@ from scheduler.fold.health import host_judged
 from scheduler.fold.health_tasks import host_failed, task_silent
 from scheduler.fold.instance_groups import host_marked
 from scheduler.fold.killing import job_kill_asked, task_kill_asked
+from scheduler.fold.membership import member_labelled
 from scheduler.fold.mesos import (
     ask_again,
     offers_changed,
@@ -106,9 +107,10 @@ from scheduler.model.job_requests import (
     TaskMoveAsked,
 )
 from scheduler.model.job_updates import JobUpdateAsked, JobUpdateOrdered
+from scheduler.model.membership import MemberLabelled
 from scheduler.model.mesos import HostFailed, StatusUpdate, StreamEnded, Subscribed, Unrecognised
-from scheduler.model.volumes import HoldsReleased, VolumeOrdered
 from scheduler.model.registry_health import RegistryHealthNoted
+from scheduler.model.volumes import HoldsReleased, VolumeOrdered
 from scheduler.model.webhooks import (
     WebhookNoted,
     WebhookPaused,
@@ -233,6 +235,7 @@ RULES: Final[Mapping[type, Rule]] = {
     JobBudgetAsked: job_budget_asked,
     TaskEvictionAsked: task_eviction_asked,
     RegistryHealthNoted: registry_health_noted,
+    MemberLabelled: member_labelled,
     WebhookSet: webhook_set,
     WebhookRemoved: webhook_removed,
     WebhookPaused: webhook_paused,

@@ -205,9 +205,7 @@ def _changes(fold: Fold, job_id: JobId, index: int) -> bool:
 
 def _blocked(state: State, job: Job, task: Task) -> list[str]:
     return [
-        key
-        for key in keys_of(job, task.index)
-        if lack_of(state, key, task, job.spec.owner_email)
+        key for key in keys_of(job, task.index) if lack_of(state, key, task, job.spec.owner_email)
     ]
 
 
@@ -367,9 +365,7 @@ def _begin(fold: Fold, volume: Volume, verb: VolumeVerb, hold: Hold | None = Non
             zone=volume.zone or named.get(zone_attribute, ""),
         )
     elif there is not None:
-        work = replace(
-            work, host=there.host, host_id=there.host_id, instance_id=there.instance_id
-        )
+        work = replace(work, host=there.host, host_id=there.host_id, instance_id=there.instance_id)
     keep(fold, with_work(volume, work), f"{verb} begins")
 
 

@@ -33,6 +33,17 @@ from scheduler.volumes.standing import (
 FAILURE_CHARACTERS_MAX = 500
 
 
+def volume_told(fold: Fold, event: VolumeWorkStarted | VolumeWorkEnded | VolumeMeasured) -> None:
+    """Take over what the volume box says of a volume."""
+    match event:
+        case VolumeWorkStarted():
+            work_started(fold, event)
+        case VolumeWorkEnded():
+            work_ended(fold, event)
+        case VolumeMeasured():
+            work_measured(fold, event)
+
+
 def work_started(fold: Fold, event: VolumeWorkStarted) -> None:
     """The leader of this epoch may do this work now."""
     volume = fold.state.volumes.get(event.volume_id)

@@ -176,7 +176,8 @@ def encode_value(value: object) -> bytes:
 
 def encode_entity(kind: str, key: object, value: object) -> bytes:
     """The same bytes as ``encode_value((kind, key, value))``, for a key of texts and numbers."""
-    return _ENCODER.encode((kind, key, _plain(value)))
+    plain = value if type(value) in _ATOMS else _plain(value)
+    return _ENCODER.encode((kind, key, plain))
 
 
 def _plain(value: object) -> object:

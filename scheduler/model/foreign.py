@@ -21,6 +21,7 @@ from scheduler.model.foreign_disruption import DISRUPTION_REQUESTS
 from scheduler.model.foreign_fleet import FLEET_REQUESTS
 from scheduler.model.foreign_healing import HEALING_REQUESTS
 from scheduler.model.foreign_jobs import JOB_REQUESTS
+from scheduler.model.foreign_membership import read_label_member
 from scheduler.model.foreign_registry_health import read_registry_health
 from scheduler.model.foreign_scaling import METRIC_RECORDS, SCALING_REQUESTS
 from scheduler.model.foreign_updates import UPDATE_REQUESTS
@@ -49,6 +50,7 @@ from scheduler.model.inbound import (
 )
 from scheduler.model.job_requests import JobRequest
 from scheduler.model.job_updates import UpdateRequest
+from scheduler.model.membership import MemberLabelled
 from scheduler.model.policy import NUMBERS, Policy, changed_policy
 from scheduler.model.reading.checks import name_check, pattern_check
 from scheduler.model.reading.faults import Faults, nearest_name, shown, shown_text
@@ -93,6 +95,7 @@ ForeignBody = (
     | BalancerRequest
     | WebhookRequest
     | RegistryHealthNoted
+    | MemberLabelled
     | VolumeRequest
     | HealingRequest
     | PolicyAsked
@@ -341,6 +344,7 @@ _COMMANDS: Final[Mapping[str, Reader]] = {
     **HEALING_REQUESTS,
     **WEBHOOK_REQUESTS,
     "NoteRegistryHealth": read_registry_health,
+    "LabelMember": read_label_member,
     **VOLUME_REQUESTS,
     "ForgetOrphan": _forget_orphan,
     "ConfirmFinding": _confirm_finding,

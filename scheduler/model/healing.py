@@ -31,13 +31,13 @@ class HealingStep(Ours, frozen=True, tag=False):
     """One step of a runbook."""
 
     kind: StepKind
+    exits: tuple[int, ...]
+    """Exit codes that are good; of ``judge``, those by which it goes on with the next step."""
     name: str = ""
     """By which others go to it; its kind where it has none."""
     script: str = ""
     arguments: tuple[str, ...] = ()
     timeout_ms: int = 60_000
-    exits: tuple[int, ...] = (0,)
-    """Exit codes that are good; of ``judge``, those by which it goes on with the next step."""
     looks: int = 2
     """Good rounds of checks in a row for which ``probe`` waits."""
     otherwise: str = ""

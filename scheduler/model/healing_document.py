@@ -97,7 +97,7 @@ def _step(fields: Fields) -> HealingStep:
         if kinds or not fields.items(8):
             text = f"is {' and '.join(kinds)} at once" if kinds else "is empty"
             fields.fault_here(text, f"give one of {', '.join(KINDS)}")
-        return HealingStep(kind="page")
+        return HealingStep(kind="page", exits=(0,))
     kind = kinds[0]
     inside = fields.inner(kind)
     fields.close()

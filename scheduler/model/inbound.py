@@ -19,6 +19,7 @@ from scheduler.model.ids import HostId, JobId, OfferId, StreamId, TaskId
 from scheduler.model.job import JobSpec
 from scheduler.model.job_requests import JobRequest
 from scheduler.model.job_updates import UpdateRequest
+from scheduler.model.membership import MemberLabelled
 from scheduler.model.mesos import (
     HostFailed,
     Offer,
@@ -263,6 +264,7 @@ InboundBody = (
     | DisruptionRequest
     | WebhookRequest
     | RegistryHealthNoted
+    | MemberLabelled
     | InboundRejected
     | InboundLost
     | OffersChanged

@@ -44,9 +44,7 @@ def variables(mounted: tuple[Mounted, ...], address: AddressAllocation | None) -
     return tuple(found)
 
 
-def labels(
-    spec: JobSpec, mounted: tuple[Mounted, ...], address: AddressAllocation | None
-) -> Pairs:
+def labels(spec: JobSpec, mounted: tuple[Mounted, ...], address: AddressAllocation | None) -> Pairs:
     """The same for hosts that mount, and give addresses; JSON where there is more than a word."""
     found: list[tuple[str, str]] = []
     if mounted:

@@ -198,7 +198,7 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     """Between an order to delete (or the end of a job that wants it) and the deletion: a week."""
     verdict_keep_ms: int = 3_600_000
     """A verdict or an active check that is not said again for so long holds no more."""
-    probe_good_looks: int = 3
+    probe_good_looks_min: int = 3
     """A check that was bad is good again after so many good looks in a row."""
     health_away_percent: int = 10
     """Of a group's hosts, at most so many get no tasks for their health; one may always be."""
@@ -211,7 +211,7 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     health_trial_ms: int = 600_000
     """A host that is back is on trial for so long ..."""
     trial_launching_max: int = 1
-    """... and has so many tasks at most that have not started yet, as all hosts have in Titus."""
+    """... and has so many tasks at most that have not started yet: Titus' number for all."""
     fast_failures_min: int = 4
     """So many tasks that fail at once on a host, and not elsewhere, make it sick; 0: none do."""
     slow_start_ms: int = 180_000

@@ -6,6 +6,7 @@ numbers as they were; and it is bounded, because it is written again and again.
 
 from collections.abc import Iterator
 
+from scheduler.fold.health import keeping_away
 from scheduler.model.events import (
     ClassPlacement,
     ClassRefusal,
@@ -15,7 +16,7 @@ from scheduler.model.events import (
     Troughs,
 )
 from scheduler.model.ids import JobId
-from scheduler.placement.outcome import Outcome
+from scheduler.placement.outcome import Outcome, Refused
 from scheduler.queue.outcome import RoundOutcome
 from scheduler.state import Job, State
 from scheduler.versions import Variant, name_of
@@ -54,7 +55,7 @@ def _refusals_of(state: State, outcome: RoundOutcome) -> Iterator[ClassRefusal]:
     """One for each job: what differs between its versions or sets is said of each by its name."""
     found: dict[JobId, list[tuple[Variant, ClassRefusal]]] = {}
     for each in outcome.refused:
-        job_id, rules = each.request.job_id, _rules_of(each.outcome)
+        job_id, rules = each.request.job_id, _rules_of(state, each.outcome)
         refusal = ClassRefusal(job_id, each.count, rules, each.outcome.wake)
         found.setdefault(job_id, []).append((each.request.variant, refusal))
     for held in outcome.held:
@@ -83,9 +84,18 @@ def _together(job: Job, parts: list[tuple[Variant, ClassRefusal]]) -> ClassRefus
     return ClassRefusal(job.job_id, waiting, tuple(rules[:RULES_MAX]), "; ".join(wakes))
 
 
-def _rules_of(outcome: Outcome) -> tuple[RuleRefusal, ...]:
+def _rules_of(state: State, outcome: Outcome) -> tuple[RuleRefusal, ...]:
     rules = sorted(outcome.refused, key=lambda each: (-each.hosts, each.rule))[:RULES_MAX]
-    return tuple(RuleRefusal(each.rule, each.hosts, each.nearest, each.missing) for each in rules)
+    return tuple(
+        RuleRefusal(each.rule, each.hosts, each.nearest, _missing(state, each)) for each in rules
+    )
+
+
+def _missing(state: State, refused: Refused) -> str:
+    """What the nearest host lacks; where its health keeps it away, what speaks against it."""
+    if refused.rule == "draining" and refused.nearest in state.health:
+        return keeping_away(state, refused.nearest) or refused.missing
+    return refused.missing
 
 
 def _placements_of(outcome: RoundOutcome) -> tuple[ClassPlacement, ...]:

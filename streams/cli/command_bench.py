@@ -29,6 +29,7 @@ BENCHMARKS = (
     "simulated_master",
     "placement",
     "health_lines",
+    "detectors",
 )
 
 

@@ -23,7 +23,7 @@ from streams.cli.common import (
     api_here,
     settings_here,
 )
-from streams.cli.render import cell_text, clock, out, print_json, show, table
+from streams.cli.render import clock, out, print_json, show, table
 from streams.errors import OperatorError
 from streams.fleet.main import follow_fleet
 from streams.logs import configure_logging
@@ -66,22 +66,21 @@ def _show_groups(items: list[dict[str, Any]]) -> None:
     if not items:
         out().print("No cloud has told of a group. Is FLUMINA_CLOUD set? See docs/fleet.md.")
         return
-    rows = table("group", "size", "bounds", "busy", "idle", "starting", "use", "note")
-    for each in items:
-        size = str(each["desired"]) if each["ordered"] is None else _ordered(each)
-        use = each["lifecycle"] if each["isScaled"] else f"{each['lifecycle']}, not scaled"
-        note = "gone" if each["isGone"] else each["fault"] or each["held"]
-        rows.add_row(
-            cell_text(each["name"]),
-            size,
+    columns = ("group", "size#", "bounds", "busy#", "idle#", "starting#", "use", "note")
+    rows = [
+        (
+            each["name"],
+            str(each["desired"]) if each["ordered"] is None else _ordered(each),
             f"{each['min']}-{each['max']}",
-            str(each["busy"]),
-            str(each["idle"]),
-            str(each["starting"] + each["late"]),
-            use,
-            cell_text(note),
+            each["busy"],
+            each["idle"],
+            each["starting"] + each["late"],
+            each["lifecycle"] if each["isScaled"] else f"{each['lifecycle']}, not scaled",
+            "gone" if each["isGone"] else each["fault"] or each["held"],
         )
-    show(rows)
+        for each in items
+    ]
+    show(out(), table("", columns, rows))
 
 
 def _ordered(each: dict[str, Any]) -> str:
@@ -90,18 +89,20 @@ def _ordered(each: dict[str, Any]) -> str:
 
 def _show_group(found: dict[str, Any]) -> None:
     _show_groups([found])
-    rows = table("instance", "state", "zone", "host", "tasks", "mark", "protected")
-    for each in found["items"]:
-        rows.add_row(
-            cell_text(each["id"]),
+    columns = ("instance", "state", "zone", "host", "tasks#", "mark", "protected")
+    rows = [
+        (
+            each["id"],
             each["state"],
-            cell_text(each["zone"]),
-            cell_text(each["hostname"] or "not joined"),
-            str(each["tasks"]),
+            each["zone"],
+            each["hostname"] or "not joined",
+            each["tasks"],
             each["mark"],
             "yes" if each["isProtected"] else "",
         )
-    show(rows)
+        for each in found["items"]
+    ]
+    show(out(), table("", columns, rows))
     for each in found["activities"]:
         line = f"{clock(each['atMs'])}  {each['what']}: {each['why']}"
         out().print(line, markup=False, highlight=False)
@@ -122,19 +123,21 @@ def plan(
     if found["isPaused"] or found["isSafe"]:
         why = "it is paused" if found["isPaused"] else "the cell is safe"
         out().print(f"Nothing of this is done: {why}.")
-    rows = table("group", "size", "target", "for tasks", "least", "gives back", "why", "held")
-    for each in found["groups"]:
-        rows.add_row(
-            cell_text(each["name"]),
-            str(each["size"]),
-            str(each["target"]),
-            str(each["waitingNeed"]),
+    columns = ("group", "size#", "target#", "for tasks#", "least", "gives back#", "why", "held")
+    rows = [
+        (
+            each["name"],
+            each["size"],
+            each["target"],
+            each["waitingNeed"],
             f"{each['floor']} ({each['floorBy']})",
-            str(len(each["givesBack"])),
-            cell_text(each["why"]),
-            cell_text(each["held"]),
+            len(each["givesBack"]),
+            each["why"],
+            each["held"],
         )
-    show(rows)
+        for each in found["groups"]
+    ]
+    show(out(), table("", columns, rows))
     for each in found["uncured"]:
         line = f"{each['tasks']} tasks of {each['jobId']} wait for no host: {each['why']}"
         out().print(line, markup=False, highlight=False)
@@ -265,20 +268,21 @@ def deployments(
     if not items:
         out().print("There is no deployment of hosts.")
         return
-    rows = table("new", "old", "step", "new hosts", "its tasks", "old hosts", "its tasks", "note")
-    for each in items:
-        step = f"{each['step']}, paused" if each["isPaused"] else each["step"]
-        rows.add_row(
-            cell_text(each["new"]),
-            cell_text(each["old"]),
-            step,
+    columns = ("new", "old", "step", "new hosts", "tasks#", "old hosts#", "tasks left#", "note")
+    rows = [
+        (
+            each["new"],
+            each["old"],
+            f"{each['step']}, paused" if each["isPaused"] else each["step"],
             f"{each['newHosts']}/{each['size']}",
-            str(each["newTasks"]),
-            str(each["oldHosts"]),
-            str(each["oldTasks"]),
-            cell_text(each["why"]),
+            each["newTasks"],
+            each["oldHosts"],
+            each["oldTasks"],
+            each["why"],
         )
-    show(rows)
+        for each in items
+    ]
+    show(out(), table("", columns, rows))
     for each in found.get("history", ()):
         line = f"{clock(each['atMs'])}  {each['why']}"
         out().print(line, markup=False, highlight=False)

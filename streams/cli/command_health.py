@@ -14,13 +14,15 @@ import orjson
 import typer
 
 from projections.health.lines import LineScorer
+from projections.health.suspects import Suspect
+from projections.health.suspects import suspects as suspects_of
 from projections.health.templates import TemplateMiner
 from projections.travel.instants import AtTime, InstantUnclear, Newest, parse_instant
 from scheduler.model.health import HostJudged
 from streams.cli.command_health_series import peers, series
 from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
 from streams.cli.quiet import speak_by_errors
-from streams.cli.render import clock, plain, print_json
+from streams.cli.render import clock, out, plain, print_json, show, table
 from streams.cli.store_words import told_by_sentences
 from streams.clock import now_ms
 from streams.errors import OperatorError
@@ -242,6 +244,59 @@ def _print_verdicts(verdicts: Sequence[HostJudged]) -> None:
         told = msgspec.to_builtins(each)
         told.pop("type", None)
         _print({"at": clock(each.observed_at_ms), **told})
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def suspects(
+    first: Annotated[str, typer.Option("--from", metavar="FROM", help=INSTANT)] = "-1h",
+    last: Annotated[str, typer.Option("--to", metavar="TO", help=INSTANT)] = "now",
+    window: Annotated[
+        int, typer.Option(metavar="MINUTES", min=1, max=1_440, help="So long before is new.")
+    ] = 30,
+    as_json: JsonOption = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Rank what was newly placed on hosts shortly before they fell ill, by lift.
+
+    A host fell ill when a verdict said suspect or sick. What is new is a task's job and image on
+    its host, and a policy on all hosts. Lift is how many times more frequent it was on these
+    hosts than on the others; one host alone proves nothing.
+
+    Example: flumina health suspects --from -6h
+    """
+    # DuckDB and the archive are some 60 MB: the other commands need neither.
+    from streams.health.suspecting import (  # noqa: PLC0415
+        anomalies_between,
+        hosts_of,
+        placed_between,
+    )
+    from streams.history.opening import open_archive  # noqa: PLC0415
+
+    begins_ms, ends_ms, window_ms = _time_ms(first), _time_ms(last), window * 60_000
+    settings = installation_here(settings_here(), data_dir)
+    speak_by_errors()
+
+    async def ranked() -> list[Suspect]:
+        archive = open_archive(settings)
+        anomalies = await anomalies_between(settings, archive, begins_ms, ends_ms)
+        placed = await placed_between(settings, archive, begins_ms - window_ms, ends_ms)
+        hosts = await hosts_of(settings, archive)
+        return suspects_of(anomalies, placed, hosts, window_ms=window_ms)
+
+    with told_by_sentences():
+        found = asyncio.run(ranked())
+    if as_json:
+        print_json([msgspec.to_builtins(each) for each in found])
+        return
+    columns = ("kind", "what", "lift#", "ill hosts#", "other hosts#", "where")
+    rows = [
+        (
+            *(each.kind, each.name, each.lift, f"{each.ill} of {each.ill_total}"),
+            *(f"{each.others} of {each.others_total}", each.sources[0]),
+        )
+        for each in found
+    ]
+    show(out(), table("suspects", columns, rows))
 
 
 @app.command()

@@ -15,7 +15,6 @@ from connectors.client.asking import segment
 from connectors.client.shapes import Taken
 from streams.cli.calls import Api
 from streams.cli.client import ApiError, decoded
-from streams.cli.commands_explain import needed_why
 from streams.cli.common import (
     ApiOption,
     DataDirOption,
@@ -79,7 +78,7 @@ def add(  # noqa: PLR0917 - typer gives every option by its name
         "secret": secret,
         "pauseAfterS": pause_after_s,
     }
-    query = {"why": needed_why(why)}
+    query = {"why": _needed(why)}
     with api_here(api, data_dir) as there:
         if replace:
             path = f"{PATH}/{segment(name)}"
@@ -188,7 +187,7 @@ def pause(
     Example: flumina webhook pause ci --why "it moves"
     """
     with api_here(api, data_dir) as there:
-        _order(there, "POST", name, "/pause", needed_why(why))
+        _order(there, "POST", name, "/pause", _needed(why))
     _say(name, f"{name} is paused.", as_json=as_json)
 
 
@@ -205,7 +204,7 @@ def resume(
     Example: flumina webhook resume ci --why "it is back"
     """
     with api_here(api, data_dir) as there:
-        _order(there, "POST", name, "/resume", needed_why(why))
+        _order(there, "POST", name, "/resume", _needed(why))
     _say(name, f"{name} goes on.", as_json=as_json)
 
 
@@ -222,7 +221,7 @@ def remove(
     Example: flumina webhook remove ci --why "nobody reads it"
     """
     with api_here(api, data_dir) as there:
-        _order(there, "DELETE", name, "", needed_why(why))
+        _order(there, "DELETE", name, "", _needed(why))
     _say(name, f"{name} is removed.", as_json=as_json)
 
 
@@ -244,6 +243,13 @@ def run() -> None:
             "Set it to an address such as http://127.0.0.1:7100, or use `flumina up`.",
         )
     asyncio.run(send_webhooks(settings, settings.api_url))
+
+
+def _needed(why: str) -> str:
+    # The commands that explain are some 20 MiB, and `run` is a process that stays.
+    from streams.cli.commands_explain import needed_why  # noqa: PLC0415
+
+    return needed_why(why)
 
 
 def _order(there: Api, method: str, name: str, what: str, why: str) -> None:

@@ -46,6 +46,8 @@ class FollowedFile:
     def __init__(self, path: Path, mark: Mark | None, *, is_from_start: bool) -> None:
         self.path = path
         self.mark = mark
+        self.finished: Mark | None = None
+        """Where the file was left that had this name before."""
         self._file: int | None = None
         self._quiet = 0
         self._is_from_start = is_from_start
@@ -72,7 +74,7 @@ class FollowedFile:
         elif is_over:
             # Everything of the renamed file was read; its name belongs to a new one.
             self.close()
-            self._is_from_start, self.mark = True, None
+            self._is_from_start, self.finished, self.mark = True, self.mark, None
             return self.take(lines_max) if self._open() else Taken([], None, skipped)
         return Taken(lines, self.mark, skipped)
 

@@ -7,7 +7,8 @@ the start are not told again.
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -28,10 +29,10 @@ logger = structlog.get_logger(__name__)
 
 TOPIC: Final = "metrics"
 VERDICTS: Final = "verdicts"
-LEARN_MS: Final = 24 * 60 * 60 * 1_000
-"""How far back a start reads: as long as the topic is kept."""
+LEARN_MS: Final = 3 * 60 * 60 * 1_000
+"""How far back a start reads: some 10 million records of 10,000 hosts."""
 POLL_MS: Final = 500
-RECORDS_MAX: Final = 2_000
+RECORDS_MAX: Final = 1_000
 LATE_MS: Final = 10_000
 """A round is judged so long after its end: samples are on their way."""
 RETRY_S: Final = 1.0
@@ -89,16 +90,11 @@ async def _run(settings: Settings, bootstrap: str, stop: asyncio.Event) -> None:
         try:
             places = [TopicPartition(topic, number) for number in range(METRICS_PARTITIONS)]
             await _rewind(consumer, places, began_ms - LEARN_MS)
+            reading = _Reading(consumer, places)
             while not stop.is_set():
-                found = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_MAX)
-                records = [each for several in found.values() for each in several]
-                # Partitions are read in turn; rounds end by the oldest clock that is still read.
-                samples = _in_order(
-                    host_sample(each.value or b"", f"{TOPIC}:{each.partition}:{each.offset}")
-                    for each in records
-                )
+                samples = await reading.next_samples()
                 verdicts = fold.take(samples)
-                if not records:
+                if reading.is_at_end and not samples:
                     verdicts += fold.passed(now_ms() - LATE_MS)
                 fresh = [each for each in verdicts if each.observed_at_ms > began_ms - ROUND_MS]
                 await _tell(settings, producer, fresh)
@@ -108,8 +104,48 @@ async def _run(settings: Settings, bootstrap: str, stop: asyncio.Event) -> None:
         await consumer.stop()
 
 
-def _in_order(found: Iterable[HostSample | None]) -> list[HostSample]:
-    return sorted((each for each in found if each is not None), key=lambda each: each.at_ms)
+class _Reading:
+    """Reads partitions side by side, so that samples come in the order of their times."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
+        self._consumer = consumer
+        self._clocks = dict.fromkeys(places, 0)
+        self._behind = list(places)
+        self._waiting: list[HostSample] = []
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all partitions were read to their ends."""
+        return not self._behind
+
+    async def next_samples(self) -> list[HostSample]:
+        """The next samples that no partition can have older ones of."""
+        first = min((self._clocks[place] for place in self._behind), default=0)
+        ahead = {place for place in self._behind if self._clocks[place] > first + LATE_MS}
+        found = await self._consumer.getmany(
+            *(place for place in self._clocks if place not in ahead),
+            timeout_ms=POLL_MS,
+            max_records=RECORDS_MAX,
+        )
+        for place, records in found.items():
+            self._clocks[place] = records[-1].timestamp
+            for each in records:
+                source = f"{TOPIC}:{each.partition}:{each.offset}"
+                sample = host_sample(each.value or b"", source)
+                if sample is not None:
+                    self._waiting.append(sample)
+        self._behind = [place for place in self._clocks if await self._is_behind(place)]
+        until_ms = min((self._clocks[place] for place in self._behind), default=None)
+        self._waiting.sort(key=lambda each: each.at_ms)
+        count = len(self._waiting)
+        if until_ms is not None:
+            count = bisect_right(self._waiting, until_ms, key=lambda each: each.at_ms)
+        released, self._waiting = self._waiting[:count], self._waiting[count:]
+        return released
+
+    async def _is_behind(self, place: TopicPartition) -> bool:
+        end = self._consumer.highwater(place)
+        return end is None or await self._consumer.position(place) < end
 
 
 async def _rewind(

@@ -22,6 +22,7 @@ from scheduler.model.health import HostJudged
 from streams.cell.writer import our_producer
 from streams.clock import now_ms
 from streams.errors import OperatorError
+from streams.health.host_samples import judge_samples
 from streams.health.keeping import Kept, read_kept, write_kept
 from streams.health.records import Unreadable, line_records
 from streams.health.rule_file import PLACE, RuleFile
@@ -75,6 +76,8 @@ async def judge_hosts(
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     async with asyncio.TaskGroup() as group:
         group.create_task(_judge(settings, settings.kafka_brokers, partitions, stop))
+        if 0 in partitions:  # One of several processes looks at metrics.
+            group.create_task(judge_samples(settings, settings.kafka_brokers, stop))
         if dev_cluster is not None:
             marks = settings.data_dir / MARKS
             group.create_task(ship_logs(settings, agents_of(dev_cluster), marks, stop))
@@ -201,14 +204,25 @@ class HealthProcess:
             batch += read
             lines += sum(len(each.lines) for each in read)
             if lines >= FOLDED_LINES_MAX:
-                await self._tell(producer, self.fold.take(batch))
+                await self._judge(producer, batch)
                 batch, lines = [], 0
                 self.offsets[place.partition] = record.offset + 1
                 # What the fold took no coroutine could run in.
                 await asyncio.sleep(0)
         if batch:
-            await self._tell(producer, self.fold.take(batch))
+            await self._judge(producer, batch)
         self.offsets[place.partition] = records[-1].offset + 1
+
+    async def _judge(self, producer: AIOKafkaProducer, batch: Sequence[LineRecord]) -> None:
+        await self._tell(producer, self.fold.take(batch))
+        for each in self.fold.appeared:
+            logger.info(
+                "line never seen before",
+                host=each.host_id,
+                source=each.source,
+                template=each.template.text,
+                severity=round(each.severity, 2),
+            )
 
     async def _tell(self, producer: AIOKafkaProducer, verdicts: Sequence[HostJudged]) -> None:
         """Publish verdicts to every cell: each takes those of its own hosts."""

@@ -47,6 +47,8 @@ class Marks(msgspec.Struct):
     """Where each file was read to, by its path."""
 
     files: dict[str, Mark] = {}
+    finished: list[Mark] = []
+    """Renamed files that were read to their ends, while a pattern names them."""
 
 
 class Tail:
@@ -103,6 +105,9 @@ class Tail:
             is_more = is_more or lines >= LINES_A_ROUND
             if file.mark is not None:
                 self._marks.files[key] = file.mark
+            if file.finished is not None:
+                self._marks.finished.append(file.finished)
+                file.finished = None
         if self._marks.files != before:
             await asyncio.to_thread(_write_marks, self._marks_file, self._marks)
         return is_more
@@ -130,6 +135,11 @@ class Tail:
                 del self._files[key]
         marks = self._marks.files
         self._marks.files = {k: v for k, v in marks.items() if k in found or k in self._files}
+        # No longer than the file is there: another one may get its inode.
+        there = {_inode(key) for key in found}
+        self._marks.finished = [
+            each for each in self._marks.finished if (each.device, each.inode) in there
+        ]
         for key, source in sorted(found.items()):
             if key in self._files or self._is_renamed(key):
                 continue
@@ -143,14 +153,18 @@ class Tail:
 
     def _is_renamed(self, key: str) -> bool:
         """Whether the file is one that is followed by the name that it had before."""
-        try:
-            status = Path(key).stat()
-        except OSError:
-            return False
-        return any(
-            other != key and (mark.device, mark.inode) == (status.st_dev, status.st_ino)
-            for other, mark in self._marks.files.items()
-        )
+        inode = _inode(key)
+        others = [mark for other, mark in self._marks.files.items() if other != key]
+        return any((mark.device, mark.inode) == inode for mark in (*others, *self._marks.finished))
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    """What the file is, whatever its name; None where there is none."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino)
 
 
 async def _ship(

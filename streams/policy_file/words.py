@@ -140,7 +140,7 @@ WORDS: Final[Mapping[str, str]] = {
     "limits.load_balancers_of_job_max": "",
     "limits.registry_health": "a registry's word of a task's health holds for so long",
     "limits.verdict_keep": "a verdict about a host that nobody repeats holds for so long",
-    "limits.probe_good_looks": "a check of a host that was bad is good after so many in a row",
+    "limits.probe_good_looks_min": "a check of a host that was bad is good after so many in a row",
     "limits.health_away_percent": "of a group's hosts, kept away for their health at most",
     "limits.health_return": "nothing speaks against a host for so long before it is back",
     "limits.health_return_max": "doubled each time that it was away, up to this",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
+import msgspec
 import structlog
 from aiokafka.errors import KafkaError
 
@@ -162,6 +163,15 @@ class Endpoint:
                 continue
             self._failing_since_ms = 0
             return
+
+    async def tried(self, address: str, cell: str) -> tuple[bool, str]:
+        """Whether the receiver took an event that only tries it, and what it answered."""
+        data = msgspec.json.encode({"type": "Test", "webhook": self.hook.name})
+        try:
+            status = await self.once(Event(address, "Test", f"/flumina/cells/{cell}", "", data))
+        except DeliveryFailed as error:
+            return False, str(error)
+        return True, f"answered {status}"
 
     async def once(self, event: Event) -> int:
         """The status with which the receiver took it, asked once; raises `DeliveryFailed`."""

@@ -14,10 +14,6 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from connectors.discovery.asking import Asking
-from connectors.webhooks.client import DeliveryFailed, Sender
-from connectors.webhooks.secrets import Secrets
-from connectors.webhooks.translate import Event
-from scheduler.model.foreign_webhooks import encode_note_webhook
 from scheduler.model.webhooks import WebhookStanding
 from streams.clock import elapsed_s
 from streams.errors import OperatorError
@@ -71,7 +67,9 @@ class Webhooks:
         """Load what sends, once somebody wants to be told."""
         if self._start is not None:
             return
-        # Kafka's client is some 20 MiB: only who needs it pays for it.
+        # Kafka's client, TLS and the rest are some 30 MiB: only who needs them pays for them.
+        from connectors.webhooks.client import Sender  # noqa: PLC0415
+        from connectors.webhooks.secrets import Secrets  # noqa: PLC0415
         from streams.webhooks.endpoint import Endpoint, Outside  # noqa: PLC0415
         from streams.webhooks.feed import Feed  # noqa: PLC0415
         from streams.webhooks.telling import Teller  # noqa: PLC0415
@@ -135,10 +133,7 @@ class Webhooks:
         self._noted_s = {
             name: at_s for name, at_s in self._noted_s.items() if now_s < at_s + NOTE_AGAIN_S
         } | {key: now_s}
-        value = encode_note_webhook(
-            hook.name, hook.created_offset, standing, detail, ACTOR, test_offset, is_good
-        )
-        await self._teller.tell(value)
+        await self._teller.tell(hook, standing, detail, test_offset, is_good=is_good)
 
     def _tested(self, hook: Hook, told: Told) -> tuple[bool, str] | None:
         """How the test that is asked for went; None while none is, or it goes on."""
@@ -159,14 +154,7 @@ class Webhooks:
         assert self._start is not None
         endpoint = there[0] if there else self._start(hook)  # Of one that is paused.
         address = f"{told.cell}/{told.generation}:{key[1]}[0]"
-        data = f'{{"type":"Test","webhook":"{hook.name}"}}'.encode()
-        event = Event(address, "Test", f"/flumina/cells/{told.cell}", "", data)
-        try:
-            status = await endpoint.once(event)
-        except DeliveryFailed as error:
-            self._tests[key] = False, str(error)
-        else:
-            self._tests[key] = True, f"answered {status}"
+        self._tests[key] = await endpoint.tried(address, told.cell)
 
     async def close(self) -> None:
         """End every endpoint, and give back every connection."""

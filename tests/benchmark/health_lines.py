@@ -187,16 +187,15 @@ async def from_topic_to_verdict(bench: Bench) -> None:
     ]
     singles = [encode_lines(HostLines(f"h{n % 500}", [lines[n]])) for n in range(SINGLES)]
     in_batches, alone, plain = [], [], []
+    topic = ""
     patterns = [each.pattern for each in rules_of(DEFAULT).rules]
-    settings = await bench.settings()
     for _ in range(REPEATS):
         await bench.write(at := await bench.settings(), batches)
         in_batches.append(await bench.judged(at, BATCHES))
-        await bench.write(settings := await bench.settings(), singles)
-        alone.append(await bench.judged(settings, SINGLES))
-        topic = settings.topic_prefix + "host-logs"
+        await bench.write(at := await bench.settings(), singles)
+        alone.append(await bench.judged(at, SINGLES))
+        topic = at.topic_prefix + "host-logs"
         plain.append(await plainly(bench.bootstrap, topic, SINGLES, patterns))
-    topic = settings.topic_prefix + "host-logs"
     naive = await asyncio.to_thread(by_faust, bench.bootstrap, topic, SINGLES, patterns)
     of_plain = median(SINGLES / each.processor_s for each in plain)
     print_figure(

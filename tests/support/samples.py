@@ -15,6 +15,7 @@ from scheduler.model import (
     inbound,
     job_requests,
     job_updates,
+    membership,
     mesos,
     proposals,
     registry_health,
@@ -51,7 +52,7 @@ from scheduler.model.rules import (
     Selector,
     Tier,
 )
-from tests.support import samples_disruption, samples_fleet, samples_storage
+from tests.support import samples_disruption, samples_fleet, samples_health, samples_storage
 
 CELL: Final = CellName("main")
 CELL_UUID: Final = CellUuid("0b87e1a2-4c6d-4a54-9d35-1f64a2f0c001")
@@ -405,6 +406,9 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
     registry_health.RegistryHealthNoted(
         registry="eureka", healthy=(TASK,), unhealthy=(TaskId("job-worker-2-3"),), actor="registrar", why="look"
     ),
+    membership.MemberLabelled(
+        member_id="cell-1", labels=(("rack", "7"),), removed=("old",), actor="op", why="move"
+    ),
     webhooks.WebhookRemoved(name="deploys", actor="op", why="enough", if_version=4),
     webhooks.WebhookPaused(name="deploys", is_paused=True, actor="op", why="receiver moves"),
     webhooks.WebhookTested(name="deploys", actor="op", why="new receiver"),
@@ -433,6 +437,7 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
     *samples_disruption.REQUESTS,
     *samples_fleet.REPORTS,
     *samples_fleet.REQUESTS,
+    *samples_health.INBOUND,
     *samples_storage.REQUESTS,
     inbound.HostMarked(
         host_id=HOST,
@@ -505,13 +510,7 @@ EVENTS: Final[tuple[CellEvent, ...]] = (
         again_at_ms=AT_MS + 600_000,
     ),
     events.EffectStarted(proposal_id=PROPOSAL),
-    events.EffectEnded(
-        proposal_id=PROPOSAL,
-        fate="unknown",
-        detail="no answer within 10 s",
-        exit_code=3,
-        output="restarting",
-    ),
+    samples_health.EFFECT_ENDED,
     proposals.LaunchTasks(
         host_id=HOST,
         offer_ids=(OFFER, OTHER_OFFER),
@@ -586,6 +585,7 @@ CHANGES: Final[tuple[Change, ...]] = (
     changes.TaskMissed(job_id=JOB, task_id=TASK, host_id=HOST, state="TASK_GONE"),
     *samples_disruption.CHANGES,
     *samples_fleet.CHANGES,
+    *samples_health.CHANGES,
     *samples_storage.CHANGES,
     changes.JobCrashLooping(
         job_id=JOB,

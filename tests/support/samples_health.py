@@ -4,7 +4,8 @@ from typing import Final
 
 from scheduler.model import changes, healing, health
 from scheduler.model.changes import Change
-from scheduler.model.ids import HostId, JobId, TaskId
+from scheduler.model.events import EffectEnded
+from scheduler.model.ids import HostId, JobId, ProposalId, TaskId
 from scheduler.model.inbound import InboundBody
 
 HOST: Final = HostId("20260101-s7")
@@ -36,6 +37,13 @@ RUNBOOK: Final = healing.Runbook(
     ),
 )
 
+EFFECT_ENDED: Final = EffectEnded(
+    proposal_id=ProposalId("1042.3"),
+    fate="unknown",
+    detail="no answer within 10 s",
+    exit_code=3,
+    output="restarting",
+)
 INBOUND: Final[tuple[InboundBody, ...]] = (
     health.HostJudged(
         host_id=HOST,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.volumes.opening import VolumeSettings
 from streams.errors import OperatorError
 from streams.settings import SETTINGS, Settings, settings_of
 
@@ -50,7 +51,9 @@ EXAMPLES = {
     "FLUMINA_CANDIDATE": ("host.1", "host.1"),
     "FLUMINA_PROMETHEUS": ("http://prometheus:9090", "http://prometheus:9090"),
     "FLUMINA_BALANCERS": ("elb", "elb"),
+    "FLUMINA_VOLUMES": ("zfs=tank/f", VolumeSettings(zfs="tank/f")),
     "FLUMINA_CLOUD": ("aws", "aws"),
+    "FLUMINA_HEALING": ("dev:/tmp/agents", "dev:/tmp/agents"),
     "FLUMINA_CLOUD_NOTICES": (
         "https://sqs.eu-west-1.amazonaws.com/1/notices",
         "https://sqs.eu-west-1.amazonaws.com/1/notices",

@@ -256,6 +256,13 @@ class Member(Shape, frozen=True):
     labels: Texts
 
 
+class LabelsBody(Shape, frozen=True):
+    """Labels to write on a member."""
+
+    labels: Texts
+    member_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class Members(Shape, frozen=True):
     """All that the log knows."""
 

@@ -74,8 +74,18 @@ def read_storage(
     resources = container.inner("resources") if is_asked else None
     mounts = _efs(resources) if resources else ()
     addresses = _addresses(resources, most) if resources else ()
+    if isinstance(kind, Cron):
+        _check_runs(fields, claims)
     _check_points(container, [*(c.mount_point for c in claims), *(m.mount_point for m in mounts)])
     return {"volumes": tuple(claims), "mounts": mounts, "addresses": addresses}
+
+
+def _check_runs(fields: Fields, claims: list[VolumeClaim]) -> None:
+    """Demand that the runs of a cron job do not each leave volumes behind."""
+    for claim in claims:
+        if claim.retention == "keep" and not claim.volume_ids:
+            text = f"{claim.name} is made by each run, and none of them is ever deleted"
+            fields.fault("volumes", text, 'give "retention": "delete", or volumeIds')
 
 
 def _most(kind: JobKind) -> int:
@@ -270,9 +280,7 @@ def _check_points(container: Fields, points: list[str]) -> None:
                 return
 
 
-def _choice(
-    fields: Fields, name: str, choices: tuple[str, ...], default: str | None = None
-) -> str:
+def _choice(fields: Fields, name: str, choices: tuple[str, ...], default: str | None = None) -> str:
     def check(text: str) -> Complaint | None:
         if text in choices:
             return None

@@ -160,3 +160,19 @@ def test_from_a_line_to_a_verdict(
         last = decode_verdict(found[-1].value or b"")
         assert isinstance(last, HostJudged)
         assert (last.host_id, last.standing) == ("h3", "sick")
+    # The same lines again, by the same rules, out of what the topic has.
+    told = subprocess.run(
+        [sys.executable, "-m", "streams.cli.main", "health", "backtest", str(own_rules)],
+        env=os.environ | environment,
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    *verdicts, summary = map(json.loads, told.splitlines())
+    assert {(each["host_id"], each["standing"]) for each in verdicts} == {
+        *(("h1", "sick"), ("h2", "suspect"), ("h3", "sick"))
+    }
+    assert verdicts[0]["evidence"][1]["source"] == "host-logs:3:2:0"
+    assert summary["unreadable"] == 2
+    assert summary["rules"]["disk"] == 5

@@ -20,9 +20,7 @@ from tests.support.world import World, batch_of
 
 pytestmark = pytest.mark.integration
 
-ADD = (
-    'echo "$TITUS_TASK_ID" >> "$FLUMINA_VOLUME_DATA/starts"; test "$(wc -l < data/starts)" -ge 3'
-)
+ADD = 'echo "$TITUS_TASK_ID" >> "$FLUMINA_VOLUME_DATA/starts"; test "$(wc -l < data/starts)" -ge 3'
 """By the variable and by the link in the sandbox: both lead to the volume."""
 
 

@@ -39,6 +39,7 @@ SPEC = replace(
 ENDS: Any = ("TASK_FAILED", "TASK_KILLED", "TASK_GONE", "TASK_LOST", "TASK_UNREACHABLE")
 ORDERS: Any = ("snapshot", "clone", "move", "archive", "restore", "delete", "undelete", "retry")
 
+
 def tasks_of(cell: CellInMemory) -> list[TaskId]:
     return sorted(cell.state.tasks)
 
@@ -86,7 +87,7 @@ def works(cell: CellInMemory, draw: int) -> None:
 def end(cell: CellInMemory, draw: int) -> None:
     """Mesos says something of some task."""
     if task_ids := tasks_of(cell):
-        state = "TASK_RUNNING" if draw == 6 else ENDS[draw % len(ENDS)]
+        state: Any = "TASK_RUNNING" if draw == 6 else ENDS[draw % len(ENDS)]
         cell.status(task_ids[draw % len(task_ids)], state)
 
 

@@ -77,12 +77,14 @@ def test_what_is_shown_is_edited_and_applied(web: WebCell, run: Run, tmp_path: P
         "  aging: 10 min -> 5 min",
         "  limits.suppress_after: 10 min -> 5 min",
         "  limits.crash_loop_window: 10 min -> 5 min",
-        "4 parts would change; policy version 1.",
+        "  limits.health_trial: 10 min -> 5 min",
+        "  limits.host_losses: 10 min -> 5 min",
+        "6 parts would change; policy version 1.",
     ]
     assert not web.published
     code, said, _ = run("policy", "apply", str(file), "--why", "zone b is dark")
     assert code == 0
-    assert said.endswith("4 parts changed; policy version 2.\n")
+    assert said.endswith("6 parts changed; policy version 2.\n")
     assert rules(web).lost_zones == ("b",)
     assert b'"why":"zone b is dark"' in web.cell.log[-1]
     assert b'"actor":"ada"' in web.cell.log[-1]

@@ -8,6 +8,7 @@ from typing import Literal
 
 from scheduler.fold import guards, health
 from scheduler.model.changes import CellPaged, HostHealthChanged, TaskChanged
+from scheduler.model.events import RoundRecord
 from scheduler.model.health import Evidence, HostJudged, HostProbed, Probe, ProbeState, TaskSilent
 from scheduler.model.ids import HostId, TaskId
 from scheduler.model.mesos import HostFailed
@@ -50,7 +51,7 @@ def test_a_sick_host_gets_no_tasks_and_keeps_those_it_has() -> None:
     assert told(cell) == ["away host1"]
     assert "away for its health: lines: EXT4-fs error" in why(cell)
     assert not guards.is_schedulable(cell.state, H1)
-    assert all(cell.is_in(each, Started) for each in tasks)
+    assert all(isinstance(cell.task_state(each), Started) for each in tasks)
     cell.submit(batch(size=6), "later")
     launched = cell.launched()
     assert launched
@@ -58,6 +59,16 @@ def test_a_sick_host_gets_no_tasks_and_keeps_those_it_has() -> None:
     (change,) = (each for _, _, each in cell.changes if isinstance(each, HostHealthChanged))
     assert change.evidence == (LINE,)
     check_digest(cell.machine)
+
+
+def test_a_round_says_which_evidence_keeps_the_host_away() -> None:
+    cell = running_cell(hosts=1)
+    judged(cell, "sick")
+    cell.submit(batch(size=1))
+    (round_record,) = (each for each in cell.machine.decide() if isinstance(each, RoundRecord))
+    (refusal,) = round_record.refusals[0].refusals
+    assert (refusal.rule, refusal.hosts) == ("draining", 1)
+    assert refusal.missing.startswith("host host1 is away for its health: lines: EXT4-fs error")
 
 
 def test_suspicion_is_remembered_and_keeps_nobody_away() -> None:
@@ -94,7 +105,7 @@ def test_a_bad_check_keeps_tasks_away_at_once_and_several_good_looks_let_them_ba
     assert "check disk: 2 % free" in why(cell)
     probed(cell, "good")
     probed(cell, "bad")
-    for _ in range(cell.state.policy.probe_good_looks):
+    for _ in range(cell.state.policy.probe_good_looks_min):
         assert cell.state.health[H1].probes[0].is_failing
         probed(cell, "unknown")
         probed(cell, "good")
@@ -155,7 +166,9 @@ def test_a_host_that_flaps_is_told_of_once_and_its_tasks_stay() -> None:
             cell.status(each, "TASK_RUNNING", host_id=host_id)
         cell.tick(2_500)
     assert told(cell) == [f"away {host_id}"], "one event in ten minutes of it"
-    assert all(cell.is_in(each, Started) for each in tasks), "nothing was restarted"
+    assert all(isinstance(cell.task_state(each), Started) for each in tasks), (
+        "nothing was restarted"
+    )
     cell.pass_ms(900_000)
     assert told(cell) == [f"away {host_id}", f"back {host_id}"]
 
@@ -257,7 +270,7 @@ def test_a_silent_task_is_asked_for_and_never_ended() -> None:
     assert [each.task_ids for each in asked] == [(task_id,)]
     cell.answer(task_id, "TASK_RUNNING")
     cell.pass_ms(600_000)
-    assert cell.is_in(task_id, Started)
+    assert isinstance(cell.task_state(task_id), Started)
     assert task_id in cell.state.silent, "it is suspect until it is heard of or has ended"
     cell.copy("verdicts", TaskSilent(task_id, is_silent=False))
     assert not cell.state.silent

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from scheduler.fold.admission import update_faults
 from scheduler.fold.storage import is_attached, waits_for
-from scheduler.model.changes import JobRejected, VolumeChanged
+from scheduler.model.changes import JobRejected
 from scheduler.model.events import RoundRecord
 from scheduler.model.ids import JobId, TaskId
 from scheduler.model.inbound import Fault
@@ -23,6 +23,7 @@ from scheduler.model.task import Disconnected, Finished, KillInitiated, Placed, 
 from scheduler.model.volumes import (
     AddressAllocation,
     HoldsReleased,
+    VolumeChanged,
     VolumeClaim,
     VolumeId,
     VolumeMeasured,

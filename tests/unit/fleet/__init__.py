@@ -1,0 +1,1 @@
+"""Alarms, sizes, forecasts, and scaling policies in the log."""

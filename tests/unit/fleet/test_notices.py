@@ -32,7 +32,7 @@ def running_world() -> FleetWorld:
 def busy_instance(world: FleetWorld) -> str:
     """An instance whose host has tasks."""
     return next(
-        each.instance_id
+        str(each.instance_id)
         for each in world.state.cloud_instances.values()
         if each.host_id in world.state.host_tasks
     )

@@ -5,9 +5,14 @@ ended as the outbox does, instances take a minute to become hosts. A task that i
 host was given back is counted by the cloud itself.
 """
 
+from typing import Any
+
 from msgspec.structs import replace
 
+from scheduler.fleet.plan import plan_of
+from scheduler.machine import Machine
 from scheduler.model.changes import JobRejected
+from scheduler.model.codec import decode_record
 from scheduler.model.constraint import Constraint
 from scheduler.model.fleet import EndInstance, ProtectInstances, SetDesiredCapacity
 from scheduler.model.fleet_rules import GroupSizeAsked
@@ -24,9 +29,9 @@ CPU = Need(cpu_milli=1_000, memory_mib=1_024, disk_mib=10)
 MINUTE_MS = 60_000
 
 
-def jobs(count: int, **container: object) -> JobSpec:
+def jobs(count: int, **container: Any) -> JobSpec:
     """Tasks of one cpu; eight fit on a host."""
-    return batch(count, **{"need": CPU, **container})
+    return batch(count, **({"need": CPU} | container))
 
 
 def sizes_ordered(world: FleetWorld, name: str = "blue") -> list[int]:
@@ -159,9 +164,7 @@ def test_what_no_host_would_cure_asks_for_none_and_says_why() -> None:
     world.cell.submit(jobs(3, hard_constraints=(named,)), "named")
     world.pass_ms(5 * MINUTE_MS)
     assert world.effects == []
-    from scheduler.fleet.plan import plan_of  # noqa: PLC0415
-
-    told = {each.job_id: each.why for each in plan_of(world.state).shortfall.uncured}
+    told = {str(each.job_id): each.why for each in plan_of(world.state).shortfall.uncured}
     assert told["large"] == "it is too large for a host of group blue"
     assert told["elsewhere"] == "group blue: zone is 'c', 'z' is wanted"
     assert told["named"] == "its hosts are named, and a new host is another"
@@ -402,6 +405,51 @@ def test_the_whole_folds_again_to_the_same_digest() -> None:
         world.ended(task.task_id)
     world.pass_ms(8 * MINUTE_MS)
     assert world.cell.refolded().digest.value() == world.cell.machine.digest.value()
+
+
+def test_a_machine_that_is_restored_midway_goes_on_alike() -> None:
+    world = FleetWorld(SimGroup("blue"), rules=fleet_rules(forecast_horizon_ms=10 * MINUTE_MS))
+    world.cell.submit(jobs(50))
+    world.pass_ms(2 * MINUTE_MS)
+    at = len(world.cell.log)
+    other = Machine.restored(world.cell.machine.kept())
+    for task in world.cell.tasks():
+        world.ended(task.task_id)
+    world.pass_ms(8 * MINUTE_MS)
+    for offset in range(at, len(world.cell.log)):
+        other.apply(offset, decode_record(world.cell.log[offset]))
+    assert other.digest.value() == world.cell.machine.digest.value()
+
+
+def test_a_mark_that_comes_to_nothing_is_taken_away() -> None:
+    rules = fleet_rules(group_rule(idle_max=0), end_after_ms=60 * MINUTE_MS)
+    world = FleetWorld(SimGroup("blue", desired=2, zones=("a",)), rules=rules)
+    world.pass_ms(4 * MINUTE_MS)
+    assert len(world.state.host_marks) == 1
+    world.set_rules(replace(rules, groups=()))  # nobody scales the group any more
+    world.pass_ms(MINUTE_MS)
+    assert world.state.host_marks == {}
+    world.set_rules(replace(rules, is_paused=True))
+    world.pass_ms(MINUTE_MS)
+    assert world.effects == []
+
+
+def test_hosts_that_we_protected_before_an_election_are_given_back_after_it() -> None:
+    rules = fleet_rules(group_rule(idle_max=0))
+    world = FleetWorld(SimGroup("blue", desired=3, zones=("a",)), rules=rules)
+    world.pass_ms(90_000)
+    world.cell.submit(jobs(24))
+    for _ in range(12):
+        world.step()
+        if any(isinstance(each, ProtectInstances) for each in world.effects):
+            break
+    protected = [each for each in world.groups["blue"].instances.values() if each.is_protected]
+    assert len(protected) == 3
+    world.elect("cell-1")
+    for task in world.cell.tasks():
+        world.ended(task.task_id)
+    world.pass_ms(12 * MINUTE_MS)
+    assert world.size() == 1
 
 
 def test_what_is_expected_is_a_floor() -> None:

@@ -124,3 +124,27 @@ def test_rules_are_checked_and_printed(tmp_path: Path, capsys: pytest.CaptureFix
         main(["health", "rules", str(path)])
     assert left.value.code
     assert "RE2" in capsys.readouterr().err
+
+
+def test_rules_are_tried_on_a_file(told: Told, tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(
+        "rules: [{id: tlb, pattern: data TLB error, severity: sick, threshold: 5},"
+        " {id: storage, pattern: data storage interrupt, severity: suspect}]"
+    )
+    columns = ("--column", "Content", "--host-column", "Node", "--time-column", "Timestamp")
+    *verdicts, summary = told("backtest", str(path), "--input", str(structured("BGL")), *columns)
+    assert summary["lines"] == 1_000
+    assert summary["rules"] == {"tlb": 60, "storage": 30}
+    standings = [each["standing"] for each in verdicts]
+    assert (standings.count("sick"), standings.count("suspect")) == (1, 30)
+    assert summary["sick"] == 1
+
+
+@pytest.mark.parametrize("text", ["17", "tomorrow"])
+def test_a_backtest_goes_by_times(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("rules: []")
+    with pytest.raises(SystemExit) as left:
+        main(["health", "backtest", str(path), "--from", text])
+    assert left.value.code

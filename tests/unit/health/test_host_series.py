@@ -26,7 +26,11 @@ def day(
     random, found = Random(seed), list[HostJudged]()
     for at in rounds:
         for host in HOSTS:
-            metrics = {"load": random.gauss(0.5, 0.02), "memory": random.gauss(0.6, 0.01)}
+            metrics = {
+                "load": random.gauss(0.5, 0.02),
+                "memory": random.gauss(0.6, 0.01),
+                "docker_latency": random.gauss(0.2, 0.01),
+            }
             told = odd.get(host, {})
             if told is None:
                 continue
@@ -43,17 +47,26 @@ def of(found: list[HostJudged], host: str) -> list[tuple[str, str]]:
 def test_a_host_that_turns_is_sick_with_evidence_and_well_again() -> None:
     fold = HostSeriesFold()
     day(fold, range(1, WARM), {})
-    found = day(fold, range(WARM, WARM + 20), {"h3": {"load": 4.0}})
+    found = day(fold, range(WARM, WARM + 20), {"h3": {"docker_latency": 4.0}})
     told = of(found, "h3")
     assert told[0] == (SERIES, "suspect")
-    assert (PEERS, "suspect") in told or (PEERS, "sick") in told
+    assert (PEERS, "sick") in told
     sick = next(each for each in found if each.detector == PEERS)
-    assert "load" in sick.evidence[-1].text
+    assert [each.kind for each in sick.evidence] == ["series", "peers"]
+    assert "docker_latency" in sick.evidence[-1].text
     assert sick.evidence[-1].source.startswith("metrics:0:")
     assert 500 <= sick.score_milli <= 1_000
     later = of(day(fold, range(WARM + 20, WARM + 120), {}, seed=2), "h3")
     assert later[-1] == (PEERS, "well")
     assert all(decode_verdict(encode_verdict(each)) == each for each in found)
+
+
+def test_a_host_with_other_work_is_suspect_at_most() -> None:
+    fold = HostSeriesFold()
+    day(fold, range(1, WARM), {})
+    told = of(day(fold, range(WARM, WARM + 20), {"h3": {"load": 4.0}}), "h3")
+    assert (PEERS, "suspect") in told
+    assert (PEERS, "sick") not in told
 
 
 def test_what_all_hosts_do_makes_none_of_them_sick() -> None:

@@ -124,6 +124,14 @@ SOURCE = "volumes[0].persistentVolumeSource"
 EBS = "titusParameter.agent.ebs"
 
 
+def test_runs_of_a_cron_job_leave_no_volumes_behind() -> None:
+    descriptor = job([volume()], [mount()])
+    descriptor["cron"] = {"schedule": "@hourly", "batch": descriptor.pop("batch")}
+    assert read(descriptor)[1] == ["volumes"]
+    descriptor["volumes"] = [volume(retention="delete")]
+    assert read(descriptor)[1] == []
+
+
 @pytest.mark.parametrize(
     ("descriptor", "field"),
     [

@@ -63,7 +63,7 @@ def test_a_block_volume_lives_its_life(ec2: Any) -> None:
     (facts,) = ec2.describe_volumes(VolumeIds=[made.reference])["Volumes"]
     assert (facts["Size"], facts["VolumeType"], made.zone) == (2, "gp3", ZONE)
     assert {"Key": "flumina:volume", "Value": VOLUME} in facts["Tags"]
-    here = {"reference": made.reference, "instance_id": instance_id}
+    here: dict[str, Any] = {"reference": made.reference, "instance_id": instance_id}
     assert do(provider, "attach", 2, **here).path == f"/mnt/f/{VOLUME}"
     assert do(provider, "attach", 2, **here).path == f"/mnt/f/{VOLUME}"
     other = instance(ec2)
@@ -89,12 +89,13 @@ def test_a_block_volume_lives_its_life(ec2: Any) -> None:
 @pytest.mark.usefixtures("ec2")
 def test_what_cannot_be_is_refused_and_says_why() -> None:
     provider = EbsVolumes("/mnt/f")
-    for verb, given, words in (
+    refused: list[tuple[str, dict[str, Any], str]] = [
         ("create", {"zone": ""}, "needs a zone"),
         ("create", {"reference": "vol-00000000"}, "InvalidVolume.NotFound"),
         ("attach", {"reference": "vol-1"}, "instance-id"),
         ("archive", {}, "cannot archive"),
-    ):
+    ]
+    for verb, given, words in refused:
         with pytest.raises(VolumeRefused, match=words):
             do(provider, verb, **given)
     assert provider.used_mib(VolumeAsk("detach", VOLUME, "main", 1)) == -1

@@ -108,8 +108,8 @@ def test_what_it_holds_is_counted_once_each_file(here: Here) -> None:
 
 @pytest.mark.parametrize("name", ["..", "../etc", "a/b", "", ".", "a..b", "~writing", "/etc"])
 def test_no_name_leads_out_of_the_root(here: Here, name: str) -> None:
-    for given in ({"volume_id": name}, {"target": name}, {"snapshot": name}):
-        verb = {"volume_id": "create", "target": "move", "snapshot": "snapshot"}[next(iter(given))]
+    for verb, field in (("create", "volume_id"), ("move", "target"), ("snapshot", "snapshot")):
+        given: dict[str, Any] = {field: name}
         with pytest.raises(VolumeRefused):
             here.do(verb, **given)
     assert (here.data() / "a").read_text() == "one"

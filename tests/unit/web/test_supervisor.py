@@ -1,5 +1,8 @@
 """Masters and members: who leads and who led, and how the leader is asked to stop."""
 
+from typing import Any
+
+from scheduler.model.membership import MemberLabelled
 from tests.support.asgi import call
 from tests.support.web_cell import WebCell
 
@@ -48,3 +51,46 @@ def test_the_leader_is_dismissed_by_a_record_of_its_epoch() -> None:
     named = f"{MEMBERS}/{web.cell.state.leader}/stopBeingLeader"
     assert call(web.app, "POST", named, headers=ACTOR).status == 200
     assert call(web.app, "DELETE", STOP).status == 400  # Nobody has said who asks.
+
+
+def test_labels_are_written_on_a_member_and_removed() -> None:
+    web = WebCell()
+    leader = web.cell.state.leader
+    path = f"{MEMBERS}/{leader}/labels"
+    given = {"memberId": leader, "labels": {"rack": "7", "owner": "ada"}}
+    assert call(web.app, "POST", path, given, ACTOR).json == {"id": leader}
+    labels = call(web.app, "GET", f"{MEMBERS}/{leader}").json["labels"]
+    assert (labels["rack"], labels["owner"]) == ("7", "ada")
+    assert "flumina.epoch" in labels
+    assert call(web.app, "GET", f"{MASTERS}/{leader}").json["labels"] == labels
+    before = web.cell.machine.digest.value()
+    assert web.cell.refolded().digest.value() == before
+    assert call(web.app, "DELETE", f"{path}?keys=rack,none&why=moved", headers=ACTOR).status == 200
+    assert call(web.app, "DELETE", f"{path}?keys=owner", headers=ACTOR).status == 200
+    assert not web.cell.state.member_labels
+    assert "rack" not in call(web.app, "GET", f"{MEMBERS}/{leader}").json["labels"]
+
+
+def test_labels_that_cannot_be_are_refused() -> None:
+    web = WebCell()
+    path = f"{MEMBERS}/{web.cell.state.leader}/labels"
+    wrong: tuple[dict[str, Any], ...] = (
+        {},
+        {"labels": {}},
+        {"labels": ["a"]},
+        {"labels": {"a": 1}},
+        {"labels": {"flumina.epoch": "7"}},
+        {"labels": {"a": "1"}, "memberId": "other"},
+        {"labels": {str(each): "x" for each in range(51)}},
+    )
+    for body in wrong:
+        assert call(web.app, "POST", path, body, ACTOR).status == 400, body
+    assert call(web.app, "POST", path, {"labels": {"a": "1"}}).status == 400  # By nobody.
+    assert call(web.app, "DELETE", path, headers=ACTOR).status == 400
+    nobody = f"{MEMBERS}/nobody/labels"
+    assert call(web.app, "POST", nobody, {"labels": {"a": "1"}}, ACTOR).status == 404
+    for number in range(50):
+        web.cell.copy(
+            "commands", MemberLabelled(web.cell.state.leader, ((f"l{number}", ""),), (), "op", "x")
+        )
+    assert call(web.app, "POST", path, {"labels": {"a": "1"}}, ACTOR).status == 429

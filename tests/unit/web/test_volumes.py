@@ -80,6 +80,10 @@ def test_why_says_that_a_task_waits_for_its_volume(web: WebCell) -> None:  # noq
     waiting = web.cell.task().task_id
     told = json.dumps(call(web.app, "GET", f"/api/v3/tasks/{waiting}/why").json)
     assert f"Volume {VOLUME} is held by task {task_id}, whose end is not known" in told
+    context = call(web.app, "GET", f"/api/v3/tasks/{waiting}").json["taskContext"]
+    assert context["task.ipAllocationId"] == "a0"
+    assert context["task.ipAllocationAlreadyInUseByTask"] == task_id
+    assert context["flumina.volumes"] == VOLUME
     lines = call(web.app, "GET", "/api/v3/jobs/job/events").json["lines"]
     assert {"volume", "address"} <= {each["what"] for each in lines}
 

@@ -12,13 +12,15 @@ import pytest
 
 from connectors.web.observing import ObserveLimits
 from connectors.web.travelling import TravelRefused
-from projections.observe.ring import STREAMS, WHOLE_RECORD, Stream
+from projections.observe.names import STREAMS, Stream
+from projections.observe.ring import WHOLE_RECORD
 from projections.observe.walked import WalkedPage, end_of
 from projections.travel.questions import Question, ToldAfter
 from scheduler.model.ids import HostId
 from scheduler.model.inbound import HostOrdered, Standing
 from streams.travel.answering import Answering
 from streams.travel.telling import Telling
+from streams.travel.wire import ASKED, Asked, line_of
 from tests.support.asgi import answer
 from tests.support.cell import running_cell
 from tests.support.event_reader import Event, Reader
@@ -260,3 +262,9 @@ def test_pages_follow_each_other_from_any_snapshot(monkeypatch: pytest.MonkeyPat
 def spots(page: WalkedPage) -> list[tuple[int, int, str, str]]:
     """Where each event of a page stands, and what it is of."""
     return [(*each.spot, each.kind, each.name) for each in page.told()]
+
+
+def test_the_question_and_its_answer_go_from_process_to_process() -> None:
+    question = ToldAfter("jobs", 7, WHOLE_RECORD, 99)
+    asked = ASKED.decode(line_of(Asked(3, question)))
+    assert (asked.number, asked.question) == (3, question)

@@ -37,7 +37,6 @@ from tests.support.fleet import fleet_rules, group_rule
 from tests.support.moto import environment_of, moto_endpoint
 
 __all__ = ["moto_endpoint"]
-pytestmark = pytest.mark.integration
 
 
 @pytest.fixture

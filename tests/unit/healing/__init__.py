@@ -1,0 +1,1 @@
+"""Scripts on hosts, and who runs them."""

@@ -1,0 +1,1 @@
+"""The prober's checks and what it tells."""

@@ -18,7 +18,7 @@ def health_json(state: State) -> dict[str, Any]:
     return {
         "hosts": [host_json(state, each) for each in sorted(state.health)],
         "hostsTotal": len(state.hosts),
-        "awayTotal": sum(1 for each in state.health.values() if each.away_since_ms),
+        "awayTotal": len(state.away_hosts),
         "silentTasks": [
             {
                 "taskId": task_id,

@@ -14,7 +14,7 @@ from scheduler.model.job import JobSpec
 from scheduler.model.task import Task
 from scheduler.model.volumes import VolumeId, claimed_volume
 from scheduler.state import State
-from scheduler.volumes.standing import ADDRESS_KEY, Volume, address_key, volume_key
+from scheduler.volumes.standing import ADDRESS_KEY, VOLUME_KEY, Volume, address_key, volume_key
 
 Json = dict[str, Any]
 
@@ -42,6 +42,14 @@ def storage_waits(view: CellView, task_id: TaskId) -> Iterator[str]:
     """What a queued task waits for of volumes and addresses, in sentences."""
     for lack in waits_for(view.state, view.state.tasks[task_id]):
         yield f"{lack[:1].upper()}{lack[1:]}: it waits for that."
+
+
+def volumes_on_the_way(view: CellView, task_id: TaskId) -> Iterator[str]:
+    """What a task that has its host waits for before it leaves, in sentences."""
+    for key in view.state.holders.get(task_id, ()):
+        volume = view.state.volumes.get(VolumeId(key.removeprefix(VOLUME_KEY)))
+        if key.startswith(VOLUME_KEY) and volume is not None and volume.state != "attached":
+            yield f"It waits for volume {volume.volume_id}, which is {volume.state}."
 
 
 def storage_context(state: State, task: Task, spec: JobSpec) -> dict[str, str]:

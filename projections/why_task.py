@@ -11,7 +11,7 @@ from projections.cell_view import CellView
 from projections.entries import Entry, LaunchFacts, StatusFacts, TaskHistory
 from projections.history import refusals_of, refused_rules, run_spot
 from projections.provenance import provenance_of_task, provenance_sentences
-from projections.volumes import storage_waits
+from projections.volumes import storage_waits, volumes_on_the_way
 from projections.words import amounts, counted, duration, instant, parts_text, refusals_text
 from scheduler.model.events import ClassPlacement
 from scheduler.model.job import Batch
@@ -45,6 +45,7 @@ def task_sentences(view: CellView, history: TaskHistory, task: Task) -> Iterator
                 f"{task_id} is about to be launched on {_host(view, task)}: the proposal is "
                 "accepted, and nothing has left the cell yet."
             )
+            yield from volumes_on_the_way(view, task_id)
             yield from blockers(view)
         case Launched():
             answer = (

@@ -482,6 +482,8 @@ class State:
     """How many of a host's remembered failures are of the job."""
     healing_live: dict[str, None] = field(default_factory=dict)
     """Runs that are under way or wait for approval, oldest first."""
+    away_hosts: dict[HostId, None] = field(default_factory=dict)
+    """Hosts that get no tasks for their health."""
     on_trial: dict[HostId, None] = field(default_factory=dict)
     """Hosts that are back since lately after having been away for their health."""
     bad_hosts: dict[HostId, None] = field(default_factory=dict)

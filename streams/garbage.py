@@ -41,15 +41,16 @@ LOOKS: Final = Looks()
 """Of this process."""
 
 
-def settle() -> None:
+def settle(young_max: int = THRESHOLDS[0]) -> None:
     """Look once, leave alone what is there now, and look seldom from here on.
 
-    Every later look is at what came since the one before, 50,000 containers, which takes 10 ms:
-    what it leaves lives long, and is frozen as well. A cycle that is alive at that very moment is
-    never freed; that is a request or two for every 50,000 containers that the cell has grown by.
+    Every later look is at what came since the one before, ``young_max`` containers: what it leaves
+    lives long, and is frozen as well. Measured (processor time, busy machine): 32 ms a look at
+    50,000, 18 ms at 10,000, and in all a fortieth of a fold. A cycle that is alive at that very
+    moment is never freed; that is a request or two for as much as the cell grows by.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*THRESHOLDS)
+    gc.set_threshold(young_max, *THRESHOLDS[1:])
     if LOOKS.heard not in gc.callbacks:
         gc.callbacks.append(LOOKS.heard)

@@ -374,7 +374,8 @@ SETTINGS = (
     Setting(
         "FLUMINA_CLOUD",
         "cloud",
-        "aws: groups of hosts are scaled there (docs/fleet.md); unset, none are",
+        "aws, or devcloud:DIR of a dev cluster: where groups of hosts are scaled (docs/fleet.md);"
+        " unset, none are",
         lambda _: "",
         cloud_name,
     ),

@@ -92,8 +92,14 @@ class DirectoryVolumes:
         return VolumeTold(path=str(_there(home) / "data"), used_mib=self.used_mib(ask))
 
     def _snapshot(self, ask: VolumeAsk, home: Path) -> VolumeTold:
-        self._copied(_there(home) / "data", home / "snapshots" / _checked(ask.snapshot))
-        return VolumeTold(reference=ask.snapshot)
+        # By the work's number: one of this name that nobody heard of may be of older data.
+        name = f"{_checked(ask.snapshot)}-{ask.work}"
+        place = home / "snapshots" / name
+        if not place.exists():
+            with self._beside(place) as new:
+                _copy(_there(home) / "data", new / "copy")
+                (new / "copy").rename(place)
+        return VolumeTold(reference=name)
 
     def _home(self, host: str, volume_id: str) -> Path:
         """The volume's folder; both names become one folder each, and nothing else."""
@@ -101,24 +107,27 @@ class DirectoryVolumes:
 
     def _clone(self, ask: VolumeAsk, home: Path) -> VolumeTold:
         place = self._home(ask.host, ask.target)
-        mark = f"{ask.volume_id} {ask.work}"
-        if place.exists():
-            made_by = place / "made-by"
-            if not made_by.exists() or made_by.read_text() != mark:
-                raise VolumeRefused(f"{place} exists, and is no clone of this work")
-        else:
+        mark = f"clone {ask.volume_id} {ask.work}"
+        if place.exists() and _mark_of(place) != mark:
+            raise VolumeRefused(f"{place} exists, and is no clone of this work")
+        if not place.exists():
             with self._beside(place) as new:
                 _copy(_there(home) / "data", new / "data")
-                (new / "made-by").write_text(mark)
-                new.rename(place)
+                _named(new, mark, place)
         return VolumeTold(host=ask.host, zone=ask.zone, used_mib=self.used_mib(ask))
 
     def _move(self, ask: VolumeAsk, home: Path) -> VolumeTold:
         place = self._home(ask.target, ask.volume_id)
-        if not place.exists():
-            self._copied(_there(home), place)
+        mark = f"move {ask.work}"
         if home.exists() and home != place:
+            if place.exists() and _mark_of(place) != mark:
+                _remove(place)  # Of an attempt that failed: who has written since did it at home.
+            if not place.exists():
+                with self._beside(place) as new:
+                    _copy(_there(home), new / "whole")
+                    _named(new / "whole", mark, place)
             _remove(home)  # The copy is whole: it has its name.
+        _there(place)
         return VolumeTold(host=ask.target, zone=ask.zone)
 
     def _archive(self, ask: VolumeAsk, home: Path) -> VolumeTold:
@@ -141,7 +150,7 @@ class DirectoryVolumes:
 
     def _restore(self, ask: VolumeAsk, home: Path) -> VolumeTold:
         if ask.snapshot:
-            kept = home / "snapshots" / _checked(ask.snapshot)
+            kept = home / "snapshots" / _checked(ask.snapshot_reference or ask.snapshot)
             if not kept.exists():
                 raise VolumeRefused(f"there is no snapshot {ask.snapshot}")
             with self._beside(home / "data") as new:
@@ -151,6 +160,9 @@ class DirectoryVolumes:
                 (new / "data").rename(home / "data")
             return VolumeTold(host=ask.host, zone=ask.zone, used_mib=self.used_mib(ask))
         place = self._home(ask.target, ask.volume_id)
+        mark = f"restore {ask.archive}"
+        if place.exists() and _mark_of(place) != mark:
+            _remove(place)  # The data are in the archive: what is here is of an attempt before.
         if not place.exists():
             with self._beside(place) as new:
                 packed = new / "data.tar.gz"
@@ -158,7 +170,7 @@ class DirectoryVolumes:
                 with tarfile.open(packed, "r:gz") as tar:
                     tar.extractall(new, filter="tar")
                 packed.unlink()
-                new.rename(place)
+                _named(new, mark, place)
         return VolumeTold(host=ask.target, zone=ask.zone)
 
     def _delete(self, ask: VolumeAsk, home: Path) -> VolumeTold:
@@ -168,14 +180,6 @@ class DirectoryVolumes:
             for each in list(self._store().facts(archive_prefix(ask))):
                 self._store().delete(each.key)
         return VolumeTold()
-
-    def _copied(self, source: Path, place: Path) -> None:
-        """A copy of the folder in its place, whole; one that is there is left as it is."""
-        if place.exists():
-            return
-        with self._beside(place) as new:
-            _copy(source, new / "copy")
-            (new / "copy").rename(place)
 
     def _beside(self, place: Path) -> "_Beside":
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -205,6 +209,18 @@ def _checked(name: str) -> str:
     if not _NAME.fullmatch(name) or ".." in name:
         raise VolumeRefused(f"{name!r} cannot be the name of a folder")
     return name
+
+
+def _mark_of(home: Path) -> str:
+    """Which work made the folder; empty where it was not copied from anywhere."""
+    made_by = home / "made-by"
+    return made_by.read_text("utf-8") if made_by.exists() else ""
+
+
+def _named(new: Path, mark: str, place: Path) -> None:
+    """Give a whole volume its name, and note which work has made it."""
+    (new / "made-by").write_text(mark, "utf-8")
+    new.rename(place)
 
 
 def _there(home: Path) -> Path:

@@ -67,7 +67,8 @@ class ZfsVolumes:
             "attach": self._attach,
             "detach": lambda each, _: VolumeTold(used_mib=self.used_mib(each)),
             "snapshot": lambda each, dataset: VolumeTold(
-                reference=self._snapshot(each.host, dataset, each.snapshot)
+                # By the work's number: one of this name may be of older data.
+                reference=self._snapshot(each.host, dataset, f"{each.snapshot}-{each.work}")
             ),
             "clone": self._clone,
             "move": self._move,
@@ -110,6 +111,9 @@ class ZfsVolumes:
         if not self._exists(ask.host, clone):
             snapshot = self._snapshot(ask.host, dataset, f"clone-{ask.work}")
             self._asked(ask.host, "clone", "-o", f"quota={ask.size_mib}M", snapshot, clone)
+        origin = self._asked(ask.host, "get", "-H", "-o", "value", "origin", clone)
+        if origin != f"{dataset}@clone-{ask.work}":
+            raise VolumeRefused(f"{clone} exists, and is no clone of this work")
         return VolumeTold(clone, host=ask.host, zone=ask.zone)
 
     def _move(self, ask: VolumeAsk, dataset: str) -> VolumeTold:
@@ -148,13 +152,14 @@ class ZfsVolumes:
 
     def _restore(self, ask: VolumeAsk, dataset: str) -> VolumeTold:
         if ask.snapshot:
-            self._asked(ask.host, "rollback", "-r", f"{dataset}@{_checked(ask.snapshot)}")
+            self._asked(ask.host, "rollback", "-r", self._known(ask, dataset))
             return VolumeTold(dataset, host=ask.host, zone=ask.zone)
-        if not self._exists(ask.target, dataset):
+        sent = f"{dataset}@archive-{int(ask.archive.rpartition('/')[2])}"
+        if not self._exists(ask.target, sent):
             with tempfile.TemporaryDirectory() as folder:
                 packed = Path(folder) / "sent"
                 self._store().get_to_file(ask.archive, packed)
-                command = [*self._words(ask.target), "receive", dataset]
+                command = [*self._words(ask.target), "receive", "-F", dataset]
                 with (
                     packed.open("rb") as file,
                     subprocess.Popen(command, stdin=file, stderr=subprocess.PIPE) as receiving,
@@ -162,6 +167,11 @@ class ZfsVolumes:
                     _ended(receiving, SEND_S)
             self._asked(ask.target, "set", f"quota={ask.size_mib}M", dataset)
         return VolumeTold(dataset, host=ask.target, zone=ask.zone)
+
+    def _known(self, ask: VolumeAsk, dataset: str) -> str:
+        """The snapshot that the cell knows, which has to be of this dataset."""
+        name = ask.snapshot_reference.rpartition("@")[2] or ask.snapshot
+        return f"{dataset}@{_checked(name)}"
 
     def _exists(self, host: str, name: str) -> bool:
         try:

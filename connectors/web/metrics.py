@@ -189,7 +189,7 @@ class _FoldMetrics(Collector):
     def _health(self) -> list[Metric]:
         """How many hosts are away for their health, and how many runs heal some."""
         state = self._cell.view.state
-        away = sum(each.away_since_ms > 0 for each in state.health.values())
+        away = len(state.away_hosts)
         return [
             GaugeMetricFamily(
                 "flumina_cell_hosts_away", "Hosts that get no tasks for their health.", away

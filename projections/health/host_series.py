@@ -28,7 +28,7 @@ ROUND_MS: Final = 300_000
 SUSPECT_ROUNDS: Final = 6
 """So long a surprise is remembered: half an hour."""
 HOSTS_MAX: Final = 20_000
-"""Hosts that are remembered; beyond, new ones are not judged. Some 12 KB each."""
+"""Hosts that are remembered; beyond, new ones are not judged. Some 20 KB each, of four metrics."""
 SILENT_ROUNDS_MAX: Final = 12
 """After an hour of silence a host is forgotten: that it is gone is for the cell to say."""
 AHEAD_MS: Final = 3_600_000

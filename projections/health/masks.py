@@ -68,6 +68,11 @@ _VARYING: Final = re.compile(
         )
     )
 )
+# A quantity is one value with its unit, which changes with its size: 900 ms and 1.2 s, <1 sec.
+_QUANTITY: Final = re.compile(
+    r"(?:(?<=\s)[<>~] ?)?<\*> ?(?:[KMGTP]?i?B|kB|[KMG]?Hz|[mnu\u00b5]?s|secs?|seconds?|mins?"
+    r"|minutes?|hours?|days?)\b(?![\w(])|(?<=\s)[<>~] ?<\*>"
+)
 _EMPTY: Final = re.compile(r"(?<![^\s,;:=])\(\s*\)")
 _LIST: Final = re.compile(r"<\*>(?:[\s,;:/|.\-x+=]*<\*>)+")
 _TOKEN: Final = re.compile(r"<\*>|[A-Za-z_][A-Za-z0-9_\-]*| |.")
@@ -114,7 +119,7 @@ def all_without_digits(lines: Sequence[str], block: bytes) -> list[bytes]:
 
 def masked(line: str) -> str:
     """The line with everything masked that varies by its own form; space made single."""
-    found = " ".join(_VARYING.sub(MASK, line).split())
+    found = _QUANTITY.sub(MASK, " ".join(_VARYING.sub(MASK, line).split()))
     # `()` alone is a value that was not there: the name of a host that has none.
     return _LIST.sub(MASK, _EMPTY.sub(f"({MASK})", found))
 

@@ -29,6 +29,7 @@ NEIGHBOURS_MIN: Final = 3
 SICK_SHARE: Final = 0.7
 WELL_SHARE: Final = 0.3
 STANDING_ROUNDS: Final = 8
+FIRST_STANDING_ROUNDS: Final = 4
 """Sick is who was an outlier in most of the last rounds, well again who hardly was."""
 FORGET_ROUNDS: Final = 60
 """A host that is silent for so long is gone."""
@@ -137,7 +138,9 @@ class PeerWatch:
             distance, name = farthest.get(host, (0.0, ""))
             far = abs(distance)
             if known.rounds >= WARM_ROUNDS:
-                known.share += ((far >= FAR) - known.share) / STANDING_ROUNDS
+                # The first rounds weigh more: a host may be new, and was sick from the beginning.
+                judged = known.rounds - WARM_ROUNDS + FIRST_STANDING_ROUNDS
+                known.share += ((far >= FAR) - known.share) / min(judged, STANDING_ROUNDS)
             known.is_sick = known.share >= (WELL_SHARE if known.is_sick else SICK_SHARE)
             score = far / (far + FAR)
             peers = len(hosts) - 1

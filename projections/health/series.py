@@ -59,7 +59,7 @@ _NOTHING: Final = _Seen("", 0.0, 0.0)
 class SeriesDetector:
     """One series. Its state has one size, however long the series is.
 
-    With ``has_season`` a profile of day and week is learnt as well, some 8 KB more; it counts only
+    With ``has_season`` a profile of day and week is learnt as well, some 4 KB more; it counts only
     while it explains the series clearly better than its level does.
     """
 

@@ -23,6 +23,10 @@ from projections.health.masks import (
 
 RECENT_LINES_MAX: Final = 65_536
 """Lines whose template is remembered without masking them again, about 15 MB."""
+REMEMBERED_BYTES_MAX: Final = 1_024
+"""Longer lines are rare and masked each time, so that memory stays what it is."""
+TEXT_CHARACTERS_MAX: Final = 1_024
+"""Of a template; lines that only differ behind these are of one."""
 TEMPLATES_MAX: Final = 20_000
 """A program has hundreds of messages; what comes behind these has one template for all."""
 VALUES_MAX: Final = 8
@@ -81,11 +85,14 @@ class TemplateMiner:
         line = masked(key.decode("utf-8"))
         template = self._by_masked.get(line)
         if template is None:
-            template = self._of_text(self._bounded(generalised(line)))
-            self._by_masked = _with_room(self._by_masked, RECENT_LINES_MAX)
-            self._by_masked[line] = template
-        self._recent = _with_room(self._recent, RECENT_LINES_MAX)
-        self._recent[key] = template
+            text = generalised(line)[:TEXT_CHARACTERS_MAX]
+            template = self._of_text(self._bounded(text))
+            if len(line) <= REMEMBERED_BYTES_MAX:
+                self._by_masked = _with_room(self._by_masked, RECENT_LINES_MAX)
+                self._by_masked[line] = template
+        if len(key) <= REMEMBERED_BYTES_MAX:
+            self._recent = _with_room(self._recent, RECENT_LINES_MAX)
+            self._recent[key] = template
         return template
 
     def _of_text(self, text: str) -> Template:

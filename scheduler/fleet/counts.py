@@ -9,6 +9,7 @@ import msgspec
 from scheduler.fleet.standing import CloudGroup, Instance
 from scheduler.fold.guards import is_schedulable
 from scheduler.model.fleet_rules import FleetRules
+from scheduler.model.ids import HostId
 from scheduler.state import State
 
 ALIVE = frozenset({"pending", "inService"})
@@ -43,6 +44,10 @@ def counts_of(state: State, group: CloudGroup, rules: FleetRules) -> Counts:
     late: list[Instance] = []
     ending: list[Instance] = []
     zones: dict[str, int] = {}
+    is_to_go = any(
+        each.name == group.name and each.lifecycle == "Removable"
+        for each in state.policy.placement.instance_groups
+    )
     for instance_id in state.instances_of_groups.get(group.name, ()):
         each = state.cloud_instances[instance_id]
         if each.state not in ALIVE:
@@ -60,7 +65,9 @@ def counts_of(state: State, group: CloudGroup, rules: FleetRules) -> Counts:
             ending.append(each)
         elif host_id in state.host_tasks:
             busy += 1
-        elif not each.mark and is_schedulable(state, host_id):
+        elif not each.mark and (
+            is_schedulable(state, host_id) or (is_to_go and _is_free(state, host_id))
+        ):
             idle += 1
             if is_returnable(state, each) and now_ms >= each.joined_at_ms + rules.grace_ms:
                 old_idle.append(each)
@@ -75,6 +82,11 @@ def counts_of(state: State, group: CloudGroup, rules: FleetRules) -> Counts:
         reprievable=sum(not each.ended_at_ms for each in ending),
         zones=zones,
     )
+
+
+def _is_free(state: State, host_id: HostId) -> bool:
+    """Whether nobody holds the host; one of a group that is to go gets no tasks, and may go."""
+    return host_id not in state.host_marks and host_id not in state.host_orders
 
 
 def is_returnable(state: State, instance: Instance) -> bool:

@@ -196,14 +196,14 @@ def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str
     after = replace(before, state=now, version=before.version + 1)
     state.tasks[task_id] = after
     state.dirty["task"].add(task_id)
-    _reindex(fold, was, now, after)
+    place: OnHost | None = getattr(now, "place", None)  # As `place_of`, without the call.
+    _reindex(fold, was, now, after, place)
     if task_id in state.holders:
         assert fold.on_storage is not None
         fold.on_storage(fold, after)
     was_kind = type(was)
     if state.sla_starts and type(now) in _PAST_START and task_id in state.sla_starts:
         sla_moved(fold, after)
-    place = getattr(now, "place", None)  # As `place_of`, without the call.
     host_id = place.host_id if place is not None else None
     facts = state.hosts.get(host_id) if host_id is not None else None
     if (was_kind is Launched or was_kind is StartInitiated) and (
@@ -258,7 +258,9 @@ def _fill_in(fold: Fold, was_kind: type[TaskState], after: Task, host_id: HostId
         )
 
 
-def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
+def _reindex(
+    fold: Fold, was: TaskState, now: TaskState, after: Task, now_on: OnHost | None
+) -> None:
     """Keep queue, host index, kill list and deadlines in step with one changed task."""
     was_kind, now_kind = type(was), type(now)
     if was_kind is not now_kind:
@@ -269,13 +271,13 @@ def _reindex(fold: Fold, was: TaskState, now: TaskState, after: Task) -> None:
             _count_unstarted(fold, after, is_unstarted=now_kind in _UNSTARTED)
         if what.is_rehosted:
             holds = now_kind in _ON_HOST
-            place = place_of(now) if holds else place_of(was)
+            place = now_on if holds else place_of(was)
             assert place is not None
             _rehost(fold, place.host_id, after, is_there=holds)
             # What never left the cell has used no address that could have to rest.
             if place.interface >= 0 and not holds and was_kind is not Placed:
                 _rest(fold, place, after)
-        changed = place_of(now) or place_of(was)
+        changed = now_on or place_of(was)
         if changed is not None:
             fold.state.hosts_changed[changed.host_id] = None
         if was_kind is Disconnected and fold.state.missing:

@@ -106,6 +106,8 @@ def _carry_out(fold: Fold, plan: GroupPlan) -> None:
             what=f"group {name} would grow from {plan.size} to {plan.wanted} hosts at once",
             why=f"{plan.why}; {plan.held}. If it is meant, `flumina fleet set {name}` does it now",
         )
+    if not plan.held and _free_minimum(fold, name):
+        return  # What is marked may go when that is seen.
     if plan.target > plan.size:
         order_size(fold, state.cloud_groups[name], plan.target, plan.why)
     if plan.is_reprieved:
@@ -125,6 +127,16 @@ def _carry_out(fold: Fold, plan: GroupPlan) -> None:
     _end_marked(fold, plan)
     _replace_late(fold, plan)
     _protect(fold, name)
+
+
+def _free_minimum(fold: Fold, name: str) -> bool:
+    """Let a group become empty that is to go (Titus: Removable forces its minimum to 0)."""
+    state = fold.state
+    group, groups = state.cloud_groups[name], state.policy.placement.instance_groups
+    is_to_go = any(each.name == name and each.lifecycle == "Removable" for each in groups)
+    if not is_to_go or not group.minimum:
+        return False
+    return order_size(fold, group, group.size, "it is Removable", minimum=0)
 
 
 def _is_left_alone(plan: GroupPlan) -> bool:

@@ -131,10 +131,9 @@ def look_at_healing(fold: Fold) -> None:
     forget_gone_hosts(fold)
     if state.safe is not None or not state.runbooks:
         return
-    for host_id in sorted(state.health):
-        known = state.health[host_id]
-        if known.away_since_ms and _run_on(state, host_id) is None:
-            _begin_if_allowed(fold, host_id, known)
+    for host_id in sorted(state.away_hosts):
+        if _run_on(state, host_id) is None:
+            _begin_if_allowed(fold, host_id, state.health[host_id])
 
 
 def _begin_if_allowed(fold: Fold, host_id: HostId, known: HostHealth) -> None:

@@ -185,7 +185,8 @@ def is_in_question(state: State, host_id: HostId) -> bool:
 
 def settle_again(fold: Fold, host_id: HostId) -> None:
     """Judge the host anew, for something beside what was heard has changed."""
-    _settle(fold, host_id, fold.state.health.get(host_id, NOTHING))
+    known = fold.state.health.get(host_id, NOTHING)
+    _settle(fold, host_id, replace(known, is_spared=False) if known.is_spared else known)
 
 
 def trial_passed(fold: Fold, host_id: HostId) -> None:
@@ -268,13 +269,14 @@ def _hold_ms(policy: Policy, health: HostHealth) -> int:
 
 def _keep_away(fold: Fold, host_id: HostId, health: HostHealth) -> None:
     state, now_ms = fold.state, fold.state.clock.now_ms
-    if health.away_since_ms:
-        _put(fold, host_id, health)
+    if health.away_since_ms or health.is_spared:
+        _put(fold, host_id, health)  # Who is spared is looked at again when others are back.
         return
     if not _has_room(state, host_id):
+        known = state.health.get(host_id, NOTHING)
         spared = replace(health, is_spared=True)
         _put(fold, host_id, spared)
-        if not health.is_spared:
+        if not known.is_spared:
             _report(fold, host_id, spared, "spared")
             _page_spared(fold, host_id)
         return
@@ -308,14 +310,19 @@ def _returned(fold: Fold, host_id: HostId, health: HostHealth, *, is_on_trial: b
 
 def _has_room(state: State, host_id: HostId) -> bool:
     """Whether one more host of its group may be kept away."""
-    group = group_name_of(state, host_id)
-    size = sum(1 for each in state.hosts if group_name_of(state, each) == group)
-    away = sum(
-        1
-        for each, known in state.health.items()
-        if known.away_since_ms and each != host_id and group_name_of(state, each) == group
+    group, percent = group_name_of(state, host_id), state.policy.health_away_percent
+    away = sum(group_name_of(state, each) == group for each in state.away_hosts)
+    if not away:
+        return True
+    if away >= len(state.hosts) * percent // 100:
+        return False  # Not even were all hosts of the group.
+    wanted = -(-(away + 1) * 100 // percent)
+    return any(
+        count >= wanted
+        for count, _ in enumerate(
+            (each for each in state.hosts if group_name_of(state, each) == group), start=1
+        )
     )
-    return away < max(1, size * state.policy.health_away_percent // 100)
 
 
 def _page_spared(fold: Fold, host_id: HostId) -> None:
@@ -350,6 +357,10 @@ def _put(fold: Fold, host_id: HostId, health: HostHealth) -> None:
             heappush(fold.deadlines, (due_ms, DEADLINE, host_id))
     else:
         state.health.pop(host_id, None)
+    if health.away_since_ms:
+        state.away_hosts[host_id] = None
+    else:
+        state.away_hosts.pop(host_id, None)
     if health.back_ms and not health.away_since_ms:
         state.on_trial[host_id] = None
     else:

@@ -390,6 +390,24 @@ def storage_ended(fold: Fold, job_id: JobId) -> None:
         fold.touch("job", job_id)
     at_ms = state.clock.now_ms + state.policy.volume_grace_ms
     for volume in [each for each in state.volumes.values() if each.job_id == job_id]:
-        if volume.retention == "delete" and volume.index >= 0 and not volume.is_foreign:
-            doomed = keep(fold, replace(volume, delete_at_ms=at_ms), "its job has ended")
-            look_again(fold, doomed, at_ms)
+        if _is_nothing(state, volume):
+            forget_volume(fold, volume, "its job has ended, and it was never made")
+        elif volume.retention == "delete" and volume.index >= 0 and not volume.is_foreign:
+            doomed = replace(volume, delete_at_ms=at_ms, is_failed=False)
+            look_again(fold, keep(fold, doomed, "its job has ended"), at_ms)
+
+
+def _is_nothing(state: State, volume: Volume) -> bool:
+    """Whether there are no data of the volume anywhere, and nobody is about to make some."""
+    is_used = volume.work is not None or volume_key(volume.volume_id) in state.holds
+    return not (is_used or volume.is_made or volume.archive)
+
+
+def forget_volume(fold: Fold, volume: Volume, message: str, actor: str = "") -> None:
+    """Drop a volume of which there are no data."""
+    state = fold.state
+    del state.volumes[volume.volume_id]
+    state.volume_works.pop(volume.volume_id, None)
+    fold.touch("volume", volume.volume_id)
+    gone = VolumeChanged(volume.volume_id, volume.job_id, "deleted", message, actor=actor)
+    fold.report(gone)

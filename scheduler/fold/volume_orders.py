@@ -43,7 +43,8 @@ def volume_ordered(fold: Fold, source: Source, body: VolumeOrdered) -> None:
     match body.order:
         case "delete":
             at_ms = fold.state.clock.now_ms + fold.state.policy.volume_grace_ms
-            doomed = keep(fold, replace(volume, delete_at_ms=at_ms), said, body.actor)
+            doomed = replace(volume, delete_at_ms=at_ms, is_failed=False)
+            doomed = keep(fold, doomed, said, body.actor)
             look_again(fold, doomed, at_ms)
         case "undelete":
             keep(fold, replace(volume, delete_at_ms=0), said, body.actor)

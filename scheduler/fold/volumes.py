@@ -10,12 +10,11 @@ from msgspec.structs import replace
 from scheduler.fold.context import Fold
 from scheduler.fold.decisions import cancel_decision
 from scheduler.fold.safe import page_once
-from scheduler.fold.storage import keep, look_again, settle
+from scheduler.fold.storage import forget_volume, keep, look_again, settle
 from scheduler.model.changes import CellPaged
 from scheduler.model.ids import TaskId
 from scheduler.model.task import Placed
 from scheduler.model.volumes import (
-    VolumeChanged,
     VolumeId,
     VolumeMeasured,
     VolumeWorkEnded,
@@ -68,7 +67,7 @@ def work_ended(fold: Fold, event: VolumeWorkEnded) -> None:
     if event.used_mib >= 0:
         volume = replace(volume, used_mib=event.used_mib)
     if work.verb == "delete":
-        _gone(fold, volume, work)
+        forget_volume(fold, volume, work.why, work.actor)
         return
     after = keep(fold, _after(fold.state, volume, work, event), f"{work.verb} done", work.actor)
     if work.verb == "clone":
@@ -127,22 +126,18 @@ def _cloned(fold: Fold, volume: Volume, work: VolumeWork, event: VolumeWorkEnded
     settle(fold, fold.state.volumes[clone_id])
 
 
-def _gone(fold: Fold, volume: Volume, work: VolumeWork) -> None:
-    state = fold.state
-    del state.volumes[volume.volume_id]
-    state.volume_works.pop(volume.volume_id, None)
-    fold.touch("volume", volume.volume_id)
-    fold.report(
-        VolumeChanged(volume.volume_id, volume.job_id, "deleted", work.why, actor=work.actor)
-    )
-
-
 def _failed(fold: Fold, volume: Volume, work: VolumeWork, event: VolumeWorkEnded) -> None:
-    """Wait longer each time; what a task waits for is given up to an operator after some."""
+    """Wait longer each time; what a task waits for is given up to an operator after some.
+
+    An order that failed is only told: who gave it gives it again.
+    """
     state, policy = fold.state, fold.state.policy
+    why = f"{work.verb} {event.fate}: {event.detail}"[:FAILURE_CHARACTERS_MAX]
+    if work.verb not in _OF_ITSELF:
+        settle(fold, keep(fold, replace(volume, failure=why), why, work.actor))
+        return
     failures = volume.failures + 1
     pause_ms = min(policy.volume_retry_ms << min(failures - 1, 10), policy.volume_retry_ms_max)
-    why = f"{work.verb} {event.fate}: {event.detail}"[:FAILURE_CHARACTERS_MAX]
     is_for_task = work.verb in {"create", "attach"}
     volume = replace(
         volume,
@@ -161,6 +156,8 @@ def _failed(fold: Fold, volume: Volume, work: VolumeWork, event: VolumeWorkEnded
     settle(fold, state.volumes[volume.volume_id])
 
 
+_OF_ITSELF = frozenset(("create", "attach", "detach", "delete"))
+"""Works that the cell begins by itself, and so begins again."""
 _DONE = {"create": "made", "attach": "attached", "detach": "detached"}
 
 

@@ -44,6 +44,7 @@ STATES: Final = (
     "Finished",
 )
 PAUSE_AFTER_S_MIN: Final = 60
+_STANDINGS: Final[dict[str, WebhookStanding]] = {each: each for each in get_args(WebhookStanding)}
 NAME_CHECK: Final = pattern_check("[a-z0-9][a-z0-9-]{0,62}", 63, "deploys")
 SECRET_CHECK: Final = pattern_check("(env|file):[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", 105, "env:CI")
 _NAME_MAX: Final = 255
@@ -140,10 +141,10 @@ def _test(fields: Fields) -> WebhookTested:
 def _note(fields: Fields) -> WebhookNoted:
     name = fields.text("name", NAME_CHECK)
     created_offset = fields.whole("createdOffset", 0, _OFFSET_MAX)
-    standing = fields.raw("standing") or ""
-    if standing not in get_args(WebhookStanding):
-        fields.fault("standing", f"is {shown(standing)}", "delivering, failing or paused")
-        standing = ""
+    given = fields.raw("standing") or ""
+    standing = _STANDINGS.get(given) if isinstance(given, str) else None
+    if standing is None:
+        fields.fault("standing", f"is {shown(given)}", "delivering, failing or paused")
     detail = fields.raw("detail") or ""
     if not isinstance(detail, str) or len(detail) > DETAIL_CHARACTERS_MAX:
         fields.fault("detail", "is no text, or too long", f"{DETAIL_CHARACTERS_MAX} characters")
@@ -152,14 +153,7 @@ def _note(fields: Fields) -> WebhookNoted:
     is_good = fields.truth("testGood", default=False)
     actor, why = read_said(fields)
     return WebhookNoted(
-        name,
-        created_offset,
-        standing,
-        detail,
-        test_offset,
-        is_good,
-        actor,
-        why,  # type: ignore[arg-type]
+        name, created_offset, standing or "", detail, test_offset, is_good, actor, why
     )
 
 

@@ -156,7 +156,7 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     load_balancers_of_job_max: int = 30
     """Titus' 30."""
     registry_health_ms: int = 180_000
-    """What a registry said of a task's health holds for so long; the registrar says it each 60 s."""
+    """What a registry said of a task's health holds so long; the registrar says it each 60 s."""
     scaling_policies_max: int = 10_000
     scaling_policies_of_job_max: int = 10
     scaling_deleted_ms: int = 3_600_000

@@ -192,7 +192,6 @@ def is_on_host(state: TaskState) -> bool:
 
 
 _TITUS_STATES: dict[type[TaskState], str] = {
-    kind: "Accepted" if kind in (Queued, Placed) else kind.__name__
-    for kind in get_args(TaskState)
+    kind: "Accepted" if kind in (Queued, Placed) else kind.__name__ for kind in get_args(TaskState)
 }
 _OFF_HOST = frozenset((Queued, Finished))

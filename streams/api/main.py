@@ -50,6 +50,8 @@ from streams.travel.client import TravelProcess
 
 logger = structlog.get_logger(__name__)
 
+YOUNG_MAX: Final = 10_000
+"""Containers that the collector looks at in one go, while nobody is answered: under 20 ms."""
 BIND: Final = "127.0.0.1"
 PORT: Final = 7100
 
@@ -145,7 +147,7 @@ async def _serve_until_stopped(server: Server, listener: socket.socket, cell: Fo
 def run_api(settings: Settings, bind: str = BIND, port: int = PORT) -> int:
     """Run the api process until a signal; its exit code."""
     configure_logging("api")
-    settle()
+    settle(YOUNG_MAX)
     asyncio.run(serve(settings, bind, port))
     return 0
 

@@ -202,6 +202,9 @@ class Installation(Up):
             "autoscale": lambda: self._autoscale_part(self._cells[0]),
             "usage": self._usage_part,
             "history": lambda: self._history_part(cell),
+            "health": self._health_part,
+            "prober": lambda: self._prober_part(self._cells[0]),
+            "webhooks": lambda: self._webhooks_part(self._cells[0]),
         }
         return makers[name]()
 

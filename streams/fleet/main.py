@@ -32,6 +32,7 @@ logger = structlog.get_logger(__name__)
 
 LOOK_S: Final = 10.0
 """How often the cloud is asked; AWS throttles describing calls by the account."""
+REST_S: Final = 1.0
 PAUSE_S_MAX: Final = 120.0
 """After failures the pause doubles up to this."""
 ANSWER_S_MAX: Final = 5.0
@@ -132,11 +133,11 @@ async def _hearing(observer: Observer, *, is_queue: bool) -> None:
     pause_s = LOOK_S
     while is_queue:
         try:
-            # With more waiting there is no pause; the queue itself waits for the next.
+            # With more waiting there is no pause; the queue itself waits for the next, mostly.
             heard = await observer.hear()
             pause_s = LOOK_S
-            if heard:
-                continue
+            if not heard:
+                await asyncio.sleep(REST_S)
         except (CloudFailed, KafkaError, TimeoutError) as error:
             pause_s = min(2 * pause_s, PAUSE_S_MAX)
             logger.warning("the cloud's notices are not heard", why=str(error))

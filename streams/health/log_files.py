@@ -78,10 +78,10 @@ def _opened(path: Path) -> Iterator[TextIO]:
         is_packed = probe.read(len(_GZIP)) == _GZIP
     # Only a line feed ends a line, so that numbers agree with those of other programs.
     if is_packed:
-        with gzip.open(path, "rt", encoding="utf-8", errors="replace", newline="\n") as file:
+        with gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="\n") as file:
             yield file
     else:
-        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="\n") as file:
             yield file
 
 

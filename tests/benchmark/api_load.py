@@ -196,8 +196,11 @@ async def bare_pages(address: str, count: int) -> list[float]:
     return took_ms
 
 
-def cold_start(world: World, kafka: EmbeddedKafka, home: Path, tasks: int) -> float:
-    """Seconds from the start of a process until it serves what is there now; from a snapshot."""
+def cold_start(world: World, kafka: EmbeddedKafka, home: Path, tasks: int) -> tuple[float, float]:
+    """Seconds from the start of a process until it serves what is there now; from a snapshot.
+
+    And how much processor time that took: what it waited for was another's.
+    """
     store = DirectoryStore(home / "store")
     environment = os.environ | world.cell_environment("bench") | {"FLUMINA_STORE": store.url}
     subprocess.run(
@@ -211,10 +214,10 @@ def cold_start(world: World, kafka: EmbeddedKafka, home: Path, tasks: int) -> fl
     api = ApiProcess(kafka.bootstrap, PREFIX, home)
     try:
         api.until_ready().until_healthy()
-        seconds = time.perf_counter() - began
+        seconds, used_s = time.perf_counter() - began, cpu_s(api.process.pid)
         state = api.ask("GET", "/api/flumina/state").json
         assert sum(state["tasks"].values()) >= tasks, state["tasks"]
-        return seconds
+        return seconds, used_s
     finally:
         del os.environ["FLUMINA_STORE"]
         api.close()
@@ -289,7 +292,7 @@ def _run(world: World, kafka: EmbeddedKafka, home: Path, jobs: int, seconds: flo
                 plain_ms = asyncio.run(bare_pages(address, len(took_ms)))
             _print_pages(what, took_ms, plain_ms, facts | {"bytes": size})
         _print_collector(api, facts)
-        started_s = cold_start(world, kafka, home, tasks)
+        started_s, used_s = cold_start(world, kafka, home, tasks)
     finally:
         api.close()
     print_figure(
@@ -300,6 +303,7 @@ def _run(world: World, kafka: EmbeddedKafka, home: Path, jobs: int, seconds: flo
         samples=1,
         target=COLD_START_S_MAX,
         peer=Peer("filling the cell", filled_s),
+        cpu_s=round(used_s, 2),
         **facts,
     )
 

@@ -84,6 +84,7 @@ from tests.support.cell import copied, offer_of, spec_of, subscription
 from tests.support.counted_uses import Watched
 from tests.support.derived import check_digest
 from tests.support.scaling import step, step_in, target
+from tests.support.sick_days import sick_deed
 
 HOSTS: Final = ("host1", "host2", "host3")
 JOBS: Final = ("alpha", "beta", "gamma", "delta")
@@ -266,6 +267,13 @@ class AnyDay(RuleBasedStateMachine):
         """Time passes, with or without a tick."""
         self.cell.now_ms += after_ms
         self.cell.write(Tick() if is_tick else Mark())
+
+    @precondition(lambda self: self.streams)
+    @rule(host=st.sampled_from(HOSTS), deed=st.integers(0, 200))
+    def health_is_told(self, host: str, deed: int) -> None:
+        """A verdict, a check, a silent task, a lost host, a runbook, an operator's word."""
+        self.cell.stream_id = self.streams[-1]
+        sick_deed(self.cell, HostId(host), deed)
 
     # Users and operators.
 

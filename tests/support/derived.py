@@ -6,6 +6,7 @@ It is written without looking at how the fold keeps it: from the tasks, jobs and
 from collections import Counter, defaultdict
 
 from scheduler.digest import Digest, canonical_bytes
+from scheduler.healing.standing import LIVE
 from scheduler.machine import Machine
 from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.job import Stream
@@ -50,6 +51,7 @@ def check_derived(state: State) -> None:
     _check_resting(state)
     _check_on_hosts(state)
     _check_guards(state)
+    _check_health(state)
     _check_findings(state)
     _check_jobs_with_turns(state)
 
@@ -71,6 +73,20 @@ def _check_jobs_with_turns(state: State) -> None:
         for job in active.values()
     )
     assert exclusive == state.exclusive_jobs
+
+
+def _check_health(state: State) -> None:
+    """Assert that trials and live runs are those of the hosts and runs that are remembered."""
+    on_trial = {
+        host_id for host_id, each in state.health.items() if each.back_ms and not each.away_since_ms
+    }
+    assert set(state.on_trial) == on_trial
+    away = {host_id for host_id, each in state.health.items() if each.away_since_ms}
+    assert set(state.away_hosts) == away
+    assert [*state.healing_live] == [
+        run_id for run_id, each in state.healing_runs.items() if each.state in LIVE
+    ]
+    assert state.silent.keys() <= state.tasks.keys()
 
 
 def _check_guards(state: State) -> None:

@@ -15,11 +15,8 @@ from scheduler.model import (
     inbound,
     job_requests,
     job_updates,
-    membership,
     mesos,
     proposals,
-    registry_health,
-    webhooks,
 )
 from scheduler.model.address import Source
 from scheduler.model.changes import Change
@@ -52,7 +49,13 @@ from scheduler.model.rules import (
     Selector,
     Tier,
 )
-from tests.support import samples_disruption, samples_fleet, samples_health, samples_storage
+from tests.support import (
+    samples_disruption,
+    samples_fleet,
+    samples_health,
+    samples_storage,
+    samples_webhooks,
+)
 
 CELL: Final = CellName("main")
 CELL_UUID: Final = CellUuid("0b87e1a2-4c6d-4a54-9d35-1f64a2f0c001")
@@ -391,37 +394,6 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
     balancers.LoadBalancerRemoved(
         job_id=JOB, load_balancer_id=BALANCER, actor="ada", why="enough", if_version=3
     ),
-    webhooks.WebhookSet(
-        name="deploys",
-        url="https://hooks.example.com/flumina",
-        wanted=webhooks.WebhookFilter(
-            job_ids=("job",), applications=("web",), kinds=("TaskChanged",), states=("Finished",)
-        ),
-        actor="op",
-        why="deploys",
-        secret="env:CI",
-        pause_after_s=600,
-        if_version=3,
-    ),
-    registry_health.RegistryHealthNoted(
-        registry="eureka", healthy=(TASK,), unhealthy=(TaskId("job-worker-2-3"),), actor="registrar", why="look"
-    ),
-    membership.MemberLabelled(
-        member_id="cell-1", labels=(("rack", "7"),), removed=("old",), actor="op", why="move"
-    ),
-    webhooks.WebhookRemoved(name="deploys", actor="op", why="enough", if_version=4),
-    webhooks.WebhookPaused(name="deploys", is_paused=True, actor="op", why="receiver moves"),
-    webhooks.WebhookTested(name="deploys", actor="op", why="new receiver"),
-    webhooks.WebhookNoted(
-        name="deploys",
-        created_offset=1_060,
-        standing="failing",
-        detail="answered 503",
-        test_offset=1_070,
-        is_test_good=True,
-        actor="flumina-webhooks",
-        why="test",
-    ),
     autoscaling.ScalingPolicySet(
         job_id=JOB, policy_id=SCALING, spec=SCALING_STEP, actor="ada", why="peaks", if_version=2
     ),
@@ -439,6 +411,7 @@ INBOUND: Final[tuple[InboundBody, ...]] = (
     *samples_fleet.REQUESTS,
     *samples_health.INBOUND,
     *samples_storage.REQUESTS,
+    *samples_webhooks.REQUESTS,
     inbound.HostMarked(
         host_id=HOST,
         attributes=(("noPlacement", "true"),),

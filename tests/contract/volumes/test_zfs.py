@@ -56,10 +56,10 @@ def test_a_dataset_lives_its_life(pool: Pool) -> None:
     pool.do("create")
     data = Path(pool.do("attach").path)
     (data / "a").write_text("one")
-    pool.do("snapshot", snapshot="before")
+    kept = pool.do("snapshot", snapshot="before").reference
     (data / "a").write_text("two")
     pool.do("clone", 2, target="copy")
-    pool.do("restore", 3, snapshot="before")
+    pool.do("restore", 3, snapshot="before", snapshot_reference=kept)
     assert (data / "a").read_text() == "one"
     assert Path(pool.do("attach", volume_id="copy").path, "a").read_text() == "two"
     with pytest.raises(OSError, match=r"quota|space"):

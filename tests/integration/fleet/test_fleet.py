@@ -1,11 +1,13 @@
-"""Tasks wait for want of hosts, and a group of moto grows for them: all of it in the log.
+"""Tasks wait for want of hosts, and a group grows for them: moto's, or one of the dev cluster.
 
 How: a real Kafka, a dev cluster of one agent, a cell and an api process, the fleet process as `up`
 starts it, and moto's EC2 Auto Scaling on loopback. The rules come by REST, the group is heard of by
 topic ``hosts``, the order is carried out by the leader's outbox; the log is folded once more at the
-end. What moto does not do, and what AWS refuses, is in `tests/unit/fleet/test_aws.py`.
+end. In the second test the cloud is the dev cluster itself, and the tasks run on the agents that
+were started for them. What moto lacks, and what AWS refuses, is in `tests/unit/fleet/test_aws.py`.
 """
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -16,9 +18,12 @@ from typing import Any
 import boto3
 import pytest
 
+from connectors.cloud.devcloud.client import DevCloud
 from scheduler.machine import Machine
 from scheduler.model.changes import FleetChanged
-from scheduler.model.codec import decode_record
+from scheduler.model.codec import decode_record, encode_hosts
+from scheduler.model.foreign_fleet import encode_fleet_request
+from scheduler.model.task import Started
 from streams.supervise.ports import free_block
 from tests.support.api_process import ApiProcess
 from tests.support.moto import environment_of, moto_endpoint  # noqa: F401 - a fixture
@@ -68,6 +73,22 @@ def world(kafka: str, topic_prefix: str, tmp_path: Path, aws: Any) -> Iterator[W
     there = World(kafka, topic_prefix, tmp_path)
     try:
         there.start_cluster(free_block(2), agents=1)
+        there.start_cell("cell-1")
+        yield there
+    finally:
+        there.close()
+
+
+@pytest.fixture
+def of_agents(
+    kafka: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """A cell of one host, whose leader may start more agents of the dev cluster."""
+    monkeypatch.setenv("FLUMINA_CLOUD", f"devcloud:{tmp_path / 'mesos'}")
+    there = World(kafka, topic_prefix, tmp_path)
+    try:
+        attributes = "group:dev;instance-id:agent{n}"
+        there.start_cluster(free_block(8), agents=1, attributes=attributes)
         there.start_cell("cell-1")
         yield there
     finally:
@@ -125,3 +146,16 @@ def test_a_group_grows_for_tasks_that_wait(world: World, api: ApiProcess, aws: A
     for offset, data in enumerate(world.log):
         again.apply(offset, decode_record(data))
     assert again.digest.value() == world.machine.digest.value()
+
+
+def test_tasks_run_on_agents_that_were_started_for_them(of_agents: World) -> None:
+    world = of_agents
+    shape = {"cpu": 4, "memoryMB": 8_192}
+    rules = RULES | {"groups": [{"name": "dev", "shape": shape, "idleMin": 0}]}
+    world.publish("commands", "op", encode_fleet_request("SetFleet", {"rules": rules}, "op", "x"))
+    seen = asyncio.run(DevCloud(str(world.home / "mesos")).groups("main", (), 1))
+    world.publish("hosts", "dev", encode_hosts(seen[0]))
+    world.submit("wide", service_of(3, "exec sleep 600", cpu=3))
+    world.until(lambda: world.are("wide", Started, 3), "three hosts run a task each", 40)
+    seen = asyncio.run(DevCloud(str(world.home / "mesos")).groups("main", (), 1))
+    assert seen[0].instances_total == 3

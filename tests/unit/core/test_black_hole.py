@@ -19,6 +19,7 @@ from scheduler.model.mesos import HostFacts, Offer
 from scheduler.model.resources import PortRange, Resources
 from tests.support.cell import CellInMemory, batch, running_cell
 from tests.support.derived import check_digest
+from tests.support.snapshot_and_tail import check_snapshots
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "runbooks.yaml"
 HOLE = HostId("host1")
@@ -109,3 +110,11 @@ def test_a_black_hole_is_drained_and_replaced_and_the_log_tells_the_story() -> N
     assert cell.state.health[HOLE].verdicts[0].evidence == (line,), "and the line that began it"
     check_digest(cell.machine)
     assert cell.refolded().digest.value() == cell.machine.digest.value()
+
+
+def test_a_snapshot_in_the_middle_of_it_goes_on_as_the_log_does() -> None:
+    cell = cell_with_group()
+    cell.copy("verdicts", HostJudged(HostId("host2"), "lines", "sick", 900))
+    assert work(cell, 4) < 20
+    length = len(cell.log)
+    check_snapshots(cell.log, [length // 4, length // 2, length * 3 // 4])

@@ -403,6 +403,31 @@ def test_what_is_kept_belongs_to_its_owner_and_a_cell_has_so_many() -> None:
     assert JobId("job") in cell.state.jobs
 
 
+def test_what_was_never_made_is_forgotten_with_its_job() -> None:
+    cell = running_cell(1)
+    cell.submit(persistent(service(1)))
+    cell.kill_job()
+    assert not cell.state.volumes
+    assert cell.said(VolumeChanged)[-1].state == "deleted"
+    refolds(cell)
+
+
+def test_an_order_that_fails_is_told_and_nothing_else_changes() -> None:
+    cell = running(persistent(service(1)))
+    cell.kill_job()
+    cell.decide_and_carry_out()
+    cell.status(cell.task().task_id, "TASK_KILLED")
+    do_works(cell)
+    assert order(cell, "archive") is None
+    do_works(cell, "refused", detail="the store is full")
+    there = volume(cell)
+    assert (there.state, there.failures, there.retry_at_ms) == ("ready", 0, 0)
+    assert there.failure == "archive refused: the store is full"
+    assert order(cell, "archive") is None
+    do_works(cell, reference="key")
+    assert volume(cell).failure == ""
+
+
 @pytest.mark.parametrize("late", [True, False])
 def test_a_work_told_twice_or_late_is_told_once(late: bool) -> None:
     cell = running(persistent(service(1)))

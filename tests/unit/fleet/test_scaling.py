@@ -9,13 +9,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from projections.snapshot.format import Expected, capture, decode, encode
 from scheduler.fleet.plan import plan_of
 from scheduler.machine import Machine
 from scheduler.model.changes import JobRejected
 from scheduler.model.codec import decode_record
 from scheduler.model.constraint import Constraint
 from scheduler.model.fleet import EndInstance, ProtectInstances, SetDesiredCapacity
-from scheduler.model.fleet_rules import GroupSizeAsked
+from scheduler.model.fleet_rules import DeploymentAsked, GroupSizeAsked
 from scheduler.model.inbound import HostOrdered, RulesChangeAsked
 from scheduler.model.job import JobSpec
 from scheduler.model.policy import Policy
@@ -206,6 +207,17 @@ def test_active_groups_grow_before_those_that_are_phased_out() -> None:
         world.ended(task.task_id)
     world.pass_ms(10 * MINUTE_MS)
     assert world.size("blue") == 0  # all of it goes, the last of its zone as well
+
+
+def test_a_removable_group_has_no_minimum_and_its_idle_hosts_go() -> None:
+    world = FleetWorld(SimGroup("blue", desired=3, minimum=2))
+    world.pass_ms(2 * MINUTE_MS)
+    gone = RulesChangeAsked(
+        actor="op", why="x", instance_groups=(InstanceGroup("blue", lifecycle="Removable"),)
+    )
+    world.cell.copy("commands", gone)
+    world.pass_ms(8 * MINUTE_MS)
+    assert (world.size(), world.groups["blue"].minimum) == (0, 0)
 
 
 def test_hosts_of_a_tier_are_asked_for_by_jobs_of_that_tier_only() -> None:
@@ -415,6 +427,26 @@ def test_a_machine_that_is_restored_midway_goes_on_alike() -> None:
     other = Machine.restored(world.cell.machine.kept())
     for task in world.cell.tasks():
         world.ended(task.task_id)
+    world.pass_ms(8 * MINUTE_MS)
+    for offset in range(at, len(world.cell.log)):
+        other.apply(offset, decode_record(world.cell.log[offset]))
+    assert other.digest.value() == world.cell.machine.digest.value()
+
+
+def test_a_snapshot_holds_the_fleet_and_goes_on_alike() -> None:
+    rules = fleet_rules(group_rule(idle_max=0), forecast_horizon_ms=10 * MINUTE_MS)
+    world = FleetWorld(SimGroup("blue"), SimGroup("green"), rules=rules)
+    world.cell.submit(jobs(50))
+    world.pass_ms(4 * MINUTE_MS)
+    world.cell.copy("commands", DeploymentAsked("green", "blue", "op", "x"))
+    world.is_carried_out = False
+    world.pass_ms(MINUTE_MS)
+    assert world.state.fleet_orders
+    data = encode(capture(world.cell.machine, chain="ab" * 32, build="1.2.3")).data
+    other = decode(data, Expected()).machine
+    assert other.digest.value() == world.cell.machine.digest.value()
+    at = len(world.cell.log)
+    world.is_carried_out = True
     world.pass_ms(8 * MINUTE_MS)
     for offset in range(at, len(world.cell.log)):
         other.apply(offset, decode_record(world.cell.log[offset]))

@@ -36,7 +36,7 @@ def test_templates_of_plain_text(told: Told, tmp_path: Path, is_packed: bool) ->
     path.write_bytes(gzip.compress(TEXT.encode()) if is_packed else TEXT.encode())
     found = told("templates", str(path))
     assert [each["line"] for each in found] == [1, 2, 3, 4]
-    expected = ["took <*> ms", "it failed", "", "took <*> ms"]
+    expected = ["took <*>", "it failed", "", "took <*>"]
     assert [each["template"] for each in found] == expected
     assert found[0]["template_id"] == found[3]["template_id"] != found[1]["template_id"]
 

@@ -19,6 +19,7 @@ from projections.health.masks import (
 from projections.health.templates import (
     SHAPE_TEMPLATES_MAX,
     TEMPLATES_MAX,
+    TEXT_CHARACTERS_MAX,
     VALUES_MAX,
     TemplateMiner,
 )
@@ -32,7 +33,12 @@ def template(line: str) -> str:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("took 12 ms", "took <*> ms"),
+        ("took 12 ms", "took <*>"),
+        ("took 1.2 s, in all", "took <*>, in all"),
+        ("lifetime <1 sec", "lifetime <*>"),
+        ("lifetime 00:01", "lifetime <*>"),
+        ("size 5.2 KB, free 1 GiB", "size <*>, free <*>"),
+        ("<memory:12, vCores:1>", "<memory:<*>, vCores:<*>>"),
         ("got 10.0.0.1:80 from 10.0.0.2", "got <*> from <*>"),
         ("at Fri Jun 17 07:07:00 2005 it began", "at <*> it began"),
         ("card 00:1b:44:11:3a:b7 is up", "card <*> is up"),
@@ -120,6 +126,14 @@ def test_memory_is_bounded_however_different_lines_are() -> None:
     for _ in range(3 * SHAPE_TEMPLATES_MAX):
         miner.template(" ".join(random.choices(words, k=random.randrange(1, 20))))
     assert len(miner.templates) < TEMPLATES_MAX
+
+
+def test_long_lines_are_not_remembered() -> None:
+    miner = TemplateMiner()
+    for _ in range(3):
+        assert len(miner.template("word " * 1_000).text) == TEXT_CHARACTERS_MAX
+    assert miner.masked_lines == 3
+    assert len(miner.templates) == 1
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,10 @@ from scheduler.model.attributes import UnreadableAttribute
 from scheduler.model.effects import AcceptOffers, TaskToRun
 from scheduler.model.ids import HostId, JobId, OfferId, ProposalId, TaskId
 from scheduler.model.job import Container
+from scheduler.model.mounts import Mounted
 from scheduler.model.profile import READERS, profile_of
 from scheduler.model.resources import Need
+from scheduler.model.volumes import AddressAllocation
 from tests.architecture.tree import ROOT
 
 DIGEST = "sha256:" + hashlib.sha256(b"image").hexdigest()
@@ -136,6 +138,27 @@ def test_volumes(containerizer: Containerizer) -> None:
     path = {"type": "SELF", "path": "data"}
     source = {"type": "SANDBOX_PATH", "sandbox_path": path}
     assert sandbox == {"mode": "RW", "container_path": "/data", "source": source}
+
+
+@pytest.mark.parametrize("containerizer", ["mesos", "docker"])
+def test_what_stays_with_the_index_is_mounted_and_its_address_asked_for(
+    containerizer: Containerizer,
+) -> None:
+    text = "sandbox:data:/data"
+    given = container(attributes=(("flumina.container.volumes", text),), security_groups=("sg-1",))
+    task = replace(
+        task_of(given),
+        volumes=(Mounted("disk", "j-volume-disk-0", "/mnt/f/disk", "/disk", is_read_only=True),),
+        address=AddressAllocation("a-1", "10.0.0.9"),
+    )
+    found = described(task, containerizer)["container"]
+    mounted = {"mode": "RO", "container_path": "/disk", "host_path": "/mnt/f/disk"}
+    assert [each["container_path"] for each in found["volumes"]] == ["/data", "/disk"]
+    assert found["volumes"][1] == mounted
+    (network,) = found["network_infos"]
+    assert network["ip_addresses"] == [{"protocol": "IPv4", "ip_address": "10.0.0.9"}]
+    assert network["groups"] == ["sg-1"]
+    assert "container" not in described(task, "none")
 
 
 def test_networks() -> None:

@@ -52,28 +52,65 @@ def test_making_twice_is_making_once_and_data_stay(here: Here) -> None:
 
 
 def test_a_snapshot_is_gone_back_to_and_a_clone_is_its_own(here: Here) -> None:
-    assert here.do("snapshot", snapshot="before").reference == "before"
+    reference = here.do("snapshot", 5, snapshot="before").reference
     here.do("clone", 2, target="copy")
     (here.data() / "a").write_text("two")
-    here.do("snapshot", snapshot="before")
+    assert here.do("snapshot", 5, snapshot="before").reference == reference
     here.do("clone", 2, target="copy")
     assert (here.data(volume_id="copy") / "a").read_text() == "one"
     with pytest.raises(VolumeRefused, match="no clone of this work"):
         here.do("clone", 3, target="copy")
-    here.do("restore", 4, snapshot="before")
+    here.do("restore", 6, snapshot="before", snapshot_reference=reference)
     assert (here.data() / "a").read_text() == "one"
     assert (here.data() / "link").is_symlink()
     with pytest.raises(VolumeRefused, match="no snapshot"):
-        here.do("restore", 5, snapshot="other")
+        here.do("restore", 7, snapshot="other")
+
+
+def test_a_snapshot_of_the_same_name_by_a_later_work_is_of_the_data_of_then(here: Here) -> None:
+    here.do("snapshot", 5, snapshot="before")  # Nobody heard that it was done.
+    (here.data() / "a").write_text("two")
+    reference = here.do("snapshot", 9, snapshot="before").reference
+    (here.data() / "a").write_text("three")
+    here.do("restore", 10, snapshot="before", snapshot_reference=reference)
+    assert (here.data() / "a").read_text() == "two"
 
 
 def test_a_move_takes_snapshots_along_and_is_done_once(here: Here) -> None:
-    here.do("snapshot", snapshot="before")
+    kept = here.do("snapshot", snapshot="before").reference
     assert here.do("move", 2, target="agent-2").host == "agent-2"
     assert here.do("move", 2, target="agent-2").host == "agent-2"
     assert not here.data().exists()
     assert (here.data("agent-2") / "a").read_text() == "one"
-    assert (here.data("agent-2").parent / "snapshots" / "before" / "a").read_text() == "one"
+    assert (here.data("agent-2").parent / "snapshots" / kept / "a").read_text() == "one"
+
+
+def test_a_move_that_failed_half_way_leaves_no_old_data_for_the_next(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(home: Path) -> None:
+        raise OSError(f"{home} is busy")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(directory_module, "_remove", fail)
+        with pytest.raises(VolumeRefused, match="is busy"):
+            here.do("move", 2, target="agent-2")
+    (here.data() / "a").write_text("two")  # Its task went on where the data still are.
+    here.do("move", 3, target="agent-2")
+    assert (here.data("agent-2") / "a").read_text() == "two"
+    assert not here.data().exists()
+
+
+def test_what_an_attempt_left_is_not_taken_for_an_archive(here: Here) -> None:
+    key = here.do("archive", 7).reference
+    here.do("restore", 8, target="agent-2", archive=key, host="")
+    (here.data("agent-2") / "a").write_text("two")
+    newer = here.do("archive", 9, host="agent-2").reference
+    left = here.data("agent-2")
+    left.mkdir(parents=True)
+    (left / "a").write_text("old")
+    here.do("restore", 10, target="agent-2", archive=newer, host="")
+    assert (here.data("agent-2") / "a").read_text() == "two"
 
 
 def test_an_archive_is_proven_before_the_data_go_and_comes_back(here: Here) -> None:

@@ -3,8 +3,11 @@
 import json
 from typing import Any
 
+import pytest
+
 from scheduler.model.ids import JobId
 from scheduler.model.job import Batch, Service
+from scheduler.model.v3.titan import TitanSite, titan_job
 from tests.support.asgi import call
 from tests.support.cell import running_cell
 from tests.support.web_cell import WebCell, descriptor, service_descriptor
@@ -183,3 +186,19 @@ def test_runs_of_one_tick_are_listed_one_by_one_and_have_a_history() -> None:
     assert f"run of cron job {run[0]}" in " ".join(
         call(web.app, "GET", f"{JOBS}/{run}/why").json["sentences"]
     )
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("dc1:0,dc2:5", "wants no task at 'dc1:0'"),
+        ("dc1:60000,dc2:50000", "wants 110000 tasks in all"),
+        ("dc1", "has 'dc1', no place with a count"),
+    ],
+)
+def test_a_count_that_cannot_be_is_one_fault_of_the_location(location: str, said: str) -> None:
+    spec = {"name": "rocker", "applicationName": "nf-rocker", "version": "1.06", "cpus": 1}
+    raw = {**spec, "memory": 64, "disk": 40, "location": location, "restartOnSuccess": True}
+    found = titan_job(raw, TitanSite(), "ada")
+    assert isinstance(found, tuple)
+    assert [(each.field, each.text) for each in found] == [("location", said)]

@@ -73,6 +73,14 @@ def test_what_cannot_be_is_refused_by_the_one_table(web: WebCell) -> None:  # no
     assert call(web.app, "POST", path, release, ACTOR).status == 409
 
 
+def test_why_names_the_volume_that_a_launch_waits_for(web: WebCell) -> None:  # noqa: F811
+    web.cell.submit(SPEC)
+    web.cell.decide()
+    placed = web.cell.task().task_id
+    told = json.dumps(call(web.app, "GET", f"/api/v3/tasks/{placed}/why").json)
+    assert f"It waits for volume {VOLUME}, which is creating." in told
+
+
 def test_why_says_that_a_task_waits_for_its_volume(web: WebCell) -> None:  # noqa: F811
     task_id = started(web)
     web.cell.status(web.cell.task().task_id, "TASK_UNREACHABLE")

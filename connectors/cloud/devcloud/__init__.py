@@ -1,0 +1,1 @@
+"""A cloud of one computer: the agents of a dev cluster as one group, to try things out."""

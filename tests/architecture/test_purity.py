@@ -26,7 +26,7 @@ LIBRARIES = {
     # zstd: the bytes of a snapshot are a value like any other; nothing is read or written there.
     "projections/snapshot": {"msgspec", "cramjam"},
     "projections/query": {"msgspec", "re2", "hyperscan"},
-    "projections/health": {"msgspec", "re2", "hyperscan", "drain3", "river", "sklearn", "numpy"},
+    "projections/health": {"msgspec", "re2", "hyperscan", "numpy"},
 }
 # Clocks, chance, waiting, files, processes, and the world outside.
 IMPURE_MODULES = {

@@ -5,7 +5,7 @@ but the log. The same records give the same bytes on every computer and under ev
 """
 
 from collections.abc import Callable
-from typing import Self, assert_never
+from typing import Any, Final, Self
 
 from scheduler.digest import Digest
 from scheduler.digest_sums import first_difference, sums_of
@@ -192,79 +192,15 @@ class Machine:
             )
         return record.epoch == self.state.epoch and record.epoch != NO_OFFSET
 
-    def _apply_event(self, event: CellEvent) -> None:  # noqa: C901, PLR0912 - one arm a kind
-        fold = self._fold
-        match event:  # The commonest first: each case that does not match costs time.
-            case Copied():
-                copied(fold, event)
-            case EffectStarted():
-                effect_started(fold, event)
-            case EffectEnded():
-                effect_ended(fold, event)
-            case Tick():
-                ticked(fold, event)
-            case RoundRecord():
-                self._note_round(event)
-            case (
-                LaunchTasks()
-                | DeclineOffers()
-                | KillTask()
-                | ReconcileTasks()
-                | ReconcileAll()
-                | SuppressOffers()
-                | ReviveOffers()
-            ):
-                proposed(fold, event)
-            case PreemptTask():
-                preempted(fold, event)
-            case VolumeWorkStarted() | VolumeWorkEnded() | VolumeMeasured():
-                volume_told(fold, event)
-            case LeaderElected():
-                if fold.index == 0:  # Behind another event it stands in a record of an old epoch.
-                    leader_elected(fold, event)
-            case Mark():
-                self._keep_mark()
-            case Checkpoint():
-                self._compare(event)
-            case CellContinued():
-                pass  # The first record counts, and it was looked at before.
-            case CellCreated() | FoldVersion() | PolicySet():
-                self._identify(event)
-            case _:
-                assert_never(event)
-
-    def _identify(self, event: CellCreated | FoldVersion | PolicySet) -> None:
-        state, fold = self.state, self._fold
-        match event:
-            case CellCreated():
-                if fold.offset != 0 or fold.index != 0:
-                    return
-                state.cell = event.cell
-                state.cell_uuid = event.cell_uuid
-                state.generation = event.generation
-            case FoldVersion():
-                if event.version > FOLD_VERSION:
-                    raise Refusal(
-                        f"from offset {fold.offset} on the log is folded by rules "
-                        f"{event.version}, this build knows {FOLD_VERSION}; run a newer build"
-                    )
-                state.fold_version = event.version
-            case PolicySet():
-                change_policy(fold, event.policy, event.version)
-
-    def _note_round(self, event: RoundRecord) -> None:
-        """Remember what the round saw; one that was cut short is followed by another."""
-        state = self.state
-        state.placement_seen = event.inputs_seen
-        state.round_again_at_ms = event.again_at_ms
-        state.promises = event.promises
-        for placement in event.placements:
-            state.told.pop(placement.job_id, None)
-        for refusal in event.refusals:
-            told = Told(refusal.gist, refusal.waiting, state.clock.now_ms)
-            state.told[refusal.job_id] = told
-        if event.waiting > event.placed >= state.policy.launches_per_round_max:
-            self._fold.wake_placement()
+    def _apply_event(self, event: CellEvent) -> None:
+        rule = _RULES.get(type(event))
+        if rule is not None:
+            rule(self._fold, event)
+        elif isinstance(event, Mark):
+            self._keep_mark()
+        else:
+            assert isinstance(event, Checkpoint), "each other kind has its rule"
+            self._compare(event)
 
     def _keep_mark(self) -> None:
         if not self.is_proving:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from connectors.ports import Endpoint, PlaceUnknown, RegistrationFailed
 
@@ -79,7 +80,7 @@ class TargetGroups:
             if code == "InvalidTarget":
                 raise _TargetInvalid(f"elbv2 answered {code}: {text}") from error
             raise RegistrationFailed(f"elbv2 answered {code}: {text}") from error
-        except (BotoCoreError, OSError) as error:
+        except (BotoCoreError, ResponseParserError, OSError) as error:
             raise RegistrationFailed(f"elbv2 cannot be asked: {error}") from error
 
     def _client(self) -> Any:  # noqa: ANN401 - as above

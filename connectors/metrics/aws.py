@@ -14,6 +14,7 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from connectors.metrics.translate import cloudwatch_readings, queue_reading
 from connectors.ports import AskedMetric, MetricFailed, Reading
@@ -22,6 +23,9 @@ CONNECT_S: Final = 3.0
 SILENT_S: Final = 5.0
 PERIODS_ASKED: Final = 5
 """CloudWatch tells values late and corrects them: the last periods are asked for each time."""
+
+UNREADABLE: Final = (ResponseParserError, UnicodeDecodeError)
+"""What botocore raises of an answer that is none of AWS, such as a proxy's."""
 
 
 class _Client:
@@ -52,7 +56,7 @@ class _Client:
             told = error.response.get("Error", {})
             code, text = told.get("Code", "an error"), told.get("Message", "")
             raise MetricFailed(f"{self._service} answered {code}: {text}") from error
-        except (BotoCoreError, OSError) as error:
+        except (BotoCoreError, *UNREADABLE, OSError) as error:
             raise MetricFailed(f"{self._service} cannot be asked: {error}") from error
 
     def close(self) -> None:
@@ -115,6 +119,8 @@ class Queues:
     async def _url(self, queue: str) -> str:
         if queue not in self._urls:
             found = await self.client.call(lambda it: it.get_queue_url(QueueName=queue))
+            if "QueueUrl" not in found:  # A page in the place of JSON is no error to botocore.
+                raise MetricFailed(f"sqs answered no address of the queue {queue}")
             self._urls[queue] = str(found["QueueUrl"])
         return self._urls[queue]
 

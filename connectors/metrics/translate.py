@@ -73,7 +73,9 @@ def _sample(pair: object) -> Reading:
 
 def cloudwatch_readings(answer: Json) -> list[Reading]:
     """What `GetMetricData` answered to one question, oldest first."""
-    results = answer.get("MetricDataResults") or [{}]
+    if "MetricDataResults" not in answer:  # A page in the place of JSON is no error to botocore.
+        raise MetricFailed("CloudWatch's answer holds no results")
+    results = answer["MetricDataResults"] or [{}]
     first = results[0]
     status = first.get("StatusCode", "Complete")
     if status not in {"Complete", "PartialData"}:

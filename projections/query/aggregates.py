@@ -59,7 +59,7 @@ def _over(function: Function) -> Callable[[list[Any]], Any]:
         return lambda values: ranked(numbers(values), share)
     functions: dict[Function, Callable[[list[Any]], Any]] = {
         "COUNT": len,
-        "LIST": list,
+        "LIST": lambda values: values or None,
         "SUM": lambda values: sum(numbers(values)),
         "MIN": lambda values: min(numbers(values), default=None),
         "MAX": lambda values: max(numbers(values), default=None),

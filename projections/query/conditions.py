@@ -40,6 +40,10 @@ class ConditionReader:
         always = self._always()
         return self._any() if always is None else always
 
+    def tests(self) -> Condition:
+        """The condition that stands here, where neither ``true`` nor ``false`` is one."""
+        return self._any()
+
     def _always(self) -> Condition | None:
         """``true`` or ``false`` alone, not as a side of a comparison."""
         scanner = self.scanner

@@ -68,7 +68,7 @@ class _Parser:
             raise scanner.error()
         anomaly = self._anomaly()
         may_have = is_named and bool(items)
-        having = self.conditions.read() if may_have and scanner.clause("having") else None
+        having = self.conditions.tests() if may_have and scanner.clause("having") else None
         order, limit = self._order_and_limit(is_named=may_have, is_aggregate=is_aggregate)
         sample = self._sample()
         if not scanner.is_at_end:

@@ -45,12 +45,12 @@ def published(query: Query) -> Project:
         return dict
     steps: dict[tuple[str | int, ...], None] = {}
     prefixes: list[str] = []
-    for operand in _named(query):
+    for operand in named(query):
         if isinstance(operand, Prefixed):
             prefixes.append(operand.prefix)
         elif operand:
-            steps[_whole(operand)] = None
-    writers = [_path_writer(each) for each in steps]
+            steps[operand] = None
+    writers = [_list_writer(each) for each in steps]
     writers += [_prefix_writer(each) for each in prefixes]
     return _writing(writers)
 
@@ -59,12 +59,19 @@ def _takes_all(item: Operand | Aggregate) -> bool:
     return isinstance(item, Aggregate) and item.operand is None
 
 
-def _whole(steps: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """The way as far as it goes through maps: a list goes whole, so that its places stay."""
-    for place, step in enumerate(steps):
-        if isinstance(step, int):
-            return steps[:place]
-    return steps
+def _list_writer(steps: tuple[str | int, ...]) -> Write:
+    """Writes the value, or the whole of a list on the way to it, so that its places stay."""
+    place = next((place for place, step in enumerate(steps) if isinstance(step, int)), None)
+    if place is None:
+        return _path_writer(steps)
+    before = steps[:place]
+
+    def write(event: Event, row: Row) -> None:
+        value = descended(event, before)
+        if isinstance(value, list | tuple):
+            put_into(row, before, value)
+
+    return write
 
 
 def _writing(writers: list[Write]) -> Project:
@@ -125,7 +132,7 @@ def _prefix_writer(prefix: str) -> Write:
     return write
 
 
-def _named(query: Query) -> Iterator[tuple[str | int, ...] | Prefixed]:
+def named(query: Query) -> Iterator[tuple[str | int, ...] | Prefixed]:
     """Every property of the stream's events that the query names."""
     for item in query.items:
         yield from _of_operand(item.operand if isinstance(item, Aggregate) else item)
@@ -139,8 +146,6 @@ def _named(query: Query) -> Iterator[tuple[str | int, ...] | Prefixed]:
         yield from _of_condition(query.having)
     if query.anomaly is not None:
         yield query.anomaly.path.steps
-    if query.sample is not None:
-        yield from ((each,) for each in query.sample.keys)
 
 
 def _of_operand(operand: Operand | StarPath | None) -> Iterator[tuple[str | int, ...] | Prefixed]:

@@ -222,6 +222,33 @@ def test_metrics_of_cloudwatch_come_as_whole_periods() -> None:
 
 
 @pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize(
+    ("body", "queue_says"),
+    [(b"<html>Sign in</html>", "no address of the queue"), (b"\xff\xfe", "cannot be asked")],
+)
+def test_an_answer_that_is_none_of_aws_is_a_failure(body: bytes, queue_says: str) -> None:
+    def garble(request: Any, **_: Any) -> AWSResponse:
+        answer = AWSResponse(request.url, 200, {}, None)
+        answer._content = body
+        return answer
+
+    metric = asked("Shop/garbled", "orders")
+    depth = asked(SQS_NAMESPACE, "ApproximateNumberOfMessages", dimensions=(("QueueName", "q"),))
+
+    async def story() -> None:
+        for source, wanted, says in (
+            (CloudWatch(), metric, "holds no results|cannot be asked"),
+            (Queues(), depth, queue_says),
+        ):
+            source.client.get().meta.events.register("before-send", garble)
+            with pytest.raises(MetricFailed, match=says):
+                await source.read(wanted, NOW_MS)
+            await source.close()
+
+    asyncio.run(story())
+
+
+@pytest.mark.usefixtures("aws")
 def test_a_source_that_throttles_is_asked_less_and_told_of() -> None:
     queue = f"work-{uuid4().hex[:8]}"
     boto3.session.Session().client("sqs").create_queue(QueueName=queue)

@@ -4,6 +4,7 @@ How: moto on loopback answers as AWS does; botocore's own hooks put throttling b
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,6 +27,20 @@ def groups(
     return Groups(moto_endpoint, monkeypatch)
 
 
+def answering(status: int, body: bytes) -> Callable[..., AWSResponse]:
+    """A hook of botocore that answers in the place of AWS."""
+
+    class Raw:
+        @staticmethod
+        def stream(**_: Any) -> Any:
+            yield body
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        return AWSResponse(request.url, status, {}, Raw())
+
+    return answer
+
+
 def test_targets_come_and_go_once_and_again(groups: Groups) -> None:
     arn, provider = groups.new(), TargetGroups()
 
@@ -46,19 +61,11 @@ def test_targets_come_and_go_once_and_again(groups: Groups) -> None:
 
 def test_a_group_that_is_not_there_and_one_that_throttles_are_told_apart(groups: Groups) -> None:
     arn, provider = groups.new(), TargetGroups()
-
-    def throttled(request: Any, **_: Any) -> AWSResponse:
-        body = (
-            b"<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code>"
-            b"<Message>Rate exceeded</Message></Error></ErrorResponse>"
-        )
-
-        class Raw:
-            @staticmethod
-            def stream(**_: Any) -> Any:
-                yield body
-
-        return AWSResponse(request.url, 400, {}, Raw())
+    throttled = answering(
+        400,
+        b"<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code>"
+        b"<Message>Rate exceeded</Message></Error></ErrorResponse>",
+    )
 
     async def run() -> None:
         with pytest.raises(PlaceUnknown):
@@ -72,6 +79,19 @@ def test_a_group_that_is_not_there_and_one_that_throttles_are_told_apart(groups:
 
     asyncio.run(run())
     assert groups.targets(arn) == set()
+
+
+def test_an_answer_that_is_no_xml_is_a_failure(groups: Groups) -> None:
+    arn, provider = groups.new(), TargetGroups()
+
+    async def run() -> None:
+        garbled = answering(200, b"this is no XML")
+        provider._client().meta.events.register("before-send", garbled)
+        with pytest.raises(RegistrationFailed, match="elbv2 cannot be asked"):
+            await provider.registered(arn)
+        await provider.close()
+
+    asyncio.run(run())
 
 
 def test_nobody_there_is_a_failure(groups: Groups, monkeypatch: pytest.MonkeyPatch) -> None:

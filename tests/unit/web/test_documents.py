@@ -12,6 +12,7 @@ from connectors.web.resource import Operation
 from connectors.web.routes import ROUTES
 from projections.v3_query import CRITERIA
 from scheduler.model.v3.limits import DESCRIPTOR_BYTES_MAX
+from streams.api.collector_metrics import CollectorMetrics
 from tests.support.asgi import call
 from tests.support.web_cell import WebCell, descriptor
 
@@ -89,6 +90,7 @@ def test_each_metric_has_its_row() -> None:
     cell = WebCell()
     metrics = Metrics(cell, Admission(cell, AdmissionLimits()))
     metrics.add(ObserveMetrics(cell.observing))
+    metrics.add(CollectorMetrics())
     assert sorted(documented) == metrics.names()
 
 

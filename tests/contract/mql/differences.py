@@ -1,0 +1,109 @@
+"""Our answer beside the engine's, and which differences docs/mql.md names.
+
+The one thing to know: a named difference is told from the question and from the engine's answer,
+never from ours; where none is named, both must be the same to the kind of each number.
+"""
+
+import math
+from typing import Any
+
+from projections.query.engine import Running
+from projections.query.parser import parse
+from projections.query.rows import named
+from projections.query.scanner import QueryError
+from projections.query.syntax import Query
+from tests.contract.mql.engine import Answer, Question
+
+Rows = list[dict[str, Any]]
+
+
+def ours(question: Question) -> Answer:
+    """What we answer, under the engine's names of columns."""
+    try:
+        running = Running(parse(question["mql"]), lambda: 0.5, question["mode"], is_compat=True)
+    except QueryError as error:
+        return {"refused": str(error), "at": _utf_16_column(error)}
+    rows: Rows = []
+    for at_ms, event in enumerate(question["events"]):
+        rows += running.push(event, at_ms)
+    return {"rows": rows + running.close()}
+
+
+def _utf_16_column(error: QueryError) -> str:
+    """The place as Java counts it: letters beyond the first 65,536 are two."""
+    line = error.text.split("\n")[error.line - 1][: error.column - 1]
+    column = len(line.encode("utf-16-le", "surrogatepass")) // 2 + 1
+    return f"Parse error at line: {error.line} column: {column}."
+
+
+def difference(question: Question, theirs: Answer, mine: Answer) -> str:
+    """What differs and is not named in docs/mql.md; empty if nothing."""
+    if "died" in theirs:
+        # What ends the engine is answered, or refused with the place.
+        return ""
+    if "refused" in theirs:
+        if "refused" not in mine:
+            return "only the engine refuses it"
+        place = theirs["refused"].split(" Expected")[0]
+        return "" if mine["at"] == place else "another place"
+    if "refused" in mine:
+        return "only we refuse it"
+    query = parse(question["mql"])
+    if question["mode"] != "server" and _is_of_plain_properties(query):
+        return ""
+    left, right = flat(theirs["rows"]), mine["rows"]
+    lists = {steps[0] for steps in _places(query)}
+    if question["mode"] == "server" and lists:
+        left, right = _without(left, lists), _without(right, lists)
+    elif any(_meets_text(event, steps) for event in question["events"] for steps in _places(query)):
+        return ""
+    return "" if is_same(left, right) else "other rows"
+
+
+def _is_of_plain_properties(query: Query) -> bool:
+    """A window or group of properties: the engine gives nothing that can be read."""
+    is_plain = bool(query.items) and not query.is_aggregate
+    return is_plain and (query.window is not None or bool(query.group))
+
+
+def _places(query: Query) -> list[tuple[str | int, ...]]:
+    """The paths that go through places of lists."""
+    steps = [each for each in named(query) if isinstance(each, tuple)]
+    return [each for each in steps if any(isinstance(step, int) for step in each)]
+
+
+def _meets_text(event: Any, steps: tuple[str | int, ...]) -> bool:
+    """Whether a place is asked of a string: the engine gives a letter that equals no string."""
+    for step in steps:
+        if isinstance(step, int) and isinstance(event, str):
+            return True
+        if isinstance(step, str) and isinstance(event, dict):
+            event = event.get(step)
+        elif isinstance(step, int) and isinstance(event, list) and -len(event) <= step < len(event):
+            event = event[step]
+        else:
+            return False
+    return False
+
+
+def _without(rows: Rows, keys: set[str | int]) -> Rows:
+    return [{key: value for key, value in row.items() if key not in keys} for row in rows]
+
+
+def flat(rows: list[Any]) -> Rows:
+    """Rows one after the other: the engine gives those of a window as a list."""
+    found: Rows = []
+    for row in rows:
+        found += row if isinstance(row, list) else [row]
+    return found
+
+
+def is_same(left: Any, right: Any) -> bool:
+    """Whether both are the same, to the kind of each number; floats to their last digits."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(is_same(left[key], right[key]) for key in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(is_same, left, right))
+    if isinstance(left, float) and isinstance(right, float):
+        return math.isclose(left, right, rel_tol=1e-12)
+    return type(left) is type(right) and bool(left == right)

@@ -5,7 +5,7 @@ but the log. The same records give the same bytes on every computer and under ev
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Self
+from typing import Any, Final, Self, get_args
 
 from scheduler.digest import Digest
 from scheduler.digest_sums import first_difference, sums_of
@@ -39,17 +39,7 @@ from scheduler.model.events import (
     Tick,
 )
 from scheduler.model.ids import OfferId
-from scheduler.model.proposals import (
-    DeclineOffers,
-    KillTask,
-    LaunchTasks,
-    PreemptTask,
-    Proposal,
-    ReconcileAll,
-    ReconcileTasks,
-    ReviveOffers,
-    SuppressOffers,
-)
+from scheduler.model.proposals import PreemptTask, Proposal
 from scheduler.model.rules import Plugin
 from scheduler.model.task import Placed, Task
 from scheduler.model.volumes import VolumeMeasured, VolumeWorkEnded, VolumeWorkStarted
@@ -193,7 +183,7 @@ class Machine:
         return record.epoch == self.state.epoch and record.epoch != NO_OFFSET
 
     def _apply_event(self, event: CellEvent) -> None:
-        rule = _RULES.get(type(event))
+        rule = RULES.get(type(event))
         if rule is not None:
             rule(self._fold, event)
         elif isinstance(event, Mark):
@@ -309,3 +299,69 @@ def _finished(fold: Fold, before: Task, after: Task) -> None:
             cancel_decision(fold, proposal_id, is_offer_kept=True)
     note_end(fold, before, after)
     task_finished(fold, before, after)
+
+
+def _created(fold: Fold, event: CellCreated) -> None:
+    if fold.offset != 0 or fold.index != 0:
+        return
+    state = fold.state
+    state.cell = event.cell
+    state.cell_uuid = event.cell_uuid
+    state.generation = event.generation
+
+
+def _ruled(fold: Fold, event: FoldVersion) -> None:
+    if event.version > FOLD_VERSION:
+        raise Refusal(
+            f"from offset {fold.offset} on the log is folded by rules "
+            f"{event.version}, this build knows {FOLD_VERSION}; run a newer build"
+        )
+    fold.state.fold_version = event.version
+
+
+def _policy_set(fold: Fold, event: PolicySet) -> None:
+    change_policy(fold, event.policy, event.version)
+
+
+def _elected(fold: Fold, event: LeaderElected) -> None:
+    if fold.index == 0:  # Behind another event it stands in a record of an old epoch.
+        leader_elected(fold, event)
+
+
+def _round_noted(fold: Fold, event: RoundRecord) -> None:
+    """Remember what the round saw; one that was cut short is followed by another."""
+    state = fold.state
+    state.placement_seen = event.inputs_seen
+    state.round_again_at_ms = event.again_at_ms
+    state.promises = event.promises
+    for placement in event.placements:
+        state.told.pop(placement.job_id, None)
+    for refusal in event.refusals:
+        told = Told(refusal.gist, refusal.waiting, state.clock.now_ms)
+        state.told[refusal.job_id] = told
+    if event.waiting > event.placed >= state.policy.launches_per_round_max:
+        fold.wake_placement()
+
+
+def _passed(fold: Fold, event: CellContinued) -> None:
+    """Nothing: the first record counts, and it was looked at before."""
+
+
+RULES: Final[dict[type, Callable[[Fold, Any], None]]] = {
+    Copied: copied,
+    EffectStarted: effect_started,
+    EffectEnded: effect_ended,
+    Tick: ticked,
+    RoundRecord: _round_noted,
+    **dict.fromkeys(get_args(Proposal), proposed),
+    PreemptTask: preempted,
+    VolumeWorkStarted: volume_told,
+    VolumeWorkEnded: volume_told,
+    VolumeMeasured: volume_told,
+    LeaderElected: _elected,
+    CellContinued: _passed,
+    CellCreated: _created,
+    FoldVersion: _ruled,
+    PolicySet: _policy_set,
+}
+"""What each kind of event means; marks and checkpoints are the machine's own."""

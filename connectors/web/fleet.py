@@ -4,24 +4,22 @@ The one thing to know: a change is a record of topic ``commands`` with actor and
 the fold; what it asks of a cloud is asked by the leader, later, and shows in the group.
 """
 
-import json
 from dataclasses import replace
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from connectors.web.call import Call, Handler
+from connectors.web.orders import asked, ordered
 from connectors.web.problems import Problem, json_response, refused
-from connectors.web.requests import actor_of, document_body, find_doubled, small_body
+from connectors.web.requests import actor_of, document_body
 from connectors.web.resource import Operation
 from connectors.web.shapes import base
 from connectors.web.shapes import fleet as shapes
-from connectors.web.writing import write, written_response
 from projections import fleet
-from scheduler.model.changes import JobRejected
 from scheduler.model.fleet_rules import DeploymentOrder
 from scheduler.model.inbound import Fault
-from scheduler.model.reading.faults import Faults, shown_text
+from scheduler.model.reading.faults import shown_text
 
 PATH: Final = "/api/flumina/fleet"
 VERSION_MAX: Final = 2**53
@@ -64,14 +62,14 @@ async def put_rules(call: Call) -> Response:
     record: dict[str, Any] = {"rules": document}
     if if_version is not None:
         record["ifVersion"] = if_version
-    return await _ordered(call, "SetFleet", record, (actor, why), "fleet")
+    return await ordered(call, "SetFleet", record, (actor, why), "fleet")
 
 
 async def set_size(call: Call) -> Response:
     """``200 {"id"}`` once the group is to have that size; smaller only of hosts without tasks."""
-    record, actor, why = await _asked(call, ("desired",))
+    record, actor, why = await asked(call, ("desired",))
     record["group"] = call.path_id
-    return await _ordered(call, "SetGroupSize", record, (actor, why), call.path_id)
+    return await ordered(call, "SetGroupSize", record, (actor, why), call.path_id)
 
 
 async def list_deployments(call: Call) -> Response:
@@ -89,8 +87,8 @@ async def show_deployment(call: Call) -> Response:
 
 async def begin_deployment(call: Call) -> Response:
     """``200 {"id"}`` once the new group is on its way to the old one's place."""
-    record, actor, why = await _asked(call, _DEPLOYMENT)
-    return await _ordered(call, "DeployFleet", record, (actor, why), str(record.get("new", "")))
+    record, actor, why = await asked(call, _DEPLOYMENT)
+    return await ordered(call, "DeployFleet", record, (actor, why), str(record.get("new", "")))
 
 
 async def pause_deployment(call: Call) -> Response:
@@ -109,39 +107,9 @@ async def roll_back_deployment(call: Call) -> Response:
 
 
 async def _order(call: Call, order: DeploymentOrder) -> Response:
-    record, actor, why = await _asked(call, ())
+    record, actor, why = await asked(call, ())
     record |= {"name": call.path_id, "order": order}
-    return await _ordered(call, "OrderDeployment", record, (actor, why), call.path_id)
-
-
-async def _asked(call: Call, names: tuple[str, ...]) -> tuple[dict[str, Any], str, str]:
-    """These fields of the body as they came, who asks, and why."""
-    call.query.done()
-    actor = actor_of(call.request, is_required=True)
-    fields, faults = await small_body(call.request)
-    record = {name: fields.raw(name) for name in names if fields.has(name)}
-    why = fields.raw("why")
-    fields.close()
-    if faults:
-        raise refused(faults.all())
-    return record, actor, why if isinstance(why, str) else ""
-
-
-async def _ordered(
-    call: Call, kind: str, record: dict[str, Any], said: tuple[str, str], subject: str
-) -> Response:
-    faults = Faults()
-    find_doubled(record, "", faults)
-    if faults:
-        raise refused(faults.all())
-    # The reader of topic ``commands`` checks every field: NaN and the like must reach it.
-    actor, why = said
-    whole = {"type": kind, **record, "actor": actor, "why": why}
-    value = json.dumps(whole, allow_nan=True).encode()
-    written = await write(call.api, "commands", actor, value, subject=subject)
-    if isinstance(written.answer, JobRejected):
-        raise refused(written.answer.faults)
-    return written_response(written, subject)
+    return await ordered(call, "OrderDeployment", record, (actor, why), call.path_id)
 
 
 def _found(found: dict[str, Any] | None, what: str, call: Call) -> dict[str, Any]:

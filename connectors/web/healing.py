@@ -4,24 +4,22 @@ The one thing to know: nothing is decided here. A runbook that is set, a run tha
 host that is released: each is a record with actor and reason, and the fold answers it.
 """
 
-import json
 from dataclasses import replace
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from connectors.web.call import Call, Handler
+from connectors.web.orders import asked, ordered
 from connectors.web.problems import json_response, refused
-from connectors.web.requests import actor_of, document_body, find_doubled, small_body
+from connectors.web.requests import actor_of, document_body
 from connectors.web.resource import Operation
 from connectors.web.shapes import base
 from connectors.web.shapes import host_health as shapes
-from connectors.web.writing import write, written_response
 from projections.healing import run_json, runbooks_json, runs_json
 from projections.host_health import health_json, host_named_json
-from scheduler.model.changes import JobRejected
 from scheduler.model.inbound import Fault
-from scheduler.model.reading.faults import Faults, shown_text
+from scheduler.model.reading.faults import shown_text
 
 HEALTH: Final = "/api/flumina/health"
 HEALING: Final = "/api/flumina/healing"
@@ -45,9 +43,9 @@ async def show_host(call: Call) -> Response:
 
 async def release_host(call: Call) -> Response:
     """``200 {"id"}`` once nothing is held against the host any more; it is on trial then."""
-    record, actor, why = await _asked(call, ())
+    record, actor, why = await asked(call, ())
     record |= {"verb": "release", "hostId": call.path_id}
-    return await _ordered(call, "OrderHealing", record, (actor, why), call.path_id)
+    return await ordered(call, "OrderHealing", record, (actor, why), call.path_id)
 
 
 async def list_runbooks(call: Call) -> Response:
@@ -67,14 +65,14 @@ async def put_runbooks(call: Call) -> Response:
     record = {"runbooks": document.get("runbooks")}
     why = document.get("why")
     said = (actor, why if isinstance(why, str) else "")
-    return await _ordered(call, "SetRunbooks", record, said, "runbooks")
+    return await ordered(call, "SetRunbooks", record, said, "runbooks")
 
 
 async def resume_runbook(call: Call) -> Response:
     """``200 {"id"}`` once a runbook that had stopped by itself may run again."""
-    record, actor, why = await _asked(call, ())
+    record, actor, why = await asked(call, ())
     record |= {"verb": "resume", "runbook": call.path_id}
-    return await _ordered(call, "OrderHealing", record, (actor, why), call.path_id)
+    return await ordered(call, "OrderHealing", record, (actor, why), call.path_id)
 
 
 async def list_runs(call: Call) -> Response:
@@ -96,11 +94,11 @@ async def show_run(call: Call) -> Response:
 
 async def start_run(call: Call) -> Response:
     """``200 {"id"}`` of the host once a run on it has begun; limits do not hold an operator."""
-    record, actor, why = await _asked(call, ("runbook", "hostId", "dryRun"))
+    record, actor, why = await asked(call, ("runbook", "hostId", "dryRun"))
     record["verb"] = "start"
     subject = record.get("hostId")
     said = (actor, why)
-    return await _ordered(
+    return await ordered(
         call, "OrderHealing", record, said, subject if isinstance(subject, str) else ""
     )
 
@@ -116,38 +114,9 @@ async def stop_run(call: Call) -> Response:
 
 
 async def _order_run(call: Call, verb: str) -> Response:
-    record, actor, why = await _asked(call, ())
+    record, actor, why = await asked(call, ())
     record |= {"verb": verb, "runId": call.path_id}
-    return await _ordered(call, "OrderHealing", record, (actor, why), call.path_id)
-
-
-async def _asked(call: Call, names: tuple[str, ...]) -> tuple[dict[str, Any], str, str]:
-    """These fields of the body as they came, who asks, and why."""
-    call.query.done()
-    actor = actor_of(call.request, is_required=True)
-    fields, faults = await small_body(call.request)
-    record = {name: fields.raw(name) for name in names if fields.has(name)}
-    why = fields.raw("why")
-    fields.close()
-    if faults:
-        raise refused(faults.all())
-    return record, actor, why if isinstance(why, str) else ""
-
-
-async def _ordered(
-    call: Call, kind: str, record: dict[str, Any], said: tuple[str, str], subject: str
-) -> Response:
-    faults = Faults()
-    find_doubled(record, "", faults)
-    if faults:
-        raise refused(faults.all())
-    # The reader of topic ``commands`` checks every field: NaN and the like must reach it.
-    actor, why = said
-    value = json.dumps({"type": kind, **record, "actor": actor, "why": why}).encode()
-    written = await write(call.api, "commands", actor, value, subject=subject)
-    if isinstance(written.answer, JobRejected):
-        raise refused(written.answer.faults)
-    return written_response(written, subject)
+    return await ordered(call, "OrderHealing", record, (actor, why), call.path_id)
 
 
 def _command(handler: Handler, body: type[Any]) -> Operation:

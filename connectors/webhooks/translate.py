@@ -1,7 +1,7 @@
 """An event, as the bytes and headers of one HTTP request.
 
-The one thing to know: the body is a CloudEvent in JSON, its ``id`` the change's address in the
-cell log, so that a receiver knows what it has had before. The signature is the pages' own: an HMAC
+The one thing to know: the body is a CloudEvent in JSON, its ``id`` the change's own, made of
+its address in the cell log, so that a receiver knows what it has had before. The signature is the pages' own: an HMAC
 over the time header, a full stop and the body.
 """
 
@@ -20,7 +20,7 @@ class Event(NamedTuple):
     """One change, as topic ``job-events`` has it."""
 
     id: str
-    """Its address in the cell log: ``cell/generation:offset[index]``."""
+    """Made of its address in the cell log: ``cell/generation:offset[index]``, ``….1`` the next."""
     kind: str
     source: str
     """``/flumina/cells/CELL``."""

@@ -31,7 +31,9 @@ CLOCK_LINES: Final = 100
 """So many quarantined lines within `CLOCK_WINDOW_MS` make a host suspect by themselves."""
 CLOCK_WINDOW_MS: Final = 600_000
 REPEAT_MS: Final = 60_000
-"""A verdict that is only surer than before is told again after so long."""
+"""A verdict is told again after so long if it is surer than before, or sick by new lines."""
+REPEAT_SUSPECT_MS: Final = 15 * 60_000
+"""Suspect by new lines is told again after so long: a cell keeps a verdict for an hour."""
 LINES_KEPT: Final = 3
 """Lines shown for each rule that speaks, the newest."""
 HOSTS_MAX: Final = 20_000
@@ -68,6 +70,8 @@ class Host(msgspec.Struct):
     standing: HostStanding = "well"
     told_at_ms: int = 0
     told_score: int = 0
+    told_newest_ms: int = 0
+    """The newest line that counted in what was told last."""
 
 
 class Totals(msgspec.Struct):
@@ -299,10 +303,11 @@ class HealthFold:
             "sick" if "sick" in standings else "suspect" if "suspect" in standings else "well"
         )
         score = 0 if standing == "well" else max(each.score for each in firing)
-        is_surer = score > host.told_score and now_ms - host.told_at_ms >= REPEAT_MS
-        if standing == host.standing and not is_surer:
+        newest_ms = max((each.count.newest_ms for each in firing), default=0)
+        if standing == host.standing and not _is_news(host, score, newest_ms, now_ms):
             return None
         host.standing, host.told_at_ms, host.told_score = standing, now_ms, score
+        host.told_newest_ms = newest_ms
         return HostJudged(
             host_id=HostId(host_id),
             detector=DETECTOR,
@@ -310,7 +315,7 @@ class HealthFold:
             score_milli=score,
             evidence=_evidence(firing),
             # Of a block that spans hours, when it was so; being well again is found later.
-            observed_at_ms=max((each.count.newest_ms for each in firing), default=now_ms),
+            observed_at_ms=newest_ms or now_ms,
         )
 
     def _firing(self, host: Host) -> list["_Firing"]:
@@ -326,6 +331,16 @@ class HealthFold:
                 score = min(SCORE_MAX, total * SCORE_MAX // (2 * rule.threshold))
                 found.append(_Firing(score, rule, count, total))
         return sorted(found, key=lambda each: (-each.score, each.rule.rule_id))
+
+
+def _is_news(host: Host, score: int, newest_ms: int, now_ms: int) -> bool:
+    """Whether a standing is worth telling again: a cell forgets what nobody repeats, and an
+    operator or a runbook may have let the host back meanwhile. Only new lines say it anew."""
+    since_ms = now_ms - host.told_at_ms
+    if score > host.told_score:
+        return since_ms >= REPEAT_MS
+    again_ms = REPEAT_MS if host.standing == "sick" else REPEAT_SUSPECT_MS
+    return newest_ms > host.told_newest_ms and since_ms >= again_ms
 
 
 class _Firing(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Functions over the events of a window or of a group.
 
-The one thing to know: null and what is not there does not count, not even in a mean; sums, means
-and ranks take numbers alone. A function with nothing to go by is null, a sum or count is 0.
+The one thing to know: null and what is not there does not count, not even in a mean; sums and means
+take numbers alone, and ranks, least and greatest strings where there are no numbers. A function with nothing to go by is null, a sum or count is 0.
 """
 
 import math
@@ -56,13 +56,13 @@ def distinct(values: list[Any]) -> list[Any]:
 def _over(function: Function) -> Callable[[list[Any]], Any]:
     if function in RANKS:
         share = RANKS[function]
-        return lambda values: ranked(numbers(values), share)
+        return lambda values: ranked(ranking(values), share)
     functions: dict[Function, Callable[[list[Any]], Any]] = {
         "COUNT": len,
         "LIST": lambda values: values or None,
         "SUM": lambda values: sum(numbers(values)),
-        "MIN": lambda values: min(numbers(values), default=None),
-        "MAX": lambda values: max(numbers(values), default=None),
+        "MIN": lambda values: min(ranking(values), key=sort_key, default=None),
+        "MAX": lambda values: max(ranking(values), key=sort_key, default=None),
         "AVERAGE": lambda values: mean(numbers(values)),
     }
     return functions[function]
@@ -71,6 +71,18 @@ def _over(function: Function) -> Callable[[list[Any]], Any]:
 def numbers(values: list[Any]) -> list[Any]:
     """Those values that are numbers."""
     return [each for each in values if is_number(each)]
+
+
+def ranking(values: list[Any]) -> list[Any]:
+    """Those values that have an order: the numbers, or without any the strings, or the truths.
+
+    A value that stands alone is the least and the greatest, whatever it is.
+    """
+    for kinds in ((int, float), (str,), (bool,)):
+        found = [each for each in values if type(each) in kinds]
+        if found:
+            return found
+    return values if len(values) == 1 else []
 
 
 def mean(values: list[Any]) -> Any:

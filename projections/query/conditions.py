@@ -133,7 +133,8 @@ class ConditionReader:
     def _match(self, operand: Operand) -> Match:
         scanner = self.scanner
         scanner.space()
+        began = scanner.position
         pattern = scanner.match(PATTERN, "/a pattern/")
         if pattern is None:
             raise scanner.error()
-        return Match(operand, pattern[1:-1])
+        return Match(operand, pattern[1:-1], began)

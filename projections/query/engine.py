@@ -6,19 +6,28 @@ say, and `dropped` counts what had no room.
 """
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any, Literal
 
 from projections.query.aggregates import EXTRAPOLATED, rollup_of
 from projections.query.anomalies import Deviating
+from projections.query.joins import Joined
 from projections.query.limits import GROUPS_MAX
 from projections.query.patterns import PatternError
 from projections.query.rows import projected, published
 from projections.query.sampling import Draw, taker_of
 from projections.query.scanner import QueryError
-from projections.query.syntax import Aggregate, Operand, Path, Property, Query, name_of
+from projections.query.syntax import (
+    Aggregate,
+    Negated,
+    Operand,
+    Path,
+    Prefixed,
+    Property,
+    Query,
+    name_of,
+)
 from projections.query.testing import Clock, operand_of, tested
-from projections.query.values import Event, Row, descended, frozen, getter_of, sort_key
+from projections.query.values import Event, Row, Getter, descended, frozen, getter_of, sort_key
 from projections.query.windows import window_of
 
 Mode = Literal["full", "client", "server"]
@@ -36,8 +45,6 @@ class Running:
 
         Raises `QueryError` for what reads well and cannot be asked.
         """
-        if query.joins:
-            raise QueryError("Joins are not answered yet", query.text, 0)
         self.query = query
         self.mode = mode
         self.now_ms = 0
@@ -48,7 +55,7 @@ class Running:
             self._test = tested(query.where, self._clock) if query.where else None
             self._having = tested(query.having, self._clock) if query.having else None
         except PatternError as error:
-            raise QueryError(str(error), query.text, 0) from error
+            raise QueryError(str(error), query.text, error.position) from error
         sample = query.sample if mode != "client" else None
         self._take = taker_of(sample, self._clock, draw) if sample else None
         self._is_held = mode != "server" and (
@@ -65,8 +72,15 @@ class Running:
             else projected(query, self._clock, are_aliases_kept=aliased)
         )
         self._groups = _Groups(query.group)
-        self._rollup = _Rollup(query, self._clock, is_compat=is_compat)
+        self._rollup = _Rollup(
+            query, self._clock, are_aliases_kept=aliased, is_compat=is_compat
+        )
         self._deviating = Deviating(query.anomaly) if query.anomaly and mode != "server" else None
+        # A publisher has one side of a pair, and cannot test what the query says of both.
+        self._joined = Joined(query) if query.joins and mode != "server" else None
+        if query.joins and mode == "server":
+            self._test = None
+        self._streams = {*query.streams, *(name for join in query.joins for name in join.streams)}
         self._said = 0
         # As in Mantis: of what a window says as one, the limit counts the windows.
         self._is_limited_by_windows = query.window is not None and not query.group
@@ -77,15 +91,30 @@ class Running:
     @property
     def dropped(self) -> int:
         """Events for which a window or the groups had no room."""
-        return self._window.dropped + self._groups.dropped
+        joined = self._joined.dropped if self._joined is not None else 0
+        return self._window.dropped + self._groups.dropped + joined
 
-    def push(self, event: Event, now_ms: int) -> list[Row]:
-        """Take an event of that time, in milliseconds since 1970; the rows that come of it."""
+    def push(self, event: Event, now_ms: int, stream: str | None = None) -> list[Row]:
+        """Take an event of that time, in milliseconds since 1970; the rows that come of it.
+
+        ``stream``: what it is of; None where there is but one, which is then the query's first.
+        """
         self.now_ms = now_ms
         if self.is_over:
             return []
+        if stream is not None and stream not in self._streams:
+            return self.tick(now_ms)
         if self._take is not None and not self._take(event):
-            return self.tick(now_ms) if self._is_held else []
+            return self.tick(now_ms)
+        if self._joined is None:
+            return self._push(event, now_ms)
+        pairs = self._joined.push(event, stream or self.query.streams[0], now_ms)
+        rows = self.tick(now_ms)
+        for pair in pairs:
+            rows += self._push(pair, now_ms)
+        return rows
+
+    def _push(self, event: Event, now_ms: int) -> list[Row]:
         if self._test is not None and not self._test(event):
             return self.tick(now_ms) if self._is_held else []
         if self._is_held:
@@ -180,33 +209,43 @@ class _Groups:
 
 
 class _Rollup:
-    """The row of a window or a group: functions of all its events, and values of its first."""
+    """The row of a window or a group: functions of all its events, and the first values in it."""
 
-    def __init__(self, query: Query, clock: Clock, *, is_compat: bool) -> None:
+    def __init__(
+        self, query: Query, clock: Clock, *, are_aliases_kept: bool, is_compat: bool
+    ) -> None:
         self._writers: list[tuple[str, Any, float]] = []
-        self._firsts: list[tuple[str, Any]] = []
+        self._firsts: list[tuple[str, Getter]] = []
         sample = query.sample
         grows = sample is not None and sample.extrapolate and sample.threshold > 0
         factor = sample.factor / sample.threshold if sample is not None and grows else 1.0
         for item in query.items:
             if isinstance(item, Aggregate):
-                name = item.alias or _name_of(item, is_compat=is_compat)
+                called = item.alias
+                name = _name_of(item, is_compat=is_compat) if called is None else called
                 scale = factor if grows and item.function in EXTRAPOLATED else 0.0
                 self._writers.append((name, rollup_of(item, clock), scale))
             else:
-                self._firsts.append((_first_name(item), operand_of(item, clock)))
+                name = _first_name(item, is_aliased=are_aliases_kept)
+                self._firsts.append((name, operand_of(item, clock)))
 
     def row_of(self, events: list[Event]) -> Row:
         """The row; what is null stays in it."""
-        first: Event = next(islice(events, 1), {})
-        row: Row = {name: value_of(first) for name, value_of in self._firsts}
+        row: Row = {name: _first(value_of, events) for name, value_of in self._firsts}
         for name, rollup, scale in self._writers:
             value = rollup(events)
             row[name] = value * scale if scale and value is not None else value
         return row
 
 
-def _first_name(operand: Operand) -> str:
+def _first(value_of: Getter, events: list[Event]) -> Any:
+    """The first value that is not null; of no events there is none, not even of a constant."""
+    return next((value for event in events if (value := value_of(event)) is not None), None)
+
+
+def _first_name(operand: Operand, *, is_aliased: bool) -> str:
+    if is_aliased and not isinstance(operand, Negated | Prefixed) and operand.alias is not None:
+        return operand.alias
     return operand.path.name if isinstance(operand, Property) else name_of(operand)
 
 

@@ -19,5 +19,7 @@ GROUPS_MAX: Final = 100_000
 """Of one window; events of further groups are dropped and counted."""
 ROWS_HELD_MAX: Final = 1_000_000
 """Events or rows that a window, an order without one, or a join may hold."""
+PAIRS_MAX: Final = 10_000
+"""Of one event with those of a joined stream."""
 PATTERN_BYTES_MAX: Final = 8 * 1024 * 1024
 """What a compiled pattern may take."""

@@ -90,7 +90,7 @@ class OperandReader:
         if word is None:
             raise scanner.error()
         if word == "null":
-            return Constant(None)
+            return Constant(None, self.alias())
         if word in {"true", "false"}:
             return Constant(word == "true", self.alias())
         joined = NUMBER_AND_CONNECTIVE.fullmatch(word)

@@ -22,8 +22,14 @@ PLAIN: Final = re.compile(
 WORDS: Final = re.compile(r"\.\*\((?P<words>[\w \-]+(?:\|[\w \-]+)*)\)\.\*", re.ASCII)
 
 
+LITERAL: Final = re.compile(r"(?:[\w \-/:@#%&,;=<>!\"'`~]|\\\.)*", re.ASCII)
+"""Such a pattern is one string."""
+
+
 class PatternError(ValueError):
-    """A pattern that cannot be compiled; says why."""
+    """A pattern that cannot be compiled; says why, and where in a query it stands."""
+
+    position = 0
 
 
 def test_of(pattern: str) -> Test:
@@ -55,6 +61,11 @@ def test_of(pattern: str) -> Test:
         return compiled.fullmatch(text.encode("utf-8", "replace")) is not None
 
     return matches
+
+
+def is_literal(pattern: str) -> bool:
+    """Whether the pattern stands for one string alone."""
+    return LITERAL.fullmatch(pattern) is not None
 
 
 def _plain(word: str, *, is_left: bool, is_right: bool) -> Test:

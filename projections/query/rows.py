@@ -91,7 +91,8 @@ def writer_of(operand: Operand, clock: Clock, *, is_aliased: bool) -> Write:
     alias = None if isinstance(operand, Negated) or not is_aliased else operand.alias
     if isinstance(operand, Property) and alias is None:
         return _path_writer(operand.path.steps)
-    name, value_of = alias or name_of(operand), operand_of(operand, clock)
+    name = name_of(operand) if alias is None else alias
+    value_of = operand_of(operand, clock)
 
     def write(event: Event, row: Row) -> None:
         value = value_of(event)

@@ -10,7 +10,8 @@ from typing import Final
 
 from projections.query.syntax import Sample
 from projections.query.testing import Clock
-from projections.query.values import Event, as_text
+from projections.query.texts import text_of_value
+from projections.query.values import Event
 
 Take = Callable[[Event], bool]
 Draw = Callable[[], float]
@@ -28,10 +29,12 @@ def taker_of(sample: Sample, clock: Clock, draw: Draw) -> Take:
     factor, threshold = sample.factor, sample.threshold
     if sample.strategy == "RANDOM":
         return lambda _: draw() * factor < threshold
+    if threshold >= factor:
+        return lambda _: True
     keys, salt = sample.keys, str(sample.salt)
 
     def take(event: Event) -> bool:
-        values = [as_text(event.get(key)) or "" for key in keys]
+        values = [text_of_value(event.get(key)) or "" for key in keys]
         text = "".join(values)
         if not text:
             return False

@@ -8,6 +8,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from projections.query.texts import text_of_part
+
 STAR: Final = "*"
 """A step of a starred path that stands for every element of a list or value of a map."""
 
@@ -104,6 +106,8 @@ class Match(Node, frozen=True):
 
     operand: Operand
     pattern: str
+    position: int = 0
+    """Where in the query's text it stands."""
 
 
 class Not(Node, frozen=True):
@@ -222,8 +226,4 @@ def name_of(operand: Operand | None) -> str:
 
 def text_of(value: Scalar) -> str:
     """A value as a key: ``true``, not ``True``."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+    return text_of_part(value)

@@ -7,7 +7,7 @@ false; so is an order between things that are no numbers. Conditions never raise
 from collections.abc import Callable
 from typing import Any, Final
 
-from projections.query.patterns import test_of
+from projections.query.patterns import PatternError, is_literal, test_of
 from projections.query.syntax import (
     AllOf,
     Always,
@@ -25,10 +25,10 @@ from projections.query.syntax import (
     StarPath,
     Tick,
 )
+from projections.query.texts import text_of_value
 from projections.query.values import (
     Event,
     Getter,
-    as_text,
     getter_of,
     is_equal,
     is_number,
@@ -41,7 +41,7 @@ Clock = Callable[[], int]
 
 
 def _contains(left: Any, right: Any) -> bool:
-    text, part = as_text(left), as_text(right)
+    text, part = text_of_value(left), text_of_value(right)
     return text is not None and part is not None and part in text
 
 
@@ -114,13 +114,23 @@ def _any_of(parts: tuple[Test, ...]) -> Test:
 
 
 def _matched(condition: Match, clock: Clock) -> Test:
-    value_of, test = operand_of(condition.operand, clock), test_of(condition.pattern)
+    value_of = operand_of(condition.operand, clock)
+    try:
+        test = test_of(condition.pattern)
+    except PatternError as error:
+        error.position = condition.position
+        raise
 
     def matched(event: Event) -> bool:
         value = value_of(event)
         return isinstance(value, str) and test(value)
 
-    return matched
+    def text_matched(event: Event) -> bool:
+        text = text_of_value(value_of(event))
+        return text is not None and test(text)
+
+    # As in Mantis: a pattern that is but a word is a string, and equal to no number.
+    return matched if is_literal(condition.pattern) else text_matched
 
 
 def _compared(condition: Comparison, clock: Clock) -> Test:

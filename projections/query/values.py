@@ -102,14 +102,3 @@ def frozen(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return ("list", tuple(frozen(each) for each in value))
     return type(value).__name__, value
-
-
-def as_text(value: Any) -> str | None:
-    """A scalar as text for ``==+``; None for what has none."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
-    return None

@@ -28,7 +28,13 @@ from projections.notes import (
     TaskEntered,
 )
 from projections.obeyed import Obeyed, Place
-from scheduler.model.changes import Change, OrphanGone, OrphanSeen
+from scheduler.model.changes import (
+    Change,
+    HealingChanged,
+    HostHealthChanged,
+    OrphanGone,
+    OrphanSeen,
+)
 from scheduler.model.codec import decode_record
 from scheduler.model.events import CellRecord, Copied, RoundRecord
 from scheduler.model.ids import HostId, JobId
@@ -136,6 +142,8 @@ class Noted:
                 self._note(place, OrphanNoted(change.task_id, change.host_id, True, change.state))
             elif isinstance(change, OrphanGone):
                 self._note(place, OrphanNoted(change.task_id, None, False, change.why))
+            elif isinstance(change, HostHealthChanged | HealingChanged):
+                self._note(place, _health_note(change, obeyed.event))
         event = obeyed.event
         if isinstance(event, RoundRecord):
             last = self.view.timeline.last_round
@@ -173,6 +181,19 @@ class Noted:
                     self._note(place, note)
             case _:
                 pass
+
+
+def _health_note(change: HostHealthChanged | HealingChanged, event: object) -> HostEntered:
+    """What became of the host's health, or what a runbook did about it."""
+    source = str(event.source) if isinstance(event, Copied) else ""
+    if isinstance(change, HostHealthChanged):
+        return HostEntered(change.host_id, f"health: {change.standing}", change.why, "", source)
+    text = f"{change.runbook} ({change.run_id}): "
+    if change.step:
+        text += f"{change.step} {change.outcome}. {change.detail}".rstrip(" .")
+    else:
+        text += f"{change.state}{f': {change.why}' if change.why else ''}"
+    return HostEntered(change.host_id, "healing", text, change.actor, source)
 
 
 def _facts_text(facts: HostFacts) -> str:

@@ -198,10 +198,14 @@ def moved_task(fold: Fold, task_id: TaskId, what: Input, given: Given, step: str
     state.dirty["task"].add(task_id)
     place: OnHost | None = getattr(now, "place", None)  # As `place_of`, without the call.
     _reindex(fold, was, now, after, place)
-    if task_id in state.holders:
+    was_kind = type(was)
+    if task_id in state.holders or (
+        was_kind is Queued
+        and type(now) is Finished
+        and state.jobs[before.job_id].spec.is_persistent
+    ):
         assert fold.on_storage is not None
         fold.on_storage(fold, after)
-    was_kind = type(was)
     if state.sla_starts and type(now) in _PAST_START and task_id in state.sla_starts:
         sla_moved(fold, after)
     host_id = place.host_id if place is not None else None

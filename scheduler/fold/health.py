@@ -169,9 +169,14 @@ def hosts_meant(state: State, name: str) -> list[HostId]:
     if name in state.hosts:
         return [HostId(name)]
     named = [each for each, facts in state.hosts.items() if facts.hostname == name]
-    there = [each for each in named if each in state.host_offers or each in state.host_tasks]
+    there = [each for each in named if is_there(state, each)]
     newest = max(named, key=lambda each: (state.hosts_seen_at_ms.get(each, 0), each), default=None)
     return sorted(there) or ([newest] if newest is not None else [])
+
+
+def is_there(state: State, host_id: HostId) -> bool:
+    """Whether the host offers or runs something; others are remembered, and mostly gone."""
+    return host_id in state.host_offers or host_id in state.host_tasks
 
 
 # What follows.
@@ -269,8 +274,8 @@ def _hold_ms(policy: Policy, health: HostHealth) -> int:
 
 def _keep_away(fold: Fold, host_id: HostId, health: HostHealth) -> None:
     state, now_ms = fold.state, fold.state.clock.now_ms
-    if health.away_since_ms or health.is_spared:
-        _put(fold, host_id, health)  # Who is spared is looked at again when others are back.
+    if health.away_since_ms:
+        _put(fold, host_id, health)
         return
     if not _has_room(state, host_id):
         known = state.health.get(host_id, NOTHING)
@@ -309,9 +314,11 @@ def _returned(fold: Fold, host_id: HostId, health: HostHealth, *, is_on_trial: b
 
 
 def _has_room(state: State, host_id: HostId) -> bool:
-    """Whether one more host of its group may be kept away."""
+    """Whether one more host of its group may be kept away; hosts that are gone count nowhere."""
     group, percent = group_name_of(state, host_id), state.policy.health_away_percent
-    away = sum(group_name_of(state, each) == group for each in state.away_hosts)
+    away = sum(
+        group_name_of(state, each) == group for each in state.away_hosts if is_there(state, each)
+    )
     if not away:
         return True
     if away >= len(state.hosts) * percent // 100:
@@ -320,7 +327,12 @@ def _has_room(state: State, host_id: HostId) -> bool:
     return any(
         count >= wanted
         for count, _ in enumerate(
-            (each for each in state.hosts if group_name_of(state, each) == group), start=1
+            (
+                each
+                for each in state.hosts
+                if group_name_of(state, each) == group and is_there(state, each)
+            ),
+            start=1,
         )
     )
 

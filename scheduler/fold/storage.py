@@ -60,9 +60,12 @@ def storage_moved(fold: Fold, task: Task) -> None:
             let_go(fold, task.task_id)
         else:
             _prepare(fold, state.jobs[task.job_id], task.index)
-        reconsider(fold, task.job_id, task.index)
+        _reconsider_wanted(fold, task)
     elif isinstance(task.state, Finished) and not task.state.is_abandoned:
-        let_go(fold, task.task_id)
+        if task.task_id in state.holders:
+            let_go(fold, task.task_id)
+        else:
+            _reconsider_wanted(fold, task)
 
 
 def _prepare(fold: Fold, job: Job, index: int) -> None:
@@ -171,36 +174,26 @@ def _reconsider_claims(fold: Fold, key: str) -> None:
         reconsider(fold, job_id, index)
 
 
+def _reconsider_wanted(fold: Fold, task: Task) -> None:
+    """Whoever wants the same comes after a task that waits, and need not after one that ended."""
+    for key in keys_of(fold.state.jobs[task.job_id], task.index):
+        _reconsider_claims(fold, key)
+
+
 def reconsider(fold: Fold, job_id: JobId, index: int) -> None:
-    """Let the index's task wait for what it lacks, or go on; and others that want the same."""
-    asked, seen = [(job_id, index)], {(job_id, index)}
-    while asked:
-        at = asked.pop()
-        if not _changes(fold, *at):
-            continue
-        for key in keys_of(fold.state.jobs[at[0]], at[1]):
-            claims = fold.state.claims.get(key, {})
-            others = [each for each in sorted(claims.items()) if each not in seen]
-            asked += others
-            seen.update(others)
-
-
-def _changes(fold: Fold, job_id: JobId, index: int) -> bool:
-    """Whether the index's task waits for something else than before, or for nothing now."""
+    """Let the index's task wait for what it lacks, or go on."""
     state = fold.state
     task_id = state.indexes.get(job_id, {}).get(index)
     if task_id is None:
-        return False
+        return
     task = state.tasks[task_id]
     if not isinstance(task.state, Queued):
-        return False
-    before = state.storage_waits.get(task_id)
+        return
     key = next(iter(_blocked(state, state.jobs[job_id], task)), None)
     if key is not None:
         hold_back(fold, task, key)
-    elif before is not None:
+    elif task_id in state.storage_waits:
         go_on(fold, task)
-    return key != before
 
 
 def _blocked(state: State, job: Job, task: Task) -> list[str]:
@@ -237,17 +230,17 @@ def lack_of(state: State, key: str, task: Task, owner: str) -> str:
 
 
 def _first_claim(state: State, key: str, task: Task) -> TaskId | None:
-    """The waiting task that wanted the same before this one, where nothing else holds it back.
+    """The waiting task of the job that wanted the same before this one's did.
 
-    First come, first served: a round that gave it to both would be refused, and so would the next.
+    So a replacement has what its index had, also while it waits for something else: a volume that
+    is still detached, or its retry. Nobody waits in a circle: an index claims all that it wants at
+    once, so whoever is first is so for each of them.
     """
     for job_id, index in state.claims.get(key, {}).items():
         if job_id == task.job_id:
             return None
         other_id = state.indexes.get(job_id, {}).get(index)
-        if other_id is None or state.storage_waits.get(other_id, key) != key:
-            continue
-        if isinstance(state.tasks[other_id].state, Queued):
+        if other_id is not None and isinstance(state.tasks[other_id].state, Queued):
             return other_id
     return None
 

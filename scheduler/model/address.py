@@ -13,7 +13,7 @@ from scheduler.model.ids import CellName, Generation
 
 _ADDRESS: Final = re.compile(
     r"(?P<cell>[a-z0-9][a-z0-9-]*)/(?P<generation>[0-9a-f]{8}):(?P<offset>\d{1,19})"
-    r"(?:\[(?P<index>\d{1,4})\])?"
+    r"(?:\[(?P<index>\d{1,4})\](?:\.\d{1,7})?)?"
 )
 
 
@@ -33,7 +33,7 @@ class Address(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False
 def parse_address(text: str) -> Address:
     """The address that ``text`` names; without ``[index]`` it is the record's first event.
 
-    Raises ValueError with a hint when the text is no address.
+    The id of a change (`change_id`) names its event. Raises ValueError with a hint when the text is no address.
     """
     found = _ADDRESS.fullmatch(text.strip())
     if found is None:
@@ -47,6 +47,15 @@ def parse_address(text: str) -> Address:
         int(found["offset"]),
         int(found["index"] or 0),
     )
+
+
+def change_id(address: Address, number: int) -> str:
+    """The id of the ``number``-th change (from 0) that the event at ``address`` made.
+
+    One event may make many changes, each with an id of its own: ``main/1a2b3c4d:1042[0]``, then
+    ``main/1a2b3c4d:1042[0].1``. They follow from the fold, so they are the same whoever tells them.
+    """
+    return f"{address}.{number}" if number else str(address)
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):

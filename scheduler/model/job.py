@@ -103,6 +103,17 @@ def desired_of(kind: JobKind) -> int:
             return 0
 
 
+def indexes_of(kind: JobKind) -> int:
+    """How many indexes a job of this kind can have."""
+    match kind:
+        case Service():
+            return kind.maximum
+        case Cron():
+            return 0  # Its runs have them.
+        case _:
+            return desired_of(kind)
+
+
 class Container(Ours, frozen=True):
     """What one task runs and what it needs."""
 

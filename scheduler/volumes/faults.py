@@ -8,22 +8,9 @@ from collections.abc import Iterator
 
 from scheduler.model.ids import JobId
 from scheduler.model.inbound import Fault
-from scheduler.model.job import Batch, Cron, JobKind, JobSpec, Service, Stream
+from scheduler.model.job import JobSpec, indexes_of
 from scheduler.model.volumes import claimed_volume
 from scheduler.state import State
-
-
-def indexes_of(kind: JobKind) -> int:
-    """How many indexes a job of this kind can have."""
-    match kind:
-        case Service():
-            return kind.maximum
-        case Stream():
-            return kind.workers
-        case Batch():
-            return kind.size
-        case Cron():
-            return 0  # Its runs have them.
 
 
 def storage_faults(state: State, job_id: JobId, spec: JobSpec) -> Iterator[Fault]:

@@ -6,7 +6,6 @@ or AWS, and their libraries are not even loaded.
 """
 
 import asyncio
-import signal
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -17,6 +16,7 @@ from streams.autoscale.policies import PoliciesUnknown, policies_now
 from streams.clock import now_ms
 from streams.errors import OperatorError
 from streams.settings import Settings
+from streams.stopping import stop_event
 
 if TYPE_CHECKING:
     from streams.autoscale.telling import Teller
@@ -36,9 +36,7 @@ async def follow_policies(settings: Settings, api: str) -> None:
             "KAFKA_BROKERS is not set; `flumina up` starts one and sets it.",
             "Set it to host:port, or use `flumina up`.",
         )
-    stop = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    stop = stop_event()
     print(f"ready {api}", flush=True)
     following = _Following(settings, api)
     try:

@@ -9,7 +9,6 @@ seat (`streams/cell/seat.py`) in every worker, with its own fold, lanes, outbox 
 
 import asyncio
 import os
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -32,6 +31,7 @@ from streams.clock import now_ms
 from streams.errors import OperatorError
 from streams.garbage import settle
 from streams.settings import Settings, store_url_of
+from streams.stopping import stop_event
 
 logger = structlog.get_logger(__name__)
 
@@ -172,10 +172,7 @@ def _faust_app(options: CellOptions) -> faust.App:
 
 async def run_until_signal(process: CellProcess, ready: Callable[[], None]) -> int:
     """Run until SIGTERM or SIGINT; the exit code. A lost leadership ends the process with 3."""
-    loop = asyncio.get_running_loop()
-    is_over = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, is_over.set)
+    is_over = stop_event()
     running = asyncio.create_task(process.run(ready))
     stopping = asyncio.create_task(is_over.wait())
     await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)

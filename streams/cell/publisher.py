@@ -1,16 +1,17 @@
 """What the fold says has changed, published to topic ``job-events`` for producers and people.
 
-The one thing to know: at least once, with the change's address as its id. How far it has got is
+The one thing to know: at least once, with an id of each change's own, made of its address. How far it has got is
 in the leader's ticks, so the next leader goes on from there and repeats at most a little.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
-from scheduler.model.address import Address
+from scheduler.model.address import Address, change_id
 from scheduler.model.changes import Change
 from scheduler.model.codec import encode_change
 from scheduler.model.events import CellRecord, Tick
@@ -20,6 +21,14 @@ from streams.cell.writer import cloud_event_headers
 
 UNPUBLISHED_MAX = 1_000_000
 """Changes kept for publication; a leader that is further behind than this has another problem."""
+
+
+def identified(state: State, offset: int, changes: Changes) -> Iterator[tuple[str, Change]]:
+    """The changes of a record, each with its id: an event may make many, of many tasks."""
+    numbers: dict[int, int] = {}
+    for index, change in changes:
+        number = numbers[index] = numbers.get(index, -1) + 1
+        yield change_id(Address(state.cell, state.generation, offset, index), number), change
 
 
 class Publisher:
@@ -58,24 +67,23 @@ class Publisher:
                 continue
             state = self._follower.machine.state
             sent = [
-                await self._send(state, offset, index, change)
+                await self._send(state, event_id, change)
                 for offset, changes in batch
-                for index, change in changes
+                for event_id, change in identified(state, offset, changes)
             ]
             await asyncio.gather(*sent)
             self.published_offset = batch[-1][0]
 
     async def _send(
-        self, state: State, offset: int, index: int, change: Change
+        self, state: State, event_id: str, change: Change
     ) -> asyncio.Future[RecordMetadata]:
-        address = Address(state.cell, state.generation, offset, index)
         key = getattr(change, "job_id", None) or ""
         sent: asyncio.Future[RecordMetadata] = await self._producer.send(
             self._topic,
             encode_change(change),
             key=key.encode(),
             headers=cloud_event_headers(
-                f"flumina.{type(change).__name__}", f"/flumina/cells/{state.cell}", str(address)
+                f"flumina.{type(change).__name__}", f"/flumina/cells/{state.cell}", event_id
             ),
         )
         return sent

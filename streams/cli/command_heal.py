@@ -17,7 +17,7 @@ from connectors.client.shapes import Taken
 from streams.cli.client import decoded
 from streams.cli.commands_explain import needed_why
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
-from streams.cli.render import clock, out, print_json, table
+from streams.cli.render import clock, out, print_json, show, table
 from streams.errors import OperatorError
 
 PATH: Final = "/api/flumina/healing"
@@ -54,7 +54,7 @@ def list_runs(
         )
         for each in items
     ]
-    out().print(table("", columns, rows))
+    show(out(), table("", columns, rows))
 
 
 @app.command("show")
@@ -201,9 +201,8 @@ def runbooks(
     if not items:
         out().print("There is no runbook. docs/healing.md shows how to write some.")
         return
-    out().print(
-        table("", ("runbook", "for", "steps #", "last hour #", "note"), map(_runbook_row, items))
-    )
+    columns = ("runbook", "for", "steps#", "last hour#", "note")
+    show(out(), table("", columns, map(_runbook_row, items)))
 
 
 def _runbook_row(each: dict[str, Any]) -> tuple[str, ...]:

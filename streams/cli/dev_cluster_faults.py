@@ -4,14 +4,18 @@ The one thing to know: these inject faults into what the prober finds, and break
 follows (no new tasks, a runbook, a page) is real.
 """
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from connectors.devcluster.node import ClusterConfig
+from connectors.devcluster.supervise.control import CONTROL_SOCKET, data_dir_of
 from connectors.healing.faults import PROBES, break_probe
 from connectors.healing.faults import mend as take_back
+from streams.cli.client import ApiError
+from streams.cli.common import running_here, settings_here
 from streams.cli.dev_cluster_common import (
     AgentArgument,
     DirOption,
@@ -22,6 +26,7 @@ from streams.cli.dev_cluster_common import (
     say,
 )
 
+DEFAULT_PORT: Final = 5050
 ProbeArgument = Annotated[str, typer.Argument(metavar="PROBE", help=f"One of {', '.join(PROBES)}.")]
 
 
@@ -36,7 +41,7 @@ def break_(
     probe: ProbeArgument,
     *,
     detail: Annotated[str, typer.Option(help="What the check shall say.")] = "",
-    port: PortOption = 5050,
+    port: PortOption = DEFAULT_PORT,
     data_dir: DirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -55,7 +60,7 @@ def mend(
     node: AgentArgument,
     probe: Annotated[str, typer.Argument(metavar="[PROBE]", help="Without, all of them.")] = "",
     *,
-    port: PortOption = 5050,
+    port: PortOption = DEFAULT_PORT,
     data_dir: DirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -77,8 +82,20 @@ def _check(probe: str) -> None:
 
 
 def _home(node: str, port: int, data_dir: Path | None) -> tuple[Path, dict[str, object]]:
-    answer = asked("status", port, data_dir)
+    answer = asked("status", port, data_dir or _of_up(port))
     home = ClusterConfig.read(Path(answer["data_dir"])).root / Path(node).name
-    if not home.is_dir():
+    if not re.fullmatch(r"agent\d+", node) or not home.is_dir():
         fail(f"{node} is no agent of this cluster, or never ran")
     return home, answer
+
+
+def _of_up(port: int) -> Path | None:
+    """The dev cluster of the `up` that runs here, where no other one was named or is at hand."""
+    if port != DEFAULT_PORT or (data_dir_of(port) / CONTROL_SOCKET).exists():
+        return None
+    try:
+        running = running_here(settings_here(), None)
+    except ApiError as error:
+        fail(str(error))
+    found = Path(running.data_dir) / "dev-cluster" if running else None
+    return found if found is not None and found.is_dir() else None

@@ -14,7 +14,7 @@ from connectors.client.shapes import Taken
 from streams.cli.client import decoded
 from streams.cli.commands_explain import needed_why
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
-from streams.cli.render import clock, out, print_json, table
+from streams.cli.render import clock, out, print_json, show, table
 
 PATH: Final = "/api/flumina/health"
 
@@ -68,7 +68,8 @@ def _show_all(found: dict[str, Any]) -> None:
     if found["hosts"]:
         names = ("hostname", "group", "standing", "falls", "tasks", "why")
         rows = ([each[name] for name in names] for each in found["hosts"])
-        out().print(table("", ("host", "group", "standing", "falls #", "tasks #", "why"), rows))
+        columns = ("host", "group", "standing", "falls#", "tasks#", "why")
+        show(out(), table("", columns, rows))
     for each in found["silentTasks"]:
         text = f"Silent since {clock(each['sinceMs'])}: {each['taskId']} ({each['detail']})"
         out().print(text, markup=False)

@@ -6,7 +6,6 @@ of a group leaves that group alone. What is asked of the cloud is asked by whoev
 """
 
 import asyncio
-import signal
 from collections.abc import Sequence
 from http.client import HTTPException
 from typing import Final
@@ -27,6 +26,7 @@ from streams.clock import now_ms
 from streams.errors import OperatorError
 from streams.fleet.reports import Reports
 from streams.settings import Settings
+from streams.stopping import stop_event
 
 logger = structlog.get_logger(__name__)
 
@@ -88,9 +88,7 @@ async def follow_fleet(settings: Settings, api: str) -> None:
             "KAFKA_BROKERS or FLUMINA_CLOUD is not set.",
             "Set FLUMINA_CLOUD=aws and KAFKA_BROKERS=host:port, or use `flumina up`.",
         )
-    stop = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    stop = stop_event()
     cloud = open_cloud(settings.cloud, settings.cloud_notices)
     producer = our_producer(settings.kafka_brokers, ACTOR)
     await producer.start()

@@ -6,7 +6,6 @@ its fold; verdicts are told at least once, and telling one twice changes nothing
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -31,6 +30,7 @@ from streams.kafka.generations import ensure_generations
 from streams.kafka.topic_admin import ensure_topics
 from streams.kafka.topics import TOPICS
 from streams.settings import Settings
+from streams.stopping import stop_event
 
 logger = structlog.get_logger(__name__)
 
@@ -71,9 +71,7 @@ async def judge_hosts(
         )
     await ensure_topics(settings.kafka_brokers, settings)
     await ensure_generations(settings.kafka_brokers, settings.topic_prefix, settings.cells)
-    stop = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    stop = stop_event()
     async with asyncio.TaskGroup() as group:
         group.create_task(_judge(settings, settings.kafka_brokers, partitions, stop))
         if 0 in partitions:  # One of several processes looks at metrics.

@@ -5,7 +5,6 @@ real Mesos agent keeps it in its work directory; an agent of the dev cluster bes
 """
 
 import asyncio
-import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from streams.errors import OperatorError
 from streams.health.tail import Source, Tail
 from streams.kafka.topic_admin import ensure_topics
 from streams.settings import Settings
+from streams.stopping import stop_event
 
 TOPIC: Final = "host-logs"
 MARKS: Final = Path("health") / "marks.json"
@@ -41,9 +41,7 @@ async def tail_until_signal(
             "KAFKA_BROKERS is not set.",
             "Set it to host:port, with commas between several.",
         )
-    stop = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    stop = stop_event()
     await ensure_topics(settings.kafka_brokers, settings)
     print(f"ready {settings.topic_prefix}{TOPIC}", flush=True)
     await ship_logs(settings, sources, marks, stop, is_from_start=is_from_start)

@@ -7,7 +7,6 @@ long that is safe.
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final
@@ -35,6 +34,7 @@ from streams.pages.metrics import PageMetrics
 from streams.pages.opening import paging
 from streams.settings import Settings
 from streams.snapshots.metrics import SnapshotMetrics
+from streams.stopping import stop_event
 from streams.store import store_of
 
 logger = structlog.get_logger(__name__)
@@ -204,9 +204,7 @@ async def run_history(settings: Settings, port: int, ready: Callable[[str], None
     process = HistoryProcess(settings)
     server, thread = start_http_server(port, BIND, process.metrics.registry)
     assert isinstance(server, WSGIServer)
-    is_over = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, is_over.set)
+    is_over = stop_event()
     desk = contextlib.ExitStack()
     desk.enter_context(paging(settings, "history", PageMetrics(process.metrics.registry)))
     running = asyncio.create_task(process.run())

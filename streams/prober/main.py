@@ -8,7 +8,6 @@ process looks at all agents, and honours the faults that are injected there.
 import asyncio
 import json
 import shutil
-import signal
 from collections.abc import Iterable, Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -36,6 +35,7 @@ from streams.prober.checks import agent_check, container_check, disk_check, syst
 from streams.prober.news import News
 from streams.prober.silence import Silence, running_without_container
 from streams.settings import Settings
+from streams.stopping import stop_event
 
 logger = structlog.get_logger(__name__)
 
@@ -70,9 +70,7 @@ async def probe_hosts(settings: Settings, options: ProberOptions) -> None:
         )
     await ensure_topics(settings.kafka_brokers, settings)
     await ensure_generations(settings.kafka_brokers, settings.topic_prefix, settings.cells)
-    stop = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    stop = stop_event()
     producer = our_producer(settings.kafka_brokers, "flumina-prober")
     await producer.start()
     http = aiohttp.ClientSession()

@@ -6,7 +6,6 @@ in a file of its own; what it missed meanwhile is the difference that it finds w
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -31,6 +30,7 @@ from streams.registrar.health import HealthTeller
 from streams.registrar.lane import AT_ONCE_MAX, Lane
 from streams.registrar.memory import Memory
 from streams.settings import Settings
+from streams.stopping import stop_event
 
 logger = structlog.get_logger(__name__)
 
@@ -131,10 +131,8 @@ def _without_details(endpoint: Endpoint) -> Endpoint:
 
 async def register_endpoints(settings: Settings, api: str) -> None:
     """Look and register until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
-    stop = asyncio.Event()
+    stop = stop_event()
     loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stop.set)
     # Every thread keeps some memory of its own for good.
     loop.set_default_executor(ThreadPoolExecutor(AT_ONCE_MAX))
     registrar = Registrar(settings, api)

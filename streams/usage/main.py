@@ -5,7 +5,6 @@ good. The key is the task's or host's id, so the figures of one stay in order.
 """
 
 import asyncio
-import signal
 from typing import Final
 
 import msgspec
@@ -20,6 +19,7 @@ from streams.errors import OperatorError
 from streams.kafka.generations import ensure_generations
 from streams.kafka.topic_admin import ensure_topics
 from streams.settings import Settings
+from streams.stopping import stop_event
 from streams.usage.noise import ACTOR, NoiseNews
 from streams.usage.poller import Poller, PollError
 
@@ -42,9 +42,7 @@ async def publish_usage(settings: Settings) -> None:
     await ensure_topics(settings.kafka_brokers, settings)
     # Noise is told as a command, and whoever writes first to a partition has to begin it.
     await ensure_generations(settings.kafka_brokers, settings.topic_prefix, settings.cells)
-    stop = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    stop = stop_event()
     poller = Poller(settings.mesos_masters, settings.cell_names)
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.kafka_brokers,

@@ -7,7 +7,6 @@ not even loaded. A second such process of a cell would send everything twice.
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +17,7 @@ from scheduler.model.webhooks import WebhookStanding
 from streams.clock import elapsed_s
 from streams.errors import OperatorError
 from streams.settings import Settings
+from streams.stopping import stop_event
 from streams.webhooks.told import Applications, Hook, NotTold, Told, webhooks_now
 
 if TYPE_CHECKING:
@@ -182,9 +182,7 @@ async def send_webhooks(settings: Settings, api: str) -> None:
             "KAFKA_BROKERS is not set; `flumina up` starts one and sets it.",
             "Set it to host:port, or use `flumina up`.",
         )
-    stop = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    stop = stop_event()
     webhooks = Webhooks(settings, api)
     print(f"ready {api}", flush=True)
     try:

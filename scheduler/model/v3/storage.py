@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast, get_args
 
-from scheduler.model.job import Batch, Cron, JobKind, JobSpec, Service, Stream
+from scheduler.model.job import Cron, JobKind, JobSpec, indexes_of
 from scheduler.model.reading.checks import Check, Complaint, name_check, pattern_check
 from scheduler.model.reading.faults import nearest_name, shown, shown_text
 from scheduler.model.reading.fields import Fields
@@ -63,7 +63,7 @@ def read_storage(
     fields: Fields, container: Fields, kind: JobKind, attributes: tuple[tuple[str, str], ...]
 ) -> dict[str, Any]:
     """The fields ``volumes``, ``mounts`` and ``addresses`` of the job's spec."""
-    most = _most(kind)
+    most = indexes_of(kind.batch if isinstance(kind, Cron) else kind)
     claims = _claims(fields, _volume_mounts(container), most)
     ebs = _ebs_of_titus(fields, dict(attributes), most)
     if ebs is not None and any(each.name == ebs.name for each in claims):
@@ -86,19 +86,6 @@ def _check_runs(fields: Fields, claims: list[VolumeClaim]) -> None:
         if claim.retention == "keep" and not claim.volume_ids:
             text = f"{claim.name} is made by each run, and none of them is ever deleted"
             fields.fault("volumes", text, 'give "retention": "delete", or volumeIds')
-
-
-def _most(kind: JobKind) -> int:
-    """How many indexes the job can have."""
-    match kind:
-        case Service():
-            return kind.maximum
-        case Stream():
-            return kind.workers
-        case Batch():
-            return kind.size
-        case Cron():
-            return kind.batch.size
 
 
 def _volume_mounts(container: Fields) -> dict[str, tuple[str, bool]]:

@@ -177,7 +177,7 @@ class Questions:
             return f"{self._path()} ==~ /{self._one(*PATTERNS)}/"
         if kind < 0.82:
             after = self._one("", "['k']", "['x']", "['k']['y']")
-            star = f"e['{self._one('l', 'm')}']" + self._one("", "['k']", "[0]") + f"[*]{after}"
+            star = f"e['{self._one('l', 'm')}']" + self._one("", "['k']", "['k']['x']") + f"[*]{after}"
             return f"{star} {self._operator()} {self._constant()}"
         return self._compared()
 

@@ -143,6 +143,35 @@ def test_no_more_than_a_share_of_a_group_is_kept_away_and_somebody_is_paged() ->
     assert told(cell)[5:] == ["back host1", "away host3"]
 
 
+def test_hosts_that_are_gone_count_neither_as_away_nor_as_part_of_their_group() -> None:
+    cell = running_cell(hosts=25)
+    judged(cell, "sick", "host1")
+    judged(cell, "sick", "host2")
+    gone = list(cell.state.host_offers[HostId("host1")])
+    cell.rescind(*gone)
+    judged(cell, "sick", "host3")
+    assert told(cell)[2:] == ["away host3"], "host1 is gone: its place is free"
+    for number in range(6, 26):
+        cell.rescind(*cell.state.host_offers[HostId(f"host{number}")])
+    cell.offer("host1", 4)
+    judged(cell, "sick", "host4")
+    assert told(cell)[3:] == ["spared host4"], "a tenth of the five that are left is one"
+    check_digest(cell.machine)
+
+
+def test_a_spared_host_is_away_as_soon_as_it_is_said_again_and_there_is_room() -> None:
+    cell = running_cell(hosts=2)
+    judged(cell, "sick", "host1")
+    judged(cell, "sick", "host2")
+    assert told(cell) == ["away host1", "spared host2"]
+    judged(cell, "sick", "host2")
+    assert told(cell) == ["away host1", "spared host2"], "it is told once"
+    cell.rescind(*cell.state.host_offers[H1])
+    judged(cell, "sick", "host2")
+    assert told(cell)[2:] == ["away host2"]
+    check_digest(cell.machine)
+
+
 def test_hosts_are_also_known_by_their_names() -> None:
     cell = running_cell(hosts=2)
     facts = cell.state.hosts[H1]

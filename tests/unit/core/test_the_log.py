@@ -1,9 +1,11 @@
 """The log itself: how it begins, who is obeyed, holes, marks, and rules that are too new."""
 
+from typing import get_args
+
 import pytest
 
 from scheduler.digest import Digest
-from scheduler.machine import FOLD_VERSION, Machine, Refusal
+from scheduler.machine import FOLD_VERSION, RULES, Machine, Refusal
 from scheduler.model.codec import decode_record
 from scheduler.model.events import (
     CellContinued,
@@ -39,6 +41,10 @@ def test_record_0_says_who_the_cell_is() -> None:
     assert (state.cell, state.cell_uuid, state.generation) == ("test", "u", GENERATION)
     assert (state.fold_version, state.policy_version) == (FOLD_VERSION, 1)
     assert state.policy.orphans_max == 7
+
+
+def test_every_kind_of_event_has_its_rule() -> None:
+    assert {*RULES, Mark, Checkpoint} == set(get_args(CellEvent))
 
 
 def test_of_two_creators_the_first_is_obeyed() -> None:

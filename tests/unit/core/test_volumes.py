@@ -203,6 +203,48 @@ def test_two_jobs_with_one_address_take_turns() -> None:
     refolds(cell)
 
 
+def end_and_offer(cell: CellInMemory, task_id: TaskId) -> None:
+    cell.status(task_id, "TASK_FAILED")
+    for host in ("host1", "host2"):
+        cell.offer(host, cpus=64)
+
+
+@pytest.mark.parametrize("has_volume", [True, False])
+def test_a_replacement_keeps_its_address_though_another_job_waits_for_it(has_volume: bool) -> None:
+    cell = running_cell(2)
+    spec = replace(service(1), addresses=(ADDRESS,), volumes=(DATA,) if has_volume else ())
+    cell.submit(spec, "a")
+    cell.submit(spec, "b")
+    (first,) = launched(cell)
+    cell.status(first, "TASK_RUNNING")
+    end_and_offer(cell, first)
+    again = cell.task(job_id="a").task_id
+    wanted = f"address 10.0.0.9 is wanted by task {again} first"
+    assert wanted in waits_for(cell.state, cell.task(job_id="b"))
+    said = len(cell.log)
+    assert launched(cell) == [], "its volume is detached, or its retry is not due"
+    assert len(cell.log) == said, "nothing is proposed that would be refused"
+    do_works(cell)
+    cell.tick(1_000, 70)
+    for host in ("host1", "host2"):
+        cell.offer(host, cpus=64)
+    assert launched(cell) == [again]
+    refolds(cell)
+
+
+def test_who_comes_second_goes_on_where_the_first_needs_it_no_more() -> None:
+    cell = running_cell(2)
+    spec = replace(service(1), addresses=(ADDRESS,))
+    cell.submit(spec, "a")
+    cell.submit(spec, "b")
+    (first,) = launched(cell)
+    cell.status(first, "TASK_RUNNING")
+    end_and_offer(cell, first)
+    cell.scale(desired=0, minimum=0, job_id="a")
+    assert launched(cell) == [cell.task(job_id="b").task_id]
+    refolds(cell)
+
+
 def test_a_zone_pins_and_an_election_gives_up_what_was_not_started() -> None:
     cell = running_cell(1)
     cell.submit(persistent(service(1)))

@@ -83,6 +83,37 @@ def test_a_host_is_well_again_below_half_and_does_not_flicker() -> None:
     assert not fold.memory.hosts
 
 
+def test_who_goes_on_writing_bad_lines_is_told_again_for_a_cell_forgets_verdicts() -> None:
+    fold = HealthFold(RULES)
+    fold.take([record(*[BAD] * 8)])  # As sure as can be.
+    told = []
+    for minute in range(1, 120):
+        told += fold.take([record(BAD, at_ms=NOW + minute * MINUTE, offset=minute)])
+    assert {each.standing for each in told} == {"sick"}
+    times = [NOW, *(each.observed_at_ms for each in told)]
+    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    assert min(gaps) >= REPEAT_MS
+    assert max(gaps) <= 2 * REPEAT_MS
+
+
+def test_old_lines_say_nothing_again_so_that_a_released_host_stays_released() -> None:
+    fold = HealthFold(RULES)
+    fold.take([record(*[BAD] * 8)])
+    told = [fold.passed(["0"], NOW + minute * MINUTE) for minute in range(1, 9)]
+    assert told == [[]] * 8
+    assert standings(fold.take([record(BAD, at_ms=NOW + 9 * MINUTE)])) == [("h1", "sick")]
+
+
+def test_a_suspect_host_is_told_again_less_often() -> None:
+    fold = HealthFold(RULES)
+    fold.take([record("fan slow", "fan slow")])
+    told = []
+    for minute in range(1, 61):
+        told += fold.take([record("fan slow", "fan slow", at_ms=NOW + minute * MINUTE)])
+    assert {each.standing for each in told} == {"suspect"}
+    assert 4 <= len(told) <= 6
+
+
 def test_a_surer_verdict_is_told_again_but_not_at_once() -> None:
     fold = HealthFold(RULES)
     fold.take([record(*[BAD] * 4)])

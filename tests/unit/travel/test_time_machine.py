@@ -9,6 +9,8 @@ import pytest
 from scheduler.digest import canonical_bytes
 from scheduler.model.codec import digest_of
 from scheduler.model.events import Tick
+from scheduler.model.healing import HealingStep, Runbook, RunbooksAsked
+from scheduler.model.health import Evidence, HostJudged
 from scheduler.model.ids import HostId
 from scheduler.model.inbound import HostOrdered, RecordSkipped
 from streams.travel.answering import Answering
@@ -123,6 +125,29 @@ def test_a_timeline_of_a_host_has_its_tasks_and_its_orders(day: CellInMemory) ->
     assert whats[0] == "offered first"
     assert whats[-1] == "ordered"
     assert "launch proposed" in whats
+
+
+def test_a_timeline_of_a_host_says_when_and_why_it_was_away_and_what_was_done() -> None:
+    cell = running_cell(3)
+    steps = (
+        HealingStep("diagnose", (0,), "diagnose", script="status"),
+        HealingStep("page", (), "page"),
+    )
+    runbooks = (Runbook("disks", steps=steps, detectors=("lines",)),)
+    cell.copy("commands", RunbooksAsked(runbooks, "ada", "a test"))
+    line = Evidence("line", "EXT4-fs error", "host-logs:3:42", 7)
+    cell.copy("verdicts", HostJudged(HostId("host2"), "lines", "sick", 900, (line,)))
+    cell.pass_ms(300_000)
+    page = run(answering(cell).traveller.timeline("name-of-host2", "", "", 100))
+    told = [(each.what, each.message) for each in page.lines]
+    assert ("health: away", "lines: EXT4-fs error") in told
+    healing = [message for what, message in told if what == "healing"]
+    assert "disks" in healing[0]
+    assert "EXT4-fs error" in healing[0]
+    assert any("diagnose timedOut" in each for each in healing)
+    away = next(each for each in page.lines if each.what == "health: away")
+    assert away.source.startswith("verdicts/")
+    assert (away.host_id, away.hostname) == ("host2", "name-of-host2")
 
 
 def test_a_timeline_is_paged(day: CellInMemory) -> None:

@@ -6,7 +6,7 @@ function that the fold asks.
 
 from typing import Any
 
-from scheduler.fold.healing import fits, held_by
+from scheduler.fold.healing import HOUR_MS, fits, held_by
 from scheduler.healing.standing import HealingRun, RunbookStanding
 from scheduler.model.healing_document import runbook_document
 from scheduler.state import State
@@ -17,9 +17,9 @@ def runbooks_json(state: State) -> list[dict[str, Any]]:
     return [
         {
             **runbook_document(runbook),
-            **_standing_json(state.runbook_standings.get(name, RunbookStanding())),
+            **_standing_json(state, state.runbook_standings.get(name, RunbookStanding())),
             "held": [
-                {"hostId": host_id, "why": why}
+                {"hostId": host_id, "hostname": state.hostname(host_id), "why": why}
                 for host_id, known in sorted(state.health.items())
                 if known.away_since_ms
                 and fits(state, runbook, host_id, known)
@@ -31,9 +31,10 @@ def runbooks_json(state: State) -> list[dict[str, Any]]:
     ]
 
 
-def _standing_json(known: RunbookStanding) -> dict[str, Any]:
+def _standing_json(state: State, known: RunbookStanding) -> dict[str, Any]:
+    since_ms = state.clock.now_ms - HOUR_MS
     return {
-        "runsLastHour": len(known.begun_ms),
+        "runsLastHour": sum(each > since_ms for each in known.begun_ms),
         "failures": known.failures,
         "stoppedWhy": known.stopped_why,
     }

@@ -177,6 +177,7 @@ def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
         "hold": state.holds,
         "failing kind": state.failing_kinds,
         "healing run": state.healing_runs,
+        "early health": state.early_health,
         "health": state.health,
         "host": state.hosts,
         "job": state.jobs,

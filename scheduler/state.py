@@ -57,6 +57,7 @@ ENTITY_KINDS: Final = (
     "hold",
     "failing kind",
     "healing run",
+    "early health",
     "health",
     "host",
     "index",
@@ -400,6 +401,8 @@ class State:
     """Hosts on which tasks failed lately, see `scheduler.fold.guards`."""
     health: dict[HostId, HostHealth] = field(default_factory=dict)
     """What speaks or spoke lately against hosts, see `scheduler.fold.health`."""
+    early_health: dict[str, HostHealth] = field(default_factory=dict)
+    """The same of hosts that nobody knows yet, by the name or id that their detectors use."""
     runbooks: dict[str, Runbook] = field(default_factory=dict)
     """By name, as operators set them last."""
     runbook_standings: dict[str, RunbookStanding] = field(default_factory=dict)

@@ -6,8 +6,6 @@ where it has sets, a task's hard constraints depend on its index.
 """
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterator
 from typing import Final
 
 from msgspec.structs import replace
@@ -114,22 +112,6 @@ def set_of(spec: JobSpec, index: int) -> int:
         if index < end:
             return place
     return max(0, len(spec.sets) - 1)
-
-
-def all_specs(job: Job) -> Iterator[JobSpec]:
-    """The spec of each variant that tasks of the job may have."""
-    if not is_mixed(job):
-        yield job.spec
-        return
-    for version in (job.spec_version, *(each.version for each in job.specs)):
-        for place in range(max(1, len(version_of(job, version).sets))):
-            yield spec_of_variant(job, (version, place))
-
-
-def versions_on_hosts(state: State, job: Job) -> Counter[int]:
-    """How many tasks of the job that have not ended are of each version."""
-    tasks = (state.tasks[each] for each in state.indexes.get(job.job_id, {}).values())
-    return Counter(each.spec_version for each in tasks)
 
 
 def is_exclusive(job: Job) -> bool:

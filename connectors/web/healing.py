@@ -23,6 +23,8 @@ from scheduler.model.reading.faults import shown_text
 
 HEALTH: Final = "/api/flumina/health"
 HEALING: Final = "/api/flumina/healing"
+_HOSTS: Final = f"GET {HEALTH}, or `flumina host health`"
+_RUNS: Final = f"GET {HEALING}/runs, or `flumina heal list`"
 
 
 async def show_health(call: Call) -> Response:
@@ -36,7 +38,7 @@ async def show_host(call: Call) -> Response:
     call.query.done()
     found = host_named_json(call.api.cell.view.state, call.path_id)
     if found is None:
-        text, hint = f"is {shown_text(call.path_id)}, no host of this cell", f"GET {HEALTH}"
+        text, hint = f"is {shown_text(call.path_id)}, no host of this cell", _HOSTS
         raise refused([Fault("id", text, hint, code="unknown")])
     return json_response(found)
 
@@ -87,7 +89,7 @@ async def show_run(call: Call) -> Response:
     state = call.api.cell.view.state
     run = state.healing_runs.get(call.path_id)
     if run is None:
-        text, hint = f"is {shown_text(call.path_id)}, no run of this cell", f"GET {HEALING}/runs"
+        text, hint = f"is {shown_text(call.path_id)}, no run of this cell", _RUNS
         raise refused([Fault("id", text, hint, code="unknown")])
     return json_response(run_json(state, run))
 

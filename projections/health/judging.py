@@ -334,8 +334,11 @@ class HealthFold:
 
 
 def _is_news(host: Host, score: int, newest_ms: int, now_ms: int) -> bool:
-    """Whether a standing is worth telling again: a cell forgets what nobody repeats, and an
-    operator or a runbook may have let the host back meanwhile. Only new lines say it anew."""
+    """Whether a standing is worth telling again.
+
+    A cell forgets what nobody repeats, and an operator or a runbook may have let the host back
+    meanwhile; but only new lines say it anew.
+    """
     since_ms = now_ms - host.told_at_ms
     if score > host.told_score:
         return since_ms >= REPEAT_MS

@@ -1,7 +1,8 @@
 """Functions over the events of a window or of a group.
 
 The one thing to know: null and what is not there does not count, not even in a mean; sums and means
-take numbers alone, and ranks, least and greatest strings where there are no numbers. A function with nothing to go by is null, a sum or count is 0.
+take numbers alone, and ranks, least and greatest strings where there are no numbers. A function
+with nothing to go by is null, a sum or count is 0.
 """
 
 import math

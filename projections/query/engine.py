@@ -27,7 +27,7 @@ from projections.query.syntax import (
     name_of,
 )
 from projections.query.testing import Clock, operand_of, tested
-from projections.query.values import Event, Row, Getter, descended, frozen, getter_of, sort_key
+from projections.query.values import Event, Getter, Row, descended, frozen, getter_of, sort_key
 from projections.query.windows import window_of
 
 Mode = Literal["full", "client", "server"]
@@ -72,9 +72,7 @@ class Running:
             else projected(query, self._clock, are_aliases_kept=aliased)
         )
         self._groups = _Groups(query.group)
-        self._rollup = _Rollup(
-            query, self._clock, are_aliases_kept=aliased, is_compat=is_compat
-        )
+        self._rollup = _Rollup(query, self._clock, are_aliases_kept=aliased, is_compat=is_compat)
         self._deviating = Deviating(query.anomaly) if query.anomaly and mode != "server" else None
         # A publisher has one side of a pair, and cannot test what the query says of both.
         self._joined = Joined(query) if query.joins and mode != "server" else None

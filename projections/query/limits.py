@@ -21,5 +21,9 @@ ROWS_HELD_MAX: Final = 1_000_000
 """Events or rows that a window, an order without one, or a join may hold."""
 PAIRS_MAX: Final = 10_000
 """Of one event with those of a joined stream."""
+SUBSCRIPTIONS_MAX: Final = 10_000
+"""Of one stream."""
+PATTERN_CHARACTERS_MAX: Final = 1_000
+"""Matching takes time linear in the text, times the pattern's length."""
 PATTERN_BYTES_MAX: Final = 8 * 1024 * 1024
 """What a compiled pattern may take."""

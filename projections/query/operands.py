@@ -5,9 +5,10 @@ no property.
 """
 
 import re
+from math import isfinite
 from typing import Final
 
-from projections.query.limits import PARTS_MAX, STEPS_MAX
+from projections.query.limits import DEPTH_MAX, PARTS_MAX, STEPS_MAX
 from projections.query.scanner import NUMBER, STRING, QueryError, Scanner
 from projections.query.syntax import (
     STAR,
@@ -30,12 +31,17 @@ WHOLE_NUMBER_DIGITS_MAX: Final = 400
 """Of one number; Python refuses more than 4,300, and no event has them."""
 
 
+PLACE_MAX: Final = 2**31
+"""In a list; none is as long."""
+
+
 class OperandReader:
     """Reads operands from a scanner, and counts them."""
 
     def __init__(self, scanner: Scanner) -> None:
         self.scanner = scanner
         self._parts = 0
+        self._negations = 0
 
     def counted(self) -> None:
         """Note one more part of the query; raises `QueryError` when there are too many."""
@@ -63,7 +69,11 @@ class OperandReader:
         began = scanner.position
         if scanner.literal("!") is None and not scanner.keyword("not"):
             return None
+        self._negations += 1
+        if self._negations > DEPTH_MAX:
+            raise scanner.refused(f"More than {DEPTH_MAX} negations of one another", began)
         operand = self.read()
+        self._negations -= 1
         if not isinstance(operand, Property | Constant):
             raise scanner.refused("Only a property or a constant can be negated", began)
         return Negated(operand)
@@ -104,7 +114,10 @@ class OperandReader:
     def _number(self, word: str, began: int) -> Scalar:
         if len(word) > WHOLE_NUMBER_DIGITS_MAX:
             raise self.scanner.refused("The number has too many digits", began)
-        return float(word) if "." in word else int(word)
+        value = float(word) if "." in word else int(word)
+        if isinstance(value, float) and not isfinite(value):
+            raise self.scanner.refused("The number is too large", began)
+        return value
 
     def property(self) -> Property:
         """The property that stands here, without ``AS``."""
@@ -160,10 +173,14 @@ class OperandReader:
             return quoted[1:-1]
         if may_star and (scanner.literal("*") or scanner.literal("'*'")):
             return _Star
+        began = scanner.position
         number = scanner.match(NUMBER, "a number")
         if number is None:
             raise scanner.error()
-        return int(float(number))
+        place = float(number)
+        if abs(place) > PLACE_MAX:
+            raise scanner.refused(f"A place in a list is at most {PLACE_MAX}", began)
+        return int(place)
 
     def alias(self) -> str | None:
         """The name that ``AS`` gives; None where it gives none."""

@@ -5,6 +5,7 @@ reading where that has several: what can be a clause is one, a list of plain ope
 single events, and ``&&`` and ``||`` end a bare word.
 """
 
+from math import isfinite
 from typing import Final, cast
 
 from projections.query.conditions import ConditionReader
@@ -253,7 +254,11 @@ class _Parser:
         found = self.scanner.match(NUMBER, "a number")
         if found is None:
             raise self.scanner.error()
-        return float(found)
+        number = float(found)
+        if not isfinite(number):
+            place = self.scanner.position - len(found)
+            raise self.scanner.refused("The number is too large", place)
+        return number
 
     def _demand_space(self) -> None:
         if not self.scanner.space():

@@ -11,7 +11,7 @@ from typing import Final
 
 import re2
 
-from projections.query.limits import PATTERN_BYTES_MAX
+from projections.query.limits import PATTERN_BYTES_MAX, PATTERN_CHARACTERS_MAX
 
 Test = Callable[[str], bool]
 
@@ -37,6 +37,9 @@ def test_of(pattern: str) -> Test:
 
     A dot stands for every character, line ends as well. Raises `PatternError`.
     """
+    if len(pattern) > PATTERN_CHARACTERS_MAX:
+        what = f"The pattern has {len(pattern)} characters; {PATTERN_CHARACTERS_MAX} are the most"
+        raise PatternError(what)
     plain = PLAIN.fullmatch(pattern)
     if plain is not None:
         return _plain(plain["word"], is_left=bool(plain["left"]), is_right=bool(plain["right"]))

@@ -39,15 +39,15 @@ def projected(query: Query, clock: Clock, *, are_aliases_kept: bool) -> Project:
     return _writing([writer_of(each, clock, is_aliased=are_aliases_kept) for each in operands])
 
 
-def published(query: Query) -> Project:
-    """What a publisher sends on of an event: all that the query names, nested as it is named."""
-    if not query.items or any(_takes_all(each) for each in query.items):
+def published(*queries: Query) -> Project:
+    """What a publisher sends on of an event: all that the queries name, nested as it is named."""
+    if any(not query.items or any(map(_takes_all, query.items)) for query in queries):
         return dict
     steps: dict[tuple[str | int, ...], None] = {}
-    prefixes: list[str] = []
-    for operand in named(query):
+    prefixes: dict[str, None] = {}
+    for operand in (each for query in queries for each in named(query)):
         if isinstance(operand, Prefixed):
-            prefixes.append(operand.prefix)
+            prefixes[operand.prefix] = None
         elif operand:
             steps[operand] = None
     writers = [_list_writer(each) for each in steps]

@@ -32,7 +32,7 @@ def sample_of(scanner: Scanner) -> Sample:
         raise scanner.error()
     try:
         values = json.loads(text.replace("'", '"'))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise scanner.refused(f"The sample's configuration is no JSON: {error}", began) from None
     fault = _fault(values)
     if fault:

@@ -22,8 +22,6 @@ AROUND_MINUTES: Final = 7
 """Of yesterday, so many minutes on either side of the horizon are looked at."""
 CLASSES: Final = 4
 """Of recent restlessness, and of yesterday's rise: a quarter of all minutes each."""
-HALF_LIFE_DAYS: Final = 7
-"""What was learnt counts half after a week."""
 LEARN_MINUTES: Final = 720
 """Half a day; before that the plain rule is followed."""
 SHARED_MINUTES: Final = 50
@@ -145,7 +143,7 @@ def _judge(known: LoadForecast, promise: Promise, load: int) -> None:
     known.learnt += 1
     known.excess += promise.provisioned * 1_000 - promise.base * BUDGET_MILLI
     if known.learnt % DAY_MINUTES == 0:
-        # The seventh root of a half is 0.906.
+        # What was learnt counts half after a week: the seventh root of a half is 0.906.
         for weights in (*known.came, known.restless, known.rises):
             weights[:] = [each * 906 // 1_000 for each in weights]
 

@@ -14,6 +14,7 @@ from typing import Final, Literal
 from msgspec.structs import replace
 
 from scheduler.fold.context import LAUNCHING, Fold
+from scheduler.fold.health_early import heard_early
 from scheduler.fold.instance_groups import group_name_of
 from scheduler.fold.safe import page_once
 from scheduler.model.address import Source
@@ -73,22 +74,23 @@ def launching(state: State, host_id: HostId) -> int:
 
 def host_judged(fold: Fold, source: Source, body: HostJudged) -> None:
     """Remember what a detector makes of a host; it holds until the same one says otherwise."""
-    for host_id in hosts_meant(fold.state, body.host_id):
-        heard(
-            fold,
-            host_id,
-            HeardVerdict(
-                detector=body.detector,
-                standing=body.standing,
-                score_milli=body.score_milli,
-                evidence=body.evidence,
-                heard_ms=fold.state.clock.now_ms,
-                since_ms=fold.state.clock.now_ms,
-                until_ms=fold.state.clock.now_ms + fold.state.policy.verdict_keep_ms,
-                observed_at_ms=body.observed_at_ms,
-                address=str(source),
-            ),
-        )
+    now_ms = fold.state.clock.now_ms
+    verdict = HeardVerdict(
+        detector=body.detector,
+        standing=body.standing,
+        score_milli=body.score_milli,
+        evidence=body.evidence,
+        heard_ms=now_ms,
+        since_ms=now_ms,
+        until_ms=now_ms + fold.state.policy.verdict_keep_ms,
+        observed_at_ms=body.observed_at_ms,
+        address=str(source),
+    )
+    hosts = hosts_meant(fold.state, body.host_id)
+    for host_id in hosts:
+        heard(fold, host_id, verdict)
+    if not hosts:
+        heard_early(fold, body.host_id, verdict)
 
 
 def heard(fold: Fold, host_id: HostId, verdict: HeardVerdict) -> None:

@@ -12,6 +12,8 @@ from scheduler.fold.context import Fold, moved_task, watch
 from scheduler.fold.decisions import cancel_launch_on, cancel_launches
 from scheduler.fold.fleet import note_host
 from scheduler.fold.guards import note_start
+from scheduler.fold.health import heard
+from scheduler.fold.health_early import taken_early
 from scheduler.fold.health_tasks import host_lost
 from scheduler.fold.known_hosts import host_seen
 from scheduler.fold.offers import drop_offer, put_offer
@@ -136,6 +138,9 @@ def _hold(fold: Fold, source: Source, offer: Offer) -> None:
             mesos_offset=source.offset,
         ),
     )
+    if state.early_health:
+        for verdict in taken_early(fold, offer.host_id):
+            heard(fold, offer.host_id, verdict)
 
 
 def status_updated(fold: Fold, body: StatusUpdate) -> None:

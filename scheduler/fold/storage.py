@@ -82,10 +82,8 @@ def _make_known(fold: Fold, job: Job, claim: VolumeClaim, index: int) -> None:
     volume_id = claimed_volume(claim, job.job_id, index)
     known = state.volumes.get(volume_id)
     if known is not None:
-        if known.owner == job.spec.owner_email and (known.delete_at_ms or known.index < 0):
-            # A clone that found its job, or the data of a job that was submitted again.
-            ours = {"job_id": job.job_id, "name": claim.name, "index": index}
-            keep(fold, replace(known, **ours, delete_at_ms=0), "claimed")
+        if next(iter(state.claims[volume_key(volume_id)])) == job.job_id:
+            _adopt(fold, known, job, claim, index)
         return
     is_named = index < len(claim.volume_ids)
     if is_named and claim.provider not in {"ebs", "efs"}:
@@ -108,6 +106,25 @@ def _make_known(fold: Fold, job: Job, claim: VolumeClaim, index: int) -> None:
         is_foreign=is_named,
     )
     keep(fold, volume, "claimed")
+
+
+def _adopt(fold: Fold, known: Volume, job: Job, claim: VolumeClaim, index: int) -> None:
+    """Let a volume that is there be the job's: a clone, or what an earlier job has left.
+
+    What becomes of the data is said by the job that has them, not by one that has ended.
+    """
+    if known.owner != job.spec.owner_email:
+        return
+    taken = replace(
+        known,
+        job_id=job.job_id,
+        name=claim.name,
+        index=index,
+        retention=claim.retention,
+        delete_at_ms=0,
+    )
+    if taken != known:
+        keep(fold, taken, "claimed")
 
 
 def repin(fold: Fold, job_id: JobId, index: int) -> None:
@@ -383,11 +400,20 @@ def storage_ended(fold: Fold, job_id: JobId) -> None:
         fold.touch("job", job_id)
     at_ms = state.clock.now_ms + state.policy.volume_grace_ms
     for volume in [each for each in state.volumes.values() if each.job_id == job_id]:
-        if _is_nothing(state, volume):
+        if heirs := state.claims.get(volume_key(volume.volume_id)):
+            _inherit(fold, volume, *next(iter(heirs.items())))
+        elif _is_nothing(state, volume):
             forget_volume(fold, volume, "its job has ended, and it was never made")
         elif volume.retention == "delete" and volume.index >= 0 and not volume.is_foreign:
             doomed = replace(volume, delete_at_ms=at_ms, is_failed=False)
             look_again(fold, keep(fold, doomed, "its job has ended"), at_ms)
+
+
+def _inherit(fold: Fold, volume: Volume, job_id: JobId, index: int) -> None:
+    job = fold.state.jobs[job_id]
+    for claim in job.spec.volumes:
+        if claimed_volume(claim, job_id, index) == volume.volume_id:
+            _adopt(fold, volume, job, claim, index)
 
 
 def _is_nothing(state: State, volume: Volume) -> bool:

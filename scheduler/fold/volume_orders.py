@@ -100,9 +100,14 @@ def _fault(state: State, volume: Volume, body: VolumeOrdered) -> Fault | None:
 def _lifetime_fault(state: State, volume: Volume, body: VolumeOrdered) -> Fault | None:
     volume_id = volume.volume_id
     if body.order == "undelete" and not volume.delete_at_ms:
-        return Fault("order", f"volume {volume_id} is not to be deleted", code="state")
+        text = f"volume {volume_id} is not to be deleted"
+        return Fault("order", text, "nothing has to be done", code="state")
     if body.order == "undelete" and volume.state == "deleting":
-        return Fault("order", f"volume {volume_id} is being deleted", code="state")
+        text = f"volume {volume_id} is being deleted"
+        return Fault("order", text, "it is too late", code="state")
+    if body.order == "retry" and not volume.failures and not volume.is_failed:
+        text = f"nothing of volume {volume_id} failed: it is {volume.state}"
+        return Fault("order", text, "see `flumina volume show`", code="state")
     if body.order != "delete":
         return None
     claims = state.claims.get(volume_key(volume_id))
@@ -126,7 +131,12 @@ def _argument_fault(state: State, volume: Volume, body: VolumeOrdered) -> Fault 
         case "restore" if argument.startswith(OF_SNAPSHOT):
             name = argument.removeprefix(OF_SNAPSHOT)
             if all(each.name != name for each in volume.snapshots):
-                return Fault("argument", f"there is no snapshot {name}", code="unknown")
+                return Fault(
+                    "argument",
+                    f"there is no snapshot {name}",
+                    "see `flumina volume show`",
+                    code="unknown",
+                )
             return None
         case "move" | "restore":
             return _move_fault(state, volume, argument)
@@ -137,9 +147,10 @@ def _argument_fault(state: State, volume: Volume, body: VolumeOrdered) -> Fault 
 def _snapshot_fault(state: State, volume: Volume, name: str) -> Fault | None:
     known = [each.name for each in volume.snapshots]
     if why := volume_name_fault(name):
-        return Fault("argument", f"a snapshot's name {why}")
+        return Fault("argument", f"a snapshot's name {why}", "like before-upgrade")
     if name in known:
-        return Fault("argument", f"there is a snapshot {name} already", code="taken")
+        text = f"there is a snapshot {name} already"
+        return Fault("argument", text, "choose another name", code="taken")
     if len(known) >= state.policy.volume_snapshots_max:
         text = f"volume {volume.volume_id} has {len(known)} snapshots, which is the most"
         return Fault("order", text, "raise volume_snapshots_max", code="limit")
@@ -148,9 +159,10 @@ def _snapshot_fault(state: State, volume: Volume, name: str) -> Fault | None:
 
 def _clone_fault(state: State, clone_id: str) -> Fault | None:
     if why := volume_id_fault(clone_id):
-        return Fault("argument", f"a clone's id {why}")
+        return Fault("argument", f"a clone's id {why}", "like db-copy")
     if VolumeId(clone_id) in state.volumes:
-        return Fault("argument", f"there is a volume {clone_id} already", code="taken")
+        text = f"there is a volume {clone_id} already"
+        return Fault("argument", text, "choose another id", code="taken")
     if len(state.volumes) >= state.policy.volumes_max:
         text = f"the cell has {len(state.volumes)} volumes, which is the most"
         return Fault("order", text, "raise volumes_max", code="limit")

@@ -33,7 +33,8 @@ class Address(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False
 def parse_address(text: str) -> Address:
     """The address that ``text`` names; without ``[index]`` it is the record's first event.
 
-    The id of a change (`change_id`) names its event. Raises ValueError with a hint when the text is no address.
+    The id of a change (`change_id`) names its event. Raises ValueError with a hint when the text
+    is no address.
     """
     found = _ADDRESS.fullmatch(text.strip())
     if found is None:

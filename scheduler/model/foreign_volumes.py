@@ -9,7 +9,6 @@ from typing import Final, cast, get_args
 
 import msgspec
 
-from scheduler.model.ids import TaskId
 from scheduler.model.reading.checks import Complaint, words_check
 from scheduler.model.reading.faults import nearest_name, shown_text
 from scheduler.model.reading.fields import Fields
@@ -73,10 +72,3 @@ def encode_order_volume(
     version = {} if if_version is None else {"ifVersion": if_version}
     record = {"type": "OrderVolume", "volumeId": volume_id, "order": order, "argument": argument}
     return msgspec.json.encode({**record, **version, "actor": actor, "why": why})
-
-
-def encode_release_holds(task_id: TaskId, *, actor: str, why: str) -> bytes:
-    """The value that frees what a task holds that is known to have ended."""
-    return msgspec.json.encode(
-        {"type": "ReleaseHolds", "taskId": task_id, "actor": actor, "why": why}
-    )

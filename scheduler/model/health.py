@@ -21,7 +21,6 @@ EVIDENCE_MAX: Final = 16
 """Pieces of evidence in a verdict; the fold keeps no more of one."""
 EVIDENCE_TEXT_MAX: Final = 400
 """Characters of a line that are shown; the source says where the whole line stands."""
-PROBES_MAX: Final = 32
 
 
 class Evidence(Ours, frozen=True, tag=False):

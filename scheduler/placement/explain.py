@@ -344,7 +344,7 @@ _RESOURCES: Final = frozenset({"cpu", "memory", "disk", "network", "gpu", "ports
 _MORE: Final = "an offer with more resources, or the end of a task"
 _WAKES: Final = {
     "offers": "an offer of any host",
-    "draining": "a host that is enabled again",
+    "draining": "a host that is enabled again, or well again (`flumina host health`)",
     "lostZone": "a zone that is regained",
     "quality": "a host that recovers",
     "launchingLimit": "the start of a task that is being launched",

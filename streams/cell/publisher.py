@@ -1,7 +1,8 @@
 """What the fold says has changed, published to topic ``job-events`` for producers and people.
 
-The one thing to know: at least once, with an id of each change's own, made of its address. How far it has got is
-in the leader's ticks, so the next leader goes on from there and repeats at most a little.
+The one thing to know: at least once, with an id of each change's own, made of its address. How far
+it has got is in the leader's ticks, so the next leader goes on from there and repeats at most a
+little.
 """
 
 import asyncio

@@ -30,6 +30,7 @@ BENCHMARKS = (
     "placement",
     "health_lines",
     "detectors",
+    "mql",
 )
 
 

@@ -207,7 +207,7 @@ def runbooks(
 
 def _runbook_row(each: dict[str, Any]) -> tuple[str, ...]:
     names = [*each["when"].get("detectors", []), *each["when"].get("probes", [])]
-    held = "; ".join(f"{one['hostId']}: {one['why']}" for one in each["held"])
+    held = "; ".join(f"{one['hostname']}: {one['why']}" for one in each["held"])
     manner = "dry run" if each["dryRun"] else "wants approval" if each["approval"] else ""
     note = each["stoppedWhy"] or held or manner
     return each["name"], ", ".join(names), str(len(each["steps"])), str(each["runsLastHour"]), note

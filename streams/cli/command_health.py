@@ -23,7 +23,6 @@ from streams.cli.command_health_series import peers, series
 from streams.cli.common import DataDirOption, JsonOption, installation_here, settings_here
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import clock, out, plain, print_json, show, table
-from streams.cli.store_words import told_by_sentences
 from streams.clock import now_ms
 from streams.errors import OperatorError
 from streams.health.log_files import Columns, lines_of
@@ -198,6 +197,7 @@ def backtest(  # noqa: PLR0917 - options, all by name
     Example: flumina health backtest my-rules.yaml --from -1d
     """
     # DuckDB and the archive are some 60 MB: the other commands need neither.
+    from streams.cli.store_words import told_by_sentences  # noqa: PLC0415
     from streams.health.backtest import Backtest, records_between, records_of  # noqa: PLC0415
     from streams.history.opening import open_archive  # noqa: PLC0415
 
@@ -208,7 +208,7 @@ def backtest(  # noqa: PLR0917 - options, all by name
             _print_verdicts(test.take(records))
         _print(test.summary())
         return
-    begins_ms, ends_ms = _time_ms(first), _time_ms(last)
+    begins_ms, ends_ms = _between(first, last)
     settings = installation_here(settings_here(), data_dir)
     speak_by_errors()
 
@@ -220,6 +220,17 @@ def backtest(  # noqa: PLR0917 - options, all by name
     with told_by_sentences():
         asyncio.run(follow())
     _print(test.summary())
+
+
+def _between(first: str, last: str) -> tuple[int, int]:
+    begins_ms, ends_ms = _time_ms(first), _time_ms(last)
+    if begins_ms > ends_ms:
+        raise OperatorError(
+            f"Nothing lies between {first} and {last}.",
+            "The end is before the beginning.",
+            "Name the earlier time with --from.",
+        )
+    return begins_ms, ends_ms
 
 
 def _time_ms(text: str) -> int:
@@ -265,6 +276,7 @@ def suspects(
     Example: flumina health suspects --from -6h
     """
     # DuckDB and the archive are some 60 MB: the other commands need neither.
+    from streams.cli.store_words import told_by_sentences  # noqa: PLC0415
     from streams.health.suspecting import (  # noqa: PLC0415
         anomalies_between,
         hosts_of,
@@ -272,7 +284,7 @@ def suspects(
     )
     from streams.history.opening import open_archive  # noqa: PLC0415
 
-    begins_ms, ends_ms, window_ms = _time_ms(first), _time_ms(last), window * 60_000
+    (begins_ms, ends_ms), window_ms = _between(first, last), window * 60_000
     settings = installation_here(settings_here(), data_dir)
     speak_by_errors()
 
@@ -287,6 +299,9 @@ def suspects(
         found = asyncio.run(ranked())
     if as_json:
         print_json([msgspec.to_builtins(each) for each in found])
+        return
+    if not found:
+        out().print("No host fell ill in that time, or nothing was newly placed before one did.")
         return
     columns = ("kind", "what", "lift#", "ill hosts#", "other hosts#", "where")
     rows = [

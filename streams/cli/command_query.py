@@ -7,10 +7,14 @@ is one JSON object on a line; a line that is no event is told and counted, and t
 import gzip
 import math
 import random
+import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from heapq import merge
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Annotated, Any, Final, NamedTuple, Protocol
 
@@ -32,6 +36,7 @@ GZIP_BEGINS: Final = b"\x1f\x8b"
 SECONDS_BELOW: Final = 1e11
 """A time below this is in seconds, above in milliseconds (1973 in ms, the year 5138 in s)."""
 EXIT_BAD_LINES: Final = 1
+NAMED_INPUT: Final = re.compile(r"(?P<name>[^=/,\s]+)=(?P<path>.+)")
 
 
 class Readable(Protocol):
@@ -40,6 +45,13 @@ class Readable(Protocol):
     def readline(self, size: int = -1, /) -> bytes:
         """The next line, or as much of it as the size allows; empty at the end."""
         ...
+
+
+class Source(NamedTuple):
+    """One input: the name of its stream, if it has one, and its file."""
+
+    name: str | None
+    path: str
 
 
 class Line(NamedTuple):
@@ -52,10 +64,15 @@ class Line(NamedTuple):
 
 def query(  # noqa: PLR0917 - options, all by name
     question: Annotated[str, typer.Argument(metavar="MQL", help="The query, quoted.")],
-    source: Annotated[
-        str,
-        typer.Option("--input", metavar="FILE", help="JSON, an event a line; plain, gzip, or -."),
-    ] = "-",
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="[NAME=]FILE",
+            help="JSON, an event a line; plain, gzip, or - (the default). "
+            "Several with the names of their streams for a join.",
+        ),
+    ] = None,
     mode: Annotated[
         str,
         typer.Option(help="full; server: what a publisher does; client: what is left to do."),
@@ -90,27 +107,75 @@ def query(  # noqa: PLR0917 - options, all by name
         raise OperatorError(
             str(error), error.caret(), "docs/mql.md has the grammar, with an example of each part."
         ) from error
-    with _opened(source) as file:
-        bad = _answer(running, file, time_field, is_live=source == "-")
+    sources = [_source_of(each) for each in inputs or ["-"]]
+    _check(sources)
+    with ExitStack() as stack:
+        opened = [(each, stack.enter_context(_opened(each.path))) for each in sources]
+        events = _events(opened, time_field)
+        bad = _answer(running, events, is_live=any(each.path == "-" for each in sources))
     _tell(running, bad)
 
 
-def _answer(running: Running, file: Readable, time_field: str | None, *, is_live: bool) -> int:
-    """Print the rows of all events; how many lines were none."""
-    out, bad = sys.stdout.buffer, 0
-    for line in _lines(file):
+def _source_of(words: str) -> Source:
+    """The input that ``NAME=FILE`` or ``FILE`` stands for; a file that is called so goes first."""
+    named = NAMED_INPUT.fullmatch(words)
+    if named is None or Path(words).exists():
+        return Source(None, words)
+    return Source(named["name"], named["path"])
+
+
+def _check(sources: Sequence[Source]) -> None:
+    if len(sources) > 1 and any(each.name is None for each in sources):
+        raise OperatorError(
+            "Several inputs need the names of their streams.",
+            "A query tells streams apart by name.",
+            "Write --input NAME=FILE for each, with the names that FROM and JOIN have.",
+        )
+    if sum(each.path == "-" for each in sources) > 1:
+        raise OperatorError(
+            "Standard input can be read once.",
+            "More than one --input is -.",
+            "Name a file for all but one.",
+        )
+
+
+def _events(
+    opened: Sequence[tuple[Source, Readable]], time_field: str | None
+) -> Iterator[tuple[Source, Line, int]]:
+    """The lines of all inputs with their times: by time where they have one, else in turn."""
+    timed = [_timed(source, _lines(file), time_field) for source, file in opened]
+    if time_field is None:
+        return chain(*timed)
+    return merge(*timed, key=itemgetter(2))
+
+
+def _timed(
+    source: Source, lines: Iterator[Line], time_field: str | None
+) -> Iterator[tuple[Source, Line, int]]:
+    before_ms = 0
+    for line in lines:
         if line.event is None:
-            bad += 1
-            if bad <= TOLD_MAX:
-                errors().print(f"Line {line.number} is no event: {line.fault}", markup=False)
+            yield source, line, before_ms
             continue
         at_ms = now_ms() if time_field is None else _time_of(line.event, time_field)
         if at_ms is None:
+            yield source, Line(line.number, None, f"it has no time in {time_field}"), before_ms
+            continue
+        before_ms = at_ms
+        yield source, line, at_ms
+
+
+def _answer(running: Running, events: Iterator[tuple[Source, Line, int]], *, is_live: bool) -> int:
+    """Print the rows of all events; how many lines were none."""
+    out, bad = sys.stdout.buffer, 0
+    for source, line, at_ms in events:
+        if line.event is None:
             bad += 1
             if bad <= TOLD_MAX:
-                errors().print(f"Line {line.number} has no time in {time_field}.", markup=False)
+                where = f"Line {line.number}" + (f" of {source.name}" if source.name else "")
+                errors().print(f"{where} is no event: {line.fault}", markup=False)
             continue
-        _write(out, running.push(line.event, at_ms))
+        _write(out, running.push(line.event, at_ms, source.name))
         if is_live:
             out.flush()
         if running.is_over:

@@ -56,6 +56,8 @@ def _row(item: dict[str, Any]) -> tuple[object, ...]:
     most = f" of {item['sizeMB']} MiB" if item["sizeMB"] else " MiB"
     over = ", over its quota" if item["isOverQuota"] else ""
     pending = f", {item['work']} waits" if item["isWorkPending"] else ""
+    if item["deleteAtMs"]:
+        pending += f", goes at {_instant(item['deleteAtMs'])}"
     where = item["host"] or item["zone"] or "-"
     return item["id"], item["state"] + pending, used + most + over, where, item["taskId"] or "-"
 
@@ -287,4 +289,6 @@ def _order(  # noqa: PLR0917 - what all orders are given
         print_json(found)
         return
     waits = ", which waits until no task has it" if found["isWorkPending"] else ""
+    if order == "delete" and found["deleteAtMs"]:
+        waits = f": its data go at {_instant(found['deleteAtMs'])}"
     out().print(f"{order} of {volume} is taken{waits}; it is {found['state']}.", markup=False)

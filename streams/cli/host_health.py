@@ -70,6 +70,9 @@ def _show_all(found: dict[str, Any]) -> None:
         rows = ([each[name] for name in names] for each in found["hosts"])
         columns = ("host", "group", "standing", "falls#", "tasks#", "why")
         show(out(), table("", columns, rows))
+    if any(each["standing"] == "spared" for each in found["hosts"]):
+        text = "Spared hosts go on getting tasks: as many of their group are away as may be"
+        out().print(f"{text} (health_away_percent; one always may).", markup=False)
     for each in found["silentTasks"]:
         text = f"Silent since {clock(each['sinceMs'])}: {each['taskId']} ({each['detail']})"
         out().print(text, markup=False)

@@ -41,6 +41,13 @@ def read_file(path: Path) -> Read:
             "The name is misspelt, or it is no text.",
             f"Name a file of rules; {DEFAULT} is one.",
         ) from error
+    if not text.strip() or len(data) > FILE_BYTES_MAX:
+        fault = f"longer than {FILE_BYTES_MAX} bytes" if text.strip() else "empty"
+        raise OperatorError(
+            f"{path} is {fault}.",
+            "It is no file of rules, or nothing was saved.",
+            f"Name a file of rules; {DEFAULT} is one to begin with.",
+        )
     faults = Faults()
     found = read_yaml(text, faults)
     rules = RuleSet() if faults else read_rules(found.document, faults)
@@ -62,7 +69,7 @@ def rules_of(path: Path) -> RuleSet:
     found = read_file(path)
     if found.faults:
         raise OperatorError(
-            f"{path} has no rules that can be used:",
+            f"{path} has no rules that can be used.",
             "\n".join(told(path, found)),
             "Mend it; `flumina health rules FILE` checks it.",
         )

@@ -50,6 +50,7 @@ def check_derived(state: State) -> None:
     assert {job_id: list(there) for job_id, there in state.finished_of_jobs.items()} == kept
     _check_resting(state)
     _check_on_hosts(state)
+    _check_addresses(state)
     _check_guards(state)
     _check_health(state)
     _check_findings(state)
@@ -162,13 +163,6 @@ def _check_on_hosts(state: State) -> None:
     """Assert that the tasks on hosts are counted for their jobs."""
     tasks = (state.tasks[task_id] for there in state.host_tasks.values() for task_id in there)
     assert Counter(task.job_id for task in tasks) == state.on_hosts
-
-
-def _check_exclusive(state: State) -> None:
-    """Assert that active jobs are counted whose tasks want a host for themselves."""
-    active = (job for job in state.jobs.values() if job.state != "Finished")
-    kinds = ([each.kind for each in job.spec.container.hard_constraints] for job in active)
-    assert sum("exclusiveHost" in each for each in kinds) == state.exclusive_jobs
 
 
 def _check_addresses(state: State) -> None:

@@ -14,11 +14,17 @@ from scheduler.model.cron import SCHEDULE_BYTES_MAX
 from scheduler.model.job import CatchUp, Overlap
 from scheduler.model.v3 import limits
 from scheduler.model.v3.kinds import CATCH_UP_MAX, DEADLINE_SECONDS_MAX, RUNS_KEPT_MAX
+from scheduler.model.v3.storage import MOUNTS_MAX, VOLUME_SIZE_MIB_MAX, VOLUMES_MAX
+from scheduler.model.volumes import Retention, VolumeProvider
 
 Size = Annotated[int, msgspec.Meta(ge=0, le=limits.SERVICE_SIZE_MAX)]
 Retries = Annotated[int, msgspec.Meta(ge=0, le=limits.RETRIES_MAX)]
 Delay = Annotated[int, msgspec.Meta(ge=0, le=limits.RETRY_DELAY_MS_MAX)]
 Part = Annotated[str, msgspec.Meta(max_length=limits.GROUP_BYTES_MAX)]
+
+
+VolumeSize = Annotated[int, msgspec.Meta(ge=1, le=VOLUME_SIZE_MIB_MAX)]
+VolumeName = Annotated[str, msgspec.Meta(pattern="^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]
 
 
 class Open(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -39,7 +45,33 @@ class JobGroupInfo(Open, frozen=True):
     sequence: Part = ""
 
 
-class ContainerResources(Open, frozen=True, rename={"memory_mb": "memoryMB", "disk_mb": "diskMB"}):
+class StaticAddress(Open, frozen=True):
+    """An address that stays with an index of the job: the n-th with index n; not in Titus."""
+
+    address: str
+    id: str = ""
+    zone: str = ""
+    subnet: str = ""
+
+
+class EfsMount(Open, frozen=True):
+    """A file system that is there, for all tasks."""
+
+    efs_id: str
+    mount_point: str
+    mount_perm: Literal["RO", "WO", "RW"] = "RW"
+    efs_relative_mount_point: str = "/"
+
+
+_NAMES_OF_RESOURCES = {
+    "memory_mb": "memoryMB",
+    "disk_mb": "diskMB",
+    "efs_mounts": "efsMounts",
+    "static_addresses": "staticAddresses",
+}
+
+
+class ContainerResources(Open, frozen=True, rename=_NAMES_OF_RESOURCES):
     """What one task needs."""
 
     cpu: Annotated[
@@ -49,6 +81,8 @@ class ContainerResources(Open, frozen=True, rename={"memory_mb": "memoryMB", "di
     memory_mb: Annotated[int, msgspec.Meta(ge=limits.MEMORY_MIB_MIN, le=limits.MEMORY_MIB_MAX)]
     disk_mb: Annotated[int, msgspec.Meta(ge=0, le=limits.DISK_MIB_MAX)] = 0
     gpu: Annotated[int, msgspec.Meta(ge=0, le=limits.GPUS_MAX)] = 0
+    efs_mounts: Annotated[tuple[EfsMount, ...], msgspec.Meta(max_length=MOUNTS_MAX)] = ()
+    static_addresses: tuple[StaticAddress, ...] = ()
 
 
 class Image(Open, frozen=True):
@@ -65,6 +99,41 @@ class Constraints(Open, frozen=True):
     constraints: Texts = {}
 
 
+class VolumeMount(Open, frozen=True):
+    """Where a volume of the job is to be found in the container."""
+
+    volume_name: VolumeName
+    mount_path: str
+    read_only: bool = False
+
+
+_NAMES_OF_SOURCE = {
+    "size_mb": "sizeMB",
+    "class_": "class",
+    "volume_ids": "volumeIds",
+    "fs_type": "fsType",
+}
+
+
+class PersistentVolumeSource(Open, frozen=True, rename=_NAMES_OF_SOURCE):
+    """Who keeps the data of each index, and for how long; not in Titus."""
+
+    provider: VolumeProvider
+    size_mb: VolumeSize | msgspec.UnsetType = msgspec.UNSET
+    class_: str = ""
+    zone: str = ""
+    retention: Retention = "keep"
+    volume_ids: tuple[str, ...] = ()
+    fs_type: Literal["ext4", "xfs"] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Volume(Open, frozen=True):
+    """Data that stay with each index, whatever task runs there."""
+
+    name: VolumeName
+    persistent_volume_source: PersistentVolumeSource
+
+
 class Container(Open, frozen=True):
     """What one task runs."""
 
@@ -76,6 +145,7 @@ class Container(Open, frozen=True):
     attributes: Texts = {}
     soft_constraints: Constraints | list[str] | msgspec.UnsetType = msgspec.UNSET
     hard_constraints: Constraints | list[str] | msgspec.UnsetType = msgspec.UNSET
+    volume_mounts: Annotated[tuple[VolumeMount, ...], msgspec.Meta(max_length=VOLUMES_MAX)] = ()
 
 
 class Immediate(Open, frozen=True):
@@ -173,6 +243,8 @@ class JobDescriptor(Open, frozen=True):
     capacity_group: Name = "DEFAULT"
     job_group_info: JobGroupInfo | msgspec.UnsetType = msgspec.UNSET
     attributes: Texts = {}
+    volumes: Annotated[tuple[Volume, ...], msgspec.Meta(max_length=VOLUMES_MAX)] = ()
+    """See docs/volumes.md."""
     disruption_budget: Json | msgspec.UnsetType = msgspec.UNSET
     """See docs/disruption.md."""
     batch: Batch | msgspec.UnsetType = msgspec.UNSET

@@ -6,6 +6,7 @@ The one thing to know: Titus has none of these over REST; all are ours.
 import msgspec
 
 from connectors.web.shapes.base import Shape
+from scheduler.model.volumes import VolumeOrder
 
 
 class SnapshotItem(Shape, frozen=True, omit_defaults=False):
@@ -70,7 +71,7 @@ class Addresses(Shape, frozen=True, omit_defaults=False):
 class VolumeOrderBody(msgspec.Struct, frozen=True, rename="camel"):
     """What is to be done with a volume."""
 
-    order: str
+    order: VolumeOrder
     why: str
     argument: str = ""
     """Of a snapshot its name, of a clone its id, of a move or restore the host or zone."""

@@ -95,7 +95,7 @@ def _volume_mounts(container: Fields) -> dict[str, tuple[str, bool]]:
         name = each.text("volumeName", _volume_name)
         if name in found:
             each.fault("volumeName", f"is {shown_text(name)} for the second time", "mount it once")
-        found[name] = each.text("mountPath", _path), each.truth("readOnly", default=False)
+        found[name] = each.text("mountPath", _mount_path), each.truth("readOnly", default=False)
         each.refuse_known(("mountPropagation", "subPath"))
         each.close()
     return found
@@ -165,7 +165,7 @@ def _ebs_of_titus(fields: Fields, attributes: dict[str, str], most: int) -> Volu
     system = attributes.get(EBS_FILE_SYSTEM, "")
     complaints = {
         EBS_IDS: next(filter(None, map(_volume_id, ids)), None) or _too_few(ids, most),
-        EBS_MOUNT_POINT: _path(point),
+        EBS_MOUNT_POINT: _mount_path(point),
         EBS_MOUNT_MODE: None if mode in _MODES else (f"is {shown_text(mode)}", "RO or RW"),
         EBS_FILE_SYSTEM: None
         if system in {"", *FILE_SYSTEMS}
@@ -196,7 +196,7 @@ def _efs(resources: Fields) -> tuple[SharedMount, ...]:
     found = []
     for each in resources.objects("efsMounts", MOUNTS_MAX):
         efs_id = each.text("efsId", _EFS_ID)
-        point = each.text("mountPoint", _path)
+        point = each.text("mountPoint", _mount_path)
         mode = cast("Any", _choice(each, "mountPerm", _MODES, "RW"))
         path = each.text("efsRelativeMountPoint", _path, "/")
         found.append(SharedMount(efs_id, point, mode, path))
@@ -236,7 +236,7 @@ def _signed(fields: Fields) -> AddressAllocation:
         subnet = where.text("subnetId", _WORD, default="")
         where.close()
     allocation_id = allocation.text("uuid", _WORD)
-    address = allocation.text("address", _address)
+    address = _canonical(allocation.text("address", _address))
     allocation.close()
     signature = tuple(
         (name, text) for name in _SIGNATURES if (text := fields.text(name, _SIGNATURE, default=""))
@@ -246,9 +246,10 @@ def _signed(fields: Fields) -> AddressAllocation:
 
 
 def _static(fields: Fields) -> AddressAllocation:
-    address = fields.text("address", _address)
+    address = _canonical(fields.text("address", _address))
     found = AddressAllocation(
-        allocation_id=fields.text("id", _WORD, default=address),
+        # By the address, which need not look like an id: fd00::17.
+        allocation_id=fields.text("id", _WORD, default="") or address,
         address=address,
         zone=fields.text("zone", _NAME, default=""),
         subnet=fields.text("subnet", _WORD, default=""),
@@ -296,12 +297,28 @@ def _path(text: str) -> Complaint | None:
     return _PATH_PATTERN(text)
 
 
+def _mount_path(text: str) -> Complaint | None:
+    if text == "/":
+        return ("is '/', which would hide all that the image has", "like /data")
+    return _path(text)
+
+
 def _address(text: str) -> Complaint | None:
     try:
-        ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
         return (f"is {shown_text(text)}, no address", "like 10.0.3.17")
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
+        return (f"is {shown_text(text)}, which is of one interface only", "leave out the zone")
     return None
+
+
+def _canonical(address: str) -> str:
+    """The address in its one spelling, so that a cell sees that two jobs want the same."""
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address  # A fault was told.
 
 
 # Written.
@@ -366,7 +383,7 @@ def _written_signed(each: AddressAllocation) -> dict[str, Any]:
 
 def _written_static(each: AddressAllocation) -> dict[str, Any]:
     given = {
-        "id": each.allocation_id,
+        "id": "" if each.allocation_id == each.address else each.allocation_id,
         "address": each.address,
         "zone": each.zone,
         "subnet": each.subnet,

@@ -35,7 +35,6 @@ _ENTRY: Final = re.compile(
     r"(?:(?P<region>[A-Za-z0-9_.-]{1,64}):)?(?P<centre>[A-Za-z0-9_.-]{1,64}):(?P<count>[0-9]{1,6})",
     re.ASCII,
 )
-_OWN: Final = frozenset(("location", "cpus", "restartOnFailure", "numRetries"))
 _NAME: Final = pattern_check("[A-Za-z0-9][A-Za-z0-9._-]*", NAME_CHARACTERS_MAX, "rocker")
 _IMAGE: Final = name_check(limits.IMAGE_NAME_BYTES_MAX)
 _TAG: Final = name_check(limits.IMAGE_TAG_BYTES_MAX)

@@ -69,23 +69,27 @@ def difference(question: Question, theirs: Answer, mine: Answer) -> str:
         is_named = FALSE_PATH.search(question["mql"]) or any(map(mine["refused"].count, REFUSED))
         return "" if is_named else "only we refuse it"
     query = parse(question["mql"])
-    if question["mode"] != "server" and _is_of_plain_properties(query):
-        return ""
-    left, right = flat(theirs["rows"]), mine["rows"]
-    if query.is_aggregate and any(_is_nameless(each) for each in query.items):
-        return ""
-    if query.streams != ("stream",):
-        return ""
-    if isinstance(query.window, TimeWindow) and not right and _is_of_nothing(left):
-        return ""
+    if question["mode"] == "server":
+        lists = {steps[0] for steps in _places(query)}
+        left, right = _without(flat(theirs["rows"]), lists), _without(mine["rows"], lists)
+    else:
+        left, right = flat(theirs["rows"]), mine["rows"]
+        if _is_named(query, question["events"], left, is_nothing=not right):
+            return ""
     if any(_meets_text(event, each) for event in question["events"] for each in _stars(query)):
         return ""
-    lists = {steps[0] for steps in _places(query)}
-    if question["mode"] == "server" and lists:
-        left, right = _without(left, lists), _without(right, lists)
-    elif any(_meets_text(event, steps) for event in question["events"] for steps in _places(query)):
-        return ""
     return "" if is_same(left, right) else "other rows"
+
+
+def _is_named(query: Query, events: Rows, theirs: Rows, *, is_nothing: bool) -> bool:
+    """Whether docs/mql.md names what may differ in the rows of such a query."""
+    return (
+        _is_of_plain_properties(query)
+        or (query.is_aggregate and any(map(_is_nameless, query.items)))
+        or query.streams != ("stream",)
+        or (isinstance(query.window, TimeWindow) and is_nothing and _is_of_nothing(theirs))
+        or any(_meets_text(event, steps) for event in events for steps in _places(query))
+    )
 
 
 def _is_of_plain_properties(query: Query) -> bool:
@@ -93,6 +97,8 @@ def _is_of_plain_properties(query: Query) -> bool:
     if query.is_aggregate:
         return False
     if query.items:
+        return query.window is not None or bool(query.group)
+    if query.order is not None:
         return query.window is not None or bool(query.group)
     return bool(query.group) and query.limit is not None
 

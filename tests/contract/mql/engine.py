@@ -9,7 +9,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from streams.settings import default_cache_dir
 
@@ -32,7 +32,7 @@ class Engine:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            ["java", f"-Xmx{HEAP}", "-cp", class_path(), CLASS],  # noqa: S607 - the user's Java
+            [shutil.which("java") or "java", f"-Xmx{HEAP}", "-cp", class_path(), CLASS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # It tells there that no logger is set up.
@@ -41,12 +41,12 @@ class Engine:
             encoding="utf-8",
         )
 
-    def __enter__(self) -> "Engine":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()
 
     def ask(self, question: Question) -> Answer:
         """What it answers: ``rows``, or ``refused`` or ``died`` with the reason."""
@@ -73,7 +73,7 @@ def class_path() -> str:
     if not (build / "classes" / f"{CLASS}.class").exists() or not ready.exists():
         build.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
-            [  # noqa: S607 - the user's Maven
+            [
                 *("mvn", "--quiet", "--batch-mode", f"-Dbuild.folder={build}"),
                 *("compile", "dependency:build-classpath", f"-Dmdep.outputFile={ready}"),
             ],

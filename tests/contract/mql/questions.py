@@ -5,7 +5,9 @@ What hangs on chance or on the clock is left out: random samples of a part, and 
 """
 
 import random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 FLAT: Final = ("a", "b", "c", "s", "t", "n", "e.f", "x-y", "a:b", "ключ", "é", "_", "A", "zz", "k5")
 QUOTED: Final = (*FLAT, "l", "m", "with space", "😀", "0", "*", "a=b")
@@ -36,7 +38,7 @@ class Questions:
     """Questions, one after the other."""
 
     def __init__(self, seed: int) -> None:
-        self._chance = random.Random(seed)  # noqa: S311 - made-up questions are no secrets
+        self._chance = random.Random(seed)
 
     def next(self) -> dict[str, Any]:
         """A question: its text, mode and events."""
@@ -52,7 +54,7 @@ class Questions:
     def _is(self, share: float) -> bool:
         return self._chance.random() < share
 
-    def _one(self, *parts: Any) -> Any:
+    def _one(self, *parts: T) -> T:
         return self._chance.choice(parts)
 
     def _event(self, *, is_tidy: bool) -> dict[str, Any]:
@@ -61,9 +63,10 @@ class Questions:
         keys = chance.sample(QUOTED, chance.randrange(len(QUOTED)))
         event = {key: self._value(3, is_deep=key in {"l", "m"}) for key in keys}
         if is_tidy:
-            tidy = {each: self._one(*SMALL, *NUMBERS, None) for each in ("a", "b", "c", "n")}
-            tidy |= {each: self._one(*TEXTS, None) for each in ("s", "t")}
-            event |= {key: value for key, value in tidy.items() if self._is(0.8)}
+            numbers = {each: self._one(*SMALL, *NUMBERS, None) for each in ("a", "b", "c", "n")}
+            texts = {each: self._one(*TEXTS, None) for each in ("s", "t")}
+            tidy = {**numbers, **texts}.items()
+            event |= {key: value for key, value in tidy if self._is(0.8)}
         return event
 
     def _value(self, depth: int, *, is_deep: bool = False) -> Any:
@@ -177,7 +180,8 @@ class Questions:
             return f"{self._path()} ==~ /{self._one(*PATTERNS)}/"
         if kind < 0.82:
             after = self._one("", "['k']", "['x']", "['k']['y']")
-            star = f"e['{self._one('l', 'm')}']" + self._one("", "['k']", "['k']['x']") + f"[*]{after}"
+            before = self._one("", "['k']", "['k']['x']")
+            star = f"e['{self._one('l', 'm')}']{before}[*]{after}"
             return f"{star} {self._operator()} {self._constant()}"
         return self._compared()
 

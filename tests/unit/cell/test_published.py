@@ -17,11 +17,13 @@ def ids_of(cell: CellInMemory) -> list[str]:
 def test_changes_that_one_event_made_have_an_id_each_which_names_the_event() -> None:
     cell = running_cell(1)
     cell.submit(batch(3))
-    offset = len(cell.log) - 1
     found = ids_of(cell)
     assert len(set(found)) == len(found)
-    of_submission = [each for each in found if f":{offset}[0]" in each]
-    assert len(of_submission) >= 4, "the job and its tasks"
-    assert [each.partition("]")[2] for each in of_submission[:3]] == ["", ".1", ".2"]
-    assert {parse_address(each).offset for each in of_submission} == {offset}
+    of_first_task = next(each for each in reversed(found) if each.endswith(".1"))
+    event = of_first_task.removesuffix(".1")
+    assert [each for each in found if each.startswith(event)] == [
+        event,
+        *(f"{event}.{number}" for number in range(1, 5)),
+    ], "the answer, the job and its three tasks"
+    assert parse_address(of_first_task) == parse_address(event)
     assert ids_of(cell) == found

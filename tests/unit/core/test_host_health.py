@@ -7,6 +7,7 @@ tasks that fail on hosts that the test chooses.
 from typing import Literal
 
 from scheduler.fold import guards, health
+from scheduler.fold.health_early import EARLY_MAX
 from scheduler.model.changes import CellPaged, HostHealthChanged, TaskChanged
 from scheduler.model.events import RoundRecord
 from scheduler.model.health import Evidence, HostJudged, HostProbed, Probe, ProbeState, TaskSilent
@@ -141,6 +142,39 @@ def test_no_more_than_a_share_of_a_group_is_kept_away_and_somebody_is_paged() ->
     judged(cell, "well", "host1")
     cell.pass_ms(90_000)
     assert told(cell)[5:] == ["back host1", "away host3"]
+
+
+def test_a_verdict_that_is_heard_before_its_host_waits_for_the_first_offer() -> None:
+    cell = running_cell(hosts=2)
+    judged(cell, "sick", "host3")
+    judged(cell, "sick", "name-of-host4")
+    judged(cell, "sick", "host5")
+    judged(cell, "well", "host5")
+    judged(cell, "sick", "host6")
+    assert told(cell) == []
+    assert set(cell.state.early_health) == {"host3", "name-of-host4", "host6"}
+    check_digest(cell.machine)
+    cell.offer("host3")
+    assert told(cell) == ["away host3"]
+    assert "EXT4-fs error" in why(cell, "host3")
+    cell.offer("host4")
+    cell.offer("host5")
+    assert told(cell)[1:] == ["spared host4"]
+    cell.pass_ms(cell.state.policy.verdict_keep_ms + 1)
+    cell.offer("host6")
+    assert "host6" not in cell.state.health, "nobody has repeated it for so long"
+    assert not cell.state.early_health
+    check_digest(cell.machine)
+    assert cell.refolded().digest.value() == cell.machine.digest.value()
+
+
+def test_of_hosts_of_other_cells_only_some_are_kept() -> None:
+    cell = running_cell(hosts=2)
+    for number in range(EARLY_MAX + 5):
+        judged(cell, "sick", f"other{number}")
+    assert len(cell.state.early_health) == EARLY_MAX
+    assert "other4" not in cell.state.early_health
+    check_digest(cell.machine)
 
 
 def test_hosts_that_are_gone_count_neither_as_away_nor_as_part_of_their_group() -> None:

@@ -309,11 +309,32 @@ def test_a_job_of_the_same_name_and_owner_finds_its_data_again() -> None:
     cell.kill_job("other")
     assert JobId("job") not in cell.state.jobs
     cell.submit(persistent(service(1)))
-    assert volume(cell).delete_at_ms == 0
+    assert (volume(cell).delete_at_ms, volume(cell).retention) == (0, "keep")
     cell.offer("host1", cpus=64)
     cell.offer("host2", cpus=64)
     launched(cell)
     assert volume(cell).state == "attached"
+
+
+def test_what_becomes_of_the_data_is_said_by_the_job_that_has_them_last() -> None:
+    going = replace(service(1), volumes=(replace(DATA, retention="delete"),))
+    cell = running(going)
+    cell.set_policy(volume_grace_ms=60_000)
+    named = replace(DATA, volume_ids=(str(VOLUME),))
+    cell.submit(replace(service(1, maximum=1), volumes=(named,)), "next")
+    assert volume(cell).job_id == "job"
+    cell.kill_job()
+    cell.decide_and_carry_out()
+    cell.status(cell.task().task_id, "TASK_KILLED")
+    do_works(cell)
+    there = volume(cell)
+    assert (there.job_id, there.retention, there.delete_at_ms) == ("next", "keep", 0)
+    cell.tick(30_000, 3)
+    assert volume(cell).state == "ready"
+    cell.offer("host1", cpus=64)
+    cell.offer("host2", cpus=64)
+    assert len(launched(cell)) == 1
+    refolds(cell)
 
 
 def test_orders_wait_for_a_running_task_and_hold_back_the_next() -> None:

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from streams.cli.main import main
 from streams.errors import OperatorError
 from streams.health.log_files import Columns, FileLine, lines_of, time_ms
+from streams.health.rule_file import DEFAULT
 from tests.support.loghub import grouping_accuracy, rows, structured
 
 TEXT = "took 1 ms\r\nit failed\n\ntook 22 ms"
@@ -148,3 +151,24 @@ def test_a_backtest_goes_by_times(tmp_path: Path, text: str) -> None:
     with pytest.raises(SystemExit) as left:
         main(["health", "backtest", str(path), "--from", text])
     assert left.value.code
+
+
+def test_the_health_process_does_not_load_what_only_reading_the_past_needs() -> None:
+    """It runs on every installation: the archive's libraries would double its memory."""
+    code = (
+        "import sys, streams.cli.command_health, streams.health.main;"
+        "heavy = ('connectors.archive', 'duckdb', 'scipy', 'sklearn', 'river', 'boto3', 'faust');"
+        "print([each for each in heavy if each in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("words", [("suspects",), ("backtest", str(DEFAULT))])
+def test_an_end_before_its_beginning_is_told(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["health", *words, "--from", "-1h", "--to", "-2h"])
+    assert left.value.code == 1
+    assert "The end is before the beginning." in capsys.readouterr().err

@@ -3,6 +3,8 @@
 How: records at made-up times through the fold, and what it says of hosts.
 """
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 
@@ -91,7 +93,7 @@ def test_who_goes_on_writing_bad_lines_is_told_again_for_a_cell_forgets_verdicts
         told += fold.take([record(BAD, at_ms=NOW + minute * MINUTE, offset=minute)])
     assert {each.standing for each in told} == {"sick"}
     times = [NOW, *(each.observed_at_ms for each in told)]
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(times)]
     assert min(gaps) >= REPEAT_MS
     assert max(gaps) <= 2 * REPEAT_MS
 

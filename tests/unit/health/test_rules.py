@@ -84,3 +84,15 @@ def test_a_changed_file_counts_and_one_with_a_fault_does_not(tmp_path: Path) -> 
     path.unlink()
     assert file.refresh()
     assert len(file.rules.rules) > 1
+
+
+@pytest.mark.parametrize(("text", "fault"), [(" \n", "is empty."), ("#" * 600_000, "longer than")])
+def test_a_file_that_is_no_file_of_rules_says_so_in_words_of_rules(
+    tmp_path: Path, text: str, fault: str
+) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(text)
+    with pytest.raises(OperatorError, match=fault) as refused:
+        rules_of(path)
+    assert "policy" not in str(refused.value)
+    assert RuleFile(path).rules == rules_of(DEFAULT), "a process goes on with the usual ones"

@@ -179,3 +179,22 @@ def test_what_is_wrong_is_refused_at_its_field(descriptor: dict[str, Any], field
     _, faults = read(descriptor)
     assert faults
     assert any(each.startswith(field) for each in faults)
+
+
+def test_an_address_has_one_spelling_and_one_of_version_6_needs_no_id() -> None:
+    spec, fields = read(job(staticAddresses=[{"address": "FD00:0::17"}, {"address": "10.0.0.1"}]))
+    assert fields == []
+    assert [(each.address, each.allocation_id) for each in spec.addresses] == [
+        ("fd00::17", "fd00::17"),
+        ("10.0.0.1", "10.0.0.1"),
+    ]
+    assert read(written_job(spec)) == (spec, [])
+    again = job(staticAddresses=[{"address": "fd00::17"}, {"address": "FD00:0::17"}])
+    assert read(again)[1] == ["container.resources.staticAddresses"]
+    one = job(staticAddresses=[{"address": "fe80::1%eth0"}, {"address": "10.0.0.1"}])
+    assert read(one)[1] == ["container.resources.staticAddresses[0].address"]
+
+
+def test_nothing_is_mounted_over_the_root() -> None:
+    _, fields = read(job([volume()], [mount(path="/")]))
+    assert fields == ["container.volumeMounts[0].mountPath"]

@@ -42,6 +42,19 @@ def answered(mql: str, events: Rows, mode: Mode = "full") -> Rows:
         ("select a where a ==+ 7", [{"a": "7"}]),
         ("select a where s ==~ /a|abc/", [{"a": 1}]),
         ("select p95(a), p995(a) from q", [{"P95(a)": 5, "P995(a)": 5}]),
+        # A part of what is no string, and in what is none.
+        ("select a where 'a52' ==+ a", [{"a": 5}]),
+        # Windows and groups of whole events have an order, and a limit of events.
+        ("select * from q window |3| order by s", [EVENTS[2], EVENTS[0], EVENTS[1]]),
+        ("select * from q group by b limit 1", [{"a": 1, "b": 2, "s": "abc"}]),
+        # A place in a string, or a star of one, is nothing.
+        ("select e['s'][0] limit 1", [{}]),
+        ("select a where e['s'][*] != 'z'", []),
+        # Names of what is negated or begins so, in rows of aggregates as well.
+        ("select !s, count(*) as 'n' from q", [{"!s": False, "n": 3}]),
+        ("select count(e[^'s']) from q", [{"COUNT(s)": 3}]),
+        # Where there is one stream, its name does not matter.
+        ("select a from nowhere limit 1", [{"a": 1}]),
     ],
 )
 def test_what_others_die_of(mql: str, rows: Rows) -> None:
@@ -57,6 +70,43 @@ def test_percentiles_of_one_to_ten(name: str, value: int) -> None:
     mql = f"select {name}(n) as 'p' from q"
     (row,) = answered(mql, [{"n": n} for n in range(10, 0, -1)])
     assert row == {"p": value}
+
+
+def test_places_in_lists_about_a_star() -> None:
+    events: Rows = [{"l": [{"k": [1, 2]}, {"k": [3]}]}, {"l": [[{"k": 1}]]}, {}]
+    assert answered("select * where e['l'][*]['k'][0] == 3", events) == events[:1]
+    assert answered("select * where e['l'][0][*]['k'] == 1", events) == events[1:2]
+
+
+def test_a_publisher_sends_lists_whole_so_that_their_places_stay() -> None:
+    events: Rows = [{"l": [1, 2], "m": 3}, {"l": {"0": 1}}, {"l": "text"}]
+    mql = "select e['l'][-1]"
+    sent = answered(mql, events, "server")
+    assert sent == [{"l": [1, 2]}, {}, {}]
+    assert answered(mql, sent, "client") == answered(mql, events)
+
+
+def test_the_place_of_an_error_is_counted_in_letters() -> None:
+    places = []
+    for letter in ("x", "😀"):
+        with pytest.raises(QueryError) as raised:
+            parse(f"select e['{letter}'] where a & 1")
+        places.append(raised.value.column)
+    assert places == [24, 24]
+
+
+@pytest.mark.parametrize(
+    ("mql", "column"),
+    [
+        ("select a where a ==~ /(b/", 22),
+        ("select a where b == 1 and (c == 2 or a ==~  /(?=b)/)", 45),
+        ("select count(*) as 'n' from q having n ==~ /(/", 44),
+    ],
+)
+def test_a_pattern_that_cannot_be_used_is_told_at_its_place(mql: str, column: int) -> None:
+    with pytest.raises(QueryError) as raised:
+        Running(parse(mql), lambda: 0.0)
+    assert (raised.value.line, raised.value.column) == (1, column)
 
 
 def test_a_client_names_what_it_selects_and_a_publisher_does_not() -> None:
@@ -126,6 +176,12 @@ def test_anomalies_are_far_from_the_median_of_those_before() -> None:
         ("select a where a ==~ /(a)\\1/", "Patterns take linear time"),
         ("select a where a ==~ /(?=a)b/", "Patterns take linear time"),
         ("select a where a ==~ /(a/", "cannot be used"),
+        ("select a where a ==~ /" + "(a*)" * 300 + "/", "1000 are the most"),
+        ("select " + "!" * 100 + "a", "negations of one another"),
+        ("select a where a > 1.0E999", "The number is too large"),
+        ("select a limit 1.0E999", "The number is too large"),
+        ("select e[9999999999]", "A place in a list is at most"),
+        ("select e[x] where a == 1", "Expected one of a quoted key, a number"),
     ],
 )
 def test_what_cannot_be_asked_says_why(mql: str, words: str) -> None:

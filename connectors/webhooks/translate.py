@@ -1,8 +1,8 @@
 """An event, as the bytes and headers of one HTTP request.
 
 The one thing to know: the body is a CloudEvent in JSON, its ``id`` the change's own, made of
-its address in the cell log, so that a receiver knows what it has had before. The signature is the pages' own: an HMAC
-over the time header, a full stop and the body.
+its address in the cell log, so that a receiver knows what it has had before. The signature is the
+pages' own: an HMAC over the time header, a full stop and the body.
 """
 
 from typing import Final, NamedTuple

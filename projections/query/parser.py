@@ -147,6 +147,7 @@ class _Parser:
         return tuple(names)
 
     def _stream(self) -> str:
+        self.operands.counted()
         name = self.scanner.match(STREAM, "the name of a stream")
         if name is None:
             raise self.scanner.error()
@@ -194,6 +195,7 @@ class _Parser:
             return ()
         paths = [self.operands.path()]
         while self._comma():
+            self.operands.counted()
             paths.append(self.operands.path())
         return tuple(paths)
 

@@ -25,7 +25,8 @@ LIBRARIES = {
     "projections": {"msgspec"},
     # zstd: the bytes of a snapshot are a value like any other; nothing is read or written there.
     "projections/snapshot": {"msgspec", "cramjam"},
-    "projections/query": {"msgspec", "re2", "hyperscan"},
+    # orjson: events are read as the command line reads them; what is no JSON is one error.
+    "projections/query": {"msgspec", "orjson", "re2", "hyperscan"},
     "projections/health": {"msgspec", "re2", "hyperscan", "numpy"},
 }
 # Clocks, chance, waiting, files, processes, and the world outside.

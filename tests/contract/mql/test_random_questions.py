@@ -37,9 +37,9 @@ def test_some_hundred(engine: Engine) -> None:
 
 
 @pytest.mark.soak
-def test_twenty_thousand(engine: Engine) -> None:
-    for seed in range(10):
-        compare(engine, seed=seed, count=2_000)
+@pytest.mark.parametrize("seed", range(10))
+def test_twenty_thousand(engine: Engine, seed: int) -> None:
+    compare(engine, seed=seed, count=2_000)
 
 
 def compare(engine: Engine, *, seed: int, count: int) -> None:

@@ -214,7 +214,8 @@ class _Rollup:
     ) -> None:
         self._writers: list[tuple[str, Any, float]] = []
         self._firsts: list[tuple[str, Getter]] = []
-        sample = query.sample
+        # A client hears what was sampled elsewhere, and does not reckon it up; as in Mantis.
+        sample = None if are_aliases_kept else query.sample
         grows = sample is not None and sample.extrapolate and sample.threshold > 0
         factor = sample.factor / sample.threshold if sample is not None and grows else 1.0
         for item in query.items:
@@ -232,7 +233,7 @@ class _Rollup:
         row: Row = {name: _first(value_of, events) for name, value_of in self._firsts}
         for name, rollup, scale in self._writers:
             value = rollup(events)
-            row[name] = value * scale if scale and value is not None else value
+            row[name] = value * scale if scale and events and value is not None else value
         return row
 
 

@@ -186,6 +186,8 @@ class OperandReader:
         """The name that ``AS`` gives; None where it gives none."""
         scanner = self.scanner
         began = scanner.position
+        if self._negations:
+            return None
         if not scanner.clause("as"):
             scanner.position = began
             return None

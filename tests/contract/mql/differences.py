@@ -29,8 +29,8 @@ from tests.contract.mql.engine import Answer, Question
 OTHER_PLACE = "another place"
 BROKEN_LINE = re.compile(r"sample\s+\{[^}]*\n", re.IGNORECASE)
 """The engine wants a sample's words on one line."""
-FALSE_PATH = re.compile(r"e\[(?![\'\"^*0-9-])")
-"""The engine reads a word where a path does not go on; so it goes further, or on."""
+FALSE_WORD = re.compile(r"""e\[(?!['"^*0-9-])|\bnot\s*(?:,|$)""", re.IGNORECASE)
+"""The engine reads a word where a path or a negation does not go on."""
 
 REFUSED = ("The sample", "sample needs keys", "A window ", "A limit ", "cannot be used")
 """What the table of docs/mql.md says that we refuse, by our words for it."""
@@ -68,7 +68,7 @@ def difference(question: Question, theirs: Answer, mine: Answer) -> str:
         place = theirs["refused"].split(" Expected")[0]
         return "" if mine["at"] == place else OTHER_PLACE
     if "refused" in mine:
-        is_named = FALSE_PATH.search(question["mql"]) or any(map(mine["refused"].count, REFUSED))
+        is_named = FALSE_WORD.search(question["mql"]) or any(map(mine["refused"].count, REFUSED))
         return "" if is_named else "only we refuse it"
     query = parse(question["mql"])
     if question["mode"] == "server":

@@ -183,6 +183,8 @@ def test_anomalies_are_far_from_the_median_of_those_before() -> None:
         ("select a where a > 1.0E999", "The number is too large"),
         ("select a limit 1.0E999", "The number is too large"),
         ("select e[9999999999]", "A place in a list is at most"),
+        ("select not , a", "Expected one of"),
+        ("select !a as 'x'", "line: 1 column: 11"),
         ("select e[x] where a == 1", "Expected one of a quoted key, a number"),
     ],
 )

@@ -7,6 +7,7 @@ it started; of what it writes the end is kept. It is told by variables which hos
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +73,9 @@ async def _ended(process: asyncio.subprocess.Process, timeout_s: float) -> Scrip
         done, _ = await asyncio.wait([reading], timeout=KILL_GRACE_S)
         output = reading.result() if done else ""
         reading.cancel()
+        # Killed, it ends at once unless the kernel holds it; nobody waits for that.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), KILL_GRACE_S)
         return ScriptRan("unknown", f"it took longer than {timeout_s:g} s", None, output)
     except asyncio.CancelledError:
         _kill(process)

@@ -105,7 +105,9 @@ def query(  # noqa: PLR0917 - options, all by name
         running = Running(parse(question), draw, chosen, is_compat=compat)
     except QueryError as error:
         raise OperatorError(
-            str(error), error.caret(), "docs/mql.md has the grammar, with an example of each part."
+            f"{error}\n{error.caret()}",
+            "The query does not read as MQL there, or cannot be asked.",
+            "docs/mql.md has the grammar, with an example of each part.",
         ) from error
     sources = [_source_of(each) for each in inputs or ["-"]]
     _check(sources)
@@ -213,7 +215,7 @@ def _opened(source: str) -> Iterator[Readable]:
                 yield file
     except OSError as error:
         raise OperatorError(
-            f"{source} cannot be read.", error.strerror or str(error), "Check the path."
+            f"{source} cannot be read.", f"{error.strerror or error}.", "Check the path."
         ) from error
 
 

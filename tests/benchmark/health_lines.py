@@ -23,9 +23,6 @@ from statistics import median
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from drain3 import TemplateMiner as Drain
-from drain3.masking import MaskingInstruction
-from drain3.template_miner_config import TemplateMinerConfig
 
 from projections.health.blocks import LineRecord
 from projections.health.judging import HealthFold
@@ -40,6 +37,7 @@ from streams.kafka.generations import ensure_generations
 from streams.kafka.topic_admin import ensure_topics
 from streams.logs import configure_logging
 from streams.settings import Settings, settings_of
+from tests.benchmark.drain_peer import drained
 from tests.benchmark.figures import IS_QUICK, Peer, percentile, print_figure
 from tests.benchmark.health_peers import by_faust, plainly
 from tests.benchmark.kafka_peer import Spent
@@ -241,7 +239,7 @@ async def verdict_latency(bench: Bench) -> None:
 
 
 def templates_alone() -> None:
-    """Templates of blocks and of single lines, beside drain3 with its usual masks."""
+    """Templates of blocks and of single lines, beside drain3 where it is installed."""
     lines = list(fresh_lines(TEMPLATE_LINES, 2))
     blocks = [lines[n : n + 1_000] for n in range(0, len(lines), 1_000)]
     miner = TemplateMiner()
@@ -254,24 +252,13 @@ def templates_alone() -> None:
     for line in lines:
         single.template(line)
     of_singles = len(lines) / (time.process_time() - began)
-    config = TemplateMinerConfig()
-    config.masking_instructions = [
-        MaskingInstruction(r"\d+\.\d+\.\d+\.\d+(:\d+)?", "IP"),
-        MaskingInstruction(r"0x[0-9a-fA-F]+", "HEX"),
-        MaskingInstruction(r"(?<![A-Za-z0-9])-?\d+(?![A-Za-z0-9])", "NUM"),
-    ]
-    drain = Drain(config=config)
-    began = time.process_time()
-    for line in lines[:DRAINED_LINES]:
-        drain.add_log_message(line)
-    of_drain = DRAINED_LINES / (time.process_time() - began)
     print_figure(
         "health_lines",
         "templates in file order with fresh variables, of one core's time",
         of_blocks,
         "lines/s",
         samples=len(lines),
-        peer=Peer("drain3, depth 4, similarity 0.4, masks for IP, hex and numbers", of_drain),
+        peer=drained(lines[:DRAINED_LINES]),
         target=TEMPLATES_PER_S_MIN,
         one_by_one=round(of_singles),
         cache_hits=round(1 - miner.masked_lines / len(lines), 4),

@@ -144,7 +144,6 @@ class Deployment(Ours, frozen=True):
     paused_at_ms: int = 0
     why: str = ""
     """What it waits for, or why it is paused."""
-    moved_hosts: int = 0
     history: tuple[Activity, ...] = ()
 
     @property

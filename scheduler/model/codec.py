@@ -7,7 +7,7 @@ upcasters on the raw form, before any type is applied; each has a golden record 
 
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import msgspec.inspect
@@ -39,6 +39,7 @@ class Undecodable(ValueError):
 
 _ENCODER: Final = msgspec.json.Encoder()
 _RECORD: Final = msgspec.json.Decoder(CellRecord)
+Body = TypeVar("Body")
 _MESOS: Final[msgspec.json.Decoder[MesosRecord | PartitionBegan]] = msgspec.json.Decoder(
     MesosRecord | PartitionBegan
 )
@@ -113,6 +114,14 @@ def _with_events(record: CellRecord) -> CellRecord:
     return record
 
 
+def _of_topic(topic: str, decoder: msgspec.json.Decoder[Body], data: bytes) -> Body:
+    """What the bytes of one of our own inbound topics say; raises `Undecodable`."""
+    try:
+        return decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise Undecodable(f"a record of topic {topic} does not fit its schema: {error}") from error
+
+
 def encode_mesos(record: MesosRecord | PartitionBegan) -> bytes:
     """The bytes of a record of topic ``mesos``."""
     return _ENCODER.encode(record)
@@ -120,10 +129,7 @@ def encode_mesos(record: MesosRecord | PartitionBegan) -> bytes:
 
 def decode_mesos(data: bytes) -> MesosRecord | PartitionBegan:
     """The record of topic ``mesos`` that ``data`` holds; raises `Undecodable`."""
-    try:
-        return _MESOS.decode(data)
-    except msgspec.DecodeError as error:
-        raise Undecodable(f"a record of topic mesos does not fit its schema: {error}") from error
+    return _of_topic("mesos", _MESOS, data)
 
 
 def encode_hosts(record: FleetReport) -> bytes:
@@ -133,10 +139,7 @@ def encode_hosts(record: FleetReport) -> bytes:
 
 def decode_hosts(data: bytes) -> FleetReport | PartitionBegan:
     """The record of topic ``hosts`` that ``data`` holds; raises `Undecodable`."""
-    try:
-        return _HOSTS.decode(data)
-    except msgspec.DecodeError as error:
-        raise Undecodable(f"a record of topic hosts does not fit its schema: {error}") from error
+    return _of_topic("hosts", _HOSTS, data)
 
 
 def encode_verdict(record: VerdictBody) -> bytes:
@@ -146,10 +149,7 @@ def encode_verdict(record: VerdictBody) -> bytes:
 
 def decode_verdict(data: bytes) -> VerdictBody | PartitionBegan:
     """The record of topic ``verdicts`` that ``data`` holds; raises `Undecodable`."""
-    try:
-        return _VERDICT.decode(data)
-    except msgspec.DecodeError as error:
-        raise Undecodable(f"a record of topic verdicts does not fit its schema: {error}") from error
+    return _of_topic("verdicts", _VERDICT, data)
 
 
 def encode_change(change: Change) -> bytes:

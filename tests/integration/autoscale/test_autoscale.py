@@ -5,9 +5,7 @@ process as `up` starts it, and moto's SQS on loopback. The policy comes by REST,
 read from the cell log, and that is folded once more at the end.
 """
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from scheduler.model.task import Started
 from streams.supervise.ports import free_block
 from tests.support.api_process import ApiProcess
 from tests.support.moto import environment_of, moto_endpoint  # noqa: F401 - a fixture
+from tests.support.part_process import part_running
 from tests.support.world import World, service_of
 
 pytestmark = pytest.mark.integration
@@ -67,25 +66,8 @@ def autoscale(
     moto_endpoint: str,  # noqa: F811 - the fixture
 ) -> Iterator[subprocess.Popen[str]]:
     """The process that reads metrics, led to moto by what boto3 reads of its environment."""
-    variables = environment_of(moto_endpoint) | {
-        "KAFKA_BROKERS": world.kafka,
-        "FLUMINA_TOPIC_PREFIX": world.prefix,
-        "FLUMINA_API": f"http://{api.address}",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streams.cli.main", "autoscale", "run"],
-        env=os.environ | variables,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        assert process.stdout.readline().startswith("ready ")
+    with part_running(["autoscale", "run"], world, api, environment_of(moto_endpoint)) as process:
         yield process
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
 
 
 def scalings(world: World) -> list[tuple[int, JobScaled]]:

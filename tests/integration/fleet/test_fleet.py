@@ -8,9 +8,7 @@ were started for them. What moto lacks, and what AWS refuses, is in `tests/unit/
 """
 
 import asyncio
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from scheduler.model.task import Started
 from streams.supervise.ports import free_block
 from tests.support.api_process import ApiProcess
 from tests.support.moto import environment_of, moto_endpoint  # noqa: F401 - a fixture
+from tests.support.part_process import part_running
 from tests.support.world import World, service_of
 
 pytestmark = pytest.mark.integration
@@ -98,25 +97,8 @@ def of_agents(
 @pytest.fixture
 def fleet(world: World, api: ApiProcess) -> Iterator[subprocess.Popen[str]]:
     """The process that tells the cell what moto says."""
-    variables = {
-        "KAFKA_BROKERS": world.kafka,
-        "FLUMINA_TOPIC_PREFIX": world.prefix,
-        "FLUMINA_API": f"http://{api.address}",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streams.cli.main", "fleet", "run"],
-        env=os.environ | variables,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        assert process.stdout.readline().startswith("ready ")
+    with part_running(["fleet", "run"], world, api) as process:
         yield process
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
 
 
 def desired(aws: Any) -> int:

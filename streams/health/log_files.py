@@ -56,10 +56,11 @@ def lines_of(path: Path, columns: Columns) -> Iterator[FileLine]:
                 for number, line in enumerate(file, start=1):
                     yield FileLine(number, line.rstrip("\r\n"))
                 return
-            rows = csv.DictReader(file)
-            _demand(path, rows.fieldnames or (), columns)
-            for number, row in enumerate(rows, start=1):
-                yield _of_row(number, row, columns)
+            with _long_fields():
+                rows = csv.DictReader(file)
+                _demand(path, rows.fieldnames or (), columns)
+                for number, row in enumerate(rows, start=1):
+                    yield _of_row(number, row, columns)
     except (OSError, EOFError, csv.Error) as error:
         raise OperatorError(
             f"{path} cannot be read behind line {number}: {error}.",
@@ -69,8 +70,17 @@ def lines_of(path: Path, columns: Columns) -> Iterator[FileLine]:
 
 
 @contextmanager
+def _long_fields() -> Iterator[None]:
+    """While it lasts a field may hold a stack trace: the bound is the whole process's."""
+    before = csv.field_size_limit(_FIELD_CHARACTERS_MAX)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+@contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
-    csv.field_size_limit(_FIELD_CHARACTERS_MAX)
     if str(path) == "-":
         yield sys.stdin
         return

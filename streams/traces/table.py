@@ -22,6 +22,8 @@ EXIT_BAD_INPUT: Final = 2
 GZIP_MAGIC: Final = b"\x1f\x8b"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]*)?([eE]\+?[0-9]{1,2}|[eE]-[0-9]{1,2})?|\.[0-9]+")
+FIELD_CHARACTERS_MAX: Final = 131_072
+"""The csv module's own bound, checked here as well: other readers of this process may raise that one."""
 _LONG: Final = 60
 """Of a strange cell so many characters are shown."""
 
@@ -78,6 +80,14 @@ class Table:
         return Cell(self.path, line, number + 1, name, fields[number])
 
 
+def _too_long(path: Path, line: int) -> TraceError:
+    return TraceError(
+        f"{path}:{line}: a field has more than {FIELD_CHARACTERS_MAX:,} characters.",
+        "A quote was opened and not closed, or the file is no table.",
+        "Close the quote; a name or number is shorter than that.",
+    )
+
+
 def read_table(path: Path, required: Sequence[str]) -> Table:
     """The file's rows; raises `TraceError` where it is no such table."""
     text = _text(path, _bytes(path))
@@ -87,6 +97,8 @@ def read_table(path: Path, required: Sequence[str]) -> Table:
     line = 1
     try:
         for fields in reader:
+            if any(len(each) > FIELD_CHARACTERS_MAX for each in fields):
+                raise _too_long(path, line)
             if fields and any(each.strip() for each in fields):
                 if header is None:
                     header = _header(path, line, fields, required)
@@ -97,11 +109,7 @@ def read_table(path: Path, required: Sequence[str]) -> Table:
             line = reader.line_num + 1
     except csv.Error as error:
         if "field limit" in str(error):
-            raise TraceError(
-                f"{path}:{line}: a field has more than {csv.field_size_limit():,} characters.",
-                "A quote was opened and not closed, or the file is no table.",
-                "Close the quote; a name or number is shorter than that.",
-            ) from error
+            raise _too_long(path, line) from error
         raise TraceError(
             f"{path}:{line}: this line is no CSV: {error}.",
             "A quote was opened and not closed, or stands inside a field.",

@@ -228,7 +228,7 @@ class Framework:
         while time.monotonic() < deadline:
             offers = self.await_event("OFFERS")["offers"]["offers"]
             wanted = [o for o in offers if o["agent_id"]["value"] == agent_id]
-            others = [o for o in offers if o not in wanted]
+            others = [o for o in offers if o not in wanted[:1]]
             if others:
                 self.decline(others, 0.1)
             if wanted:

@@ -65,11 +65,20 @@ def test_two_offers_of_one_agent_are_used_together(port: int) -> None:
 
 
 def _whole_offer(framework: Framework, agent_id: str) -> Json:
-    """An offer of all that the agent has: what others left may come back bit by bit."""
+    """An offer of all that the agent has.
+
+    What others left comes back bit by bit. The bits are kept until they make the whole and then go
+    back together: given back one by one, each would be out while another is free, for ever.
+    """
     deadline = time.monotonic() + PATIENCE_S
+    held: list[Json] = []
     while round(_cpus(offer := framework.offer_of(agent_id)), 3) < AGENT_CPUS:
-        assert time.monotonic() < deadline, f"the agent has only {_cpus(offer)} cpus to offer"
-        framework.decline([offer], 0.1)
+        held.append(offer)
+        offered = sum(_cpus(each) for each in held)
+        assert time.monotonic() < deadline, f"the agent offers only {offered} cpus"
+        if round(offered, 3) >= AGENT_CPUS:
+            framework.decline(held, 0.1)
+            held = []
     return offer
 
 

@@ -3,6 +3,7 @@
 One case a row: what stands in the files, and words that the complaint must hold.
 """
 
+import csv
 import gzip
 from pathlib import Path
 
@@ -148,3 +149,12 @@ def test_gpus_are_whole_devices_or_a_share_of_one(tmp_path: Path) -> None:
         (0, 250),
     ]
     assert trace.tasks[2].request.need.gpu_models == ("A10", "T4")
+
+
+def test_a_long_field_is_refused_also_where_others_allow_longer_ones(tmp_path: Path) -> None:
+    before = csv.field_size_limit(4 * 1024 * 1024)
+    try:
+        words = complaint(tmp_path, tasks=f"id,job,cpus,mem\n{'x' * 200_000},j,1,1\n")
+    finally:
+        csv.field_size_limit(before)
+    assert "tasks.csv:2: a field has more than 131,072 characters" in words

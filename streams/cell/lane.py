@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from streams.cell.follower import Follower, LogRecord
+from streams.kafka.patience import REQUEST_TIMEOUT_MS
 
 logger = structlog.get_logger(__name__)
 
@@ -57,7 +58,7 @@ class Lane(faust.Service):
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=4 * 1024 * 1024,
-            request_timeout_ms=15_000,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
         await consumer.start()
         try:
@@ -107,7 +108,7 @@ class Lane(faust.Service):
 
 async def log_end(bootstrap: str, topic: str, partition: int) -> int:
     """The offset that the next record of the partition will get."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, request_timeout_ms=15_000)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
     await consumer.start()
     try:
         place = TopicPartition(topic, partition)

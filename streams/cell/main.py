@@ -30,6 +30,7 @@ from streams.cell.writer import our_producer
 from streams.clock import now_ms
 from streams.errors import OperatorError
 from streams.garbage import settle
+from streams.kafka.patience import REQUEST_TIMEOUT_S
 from streams.settings import Settings, store_url_of
 from streams.stopping import stop_event
 
@@ -159,7 +160,7 @@ def _faust_app(options: CellOptions) -> faust.App:
         consumer_group_instance_id=options.candidate,
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=HEARTBEAT_S,
-        broker_request_timeout=15.0,
+        broker_request_timeout=REQUEST_TIMEOUT_S,
         broker_max_poll_interval=60.0,
         consumer_auto_offset_reset="latest",
         value_serializer="raw",

@@ -12,6 +12,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
+from streams.kafka.patience import REQUEST_TIMEOUT_MS
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -36,7 +38,7 @@ def kafka_consumer(bootstrap: str, client_id: str) -> AIOKafkaConsumer:
         enable_auto_commit=False,
         auto_offset_reset="none",
         max_partition_fetch_bytes=4 * 1024 * 1024,
-        request_timeout_ms=15_000,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
     )
 
 

@@ -18,6 +18,7 @@ from scheduler.model.codec import (
 )
 from scheduler.model.events import CellEvent, CellRecord
 from streams.cell.log_clock import LogClock
+from streams.kafka.patience import REQUEST_TIMEOUT_MS
 
 logger = structlog.get_logger(__name__)
 
@@ -38,7 +39,7 @@ def our_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
         enable_idempotence=True,
         linger_ms=0,
         max_request_size=1024 * 1024,
-        request_timeout_ms=15_000,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
     )
 
 

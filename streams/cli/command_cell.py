@@ -20,6 +20,7 @@ from streams.cli.common import (
     policy_numbers,
     settings_here,
 )
+from streams.kafka.answering import answering
 from streams.kafka.generations import ensure_generations
 from streams.kafka.topic_admin import ensure_topics
 from streams.logs import configure_logging
@@ -47,6 +48,7 @@ def cell(data_dir: DataDirOption = None, policy: PolicyOption = None) -> None:
 
 
 async def _run(options: CellOptions, settings: Settings) -> int:
+    options = msgspec.structs.replace(options, bootstrap=await answering(options.bootstrap))
     await ensure_topics(options.bootstrap, settings)
     await ensure_generations(options.bootstrap, options.topic_prefix, settings.cells)
     process = CellProcess(options)

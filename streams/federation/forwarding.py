@@ -17,6 +17,7 @@ from connectors.federation.configuration import Configuration
 from connectors.federation.routing import NoRoute, hashed, routed
 from scheduler.model.ids import TaskId, job_id_of
 from streams.cell.writer import our_producer
+from streams.kafka.patience import REQUEST_TIMEOUT_MS
 
 logger = structlog.get_logger(__name__)
 
@@ -123,7 +124,7 @@ class Forwarder:
             group_id=self._prefix + GROUP,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            request_timeout_ms=15_000,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
         producer = our_producer(self._bootstrap, GROUP)
         await consumer.start()

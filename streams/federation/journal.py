@@ -17,6 +17,7 @@ from connectors.federation.configuration import Configuration
 from connectors.federation.records import ConfigurationSet, FederationRecord, decode, encode
 from streams.cell.writer import our_producer
 from streams.errors import OperatorError
+from streams.kafka.patience import REQUEST_TIMEOUT_MS
 
 logger = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ class Journal:
             client_id="flumina-federation",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            request_timeout_ms=15_000,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
         try:
             await consumer.start()

@@ -22,6 +22,7 @@ from scheduler.model.codec import encode_verdict
 from scheduler.model.health import HostJudged
 from streams.cell.writer import our_producer
 from streams.clock import now_ms
+from streams.kafka.patience import REQUEST_TIMEOUT_MS
 from streams.kafka.topics import METRICS_PARTITIONS
 from streams.settings import Settings
 
@@ -80,7 +81,7 @@ async def _run(settings: Settings, bootstrap: str, stop: asyncio.Event) -> None:
         client_id="flumina-health-series",
         enable_auto_commit=False,
         auto_offset_reset="latest",
-        request_timeout_ms=15_000,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
     )
     producer = our_producer(bootstrap, "flumina-health-series")
     fold, began_ms = HostSeriesFold(), now_ms()

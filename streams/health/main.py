@@ -27,6 +27,7 @@ from streams.health.records import Unreadable, line_records
 from streams.health.rule_file import PLACE, RuleFile
 from streams.health.shipping import MARKS, agents_of, ship_logs
 from streams.kafka.generations import ensure_generations
+from streams.kafka.patience import REQUEST_TIMEOUT_MS
 from streams.kafka.topic_admin import ensure_topics
 from streams.kafka.topics import TOPICS
 from streams.settings import Settings
@@ -126,7 +127,7 @@ class HealthProcess:
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=FETCH_BYTES,
-            request_timeout_ms=15_000,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
         producer = our_producer(self._bootstrap, "flumina-health")
         await consumer.start()

@@ -20,12 +20,12 @@ from streams.cell.follower import LogRecord
 from streams.history.heads import at_ms_of
 from streams.history.reading import LogBounds, LogHole
 from streams.history.time_index import TimeIndex
+from streams.kafka.patience import REQUEST_TIMEOUT_MS
 
 logger = structlog.get_logger(__name__)
 
 BATCH_RECORDS_MAX: Final = 2_000
 POLL_MS: Final = 500
-REQUEST_TIMEOUT_MS: Final = 15_000
 SILENCE_S_MAX: Final = 30.0
 """Without a record that Kafka said it has, for so long, reading it is given up."""
 CONSUMERS_KEPT: Final = 2

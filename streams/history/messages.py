@@ -25,6 +25,7 @@ from streams.history.partitions import (
 from streams.history.range_writer import ArchivingStopped, RangeWriter
 from streams.history.resuming import resume_at
 from streams.history.tracks import Track
+from streams.kafka.patience import REQUEST_TIMEOUT_MS
 from streams.kafka.topics import TOPICS, Topic
 
 logger = structlog.get_logger(__name__)
@@ -37,7 +38,6 @@ OPEN_BYTES_MAX: Final = 32 * 1024 * 1024
 """Of all open ranges together; beyond it the largest is closed before its time."""
 LOOK_S: Final = 10.0
 """Between two looks at the ends of all partitions."""
-REQUEST_TIMEOUT_MS: Final = 15_000
 FETCH_S_MAX: Final = 15.0
 
 

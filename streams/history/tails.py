@@ -22,9 +22,9 @@ from streams.history.heads import archived_record
 from streams.history.joined_log import JoinedLog
 from streams.history.partitions import Message, archived_message, series_in_kafka
 from streams.history.resuming import resume_at
+from streams.kafka.patience import REQUEST_TIMEOUT_MS
 
 TAIL_BYTES_MAX: Final = 256 * 1024 * 1024
-REQUEST_TIMEOUT_MS: Final = 15_000
 POLL_MS: Final = 500
 SILENCE_S_MAX: Final = 30.0
 EARLIER_MS: Final = 120_000

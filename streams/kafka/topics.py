@@ -75,6 +75,13 @@ TOPICS = (
         FOREVER_MS,
     ),
     Topic(
+        "queries",
+        "queries that are saved by name, and streams that run for ever, with who said so",
+        "name",
+        1,
+        FOREVER_MS,
+    ),
+    Topic(
         "metrics",
         "what tasks and hosts use, sampled; nothing is decided by it",
         "task id or host id",

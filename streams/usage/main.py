@@ -17,6 +17,7 @@ from scheduler.model.foreign_records import encode_note_noise
 from scheduler.model.ids import HostId
 from streams.errors import OperatorError
 from streams.kafka.generations import ensure_generations
+from streams.kafka.patience import REQUEST_TIMEOUT_MS
 from streams.kafka.topic_admin import ensure_topics
 from streams.settings import Settings
 from streams.stopping import stop_event
@@ -28,7 +29,6 @@ logger = structlog.get_logger(__name__)
 TOPIC: Final = "metrics"
 COMMANDS: Final = "commands"
 LINGER_MS: Final = 20
-REQUEST_TIMEOUT_MS: Final = 10_000
 
 
 async def publish_usage(settings: Settings) -> None:

@@ -101,9 +101,9 @@ def test_a_service_follows_the_depth_of_its_queue(
     for _ in range(2):
         entries = [{"Id": str(number), "MessageBody": "order"} for number in range(10)]
         sqs.send_message_batch(QueueUrl=url, Entries=entries)
-    world.until(lambda: world.are("shop", Started, 4), "four tasks run for twenty messages", 30)
+    world.until(lambda: world.are("shop", Started, 4), "four tasks run for twenty messages", 90)
     sqs.purge_queue(QueueUrl=url)
-    world.until(lambda: world.are("shop", Started, 1), "one task is left", 30)
+    world.until(lambda: world.are("shop", Started, 1), "one task is left", 90)
 
     told = scalings(world)
     assert (told[0][1].before, told[-1][1].after) == (1, 1)

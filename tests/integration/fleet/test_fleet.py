@@ -117,7 +117,7 @@ def test_a_group_grows_for_tasks_that_wait(world: World, api: ApiProcess, aws: A
     put = api.ask("PUT", "/api/flumina/fleet/rules?why=first", RULES, {"X-Flumina-Actor": "ada"})
     assert put.status == 200, put.body
     world.submit("wide", service_of(3, "exec sleep 600", cpu=60))
-    world.until(lambda: "orderDone" in said(world), "the group's new size was asked for", 30)
+    world.until(lambda: "orderDone" in said(world), "the group's new size was asked for", 90)
     assert desired(aws) == 3
     assert said(world)[:4] == ["rulesSet", "groupSeen", "sizeOrdered", "orderDone"]
     path = f"/api/flumina/fleet/groups/{GROUP}"
@@ -138,6 +138,6 @@ def test_tasks_run_on_agents_that_were_started_for_them(of_agents: World) -> Non
     seen = asyncio.run(DevCloud(str(world.home / "mesos")).groups("main", (), 1))
     world.publish("hosts", "dev", encode_hosts(seen[0]))
     world.submit("wide", service_of(3, "exec sleep 600", cpu=3))
-    world.until(lambda: world.are("wide", Started, 3), "three hosts run a task each", 40)
+    world.until(lambda: world.are("wide", Started, 3), "three hosts run a task each", 90)
     seen = asyncio.run(DevCloud(str(world.home / "mesos")).groups("main", (), 1))
     assert seen[0].instances_total == 3

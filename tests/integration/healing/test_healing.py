@@ -85,9 +85,9 @@ def standings(world: World, hostname: str) -> list[str]:
 @pytest.mark.usefixtures("prober")
 def test_a_broken_check_is_healed_and_a_black_hole_is_emptied(world: World) -> None:
     home = world.home / "mesos" / "agent2"
-    world.until(lambda: len(world.machine.state.hosts) == 3, "three hosts have offered", 20)
+    world.until(lambda: len(world.machine.state.hosts) == 3, "three hosts have offered", 90)
     break_probe(home, "container", "the runtime hangs")
-    world.until(lambda: "back" in standings(world, "agent2"), "agent2 is healed", 20)
+    world.until(lambda: "back" in standings(world, "agent2"), "agent2 is healed", 90)
     assert standings(world, "agent2") == ["away", "back"]
     run = [each for each in said(world, HealingChanged) if each.hostname == "agent2"]
     steps = [(each.step, each.exit_code) for each in run if each.step]
@@ -98,7 +98,7 @@ def test_a_broken_check_is_healed_and_a_black_hole_is_emptied(world: World) -> N
     for number in range(6):
         descriptor = batch_of(3, FAILS_ON_AGENT1, cpu=0.5)
         world.submit(f"job-{number}", descriptor)
-    world.until(lambda: "away" in standings(world, "agent1"), "the black hole is found", 30)
+    world.until(lambda: "away" in standings(world, "agent1"), "the black hole is found", 90)
     (away,) = (each for each in said(world, HostHealthChanged) if each.hostname == "agent1")
     assert away.why.startswith("tasks: ")
     failed = [

@@ -130,29 +130,29 @@ def test_tasks_are_registered_as_they_come_and_go(
     registrar = start()
     path = f"/api/v3/loadBalancers?jobId=shop&loadBalancerId={arn}"
     assert api.ask("POST", path).status == 200
-    world.until(lambda: world.are("shop", Started, 2), "two tasks run", 30)
+    world.until(lambda: world.are("shop", Started, 2), "two tasks run", 90)
     first = targets(world)
     others = {"10.9.9.9:80"}
-    world.until(lambda: groups.targets(arn) == others | set(first.values()), "both are known", 15)
-    world.until(lambda: registrar.tasks() == set(first), "both are in the files", 5)
+    world.until(lambda: groups.targets(arn) == others | set(first.values()), "both are known", 90)
+    world.until(lambda: registrar.tasks() == set(first), "both are in the files", 90)
     assert registrar.memory_mib < MEMORY_MIB_MAX
 
     # One is killed; it takes its time, and is away from the load balancer before it has ended.
     victim = min(first)
     assert api.ask("DELETE", f"/api/v3/tasks/{victim}").status == 200
-    world.until(lambda: first[victim] not in groups.targets(arn), "it is deregistered", 10)
+    world.until(lambda: first[victim] not in groups.targets(arn), "it is deregistered", 90)
     assert isinstance(world.machine.state.tasks[victim].state, KillInitiated)
-    world.until(lambda: victim not in registrar.tasks(), "and gone from the files", 5)
-    world.until(lambda: world.are("shop", Started, 2), "its replacement runs", 30)
+    world.until(lambda: victim not in registrar.tasks(), "and gone from the files", 90)
+    world.until(lambda: world.are("shop", Started, 2), "its replacement runs", 90)
     second = targets(world)
-    world.until(lambda: groups.targets(arn) == others | set(second.values()), "it is known", 15)
+    world.until(lambda: groups.targets(arn) == others | set(second.values()), "it is known", 90)
 
     # Whatever ends while nobody looks is found by the next one.
     registrar.kill()
     assert api.ask("DELETE", "/api/v3/jobs/shop").status == 200
     assert groups.targets(arn) == others | set(second.values())
     registrar = start()
-    world.until(lambda: groups.targets(arn) == others, "nothing of ours is left over", 15)
+    world.until(lambda: groups.targets(arn) == others, "nothing of ours is left over", 90)
     deadline = time.monotonic() + 5
     while registrar.tasks() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -13,6 +13,7 @@ from typing import Final
 
 from projections.answers import Answer, Answers
 from projections.entries import JobHistory, Spot, TaskHistory
+from projections.glance.sizes import HostSizes
 from projections.leaders import Leaders
 from projections.obeyed import Obedience, Obeyed
 from projections.timeline import Timeline
@@ -40,6 +41,7 @@ class CellView:
         self.timeline = Timeline(self.machine.state)
         self.answers = Answers()
         self.leaders = Leaders()
+        self.host_sizes = HostSizes(self.machine.state)
         self.stale = ""
         """Why this may be behind the log; empty while it is not."""
         self.begins_at_offset = 0
@@ -89,6 +91,7 @@ class CellView:
                 self.timeline.apply(obeyed)
                 self.answers.apply(obeyed)
                 self.leaders.apply(obeyed)
+                self.host_sizes.apply(obeyed)
                 for listener in self.listeners:
                     listener(obeyed)
         except Exception as error:
@@ -104,11 +107,6 @@ class CellView:
     def mark_current(self) -> None:
         """Say that this view follows the log again."""
         self.stale = ""
-
-    def has_passed(self, topic: str, partition: int, offset: int) -> bool:
-        """Whether the inbound record with this offset is folded: "at least" for a reader."""
-        mark = self.state.watermarks.get((topic, partition))
-        return mark is not None and mark.offset >= offset
 
     def answer_to(self, topic: str, partition: int, offset: int) -> Answer | None:
         """What the cell answered to this inbound record, if it did and that is remembered."""

@@ -110,6 +110,16 @@ class HostEntered(_Note, frozen=True):
     source: str = ""
 
 
+class CellEntered(_Note, frozen=True):
+    """Something happened to the cell as a whole."""
+
+    what: str
+    """``leader``, ``policy``, ``safe``, ``paged`` or ``time gap``."""
+    text: str = ""
+    actor: str = ""
+    source: str = ""
+
+
 HistoryNote = (
     JobBegan
     | JobKept
@@ -122,6 +132,7 @@ HistoryNote = (
     | RoundNoted
     | OrphanNoted
     | HostEntered
+    | CellEntered
 )
 """All notes."""
 
@@ -130,4 +141,5 @@ TASK: Final = "task"
 ROUND: Final = "round"
 ORPHAN: Final = "orphan"
 HOST: Final = "host"
+CELL: Final = "cell"
 """Kinds of notes, by what they are about."""

@@ -28,6 +28,8 @@ from scheduler.model.inbound import InboundBody, OffersChanged, PartitionBegan
 from scheduler.model.mesos import (
     HostFacts,
     HostFailed,
+    InverseOfferRescinded,
+    InverseOffersReceived,
     MesosRecord,
     Offer,
     OfferRescinded,
@@ -84,6 +86,8 @@ class MesosOffers:
                     del streams[next(iter(streams))]
             case StreamEnded():
                 streams.pop(record.stream_id, None)
+            case InverseOffersReceived() | InverseOfferRescinded():
+                pass  # They ask for a host, and offer nothing.
             case StatusUpdate() | HostFailed() | Unrecognised():
                 pass  # Says nothing of offers; Mesos rescinds those of a host that is gone.
             case _:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from scheduler.model import mounts
 from scheduler.model.effects import (
     AcceptOffers,
+    AnswerInverseOffers,
     AskAll,
     AskState,
     Effect,
@@ -23,6 +24,8 @@ from scheduler.model.effects import DeclineOffers as DeclineEffect
 from scheduler.model.ids import HostId, TaskId, worker_name_of
 from scheduler.model.job import Stream
 from scheduler.model.proposals import (
+    AcceptInverseOffers,
+    DeclineInverseOffers,
     DeclineOffers,
     KillTask,
     Launch,
@@ -58,6 +61,13 @@ def effect_of(state: State, decision: Decision) -> Effect:
             )
         case DeclineOffers():
             return DeclineEffect(proposal_id, proposal.offer_ids, proposal.refuse_ms)
+        case AcceptInverseOffers() | DeclineInverseOffers():
+            return AnswerInverseOffers(
+                proposal_id,
+                proposal.offer_ids,
+                is_accepted=isinstance(proposal, AcceptInverseOffers),
+                refuse_ms=proposal.refuse_ms,
+            )
         case KillTask():
             grace_ms = _kill_grace_ms(state, proposal.task_id)
             return KillOnHost(proposal_id, proposal.task_id, proposal.host_id, grace_ms)

@@ -24,6 +24,8 @@ from scheduler.model.inbound import InboundBody, InboundLost, OffersChanged, Par
 from scheduler.model.mesos import (
     HostFacts,
     HostFailed,
+    InverseOfferRescinded,
+    InverseOffersReceived,
     MesosRecord,
     Offer,
     OfferRescinded,
@@ -205,6 +207,8 @@ class InboundRuns:
                 self._run.observed_at_ms = observed_at_ms
             case (
                 Subscribed()
+                | InverseOffersReceived()
+                | InverseOfferRescinded()
                 | StatusUpdate()
                 | HostFailed()
                 | StreamEnded()

@@ -44,6 +44,7 @@ from scheduler.model.rules import Plugin
 from scheduler.model.task import Placed, Task
 from scheduler.model.volumes import VolumeMeasured, VolumeWorkEnded, VolumeWorkStarted
 from scheduler.placement.plugins import Plugins
+from scheduler.rounds.maintenance import inverse_answers
 from scheduler.rounds.planner import Planner
 from scheduler.rounds.talk import kills, offer_care, questions
 from scheduler.state import NO_OFFSET, State, Told
@@ -265,6 +266,8 @@ class Machine:
             if planned.record.waiting:
                 answer += [planned.record, *planned.preemptions, *planned.launches]
                 used = planned.offer_ids
+        if state.maintenance:
+            answer += inverse_answers(state)
         answer += offer_care(state, used)
         return tuple(answer)
 

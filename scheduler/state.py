@@ -9,7 +9,14 @@ from typing import Final, Literal
 
 from scheduler.autoscaling.standing import JobScaling, ScalingPolicy
 from scheduler.fleet.forecast import LoadForecast
-from scheduler.fleet.standing import CloudGroup, Deployment, Fleet, FleetOrder, Instance
+from scheduler.fleet.standing import (
+    CloudGroup,
+    Deployment,
+    Fleet,
+    FleetOrder,
+    Instance,
+    InstanceNetwork,
+)
 from scheduler.healing.standing import HealingRun, RunbookStanding
 from scheduler.model.autoscaling import PolicyId
 from scheduler.model.base import Ours
@@ -30,6 +37,7 @@ from scheduler.model.ids import (
     TaskId,
 )
 from scheduler.model.inbound import Standing
+from scheduler.model.incident_notes import IncidentNote
 from scheduler.model.job import JobSpec
 from scheduler.model.job_updates import JobUpdate, SpecVersion
 from scheduler.model.mesos import HostFacts
@@ -60,12 +68,15 @@ ENTITY_KINDS: Final = (
     "early health",
     "health",
     "host",
+    "incident note",
     "index",
+    "instance network",
     "job",
     "job scaling",
     "launches",
     "load balancers",
     "loop",
+    "maintenance",
     "mark",
     "member labels",
     "missing",
@@ -268,6 +279,31 @@ class HostFailures(Ours, frozen=True):
     next_ms: int
 
 
+class Maintenance(Ours, frozen=True):
+    """A window in which an operator of Mesos takes a host away, and what is done about it."""
+
+    host_id: HostId
+    from_ms: int
+    for_ms: int | None
+    """None: for good."""
+    since_ms: int
+    """When it was heard of first."""
+    offer_id: OfferId | None = None
+    """The last inverse offer of this stream."""
+    is_open: bool = False
+    """It is not answered yet."""
+    wanted: Literal["", "accept", "decline"] = ""
+    """What it is to be answered; empty while that is not known."""
+    why: str = ""
+    answer: Literal["", "accept", "decline"] = ""
+    """What Mesos was told last."""
+    draining_since_ms: int = 0
+    order_before: HostOrder | None = None
+    """What an operator had said of the host when draining began."""
+    doubted_until_ms: int = 0
+    """Unless it is confirmed until then, it is over; 0: nobody doubts it."""
+
+
 @dataclass(slots=True)
 class Stream:
     """The conversation with Mesos: one open stream at a time."""
@@ -395,6 +431,8 @@ class State:
     """How much tasks on a host wait for each other, 1 to 1,000, as it was told last."""
     host_orders: dict[HostId, HostOrder] = field(default_factory=dict)
     """What operators let hosts be used for, where that is not everything."""
+    maintenance: dict[HostId, Maintenance] = field(default_factory=dict)
+    """Hosts that Mesos says will be taken away, see `scheduler.fold.maintenance`."""
     host_marks: dict[HostId, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Attributes that operators wrote on hosts, see `scheduler.fold.instance_groups`."""
     host_failures: dict[HostId, HostFailures] = field(default_factory=dict)
@@ -434,6 +472,8 @@ class State:
     """Groups of hosts as their clouds tell of them, by name."""
     cloud_instances: dict[str, Instance] = field(default_factory=dict)
     """Their instances, by id."""
+    instance_networks: dict[str, InstanceNetwork] = field(default_factory=dict)
+    """Interfaces of instances, by the instance, see `scheduler.fold.network`."""
     fleet_orders: dict[ProposalId, FleetOrder] = field(default_factory=dict)
     """What is to be asked of clouds, or is under way, oldest first."""
     deployments: dict[str, Deployment] = field(default_factory=dict)
@@ -444,6 +484,8 @@ class State:
     """What registries say of tasks, by registry and task; of those that budgets ask about."""
     member_labels: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """What operators wrote on processes of the cell, by name."""
+    incident_notes: dict[int, IncidentNote] = field(default_factory=dict)
+    """What operators noted of stretches of time, by a number that counts up."""
     webhooks: dict[str, Webhook] = field(default_factory=dict)
     """Who is told of events by HTTP, by name."""
     load_balancers: dict[JobId, tuple[str, ...]] = field(default_factory=dict)

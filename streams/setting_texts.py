@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from connectors.mesos.containers import CONTAINERIZERS
 from connectors.registry.checks import CHECKS
+from projections.masking import DEFAULT_PATTERNS, PATTERN_CHARACTERS_MAX, PATTERNS_MAX
 
 SECRET_CHARACTERS_MIN: Final = 16
 
@@ -139,3 +140,13 @@ def truth(text: str) -> bool:
     if text not in {"true", "false"}:
         raise ValueError("true or false is wanted")
     return text == "true"
+
+
+def masked_keys(text: str) -> tuple[str, ...]:
+    """Patterns of names whose texts are masked, added to the default ones behind a ``+``."""
+    names = tuple(each.strip() for each in text.removeprefix("+").split(",") if each.strip())
+    if not names or len(names) > PATTERNS_MAX:
+        raise ValueError(f"1 to {PATTERNS_MAX} names are wanted, with commas between")
+    if any(len(each) > PATTERN_CHARACTERS_MAX or not each.isprintable() for each in names):
+        raise ValueError(f"a name has at most {PATTERN_CHARACTERS_MAX} printable characters")
+    return (*DEFAULT_PATTERNS, *names) if text.startswith("+") else names

@@ -20,6 +20,7 @@ from connectors.mesos.settings import FAILOVER_TIMEOUT_S_MAX, WEEK_S, masters_of
 from connectors.registry.checks import Check
 from connectors.volumes.opening import VolumeSettings, read_volume_settings
 from connectors.webhooks.addresses import Network, networks_of
+from projections.masking import DEFAULT_PATTERNS
 from streams import setting_texts as texts
 from streams.errors import OperatorError
 
@@ -83,8 +84,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actor: str
     page_url: str | None
     page_secret: str | None
+    alert_rules: Path | None
     webhook_networks: tuple[Network, ...]
     webhook_secrets: Path | None
+    dashboards: Path | None
+    masked_keys: tuple[str, ...]
 
     @property
     def is_registering(self) -> bool:
@@ -426,6 +430,13 @@ SETTINGS = (
         texts.secret,
     ),
     Setting(
+        "FLUMINA_ALERTS",
+        "alert_rules",
+        "file of rules of alerts (docs/alerts.md), beside the delivered ones; unset, those alone",
+        lambda _: None,
+        Path,
+    ),
+    Setting(
         "FLUMINA_WEBHOOK_NETWORKS",
         "webhook_networks",
         "networks that are not public and that webhooks (docs/webhooks.md) may be sent to, such as"
@@ -439,6 +450,21 @@ SETTINGS = (
         "folder of the secrets that webhooks name as file:NAME; unset, there is none",
         lambda _: None,
         Path,
+    ),
+    Setting(
+        "FLUMINA_DASHBOARDS",
+        "dashboards",
+        "folder of one's own dashboards (docs/dashboards.md); unset, `dashboards` of FLUMINA_DATA",
+        lambda _: None,
+        Path,
+    ),
+    Setting(
+        "FLUMINA_MASKED_KEYS",
+        "masked_keys",
+        "names of keys whose texts are masked in pages, query rows and exports (docs/incidents.md),"
+        " with * and ? and commas between; +NAME,... adds to those that are masked by default",
+        lambda _: DEFAULT_PATTERNS,
+        texts.masked_keys,
     ),
 )
 # Read by the launcher before there is a Python to read it with.

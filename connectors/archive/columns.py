@@ -242,6 +242,11 @@ class RowFile:
         offsets, values = self._columns(group, ["offset", "value"])
         return offsets, values
 
+    def table(self, groups: Sequence[int], names: Sequence[str]) -> Any:  # noqa: ANN401 - a pyarrow.Table
+        """Some columns of some row groups, as they stand in the file."""
+        with _damage():
+            return self._file.read_row_groups(groups, columns=list(names), use_threads=False)
+
     def newest(
         self, groups: Sequence[int], lookup: Lookup, first_offset: int, end_offset: int
     ) -> dict[str, list[tuple[int, int]]]:

@@ -10,10 +10,15 @@ from typing import Literal, Protocol
 import msgspec
 
 from scheduler.model.fleet import CloudGroupObserved, FleetEffect, InstanceNoticed
+from scheduler.model.network import InstanceNetworkObserved
 
 
 class CloudFailed(Exception):
     """A cloud did not answer, throttles, refused, or answered with nonsense; the text says how."""
+
+
+class EffectRefused(Exception):
+    """An effect that is not asked of the cloud at all; the text begins with the kind of refusal."""
 
 
 class Carried(msgspec.Struct, frozen=True):
@@ -21,7 +26,7 @@ class Carried(msgspec.Struct, frozen=True):
 
     ``refused``: nothing happened. ``unknown``: it may have, or may yet; what is so is seen in the
     next observation. The detail of a refusal begins with its kind: ``throttled``, ``gone``,
-    ``denied``, ``bounds`` or ``refused``.
+    ``denied``, ``bounds``, ``empty`` (a subnet without addresses) or ``refused``.
     """
 
     fate: Literal["sent", "refused", "unknown"]
@@ -46,6 +51,15 @@ class CloudGroups(Protocol):
 
         A group says which cell it is of by a tag ``flumina.cell``. Raises `CloudFailed`: a list
         that is not whole is none.
+        """
+        ...
+
+    async def networks(
+        self, instances: Collection[tuple[str, str]], now_ms: int
+    ) -> list[InstanceNetworkObserved]:
+        """The interfaces of these instances (group, instance id); raises `CloudFailed`.
+
+        None where the cloud has no network of ours to ask for.
         """
         ...
 

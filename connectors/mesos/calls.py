@@ -15,6 +15,7 @@ from connectors.mesos.reserved import Json, Part, Purse
 from connectors.mesos.settings import MesosSettings
 from scheduler.model.effects import (
     AcceptOffers,
+    AnswerInverseOffers,
     AskAll,
     AskState,
     DeclineOffers,
@@ -78,6 +79,15 @@ def call_of(effect: Effect, settings: MesosSettings, reserved: Iterable[Part] = 
                 "type": "DECLINE",
                 "decline": {
                     "offer_ids": _offer_ids(effect.offer_ids),
+                    "filters": _filters(effect.refuse_ms),
+                },
+            }
+        case AnswerInverseOffers():
+            kind = "accept" if effect.is_accepted else "decline"
+            call = {
+                "type": f"{kind.upper()}_INVERSE_OFFERS",
+                f"{kind}_inverse_offers": {
+                    "inverse_offer_ids": _offer_ids(effect.offer_ids),
                     "filters": _filters(effect.refuse_ms),
                 },
             }

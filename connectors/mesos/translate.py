@@ -19,6 +19,9 @@ from scheduler.model.ids import HostId, OfferId, StreamId, TaskId
 from scheduler.model.mesos import (
     HostFacts,
     HostFailed,
+    InverseOffer,
+    InverseOfferRescinded,
+    InverseOffersReceived,
     MesosRecord,
     MesosTaskState,
     Offer,
@@ -34,6 +37,10 @@ RAW_BYTES_MAX: Final = 64 * 1024
 MESSAGE_CHARACTERS_MAX: Final = 4096
 WORD_CHARACTERS_MAX: Final = 8192
 """Of any id or word of Mesos'. Together they stay below what a Kafka record may hold (1 MiB)."""
+ID_CHARACTERS_MAX: Final = 255
+"""Of an id in a list: Mesos itself allows a file's name."""
+INVERSE_OFFERS_MAX: Final = 1_000
+"""Of one record: with ids of that length half a MiB."""
 NANOSECONDS_IN_MS: Final = 1_000_000
 OFFER_JSON_BYTES_MAX: Final = 512 * 1024
 """Of one offer; attributes and port ranges of a real host come to some kilobytes."""
@@ -85,6 +92,8 @@ def heard(raw: bytes, stream: StreamIdentity) -> Heard:
         return Heard(())
     if event.type == "OFFERS" and event.offers is not None:
         return _offers(event.offers.offers, stream)
+    if event.type == "INVERSE_OFFERS" and event.inverse_offers is not None:
+        return Heard(tuple(_inverse_offers(event.inverse_offers.inverse_offers, stream)))
     record = _single(event, stream)
     if record is None or not _is_bounded(record):
         record = _unrecognised(raw, stream)
@@ -143,6 +152,9 @@ def _single(event: wire.Event, stream: StreamIdentity) -> MesosRecord | None:
         return _status_update(event.update.status, stream)
     if event.type == "RESCIND" and event.rescind is not None:
         return OfferRescinded(stream.stream_id, OfferId(event.rescind.offer_id.value))
+    if event.type == "RESCIND_INVERSE_OFFER" and event.rescind_inverse_offer is not None:
+        offer_id = OfferId(event.rescind_inverse_offer.inverse_offer_id.value)
+        return InverseOfferRescinded(stream.stream_id, offer_id)
     if event.type == "FAILURE" and event.failure is not None:
         return _failure(event.failure, stream)
     if event.type == "SUBSCRIBED" and event.subscribed is not None:
@@ -239,6 +251,36 @@ def _offers(raws: list[msgspec.Raw], stream: StreamIdentity) -> Heard:
     if batch:
         records.append(OffersReceived(stream.stream_id, tuple(batch)))
     return Heard(tuple(records), tuple(reserved))
+
+
+def _inverse_offers(raws: list[msgspec.Raw], stream: StreamIdentity) -> Iterator[MesosRecord]:
+    """The inverse offers in bounded records; one that does not fit costs only itself."""
+    found: list[InverseOffer] = []
+    for raw in raws:
+        try:
+            said = wire.INVERSE_OFFERS.decode(bytes(raw))
+            offer = _inverse_offer(said)
+        except (ValueError, RecursionError):
+            yield _unrecognised(bytes(raw), stream)
+            continue
+        found.append(offer)
+    for begin in range(0, len(found), INVERSE_OFFERS_MAX):
+        some = tuple(found[begin : begin + INVERSE_OFFERS_MAX])
+        yield InverseOffersReceived(stream.stream_id, some)
+
+
+def _inverse_offer(said: wire.WireInverseOffer) -> InverseOffer:
+    """The inverse offer in our words; ValueError where an id is none."""
+    words = (said.id.value, said.agent_id.value)
+    if not all(0 < len(each) <= ID_CHARACTERS_MAX for each in words):
+        raise ValueError("an inverse offer without an id, or of a host without one")
+    start, duration = said.unavailability.start, said.unavailability.duration
+    return InverseOffer(
+        OfferId(said.id.value),
+        HostId(said.agent_id.value),
+        from_ms=max(0, int(_whole_ms(start))),
+        for_ms=None if duration is None else max(0, int(_whole_ms(duration))),
+    )
 
 
 def _decoded_offer(raw: bytes) -> wire.WireOffer:

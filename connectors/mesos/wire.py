@@ -188,6 +188,26 @@ class OffersEvent(msgspec.Struct, frozen=True):
     offers: list[msgspec.Raw] = []
 
 
+class WireInverseOffer(msgspec.Struct, frozen=True):
+    """An operator wants a host back, from some time on."""
+
+    id: Text
+    agent_id: Text
+    unavailability: Unavailability
+
+
+class InverseOffersEvent(msgspec.Struct, frozen=True):
+    """Inverse offers, each decoded on its own."""
+
+    inverse_offers: list[msgspec.Raw] = []
+
+
+class RescindInverseEvent(msgspec.Struct, frozen=True):
+    """An inverse offer is taken back."""
+
+    inverse_offer_id: Text
+
+
 class RescindEvent(msgspec.Struct, frozen=True):
     """An offer is taken back."""
 
@@ -221,6 +241,8 @@ class Event(msgspec.Struct, frozen=True):
     subscribed: SubscribedEvent | None = None
     offers: OffersEvent | None = None
     rescind: RescindEvent | None = None
+    inverse_offers: InverseOffersEvent | None = None
+    rescind_inverse_offer: RescindInverseEvent | None = None
     update: UpdateEvent | None = None
     failure: FailureEvent | None = None
     error: ErrorEvent | None = None
@@ -236,3 +258,4 @@ class LooseEvent(msgspec.Struct, frozen=True):
 EVENTS: Final = msgspec.json.Decoder(Event)
 LOOSE_EVENTS: Final = msgspec.json.Decoder(LooseEvent)
 OFFERS: Final = msgspec.json.Decoder(WireOffer)
+INVERSE_OFFERS: Final = msgspec.json.Decoder(WireInverseOffer)

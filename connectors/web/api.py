@@ -13,6 +13,8 @@ from connectors.web.limits.rules import RateLimits
 from connectors.web.metrics import Metrics
 from connectors.web.observing import Observing
 from connectors.web.travelling import NoTravel, Travel
+from projections.alerts.rules import RuleBook
+from projections.alerts.whole import Alerting
 from scheduler.model.v3.titan import TitanSite
 
 WAIT_S_MAX = 2.0
@@ -35,5 +37,7 @@ class Api:
     images: Images = field(default_factory=Images)
     titan: TitanSite = field(default_factory=TitanSite)
     """What places are called, for specs of 2015."""
+    alerting: Alerting = field(default_factory=lambda: Alerting(RuleBook()))
+    """Alerts and objectives; whoever follows the cell folds each record into it."""
     observing: Observing = field(default_factory=Observing)
     """What streams of events read from; whoever follows the cell tells it of each record."""

@@ -26,6 +26,7 @@ from connectors.web.problems import Problem, sentence
 from connectors.web.resource import Resource
 from connectors.web.routes import ROUTES
 from connectors.web.travelling import NoTravel, Travel
+from projections.alerts.whole import Alerting
 from scheduler.model.reading.faults import nearest_name, shown_text
 from scheduler.model.v3.titan import TitanSite
 
@@ -47,6 +48,7 @@ def web_app(
     images: Images | None = None,
     titan: TitanSite | None = None,
     observing: Observing | None = None,
+    alerting: Alerting | None = None,
 ) -> ASGIApp:
     """The REST API of a cell, as an ASGI application.
 
@@ -59,6 +61,8 @@ def web_app(
     api = Api(cell, files, metrics, books, wait_s, travel or NoTravel(), log_store)
     api = replace(api, rate_limits=rate_limits or RateLimits(), images=images or Images())
     api = replace(api, titan=titan or TitanSite(), observing=observing or Observing())
+    if alerting is not None:
+        api = replace(api, alerting=alerting)
     metrics.add(ObserveMetrics(api.observing))
     resources = {path: Resource(api, path, operations) for path, operations in ROUTES.items()}
     return Edge(Paths(resources, _no_such_path), api, hosts)

@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import Final
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connectors.web.api import Api
@@ -27,6 +26,10 @@ LIMIT_IN_SCOPE: Final = "flumina.limit"
 """Where an answer that goes on for as long as it is read finds that limit, to lift it."""
 OFFSET: Final = "X-Flumina-Offset"
 STALE: Final = "X-Flumina-Stale"
+_OFFSET: Final = OFFSET.lower().encode()
+_STALE: Final = STALE.lower().encode()
+_ALWAYS: Final = {b"x-content-type-options": b"nosniff", b"cache-control": b"no-store"}
+"""On every answer, whatever a handler has said."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 
@@ -85,7 +88,8 @@ class Edge:
         """Refuse names that are not ours, by which a web page could reach a loopback server."""
         if not self._hosts:
             return
-        given = Headers(scope=scope).get("host", "")
+        named = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        given = named.decode("latin-1")
         name = given.rpartition(":")[0] if given.rpartition(":")[2].isdecimal() else given
         if name.lower() not in self._hosts:
             raise Problem(
@@ -110,11 +114,11 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.is_begun, self.begun_s = True, time.perf_counter()
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
             standing = standing_of(self._api.cell)
-            headers[OFFSET] = str(standing.offset)
+            headers = [each for each in message["headers"] if each[0] not in _ALWAYS]
+            headers.append((_OFFSET, b"%d" % standing.offset))
             if standing.stale:
-                headers[STALE] = standing.header
-            headers["X-Content-Type-Options"] = "nosniff"
-            headers["Cache-Control"] = "no-store"
+                headers.append((_STALE, standing.header.encode("ascii")))
+            headers += _ALWAYS.items()
+            message["headers"] = headers
         await self._send(message)

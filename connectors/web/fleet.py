@@ -16,7 +16,7 @@ from connectors.web.requests import actor_of, document_body
 from connectors.web.resource import Operation
 from connectors.web.shapes import base
 from connectors.web.shapes import fleet as shapes
-from projections import fleet
+from projections import fleet, maintenance
 from scheduler.model.fleet_rules import DeploymentOrder
 from scheduler.model.inbound import Fault
 from scheduler.model.reading.faults import shown_text
@@ -70,6 +70,12 @@ async def set_size(call: Call) -> Response:
     record, actor, why = await asked(call, ("desired",))
     record["group"] = call.path_id
     return await ordered(call, "SetGroupSize", record, (actor, why), call.path_id)
+
+
+async def list_maintenance(call: Call) -> Response:
+    """Hosts that Mesos will have taken away, and what it is answered."""
+    call.query.done()
+    return json_response(maintenance.windows(call.api.cell.view))
 
 
 async def list_deployments(call: Call) -> Response:
@@ -133,6 +139,9 @@ FLEET_ROUTES: Final[dict[str, dict[str, Operation]]] = {
     f"{PATH}/groups": {"GET": _READ},
     f"{PATH}/groups/{{id}}": {"GET": replace(_READ, handler=show_group, answer=shapes.GroupShown)},
     f"{PATH}/groups/{{id}}/size": {"PUT": _command(set_size, shapes.SizeBody)},
+    f"{PATH}/maintenance": {
+        "GET": replace(_READ, handler=list_maintenance, answer=shapes.Maintenance)
+    },
     f"{PATH}/plan": {"GET": replace(_READ, handler=show_plan, answer=shapes.Plan)},
     f"{PATH}/rules": {
         "GET": replace(_READ, handler=show_rules, answer=shapes.Rules),

@@ -40,7 +40,6 @@ async def show_task(call: Call) -> Response:
 async def job_events(call: Call) -> Response:
     """The job's history, and with ``tasks=true`` its tasks' too."""
     is_with_tasks = call.query.truth("tasks")
-    call.query.done()
     return await _events(call, is_with_tasks=is_with_tasks) or json_response(
         views.job_events(call, is_with_tasks=is_with_tasks)
     )
@@ -48,12 +47,15 @@ async def job_events(call: Call) -> Response:
 
 async def task_events(call: Call) -> Response:
     """The task's history."""
-    call.query.done()
     return await _events(call) or json_response(views.task_events(call))
 
 
 async def _events(call: Call, *, is_with_tasks: bool = False) -> Response | None:
-    """The history where our own view began too late to know all of it."""
+    """The history until another instant, or where our own view began too late to know all of it."""
+    at = call.query.text("at")
+    call.query.done()
+    if at is not None:
+        return await travel.asked(call, EventsAt(call.path_id, at, is_with_tasks))
     view = call.api.cell.view
     until = travel.newest_folded(view)
     return await travel.earlier(call, view, EventsAt(call.path_id, until, is_with_tasks))

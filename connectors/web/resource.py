@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from connectors.web.api import Api
@@ -27,11 +29,15 @@ from connectors.web.requests import (
     token_or_fault,
 )
 from connectors.web.standing import standing_of
+from connectors.web.travel import asked
+from projections.travel.questions import ReadAt
 from scheduler.model.inbound import Fault
 from scheduler.model.reading.faults import Faults
 
 PATH_IN_SCOPE: Final = "flumina.path"
 """Where the edge finds the template of the path that answered, for the metrics."""
+AT: Final = "at"
+"""The parameter of an instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +67,14 @@ class Operation:
     """Whether it takes ``If-Match``."""
     is_stream: bool = False
     """Whether it goes on until its reader leaves, and takes ``Last-Event-ID``."""
+    is_rewound: bool = False
+    """Whether it can be answered of any instant, and so takes ``at``; see `rewinding`."""
 
     @property
     def all_parameters(self) -> tuple[str, ...]:
         """Its own parameters, and those of every read."""
-        return (*self.parameters, AT_LEAST_PARAMETER) if self.is_read else self.parameters
+        common = (AT_LEAST_PARAMETER,) if self.is_read else ()
+        return (*self.parameters, *common, *((AT,) if self.is_rewound else ()))
 
 
 class Resource:
@@ -97,8 +106,23 @@ class Resource:
             refuse_body(request)
             await _wait_at_least(self._api, request, query)
             _mark(self._api.cell)
+        if operation.is_rewound and query.given(AT):
+            response = await self._then(request, query)
+            await response(scope, receive, send)
+            return
         response = await operation.handler(Call(self._api, request, query))
         await response(scope, receive, send)
+
+    async def _then(self, request: Request, query: Query) -> Response:
+        """The same of another instant, as the time machine answers it."""
+        at = query.text(AT)
+        if at is None:
+            query.done()
+        left_out = (AT, AT_LEAST_PARAMETER)
+        pairs = [each for each in request.query_params.multi_items() if each[0] not in left_out]
+        names = {name: str(value) for name, value in request.path_params.items()}
+        question = ReadAt(self._path, names, urlencode(pairs), at or "")
+        return await asked(Call(self._api, request, query), question)
 
 
 def _mark(cell: Cell) -> None:

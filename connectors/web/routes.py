@@ -27,12 +27,16 @@ from connectors.web import (
     system_selectors,
     travel,
 )
+from connectors.web.alerts import ALERT_ROUTES
 from connectors.web.call import Handler
 from connectors.web.fleet import FLEET_ROUTES
+from connectors.web.glance import GLANCE_ROUTES
 from connectors.web.healing import HEALING_ROUTES
+from connectors.web.incident import INCIDENT_ROUTES
 from connectors.web.observe import OBSERVE_ROUTES
 from connectors.web.openapi.described import described
 from connectors.web.resource import Operation
+from connectors.web.rewinding import REWOUND
 from connectors.web.shapes import agents as agent_shapes
 from connectors.web.shapes import autoscaling as scaling_shapes
 from connectors.web.shapes import balancers as balancer_shapes
@@ -165,7 +169,7 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
     "/api/v3/jobs/{id}/enable": {"POST": _change(lifecycle.enable_job)},
     "/api/v3/jobs/{id}/disable": {"POST": _change(lifecycle.disable_job)},
     "/api/v3/jobs/{id}/events": {
-        "GET": Operation(reading.job_events, ("tasks",), is_read=True, answer=HistoryOf)
+        "GET": Operation(reading.job_events, ("tasks", "at"), is_read=True, answer=HistoryOf)
     },
     "/api/v3/jobs/{id}/why": {"GET": Operation(reading.why_job, ("at",), is_read=True, answer=Why)},
     "/api/v3/tasks": {
@@ -186,7 +190,7 @@ ROUTES: Final[dict[str, dict[str, Operation]]] = {
     },
     "/api/v3/tasks/move": {"POST": _change(lifecycle.move_task, body=jobs.MoveBody)},
     "/api/v3/tasks/{id}/events": {
-        "GET": Operation(reading.task_events, is_read=True, answer=HistoryOf)
+        "GET": Operation(reading.task_events, ("at",), is_read=True, answer=HistoryOf)
     },
     "/api/v3/tasks/{id}/why": {
         "GET": Operation(reading.why_task, ("at",), is_read=True, answer=Why)
@@ -480,6 +484,11 @@ ROUTES.update(UPDATE_ROUTES)
 ROUTES.update(OBSERVE_ROUTES)
 ROUTES.update(VOLUME_ROUTES)
 ROUTES.update(WEBHOOK_ROUTES)
+ROUTES.update(ALERT_ROUTES)
 ROUTES.update(FLEET_ROUTES)
 ROUTES.update(HEALING_ROUTES)
+ROUTES.update(INCIDENT_ROUTES)
+ROUTES.update(GLANCE_ROUTES)
+for _path in REWOUND:
+    ROUTES[_path]["GET"] = replace(ROUTES[_path]["GET"], is_rewound=True)
 ROUTES["/api/openapi.json"] = {"GET": Operation(described(ROUTES), answer=base.Json, is_read=True)}

@@ -49,15 +49,18 @@ async def write(
     subject: str,
     actor: str = "",
     is_leader_needed: bool = True,
+    is_read: bool = False,
 ) -> Written:
     """Publish a request, and wait for the fold's answer for as long as a caller should.
 
     ``subject`` is the id that the request is about, told where its fate is unknown. What an
     ``actor`` asks of jobs is on the books until the fold has passed it; operators' commands are
     not, for they are the way out. Raises `Problem` where the record cannot be read, nobody leads,
-    the cell is behind, or Kafka does not take it.
+    the cell is behind, or Kafka does not take it. ``is_read``: `check_readable` has been done, or
+    what it would find is known.
     """
-    check_readable(topic, key, value)
+    if not is_read:
+        check_readable(topic, key, value)
     if is_leader_needed:
         demand_leader(api.cell)
     # Offsets begin again at 0 where a topic is made anew: an answer that the fold gave before we

@@ -30,8 +30,10 @@ _GOOD: Final = range(200, 300)
 class DeliveryFailed(OSError):
     """A receiver did not take an event; says why, without what the URL may hide in its query."""
 
-    def __init__(self, text: str, retry_after_s: float = 0.0) -> None:
+    def __init__(self, text: str, retry_after_s: float = 0.0, status: int = 0) -> None:
         super().__init__(text)
+        self.status = status
+        """What it answered; 0 where it did not."""
         self.retry_after_s = retry_after_s
         """What the receiver asked for; 0 where it did not."""
 
@@ -79,7 +81,7 @@ class Sender:
             raise DeliveryFailed(f"{shown} cannot be asked: {_text(error)}") from error
         if status not in _GOOD:
             where = " (redirects are not followed)" if status // 100 == 3 else ""
-            raise DeliveryFailed(f"{shown} answered {status}{where}", _seconds(later))
+            raise DeliveryFailed(f"{shown} answered {status}{where}", _seconds(later), status)
         return status
 
     def _connection(self, parts: SplitResult) -> http.client.HTTPConnection:

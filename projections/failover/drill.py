@@ -17,6 +17,7 @@ from projections.failover.numbers import Numbers
 from projections.failover.world import Totals, World
 from scheduler.model.effects import (
     AcceptOffers,
+    AnswerInverseOffers,
     AskAll,
     AskState,
     DeclineOffers,
@@ -239,6 +240,8 @@ class Drill:
                     self._launch(effect.host_id, task)
             case DeclineOffers():
                 self._take_back(effect.offer_ids)
+            case AnswerInverseOffers():
+                pass  # No host is asked back in a drill.
             case KillOnHost():
                 self._kills += 1
                 self._say(KILL_MS, effect.task_id, effect.host_id, "TASK_KILLED")

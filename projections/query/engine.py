@@ -28,7 +28,7 @@ from projections.query.syntax import (
 )
 from projections.query.testing import Clock, operand_of, tested
 from projections.query.values import Event, Getter, Row, descended, frozen, getter_of, sort_key
-from projections.query.windows import window_of
+from projections.query.windows import TimedEvents, window_of
 
 Mode = Literal["full", "client", "server"]
 """``server``: only what a publisher does, sample, test and project all that the query names;
@@ -50,6 +50,8 @@ class Running:
         self.now_ms = 0
         self.is_over = False
         """No event that comes can change what has been said: the limit is reached."""
+        self.is_warming = False
+        """Joins hold what comes, and say no pair: what is read again to rebuild them."""
         self._is_compat = is_compat
         try:
             self._test = tested(query.where, self._clock) if query.where else None
@@ -87,6 +89,35 @@ class Running:
         return self.now_ms
 
     @property
+    def is_held(self) -> bool:
+        """Whether rows come of windows, and not of single events or pairs."""
+        return self._is_held
+
+    @property
+    def held(self) -> int:
+        """Events that windows and joins hold now."""
+        return self._window.held + (self._joined.held if self._joined is not None else 0)
+
+    @property
+    def said(self) -> int:
+        """Rows, or windows, that the limit has counted; set where a query goes on."""
+        return self._said
+
+    @said.setter
+    def said(self, count: int) -> None:
+        self._said = count
+
+    @property
+    def window_begins_ms(self) -> int | None:
+        """When the next window of time begins; None before the first event, or without one."""
+        return self._window.begins_ms if isinstance(self._window, TimedEvents) else None
+
+    @window_begins_ms.setter
+    def window_begins_ms(self, at_ms: int | None) -> None:
+        if isinstance(self._window, TimedEvents):
+            self._window.begins_ms = at_ms
+
+    @property
     def dropped(self) -> int:
         """Events for which a window or the groups had no room."""
         joined = self._joined.dropped if self._joined is not None else 0
@@ -107,6 +138,8 @@ class Running:
         if self._joined is None:
             return self._push(event, now_ms)
         pairs = self._joined.push(event, stream or self.query.streams[0], now_ms)
+        if self.is_warming:
+            return []
         rows = self.tick(now_ms)
         for pair in pairs:
             rows += self._push(pair, now_ms)
@@ -212,7 +245,8 @@ class _Rollup:
     def __init__(
         self, query: Query, clock: Clock, *, are_aliases_kept: bool, is_compat: bool
     ) -> None:
-        self._writers: list[tuple[str, Any, float]] = []
+        self._writers: list[tuple[str, Any, float, float]] = []
+        """Name, function, and by what it grows: of events, and of none."""
         self._firsts: list[tuple[str, Getter]] = []
         # A client hears what was sampled elsewhere, and does not reckon it up; as in Mantis.
         sample = None if are_aliases_kept else query.sample
@@ -223,7 +257,9 @@ class _Rollup:
                 called = item.alias
                 name = _name_of(item, is_compat=is_compat) if called is None else called
                 scale = factor if grows and item.function in EXTRAPOLATED else 0.0
-                self._writers.append((name, rollup_of(item, clock), scale))
+                # As in Mantis: of no events, what has a name of its own stays a whole 0.
+                scale_of_none = scale if called is None else 0.0
+                self._writers.append((name, rollup_of(item, clock), scale, scale_of_none))
             else:
                 name = _first_name(item, is_aliased=are_aliases_kept)
                 self._firsts.append((name, operand_of(item, clock)))
@@ -231,9 +267,9 @@ class _Rollup:
     def row_of(self, events: list[Event]) -> Row:
         """The row; what is null stays in it."""
         row: Row = {name: _first(value_of, events) for name, value_of in self._firsts}
-        for name, rollup, scale in self._writers:
-            value = rollup(events)
-            row[name] = value * scale if scale and events and value is not None else value
+        for name, rollup, scale, scale_of_none in self._writers:
+            value, factor = rollup(events), scale if events else scale_of_none
+            row[name] = value * factor if factor and value is not None else value
         return row
 
 

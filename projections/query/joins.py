@@ -28,6 +28,11 @@ class Joined:
         """Events and pairs for which there was no room."""
         return sum(each.dropped for each in self._stages)
 
+    @property
+    def held(self) -> int:
+        """Events that wait for another."""
+        return sum(each.held for each in self._stages)
+
     def push(self, event: Event, stream: str, now_ms: int) -> list[Event]:
         """Take an event of a stream; the pairs that it completes."""
         whole: list[Event] = [event] if stream in self._streams else []
@@ -47,6 +52,11 @@ class _Stage:
         self._key_of = getter_of(join.path)
         self._left = _Side()
         self._right = _Side()
+
+    @property
+    def held(self) -> int:
+        """Events of both sides."""
+        return self._left.held + self._right.held
 
     def push(self, left: Sequence[Event], right: Event | None, now_ms: int) -> list[Event]:
         """The pairs of these events with those before them; none is paired with itself."""

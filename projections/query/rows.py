@@ -149,6 +149,11 @@ def named(query: Query) -> Iterator[tuple[str | int, ...] | Prefixed]:
         yield query.anomaly.path.steps
 
 
+def named_in(condition: Condition) -> Iterator[tuple[str | int, ...] | Prefixed]:
+    """Every property that a condition names."""
+    yield from _of_condition(condition)
+
+
 def _of_operand(operand: Operand | StarPath | None) -> Iterator[tuple[str | int, ...] | Prefixed]:
     match operand:
         case Property():

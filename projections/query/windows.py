@@ -22,6 +22,11 @@ class Window(Protocol):
     dropped: int
     """Events for which there was no room."""
 
+    @property
+    def held(self) -> int:
+        """Events that it holds now."""
+        ...
+
     def push(self, event: Event, now_ms: int, /) -> list[list[Event]]:
         """Take an event; the windows that are whole by then."""
         ...
@@ -42,6 +47,11 @@ class CountedEvents:
         self._size = window.events
         self._held: list[Event] = []
         self.dropped = 0
+
+    @property
+    def held(self) -> int:
+        """Events that it holds now."""
+        return len(self._held)
 
     def push(self, event: Event, _now_ms: int, /) -> list[list[Event]]:
         """Take an event; the window that it fills."""
@@ -68,17 +78,23 @@ class TimedEvents:
         self._span_ms = round(window.span_s * SECOND_MS)
         self._shift_ms = max(1, round(window.shift_s * SECOND_MS))
         self._held: deque[tuple[int, Event]] = deque()
-        self._begins_ms: int | None = None
+        self.begins_ms: int | None = None
+        """When the oldest window that has not been said begins; set where a query goes on."""
         self.dropped = 0
+
+    @property
+    def held(self) -> int:
+        """Events that it holds now."""
+        return len(self._held)
 
     def push(self, event: Event, now_ms: int) -> list[list[Event]]:
         """Take an event; the windows that had ended before it."""
-        if self._begins_ms is None:
-            self._begins_ms = now_ms
+        if self.begins_ms is None:
+            self.begins_ms = now_ms
         whole = self.tick(now_ms)
         if len(self._held) >= ROWS_HELD_MAX:
             self.dropped += 1
-        elif now_ms >= self._begins_ms:
+        elif now_ms >= self.begins_ms:
             self._held.append((now_ms, event))
         return whole
 
@@ -87,16 +103,16 @@ class TimedEvents:
         return list(self._ended(now_ms))
 
     def _ended(self, now_ms: int) -> Iterator[list[Event]]:
-        while self._begins_ms is not None and self._begins_ms + self._span_ms <= now_ms:
+        while self.begins_ms is not None and self.begins_ms + self._span_ms <= now_ms:
             if not self._held:
                 # Nothing is between here and now: the next window begins where it would have.
-                behind_ms = now_ms - self._span_ms - self._begins_ms
-                self._begins_ms += (behind_ms // self._shift_ms + 1) * self._shift_ms
+                behind_ms = now_ms - self._span_ms - self.begins_ms
+                self.begins_ms += (behind_ms // self._shift_ms + 1) * self._shift_ms
                 return
-            ends_ms = self._begins_ms + self._span_ms
+            ends_ms = self.begins_ms + self._span_ms
             inside = [event for at_ms, event in self._held if at_ms < ends_ms]
-            self._begins_ms += self._shift_ms
-            while self._held and self._held[0][0] < self._begins_ms:
+            self.begins_ms += self._shift_ms
+            while self._held and self._held[0][0] < self.begins_ms:
                 self._held.popleft()
             if inside:
                 yield inside
@@ -113,6 +129,11 @@ class WholeStream:
     def __init__(self) -> None:
         self._held: list[Event] = []
         self.dropped = 0
+
+    @property
+    def held(self) -> int:
+        """Events that it holds now."""
+        return len(self._held)
 
     def push(self, event: Event, _now_ms: int, /) -> list[list[Event]]:
         """Take an event."""

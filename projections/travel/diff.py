@@ -89,13 +89,14 @@ def _changes(before: State, after: State) -> Iterator[EntityChange]:
     yield from _cell(before, after)
     yield from _policy(before, after)
     yield from _of("group", _groups(before), _groups(after), _group_words)
-    yield from _of("host", _hosts(before), _hosts(after), _host_words)
     yield from _of("job", _jobs(before, after), after.jobs, _job_words)
     yield from _of("task", before.tasks, after.tasks, _task_words)
     yield from _of("orphan", before.orphans, after.orphans, lambda each: str(each.state))
     decided_before = {key: type(each.proposal).__name__ for key, each in before.decisions.items()}
     decided_after = {key: type(each.proposal).__name__ for key, each in after.decisions.items()}
     yield from _of("decision", decided_before, decided_after, str)
+    # Last, for offers come and go on all of them, and a page of an answer has an end.
+    yield from _of("host", _hosts(before), _hosts(after), _host_words)
 
 
 def _jobs(before: State, after: State) -> dict[JobId, Job]:

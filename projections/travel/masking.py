@@ -6,11 +6,12 @@ state, after the original ones were proven.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from projections.masking import ENVIRONMENT_KEYS, MASK
 from scheduler.machine import Machine
 from scheduler.model.codec import encode_record
 from scheduler.model.events import CellEvent, CellRecord, Checkpoint, Copied
@@ -18,10 +19,6 @@ from scheduler.model.inbound import JobSubmitted
 from scheduler.model.job import JobSpec
 from scheduler.model.job_updates import JobUpdateAsked
 from scheduler.state import Job
-
-MASK: Final = "masked"
-ENVIRONMENT_KEYS: Final = frozenset(("env", "environment"))
-"""Names under which descriptors of jobs have their environment."""
 
 
 def masked_spec(spec: JobSpec) -> JobSpec:

@@ -12,11 +12,13 @@ import msgspec
 from projections.cell_view import CellView
 from projections.entries import Entry, LaunchFacts
 from projections.notes import (
+    CELL,
     HOST,
     JOB,
     ORPHAN,
     ROUND,
     TASK,
+    CellEntered,
     HistoryNote,
     HostEntered,
     JobBegan,
@@ -28,15 +30,18 @@ from projections.notes import (
     TaskEntered,
 )
 from projections.obeyed import Obeyed, Place
+from projections.travel.cell_notes import CellNotes, verdict_note
 from scheduler.model.changes import (
     Change,
     HealingChanged,
     HostHealthChanged,
+    HostMaintenanceChanged,
     OrphanGone,
     OrphanSeen,
 )
 from scheduler.model.codec import decode_record
 from scheduler.model.events import CellRecord, Copied, RoundRecord
+from scheduler.model.health import HostJudged
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.inbound import HostNoiseMeasured, HostOrdered, OffersChanged
 from scheduler.model.mesos import HostFacts, HostFailed
@@ -87,6 +92,7 @@ class Noted:
         self.view = view or CellView()
         self._rows: list[Note] = []
         self._hosts: dict[HostId, HostFacts] = dict(self.view.state.hosts)
+        self._cell_notes = CellNotes(self.view.state)
         self.view.timeline.histories.on_note = self._note
         self.view.listeners.append(self._obeyed)
 
@@ -98,10 +104,6 @@ class Noted:
         """Fold one record; the changes that it made, and the rows that it adds, in order."""
         changes = self.view.apply(offset, record)
         return list(changes), self._taken()
-
-    def take_bytes(self, offset: int, data: bytes) -> list[Note]:
-        """The same with the record's bytes."""
-        return self.take(offset, decode_record(data))
 
     def pass_over(self, offset: int) -> None:
         """Leave one record out."""
@@ -128,6 +130,8 @@ class Noted:
                 kind, task_id, host_id = ORPHAN, note.task_id, note.host_id or ""
             case HostEntered():
                 kind, host_id = HOST, note.host_id
+            case CellEntered():
+                kind = CELL
             case _:
                 kind, job_id, task_id = TASK, note.job_id, note.task_id
         body = _ENCODER.encode(note)
@@ -137,6 +141,8 @@ class Noted:
     def _obeyed(self, obeyed: Obeyed) -> None:
         """What is of the cell or of a host, and so stands in no history of a job or task."""
         place = obeyed.place
+        for entered in self._cell_notes.of(obeyed):
+            self._note(place, entered)
         for change in obeyed.changes:
             if isinstance(change, OrphanSeen):
                 self._note(place, OrphanNoted(change.task_id, change.host_id, True, change.state))
@@ -144,6 +150,10 @@ class Noted:
                 self._note(place, OrphanNoted(change.task_id, None, False, change.why))
             elif isinstance(change, HostHealthChanged | HealingChanged):
                 self._note(place, _health_note(change, obeyed.event))
+            elif isinstance(change, HostMaintenanceChanged):
+                what = f"maintenance: {change.standing}"
+                source = str(obeyed.event.source) if isinstance(obeyed.event, Copied) else ""
+                self._note(place, HostEntered(change.host_id, what, change.why, "", source))
         event = obeyed.event
         if isinstance(event, RoundRecord):
             last = self.view.timeline.last_round
@@ -167,6 +177,10 @@ class Noted:
                 text = f"noise {body.noise_milli} of 1000"
                 note = HostEntered(body.host_id, "noise measured", text, body.actor, source)
                 self._note(place, note)
+            case HostJudged():
+                found = verdict_note(self.view.state, body, place.at_ms, source)
+                if found is not None:
+                    self._note(place, found)
             case HostFailed() if body.host_id and not body.executor_id:
                 note = HostEntered(body.host_id, "removed by Mesos", "", "", source)
                 self._note(place, note)

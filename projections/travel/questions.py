@@ -77,6 +77,16 @@ class CostOf(_Question, frozen=True):
     rows_max: int | None = LIMIT
 
 
+class ReadAt(_Question, frozen=True):
+    """Asks what a path of the REST API answered then."""
+
+    path: str
+    """As the table of paths has it, such as ``/api/v3/jobs/{id}``."""
+    names: dict[str, str]
+    query: str
+    at: str
+
+
 class ToldAfter(_Question, frozen=True):
     """Asks what a stream of events was told behind a place in the log, before another record."""
 
@@ -86,5 +96,93 @@ class ToldAfter(_Question, frozen=True):
     end_offset: int
 
 
-Question = StateAt | DiffOf | TimelineOf | WhyAt | EventsAt | TraceOf | CostOf | ToldAfter
+class HostsAt(_Question, frozen=True):
+    """Asks for all hosts in columns."""
+
+    at: str
+
+
+class HostAt(_Question, frozen=True):
+    """Asks for one host whole, by its id or name."""
+
+    name: str
+    at: str
+
+
+class WaitingAt(_Question, frozen=True):
+    """Asks what waited for a host."""
+
+    at: str
+
+
+class WaitsOf(_Question, frozen=True):
+    """Asks how long tasks waited, and how many were launched, by tier."""
+
+    first: str
+    second: str
+
+
+class MarksOf(_Question, frozen=True):
+    """Asks for what an operator would want to jump to."""
+
+    first: str
+    second: str
+
+
+class LinesOf(_Question, frozen=True):
+    """Asks for lines of hosts by level and template."""
+
+    first: str
+    second: str
+
+
+class EventAt(_Question, frozen=True):
+    """Asks for the event at an address, whole."""
+
+    address: str
+
+
+Glance = HostsAt | HostAt | WaitingAt | WaitsOf | MarksOf | LinesOf | EventAt
+"""What is asked for at a glance."""
+
+class IncidentOf(_Question, frozen=True):
+    """Asks for all that matters between two instants, or for a page of one section of it."""
+
+    first: str
+    second: str = "now"
+    section: str = ""
+    """Empty: the first page of every section."""
+    limit: int = LIMIT
+    skip: int = 0
+
+
+class ChainOf(_Question, frozen=True):
+    """Asks what happened to a task between two instants, and what led to the last of it."""
+
+    name: str
+    first: str = ""
+    second: str = "now"
+
+
+class IncidentPageOf(_Question, frozen=True):
+    """Asks for an incident as one HTML file that needs nothing else."""
+
+    first: str
+    second: str = "now"
+    tasks: tuple[str, ...] = ()
+    """Whose chains are told as well."""
+
+
+class SliceOf(_Question, frozen=True):
+    """Asks for the bundle of a stretch, without the topics beside the cell log."""
+
+    first: str
+    second: str = "now"
+
+
+Forensic = IncidentOf | ChainOf | IncidentPageOf | SliceOf
+"""What is asked of an incident."""
+
+Then = StateAt | DiffOf | TimelineOf | WhyAt | EventsAt | TraceOf | CostOf | ReadAt | ToldAfter
+Question = Then | Glance | Forensic
 """All questions."""

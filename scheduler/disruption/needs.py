@@ -5,6 +5,7 @@ drained; what was planned before and is not found again need not move any more.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -18,6 +19,8 @@ from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.task import Launched, Started, StartInitiated, Task, place_of
 from scheduler.state import State
 
+NEVER_MS: Final = 1 << 62
+
 
 class Need(msgspec.Struct, frozen=True):
     """Why a task has to leave its host."""
@@ -25,6 +28,8 @@ class Need(msgspec.Struct, frozen=True):
     reason: PlanReason
     message: str
     is_immediate: bool = False
+    by_ms: int | None = None
+    """When it should have left, whatever notice it has; None: when its notice is over."""
 
 
 class Looker:
@@ -63,7 +68,8 @@ class Looker:
             return Need("hostMarked", f"host {hostname} or its group is to be emptied", hurries)
         order = self._state.host_orders.get(host_id)
         if order is not None and order.standing == "draining":
-            return Need("hostDraining", f"host {hostname} is drained ({order.actor}: {order.why})")
+            why = f"host {hostname} is drained ({order.actor}: {order.why})"
+            return Need("hostDraining", why, by_ms=_leave_by_ms(self._state, host_id))
         return None
 
     def marked_jobs(self) -> list[JobId]:
@@ -110,10 +116,18 @@ class Looker:
         return known
 
 
+def _leave_by_ms(state: State, host_id: HostId) -> int | None:
+    """When a host's tasks should have left before its maintenance; None where there is none."""
+    window = state.maintenance.get(host_id)
+    return None if window is None else window.from_ms - state.policy.maintenance_margin_ms
+
+
 def plan_of(state: State, task: Task, need: Need) -> RelocationPlan:
     """The plan by which a task leaves its host: at once, or after its owner's notice."""
     now_ms, spec = state.clock.now_ms, state.jobs[task.job_id].spec
     wait_ms = 0 if need.is_immediate else notice_ms(state.policy, spec)
+    if need.by_ms is not None:
+        wait_ms = min(wait_ms, max(0, need.by_ms - now_ms))
     return RelocationPlan(
         task_id=task.task_id,
         job_id=task.job_id,
@@ -128,8 +142,8 @@ def plan_of(state: State, task: Task, need: Need) -> RelocationPlan:
 def in_order(state: State, plans: Mapping[TaskId, RelocationPlan]) -> list[RelocationPlan]:
     """The plans that are due: marked tasks and jobs first, then host by host.
 
-    Of the hosts that one goes first on which the fewest tasks would be left behind: an empty host
-    can be used or given back, two half-empty ones cannot.
+    Of the hosts those go first that Mesos takes away first, then the one on which the fewest tasks
+    would be left behind: an empty host can be used or given back, two half-empty ones cannot.
     """
     due = [each for each in plans.values() if each.deadline_ms <= state.clock.now_ms]
     marked = [each for each in due if each.reason in {"taskMarked", "jobMarked", "taskAge"}]
@@ -145,7 +159,10 @@ def in_order(state: State, plans: Mapping[TaskId, RelocationPlan]) -> list[Reloc
     quotas = Quotas(state)
     left = {host: _left_behind(state, host, there, quotas) for host, there in by_host.items()}
     found = list(marked)
-    for host_id in sorted(by_host, key=lambda each: (left[each], len(by_host[each]), each)):
+    windows = {host: _leave_by_ms(state, host) or NEVER_MS for host in by_host}
+    for host_id in sorted(
+        by_host, key=lambda each: (windows[each], left[each], len(by_host[each]), each)
+    ):
         there = sorted(by_host[host_id], key=lambda each: (not each.is_immediate, each.task_id))
         found += there
     return found

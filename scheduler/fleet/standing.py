@@ -11,6 +11,7 @@ from scheduler.model.base import Ours
 from scheduler.model.fleet import FleetEffect, InstanceState
 from scheduler.model.fleet_rules import DeploymentAsked, FleetRules
 from scheduler.model.ids import HostId, ProposalId
+from scheduler.model.network import CloudInterface
 
 ACTIVITIES_MAX: Final = 20
 """Of a group, for operators; the log has them all."""
@@ -116,6 +117,21 @@ class Instance(Ours, frozen=True):
     protected_by_us: bool = False
     ended_at_ms: int = 0
     """When its end was ordered last; 0: it was not."""
+
+
+class InstanceNetwork(Ours, frozen=True):
+    """The interfaces of an instance, and what was last asked for them."""
+
+    instance_id: str
+    interfaces: tuple[CloudInterface, ...] = ()
+    heard_at_ms: int = 0
+    idle_since_ms: tuple[tuple[int, int], ...] = ()
+    """Since when an interface has a batch of addresses more than it needs, by its index."""
+    done_at_ms: int = 0
+    """When something was done that was not seen yet; 0: all is seen."""
+    failures: int = 0
+    retry_at_ms: int = 0
+    fault: str = ""
 
 
 class FleetOrder(Ours, frozen=True):

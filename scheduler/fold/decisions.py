@@ -14,12 +14,15 @@ from scheduler.fold.guards import note_launches
 from scheduler.fold.healing import script_ended, script_started
 from scheduler.fold.kills import note_kill, rate_refusal
 from scheduler.fold.launches import launch_refusal
+from scheduler.fold.maintenance import answer_refusal, note_answered, note_answering
 from scheduler.fold.offers import drop_offer, put_offer
 from scheduler.fold.storage import is_ready, take_hold
 from scheduler.model.changes import ProposalRefused
 from scheduler.model.events import EffectEnded, EffectStarted
 from scheduler.model.ids import JobId, OfferId, ProposalId
 from scheduler.model.proposals import (
+    AcceptInverseOffers,
+    DeclineInverseOffers,
     DeclineOffers,
     KillTask,
     LaunchTasks,
@@ -49,6 +52,8 @@ def proposed(fold: Fold, proposal: Proposal) -> None:
             _place(fold, proposal_id, proposal)
         case DeclineOffers():
             offers = _used(fold, proposal.offer_ids)
+        case AcceptInverseOffers() | DeclineInverseOffers():
+            note_answering(fold, proposal)
         case KillTask():
             _kill_accepted(fold, proposal)
         case ReconcileTasks():
@@ -85,6 +90,8 @@ def refusal(state: State, proposal: Proposal) -> str:
             return _launch_refusal(state, proposal)
         case DeclineOffers():
             return _offers_refusal(state, proposal.offer_ids)
+        case AcceptInverseOffers() | DeclineInverseOffers():
+            return answer_refusal(state, proposal)
         case KillTask():
             return _kill_refusal(state, proposal)
         case ReconcileTasks() | ReconcileAll() | SuppressOffers() | ReviveOffers():
@@ -208,6 +215,15 @@ def effect_ended(fold: Fold, event: EffectEnded) -> None:
         for launch in proposal.launches:
             if launch.task_id in state.tasks:
                 moved_task(fold, launch.task_id, _FATES[event.fate], given)
+    else:
+        _talk_ended(fold, proposal, event)
+
+
+def _talk_ended(fold: Fold, proposal: Proposal, event: EffectEnded) -> None:
+    """A call that launches nothing is over."""
+    state = fold.state
+    if isinstance(proposal, AcceptInverseOffers | DeclineInverseOffers):
+        note_answered(fold, proposal, event.fate)
     elif isinstance(proposal, ReconcileTasks | ReconcileAll):
         if event.fate == "sent" and isinstance(proposal, ReconcileTasks):
             state.stream.is_reconcile_sent = True

@@ -10,9 +10,11 @@ from typing import Final, assert_never
 
 from msgspec.structs import replace
 
+from scheduler.fleet.network import return_refusal
 from scheduler.fleet.sizes import recent, tokens_milli
 from scheduler.fleet.standing import ACTIVITIES_MAX, Activity, Changed, CloudGroup, FleetOrder
 from scheduler.fold.context import Fold
+from scheduler.fold.network_outcomes import network_ended
 from scheduler.fold.safe import page_once
 from scheduler.model.changes import FleetChanged, FleetWhat
 from scheduler.model.events import EffectEnded
@@ -20,11 +22,19 @@ from scheduler.model.fleet import (
     CompleteHook,
     EndInstance,
     FleetEffect,
+    GroupEffect,
     ProtectInstances,
     RemoveGroup,
     SetDesiredCapacity,
 )
 from scheduler.model.ids import ProposalId
+from scheduler.model.network import (
+    AssignAddresses,
+    AttachInterface,
+    NetworkEffect,
+    ReturnAddresses,
+    SetSecurityGroups,
+)
 from scheduler.state import State
 
 ORDERS_MAX: Final = 500
@@ -43,6 +53,10 @@ _SAID: Final[dict[type, FleetWhat]] = {
     ProtectInstances: "instancesProtected",
     CompleteHook: "hookCompleted",
     RemoveGroup: "groupRemoved",
+    AttachInterface: "interfaceAttached",
+    SetSecurityGroups: "securityGroupsSet",
+    AssignAddresses: "addressesAssigned",
+    ReturnAddresses: "addressesReturned",
 }
 
 
@@ -155,6 +169,8 @@ def _overtaken(state: State, effect: FleetEffect) -> str:
         return "the group is gone"
     if isinstance(effect, SetDesiredCapacity) and group.ordered != effect.desired:
         return "another size was ordered"
+    if isinstance(effect, ReturnAddresses):
+        return return_refusal(state, effect)
     return ""
 
 
@@ -176,7 +192,9 @@ def order_ended(fold: Fold, event: EffectEnded) -> None:
             instance_id=getattr(effect, "instance_id", ""),
         )
     )
-    if is_done:
+    if isinstance(effect, NetworkEffect):
+        network_ended(fold, effect, f"{event.fate}: {event.detail}", is_done=is_done)
+    elif is_done:
         _done(fold, effect)
     else:
         _failed(fold, effect, f"{event.fate}: {event.detail}")
@@ -186,7 +204,7 @@ def _is_gone_anyway(effect: FleetEffect, detail: str) -> bool:
     return isinstance(effect, EndInstance | RemoveGroup) and detail.startswith(GONE)
 
 
-def _done(fold: Fold, effect: FleetEffect) -> None:
+def _done(fold: Fold, effect: GroupEffect) -> None:
     state, now_ms = fold.state, fold.state.clock.now_ms
     group = state.cloud_groups.get(effect.group)
     if group is None:
@@ -260,7 +278,11 @@ def drop_orders(fold: Fold, *, unstarted_for_ms: int = 0) -> None:
         if each.is_started or state.clock.now_ms < each.decided_at_ms + unstarted_for_ms:
             continue
         _drop(fold, each)
-        _failed(fold, each.effect, "nobody carried it out: FLUMINA_CLOUD is not set there")
+        why = "nobody carried it out: FLUMINA_CLOUD is not set there"
+        if isinstance(each.effect, NetworkEffect):
+            network_ended(fold, each.effect, why, is_done=False)
+        else:
+            _failed(fold, each.effect, why)
 
 
 def _drop(fold: Fold, each: FleetOrder) -> None:

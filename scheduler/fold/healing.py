@@ -172,8 +172,10 @@ def held_by(state: State, runbook: Runbook, host_id: HostId) -> str:
         if is_mine and run.began_ms > now_ms - limits.again_ms:
             return f"{runbook.name} ran there already; againSeconds is {limits.again_ms // 1_000}"
     group = group_name_of(state, host_id)
-    size = sum(is_there(state, each) for each in state.hosts if group_name_of(state, each) == group)
     there = sum(1 for each in live if group_name_of(state, each.host_id) == group)
+    if not there:
+        return ""  # The first is always let through; to count a group looks at every host.
+    size = sum(is_there(state, each) for each in state.hosts if group_name_of(state, each) == group)
     most = max(1, size * limits.group_percent // 100)
     if there >= most:
         return f"{there} hosts of its group are in healing; groupPercent is {limits.group_percent}"

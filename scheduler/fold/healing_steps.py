@@ -180,7 +180,8 @@ def _page(fold: Fold, run: HealingRun) -> Went:
         why=f"{run.cause}. Last: {last}. Group {group or '(none)'}; "
         f"`flumina heal show {run.run_id}` has every step",
     )
-    return Went("done", f"paged: {last}")
+    # The step before may have paged as well, with the same words.
+    return Went("done", f"paged: {last.removeprefix('paged: ')}")
 
 
 def _stand(fold: Fold, host_id: HostId, standing: Standing, why: str) -> None:

@@ -9,6 +9,7 @@ however often ingest dies.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from scheduler.fold.alerts import alert_acknowledged, alerts_silenced, alerts_unsilenced
 from scheduler.fold.autoscaling import (
     metric_observed,
     scaling_policy_removed,
@@ -34,8 +35,10 @@ from scheduler.fold.fleet_requests import (
 from scheduler.fold.healing import healing_ordered, probes_heard, runbooks_asked
 from scheduler.fold.health import host_judged
 from scheduler.fold.health_tasks import host_failed, task_silent
+from scheduler.fold.incident_notes import incident_noted
 from scheduler.fold.instance_groups import host_marked
 from scheduler.fold.killing import job_kill_asked, task_kill_asked
+from scheduler.fold.maintenance import host_removed, inverse_offered, inverse_rescinded
 from scheduler.fold.membership import member_labelled
 from scheduler.fold.mesos import (
     ask_again,
@@ -47,6 +50,7 @@ from scheduler.fold.mesos import (
     unrecognised,
 )
 from scheduler.fold.moving import task_move_asked
+from scheduler.fold.network import network_observed
 from scheduler.fold.noise import host_noise_measured
 from scheduler.fold.registry_health import registry_health_noted
 from scheduler.fold.rules import host_ordered, policy_asked, rules_asked, rules_change_asked
@@ -63,6 +67,7 @@ from scheduler.fold.webhooks import (
     webhook_tested,
 )
 from scheduler.model.address import Source
+from scheduler.model.alerts import AlertAcknowledged, AlertsSilenced, AlertsUnsilenced
 from scheduler.model.autoscaling import MetricObserved, ScalingPolicyRemoved, ScalingPolicySet
 from scheduler.model.balancers import LoadBalancerAdded, LoadBalancerRemoved
 from scheduler.model.changes import CellPaged, JobRejected, RequestAccepted
@@ -99,6 +104,7 @@ from scheduler.model.inbound import (
     RulesChangeAsked,
     TaskKillAsked,
 )
+from scheduler.model.incident_notes import IncidentNoted
 from scheduler.model.job_requests import (
     JobAttributesAsked,
     JobEnabledAsked,
@@ -108,7 +114,16 @@ from scheduler.model.job_requests import (
 )
 from scheduler.model.job_updates import JobUpdateAsked, JobUpdateOrdered
 from scheduler.model.membership import MemberLabelled
-from scheduler.model.mesos import HostFailed, StatusUpdate, StreamEnded, Subscribed, Unrecognised
+from scheduler.model.mesos import (
+    HostFailed,
+    InverseOfferRescinded,
+    InverseOffersReceived,
+    StatusUpdate,
+    StreamEnded,
+    Subscribed,
+    Unrecognised,
+)
+from scheduler.model.network import InstanceNetworkObserved
 from scheduler.model.registry_health import RegistryHealthNoted
 from scheduler.model.volumes import HoldsReleased, VolumeOrdered
 from scheduler.model.webhooks import (
@@ -209,6 +224,11 @@ def _nothing(fold: Fold, source: Source, body: object) -> None:
     """A beginning has set the watermark; a failed host is told by its tasks' own updates."""
 
 
+def _host_failed(fold: Fold, _source: Source, body: HostFailed) -> None:
+    host_failed(fold, body)
+    host_removed(fold, body)
+
+
 RULES: Final[Mapping[type, Rule]] = {
     StatusUpdate: lambda fold, _, body: status_updated(fold, body),
     OffersChanged: offers_changed,
@@ -236,11 +256,15 @@ RULES: Final[Mapping[type, Rule]] = {
     TaskEvictionAsked: task_eviction_asked,
     RegistryHealthNoted: registry_health_noted,
     MemberLabelled: member_labelled,
+    IncidentNoted: incident_noted,
     WebhookSet: webhook_set,
     WebhookRemoved: webhook_removed,
     WebhookPaused: webhook_paused,
     WebhookTested: webhook_tested,
     WebhookNoted: webhook_noted,
+    AlertsSilenced: alerts_silenced,
+    AlertsUnsilenced: alerts_unsilenced,
+    AlertAcknowledged: alert_acknowledged,
     InboundRejected: _rejected,
     PolicyAsked: policy_asked,
     RulesAsked: rules_asked,
@@ -256,10 +280,13 @@ RULES: Final[Mapping[type, Rule]] = {
     PartitionBegan: _nothing,
     RecordSkipped: _skipped,
     Unrecognised: lambda fold, _, body: unrecognised(fold, body),
-    HostFailed: lambda fold, _, body: host_failed(fold, body),
+    HostFailed: _host_failed,
+    InverseOffersReceived: lambda fold, _, body: inverse_offered(fold, body),
+    InverseOfferRescinded: lambda fold, _, body: inverse_rescinded(fold, body),
     CloudGroupObserved: group_observed,
     CloudGroupGone: group_gone,
     InstanceNoticed: instance_noticed,
+    InstanceNetworkObserved: network_observed,
     FleetAsked: fleet_asked,
     GroupSizeAsked: group_size_asked,
     DeploymentAsked: deployment_asked,

@@ -41,6 +41,7 @@ def _is_needed(state: State, host_id: HostId) -> bool:
         or host_id in state.host_tasks
         or host_id in state.host_orders
         or host_id in state.host_marks
+        or host_id in state.maintenance
         or host_id in state.host_failures
         or host_id in state.health
     )

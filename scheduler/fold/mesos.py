@@ -16,6 +16,7 @@ from scheduler.fold.health import heard
 from scheduler.fold.health_early import taken_early
 from scheduler.fold.health_tasks import host_lost
 from scheduler.fold.known_hosts import host_seen
+from scheduler.fold.maintenance import host_offered, windows_in_doubt
 from scheduler.fold.offers import drop_offer, put_offer
 from scheduler.fold.safe import explained, missed, orphans_counted, says_not_there
 from scheduler.fold.storage import let_go
@@ -61,6 +62,8 @@ def subscribed(fold: Fold, body: Subscribed) -> None:
     stream.stream_id = body.stream_id
     stream.framework_id = body.framework_id
     stream.reconcile_all_at_ms = 0
+    if state.maintenance:
+        windows_in_doubt(fold)
     # What was unreachable or late on the old stream is judged by what is said on this one.
     state.clock.judging_since_ms = state.clock.now_ms
     ask_again(fold)
@@ -138,6 +141,8 @@ def _hold(fold: Fold, source: Source, offer: Offer) -> None:
             mesos_offset=source.offset,
         ),
     )
+    if state.maintenance and offer.host_id in state.maintenance:
+        host_offered(fold, offer.host_id)
     if state.early_health:
         for verdict in taken_early(fold, offer.host_id):
             heard(fold, offer.host_id, verdict)

@@ -73,6 +73,9 @@ def _plan(fold: Fold, needs: dict[TaskId, Need]) -> None:
         if known is not None:
             if need.is_immediate and not known.is_immediate:
                 _put(fold, replace(known, is_immediate=True, deadline_ms=state.clock.now_ms))
+            elif need.by_ms is not None and known.deadline_ms > max(need.by_ms, state.clock.now_ms):
+                by_ms = max(need.by_ms, state.clock.now_ms)
+                _put(fold, replace(known, deadline_ms=by_ms))
             continue
         plan = plan_of(state, task, need)
         _put(fold, plan)

@@ -23,7 +23,9 @@ from scheduler.fold.health import DEADLINE as HEALTH
 from scheduler.fold.health import look_at_trials
 from scheduler.fold.health_tasks import health_due
 from scheduler.fold.kills import look_at_budgets
+from scheduler.fold.maintenance import look_at_maintenance
 from scheduler.fold.mesos import close_stream
+from scheduler.fold.network import look_at_network
 from scheduler.fold.relocation import relocate
 from scheduler.fold.safe import look_at_finding
 from scheduler.fold.sla import COMPLETION, START, sla_due, sla_start_due
@@ -110,6 +112,10 @@ def ticked(fold: Fold, event: Tick) -> None:
     if state.runbooks or state.healing_runs:
         look_at_healing(fold)
     look_at_fleet(fold)
+    if state.instance_networks:
+        look_at_network(fold)
+    if state.maintenance:
+        look_at_maintenance(fold)
     relocate(fold)
     collect(fold)
     _note_idleness(fold)

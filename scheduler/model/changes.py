@@ -272,6 +272,10 @@ FleetWhat = Literal[
     "instancesProtected",
     "hookCompleted",
     "groupRemoved",
+    "interfaceAttached",
+    "securityGroupsSet",
+    "addressesAssigned",
+    "addressesReturned",
     "noticed",
     "orderDone",
     "orderFailed",
@@ -340,6 +344,17 @@ class OwnerAlerted(Ours, frozen=True):
     message: str = ""
 
 
+class HostMaintenanceChanged(Ours, frozen=True):
+    """What is done about a window in which a host is taken away."""
+
+    host_id: HostId
+    hostname: str
+    standing: Literal["announced", "draining", "accept", "decline", "over"]
+    why: str = ""
+    from_ms: int = 0
+    for_ms: int | None = None
+
+
 Change = (
     JobAccepted
     | JobRejected
@@ -363,6 +378,7 @@ Change = (
     | JobCrashLooping
     | JobSlaChanged
     | HostHealthChanged
+    | HostMaintenanceChanged
     | HealingChanged
     | OwnerAlerted
     | FleetChanged

@@ -59,6 +59,15 @@ class DeclineOffers(msgspec.Struct, frozen=True, tag=True):
     refuse_ms: int
 
 
+class AnswerInverseOffers(msgspec.Struct, frozen=True, tag=True):
+    """Say whether we leave the hosts of these inverse offers; we are asked again later."""
+
+    proposal_id: ProposalId
+    offer_ids: tuple[OfferId, ...]
+    is_accepted: bool
+    refuse_ms: int
+
+
 class KillOnHost(msgspec.Struct, frozen=True, tag=True):
     """End a task: SIGTERM, and SIGKILL after the grace."""
 
@@ -93,7 +102,16 @@ class Revive(msgspec.Struct, frozen=True, tag=True):
     proposal_id: ProposalId
 
 
-Effect = AcceptOffers | DeclineOffers | KillOnHost | AskState | AskAll | Suppress | Revive
+Effect = (
+    AcceptOffers
+    | DeclineOffers
+    | AnswerInverseOffers
+    | KillOnHost
+    | AskState
+    | AskAll
+    | Suppress
+    | Revive
+)
 """Everything that may leave the cell towards Mesos, acknowledgements excepted."""
 
 

@@ -9,6 +9,7 @@ seen in the next observation and never assumed.
 from typing import Final, Literal
 
 from scheduler.model.base import Ours
+from scheduler.model.network import InstanceNetworkObserved, NetworkEffect
 
 InstanceState = Literal["pending", "inService", "standby", "terminating", "warm", "other"]
 """Where an instance stands in its group's life, whatever words its cloud has for it."""
@@ -92,7 +93,7 @@ class InstanceNoticed(Ours, frozen=True):
     observed_at_ms: int = 0
 
 
-FleetReport = CloudGroupObserved | CloudGroupGone | InstanceNoticed
+FleetReport = CloudGroupObserved | CloudGroupGone | InstanceNoticed | InstanceNetworkObserved
 """All that topic ``hosts`` holds, its generation's first record apart."""
 
 
@@ -136,5 +137,8 @@ class RemoveGroup(Ours, frozen=True):
     group: str
 
 
-FleetEffect = SetDesiredCapacity | EndInstance | ProtectInstances | CompleteHook | RemoveGroup
+GroupEffect = SetDesiredCapacity | EndInstance | ProtectInstances | CompleteHook | RemoveGroup
+"""What is asked about a group and who is in it."""
+
+FleetEffect = GroupEffect | NetworkEffect
 """All that is asked of a cloud; carried out after its `EffectStarted` was read back."""

@@ -38,6 +38,20 @@ class GroupRule(Rule, frozen=True):
     """Nothing is asked for this group; it is still shown what would be."""
 
 
+class NetworkRules(Rule, frozen=True):
+    """How instances get interfaces and addresses for tasks."""
+
+    subnets: tuple[tuple[str, str], ...] = ()
+    """Zone and subnet, sorted by zone."""
+    batch: int = 4
+    """So many addresses are asked for at a time, the first ones with the interface."""
+    idle_ms: int = 600_000
+    """Addresses beyond a batch go back after standing idle so long; Titus' agents wait minutes."""
+    look_ms: int = 10_000
+    is_paused: bool = False
+    """Nothing is asked of the cloud's network."""
+
+
 class FleetRules(Rule, frozen=True):
     """Which groups the cell scales, and how fast. Times in milliseconds of the log's clock."""
 
@@ -82,6 +96,8 @@ class FleetRules(Rule, frozen=True):
     """How far ahead hosts are started for what is expected; 0: not at all."""
     is_paused: bool = False
     """Nothing is asked of any cloud."""
+    network: NetworkRules | None = None
+    """None: interfaces and addresses are the agents' own affair."""
 
 
 class FleetAsked(Ours, frozen=True):

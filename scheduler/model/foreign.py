@@ -10,16 +10,19 @@ and its value. The formats are in ``docs/producers.md``, their encoders in
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from scheduler.model.alerts import AlertRequest
 from scheduler.model.autoscaling import ScalingRequest
 from scheduler.model.balancers import BalancerRequest
 from scheduler.model.codec import RECORD_BYTES_MAX, digest_of
 from scheduler.model.descriptor import spec_digest
 from scheduler.model.disruption import DisruptionRequest
 from scheduler.model.fleet_rules import FleetRequest
+from scheduler.model.foreign_alerts import ALERT_REQUESTS
 from scheduler.model.foreign_balancers import BALANCER_REQUESTS
 from scheduler.model.foreign_disruption import DISRUPTION_REQUESTS
 from scheduler.model.foreign_fleet import FLEET_REQUESTS
 from scheduler.model.foreign_healing import HEALING_REQUESTS
+from scheduler.model.foreign_incident import read_note_incident
 from scheduler.model.foreign_jobs import JOB_REQUESTS
 from scheduler.model.foreign_membership import read_label_member
 from scheduler.model.foreign_registry_health import read_registry_health
@@ -48,6 +51,7 @@ from scheduler.model.inbound import (
     RulesChangeAsked,
     TaskKillAsked,
 )
+from scheduler.model.incident_notes import IncidentNoted
 from scheduler.model.job_requests import JobRequest
 from scheduler.model.job_updates import UpdateRequest
 from scheduler.model.membership import MemberLabelled
@@ -94,8 +98,10 @@ ForeignBody = (
     | ScalingRequest
     | BalancerRequest
     | WebhookRequest
+    | AlertRequest
     | RegistryHealthNoted
     | MemberLabelled
+    | IncidentNoted
     | VolumeRequest
     | HealingRequest
     | PolicyAsked
@@ -343,8 +349,10 @@ _COMMANDS: Final[Mapping[str, Reader]] = {
     **METRIC_RECORDS,
     **HEALING_REQUESTS,
     **WEBHOOK_REQUESTS,
+    **ALERT_REQUESTS,
     "NoteRegistryHealth": read_registry_health,
     "LabelMember": read_label_member,
+    "NoteIncident": read_note_incident,
     **VOLUME_REQUESTS,
     "ForgetOrphan": _forget_orphan,
     "ConfirmFinding": _confirm_finding,

@@ -19,6 +19,7 @@ from scheduler.model.fleet_rules import (
     FleetRules,
     GroupRule,
     GroupSizeAsked,
+    NetworkRules,
 )
 from scheduler.model.reading.checks import name_check
 from scheduler.model.reading.fields import Fields
@@ -28,6 +29,9 @@ from scheduler.model.rules import Amount
 NUMBER_MAX: Final = 10**12
 HOSTS_MAX: Final = 100_000
 ATTRIBUTES_MAX: Final = 64
+SUBNETS_MAX: Final = 64
+BATCH_MAX: Final = 50
+"""AWS gives an interface no more addresses."""
 ORDERS: Final[tuple[DeploymentOrder, ...]] = ("pause", "resume", "rollback")
 _NAME: Final = name_check(255)
 _LEAST: Final[Mapping[str, int]] = {
@@ -67,13 +71,36 @@ def read_rules(fields: Fields) -> FleetRules:
         fields.fault("groups", f"name {name!a} twice", "keep one of them")
     attribute = fields.text("instanceAttribute", _NAME, default=default.instance_attribute)
     is_paused = fields.truth("isPaused", default=False)
+    inside = fields.inner_if_given("network")
+    network = None if inside is None else _read_network(inside)
     fields.close()
     return FleetRules(
+        network=network,
         groups=tuple(sorted(groups, key=lambda each: each.name)),
         instance_attribute=attribute,
         is_paused=is_paused,
         **numbers,
     )
+
+
+def _read_network(fields: Fields) -> NetworkRules:
+    default = NetworkRules()
+    subnets = tuple(
+        sorted(
+            (zone, found.text(zone, _NAME))
+            for found in (fields.inner("subnets"),)
+            for zone, _ in found.items(SUBNETS_MAX)
+        )
+    )
+    rules = NetworkRules(
+        subnets=subnets,
+        batch=fields.whole("batch", 1, BATCH_MAX, default=default.batch),
+        idle_ms=fields.whole("idleMs", 10_000, NUMBER_MAX, default=default.idle_ms),
+        look_ms=fields.whole("lookMs", 1_000, NUMBER_MAX, default=default.look_ms),
+        is_paused=fields.truth("isPaused", default=False),
+    )
+    fields.close()
+    return rules
 
 
 def _read_group(fields: Fields) -> GroupRule:
@@ -126,6 +153,15 @@ def rules_document(rules: FleetRules) -> dict[str, Any]:
     """The rules as `read_rules` reads them."""
     document: dict[str, Any] = {_camel(name): getattr(rules, name) for name in _NUMBERS}
     document |= {"instanceAttribute": rules.instance_attribute, "isPaused": rules.is_paused}
+    if rules.network is not None:
+        network = rules.network
+        document["network"] = {
+            "subnets": dict(network.subnets),
+            "batch": network.batch,
+            "idleMs": network.idle_ms,
+            "lookMs": network.look_ms,
+            "isPaused": network.is_paused,
+        }
     document["groups"] = [_group_document(each) for each in rules.groups]
     return document
 

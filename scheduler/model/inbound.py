@@ -7,6 +7,7 @@ and never an exception; the other topics are written by us and are as closed as 
 
 from typing import Literal
 
+from scheduler.model.alerts import AlertRequest
 from scheduler.model.autoscaling import ScalingRequest
 from scheduler.model.balancers import BalancerRequest
 from scheduler.model.base import Ours
@@ -16,12 +17,15 @@ from scheduler.model.fleet_rules import FleetRequest
 from scheduler.model.healing import HealingRequest
 from scheduler.model.health import VerdictBody
 from scheduler.model.ids import HostId, JobId, OfferId, StreamId, TaskId
+from scheduler.model.incident_notes import IncidentNoted
 from scheduler.model.job import JobSpec
 from scheduler.model.job_requests import JobRequest
 from scheduler.model.job_updates import UpdateRequest
 from scheduler.model.membership import MemberLabelled
 from scheduler.model.mesos import (
     HostFailed,
+    InverseOfferRescinded,
+    InverseOffersReceived,
     Offer,
     StatusUpdate,
     StreamEnded,
@@ -263,11 +267,15 @@ InboundBody = (
     | VolumeRequest
     | DisruptionRequest
     | WebhookRequest
+    | AlertRequest
     | RegistryHealthNoted
     | MemberLabelled
+    | IncidentNoted
     | InboundRejected
     | InboundLost
     | OffersChanged
+    | InverseOffersReceived
+    | InverseOfferRescinded
     | Subscribed
     | StatusUpdate
     | HostFailed

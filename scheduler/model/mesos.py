@@ -75,6 +75,32 @@ class OfferRescinded(Ours, frozen=True):
     offer_id: OfferId
 
 
+class InverseOffer(Ours, frozen=True, tag=False):
+    """The master asks us to leave a host before an operator takes it away."""
+
+    offer_id: OfferId
+    """Of the inverse offer; Mesos numbers both kinds together."""
+    host_id: HostId
+    from_ms: int
+    """When the host goes away, by the operator's clock."""
+    for_ms: int | None = None
+    """For how long; None: for good."""
+
+
+class InverseOffersReceived(Ours, frozen=True):
+    """The master made inverse offers on this stream; each is answered once, or taken back."""
+
+    stream_id: StreamId
+    offers: tuple[InverseOffer, ...]
+
+
+class InverseOfferRescinded(Ours, frozen=True):
+    """The master took an inverse offer back that was not answered."""
+
+    stream_id: StreamId
+    offer_id: OfferId
+
+
 class StatusUpdate(Ours, frozen=True):
     """What Mesos says of one task.
 
@@ -140,6 +166,8 @@ MesosRecord = (
     Subscribed
     | OffersReceived
     | OfferRescinded
+    | InverseOffersReceived
+    | InverseOfferRescinded
     | StatusUpdate
     | HostFailed
     | StreamEnded

@@ -224,6 +224,12 @@ class Policy(Ours, frozen=True, omit_defaults=False):
     failing_kind_jobs_min: int = 3
     failing_kind_failures_min: int = 10
     """... with so many failures within the window of crash loops; 0: nothing is."""
+    maintenance_lead_ms: int = 3_600_000
+    """A host is emptied from so long before its maintenance on; 0: windows are not acted on."""
+    maintenance_margin_ms: int = 300_000
+    """Its tasks should have left so long before the window begins, whatever notice they have."""
+    maintenance_answer_ms: int = 60_000
+    """Mesos asks again so long after an inverse offer was answered."""
     image_tags_tolerated: int = 1
     """0: a job whose image has a tag and no digest is refused; the API adds digests by itself."""
     placement: PlacementRules = PlacementRules()
@@ -244,6 +250,7 @@ _LEAST: Final[Mapping[str, int]] = {
     "target_in_periods": 1,
     "relocation_ms": 1_000,
     "descheduling_ms": 1_000,
+    "maintenance_answer_ms": 1_000,
 }
 """What is done again and again must have a pause; the others may be 0."""
 

@@ -74,9 +74,26 @@ class ReviveOffers(Ours, frozen=True):
     """Ask for offers: something waits."""
 
 
+class AcceptInverseOffers(Ours, frozen=True):
+    """Tell Mesos that these hosts are free of our tasks, or will be when they go away."""
+
+    offer_ids: tuple[OfferId, ...]
+    refuse_ms: int
+    """Mesos asks again after so long."""
+
+
+class DeclineInverseOffers(Ours, frozen=True):
+    """Tell Mesos that tasks cannot leave these hosts in time."""
+
+    offer_ids: tuple[OfferId, ...]
+    refuse_ms: int
+
+
 Proposal = (
     LaunchTasks
     | DeclineOffers
+    | AcceptInverseOffers
+    | DeclineInverseOffers
     | KillTask
     | ReconcileTasks
     | ReconcileAll

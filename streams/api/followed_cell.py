@@ -80,6 +80,8 @@ class FollowedCell:
         self._follower.listeners.append(self._folded)
         self.on_changes: Callable[[State, int, CellRecord, Changes], None] | None = None
         """Told of what each record changed: from it pages are sent."""
+        self.on_record: Callable[[State, int, CellRecord, Changes], None] | None = None
+        """Told of each record, be there changes or not: from it alerts are made."""
         self.observing: Observing | None = None
         """Told of each record once it is folded: from it events are streamed."""
         self._lane = Lane(self._follower, bootstrap, self._deliver)
@@ -144,6 +146,8 @@ class FollowedCell:
     def _folded(self, offset: int, record: CellRecord, changes: Changes) -> None:
         if changes and self.on_changes is not None:
             self.on_changes(self._follower.machine.state, offset, record, changes)
+        if self.on_record is not None:
+            self.on_record(self._follower.machine.state, offset, record, changes)
         if self.observing is not None:
             self.observing.folded(self.view, offset, record, changes, self._lag_records)
         marks = self._follower.machine.state.watermarks

@@ -29,6 +29,7 @@ from connectors.web.app import LOOPBACK_NAMES, web_app
 from connectors.web.images import Images
 from connectors.web.observing import Observing
 from scheduler.model.v3.titan import TitanSite
+from streams.alerts.beside import alerts_beside
 from streams.api.collector_metrics import CollectorMetrics
 from streams.api.followed_cell import FollowedCell, ViewFold
 from streams.api.rate_limits import rate_limits_of
@@ -87,6 +88,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         desk = leaving.enter_context(paging(settings, "api", PageMetrics(registry)))
         cell.on_changes = partial(put_changes, desk)
         cell.observing = observing = Observing()
+        alerts = await alerts_beside(settings, cell, beginnings, registry)
         travel = TravelProcess()
         images = HttpRegistry(
             settings.registry_url or "", credentials=Credentials(settings.registry_credentials)
@@ -108,6 +110,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
             ),
             images=Images(settings.image_check, images),
             observing=observing,
+            alerting=alerts.watch.alerting,
         )
         url = url_of(listener)
         server = server_for(app, lambda: print(f"ready {url}", flush=True))
@@ -117,6 +120,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         try:
             await _serve_until_stopped(server, listener, cell)
         finally:
+            await alerts.close()
             await travel.close()
             await files.close()
             await images.close()

@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from connectors.http.never_upgrading import NeverUpgrading
+from streams.api.one_send import OneSend
 from streams.errors import OperatorError
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -64,6 +65,7 @@ class ImpatientProtocol(NeverUpgrading):
         if self.of_addresses[self._address] > self.of_address_max:
             transport.abort()
             return
+        self.transport = OneSend(transport, self.loop)  # type: ignore[assignment] # stands for it
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:

@@ -2,15 +2,17 @@
 
 The one thing to know: at least once, with an id of each change's own, made of its address. How far
 it has got is in the leader's ticks, so the next leader goes on from there and repeats at most a
-little.
+little. Whatever is behind is published piece by piece, with a rest after each: a leader that has
+just launched ten thousand tasks has more urgent things to do than to tell of them.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Iterator
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.structs import RecordMetadata
+from aiokafka.partitioner import DefaultPartitioner
 
 from scheduler.model.address import Address, change_id
 from scheduler.model.changes import Change
@@ -20,8 +22,15 @@ from scheduler.state import State
 from streams.cell.follower import Changes, Follower
 from streams.cell.writer import cloud_event_headers
 
-UNPUBLISHED_MAX = 1_000_000
+UNPUBLISHED_MAX: Final = 1_000_000
 """Changes kept for publication; a leader that is further behind than this has another problem."""
+TOGETHER_MAX: Final = 500
+"""Changes of a piece: 5 ms of processor time (10 µs each, of which 2 are ours)."""
+REST_S: Final = 0.01
+"""After a whole piece. With it and the acknowledgement, 20,000 changes a second take a quarter of a
+core; 1,500 launches a second make 12,000."""
+_PARTITIONER: Final = DefaultPartitioner()
+"""The producer's own: a job's changes have always been in the partition of its id."""
 
 
 def identified(state: State, offset: int, changes: Changes) -> Iterator[tuple[str, Change]]:
@@ -63,28 +72,54 @@ class Publisher:
         while True:
             await self._has_more.wait()
             self._has_more.clear()
-            batch = [each for each in self._unpublished if each[0] > self.published_offset]
-            if not batch:
-                continue
-            state = self._follower.machine.state
-            sent = [
-                await self._send(state, event_id, change)
-                for offset, changes in batch
-                for event_id, change in identified(state, offset, changes)
-            ]
-            await asyncio.gather(*sent)
-            self.published_offset = batch[-1][0]
+            while piece := self._piece():
+                await self._publish(piece)
+                self.published_offset = piece[-1][0]
+                if sum(len(changes) for _, changes in piece) >= TOGETHER_MAX:
+                    await asyncio.sleep(REST_S)
 
-    async def _send(
-        self, state: State, event_id: str, change: Change
-    ) -> asyncio.Future[RecordMetadata]:
-        key = getattr(change, "job_id", None) or ""
-        sent: asyncio.Future[RecordMetadata] = await self._producer.send(
-            self._topic,
-            encode_change(change),
-            key=key.encode(),
-            headers=cloud_event_headers(
-                f"flumina.{type(change).__name__}", f"/flumina/cells/{state.cell}", event_id
-            ),
-        )
-        return sent
+    def _piece(self) -> list[tuple[int, Changes]]:
+        """What is published next; a log that is folded anew has much that was told before."""
+        self._forget(self.published_offset)
+        piece: list[tuple[int, Changes]] = []
+        last, count = self.published_offset, 0
+        for offset, changes in self._unpublished:
+            if offset > last:
+                piece.append((offset, changes))
+                last, count = offset, count + len(changes)
+                if count >= TOGETHER_MAX:
+                    break
+        return piece
+
+    async def _publish(self, piece: list[tuple[int, Changes]]) -> None:
+        """Return when all replicas have the changes of these records.
+
+        In batches of our own: the producer's ``send`` takes 25 µs for each record.
+        """
+        state, producer = self._follower.machine.state, self._producer
+        source = f"/flumina/cells/{state.cell}"
+        partitions = sorted(await producer.partitions_for(self._topic))
+        batches: dict[int, Any] = {}
+        sent = []
+        for offset, changes in piece:
+            for event_id, change in identified(state, offset, changes):
+                key = (getattr(change, "job_id", None) or "").encode()
+                partition = _partition_of(key, partitions)
+                headers = cloud_event_headers(f"flumina.{type(change).__name__}", source, event_id)
+                record = {"key": key, "value": encode_change(change), "headers": headers}
+                batch = batches.get(partition)
+                if batch is None:
+                    batch = batches[partition] = producer.create_batch()
+                if batch.append(timestamp=None, **record) is None:  # It is full.
+                    sent.append(await producer.send_batch(batch, self._topic, partition=partition))
+                    batch = batches[partition] = producer.create_batch()
+                    batch.append(timestamp=None, **record)
+        for partition, batch in batches.items():
+            sent.append(await producer.send_batch(batch, self._topic, partition=partition))
+        await asyncio.gather(*sent)
+
+
+def _partition_of(key: bytes, partitions: list[int]) -> int:
+    if len(partitions) == 1:
+        return partitions[0]  # The partitioner looks at each byte of the key, in Python.
+    return int(_PARTITIONER(key, partitions, partitions))

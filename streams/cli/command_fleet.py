@@ -108,6 +108,38 @@ def _show_group(found: dict[str, Any]) -> None:
         out().print(line, markup=False, highlight=False)
 
 
+@app.command("maintenance")
+def maintenance(
+    as_json: JsonOption = False, api: ApiOption = None, data_dir: DataDirOption = None
+) -> None:
+    """List hosts that Mesos will have taken away, and what it is answered.
+
+    Example: flumina fleet maintenance
+    """
+    found = _read(f"{PATH}/maintenance", api, data_dir)
+    if as_json:
+        print_json(found)
+        return
+    if not found["items"]:
+        out().print("Mesos asks for no host.")
+        return
+    columns = ("host", "from", "for s#", "standing", "tasks#", "planned#", "answer", "why")
+    rows = [
+        (
+            each["hostname"],
+            clock(each["fromMs"]),
+            "for good" if each["forMs"] is None else each["forMs"] // 1_000,
+            each["standing"],
+            each["tasks"],
+            each["planned"],
+            each["answer"] or each["wanted"],
+            each["why"],
+        )
+        for each in found["items"]
+    ]
+    show(out(), table("", columns, rows))
+
+
 @app.command("plan")
 def plan(
     as_json: JsonOption = False, api: ApiOption = None, data_dir: DataDirOption = None

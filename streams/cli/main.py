@@ -107,6 +107,16 @@ COMMANDS = (
         "Write everything of an incident into one file.",
     ),
     Command(
+        "incident",
+        "streams.cli.command_incident:incident",
+        "Show what happened between two instants, or write it into one file.",
+    ),
+    Command(
+        "incident note",
+        "streams.cli.command_incident:note",
+        "Write a note on a stretch of time into the log.",
+    ),
+    Command(
         "campaign",
         "streams.cli.command_campaign:campaign",
         "Find what has to be deployed again, by image, base or age, and have it updated.",
@@ -234,6 +244,21 @@ COMMANDS = (
         "Add, show, try, pause and remove receivers of events of jobs.",
     ),
     Command(
+        "alerts",
+        "streams.cli.command_alerts:app",
+        "See what fires, check rules, try receivers, silence and acknowledge.",
+    ),
+    Command(
+        "slo",
+        "streams.cli.command_slo:slo",
+        "Show the three objectives: budgets, what is left of them, how fast they burn.",
+    ),
+    Command(
+        "blackbox",
+        "streams.cli.command_blackbox:app",
+        "Try a cell from outside, the whole way to a task's output, and page by itself.",
+    ),
+    Command(
         "history",
         "streams.cli.command_history:history",
         "Archive every topic to the store, in the foreground.",
@@ -252,6 +277,21 @@ COMMANDS = (
         "query",
         "streams.cli.command_query:query",
         "Ask a stream of events in MQL.",
+    ),
+    Command(
+        "query serve",
+        "streams.cli.command_query_serve:serve",
+        "Serve live queries and the console in the foreground.",
+    ),
+    Command(
+        "dashboard",
+        "streams.cli.command_dashboard:app",
+        "List, show and check dashboards, which are files.",
+    ),
+    Command(
+        "stream",
+        "streams.cli.command_stream:app",
+        "Start, list and stop queries that run for ever, and save queries by name.",
     ),
     Command(
         "sql",

@@ -20,10 +20,11 @@ from aiokafka.errors import KafkaError
 from connectors.cloud.opening import open_cloud
 from connectors.cloud.ports import CloudFailed, CloudGroups
 from scheduler.model.codec import encode_hosts
-from scheduler.model.fleet import FleetReport, InstanceNoticed
+from scheduler.model.fleet import CloudGroupObserved, FleetReport, InstanceNoticed
 from streams.cell.writer import our_producer
 from streams.clock import now_ms
 from streams.errors import OperatorError
+from streams.fleet.networks import NetworkReports
 from streams.fleet.reports import Reports
 from streams.settings import Settings
 from streams.stopping import stop_event
@@ -51,6 +52,9 @@ class Observer:
         self._partition = settings.partition
         self._cell = settings.cell
         self._reports = Reports()
+        self._networks = NetworkReports()
+        self.is_network = False
+        """Whether the cell's rules have a part about the network."""
         self.names: frozenset[str] = frozenset()
         """Groups of the cell's rules; they are looked for whatever their tags say."""
 
@@ -63,6 +67,24 @@ class Observer:
                 await self._write(each.group, each)
         except (KafkaError, TimeoutError):
             self._reports.forget()  # Who knows what was written: all is told anew.
+            raise
+        if self.is_network:
+            await self._look_at_networks(seen)
+
+    async def _look_at_networks(self, groups: Sequence[CloudGroupObserved]) -> None:
+        """Ask for the interfaces of all instances and write what is new."""
+        there = [
+            (group.group, each.instance_id)
+            for group in groups
+            for each in group.instances
+            if each.state == "inService"
+        ]
+        reports = self._networks.of(await self._cloud.networks(there, now_ms()), now_ms())
+        try:
+            for each in reports:
+                await self._write(each.instance_id, each)
+        except (KafkaError, TimeoutError):
+            self._networks.forget()
             raise
 
     async def hear(self) -> int:
@@ -116,7 +138,8 @@ async def _looking(observer: Observer, api: str) -> None:
     pause_s, said = LOOK_S, ""
     while True:
         try:
-            observer.names = await asyncio.to_thread(_names, api, observer.names)
+            known = observer.names, observer.is_network
+            observer.names, observer.is_network = await asyncio.to_thread(_rules, api, known)
             await observer.look()
             pause_s, said = LOOK_S, ""
         except (CloudFailed, KafkaError, TimeoutError) as error:
@@ -143,14 +166,18 @@ async def _hearing(observer: Observer, *, is_queue: bool) -> None:
     await asyncio.Event().wait()
 
 
-def _names(api: str, known: frozenset[str]) -> frozenset[str]:
-    """The groups of the cell's rules; those known before where the API does not answer."""
+def _rules(api: str, known: tuple[frozenset[str], bool]) -> tuple[frozenset[str], bool]:
+    """The groups of the cell's rules, and whether they have a part about the network.
+
+    Those known before where the API does not answer.
+    """
     opener = build_opener(ProxyHandler({}))
     try:
         with opener.open(f"{api.rstrip('/')}{RULES}", timeout=ANSWER_S_MAX) as answer:
             body = answer.read(ANSWER_BYTES_MAX)
-        groups: Sequence[dict[str, object]] = msgspec.json.decode(body)["rules"]["groups"]
-        return frozenset(str(each["name"]) for each in groups)
+        rules = msgspec.json.decode(body)["rules"]
+        groups: Sequence[dict[str, object]] = rules["groups"]
+        return frozenset(str(each["name"]) for each in groups), "network" in rules
     except (URLError, HTTPException, OSError, msgspec.DecodeError, KeyError, TypeError) as error:
         logger.info("the rules of the fleet are not known", why=str(error))
         return known

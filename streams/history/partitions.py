@@ -30,6 +30,7 @@ ARCHIVED_TOPICS: Final = (
     "job-events",
     "federated-jobs",
     "federation",
+    "queries",
     "dead-letters",
 )
 """Every topic but the cell log, which has an archive of its own kind, and `leaders`, which has no

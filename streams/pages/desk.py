@@ -11,16 +11,15 @@ import itertools
 import threading
 from collections.abc import Callable
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 import structlog
 
-from connectors.pager.client import PageFailed, Webhook
+from connectors.pager.client import PageFailed
 from connectors.pager.translate import Page
 from connectors.ports import NoSuchObject, ObjectExists, ObjectStore, StoreFailed
 from streams.clock import elapsed_s, now_ms
-from streams.pages.metrics import PageMetrics
 
 logger = structlog.get_logger(__name__)
 
@@ -47,6 +46,26 @@ class DeskLimits(msgspec.Struct, frozen=True):
     """Between two looks at them, each behind a page."""
 
 
+class Receiver(Protocol):
+    """Where pages go: a webhook, or whatever else takes them."""
+
+    def send(self, page: Page, at_ms: int) -> None:
+        """Return when the page is taken; raises `PageFailed` else."""
+        ...
+
+
+class DeskMetrics(Protocol):
+    """What becomes of pages, counted."""
+
+    def counted(self, outcome: str) -> None:
+        """Count one more of which this became."""
+        ...
+
+    def wait(self, count: int) -> None:
+        """So many are to be sent."""
+        ...
+
+
 class Waiting(NamedTuple):
     """A page to be sent, and how it has fared so far."""
 
@@ -63,9 +82,9 @@ class Desk:
     def __init__(
         self,
         cell: str,
-        webhook: Webhook | None,
+        webhook: Receiver | None,
         store: ObjectStore | None,
-        metrics: PageMetrics,
+        metrics: DeskMetrics,
         *,
         limits: DeskLimits | None = None,
         clock: Callable[[], float] = elapsed_s,
@@ -122,12 +141,12 @@ class Desk:
             return self._changed.wait_for(lambda: not (self._queue or self._is_busy), timeout_s)
 
     def _count(self, outcome: str) -> None:
-        self._metrics.pages.labels(outcome).inc()
-        self._metrics.waiting.set(len(self._queue))
+        self._metrics.counted(outcome)
+        self._metrics.wait(len(self._queue))
 
     def _push(self, due_s: float, waiting: Waiting) -> None:
         heapq.heappush(self._queue, (due_s, next(self._numbers), waiting))
-        self._metrics.waiting.set(len(self._queue))
+        self._metrics.wait(len(self._queue))
         self._changed.notify_all()
 
     def _is_sendable(self) -> bool:

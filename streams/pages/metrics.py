@@ -27,3 +27,11 @@ class PageMetrics:
         )
         for outcome in OUTCOMES:
             self.pages.labels(outcome)
+
+    def counted(self, outcome: str) -> None:
+        """Count one more page of which this became."""
+        self.pages.labels(outcome).inc()
+
+    def wait(self, count: int) -> None:
+        """So many pages are to be sent."""
+        self.waiting.set(count)

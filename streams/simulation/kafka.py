@@ -121,6 +121,19 @@ def settle(future: "asyncio.Future[None]") -> None:
         future.set_result(None)
 
 
+class Batch:
+    """Records that are handed over together; there is always room for one more."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[bytes, bytes]] = []
+
+    def append(self, *, timestamp: None, key: bytes, value: bytes, headers: object) -> int:
+        """The number of records with this one."""
+        del timestamp, headers
+        self.records.append((key, value))
+        return len(self.records)
+
+
 class Producer:
     """An idempotent producer of one process: in order, nothing twice."""
 
@@ -164,6 +177,23 @@ class Producer:
     ) -> Written:
         """What became of the record, once all replicas have it."""
         return await (await self.send(topic, value, key, partition, headers))
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        """The partitions of a topic: one cell has one."""
+        del topic
+        return {0}
+
+    def create_batch(self) -> "Batch":
+        """A batch that is still empty."""
+        return Batch()
+
+    async def send_batch(
+        self, batch: "Batch", topic: str, *, partition: int
+    ) -> "asyncio.Future[list[Written]]":
+        """Hand the records of a batch over; done when all replicas have the last."""
+        return asyncio.gather(
+            *[await self.send(topic, value, key, partition) for key, value in batch.records]
+        )
 
     def _arrive(self, topic: str) -> None:
         queue = self._waiting[topic]

@@ -16,6 +16,7 @@ from zlib import crc32
 
 from scheduler.model.effects import (
     AcceptOffers,
+    AnswerInverseOffers,
     AskAll,
     AskState,
     DeclineOffers,
@@ -153,6 +154,8 @@ class Master:
             case DeclineOffers():
                 for offer_id in effect.offer_ids:
                     self._give_back(offer_id, effect.refuse_ms / 1_000)
+            case AnswerInverseOffers():
+                pass  # This master takes no host away.
             case KillOnHost():
                 self._witness.killed(effect.task_id)
                 self._kill(effect.task_id, effect.host_id)

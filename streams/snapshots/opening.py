@@ -26,6 +26,10 @@ VIEW_TAIL_RECORDS: Final = 2_000
 whole: a second of its start, and half an hour of a cell with one record a second. What was before
 is asked of the time machine; where snapshots do not reach that far back, the oldest has to do."""
 
+NEEDED_RECORDS_MAX: Final = 20_000
+"""So many more records are folded at a start, if somebody beside the fold needs them: some hours
+of a quiet cell, and less than ten seconds."""
+
 
 class Beginnings:
     """Where one followed cell begins, at the start of a process and after a skip."""
@@ -44,6 +48,8 @@ class Beginnings:
         self._wrap = wrap
         self._tail_records = tail_records
         self._bases: Bases | None = None
+        self.needed_offset: int | None = None
+        """From where on somebody beside the fold needs the records, if that is not too far back."""
 
     async def check(self) -> None:
         """Return if this log may be followed or begun; raises `OperatorError` else.
@@ -93,7 +99,10 @@ class Beginnings:
         """Where the fold should begin at the latest; None for as late as there is a snapshot."""
         if self._tail_records == 0:
             return None
-        wanted = max(0, (await self._kafka.ends()).end - self._tail_records)
+        end = (await self._kafka.ends()).end
+        wanted = max(0, end - self._tail_records)
+        if self.needed_offset is not None and self.needed_offset > end - NEEDED_RECORDS_MAX:
+            wanted = max(0, min(wanted, self.needed_offset))
         if wanted == 0:
             return 0
         oldest = await bases.oldest_offset()

@@ -14,6 +14,8 @@ from streams.kafka.ports import free_ports, is_free
 
 API_PORT = 7100
 """Where the API of the first `up` of a computer is found; the next one takes any free port."""
+CONSOLE_PORT = 7180
+"""So it is with the console."""
 BLOCKS_FROM, BLOCKS_TO = 20_000, 30_000
 """Below the ports that the dev cluster's agents offer to tasks (31000 and up)."""
 BLOCK_ATTEMPTS = 200
@@ -31,6 +33,11 @@ def api_port(wanted: int | None) -> int:
             )
         return wanted
     return API_PORT if is_free(API_PORT) else free_ports(1)[0]
+
+
+def console_port() -> int:
+    """The port for the console: the usual one, or else any free one."""
+    return CONSOLE_PORT if is_free(CONSOLE_PORT) else free_block(1)
 
 
 def block_is_free(first: int, count: int) -> bool:

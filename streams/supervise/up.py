@@ -38,7 +38,7 @@ from streams.supervise.parts import (
     after_ready_word,
     child_environment,
 )
-from streams.supervise.ports import api_port, block_is_free, free_block
+from streams.supervise.ports import api_port, block_is_free, console_port, free_block
 from streams.supervise.up_file import (
     CellAddress,
     DevClusterView,
@@ -57,7 +57,7 @@ FIRST_START_TIMEOUT_S = 150.0
 STOP_TIMEOUT_S = 10.0
 UP_VERSION = 1
 _SPEAKERS = (
-    *("api", "autoscale", "fleet", "prober", "registrar", "webhooks"),
+    *("query", "api", "autoscale", "fleet", "prober", "registrar", "webhooks"),
     *("usage", "history", "health", "federation", "cell"),
 )
 OF_SHARED_HOSTS: Final = {"offer_hold_ms": 1_000, "suppress_after_ms": 1_000}
@@ -110,6 +110,7 @@ class Up:
         self._masters = options.settings.mesos_masters or ()
         self._dev_cluster: DevClusterView | None = None
         self._api = ""
+        self._console_address = ""
         self._cells: tuple[CellAddress, ...] = ()
         self.continued: Moved | None = None
         """What the cell was continued from, where it was."""
@@ -129,6 +130,7 @@ class Up:
             dev_cluster=self._dev_cluster,
             parts=tuple(each.view for each in self._keepers.values()),
             cells=self._cells,
+            console=self._console_address,
         )
 
     def start(self, notice: Notice = no_notice) -> UpView:
@@ -171,7 +173,8 @@ class Up:
         tellers = [self._autoscale_part, self._webhooks_part, self._prober_part]
         tellers += [self._fleet_part] if settings.cloud else []
         parts = [self._keep(part(each)) for part in tellers for each in self._cells]
-        self._until_ready(parts, notice)
+        found = self._until_ready([*parts, self._keep(self._query_part())], notice)
+        self._console_address = found["query"]
         if settings.is_registering:
             third = [self._keep(self._registrar_part(each)) for each in self._cells]
             self._until_ready(third, notice)
@@ -303,6 +306,10 @@ class Up:
         for cell in self._cells:
             command += ["--cell-api", f"{cell.name}={cell.api}"]
         return self._program("federation", command, {})
+
+    def _query_part(self) -> Part:
+        command = ["-m", "streams.cli.main", "query", "serve", "--port", str(console_port())]
+        return self._program("query", command, {"FLUMINA_API": self._api})
 
     def _usage_part(self) -> Part:
         return self._program("usage", ["-m", "streams.cli.main", "usage"], {})

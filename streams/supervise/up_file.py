@@ -65,6 +65,8 @@ class UpView(msgspec.Struct, frozen=True):
     parts: tuple[PartView, ...]
     cells: tuple[CellAddress, ...] = ()
     """In the order of their partitions; `api` is the federation's front where there are several."""
+    console: str = ""
+    """Where a browser finds the console, and the command line live queries."""
 
 
 class UpLock:

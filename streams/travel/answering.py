@@ -11,25 +11,43 @@ import msgspec
 
 from connectors.archive.archive import DamagedRange
 from connectors.ports import NoSuchObject, StoreFailed
+from projections.masking import Masker
 from projections.travel.diff import Difference
-from projections.travel.instants import AtOffset, AtTime, InstantUnclear, parse_instant
+from projections.travel.instants import AtOffset, AtTime, InstantUnclear, Newest, parse_instant
 from projections.travel.questions import (
+    ChainOf,
     CostOf,
     DiffOf,
+    EventAt,
     EventsAt,
+    Forensic,
+    Glance,
+    HostAt,
+    HostsAt,
+    IncidentOf,
+    IncidentPageOf,
+    LinesOf,
+    MarksOf,
     Question,
+    ReadAt,
+    SliceOf,
     StateAt,
     TimelineOf,
     ToldAfter,
     TraceOf,
+    WaitingAt,
+    WaitsOf,
     WhyAt,
 )
 from streams.clock import now_ms
 from streams.history.reading import LogHole, LogReader
-from streams.travel.costing import Costing, with_fixed_times
+from streams.travel.costing import Costing, fixed_time, with_fixed_times
 from streams.travel.errors import TravelError
+from streams.travel.glancing import Glancing, LineSource
+from streams.travel.incidents import Incidents, IncidentSlice
 from streams.travel.machine import Earlier, TimeMachine
 from streams.travel.notes import NoteSource
+from streams.travel.rewinding import Then, read_at
 from streams.travel.sources import NoSnapshots, NoteReader, SnapshotSource
 from streams.travel.telling import Telling
 from streams.travel.tracing import Tracer
@@ -46,6 +64,10 @@ class Answering:
         notes: NoteReader | None = None,
         skips: Mapping[int, str] | None = None,
         earlier: "EarlierAnswers | None" = None,
+        *,
+        lines: LineSource | None = None,
+        masker: Masker | None = None,
+        build: str = "",
     ) -> None:
         """``earlier`` answers for the generation that this log goes on from, if it is one."""
         self.snapshots: SnapshotSource = snapshots or NoSnapshots()
@@ -58,12 +80,17 @@ class Answering:
         self.traveller = Traveller(self.machine, self.notes)
         self.tracer = Tracer(self.machine, self.notes)
         self.telling = Telling(self.machine)
+        self.incidents = Incidents(self, masker, build)
+        self.glancing = Glancing(self.machine, self.notes, self.traveller, lines)
 
     async def ask(self, question: Question) -> bytes:
         """The answer as JSON; raises `TravelError`."""
-        return msgspec.json.encode(await self.answer(question))
+        answer = await self.answer(question)
+        if isinstance(answer, IncidentSlice | Then):
+            return answer.data
+        return msgspec.json.encode(answer)
 
-    async def answer(self, question: Question) -> msgspec.Struct:
+    async def answer(self, question: Question) -> msgspec.Struct:  # noqa: PLR0911 - one a question
         """The answer as a value; raises `TravelError`."""
         match question:
             case StateAt():
@@ -90,8 +117,39 @@ class Answering:
                 return await Costing(newer, older).cost(fixed)
             case ToldAfter():
                 return await self.telling.told(question)
+            case ReadAt():
+                there = await self._at(question.at)
+                return await read_at(there.machine, there.traveller, question)
+            case HostsAt() | HostAt() | WaitingAt() | WaitsOf() | MarksOf() | LinesOf() | EventAt():
+                return await self._glance(question)
+            case IncidentOf() | ChainOf() | IncidentPageOf() | SliceOf():
+                return await self._forensic(question)
             case _:
                 assert_never(question)
+
+    async def _forensic(self, question: Forensic) -> msgspec.Struct:
+        """What is asked of an incident, by whoever has its end; the newest state has the notes."""
+        fixed = msgspec.structs.replace(
+            question, first=fixed_time(question.first), second=fixed_time(question.second)
+        )
+        there = await self._at(fixed.second)
+        newest = await self.machine.machine_at(
+            await self.machine.end_of(Newest()), is_proving=False
+        )
+        return await there.incidents.answer(fixed, newest.state)
+
+    async def _glance(self, question: Glance) -> msgspec.Struct:
+        """What is shown at a glance; of a range by whoever has its end."""
+        match question:
+            case HostsAt() | HostAt() | WaitingAt():
+                there = await self._at(question.at)
+            case WaitsOf() | MarksOf() | LinesOf():
+                there = await self._at(question.second)
+            case EventAt():
+                there = await self._at(question.address)
+            case _:
+                assert_never(question)
+        return await there.glancing.glance(question)
 
     async def _at(self, text: str) -> "Answering":
         """Who answers for this instant: we, or whoever answers for the generation before ours."""

@@ -6,11 +6,12 @@ written, and their checkpoints say the digests of that fold: so a bundle proves 
 """
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from projections.cell_view import CellView
+from projections.masking import Masker
 from projections.snapshot.format import capture, encode
 from projections.travel.diff import Difference
 from projections.travel.masking import MaskedLog, masked_copy, masked_json
@@ -19,7 +20,6 @@ from scheduler.machine import Machine
 from scheduler.model.codec import digest_of
 from scheduler.model.events import CellRecord, Checkpoint
 from streams.errors import OperatorError
-from streams.travel.answering import Answering
 from streams.travel.bundle_file import (
     CELL_LOG,
     FORMAT,
@@ -32,6 +32,9 @@ from streams.travel.bundle_file import (
 )
 from streams.travel.topic_slices import TopicSlices
 
+if TYPE_CHECKING:  # Which makes slices itself.
+    from streams.travel.answering import Answering
+
 FOREIGN_JSON: Final = frozenset(("jobs", "commands"))
 """Topics whose records may hold a job's descriptor."""
 DIFFERENCES_MAX: Final = 1_000
@@ -41,8 +44,16 @@ class Bundling:
     """Makes one bundle."""
 
     def __init__(
-        self, answering: Answering, slices: TopicSlices | None, *, is_masked: bool, build: str
+        self,
+        answering: "Answering",
+        slices: TopicSlices | None,
+        *,
+        is_masked: bool,
+        build: str,
+        masker: Masker | None = None,
     ) -> None:
+        """``masker``: by which the report and the difference are masked, where anything is."""
+        self._masker = masker or Masker()
         self._answering = answering
         self._slices = slices
         self._is_masked = is_masked
@@ -58,6 +69,10 @@ class Bundling:
                 "The first instant is not before the second.",
                 "Name a longer stretch.",
             )
+        return await self.write_stretch(path, begin, end)
+
+    async def write_stretch(self, path: Path, begin: int, end: int) -> Manifest:
+        """Write the bundle of the records from ``begin`` to before ``end``; its manifest."""
         try:
             writer = BundleWriter(path)
         except FileExistsError as error:
@@ -148,9 +163,12 @@ class Bundling:
             missing=manifest.missing,
         )
         text = report_markdown(facts, stretch.incident, found)
+        difference = msgspec.json.encode(found)
+        if self._is_masked:
+            text, difference = self._masker.text(text), self._masker.json(difference)
         writer.add("report.md", text.encode())
         writer.add("report.html", report_html(text, f"Cell {manifest.cell}").encode())
-        writer.add("diff.json", msgspec.json.encode(found))
+        writer.add("diff.json", difference)
 
 
 class Stretch:
@@ -189,7 +207,7 @@ class Stretch:
             self._masked.machine.pass_over(offset)
         self._skipped.append(offset)
 
-    async def fill(self, answering: Answering, begin: int, end: int) -> None:
+    async def fill(self, answering: "Answering", begin: int, end: int) -> None:
         """Put in what was not written while it was folded: skipped records, or all as they are."""
         skipped, is_masked = frozenset(self._skipped), self._masked is not None
         if is_masked and not skipped:

@@ -88,10 +88,11 @@ def _backwards() -> TravelError:
 
 def with_fixed_times(question: CostOf) -> CostOf:
     """The question with times ago as times: asked twice, ``-1h`` would be two instants."""
-    return replace(question, first=_fixed_time(question.first), second=_fixed_time(question.second))
+    return replace(question, first=fixed_time(question.first), second=fixed_time(question.second))
 
 
-def _fixed_time(text: str) -> str:
+def fixed_time(text: str) -> str:
+    """The instant as it was written, or as a time where it was a time ago."""
     try:
         instant = parse_instant(text, now_ms())
     except InstantUnclear:

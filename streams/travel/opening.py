@@ -7,8 +7,10 @@ finds them (`streams.history.opening`).
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 
 from connectors.archive.archive import Archive
+from projections.masking import Masker
 from scheduler.model.codec import Undecodable, decode_record
 from scheduler.model.events import CellContinued, CellEvent
 from streams.history.archived_log import ArchivedLog
@@ -18,6 +20,8 @@ from streams.history.opening import open_archive, open_archived, open_log
 from streams.history.reading import LogHole, LogReader
 from streams.settings import Settings
 from streams.travel.answering import Answering, EarlierAnswers
+from streams.travel.glancing import LineSource
+from streams.travel.host_lines import HostLines
 from streams.travel.stored_snapshots import StoredSnapshots
 
 
@@ -27,7 +31,10 @@ async def opened_travel(settings: Settings) -> AsyncIterator[Answering]:
     archive = open_archive(settings)
     log = await _opened_log(settings, archive)
     try:
-        yield await answering_of(log, archive, settings.cell)
+        lines = HostLines(archive, settings.kafka_brokers, settings.topic_prefix)
+        yield await answering_of(
+            log, archive, settings.cell, lines, Masker(settings.masked_keys)
+        )
     finally:
         await log.close()
 
@@ -44,7 +51,13 @@ async def _opened_log(settings: Settings, archive: Archive) -> LogReader:
     return await open_log(settings, archive)
 
 
-async def answering_of(log: LogReader, archive: Archive, cell: str) -> Answering:
+async def answering_of(
+    log: LogReader,
+    archive: Archive,
+    cell: str,
+    lines: LineSource | None = None,
+    masker: Masker | None = None,
+) -> Answering:
     """Answers about a log, and about the generations before it that the archive has."""
     bounds = await log.bounds()
     generation, earlier = bounds.generation, None
@@ -53,13 +66,21 @@ async def answering_of(log: LogReader, archive: Archive, cell: str) -> Answering
         if isinstance(first, CellContinued) and first.previous_generation != generation:
             before = ArchivedLog(archive, cell, first.previous_generation)
             earlier = EarlierAnswers(
-                await answering_of(before, archive, cell),
+                await answering_of(before, archive, cell, masker=masker),
                 first.previous_generation,
                 first.previous_offset + 1,
             )
     notes = ArchivedNotes(archive, cell, generation)
     snapshots = StoredSnapshots(archive.store, cell, generation)
-    return Answering(log, snapshots, notes, earlier=earlier)
+    return Answering(
+        log,
+        snapshots,
+        notes,
+        earlier=earlier,
+        lines=lines,
+        masker=masker,
+        build=version("flumina"),
+    )
 
 
 async def _first_event(log: LogReader) -> CellEvent | None:

@@ -5,6 +5,7 @@ and programs that look; what was decided by stands in the cell log.
 """
 
 import asyncio
+from collections.abc import Collection
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,6 +15,7 @@ from aiokafka.errors import KafkaError
 from connectors.archive.archive import Archive, DamagedRange
 from connectors.archive.rows import ArchivedMessage
 from connectors.ports import NoSuchObject, StoreFailed
+from streams.kafka.patience import REQUEST_TIMEOUT_MS
 from streams.kafka.topics import TOPICS
 from streams.travel.bundle_file import SliceRecord
 
@@ -31,8 +33,19 @@ SILENT_POLLS_MAX: Final = 20
 class TopicSlices:
     """Reads slices of topics."""
 
-    def __init__(self, archive: Archive, bootstrap: str | None, prefix: str) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        bootstrap: str | None,
+        prefix: str,
+        *,
+        topics: Collection[str] = SLICED_TOPICS,
+        bytes_max: int = BYTES_MAX,
+    ) -> None:
+        """``bytes_max``: of one partition in Kafka."""
         self._archive = archive
+        self._topics = topics
+        self._bytes_max = bytes_max
         self._bootstrap = bootstrap
         self._prefix = prefix
         self.missing: list[str] = []
@@ -62,7 +75,7 @@ class TopicSlices:
             self.missing.append(f"the archive could not be read: {error}")
             return
         for series in every:
-            if series.name not in SLICED_TOPICS:
+            if series.name not in self._topics:
                 continue
             records = found.setdefault((series.name, series.partition), {})
             try:
@@ -89,13 +102,13 @@ class TopicSlices:
             client_id="flumina-bundle",
             enable_auto_commit=False,
             auto_offset_reset="none",
-            request_timeout_ms=15_000,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
         await consumer.start()
         try:
             places = {
                 TopicPartition(self._prefix + name, number): (name, number)
-                for name in SLICED_TOPICS
+                for name in self._topics
                 for number in partitions.get(self._prefix + name, ())
             }
             # All at once, before anything is read: behind a fetch each question waits for it.
@@ -131,7 +144,7 @@ class TopicSlices:
                     one = SliceRecord(each.offset, each.timestamp, each.key, each.value)
                     records[each.offset] = one
                     taken += len(each.value or b"")
-            if len(records) > RECORDS_MAX or taken > BYTES_MAX:
+            if len(records) > RECORDS_MAX or taken > self._bytes_max:
                 self.missing.append(f"{place.topic}[{place.partition}] from offset {position} on")
                 return
         if position < end:

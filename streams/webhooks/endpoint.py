@@ -2,7 +2,8 @@
 
 The one thing to know: each has a place, a circuit and threads of its own, so a receiver that is
 slow or dead delays nobody else. Events of one job are sent one after the other, those of several
-jobs side by side.
+jobs side by side. An event that a receiver cannot take, though it takes others, is set aside: it
+must not hold up all that come behind it.
 """
 
 import asyncio
@@ -33,6 +34,10 @@ KEEP_S: Final = 600.0
 AGAIN_S: Final = 2.0
 FAILURES_TOLD: Final = 3
 """A receiver that is away for a moment is no news."""
+UNFIT: Final = frozenset((400, 413, 415, 422))
+"""By these a receiver says that it is the event that it cannot take, and not that it is unwell."""
+TRIES_MAX: Final = 5
+"""Of an event that is answered so: half a minute with the usual pauses."""
 
 
 ANSWERS: Final = frozenset({"RequestAccepted", "JobRejected"})
@@ -78,6 +83,9 @@ class Endpoint:
         self.circuit = Circuit(pace)
         self._outside = outside
         self._feed_of = feed_of
+        self.set_aside = 0
+        """Events that the receiver could not take, since this process began."""
+        self._last_set_aside = ""
         self._failing_since_ms = hook.standing_since_ms if hook.standing == "failing" else 0
         self._threads = ThreadPoolExecutor(LANES, thread_name_prefix=f"webhook-{hook.name}")
 
@@ -91,6 +99,14 @@ class Endpoint:
                 return "paused"
             return "failing" if circuit.failures >= FAILURES_TOLD else ""
         return "delivering" if circuit.taken else ""
+
+    @property
+    def detail(self) -> str:
+        """What there is to say of how it goes; empty where all is well."""
+        if self.circuit.failures or not self.set_aside:
+            return self.circuit.detail
+        events = "1 event was" if self.set_aside == 1 else f"{self.set_aside} events were"
+        return f"{events} set aside, for the receiver takes others: {self._last_set_aside}"
 
     async def run(self) -> None:
         """Send what comes, until cancelled."""
@@ -151,7 +167,8 @@ class Endpoint:
                     group.create_task(lane(of_job))
 
     async def _sent(self, event: Event) -> None:
-        """Return once the receiver has taken it."""
+        """Return once the receiver has taken it, or has shown that it never will."""
+        refusals = 0
         while True:
             try:
                 async with self.circuit.turn():
@@ -160,9 +177,31 @@ class Endpoint:
                 if self.circuit.failures == 1:
                     logger.warning("not delivered", webhook=self.hook.name, why=str(error))
                 self._failing_since_ms = self._failing_since_ms or now_ms()
-                continue
+                refusals = refusals + 1 if error.status in UNFIT else 0
+                if refusals < TRIES_MAX or not await self._takes_others(event):
+                    continue
+                self._put_aside(event, str(error))
             self._failing_since_ms = 0
             return
+
+    def _put_aside(self, event: Event, why: str) -> None:
+        self.set_aside += 1
+        self._last_set_aside = f"{event.id} ({event.kind}): {why}"
+        name = self.hook.name
+        logger.error("an event is set aside", webhook=name, event_id=event.id, why=why)
+
+    async def _takes_others(self, event: Event) -> bool:
+        """Whether the receiver takes an event that only tries it: it is well then.
+
+        One that refuses everything is waited for, as always.
+        """
+        data = msgspec.json.encode({"type": "Test", "webhook": self.hook.name})
+        try:
+            async with self.circuit.turn():
+                await self.once(Event(f"{event.id}.test", "Test", event.source, "", data))
+        except DeliveryFailed:
+            return False
+        return True
 
     async def tried(self, address: str, cell: str) -> tuple[bool, str]:
         """Whether the receiver took an event that only tries it, and what it answered."""

@@ -113,9 +113,11 @@ class Webhooks:
         if found is not None and hook.test is not None:
             is_good, detail = found
             await self._tell(hook, "", detail, hook.test.offset, is_good=is_good)
-        elif there is not None and there[0].standing not in ("", hook.standing):
+        elif there is not None and (standing := there[0].standing):
             endpoint = there[0]
-            await self._tell(hook, endpoint.standing, endpoint.circuit.detail)
+            is_set_aside = standing == "delivering" and endpoint.detail != hook.detail
+            if standing != hook.standing or (endpoint.set_aside and is_set_aside):
+                await self._tell(hook, standing, endpoint.detail)
 
     async def _tell(
         self,

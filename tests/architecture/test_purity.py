@@ -26,7 +26,8 @@ LIBRARIES = {
     # zstd: the bytes of a snapshot are a value like any other; nothing is read or written there.
     "projections/snapshot": {"msgspec", "cramjam"},
     # orjson: events are read as the command line reads them; what is no JSON is one error.
-    "projections/query": {"msgspec", "orjson", "re2", "hyperscan"},
+    # pyarrow, numpy: a batch of events as columns is a value; nothing is read or written there.
+    "projections/query": {"msgspec", "orjson", "re2", "hyperscan", "pyarrow", "numpy"},
     "projections/health": {"msgspec", "re2", "hyperscan", "numpy"},
 }
 # Clocks, chance, waiting, files, processes, and the world outside.

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import orjson
 
+from projections.query.batches import batch_of
+from projections.query.columns import ColumnQuery
 from projections.query.engine import Running
 from projections.query.parser import parse
 from projections.query.subscriptions import Subscriptions
@@ -81,6 +83,7 @@ def match_and_project(events: list[dict[str, Any]], engine: Engine | None) -> No
                 matched += len(push(event, 0))
 
         rate = EVENTS / best_of(run)
+        told = over_columns(name, mql, events, rate)
         peer, more = None, {}
         if engine is not None:
             said = engine.ask({"mql": mql, "events": events, "passes": PEER_PASSES})
@@ -99,6 +102,35 @@ def match_and_project(events: list[dict[str, Any]], engine: Engine | None) -> No
             matched=matched,
             **more,
         )
+        told(matched, peer)
+
+
+def over_columns(
+    name: str, mql: str, events: list[dict[str, Any]], dictionaries_rate: float
+) -> Callable[[int, Peer | None], None]:
+    """The same over a batch of columns; a function that prints it beside the engine."""
+    batch = batch_of(events)
+    query = ColumnQuery(parse(mql), lambda: 0, is_published=True)
+    found = len(query.rows(batch))
+    rate = EVENTS / best_of(lambda: query.rows(batch))
+
+    def told(matched: int, peer: Peer | None) -> None:
+        assert found == matched, (found, matched)
+        more = {} if peer is None else {"is_ratio_met": rate >= peer.value, "target_ratio": 1.0}
+        print_figure(
+            BENCHMARK,
+            f"{name}: tested and projected over columns",
+            rate,
+            "events/s",
+            samples=PASSES,
+            peer=peer,
+            target=None if peer is None else peer.value,
+            query=mql,
+            times_dictionaries=round(rate / dictionaries_rate, 2),
+            **more,
+        )
+
+    return told
 
 
 def subscribe(events: list[dict[str, Any]]) -> None:

@@ -277,6 +277,11 @@ MESOS: Final[tuple[MesosRecord | PartitionBegan, ...]] = (
         is_healthy=False,
         container_ip="10.1.2.3",
     ),
+    mesos.InverseOffersReceived(
+        stream_id=STREAM,
+        offers=(mesos.InverseOffer(OTHER_OFFER, HOST, from_ms=AT_MS, for_ms=3_600_000),),
+    ),
+    mesos.InverseOfferRescinded(stream_id=STREAM, offer_id=OTHER_OFFER),
     mesos.HostFailed(stream_id=STREAM, host_id=HOST, executor_id="e", status=1_792),
     mesos.StreamEnded(stream_id=STREAM, why="Framework failed over", is_fatal=True),
     mesos.Unrecognised(
@@ -493,6 +498,8 @@ EVENTS: Final[tuple[CellEvent, ...]] = (
         ),
     ),
     proposals.DeclineOffers(offer_ids=(OFFER,), refuse_ms=5_000),
+    proposals.AcceptInverseOffers(offer_ids=(OTHER_OFFER,), refuse_ms=60_000),
+    proposals.DeclineInverseOffers(offer_ids=(OTHER_OFFER,), refuse_ms=60_000),
     proposals.KillTask(task_id=TASK, host_id=HOST, is_inferred=True),
     proposals.PreemptTask(task_id=TASK, host_id=HOST, for_job=JobId("api"), why="guaranteed"),
     proposals.ReconcileTasks(task_ids=(TASK,)),

@@ -21,8 +21,10 @@ from scheduler.model.fleet_rules import (
     FleetRules,
     GroupRule,
     GroupSizeAsked,
+    NetworkRules,
 )
 from scheduler.model.ids import HostId
+from scheduler.model.network import CloudInterface, InstanceNetworkObserved
 from scheduler.model.rules import Amount
 
 INSTANCE: Final = CloudInstance(
@@ -69,6 +71,13 @@ RULES: Final = FleetRules(
     assert_ms=90_000,
     forecast_horizon_ms=900_000,
     is_paused=True,
+    network=NetworkRules(
+        subnets=(("eu-west-1a", "subnet-0a"),),
+        batch=8,
+        idle_ms=120_000,
+        look_ms=5_000,
+        is_paused=True,
+    ),
 )
 REPORTS: Final[tuple[FleetReport, ...]] = (
     CloudGroupObserved(
@@ -96,6 +105,20 @@ REPORTS: Final[tuple[FleetReport, ...]] = (
         kind="interruption",
         due_ms=1_700_000_120_000,
         detail="terminate",
+        observed_at_ms=1_700_000_000_000,
+    ),
+    InstanceNetworkObserved(
+        group="blue",
+        instance_id="i-0a1b2c",
+        interfaces=(
+            CloudInterface(
+                interface_id="eni-0a",
+                index=1,
+                subnet_id="subnet-0a",
+                security_groups=("sg-1", "sg-2"),
+                addresses=("10.0.0.4", "10.0.0.5"),
+            ),
+        ),
         observed_at_ms=1_700_000_000_000,
     ),
 )

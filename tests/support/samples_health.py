@@ -80,6 +80,14 @@ CHANGES: Final[tuple[Change, ...]] = (
         evidence=(LINE,),
         falls=2,
     ),
+    changes.HostMaintenanceChanged(
+        host_id=HOST,
+        hostname="host-3.example.org",
+        standing="draining",
+        why="it goes away at 2026-11-22 12:00:00 UTC for 3600 s",
+        from_ms=AT_MS,
+        for_ms=3_600_000,
+    ),
     changes.HealingChanged(
         run_id="heal-1042.0.0",
         host_id=HOST,

@@ -5,10 +5,15 @@ The one thing to know: `tests.support.samples` has them in its lists.
 
 from typing import Final
 
-from scheduler.model import membership, registry_health, webhooks
+from scheduler.model import alerts, incident_notes, membership, registry_health, webhooks
 from scheduler.model.ids import TaskId
 
 REQUESTS: Final = (
+    alerts.AlertsSilenced(
+        name="upgrade", matches=(("rule", "queue-deep"),), for_s=3_600, actor="op", why="upgrade"
+    ),
+    alerts.AlertsUnsilenced(name="upgrade", actor="op", why="done"),
+    alerts.AlertAcknowledged(key="queue-deep", actor="op", why="I look"),
     webhooks.WebhookSet(
         name="deploys",
         url="https://hooks.example.com/flumina",
@@ -40,6 +45,13 @@ REQUESTS: Final = (
         unhealthy=(TaskId("titus-12345-worker-2-6"),),
         actor="flumina-registrar",
         why="look",
+    ),
+    incident_notes.IncidentNoted(
+        text="the switch of rack 7 was replaced",
+        actor="op",
+        from_ms=1_700_000_000_000,
+        to_ms=1_700_000_600_000,
+        about="host-7",
     ),
     membership.MemberLabelled(
         member_id="cell-1", labels=(("rack", "7"),), removed=("old",), actor="op", why="move"

@@ -14,8 +14,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 from streams.supervise.ports import BLOCKS_FROM, BLOCKS_TO, BLOCKS_VARIABLE
 
-TOGETHER = ("tests/architecture/", "tests/integration/cli/")
-"""Folders that are one scope: they share parsed files, and one `flumina up`."""
+TOGETHER = ("tests/architecture/", "tests/console/", "tests/integration/cli/")
+"""Folders that are one scope: they share parsed files, one world, and one `flumina up`."""
 ONE_FOR_BOTH = frozenset({"tests/contract/mesos_master/test_random_stories.py"})
 """Files that compare what one master told with what the other did."""
 _MASTER = re.compile(r"\[(dev|real)\b")

@@ -22,10 +22,12 @@ from connectors.web.cell import (
 from connectors.web.observing import ObserveLimits, Observing
 from connectors.web.passing import Passing
 from connectors.web.travelling import Travel
+from projections.alerts.whole import Alerting
 from projections.cell_view import CellView
 from scheduler.model.codec import decode_record
 from scheduler.model.foreign import decode_commands_record, decode_jobs_record
 from scheduler.model.inbound import InboundBody
+from streams.alerts.rule_file import rules_of
 from streams.travel.answering import Answering
 from tests.support.cell import CellInMemory, running_cell
 from tests.support.log_in_memory import LogInMemory
@@ -59,10 +61,16 @@ class WebCell:
         self.waiting: list[tuple[Topic, InboundBody]] = []
         self._view = CellView()
         self.observing = Observing(observe)
+        self.alerting = Alerting(rules_of(None))
         self.files = FilesInMemory()
         travel = travel or TravelHere(Answering(LogInMemory(self.cell.log)))
         self.app: ASGIApp = web_app(
-            self, self.files, wait_s=WAIT_S, travel=travel, observing=self.observing
+            self,
+            self.files,
+            wait_s=WAIT_S,
+            travel=travel,
+            observing=self.observing,
+            alerting=self.alerting,
         )
 
     @property
@@ -71,6 +79,7 @@ class WebCell:
         for offset in range(self._view.next_offset, len(self.cell.log)):
             record = decode_record(self.cell.log[offset])
             changes = self._view.apply(offset, record)
+            self.alerting.fold(self._view.state, offset, record, changes)
             self.observing.folded(self._view, offset, record, changes, lambda: self.lag_records)
             marks = self._view.state.watermarks
             inbound = {lane: mark.offset for lane, mark in marks.items()}

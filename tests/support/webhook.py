@@ -33,6 +33,8 @@ class Receiver(ThreadingHTTPServer):
         self.sent: list[Sent] = []
         self.statuses: list[int | None] = []
         """None: the connection is closed without an answer."""
+        self.unfit: frozenset[str] = frozenset()
+        """Ids of events that are answered with 400, however often they come."""
         self.delay_s = 0.0
         self.endless = threading.Event()
         """Set: each answer has a body that goes on until the sender leaves."""
@@ -57,6 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         with receiving.arrived:
             status = receiving.statuses.pop(0) if receiving.statuses else 200
+            if self.headers.get("Flumina-Event-Id") in receiving.unfit:
+                status = 400
             receiving.sent.append(Sent(self.path, dict(self.headers), body))
             receiving.arrived.notify_all()
         time.sleep(receiving.delay_s)

@@ -17,8 +17,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from connectors.cloud.aws.failures import CLOUD_ERRORS, Failure, failure_of
+from connectors.cloud.aws.network import Network
 from connectors.cloud.aws.translate import is_of_cell, noticed, observed
-from connectors.cloud.ports import Carried, CloudFailed, Notice
+from connectors.cloud.ports import Carried, CloudFailed, EffectRefused, Notice
 from scheduler.model.fleet import (
     CloudGroupObserved,
     CompleteHook,
@@ -27,6 +28,13 @@ from scheduler.model.fleet import (
     ProtectInstances,
     RemoveGroup,
     SetDesiredCapacity,
+)
+from scheduler.model.network import (
+    AssignAddresses,
+    AttachInterface,
+    InstanceNetworkObserved,
+    ReturnAddresses,
+    SetSecurityGroups,
 )
 
 CONNECT_S: Final = 3.0
@@ -41,14 +49,6 @@ PROTECTED_AT_ONCE: Final = 50
 """AWS takes 50 instances in a SetInstanceProtection call."""
 
 
-class _Refused(Exception):
-    """An effect that is not asked of AWS at all, or that it did not do."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(str(failure))
-        self.failure = failure
-
-
 class AutoScalingGroups:
     """The groups of one account and region."""
 
@@ -57,6 +57,7 @@ class AutoScalingGroups:
         self._notices_url = notices_url
         self._made: dict[str, Any] = {}
         self._making = threading.Lock()
+        self._network = Network(self._client)
 
     async def groups(
         self, cell: str, names: Collection[str], now_ms: int
@@ -84,6 +85,15 @@ class AutoScalingGroups:
             if not token or token == asked.get("NextToken"):
                 return  # The second would be for ever.
             asked["NextToken"] = token
+
+    async def networks(
+        self, instances: Collection[tuple[str, str]], now_ms: int
+    ) -> list[InstanceNetworkObserved]:
+        """The interfaces of these instances; raises `CloudFailed`."""
+        try:
+            return await asyncio.to_thread(self._network.seen, list(instances), now_ms)
+        except CLOUD_ERRORS as error:
+            raise CloudFailed(str(failure_of(error))) from error
 
     async def notices(self, now_ms: int) -> list[Notice]:
         """Events of the queue; none where there is no queue. Raises `CloudFailed`."""
@@ -114,8 +124,8 @@ class AutoScalingGroups:
         """Ask AWS for one effect."""
         try:
             return await asyncio.to_thread(self._carry_out, effect)
-        except _Refused as refused:
-            failure = refused.failure
+        except EffectRefused as refused:
+            return Carried("refused", str(refused))
         except CLOUD_ERRORS as error:
             failure = failure_of(error)
         return Carried("unknown" if failure.is_unknown else "refused", str(failure))
@@ -136,6 +146,8 @@ class AutoScalingGroups:
                     InstanceId=effect.instance_id,
                 )
                 return Carried("sent")
+            case AttachInterface() | SetSecurityGroups() | AssignAddresses() | ReturnAddresses():
+                return self._network.carry_out(effect)
             case RemoveGroup():
                 self._client("autoscaling").delete_auto_scaling_group(
                     AutoScalingGroupName=effect.group, ForceDelete=False
@@ -170,7 +182,7 @@ class AutoScalingGroups:
         instance = there.get(effect.instance_id)
         if instance is None:
             text = f"group {effect.group} has no instance {effect.instance_id}"
-            raise _Refused(Failure("gone", text))
+            raise EffectRefused(str(Failure("gone", text)))
         if str(instance.get("LifecycleState", "")).startswith("Terminat"):
             return Carried("sent", "it is ending already")
         if effect.is_decrement:
@@ -213,7 +225,7 @@ class AutoScalingGroups:
         )
         found: list[dict[str, Any]] = answer["AutoScalingGroups"]
         if not found:
-            raise _Refused(Failure("gone", f"there is no group {name}"))
+            raise EffectRefused(str(Failure("gone", f"there is no group {name}")))
         return found[0]
 
     async def close(self) -> None:
@@ -243,4 +255,4 @@ class AutoScalingGroups:
 def _check_bounds(desired: int, minimum: int, maximum: int) -> None:
     if not minimum <= desired <= maximum:
         text = f"{desired} is not within the group's bounds, {minimum} to {maximum}"
-        raise _Refused(Failure("bounds", text))
+        raise EffectRefused(str(Failure("bounds", text)))

@@ -35,6 +35,10 @@ THROTTLES: Final = frozenset(
 DENIALS: Final = frozenset(
     {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "ExpiredToken"}
 )
+NO_ADDRESSES: Final = frozenset(
+    {"InsufficientFreeAddressesInSubnet", "PrivateIpAddressLimitExceeded"}
+)
+"""The subnet has no address left, or the interface takes no more."""
 _ABSENCES: Final = ("not found", "no managed instance", "does not exist", "invalid group")
 _SENT_NOTHING: Final = (
     ConnectTimeoutError,
@@ -49,7 +53,7 @@ class Failure(NamedTuple):
     """A call that failed."""
 
     kind: str
-    """throttled, gone, denied, refused, unreachable or unknown."""
+    """throttled, gone, denied, empty, refused, unreachable or unknown."""
     words: str
 
     @property
@@ -72,6 +76,8 @@ def failure_of(error: Exception) -> Failure:
             return Failure("throttled", words)
         if code in DENIALS:
             return Failure("denied", words)
+        if code in NO_ADDRESSES:
+            return Failure("empty", words)
         if status >= _SERVER:
             return Failure("unknown", f"HTTP {status}: {words}")
         if any(each in text.lower() for each in _ABSENCES):

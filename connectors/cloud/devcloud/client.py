@@ -24,6 +24,7 @@ from scheduler.model.fleet import (
     ProtectInstances,
     SetDesiredCapacity,
 )
+from scheduler.model.network import InstanceNetworkObserved
 
 GROUP: Final = "dev"
 PROVIDER: Final = "devcloud"
@@ -74,6 +75,13 @@ class DevCloud:
                 machine_types=("agent",),
             )
         ]
+
+    async def networks(
+        self, instances: Collection[tuple[str, str]], now_ms: int
+    ) -> list[InstanceNetworkObserved]:
+        """None: agents of a dev cluster share the computer's network."""
+        del instances, now_ms
+        return []
 
     async def notices(self, now_ms: int) -> list[Notice]:
         """None: nobody takes an agent away but by us."""

@@ -197,3 +197,36 @@ class DeploymentShown(Deployment, frozen=True, omit_defaults=False):
     """A deployment with what happened."""
 
     history: list[Activity]
+
+
+class MaintenanceWindow(Shape, frozen=True, omit_defaults=False):
+    """A window in which an operator of Mesos takes a host away, and what is done about it."""
+
+    host_id: str
+    hostname: str
+    from_ms: AtMs
+    for_ms: int | None
+    """None: for good."""
+    since_ms: AtMs
+    draining_since_ms: AtMs
+    """0: it is too early."""
+    standing: str
+    ordered_by: str
+    tasks: int
+    planned: int
+    """Of its tasks, those that are planned to leave."""
+    is_asked: bool
+    """Mesos has asked, and is not answered yet."""
+    wanted: str
+    """What it will be answered: `accept`, `decline`, or nothing while that is not known."""
+    answer: str
+    """What it was told last."""
+    why: str
+    is_doubted: bool
+    """Mesos has taken its question back, or not asked it again on a new stream; soon over."""
+
+
+class Maintenance(Shape, frozen=True, omit_defaults=False):
+    """All windows that are known, the one that begins first first."""
+
+    items: list[MaintenanceWindow]

@@ -19,20 +19,30 @@ from connectors.mesos.sandbox import (
     SandboxReader,
     TaskNeverRanError,
 )
-from scheduler.model.effects import AskAll, AskState, DeclineOffers, KillOnHost, Revive, Suppress
+from scheduler.model.effects import (
+    AnswerInverseOffers,
+    AskAll,
+    AskState,
+    DeclineOffers,
+    KillOnHost,
+    Revive,
+    Suppress,
+)
 from scheduler.model.ids import HostId, TaskId
 from scheduler.model.mesos import (
     HostFacts,
     HostFailed,
+    InverseOffer,
+    InverseOfferRescinded,
+    InverseOffersReceived,
     OfferRescinded,
     StatusUpdate,
     StreamEnded,
     Subscribed,
-    Unrecognised,
 )
 from scheduler.model.resources import Need, holds_ports
 from tests.contract.mesos_client.clusters import Cluster
-from tests.contract.mesos_client.framework import Framework, P, a_task, subscribed
+from tests.contract.mesos_client.framework import WAIT_S, Framework, P, a_task, subscribed
 
 Promise = Callable[[Cluster], Awaitable[None]]
 RECONCILIATION: Final = "REASON_RECONCILIATION"
@@ -433,8 +443,8 @@ async def what_a_task_writes_can_be_read(cluster: Cluster) -> None:
         await reader.close()
 
 
-async def planned_maintenance_is_told_with_the_offer(cluster: Cluster) -> None:
-    """And the inverse offer that comes for its tasks is kept, and costs nothing."""
+async def planned_maintenance_is_told_and_answered(cluster: Cluster) -> None:
+    """With the host's offer, and by an inverse offer; the operator sees what is answered."""
     async with subscribed(Framework(cluster)) as it:
         offer = await it.offer(lambda each: _zone(each.facts) == "z1")
         assert offer.facts is not None
@@ -451,9 +461,20 @@ async def planned_maintenance_is_told_with_the_offer(cluster: Cluster) -> None:
             told = {("mesos.unavailable_for_ms", "3600000")}
             told.add(("mesos.unavailable_from_ms", "1900000000000"))
             await it.offer(lambda each: each.facts is not None and told <= {*each.facts.attributes})
-            inverse = await it.wait_for(Unrecognised, "an inverse offer")
-            assert "INVERSE_OFFERS" in inverse.raw
-            assert inverse.task_id is None
+            since = 0
+            for status in ("DECLINE", "ACCEPT"):
+                heard, inverse = await _asked_for(it, offer.host_id, since)
+                since = it.records.index(heard) + 1
+                assert (inverse.from_ms, inverse.for_ms) == (1_900_000_000_000, 3_600_000)
+                # Mesos asks again as soon as the refusal is over.
+                ids, is_yes = (inverse.offer_id,), status == "ACCEPT"
+                await it.call(AnswerInverseOffers(P, ids, is_accepted=is_yes, refuse_ms=500))
+                await _answered(cluster, it.framework_id, status)
+            _, again = await _asked_for(it, offer.host_id, since)
+            await _schedule(cluster)
+            await it.wait_for(
+                InverseOfferRescinded, "its end", lambda each: each.offer_id == again.offer_id
+            )
         finally:
             await _schedule(cluster)
         assert not any(isinstance(each, StreamEnded) for each in it.records)
@@ -467,6 +488,38 @@ async def _schedule(cluster: Cluster, *windows: dict[str, object]) -> None:
         http.post(url, json={"windows": windows}) as answer,
     ):
         assert answer.status == 200, await answer.text()
+
+
+async def _asked_for(
+    it: Framework, host_id: HostId, since: int
+) -> tuple[InverseOffersReceived, InverseOffer]:
+    """The next inverse offer of a host: its record, and itself."""
+
+    def named(record: InverseOffersReceived) -> list[InverseOffer]:
+        return [each for each in record.offers if each.host_id == host_id]
+
+    what = f"an inverse offer of {host_id}"
+    record = await it.wait_for(
+        InverseOffersReceived, what, lambda each: bool(named(each)), since=since
+    )
+    return record, named(record)[0]
+
+
+async def _answered(cluster: Cluster, framework_id: str, status: str) -> None:
+    """Wait until the operator is shown that this framework has answered so."""
+    url = f"http://{cluster.address}/maintenance/status"
+    async with aiohttp.ClientSession() as http, asyncio.timeout(WAIT_S):
+        while True:
+            async with http.get(url) as answer:
+                shown = await answer.json()
+            said = [
+                (each["framework_id"]["value"], each["status"])
+                for machine in shown.get("draining_machines", [])
+                for each in machine.get("statuses", [])
+            ]
+            if (framework_id, status) in said:
+                return
+            await asyncio.sleep(0.05)
 
 
 PROMISES: Final[tuple[Promise, ...]] = (
@@ -491,7 +544,7 @@ PROMISES: Final[tuple[Promise, ...]] = (
     a_framework_that_is_torn_down_is_burnt,
     a_framework_that_was_away_too_long_is_burnt,
     what_a_task_writes_can_be_read,
-    planned_maintenance_is_told_with_the_offer,
+    planned_maintenance_is_told_and_answered,
     the_master_dies_and_tasks_live,
     a_host_dies_and_comes_back_with_its_task,
 )

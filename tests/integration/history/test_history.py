@@ -17,7 +17,7 @@ from projections.travel.notes import Note, Noted
 from projections.travel.wanted import NewestSpots, Wanted
 from scheduler.chain import Chain
 from scheduler.model.changes import Change
-from scheduler.model.codec import digest_of, encode_change
+from scheduler.model.codec import decode_record, digest_of, encode_change
 from scheduler.model.inbound import RecordSkipped
 from streams.history.derived import DerivedReader
 from streams.history.limits import HistoryLimits
@@ -208,7 +208,11 @@ def test_a_restart_folds_from_a_snapshot_and_notes_go_on(place: Place) -> None:
             assert follower.machine.digest.value() == cell.machine.digest.value()
             notes = ArchivedNotes(process.archive, "test", GENERATION)
         noted = Noted()
-        wanted = [row for n, data in enumerate(cell.log) for row in noted.take_bytes(n, data)]
+        wanted = [
+            row
+            for offset, data in enumerate(cell.log)
+            for row in noted.take(offset, decode_record(data))
+        ]
         assert await notes.notes_end() == len(cell.log)
         found = await notes.notes(0, len(cell.log))
         assert [place_of(each) for each in found] == [place_of(each) for each in wanted]

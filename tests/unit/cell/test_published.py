@@ -1,8 +1,15 @@
-"""What is published has an id of its own, the same whoever publishes it."""
+"""What is published has an id of its own, the same whoever publishes it, and is told once."""
+
+import asyncio
+
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
 
 from scheduler.model.address import parse_address
-from scheduler.model.codec import decode_record
-from streams.cell.publisher import identified
+from scheduler.model.codec import decode_change, decode_record
+from scheduler.model.events import CellRecord
+from streams.cell.follower import BareFold, Changes, Follower, LogRecord
+from streams.cell.publisher import Publisher, identified
 from tests.support.cell import CellInMemory, batch, running_cell
 
 
@@ -27,3 +34,140 @@ def test_changes_that_one_event_made_have_an_id_each_which_names_the_event() -> 
     ], "the answer, the job and its three tasks"
     assert parse_address(of_first_task) == parse_address(event)
     assert ids_of(cell) == found
+
+
+class Kafka:
+    """What a producer promises of batches, kept in memory; ``room`` records fit into one."""
+
+    def __init__(self, partitions: int = 1, room: int = 100) -> None:
+        self.partitions = set(range(partitions))
+        self.room = room
+        self.batches: list[tuple[int, list[tuple[bytes, str]]]] = []
+        self.is_all_published = asyncio.Event()
+        self.awaited = 0
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        assert topic == "job-events"
+        return self.partitions
+
+    def create_batch(self) -> "Batch":
+        return Batch(self.room)
+
+    async def send_batch(
+        self, batch: "Batch", topic: str, *, partition: int
+    ) -> "asyncio.Future[None]":
+        assert topic == "job-events"
+        self.batches.append((partition, batch.records))
+        if len(self.ids()) >= self.awaited:
+            self.is_all_published.set()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    def ids(self, partition: int | None = None) -> list[str]:
+        return [
+            event_id
+            for of, records in self.batches
+            if partition is None or of == partition
+            for _, event_id in records
+        ]
+
+
+class Batch:
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.records: list[tuple[bytes, str]] = []
+
+    def append(
+        self, *, timestamp: None, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+    ) -> object:
+        assert timestamp is None
+        assert decode_change(value)
+        if len(self.records) >= self.room:
+            return None
+        self.records.append((key, dict(headers)["ce_id"].decode()))
+        return self.records
+
+
+def followed(cell: CellInMemory) -> tuple[Follower, list[LogRecord]]:
+    return Follower("cell", 0, BareFold), [LogRecord(*each) for each in enumerate(cell.log)]
+
+
+async def published(kafka: Kafka, cell: CellInMemory) -> Publisher:
+    """A publisher that has told everything of this cell, and has been stopped."""
+    follower, records = followed(cell)
+    publisher = Publisher(follower, kafka, "job-events")  # type: ignore[arg-type] # its part
+    kafka.awaited = len(ids_of(cell))
+    running = asyncio.create_task(publisher.run())
+    await asyncio.sleep(0)
+    follower.take(records)
+    async with asyncio.timeout(60):
+        await kafka.is_all_published.wait()
+        while publisher.published_offset < 0 or len(kafka.ids()) < kafka.awaited:
+            await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    return publisher
+
+
+def busy_cell(jobs: int) -> CellInMemory:
+    cell = running_cell(1)
+    for number in range(jobs):
+        cell.submit(batch(1), f"job-{number}")
+    return cell
+
+
+def test_everything_is_published_once_in_order_however_full_the_batches_are() -> None:
+    cell, kafka = busy_cell(4), Kafka(room=3)
+    publisher = asyncio.run(published(kafka, cell))
+    assert kafka.ids() == ids_of(cell)
+    assert {len(records) for _, records in kafka.batches} <= {1, 2, 3}
+    assert publisher.published_offset < len(cell.log)
+
+
+def test_what_is_behind_is_published_in_pieces_and_how_far_is_told_after_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.cell.publisher.TOGETHER_MAX", 4)
+    monkeypatch.setattr("streams.cell.publisher.REST_S", 0.0)
+    cell, kafka = busy_cell(6), Kafka()
+    asyncio.run(published(kafka, cell))
+    assert kafka.ids() == ids_of(cell)
+    assert len(kafka.batches) > 2
+    assert max(len(records) for _, records in kafka.batches) < len(ids_of(cell))
+
+
+def test_a_jobs_changes_are_all_in_the_partition_of_its_id_as_the_producer_has_it() -> None:
+    cell, kafka = busy_cell(8), Kafka(partitions=3)
+    asyncio.run(published(kafka, cell))
+    assert sorted(kafka.ids()) == sorted(ids_of(cell))
+    of_keys: dict[bytes, set[int]] = {}
+    for partition, records in kafka.batches:
+        for key, _ in records:
+            of_keys.setdefault(key, set()).add(partition)
+    choose = DefaultPartitioner()
+    assert of_keys == {key: {choose(key, [0, 1, 2], [0, 1, 2])} for key in of_keys}
+    assert len(set().union(*of_keys.values())) > 1
+
+
+def test_a_log_that_is_folded_anew_is_not_told_again() -> None:
+    async def run() -> None:
+        cell, kafka = busy_cell(2), Kafka()
+        follower, records = followed(cell)
+        publisher = Publisher(follower, kafka, "job-events")  # type: ignore[arg-type] # its part
+        folded: list[tuple[int, CellRecord, Changes]] = []
+        follower.listeners.append(lambda *each: folded.append(each))
+        follower.take(records)
+        for each in folded.copy():
+            follower.listeners[0](*each)
+        kafka.awaited = len(ids_of(cell))
+        running = asyncio.create_task(publisher.run())
+        async with asyncio.timeout(60):
+            await kafka.is_all_published.wait()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert kafka.ids() == ids_of(cell)
+
+    asyncio.run(run())

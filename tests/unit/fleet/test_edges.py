@@ -23,7 +23,12 @@ from scheduler.model.fleet import (
 from scheduler.model.fleet_rules import GroupSizeAsked
 from scheduler.model.foreign import decode_commands_record
 from scheduler.model.foreign_fleet import encode_fleet_request, rules_document
+from scheduler.model.ids import HostId, OfferId
 from scheduler.model.inbound import InboundRejected
+from scheduler.model.mesos import InverseOffer, InverseOffersReceived
+from scheduler.model.network import InstanceNetworkObserved
+from streams.fleet.networks import WHOLE_MS as NETWORK_WHOLE_MS
+from streams.fleet.networks import NetworkReports
 from streams.fleet.outbox import FleetOutbox
 from streams.fleet.reports import HEARD_MS, WHOLE_MS, Reports
 from tests.support.asgi import Answer, call
@@ -47,6 +52,13 @@ class WitnessCloud:
     ) -> list[CloudGroupObserved]:
         """None: the test writes what was seen."""
         del cell, names, now_ms
+        return []
+
+    async def networks(
+        self, instances: Collection[tuple[str, str]], now_ms: int
+    ) -> list[InstanceNetworkObserved]:
+        """None, too."""
+        del instances, now_ms
         return []
 
     async def notices(self, now_ms: int) -> list[Notice]:
@@ -262,6 +274,19 @@ def test_rules_are_set_for_the_version_that_was_seen(web: WebCell) -> None:
     assert ask(web, "PUT", "/rules", rules).status == 400
 
 
+def test_windows_of_maintenance_are_shown(web: WebCell) -> None:
+    assert ask(web, "GET", "/maintenance").json == {"items": []}
+    cell = web.cell
+    host_id = HostId("host-i-blue-0001")
+    said = InverseOffer(OfferId("i1"), host_id, cell.now_ms + 60_000, 3_600_000)
+    cell.copy("mesos", InverseOffersReceived(cell.stream_id, (said,)))
+    cell.tick(2_000)
+    (shown,) = ask(web, "GET", "/maintenance").json["items"]
+    assert shown["hostname"] == "name-of-host-i-blue-0001"
+    assert (shown["standing"], shown["orderedBy"]) == ("draining", "mesos-maintenance")
+    assert (shown["forMs"], shown["isAsked"], shown["wanted"]) == (3_600_000, True, "accept")
+
+
 def test_a_size_and_a_deployment_are_asked_for(web: WebCell) -> None:
     assert ask(web, "PUT", "/groups/blue/size", {"desired": 3, "why": "x"}).json == {"id": "blue"}
     assert ask(web, "GET", "/groups/blue").json["ordered"] == 3
@@ -277,3 +302,18 @@ def test_a_size_and_a_deployment_are_asked_for(web: WebCell) -> None:
     assert ask(web, "POST", "/deployments/green/rollback", {"why": "x"}).status == 200
     assert ask(web, "GET", "/deployments").json["items"][0]["step"] == "goingBack"
     assert ask(web, "POST", "/deployments/grey/pause", {"why": "x"}).status == 404
+
+
+def test_networks_are_told_where_they_have_changed_and_now_and_then_anyway() -> None:
+    reports = NetworkReports()
+    one = InstanceNetworkObserved("blue", "i-1", observed_at_ms=1)
+    two = InstanceNetworkObserved("blue", "i-2", observed_at_ms=1)
+    assert reports.of([one, two], 1) == [one, two]
+    assert reports.of([one, two], 2) == []
+    moved = InstanceNetworkObserved("green", "i-2", observed_at_ms=3)
+    assert reports.of([one, moved], 3) == [moved]
+    assert reports.of([one], 4) == []
+    assert reports.of([two], 5) == [two]
+    assert reports.of([two], 5 + NETWORK_WHOLE_MS) == [two]
+    reports.forget()
+    assert reports.of([two], 6) == [two]

@@ -21,6 +21,7 @@ from connectors.mesos.reserved import Part, Purse, usable
 from connectors.mesos.settings import MesosSettings
 from scheduler.model.effects import (
     AcceptOffers,
+    AnswerInverseOffers,
     AskAll,
     AskState,
     DeclineOffers,
@@ -141,6 +142,26 @@ CALLS: list[tuple[Effect, dict[str, object]]] = [
         {
             "type": "DECLINE",
             "decline": {"offer_ids": [{"value": "o1"}], "filters": {"refuse_seconds": 3600.0}},
+        },
+    ),
+    (
+        AnswerInverseOffers(P, (OfferId("i1"),), is_accepted=True, refuse_ms=60_000),
+        {
+            "type": "ACCEPT_INVERSE_OFFERS",
+            "accept_inverse_offers": {
+                "inverse_offer_ids": [{"value": "i1"}],
+                "filters": {"refuse_seconds": 60.0},
+            },
+        },
+    ),
+    (
+        AnswerInverseOffers(P, (OfferId("i1"),), is_accepted=False, refuse_ms=0),
+        {
+            "type": "DECLINE_INVERSE_OFFERS",
+            "decline_inverse_offers": {
+                "inverse_offer_ids": [{"value": "i1"}],
+                "filters": {"refuse_seconds": 0.0},
+            },
         },
     ),
     (

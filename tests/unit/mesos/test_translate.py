@@ -25,6 +25,9 @@ from scheduler.model.ids import HostId, OfferId, StreamId, TaskId
 from scheduler.model.mesos import (
     HostFacts,
     HostFailed,
+    InverseOffer,
+    InverseOfferRescinded,
+    InverseOffersReceived,
     MesosRecord,
     Offer,
     OfferRescinded,
@@ -295,7 +298,8 @@ def test_only_a_removed_framework_is_fatal() -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        {"type": "INVERSE_OFFERS", "inverse_offers": {}},
+        {"type": "INVERSE_OFFERS", "inverse_offers": 7},
+        {"type": "RESCIND_INVERSE_OFFER", "rescind_inverse_offer": {}},
         {"type": "SOMETHING_NEW"},
         {},
         {"type": 7},
@@ -486,3 +490,36 @@ def test_any_value_anywhere_is_taken_without_an_exception(
     for record in records_of(event):
         encoded = msgspec.json.encode(record)
         assert msgspec.json.decode(encoded, type=type(record)) == record
+
+
+def _asked(host: str, **duration: int) -> dict[str, Any]:
+    away: dict[str, Any] = {"start": {"nanoseconds": 1_900_000_000_000_000_123}}
+    if duration:
+        away["duration"] = duration
+    return {"id": {"value": f"O-{host}"}, "agent_id": {"value": host}, "unavailability": away}
+
+
+def test_inverse_offers_are_read_and_one_strange_one_costs_only_itself() -> None:
+    event = {
+        "type": "INVERSE_OFFERS",
+        "inverse_offers": {
+            "inverse_offers": [
+                _asked("h1", nanoseconds=3_600_000_000_000),
+                {**_asked("h2"), "agent_id": {"value": ""}},
+                _asked("h3"),
+            ]
+        },
+    }
+    strange, read = records_of(event)
+    assert isinstance(strange, Unrecognised)
+    first = InverseOffer(OfferId("O-h1"), HostId("h1"), 1_900_000_000_000, 3_600_000)
+    third = InverseOffer(OfferId("O-h3"), HostId("h3"), 1_900_000_000_000, None)
+    assert read == InverseOffersReceived(S1, (first, third))
+
+
+def test_a_rescinded_inverse_offer_is_read() -> None:
+    event = {
+        "type": "RESCIND_INVERSE_OFFER",
+        "rescind_inverse_offer": {"inverse_offer_id": {"value": "O-h1"}},
+    }
+    assert the_record(event) == InverseOfferRescinded(S1, OfferId("O-h1"))

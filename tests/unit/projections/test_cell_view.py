@@ -60,15 +60,6 @@ def test_producers_find_the_answer_to_their_record() -> None:
     assert [each.source.offset for each in cell.view.answers.last_rejections(9)] == [3, 2]
 
 
-def test_a_reader_can_wait_for_the_place_of_its_record() -> None:
-    cell = watched_cell()
-    assert not cell.view.has_passed("jobs", 0, 0)
-    cell.submit(batch())
-    assert cell.view.has_passed("jobs", 0, 1)
-    assert not cell.view.has_passed("jobs", 0, 2)
-    assert not cell.view.has_passed("jobs", 1, 0)
-
-
 def test_answers_have_a_limit_and_the_oldest_go_first() -> None:
     cell = watched_cell(hosts=0)
     rejected = InboundRejected(faults=(Fault("", "bad"),), digest="d")

@@ -154,6 +154,12 @@ def test_a_window_ends_without_another_event_and_an_empty_one_says_nothing() -> 
     assert running.tick(200_000) == [{"n": 1}]
 
 
+def test_of_no_events_a_function_grows_as_in_the_engine() -> None:
+    sample = "sample {'strategy':'STICKY','keys':['s'],'threshold':50,'extrapolate':true}"
+    rows = [answered(f"select {what} {sample}", []) for what in ("sum(n)", "sum(n) as 'x'")]
+    assert repr(rows) == "[[{'SUM(n)': 0.0}], [{'x': 0}]]"
+
+
 def test_anomalies_are_far_from_the_median_of_those_before() -> None:
     values = [10, 11, 10, 9, 10, 50, 10, 11]
     found = answered("select v from q anomaly mad v 5 4", [{"v": each} for each in values])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from connectors.web.rewinding import REWOUND
 from connectors.web.travelling import TravelRefused
 from projections.cell_view import CellView
 from projections.travel.questions import Question
@@ -94,3 +95,36 @@ def test_without_a_time_machine_the_present_is_still_answered(web: WebCell) -> N
     assert call(away.app, "GET", "/api/flumina/state?at=3").status == 503
     assert call(away.app, "GET", "/api/flumina/state").status == 200
     assert call(away.app, "GET", "/api/v3/jobs/job/why").status == 200
+
+
+def test_reads_of_then(web: WebCell) -> None:
+    """Lists and things of the cell at an instant, by the handlers that tell of now."""
+    now = call(web.app, "GET", "/api/v3/tasks?taskStates=Any").json["items"]
+    then = call(web.app, "GET", "/api/v3/tasks?taskStates=Any&at=8").json["items"]
+    states = [[each["status"]["state"] for each in items] for items in (now, then)]
+    assert states == [["Finished", "Finished"], ["Accepted", "Accepted"]]
+    job = call(web.app, "GET", "/api/v3/jobs/job?at=8")
+    assert job.json["status"]["state"] == "Accepted"
+    assert call(web.app, "GET", "/api/v3/jobs/job").json["status"]["state"] == "Finished"
+    assert call(web.app, "GET", "/api/v3/jobs?at=4").json["items"] == []
+    assert call(web.app, "GET", "/api/v3/jobs?at=8&pageSize=0").status == 400
+    assert call(web.app, "GET", "/api/v3/jobs/job?at=4").status == 404
+    assert call(web.app, "GET", "/api/v3/jobs/job?at=soon").status == 400
+    early = call(web.app, "GET", "/api/v3/tasks/job-worker-0-1/events?at=8").json
+    late = call(web.app, "GET", "/api/v3/tasks/job-worker-0-1/events").json
+    assert 0 < len(early["lines"]) < len(late["lines"])
+
+
+def test_every_read_of_then_answers(web: WebCell) -> None:
+    """Each path that takes an instant answers of it what it answers of now, at the newest one."""
+    differing = []
+    names = {"id": "job", "number": "1"}
+    for path in sorted(REWOUND):
+        url = path.format(**names)
+        now, then = call(web.app, "GET", url), call(web.app, "GET", f"{url}?at=now")
+        if (now.status, now.json if now.status == 200 else 0) != (
+            then.status,
+            then.json if then.status == 200 else 0,
+        ):
+            differing.append((path, now.status, then.status))
+    assert differing == []

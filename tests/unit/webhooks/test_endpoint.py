@@ -19,7 +19,7 @@ from connectors.webhooks.secrets import Secrets
 from connectors.webhooks.translate import Event
 from streams.clock import now_ms
 from streams.webhooks.circuit import Pace
-from streams.webhooks.endpoint import Endpoint, Outside
+from streams.webhooks.endpoint import TRIES_MAX, Endpoint, Outside
 from streams.webhooks.told import Applications, Filter, Hook
 from tests.support.webhook import Receiver, receiver
 
@@ -107,7 +107,8 @@ def run(
 
 
 def ids(there: Receiver, job: str) -> list[str]:
-    return [each.headers["Flumina-Event-Id"] for each in there.sent if each.json["subject"] == job]
+    of_job = [each for each in there.sent if each.json.get("subject") == job]
+    return [each.headers["Flumina-Event-Id"] for each in of_job]
 
 
 def test_each_job_in_order_and_nothing_remembered_before_it_was_taken() -> None:
@@ -133,6 +134,34 @@ def test_who_fails_is_failing_and_given_up_after_his_time() -> None:
         old = hook(there.url, standing="failing", standing_since_ms=long_ago, pause_after_s=3_600)
         endpoint = run(feed, old, lambda each: each.standing != "")
         assert endpoint.standing == "paused"
+
+
+def test_an_event_that_the_receiver_cannot_take_is_set_aside_and_those_behind_it_are_sent() -> None:
+    feed = Listed(events(*"aaab"))
+    second = feed.events[1].id
+    with receiver() as there:
+        there.unfit = frozenset((second,))
+        endpoint = run(feed, hook(there.url), lambda _: feed.kept == 4)
+        sent = ids(there, "a")
+        assert sent.count(second) == TRIES_MAX
+        assert list(dict.fromkeys(sent)) == [each.id for each in feed.events[:3]]
+        assert [each.json["type"] for each in there.sent].count("flumina.Test") == 1
+    assert endpoint.set_aside == 1
+    assert endpoint.standing == "delivering"
+    assert endpoint.detail.startswith("1 event was set aside, for the receiver takes others: ")
+    assert second in endpoint.detail
+
+
+def test_a_receiver_that_refuses_everything_is_waited_for_and_loses_nothing() -> None:
+    feed = Listed(events("a"))
+    with receiver() as there:
+        there.statuses = [400] * 10_000
+        endpoint = run(feed, hook(there.url), lambda each: each.circuit.failures > 2 * TRIES_MAX)
+        assert feed.kept == 0
+        there.statuses = []
+        assert endpoint.set_aside == 0
+        assert endpoint.standing == "failing"
+        assert endpoint.detail.endswith("answered 400")
 
 
 def test_a_missing_secret_is_a_failure_and_nothing_is_sent() -> None:

@@ -1,0 +1,1 @@
+"""Who is told of alerts: webhooks, topics of SNS, the log."""

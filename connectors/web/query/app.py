@@ -1,0 +1,148 @@
+"""The query process as an ASGI application: streams of rows, the console, the way to the api.
+
+The one thing to know: nothing that is served here may load or run anything of another origin, and
+nothing may be served to another one: see `HEADERS`. What a caller sends never ends in a 500.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from connectors.web.query.console import ConsoleFiles
+from connectors.web.query.pass_through import PassThrough
+from connectors.web.query.problems import QueryProblem
+
+logger = structlog.get_logger(__name__)
+
+# The page draws charts and incident files; it never needs a script that is not a file.
+CSP: Final = (
+    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+PASSED: Final = ("/api/", "/health")
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class QueryApp:
+    """Answers by the first of: a route of ours, the api, the console's files."""
+
+    def __init__(
+        self,
+        routes: Sequence[BaseRoute],
+        api: PassThrough,
+        files: ConsoleFiles,
+        hosts: Collection[str] = (),
+    ) -> None:
+        self._routes, self._api, self._files = list(routes), api, files
+        self._hosts = frozenset(hosts)
+        """Names by which this server may be called; empty for any."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whatever happens inside."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"nothing but HTTP is spoken here, not {scope['type']}")
+        answer = _Answer(send)
+        request = Request(scope, receive)
+        response: Response | None
+        try:
+            _check_host(request.headers, self._hosts)
+            await self._answered(request, scope, receive, answer.send)
+            response = None
+        except QueryProblem as problem:
+            response = problem.response()
+        except (ClientDisconnect, ConnectionAbortedError):
+            if not answer.is_begun:
+                return  # Nobody is there to be told.
+            raise
+        except Exception:  # Whatever it is, it is logged and answered.
+            logger.exception("request failed", method=scope["method"], path=scope["path"])
+            response = QueryProblem(
+                "failed",
+                "The query process failed to answer this request: a mistake of ours; its log has "
+                "the cause.",
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+            ).response()
+        if response is None:
+            return
+        if answer.is_begun:
+            raise ConnectionAbortedError("the answer broke off; the connection is closed")
+        await response(scope, receive, answer.send)
+
+    async def _answered(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        allowed: Match = Match.NONE
+        for route in self._routes:
+            match, child = route.matches(scope)
+            if match is Match.FULL:
+                await _routed(route)({**scope, **child}, receive, send)
+                return
+            allowed = match if allowed is Match.NONE else allowed
+        if allowed is Match.PARTIAL:
+            raise QueryProblem(
+                "method",
+                f"{request.url.path} does not take {request.method}.",
+                HTTPStatus.METHOD_NOT_ALLOWED,
+            )
+        if request.url.path.startswith(PASSED):
+            response = await self._api.answer(request)
+        elif request.method in {"GET", "HEAD"}:
+            response = await self._files.answer(request)
+        else:
+            raise QueryProblem(
+                "method",
+                "The console's files can be read only.",
+                HTTPStatus.METHOD_NOT_ALLOWED,
+            )
+        await response(scope, receive, send)
+
+
+def _routed(route: BaseRoute) -> ASGIApp:
+    """The route without Starlette's answer to methods, which is in another shape."""
+    return route.handle
+
+
+def _check_host(headers: Headers, hosts: frozenset[str]) -> None:
+    """Refuse names that are not ours, by which a web page could reach a loopback server."""
+    if not hosts:
+        return
+    given = headers.get("host", "")
+    name = given.rpartition(":")[0] if given.rpartition(":")[2].isdecimal() else given
+    if name.lower() not in hosts:
+        raise QueryProblem(
+            "host",
+            f"This server is not called by that name. Use one of {', '.join(sorted(hosts))}.",
+            HTTPStatus.MISDIRECTED_REQUEST,
+        )
+
+
+class _Answer:
+    """Sends an answer with the headers that each one has."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.is_begun = False
+
+    async def send(self, message: Message) -> None:
+        """Pass an ASGI message on."""
+        if message["type"] == "http.response.start":
+            self.is_begun = True
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+            headers.setdefault("Cache-Control", "no-store")
+        await self._send(message)

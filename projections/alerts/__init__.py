@@ -1,0 +1,1 @@
+"""Alerts of a cell: rules over measures that are folded from its log."""

@@ -1,0 +1,1 @@
+"""Dashboards: what a file says is shown, read, checked and filled in."""

@@ -1,0 +1,1 @@
+"""An incident: all that matters of a stretch of the log, gathered for people."""

@@ -1,0 +1,1 @@
+"""Service level objectives folded from a cell's log: availability, crashing, start latency."""

@@ -1,0 +1,1 @@
+"""Alerts of a cell beside its api process: rules, deliveries, and what is kept of them."""

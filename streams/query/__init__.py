@@ -1,0 +1,1 @@
+"""The query process: MQL over live topics and their history, the console, the way to the api."""

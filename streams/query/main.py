@@ -1,0 +1,83 @@
+"""The query process: one port for live queries, the console and the api behind it.
+
+The one thing to know: it can be killed at any moment, for it keeps nothing that a client does not
+have as well: the id of the last row says where to go on. While nobody asks, it has no connection to
+Kafka. It prints ``ready http://ADDRESS/`` once it listens.
+"""
+
+import asyncio
+import signal
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from connectors.web.query.app import QueryApp
+from connectors.web.query.console import ConsoleFiles
+from connectors.web.query.pass_through import PassThrough
+from connectors.web.query.routes import query_routes
+from projections.masking import Masker
+from streams.api.server import LOOPBACK, Server, listening_socket, server_for, url_of
+from streams.errors import OperatorError
+from streams.logs import configure_logging
+from streams.query.history import LazyHistory
+from streams.query.kafka import Kafka
+from streams.query.masking import EventMasker
+from streams.query.metrics import QueryMetrics
+from streams.query.questions import Answers
+from streams.query.serving import Serving
+from streams.settings import Settings
+
+logger = structlog.get_logger(__name__)
+
+BIND: Final = "127.0.0.1"
+PORT: Final = 7180
+NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+"""What a server that listens on loopback only is called by those who may call it."""
+
+
+async def serve(settings: Settings, bind: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
+    if settings.kafka_brokers is None:
+        raise OperatorError(
+            "The query process needs a Kafka.",
+            "KAFKA_BROKERS is not set; `flumina up` starts one and sets it.",
+            "Set it to host:port, or use `flumina up`.",
+        )
+    if settings.api_url is None:
+        raise OperatorError(
+            "The query process needs the address of the cell's API.",
+            "FLUMINA_API is not set; `flumina up` sets it.",
+            "Set it to http://HOST:PORT, or use `flumina up`.",
+        )
+    listener = listening_socket(bind, port)
+    api = PassThrough(settings.api_url, Masker(settings.masked_keys))
+    kafka = Kafka(settings.kafka_brokers, settings.topic_prefix, settings.cells)
+    serving = Serving(kafka, LazyHistory(settings, kafka), EventMasker(settings.masked_keys))
+    registry = CollectorRegistry()
+    registry.register(QueryMetrics(serving, api))
+    try:
+        hosts = NAMES if bind in LOOPBACK else frozenset[str]()
+        app = QueryApp(query_routes(Answers(serving, registry)), api, ConsoleFiles(), hosts)
+        url = url_of(listener)
+        server = server_for(app, lambda: print(f"ready {url}/", flush=True))
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, _stop, server, serving)
+        await server.serve(sockets=[listener])
+    finally:
+        await serving.close_all()
+        await api.close()
+        listener.close()
+
+
+def _stop(server: Server, serving: Serving) -> None:
+    serving.is_closing = True
+    server.should_exit = True
+
+
+def run_query(settings: Settings, bind: str = BIND, port: int = PORT) -> int:
+    """Run the query process until a signal; its exit code."""
+    configure_logging("query")
+    asyncio.run(serve(settings, bind, port))
+    return 0

@@ -86,13 +86,19 @@ class Masker:
         return text if masked == text else masked
 
     def json(self, data: bytes) -> bytes:
-        """The JSON text masked; the bytes as they are where they are no JSON."""
+        """The JSON text masked; what is no JSON is masked as text."""
         try:
             value = msgspec.json.decode(data)
         except msgspec.DecodeError:
-            return data
+            return self.plain(data)
         masked = self.value(value)
         return data if masked is value else msgspec.json.encode(masked)
+
+    def plain(self, data: bytes) -> bytes:
+        """Text of any bytes masked; what is no UTF-8 in it stays as it is."""
+        text = data.decode("utf-8", "surrogateescape")
+        masked = self.text(text)
+        return data if masked is text else masked.encode("utf-8", "surrogateescape")
 
     def event_line(self, line: bytes) -> bytes:
         """A line of server-sent events masked: what is behind ``data:``; others as they are."""

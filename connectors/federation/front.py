@@ -31,6 +31,9 @@ from connectors.federation.groups import PATH as GROUPS
 from connectors.federation.groups import Groups
 from connectors.federation.routing import NoRoute, routed, stamped
 from connectors.federation.telling import FAILED, Json, Told, object_of, silence
+from connectors.federation.volumes import LISTS as LISTS_OF_VOLUMES
+from connectors.federation.volumes import PATH as VOLUMES
+from connectors.federation.volumes import RELEASE, Volumes
 from connectors.web.problems import Problem, json_response, refused
 from connectors.web.requests import IDEMPOTENCY_KEY, descriptor_body
 from connectors.web.submitting import derived_id
@@ -51,6 +54,7 @@ _OF_A_JOB: Final = re.compile(
 
 _OF_A_STREAM: Final = re.compile("/api/v3/(?:.+/)?observe(?:/[a-z]+)?")
 _OF_A_GROUP: Final = re.compile(f"{GROUPS}/([^/]+)")
+_OF_A_VOLUME: Final = re.compile(f"{VOLUMES}/([^/]+)")
 
 
 class Asked(msgspec.Struct):
@@ -83,6 +87,7 @@ class Front:
         self._configuration = configuration
         self._cells = cells
         self._groups = Groups(configuration, cells)
+        self._volumes = Volumes(configuration, cells)
         self._located: OrderedDict[str, str] = OrderedDict()
 
     @property
@@ -104,6 +109,9 @@ class Front:
         found = _OF_A_GROUP.fullmatch(asked.path)
         if found is not None and asked.method in {"PUT", "DELETE"}:
             return await self._groups.change(asked.method, found[1], asked.body, asked.headers)
+        found = _OF_A_VOLUME.fullmatch(asked.path)
+        if found is not None:
+            return await self._to(await self._volumes.cell_of(found[1]), asked.to_cell())
         found = _OF_A_JOB.match(asked.path)
         if found is not None:
             return await self._of_job(asked, _job_of(found[1]))
@@ -132,6 +140,8 @@ class Front:
             ("POST", "/api/v3/tasks/move"): self._move,
             ("GET", GROUPS): self._list_groups,
             ("POST", GROUPS): self._add_group,
+            ("POST", RELEASE): self._release_holds,
+            **{("GET", path): self._list_of_volumes for path in LISTS_OF_VOLUMES},
             **{("GET", path): self._list_of_v2 for path in of_v2.LISTS},
             **{("POST", path): self._submit for path in of_v2.LISTS},
         }
@@ -140,6 +150,15 @@ class Front:
         answers = await self._ask_all(dict.fromkeys(self.configuration.cells, asked.to_cell()))
         found, told = of_v2.merged(answers, dict(asked.query).get("limit", ""))
         return json_response(found, headers=told.headers())
+
+    async def _list_of_volumes(self, asked: Asked) -> Response:
+        return await self._volumes.listed(asked.to_cell())
+
+    async def _release_holds(self, asked: Asked) -> Response:
+        task_id = object_of(asked.body or b"").get("taskId")
+        if not isinstance(task_id, str) or not task_id:
+            raise refused([Fault(field="taskId", text="is missing", hint="name the task")])
+        return await self._of_job(asked, _job_of(task_id))
 
     async def _list_groups(self, _: Asked) -> Response:
         return await self._groups.listed()

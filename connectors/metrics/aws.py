@@ -24,8 +24,12 @@ SILENT_S: Final = 5.0
 PERIODS_ASKED: Final = 5
 """CloudWatch tells values late and corrects them: the last periods are asked for each time."""
 
-UNREADABLE: Final = (ResponseParserError, UnicodeDecodeError)
-"""What botocore raises of an answer that is none of AWS, such as a proxy's."""
+UNREADABLE: Final = (ResponseParserError, AttributeError, KeyError, TypeError, ValueError)
+"""What botocore raises of an answer that is none of AWS, such as a proxy's.
+
+Its parsers take JSON of any shape and fail where they look into it; what is no text is a
+`ValueError`.
+"""
 
 
 class _Client:

@@ -72,10 +72,20 @@ def _sample(pair: object) -> Reading:
 
 
 def cloudwatch_readings(answer: Json) -> list[Reading]:
-    """What `GetMetricData` answered to one question, oldest first."""
-    if "MetricDataResults" not in answer:  # A page in the place of JSON is no error to botocore.
+    """What `GetMetricData` answered to one question, oldest first.
+
+    Raises `MetricFailed` for whatever is none: a proxy's page or JSON of another shape in its
+    place is no error to botocore.
+    """
+    if "MetricDataResults" not in answer:
         raise MetricFailed("CloudWatch's answer holds no results")
-    results = answer["MetricDataResults"] or [{}]
+    try:
+        return _cloudwatch_readings(answer["MetricDataResults"] or [{}])
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise MetricFailed(f"CloudWatch's answer has another shape: {error}") from error
+
+
+def _cloudwatch_readings(results: list[Json]) -> list[Reading]:
     first = results[0]
     status = first.get("StatusCode", "Complete")
     if status not in {"Complete", "PartialData"}:
@@ -91,8 +101,9 @@ def _ms(at: datetime) -> int:
 
 
 def queue_reading(answer: Json, name: str, now_ms: int) -> Reading:
-    """What `GetQueueAttributes` answered."""
-    text = answer.get("Attributes", {}).get(name)
+    """What `GetQueueAttributes` answered; raises `MetricFailed` for whatever is no number."""
+    attributes = answer.get("Attributes")
+    text = attributes.get(name) if isinstance(attributes, dict) else None
     if text is None or not str(text).isdecimal():
         raise MetricFailed(f"the queue's {name} is {text!r}, which is no number")
     return Reading(now_ms, float(text))

@@ -94,7 +94,7 @@ def fields_of(panel: Panel) -> Iterator[str]:
             yield from (each["field"] for each in value)
 
 
-def _read(fields: Fields, name: str, kind: OptionKind) -> Any:  # noqa: PLR0911 - one a kind
+def _read(fields: Fields, name: str, kind: OptionKind) -> object:
     match kind:
         case "field":
             return fields.text(name, _FIELD)
@@ -160,4 +160,3 @@ def _long_text(fields: Fields, name: str) -> str:
     if len(value.encode("utf-8", "surrogatepass")) > TEXT_BYTES_MAX:
         fields.fault(name, f"is longer than {TEXT_BYTES_MAX} bytes", "link to a page instead")
     return value
-

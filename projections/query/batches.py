@@ -39,7 +39,7 @@ class ColumnBatch:
         self.rows_total = rows_total
         self.events = events
 
-    def taken(self, places: Any, keys: Iterable[str] | None = None) -> "ColumnBatch":  # noqa: ANN401 - pyarrow has no types
+    def taken(self, places: Any, keys: Iterable[str] | None = None) -> "ColumnBatch":
         """The rows at these places (a pyarrow array), with these keys or all."""
         if keys is None and self.events is not None:
             events = [self.events[place] for place in places.to_pylist()]
@@ -81,11 +81,7 @@ class ColumnBatch:
         if all(_is_full(self.columns[name]) for name in names):
             return _whole_rows(names, lists)
         return [
-            {
-                name: value
-                for name, value in zip(names, row, strict=True)
-                if value is not None
-            }
+            {name: value for name, value in zip(names, row, strict=True) if value is not None}
             for row in zip(*lists, strict=True)
         ]
 

@@ -84,7 +84,7 @@ class ColumnQuery:
         self.keys = _keys_named(query)
         """Every key that is looked at; None: all there are."""
 
-    def places(self, batch: ColumnBatch) -> Any:  # noqa: ANN401 - a pyarrow array
+    def places(self, batch: ColumnBatch) -> Any:
         """Where in the batch the events are that the query wants."""
         if self._where is None:
             return pa.array(np.arange(batch.rows_total))
@@ -102,7 +102,7 @@ class ColumnQuery:
         return batch.taken(self.places(batch), keys)
 
 
-def _places(mask: Mask) -> Any:  # noqa: ANN401 - a pyarrow array
+def _places(mask: Mask) -> Any:
     return pc.indices_nonzero(mask)
 
 
@@ -111,12 +111,14 @@ def _flat_keys(query: Query, *, is_published: bool) -> tuple[str, ...] | None:
     if not query.items:
         return None
     if is_published:
-        steps = dict.fromkeys(each for each in named(query) if each)
-        if any(isinstance(each, Prefixed) or len(each) != 1 for each in steps):
-            return None
+        steps: dict[str | int, None] = {}
+        for path in named(query):
+            if isinstance(path, Prefixed) or len(path) > 1:
+                return None
+            steps |= dict.fromkeys(path)
         whole = any(isinstance(each, Prefixed) for each in query.items)
         is_all = any(getattr(each, "operand", ...) is None for each in query.items)
-        return None if whole or is_all else tuple(str(each[0]) for each in steps)
+        return None if whole or is_all else tuple(map(str, steps))
     keys: dict[str, None] = {}
     for item in query.items:
         if not isinstance(item, Property) or len(item.path.steps) != 1:
@@ -131,7 +133,7 @@ def _keys_named(query: Query) -> tuple[str, ...] | None:
     return _first_steps(named(query))
 
 
-def _first_steps(paths: Any) -> tuple[str, ...] | None:  # noqa: ANN401 - what `named` gives
+def _first_steps(paths: Any) -> tuple[str, ...] | None:
     keys: dict[str, None] = {}
     for each in paths:
         if isinstance(each, Prefixed):
@@ -256,7 +258,7 @@ def _compared(condition: Comparison) -> Expression | None:
     return Expression(mask, DEAR if operator == "==+" else CHEAP, (key,))
 
 
-def _typed(operator: Operator, column: Column, value: Scalar) -> Mask | None:  # noqa: PLR0911 - one a kind of test
+def _typed(operator: Operator, column: Column, value: Scalar) -> Mask | None:
     """The comparison of a whole column; None where it has to be made value by value."""
     if value is None:
         if operator in {"==", "!="}:
@@ -317,7 +319,7 @@ def _whole_bound(operator: Operator, value: float) -> int | None:
 
 
 def _no_nulls(mask: Mask) -> Mask:
-    return mask.fill_null(False) if mask.null_count else mask  # noqa: FBT003 - pyarrow's own
+    return mask.fill_null(False) if mask.null_count else mask
 
 
 def _matched(condition: Match) -> Expression | None:

@@ -18,14 +18,14 @@ from scheduler.model.reading.faults import nearest_name, shown
 from scheduler.model.reading.fields import Fields
 
 Sort = Literal["saved", "stream"]
-Severity = Literal["page", "ticket"]
+Severity = Literal["page", "warning"]
 KEPT_MAX: Final = 1_000
 """Of each sort."""
-STREAMS_MAX: Final = 100
+STREAMS_MAX: Final = 20
 LABELS_MAX: Final = 4
 NAME_CHECK: Final = pattern_check("[a-z0-9][a-z0-9-]*", 63, "lost-tasks-by-host")
 BEGINNINGS: Final = ("now", "begin")
-SEVERITIES: Final[tuple[Severity, ...]] = ("page", "ticket")
+SEVERITIES: Final[tuple[Severity, ...]] = ("page", "warning")
 _WORDS: Final = words_check(1_000)
 _METRIC: Final = pattern_check("[a-z][a-z0-9_]*", 63, "lost_tasks")
 _FIELD: Final = name_check(200)
@@ -50,7 +50,7 @@ class ToMetric(msgspec.Struct, frozen=True, tag="metric"):
 class ToAlert(msgspec.Struct, frozen=True, tag="alert"):
     """Each row raises an alert, or keeps it up."""
 
-    severity: Severity = "ticket"
+    severity: Severity = "warning"
     summary: str = ""
     key: tuple[str, ...] = ()
     """Fields that tell one alert from another; none: the stream has one."""
@@ -129,9 +129,7 @@ def read_saved(name: str, fields: Fields, actor: str, at_ms: int) -> Kept:
     fields.close()
     if mql:
         checked(mql)
-    return Kept(
-        sort="saved", name=name, actor=actor, at_ms=at_ms, mql=mql, description=description
-    )
+    return Kept(sort="saved", name=name, actor=actor, at_ms=at_ms, mql=mql, description=description)
 
 
 def read_stream(name: str, fields: Fields, actor: str, at_ms: int) -> Kept:
@@ -198,11 +196,11 @@ def _metric(fields: Fields) -> ToMetric:
 
 
 def _alert(fields: Fields) -> ToAlert:
-    word = _choice(fields, "severity", SEVERITIES, "ticket")
+    word = _choice(fields, "severity", SEVERITIES, "warning")
     summary = fields.text("summary", _WORDS, "")
     key = fields.texts("key", _FIELD, LABELS_MAX, 1_000)
     fields.close()
-    return ToAlert("page" if word == "page" else "ticket", summary, key)
+    return ToAlert("page" if word == "page" else "warning", summary, key)
 
 
 def _label_complaint(text: str) -> tuple[str, str] | None:
@@ -245,4 +243,3 @@ def sink_told(sink: Sink | None) -> dict[str, Any]:
         case ToMetric() | ToAlert():
             content = msgspec.to_builtins(sink)
             return {content.pop("type"): content}
-

@@ -66,7 +66,8 @@ def needed(condition: Condition | None, keys: Collection[str]) -> Needed | None:
     """
     match condition:
         case AllOf():
-            parts = tuple(filter(None, (needed(each, keys) for each in condition.conditions)))
+            found = [needed(each, keys) for each in condition.conditions]
+            parts = tuple(each for each in found if each is not None)
             return None if not parts else parts[0] if len(parts) == 1 else Every(parts)
         case AnyOf():
             all_parts = [needed(each, keys) for each in condition.conditions]
@@ -145,9 +146,9 @@ def mask_of(part: Needed) -> Callable[[Any], Any]:
     """A function of a column of records' bytes: which of them are to be looked at."""
     exact = _exact(part)
 
-    def mask(column: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
+    def mask(column: Any) -> Any:
         escaped = pc.match_substring(column, ESCAPED)
-        return pc.or_(escaped, exact(column)).fill_null(True)  # noqa: FBT003 - pyarrow's own
+        return pc.or_(escaped, exact(column)).fill_null(True)
 
     return mask
 
@@ -165,7 +166,7 @@ def _exact(part: Needed) -> Callable[[Any], Any]:
             return lambda column: _joined(pc.or_, parts, column)
 
 
-def _joined(join: Any, parts: list[Callable[[Any], Any]], column: Any) -> Any:  # noqa: ANN401 - as above
+def _joined(join: Any, parts: list[Callable[[Any], Any]], column: Any) -> Any:
     if not parts:
         return pa.array(np.zeros(len(column), dtype=bool))
     found = parts[0](column)

@@ -39,7 +39,6 @@ from scheduler.model.changes import (
     OrphanGone,
     OrphanSeen,
 )
-from scheduler.model.codec import decode_record
 from scheduler.model.events import CellRecord, Copied, RoundRecord
 from scheduler.model.health import HostJudged
 from scheduler.model.ids import HostId, JobId
@@ -201,7 +200,8 @@ def _health_note(change: HostHealthChanged | HealingChanged, event: object) -> H
     """What became of the host's health, or what a runbook did about it."""
     source = str(event.source) if isinstance(event, Copied) else ""
     if isinstance(change, HostHealthChanged):
-        return HostEntered(change.host_id, f"health: {change.standing}", change.why, "", source)
+        what = f"health: {change.standing}"
+        return HostEntered(change.host_id, what, change.why, change.actor, source)
     text = f"{change.runbook} ({change.run_id}): "
     if change.step:
         text += f"{change.step} {change.outcome}. {change.detail}".rstrip(" .")

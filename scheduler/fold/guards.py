@@ -146,37 +146,6 @@ def launches_left_of_job(state: State, job_id: JobId) -> int | None:
     return max(0, most - state.launches_of_jobs.get(job_id, 0)) if most else None
 
 
-def usable_again_ms(state: State, host_id: HostId) -> int | None:
-    """When time alone lets the host be used again; None where it cannot or need not.
-
-    Nobody has to ask: the tick that comes then wakes placement.
-    """
-    guards = state.policy.placement.guards
-    found: list[int] = []
-    known = state.host_failures.get(host_id)
-    if known is not None and quality(state, host_id) < guards.quality_least_milli:
-        found.append(_good_again_ms(known, guards.quality_least_milli, guards.quality_window_ms))
-    most = guards.launches_per_host_per_minute
-    if most and state.launches_of_hosts.get(host_id, 0) >= most:
-        left = state.launches_of_hosts[host_id]
-        for second, counts in state.launch_seconds.items():
-            left -= sum(count for (host, _), count in counts.items() if host == host_id)
-            if left < most:
-                found.append((second + MINUTE_S) * 1_000)
-                break
-    return max(found) if found else None
-
-
-def _good_again_ms(known: HostFailures, least: int, window_ms: int) -> int:
-    """When the failures that are known count so little that the quality is ``least`` again."""
-    steps = sorted(
-        each.at_ms - (-step * window_ms // STEPS)
-        for each in known.failures
-        for step in range(1, STEPS + 1)
-    )
-    return next(at_ms for at_ms in steps if _quality_of(known.failures, at_ms, window_ms) >= least)
-
-
 # What happens.
 
 

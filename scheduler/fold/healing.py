@@ -86,7 +86,7 @@ def _ordered(fold: Fold, body: HealingOrdered) -> Fault | None:
         host_id = meant[0]
     if body.verb == "release":
         assert host_id is not None, "the reader demands it"
-        let_back(fold, host_id)
+        let_back(fold, host_id, actor=body.actor, why=body.why)
         return None
     runbook = state.runbooks.get(body.runbook)
     if runbook is None:

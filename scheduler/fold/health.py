@@ -216,14 +216,16 @@ def look_at_trials(fold: Fold) -> None:
                 break
 
 
-def let_back(fold: Fold, host_id: HostId, *, is_on_trial: bool = True) -> None:
+def let_back(
+    fold: Fold, host_id: HostId, *, is_on_trial: bool = True, actor: str = "", why: str = ""
+) -> None:
     """Forget what was said against the host: it was healed, or an operator says so."""
     known = fold.state.health.get(host_id)
     if known is None:
         return
     cleared = replace(known, verdicts=(), probes=(), losses=())
     if known.away_since_ms:
-        _returned(fold, host_id, cleared, is_on_trial=is_on_trial)
+        _returned(fold, host_id, cleared, is_on_trial=is_on_trial, actor=actor, said=why)
     else:
         _settle(fold, host_id, replace(cleared, back_ms=0 if not is_on_trial else cleared.back_ms))
 
@@ -296,7 +298,15 @@ def _keep_away(fold: Fold, host_id: HostId, health: HostHealth) -> None:
     _report(fold, host_id, gone, "away")
 
 
-def _returned(fold: Fold, host_id: HostId, health: HostHealth, *, is_on_trial: bool) -> None:
+def _returned(
+    fold: Fold,
+    host_id: HostId,
+    health: HostHealth,
+    *,
+    is_on_trial: bool,
+    actor: str = "",
+    said: str = "",
+) -> None:
     state = fold.state
     back = replace(
         health,
@@ -308,7 +318,7 @@ def _returned(fold: Fold, host_id: HostId, health: HostHealth, *, is_on_trial: b
     )
     _put(fold, host_id, back)
     _steer(fold, host_id)
-    _report(fold, host_id, back, "back")
+    _report(fold, host_id, replace(back, why=said), "back", actor)
     group = group_name_of(state, host_id)
     for other in sorted(each for each, known in state.health.items() if known.is_spared):
         if group_name_of(state, other) == group:
@@ -408,7 +418,11 @@ def _due_ms(state: State, host_id: HostId, health: HostHealth) -> int:
 
 
 def _report(
-    fold: Fold, host_id: HostId, health: HostHealth, standing: Literal["away", "spared", "back"]
+    fold: Fold,
+    host_id: HostId,
+    health: HostHealth,
+    standing: Literal["away", "spared", "back"],
+    actor: str = "",
 ) -> None:
     sick = [each for each in health.verdicts if each.standing == "sick"]
     probes = [
@@ -425,5 +439,6 @@ def _report(
             why=health.why,
             evidence=tuple([*evidence, *probes][:EVIDENCE_KEPT_MAX]),
             falls=health.falls,
+            actor=actor,
         )
     )

@@ -308,6 +308,8 @@ class HostHealthChanged(Ours, frozen=True):
     evidence: tuple[Evidence, ...] = ()
     falls: int = 0
     """How often it was away lately, this time counted."""
+    actor: str = ""
+    """Who let it back; empty where nobody had to."""
 
 
 class HealingChanged(Ours, frozen=True):

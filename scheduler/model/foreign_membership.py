@@ -29,6 +29,10 @@ def read_label_member(fields: Fields) -> MemberLabelled:
     if not labels and not removed and not fields.is_faulty:
         text = "is missing or empty, and so is removed"
         fields.fault("labels", text, "name at least one label")
+    for name in removed:
+        if name.startswith(OURS):
+            text = f"names {name}, which is written by the cell itself"
+            fields.fault("removed", text, "only labels that somebody set are removed")
     for name, _ in labels:
         if name.startswith(OURS):
             text = "is written by the cell itself"

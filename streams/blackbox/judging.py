@@ -62,7 +62,7 @@ class Judge:
         return Page(
             id=f"blackbox|{self._url}|{self._failing_since_ms}|{state}",
             what=what,
-            why=f"{why}. The prober asks {self._url}; docs/alerts.md#blackbox says what to do",
+            why=f"{why}. The prober asks {self._url}; docs/alerts.md#the-black-box-prober says what to do",
             kind="blackbox",
             cell=self._cell,
             process="blackbox",

@@ -88,9 +88,7 @@ def check_dashboard(
     """
     checked = [(path, checked_file(path)) for path in files]
     if as_json:
-        print_json(
-            [{"file": str(path), "name": each.name, "faults": []} for path, each in checked]
-        )
+        print_json([{"file": str(path), "name": each.name, "faults": []} for path, each in checked])
         return
     for path, each in checked:
         out().print(f"{path} is right: {each.name}, {len(each.panels)} panels.", markup=False)

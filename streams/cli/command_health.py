@@ -177,8 +177,12 @@ def tail(
 @app.command(context_settings={"ignore_unknown_options": True})
 def backtest(  # noqa: PLR0917 - options, all by name
     rules_file: Annotated[Path, typer.Argument(metavar="RULES", help="A file of rules.")],
-    first: Annotated[str, typer.Option("--from", metavar="FROM", help=INSTANT)] = "-1h",
-    last: Annotated[str, typer.Option("--to", metavar="TO", help=INSTANT)] = "now",
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="FROM", help=f"{INSTANT} Default -1h.")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", metavar="TO", help=f"{INSTANT} Default now.")
+    ] = None,
     file: Annotated[
         Path | None,
         typer.Option("--input", metavar="FILE", help="Lines of this file, and not of host-logs."),
@@ -193,22 +197,30 @@ def backtest(  # noqa: PLR0917 - options, all by name
 
     One JSON object for each verdict, and a last one that counts lines, hosts and each rule's
     matches. Lines are those of topic host-logs and its archive, by when they were written to it.
+    Those of a file are taken whole, or with --from or --to by the times in its column of times.
 
     Example: flumina health backtest my-rules.yaml --from -1d
     """
     # DuckDB and the archive are some 60 MB: the other commands need neither.
     from streams.cli.store_words import told_by_sentences  # noqa: PLC0415
-    from streams.health.backtest import Backtest, records_between, records_of  # noqa: PLC0415
+    from streams.health.backtest import (  # noqa: PLC0415
+        Backtest,
+        lines_between,
+        records_between,
+        records_of,
+    )
     from streams.history.opening import open_archive  # noqa: PLC0415
 
     test = Backtest(rules_of(rules_file))
     if file is not None:
-        columns = Columns(column, host_column, level_column, time_column)
-        for records in records_of(lines_of(file, columns), file.name):
+        lines = lines_of(file, Columns(column, host_column, level_column, time_column))
+        if first is not None or last is not None:
+            lines = lines_between(lines, *_between(first or "1970-01-01", last or "now"))
+        for records in records_of(lines, file.name):
             _print_verdicts(test.take(records))
         _print(test.summary())
         return
-    begins_ms, ends_ms = _between(first, last)
+    begins_ms, ends_ms = _between(first or "-1h", last or "now")
     settings = installation_here(settings_here(), data_dir)
     speak_by_errors()
 

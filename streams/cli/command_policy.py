@@ -29,6 +29,8 @@ from streams.cli.common import (
     WhyOption,
     api_here,
     policy_numbers,
+    running_here,
+    settings_here,
 )
 from streams.cli.policy_texts import changed_lines, file_error, told_faults
 from streams.cli.render import out, print_json
@@ -233,14 +235,22 @@ def numbers(
 ) -> None:
     """List the numbers of the policy by the names that the log has for them.
 
+    Where no cell runs they are those with which a new one begins, version 0.
+
     Example: flumina policy numbers
     """
-    with api_here(api, data_dir) as there:
-        policy, version = _in_force(there)
+    settings = settings_here()
+    if (api or settings.api_url) or running_here(settings, data_dir) is not None:
+        with api_here(api, data_dir) as there:
+            policy, version = _in_force(there)
+    else:
+        policy, version = Policy(), 0
     found = {name: getattr(policy, name) for name in NUMBERS}
     if as_json:
         print_json({"version": version, "policy": found})
         return
+    if not version:
+        out().print("No cell runs here; a new one begins with these.", markup=False)
     render.show(out(), render.table("", ("name", "value #"), sorted(found.items())))
 
 

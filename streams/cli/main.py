@@ -420,12 +420,22 @@ def words_to_complete(environment: Mapping[str, str]) -> list[str] | None:
 def with_pair(words: Sequence[str]) -> list[str]:
     """The words, the first two of them as one where that is a command's name.
 
-    A command of two words stands beside the one of the first.
+    A command of two words stands beside the one of the first. A job may have the second for its
+    name: a size behind it says that the job is meant, as in `scale backtest 8`.
     """
     pair = " ".join(words[:2])
-    if len(words) > 1 and any(command.name == pair for command in COMMANDS):
+    is_job = words[:1] == ["scale"] and _names_size(words[2:])
+    if len(words) > 1 and not is_job and any(command.name == pair for command in COMMANDS):
         return [pair, *words[2:]]
     return list(words)
+
+
+def _names_size(words: Sequence[str]) -> bool:
+    """Whether a new size or bound stands here, which no other command takes."""
+    return any(
+        each.isdecimal() or each in {"--min", "--max"} or each.startswith(("--min=", "--max="))
+        for each in words[:1]
+    )
 
 
 def app_for(words: Sequence[str]) -> typer.Typer:

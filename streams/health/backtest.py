@@ -13,6 +13,7 @@ from projections.health.blocks import LineRecord
 from projections.health.judging import HealthFold
 from projections.health.rules import RuleSet
 from scheduler.model.health import HostJudged
+from streams.errors import OperatorError
 from streams.health.log_files import FileLine
 from streams.health.records import Unreadable, line_records
 from streams.history.asking import ask
@@ -82,6 +83,24 @@ def records_of(lines: Iterable[FileLine], name: str) -> Iterator[list[LineRecord
             page, batch = [], []
     if batch:
         yield [*page, _record(batch, name)]
+
+
+def lines_between(lines: Iterable[FileLine], begins_ms: int, ends_ms: int) -> Iterator[FileLine]:
+    """The lines of a time; one without a time of its own is of the line before it.
+
+    Raises `OperatorError` where no line has a time: nothing could be said of any.
+    """
+    newest_ms = 0
+    for line in lines:
+        newest_ms = line.at_ms or newest_ms
+        if newest_ms and begins_ms <= newest_ms <= ends_ms:
+            yield line
+    if not newest_ms:
+        raise OperatorError(
+            "No line of the file has a time, so none is of the time that was named.",
+            "Plain text has no times, and a CSV file has them in a column of its own.",
+            "Name the column of the times with --time-column, or leave out --from and --to.",
+        )
 
 
 def _record(lines: list[FileLine], name: str) -> LineRecord:

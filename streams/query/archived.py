@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -60,7 +59,9 @@ def narrowed(query: Query, topic: str) -> Narrowed:
     part = needed(where, PLAIN_KEYS.get(topic, frozenset()))
     kinds = _kinds(where, [each.kinds for each in sources]) if topic == "cell" else None
     keys = _keys(where) if topic == "job-events" else None
-    return Narrowed(kinds if not query.joins else None, keys, None if part is None else mask_of(part))
+    return Narrowed(
+        kinds if not query.joins else None, keys, None if part is None else mask_of(part)
+    )
 
 
 def _kinds(
@@ -216,9 +217,7 @@ class ArchivedHistory:
 class _Reading:
     """What a piece of a range has for a query; all of it blocks."""
 
-    def __init__(
-        self, archive: Archive, series: Series, piece: Piece, wanted: Narrowed
-    ) -> None:
+    def __init__(self, archive: Archive, series: Series, piece: Piece, wanted: Narrowed) -> None:
         self._archive, self._series, self._piece, self._wanted = archive, series, piece, wanted
         self._file: RowFile | None = None
         self.groups_read = self.groups_passed = 0

@@ -94,6 +94,8 @@ def asked_of(parameters: Mapping[str, str], last_event_id: str, now_ms: int) -> 
     if resumed is None and begin.kind == "place":
         resumed = begin.place
     _check_end(query, begin, end)
+    if parameters.get("subscription"):
+        _check_shared(query, parameters.get("client", ""))
     return Asked(
         query,
         begin,
@@ -148,12 +150,18 @@ def fields_of(text: str) -> list[dict[str, Any]]:
 def unknown_fields(query: Query) -> list[str]:
     """Flat keys that the query names and no stream of it is described with; null to the query."""
     known = {each.name for name in streams_of(query) for each in SOURCES[name].fields}
+    known |= {_alias(each) for each in query.items}
     firsts = [
         each[0]
         for each in named(query)
         if not isinstance(each, Prefixed) and each and isinstance(each[0], str)
     ]
     return sorted({each for each in firsts if each not in known})
+
+
+def _alias(item: object) -> str:
+    """What the query itself calls an item, in its conditions on rows and in its order."""
+    return getattr(item, "alias", None) or getattr(item, "name", "") or ""
 
 
 def when_of(text: str, name: str, now_ms: int) -> When:
@@ -198,6 +206,19 @@ def _check_end(query: Query, begin: When, end: When | None) -> None:
         raise QueryProblem("parameter", "From now up to now is nothing: give another from.")
     if end is not None and end.kind == begin.kind == "time" and end.at_ms <= begin.at_ms:
         raise QueryProblem("parameter", "to lies before from.")
+
+
+def _check_shared(query: Query, client: str) -> None:
+    """Refuse to share between readers what only one of them can say."""
+    if not client:
+        raise QueryProblem("parameter", "subscription shares a client's rows: name the client too.")
+    is_single = not (query.joins or query.window or query.group or query.is_aggregate)
+    if not is_single or query.limit is not None or query.order is not None:
+        raise QueryProblem(
+            "parameter",
+            "Only rows of single events can be shared between subscriptions: leave out windows, "
+            "functions, joins and limits, or subscription.",
+        )
 
 
 def _sample_of(text: str) -> int:

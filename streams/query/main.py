@@ -22,6 +22,7 @@ from streams.errors import OperatorError
 from streams.logs import configure_logging
 from streams.query.history import LazyHistory
 from streams.query.kafka import Kafka
+from streams.query.keeping import Keeping
 from streams.query.masking import EventMasker
 from streams.query.metrics import QueryMetrics
 from streams.query.questions import Answers
@@ -56,15 +57,18 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
     serving = Serving(kafka, LazyHistory(settings, kafka), EventMasker(settings.masked_keys))
     registry = CollectorRegistry()
     registry.register(QueryMetrics(serving, api))
+    keeping = Keeping(settings, serving, registry)
     try:
         hosts = NAMES if bind in LOOPBACK else frozenset[str]()
-        app = QueryApp(query_routes(Answers(serving, registry)), api, ConsoleFiles(), hosts)
+        routes = [*keeping.routes, *query_routes(Answers(serving, keeping.kept, registry))]
+        app = QueryApp(routes, api, ConsoleFiles(), hosts)
         url = url_of(listener)
         server = server_for(app, lambda: print(f"ready {url}/", flush=True))
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, _stop, server, serving)
-        await server.serve(sockets=[listener])
+        async with keeping:
+            await server.serve(sockets=[listener])
     finally:
         await serving.close_all()
         await api.close()

@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
+from zlib import crc32
 
 import structlog
 
@@ -25,6 +26,7 @@ from streams.query.masking import EventMasker
 from streams.query.matching import Matcher
 from streams.query.places import Lane, Place, Spots
 from streams.query.ports import History
+from streams.query.running import Found
 from streams.query.session import Session
 
 logger = structlog.get_logger(__name__)
@@ -174,12 +176,27 @@ class Serving:
         session = Session(name, asked, self, place)
         session.bounded = await self._ends(asked.end, lanes)
         await self._warm(session)
+        if asked.subscription:
+            session.share = lambda found: self._is_share(session, found)
         session.is_closing = lambda: self.is_closing
         self.sessions[name] = session
         self.begun += 1
         if hubs and session.bounded is None:
             session.join(hubs)
         return session
+
+    def _is_share(self, session: Session, found: Found) -> bool:
+        """Whether an event is this reader's, of all with the same client and query."""
+        asked = session.asked
+        names = {
+            each.asked.subscription
+            for each in self.sessions.values()
+            if each.asked.client == asked.client and each.asked.query.text == asked.query.text
+        }
+        if len(names) < 2:
+            return True
+        place = f"{found.lane[0]}:{found.lane[1]}:{found.offset}:{found.number}"
+        return sorted(names)[crc32(place.encode()) % len(names)] == asked.subscription
 
     async def _warm(self, session: Session) -> None:
         since_ms = session.run.warm_from_ms

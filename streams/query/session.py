@@ -22,7 +22,7 @@ from streams.query.kafka import Kafka, OwnReader
 from streams.query.matching import Matcher
 from streams.query.places import Lane, Place, Spots
 from streams.query.ports import History
-from streams.query.running import LATE_MS, Batch, QueryRun, Said
+from streams.query.running import LATE_MS, Batch, Found, QueryRun, Said
 
 if TYPE_CHECKING:
     from streams.query.serving import Budget
@@ -35,6 +35,8 @@ PIECE_BYTES: Final = 64 * 1024
 SECONDS_MAX: Final = 24 * 3_600.0
 """Of one connection; a client that comes again goes on where it was."""
 BEHIND_MS: Final = 2_000
+WHOLE: Final = ("the end was reached", "its limit is reached")
+"""Ends at which what is left in windows is said."""
 State = Literal["live", "behind", "catching-up", "ended"]
 
 
@@ -71,6 +73,8 @@ class Session:
         self.bounded: dict[Lane, int] | None = None
         """Where it ends, where that is known already."""
         self.bounds: Mapping[Lane, tuple[int, int]] = {}
+        self.share: Callable[[Found], bool] | None = None
+        """Which events are this reader's, where several share a client's."""
         self.is_closing: Callable[[], bool] = lambda: False
         self._began_s = elapsed_s()
         self._meta_due_s = 0.0
@@ -104,15 +108,28 @@ class Session:
         """What is sent, until the query ends."""
         yield begin_text() + self._meta(unknown=unknown_fields(self.asked.query))
         while not self.reason:
+            if self.is_closing() or elapsed_s() - self._began_s > SECONDS_MAX:
+                return  # Not the query's end: its reader comes again, with the last id.
             said = await self._step()
             self.reason = self._end_reason()
-            if self.reason:
+            if self.reason in WHOLE:
                 said += self.run.close()
             async for piece in self._written(said):
                 yield piece
             if not self.reason and elapsed_s() >= self._meta_due_s:
                 yield self._meta()
         yield self._meta()
+
+    async def step(self) -> list[Said]:
+        """The next rows, for one who takes them here; waits a little where there are none.
+
+        At its end windows are not said early: whoever goes on at its place has them whole.
+        """
+        self._meta_due_s = elapsed_s() + META_S
+        said = await self._step()
+        self._sent += len(said)
+        self.reason = self._end_reason()
+        return said
 
     async def close(self) -> None:
         """Give back everything; again is nothing."""
@@ -130,13 +147,13 @@ class Session:
         records = await self._reader.next()
         if records:
             said = self._take(self._matcher.found(records, (self.name,))[self.name])
-            self.join(await self._hubs_wanted())
+            await self._join_if_wanted()
             await asyncio.sleep(0)
             return said
         if self.bounded is not None:
-            self.reason = "the end was reached"
+            self.reason = WHOLE[0]
             return []
-        self.join(await self._hubs_wanted())
+        await self._join_if_wanted()
         return []
 
     async def _step_live(self) -> list[Said]:
@@ -146,7 +163,6 @@ class Session:
             return []
         batch = self.inbox.take()
         if batch is not None:
-            await self._close_reader()
             return self._take(batch)
         await self.inbox.wait(min(self._meta_due_s - elapsed_s(), META_S))
         return [] if len(self.inbox) else self.run.tick(now_ms() - LATE_MS)
@@ -156,15 +172,18 @@ class Session:
         if end is not None and end.kind == "time":
             batch = batch._replace(found=[each for each in batch.found if each.at_ms < end.at_ms])
         self._read += batch.read
+        if self.share is not None:
+            batch = batch._replace(found=[each for each in batch.found if self.share(each)])
         said = self.run.take(batch)
         if not self._around.budget.is_within(self.name, self.run.running.held):
             self.reason = "its windows hold more than there is room for: shorten them, or ask less"
         return said
 
-    async def _hubs_wanted(self) -> list[Hub]:
-        if self.bounded is not None or self.run.is_warming:
-            return []
-        return await self._around.hubs_of(self.asked.topics)
+    async def _join_if_wanted(self) -> None:
+        if self.bounded is not None or self.run.is_warming or self.is_live:
+            return
+        if self.join(await self._around.hubs_of(self.asked.topics)):
+            await self._close_reader()
 
     def join(self, hubs: list[Hub]) -> bool:
         """Hear by the hubs from where it is, if they have all from there on."""
@@ -203,16 +222,12 @@ class Session:
         if self.reason:
             return self.reason
         if self.run.is_over:
-            return "its limit is reached"
-        if self.is_closing():
-            return "this process stops"
-        if elapsed_s() - self._began_s > SECONDS_MAX:
-            return f"a connection lasts {SECONDS_MAX / 3_600:.0f} h; come again with the last id"
+            return WHOLE[1]
         end = self.asked.end
         if end is None or self.bounded is not None:
             return ""
         is_past = end.kind == "time" and now_ms() > end.at_ms + LATE_MS
-        return "the end was reached" if is_past and self.is_live and not len(self.inbox) else ""
+        return WHOLE[0] if is_past and self.is_live and not len(self.inbox) else ""
 
     async def _written(self, said: list[Said]) -> AsyncIterator[bytes]:
         piece = bytearray()

@@ -319,14 +319,22 @@ _OTHERS: Final = {
     "mesos": "mesos",
     "dead-letters": "dead-letters",
     "federation": "federation",
+    "federated-jobs": "federated-jobs",
+    "queries": "queries",
 }
 """Every other topic is a stream as well, of its records as they are."""
+
+
+def _said(name: str) -> tuple[Field, ...]:
+    """What orders have besides: who gave it, and why."""
+    is_order = name in {"commands", "submissions"}
+    return (Field("actor", "text", "ann"), Field("why", "text", "a rack moves")) if is_order else ()
 
 
 def _sources() -> dict[str, Source]:
     holds = {each.name: each.holds for each in TOPICS}
     rows = [row._replace(fields=(*COMMON, *row.fields)) for row in _source_rows()] + [
-        Source(name, topic, f"topic {topic} as it is: {holds[topic]}", COMMON)
+        Source(name, topic, f"topic {topic} as it is: {holds[topic]}", (*COMMON, *_said(name)))
         for name, topic in _OTHERS.items()
     ]
     return {each.name: each for each in rows}

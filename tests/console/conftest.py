@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from streams.supervise.ports import free_block
 from tests.support.console_world import ConsoleWorld
@@ -45,6 +52,7 @@ def browser(chromium: str) -> Iterator[Browser]:
     """One Chromium."""
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
+        expect.set_options(timeout=CALM_S * 1_000)
         running = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield running
         running.close()

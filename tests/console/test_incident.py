@@ -5,15 +5,15 @@ pass-through of the query process and its own files, on loopback: no Kafka is ne
 """
 
 import asyncio
-import os
-import shutil
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
+from starlette.types import ASGIApp
 
 from connectors.web.query.app import QueryApp
 from connectors.web.query.console import ConsoleFiles
@@ -46,23 +46,26 @@ class Served:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
 
-    def serve(self, app: object) -> str:
+    def serve(self, app: ASGIApp) -> str:
         """The address of the application."""
-        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")  # type: ignore[arg-type] - any ASGI application
+        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")
         server = uvicorn.Server(config)
         config.load()
         server.lifespan = config.lifespan_class(config)
-        started = asyncio.run_coroutine_threadsafe(server.startup(), self._loop)
-        started.result(60)
+        self.run(server.startup())
         self._servers.append(server)
         port = server.servers[0].sockets[0].getsockname()[1]
         return f"http://127.0.0.1:{port}"
+
+    def run(self, asked: Coroutine[object, object, object]) -> None:
+        """Let the coroutine run there, to its end."""
+        asyncio.run_coroutine_threadsafe(asked, self._loop).result(60)
 
     def close(self) -> None:
         """End the servers and the thread."""
         for server in reversed(self._servers):
             server.force_exit = True
-            asyncio.run_coroutine_threadsafe(server.shutdown(), self._loop).result(60)
+            self.run(server.shutdown())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(60)
         self._loop.close()
@@ -73,30 +76,19 @@ def console() -> Iterator[str]:
     """The address of the console over the small day."""
     served = Served()
     api = served.serve(incident_day().app)
-    app = QueryApp([], PassThrough(api), ConsoleFiles(), frozenset({"127.0.0.1"}))
+    passing = PassThrough(api)
+    app = QueryApp([], passing, ConsoleFiles(), frozenset({"127.0.0.1"}))
     try:
         yield served.serve(app)
     finally:
+        served.run(passing.close())
         served.close()
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A Chromium of this computer."""
-    path = os.environ.get("FLUMINA_CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        pytest.skip("no Chromium: set FLUMINA_CHROMIUM to one, or install it")
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=path, args=arguments)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
+def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser that knows nobody, in which everything may take its time."""
-    context = chromium.new_context(viewport={"width": 1300, "height": 900}, accept_downloads=True)
+    context = browser.new_context(viewport={"width": 1300, "height": 900}, accept_downloads=True)
     context.set_default_timeout(DEADLINE_MS)
     expect.set_options(timeout=DEADLINE_MS)
     yield context
@@ -127,7 +119,7 @@ def test_an_incident_is_explained_from_the_page_alone(page: Page, console: str) 
     assert "ordered draining" in section(page, "hosts")
     # From the task that failed to what led to it.
     page.locator('[data-section="endings"]').get_by_role("button", name="chain").click()
-    expect(page).to_have_url(f"{console}/#/incident?{RANGE}&task=shop-worker-0-1".replace(":00Z", "%3A00Z").replace("22:", "22%3A"))
+    expect(page).to_have_url(re.compile("[?&]task=shop-worker-0-1(&|$)"))
     chain = page.locator('[data-section="chain"] ol.chain li')
     expect(chain.first).to_contain_text("submitted")
     expect(chain.last).to_contain_text("TASK_FAILED")
@@ -159,19 +151,23 @@ def test_a_note_is_written_and_is_text(page: Page, console: str) -> None:
     assert notes.locator("img").count() == 0
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_a_secret_is_in_no_page(page: Page, console: str, view: str) -> None:
+def test_a_secret_is_in_no_page(page: Page, console: str) -> None:
     bodies: list[bytes] = []
-    page.on("response", lambda answer: bodies.append(answer.body()) if "/api/" in answer.url else None)
-    page.goto(f"{console}/#{view}")
-    expect(page.locator("#main")).to_have_attribute("aria-busy", "false")
-    expect(page.locator("h1")).to_be_visible()
-    page.wait_for_load_state("networkidle")
-    assert SECRET not in page.content()
-    assert bodies
+
+    def keep(answer: Response) -> None:
+        if "/api/" in answer.url:
+            bodies.append(answer.body())
+
+    page.on("response", keep)
+    for view in VIEWS:
+        page.goto(f"{console}/#{view}")
+        expect(page.locator("#main")).to_have_attribute("aria-busy", "false")
+        page.wait_for_load_state("networkidle")
+        expect(page.locator("#main")).to_contain_text("shop" if "shop" in view else " ")
+        assert SECRET not in page.content(), view
     assert not any(SECRET.encode() in body for body in bodies)
-    if view == "/jobs/shop":
-        assert any(f'"API_PIN":"{MASK}"'.encode() in body for body in bodies)
+    # It is the job's own page that has the environment, and it shows its names.
+    assert any(f'"API_PIN":"{MASK}"'.encode() in body for body in bodies)
 
 
 def test_the_saved_page_opens_with_the_network_off(
@@ -202,4 +198,5 @@ def test_the_saved_page_opens_with_the_network_off(
     assert asked == [path.as_uri()]
     assert refused == []
     # Its style is applied, so its own content policy lets it.
-    assert page.locator("section").first.evaluate("it => getComputedStyle(it).borderTopStyle") == "solid"
+    border = page.locator("section").first.evaluate("it => getComputedStyle(it).borderTopStyle")
+    assert border == "solid"

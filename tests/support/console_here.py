@@ -1,49 +1,36 @@
 """The console over a cell in memory, behind a real socket: one origin, as the query process has it.
 
-The one thing to know: static files and API are the delivered ones; only the cell behind them is in
-memory, so it can have ten thousand hosts a moment after the start.
+The one thing to know: static files, headers and API are the delivered ones; only the cell behind
+them is in memory, so it can have ten thousand hosts a moment after the start.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Final
 
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connectors.web.query.app import HEADERS, PASSED
+from connectors.web.query.console import ConsoleFiles
 from tests.support.served import served
 from tests.support.web_cell import WebCell
 
-STATIC: Final = Path(__file__).parents[2] / "connectors" / "web" / "console" / "static"
-POLICY: Final = (
-    b"default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "
-    b"frame-ancestors 'none'"
-)
-"""What the console may load: nothing but its own origin, and no text as script or style."""
-
 
 class OneOrigin:
-    """The API below ``/api``, ``/health`` and ``/metrics``, and the console's files elsewhere."""
+    """The API where the query process passes it on, and the console's files elsewhere."""
 
     def __init__(self, api: ASGIApp) -> None:
         self._api = api
-        self._files = StaticFiles(directory=STATIC, html=True)
+        self._files = ConsoleFiles()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        is_api = scope["type"] != "http" or scope["path"].startswith(("/api/", "/health"))
-        if is_api:
+        if scope["type"] != "http" or scope["path"].startswith(PASSED):
             await self._api(scope, receive, send)
             return
-
-        async def send_with_policy(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = [*message["headers"], (b"content-security-policy", POLICY)]
-                message = {**message, "headers": headers}
-            await send(message)
-
-        await self._files(scope, receive, send_with_policy)
+        response = await self._files.answer(Request(scope, receive))
+        response.headers.update(HEADERS)
+        await response(scope, receive, send)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Groups in moto's account, and a cell in memory that follows them.
 
-The one thing to know: a step is half a minute unless a test says so. What moto says becomes reports, what the cell
-orders is asked of moto by the product's connector, and each instance that moto starts is a host of
-the cell from the next step on.
+The one thing to know: a step is half a minute unless a test says so. What moto says becomes
+reports, what the cell orders is asked of moto by the product's connector, and each instance that
+moto starts is a host of the cell from the next step on.
 """
 
 import asyncio

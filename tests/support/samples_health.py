@@ -79,6 +79,7 @@ CHANGES: Final[tuple[Change, ...]] = (
         why="lines: EXT4-fs error",
         evidence=(LINE,),
         falls=2,
+        actor="ada",
     ),
     changes.HostMaintenanceChanged(
         host_id=HOST,

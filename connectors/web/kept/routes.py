@@ -69,9 +69,7 @@ def _route(path: str, endpoint: Endpoint, method: str) -> Route:
         except QueryError as error:
             raise problem_of(error) from error
         except NotKept as error:
-            raise QueryProblem(
-                "unavailable", str(error), HTTPStatus.SERVICE_UNAVAILABLE
-            ) from error
+            raise QueryProblem("unavailable", str(error), HTTPStatus.SERVICE_UNAVAILABLE) from error
         except Problem as problem:
             raise _problem(problem.faults, problem.message, problem.status) from problem
 
@@ -197,7 +195,8 @@ class _Dashboards:
 def _dashboard_told(dashboard: Dashboard, values: dict[str, str]) -> dict[str, Any]:
     missing = [each.name for each in dashboard.variables if each.name not in values]
     shown = dashboard if missing else filled(dashboard, values)
-    return msgspec.to_builtins(shown) | {"values": values, "missing": missing}
+    found: dict[str, Any] = msgspec.to_builtins(shown)
+    return found | {"values": values, "missing": missing}
 
 
 def _name_of(request: Request) -> str:

@@ -53,25 +53,22 @@ async def masked_whole(found: "httpx.Response", kind: Kind, masker: Masker) -> b
         if len(body) > WHOLE_BYTES_MAX:
             raise TooLarge
     data = bytes(body)
-    mask = masker.json if kind == "json" else (lambda given: masked_text(given, masker))
+    mask = masker.json if kind == "json" else masker.plain
     if len(data) <= AT_ONCE_BYTES:
         return mask(data)
     return await asyncio.to_thread(mask, data)
 
 
-def masked_text(data: bytes, masker: Masker) -> bytes:
-    """Lines of any bytes masked; what is no UTF-8 stays as it is."""
-    return masker.text(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-
-
 async def masked_lines(found: "httpx.Response", masker: Masker) -> AsyncIterator[bytes]:
     """The stream's lines masked, each as soon as it is whole."""
-    rest = b""
+    rest, is_dropped = b"", False
     async for piece in found.aiter_bytes():
         *lines, rest = (rest + piece).split(b"\n")
+        if lines and is_dropped:
+            lines[0], is_dropped = b"data: " + MASK.encode(), False
         if lines:
             yield b"".join(masker.event_line(each + b"\n") for each in lines)
-        if len(rest) > LINE_BYTES_MAX:
-            rest = b"data: " + MASK.encode()
+        if len(rest) > LINE_BYTES_MAX or is_dropped:
+            rest, is_dropped = b"", True  # Nobody keeps so much for one line.
     if rest:
         yield masker.event_line(rest)

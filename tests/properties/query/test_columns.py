@@ -111,7 +111,7 @@ def test_each_comparison_with_each_type(kind: str, mql: str) -> None:
         query = parse(mql.replace("{}", "k"))
     except QueryError:
         pytest.skip("the grammar does not have such a number")
-    chance = random.Random(mql + kind)  # noqa: S311 - no secret
+    chance = random.Random(mql + kind)
     events = [{"k": chance.choice(VALUES[kind])} for _ in range(40)] + [{}]
     compare(query, events)
 

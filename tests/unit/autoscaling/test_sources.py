@@ -224,7 +224,13 @@ def test_metrics_of_cloudwatch_come_as_whole_periods() -> None:
 @pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize(
     ("body", "queue_says"),
-    [(b"<html>Sign in</html>", "no address of the queue"), (b"\xff\xfe", "cannot be asked")],
+    [
+        (b"<html>Sign in</html>", "no address of the queue"),
+        (b"\xff\xfe", "cannot be asked"),
+        *((body, ".") for body in (b"[]", b"[1]", b'"text"', b"7", b"null", b"{}")),
+        *((body, ".") for body in (b'{"QueueUrl": {}}', b'{"QueueUrl": "u", "Attributes": 7}')),
+        *((body, ".") for body in (b'{"QueueUrl": "u", "Attributes": []}', b'{"Attributes": {}}')),
+    ],
 )
 def test_an_answer_that_is_none_of_aws_is_a_failure(body: bytes, queue_says: str) -> None:
     def garble(request: Any, **_: Any) -> AWSResponse:
@@ -237,7 +243,7 @@ def test_an_answer_that_is_none_of_aws_is_a_failure(body: bytes, queue_says: str
 
     async def story() -> None:
         for source, wanted, says in (
-            (CloudWatch(), metric, "holds no results|cannot be asked"),
+            (CloudWatch(), metric, "holds no results|cannot be asked|another shape"),
             (Queues(), depth, queue_says),
         ):
             source.client.get().meta.events.register("before-send", garble)

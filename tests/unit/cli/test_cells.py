@@ -23,6 +23,12 @@ from streams.supervise.up_file import CellAddress, UpView
 CELLS = (CellAddress("main-0", "http://a"), CellAddress("main-1", "http://b"))
 
 
+@pytest.fixture(autouse=True)
+def _unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment of the tests names, these begin without."""
+    monkeypatch.delenv("FLUMINA_API", raising=False)
+
+
 def view(tmp_path: Path, cells: tuple[CellAddress, ...] = CELLS) -> UpView:
     return UpView(
         version=1,

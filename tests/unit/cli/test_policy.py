@@ -167,6 +167,19 @@ def test_numbers_are_set_by_their_names_in_the_log(web: WebCell, run: Run) -> No
     assert (code, "No reason was given" in errors) == (1, True)
 
 
+def test_without_a_cell_the_numbers_are_those_of_a_new_one(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FLUMINA_API", raising=False)
+    code, said, _ = run("policy", "numbers", "--data-dir", str(tmp_path))
+    assert code == 0
+    assert said.startswith("No cell runs here; a new one begins with these.\n")
+    default = ["kill_retry_ms", str(Policy().kill_retry_ms)]
+    assert default in [line.split() for line in said.splitlines()]
+    told = json.loads(run("policy", "numbers", "--data-dir", str(tmp_path), "--json")[1])
+    assert (told["version"], told["policy"]["kill_retry_ms"]) == (0, Policy().kill_retry_ms)
+
+
 def test_hosts_are_drained_by_name_or_id_and_enabled(web: WebCell, run: Run) -> None:
     code, said, _ = run("host", "drain", "name-of-host1", "--why", "new kernel")
     assert (code, said) == (0, "name-of-host1 is draining.\n")

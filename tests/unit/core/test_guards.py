@@ -14,6 +14,7 @@ from scheduler.model.policy import Policy
 from scheduler.model.proposals import Launch, LaunchTasks
 from scheduler.model.rules import Guards, PlacementRules
 from scheduler.model.task import Queued
+from scheduler.state import State
 from tests.support.cell import CellInMemory, batch, running_cell
 from tests.support.derived import check_digest
 
@@ -65,6 +66,30 @@ def quality(cell: CellInMemory, host: str = BAD) -> int:
     return guards.view(cell.state, HostId(host))[2]
 
 
+def usable_again_ms(state: State, host_id: HostId) -> int | None:
+    """When time alone lets the host be used again, from what is remembered of it."""
+    rules, found = state.policy.placement.guards, []
+    known = state.host_failures.get(host_id)
+    if known is not None and guards.quality(state, host_id) < rules.quality_least_milli:
+        window_ms = rules.quality_window_ms
+        steps = sorted(
+            each.at_ms - (-step * window_ms // guards.STEPS)
+            for each in known.failures
+            for step in range(1, guards.STEPS + 1)
+        )
+        least = rules.quality_least_milli
+        good = (at for at in steps if guards._quality_of(known.failures, at, window_ms) >= least)
+        found.append(next(good))
+    left, most = state.launches_of_hosts.get(host_id, 0), rules.launches_per_host_per_minute
+    for second, counts in state.launch_seconds.items():
+        if not most or left < most:
+            break
+        left -= sum(count for (host, _), count in counts.items() if host == host_id)
+        if left < most:
+            found.append((second + guards.MINUTE_S) * 1_000)
+    return max(found, default=None)
+
+
 def test_launches_count_until_they_have_started_and_for_a_minute() -> None:
     cell = cell_with()
     cell.submit(batch(size=3))
@@ -92,11 +117,11 @@ def test_a_host_at_its_limit_is_refused_and_wakes_placement_when_the_minute_is_o
     assert "was given 1 tasks in a minute; the limit is 2" in guards.host_refusal(
         cell.state, BAD, 2
     )
-    assert guards.usable_again_ms(cell.state, BAD) is None
+    assert usable_again_ms(cell.state, BAD) is None
     cell.tick(10_000)
     launch(cell, "host1", second)
     assert guards.host_refusal(cell.state, BAD, 1)
-    again_ms = guards.usable_again_ms(cell.state, BAD)
+    again_ms = usable_again_ms(cell.state, BAD)
     assert again_ms is not None
     cell.tick(again_ms - cell.now_ms - 1)
     cell.state.hosts_changed.clear()
@@ -214,7 +239,7 @@ def test_failures_of_two_jobs_hold_a_host_back_and_time_lets_it_go() -> None:
         cell.state, BAD, 1
     )
     assert guards.host_refusal(cell.state, HostId("host2"), 1) == ""
-    again_ms = guards.usable_again_ms(cell.state, BAD)
+    again_ms = usable_again_ms(cell.state, BAD)
     assert again_ms is not None
     cell.pass_ms(again_ms - cell.now_ms - 1)
     assert guards.host_refusal(cell.state, BAD, 1)

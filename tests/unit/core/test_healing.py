@@ -8,9 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from projections.notes import HostEntered
+from projections.travel.notes import Noted, decoded_note
 from scheduler.fold import guards
 from scheduler.healing.standing import HealingRun
-from scheduler.model.changes import CellPaged, HealingChanged, JobRejected
+from scheduler.model.changes import CellPaged, HealingChanged, HostHealthChanged, JobRejected
+from scheduler.model.codec import decode_record
 from scheduler.model.events import EffectEnded, EffectStarted
 from scheduler.model.foreign import decode_commands_record
 from scheduler.model.foreign_healing import encode_order_healing, encode_set_runbooks
@@ -157,6 +160,31 @@ def test_what_cannot_be_healed_is_drained_and_without_a_group_paged_for() -> Non
     assert cell.state.host_orders[host_id].standing == "disabled", "until an operator's word"
     assert [each.kind for each in cell.said(CellPaged)] == ["healing"]
     assert all(each.host_id != host_id for each in map(cell.place, _running(cell)))
+
+
+def test_pages_in_a_row_say_once_that_it_was_paged() -> None:
+    cell = healing_cell(steps=[{"page": {}}, {"page": {"name": "again"}}])
+    sicken(cell)
+    cell.tick()
+    first, second = (each.detail for each in run_of(cell).records)
+    assert first == second == "paged: it began with this step"
+
+
+def test_who_lets_a_host_back_is_told_with_his_reason() -> None:
+    cell = healing_cell()
+    sicken(cell)
+    order(cell, "release", host_id=H1)
+    away, back = cell.said(HostHealthChanged)
+    assert (away.standing, away.actor) == ("away", "")
+    assert (back.standing, back.actor, back.why) == ("back", "bob", "seen")
+    noted = Noted()
+    rows = [row for n, data in enumerate(cell.log) for row in noted.take(n, decode_record(data))]
+    (shown,) = (
+        note
+        for row in rows
+        if isinstance(note := decoded_note(row), HostEntered) and note.what == "health: back"
+    )
+    assert (shown.actor, shown.text) == ("bob", "seen")
 
 
 def _running(cell: CellInMemory) -> list[Any]:

@@ -51,7 +51,9 @@ def test_a_panel_draws_what_its_question_gives(dashboard: Dashboard, panel: Pane
         query = parse(shown.query)
         for stream in query.streams:
             known = {each.name for each in SOURCES[stream].fields}
-            asked = {each.prefix if isinstance(each, Prefixed) else each[0] for each in named(query)}
+            asked = {
+                each.prefix if isinstance(each, Prefixed) else each[0] for each in named(query)
+            }
             made = {each.alias for each in query.items if isinstance(each, Aggregate)}
             assert asked <= known | made, (stream, asked - known)
         assert set(drawn) <= set(selected(query)), selected(query)

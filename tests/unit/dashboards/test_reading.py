@@ -112,14 +112,18 @@ def test_own_files_go_first_and_a_faulty_one_hides_no_other(tmp_path: Path) -> N
     (own / "bad.yaml").write_bytes(b"\xff\xfe")
     dashboards = Dashboards(own)
     cell = dashboards.find("cell")
-    assert cell is not None and cell.is_own and cell.dashboard is not None
+    assert cell is not None
+    assert cell.is_own
+    assert cell.dashboard is not None
     assert cell.dashboard.title == "Mine"
     names = [each.dashboard.name for each in dashboards.all() if each.dashboard]
     assert names == sorted(path.stem for path in DELIVERED.glob("*.yaml"))
     assert [each.path.name for each in dashboards.all() if each.faults] == ["bad.yaml"]
     (own / "cell.yaml").write_text(GOOD.replace("name: mine", "name: cell").replace("Mine", "New"))
     cell = dashboards.find("cell")
-    assert cell is not None and cell.dashboard is not None and cell.dashboard.title == "New"
+    assert cell is not None
+    assert cell.dashboard is not None
+    assert cell.dashboard.title == "New"
 
 
 def test_the_command_lists_shows_and_checks(

@@ -23,7 +23,7 @@ from scheduler.model.healing import RunbooksAsked
 from scheduler.model.ids import HostId, OfferId, TaskId
 from scheduler.model.mesos import Offer
 from scheduler.model.resources import PortRange, Resources
-from streams.health.rule_file import DEFAULT_RULES, rules_of
+from streams.health.rule_file import DEFAULT, rules_of
 from tests.support.cell import batch
 from tests.support.fleet import group_rule
 from tests.support.moto import environment_of, moto_endpoint
@@ -97,11 +97,12 @@ def test_from_the_line_to_the_instance_in_its_place(account: Account) -> None:
     name = account.group(desired=3, minimum=1)
     story = Story(account, name)
     story.step()
+    first = set(story.hosts)
     hole = story.hole = HostId(f"host-{min(story.hosts)}")
     instance_id = hole.removeprefix("host-")
 
     # The line, as the rules of the product read it; three of them make the host suspect.
-    fold = HealthFold(rules_of(DEFAULT_RULES))
+    fold = HealthFold(rules_of(DEFAULT))
     now_ms = story.cell.now_ms
     records = [
         LineRecord(hole, (LINE,), [now_ms], f"host-logs:0:{at}", "0", now_ms) for at in range(3)
@@ -135,12 +136,12 @@ def test_from_the_line_to_the_instance_in_its_place(account: Account) -> None:
     replaced = next(each for each in fleet if each.what == "hostReplaced")
     assert (replaced.group, replaced.instance_id) == (name, instance_id)
     assert healing[0].run_id in replaced.why
-    ended = [each for each in fleet if each.what == "orderDone"]
-    assert [each.instance_id for each in ended][:1] == [instance_id]
+    said = story.cell.said(FleetChanged)
+    whats = [each.what for each in said if each.instance_id == instance_id]
+    assert whats[whats.index("hostReplaced") + 1] == "orderDone"
 
     # And the one in its place works.
-    known = {each.host_id for each in story.cell.said(TaskChanged)}
-    (fresh,) = (each for each in story.hosts if HostId(f"host-{each}") not in known)
+    (fresh,) = story.hosts - first
     for _ in range(10):
         story.work()
     started = {each.host_id for each in story.cell.said(TaskChanged) if each.state == "Started"}

@@ -144,6 +144,33 @@ def test_rules_are_tried_on_a_file(told: Told, tmp_path: Path) -> None:
     assert summary["sick"] == 1
 
 
+def test_a_backtest_of_a_file_takes_the_lines_of_the_time_that_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules, lines = tmp_path / "rules.yaml", tmp_path / "lines.csv"
+    rules.write_text("rules: []")
+    rows = [f"2026-01-31T{hour:02}:00:00Z,line {hour}" for hour in range(10)]
+    lines.write_text("\n".join(["at,text", *rows[:5], ",behind the fourth", *rows[5:]]))
+    columns = ("--input", str(lines), "--column", "text", "--time-column", "at")
+
+    def count(*words: str) -> int:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main(["health", "backtest", str(rules), *words])
+        assert not left.value.code
+        return int(json.loads(capsys.readouterr().out.splitlines()[-1])["lines"])
+
+    assert count(*columns) == 11
+    first, last = ("--from", "2026-01-31T03:30Z"), ("--to", "2026-01-31T06:30Z")
+    assert count(*columns, *first, *last) == 4, "4, what is behind it, 5 and 6"
+    assert count(*columns, *first) == 7
+    assert count(*columns, *last) == 8
+    with pytest.raises(SystemExit) as left:
+        main(["health", "backtest", str(rules), "--input", str(lines), *first])
+    assert left.value.code == 1
+    assert "No line of the file has a time" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["17", "tomorrow"])
 def test_a_backtest_goes_by_times(tmp_path: Path, text: str) -> None:
     path = tmp_path / "rules.yaml"

@@ -86,8 +86,10 @@ def test_own_patterns() -> None:
     assert Masker(()).value({"env": {"A": "x"}, "password": "y"})["env"] == {"A": MASK}
 
 
-def test_no_json_and_other_lines_stay() -> None:
+def test_no_json_is_text_and_other_lines_stay() -> None:
     masker = Masker()
+    assert masker.json(b"\xff password=" + SECRET.encode()) == b"\xff password=" + MASK.encode()
+    assert masker.event_line(b"data: token=" + SECRET.encode()) == b"data: token=" + MASK.encode()
     assert masker.json(b"\xff password=") == b"\xff password="
     assert masker.event_line(b"event: row\n") == b"event: row\n"
     assert masker.event_line(b": ping\n") == b": ping\n"

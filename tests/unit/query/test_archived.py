@@ -48,7 +48,7 @@ def history(series: Series, rows: Sequence[Row], ranges: int = 3) -> ArchivedHis
 
 @cache
 def events_of_jobs() -> ArchivedHistory:
-    chance = random.Random(3)  # noqa: S311 - no secret
+    chance = random.Random(3)
     rows: list[Row] = []
     for offset in range(2_400):
         job = f"job-{chance.randrange(40):02d}"
@@ -85,9 +85,7 @@ def log_of_a_cell() -> ArchivedHistory:
     return history(Series("records", "main", "g"), rows)
 
 
-def read(
-    archived: ArchivedHistory, topic: str, first: int = 0, end: int = 10_000
-) -> list[Record]:
+def read(archived: ArchivedHistory, topic: str, first: int = 0, end: int = 10_000) -> list[Record]:
     async def all_of() -> list[Record]:
         return [each async for batch in archived.records(topic, 0, first, end) for each in batch]
 
@@ -196,5 +194,3 @@ def test_conditions_are_weakened_and_never_strengthened() -> None:
     where = parse("select * where (k == 'a' or k == 'b') and (k == 'b' or k == 'c')").where
     assert texts_of(where, "k") == {"b"}
     assert texts_of(parse("select * where k == 'a' or j == 'b'").where, "k") is None
-
-

@@ -107,7 +107,8 @@ def test_what_cannot_be_asked_is_refused_with_its_place() -> None:
     misspelt = web("PUT", f"{SAVED}/x", {"mq1": "x"}).json["faults"]
     assert [each["field"] for each in misspelt] == ["mql", "mq1"]
     for body in (b"[]", b"{", b'{"mql": 3}', b'{"mql": "select *", "mql": "select *"}'):
-        assert web("PUT", f"{SAVED}/x", body, ANN | {"Content-Type": "application/json"}).status == 400
+        headers = ANN | {"Content-Type": "application/json"}
+        assert web("PUT", f"{SAVED}/x", body, headers).status == 400
     assert web("POST", f"{SAVED}/x", {"mql": "select *"}).status == 405
     assert web.kept.records == []
 

@@ -71,6 +71,16 @@ def test_labels_are_written_on_a_member_and_removed() -> None:
     assert "rack" not in call(web.app, "GET", f"{MEMBERS}/{leader}").json["labels"]
 
 
+def test_labels_of_the_cell_itself_are_neither_written_nor_removed() -> None:
+    web = WebCell()
+    path = f"{MEMBERS}/{web.cell.state.leader}/labels"
+    written = call(web.app, "POST", path, {"labels": {"flumina.epoch": "7"}}, ACTOR)
+    removed = call(web.app, "DELETE", f"{path}?keys=flumina.epoch", headers=ACTOR)
+    assert (written.status, removed.status) == (400, 400)
+    assert "is written by the cell itself" in removed.json["message"]
+    assert removed.json["faults"][0]["field"] == "removed"
+
+
 def test_labels_that_cannot_be_are_refused() -> None:
     web = WebCell()
     path = f"{MEMBERS}/{web.cell.state.leader}/labels"

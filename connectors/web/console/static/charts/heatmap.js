@@ -27,6 +27,7 @@ const maps = new WeakMap();
  * - `blocks`: `[{name, items}]`, items are numbers of rows
  * - `share(item)`: 0 to 1, or null where it is not known; `mark(item)`: a word of `SHAPES`, or ""
  * - `number(item)`: two characters or so; `text(item)`: the sentence under the map
+ * - `room`: its height, about; left out: most of the window's
  * - `ramp`: `load` or `score`; `dimmed(item)`: does not fit what is searched for
  */
 export function heatmap(data) {
@@ -35,19 +36,21 @@ export function heatmap(data) {
 
 const WIDGET = {
   mount(element, data) {
-    const own = { data, spots: [], blocks: [], size: 0, hovered: null, canvas: document.createElement("canvas"), line: document.createElement("p") };
+    const own = { data, spots: [], blocks: [], size: 0, hovered: null, holder: document.createElement("div"), canvas: document.createElement("canvas"), line: document.createElement("p") };
     maps.set(element, own);
     own.line.className = "readout";
     own.line.setAttribute("aria-live", "polite");
     own.canvas.tabIndex = 0;
     own.canvas.setAttribute("role", "img");
-    element.append(own.canvas, own.line);
+    own.holder.append(own.canvas);
+    element.append(own.holder, own.line);
     own.canvas.addEventListener("pointermove", (event) => hover(own, itemAt(own, event)));
     own.canvas.addEventListener("pointerleave", () => hover(own, null));
     own.canvas.addEventListener("click", (event) => choose(own, itemAt(own, event)));
     own.canvas.addEventListener("keydown", (event) => moved(own, event));
-    own.observer = new ResizeObserver(() => element.clientWidth !== own.width && paint(element, own));
-    own.observer.observe(element);
+    own.element = element;
+    own.observer = new ResizeObserver(() => own.holder.clientWidth !== own.width && paint(element, own));
+    own.observer.observe(own.holder);
     own.off = onTheme(() => paint(element, own));
     paint(element, own);
   },
@@ -68,7 +71,7 @@ const WIDGET = {
 function paint(element, own) {
   const began = performance.now();
   const { data, canvas } = own;
-  own.width = element.clientWidth;
+  own.width = own.holder.clientWidth;
   if (!own.width) return;
   layOut(own);
   const ratio = Math.min(2, window.devicePixelRatio || 1);
@@ -92,7 +95,7 @@ function paint(element, own) {
 
 /** The largest size by which all blocks stand in about a screen's height. */
 function layOut(own) {
-  const room = Math.max(320, Math.min(760, innerHeight - 330));
+  const room = own.data.room ?? Math.max(320, Math.min(760, innerHeight - 330));
   const total = own.data.blocks.reduce((sum, block) => sum + block.items.length, 0);
   let size = Math.floor(Math.sqrt((own.width * room) / Math.max(1, total)));
   size = Math.max(SIZE_MIN, Math.min(SIZE_MAX, size));
@@ -230,7 +233,7 @@ function hover(own, item) {
   if (own.hovered === item) return;
   own.hovered = item;
   own.canvas.style.setProperty("cursor", item === null ? "default" : "pointer");
-  paint(own.canvas.parentElement, own);
+  paint(own.element, own);
 }
 
 function choose(own, item) {

@@ -19,6 +19,7 @@ const HEIGHT_PX = 190;
  * - `series`: `{name, values, colour}`; a value of null is a gap; `colour` is a CSS colour
  * - `isStacked`: bars on each other; else lines. `format(value)`: a value in words
  * - `onSelect(from_ms, to_ms)`: a stretch was dragged over
+ * - `isGapless`: a line goes on over instants at which it has no value
  * - `marks_ms`: instants with an upright line; `height`
  */
 export function series(data) {
@@ -149,6 +150,7 @@ function lineOf(data, each, number, format) {
     points: { show: !data.isStacked && each.values.length === 1 },
     // What is drawn is a sum; what is told is the value itself.
     value: (plot, drawn, series, place) => (place === null || place === undefined ? "" : format(each.values[place] ?? 0)),
+    spanGaps: Boolean(data.isGapless),
     ...(data.isStacked ? bars : line),
   };
 }

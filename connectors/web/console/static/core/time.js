@@ -96,7 +96,7 @@ export function speed() {
   return film?.speed ?? 0;
 }
 
-/** Calls `listener()` when playing begins, ends or changes its speed. */
+/** Calls `listener()` when playing begins or ends, and when the time of an instant becomes known. */
 export function onPlay(listener) {
   listeners.add(listener);
 }
@@ -139,9 +139,18 @@ async function run(own, shown) {
   }
 }
 
+let stepping = Promise.resolve();
+
 /** One record of the log on (1) or back (-1) from the instant; raises `Failure`. */
-export async function step(direction) {
+export function step(direction) {
   stop();
+  // A key that is pressed twice is two steps, the second from where the first has led.
+  const stepped = stepping.catch(() => {}).then(() => stepOnce(direction));
+  stepping = stepped;
+  return stepped;
+}
+
+async function stepOnce(direction) {
   const standing = await get("/api/flumina/state", { at: at() });
   const offset = standing.nextOffset - 1 + direction;
   if (offset < 0) throw new Failure("This is the log's first record.");
@@ -161,6 +170,7 @@ export async function learn(signal) {
   if (text === null || at_ms() !== null) return;
   const there = await get("/api/flumina/state", { at: text }, { signal });
   times.set(text, there.atMs);
+  for (const listener of listeners) listener();
 }
 
 function keepInRange(ms) {

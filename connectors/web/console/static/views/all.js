@@ -19,6 +19,7 @@ import "./fleet.js";
 import "./health.js";
 import "./leaders.js";
 import "./policy.js";
+import "./dashboards.js";
 import "./diff.js";
 import "./hosts.js";
 import "./lines.js";

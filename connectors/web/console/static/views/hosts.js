@@ -13,6 +13,7 @@ import { register } from "../core/views.js";
 import { age, count, duration, instant, mebibytes, ofMilli, percent, several, spaced } from "../core/words.js";
 import { heatmap, legend } from "../charts/heatmap.js";
 import { under } from "../charts/under.js";
+import { hostActions } from "./host_actions.js";
 import { eventsTable, loadTimeline } from "./events.js";
 
 const COLOURS = { cpu: "cpus held", memory: "memory held", score: "anomaly score" };
@@ -189,6 +190,7 @@ register({
     return { host, timeline: await loadTimeline(context, host.hostId) };
   },
   render: ({ host, timeline }, context) => [
+    hostActions(host.hostId, host.hostname, host.standing, context),
     aboutHost(host),
     section("What speaks against it", null, evidence(host)),
     section("Tasks there", { aside: several(host.tasksTotal, "task") }, tasksOf(host)),

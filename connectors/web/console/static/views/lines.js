@@ -10,6 +10,7 @@ import { empty, section } from "../core/parts.js";
 import { register } from "../core/views.js";
 import { count, duration, instant, several } from "../core/words.js";
 import { colour, LEVEL_COLOURS } from "../charts/palette.js";
+import { printable } from "../charts/printable.js";
 import { series } from "../charts/series.js";
 import { rangeOf, selectRange, width } from "./range.js";
 
@@ -107,14 +108,6 @@ function row(each, context) {
         h("td", { colspan: 6 }, h("p", { class: "mono" }, `${each.templateId} · first line at ${each.source}`), h("pre", { class: "json" }, printable(each.sample))),
       ),
   ];
-}
-
-/** Control characters as their pictures: a terminal's escapes are shown and do nothing. */
-export function printable(text) {
-  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, (each) => {
-    const code = each.codePointAt(0);
-    return code < 0x20 ? String.fromCodePoint(0x2400 + code) : `\\u${code.toString(16).padStart(4, "0")}`;
-  });
 }
 
 function spark(counts) {

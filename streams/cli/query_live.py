@@ -1,0 +1,59 @@
+"""`flumina query --live`, `--from`, `--to`: a question to the query process of what runs.
+
+The one thing to know: it goes on by itself when that process ends and comes back; what the query
+could not keep up with is counted on standard error, and never passed over in silence.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from streams.cli.common import running_here, settings_here
+from streams.cli.query_client import LiveQuery
+from streams.cli.query_output import Bars, GrowingTable, Show, json_lines
+from streams.cli.render import errors
+from streams.errors import OperatorError
+
+OUTPUTS: Final = ("json", "table", "chart")
+
+
+def show_of(output: str) -> Show:
+    """What prints a row."""
+    if output == "json":
+        return json_lines
+    return Bars().show if output == "chart" else GrowingTable().show
+
+
+def console_of(console: str | None, data_dir: Path | None) -> str:
+    """The address of the query process that is meant; raises `OperatorError`."""
+    if console:
+        return console
+    running = running_here(settings_here(), data_dir)
+    if running is None or not running.console:
+        raise OperatorError(
+            "No query process was found.",
+            "Nothing runs on the data directory, or it is of an earlier release.",
+            "Start `flumina up`, or name one with --console http://HOST:PORT; --input FILE asks a "
+            "file and needs neither.",
+        )
+    return running.console
+
+
+def ask(address: str, parameters: Mapping[str, str], output: str) -> None:
+    """Print the rows of a question until it ends, or Ctrl-C."""
+    show = show_of(output)
+    query = LiveQuery(address, parameters, lambda text: errors().print(text, markup=False))
+    dropped = 0
+    for event in query.events():
+        if event.kind == "row":
+            show(event.data)
+            continue
+        if event.data.get("unknown_fields"):
+            names = ", ".join(event.data["unknown_fields"])
+            errors().print(f"no event is described with {names}; it is null then", markup=False)
+        if query.dropped > dropped:
+            errors().print(f"{query.dropped - dropped} events were dropped", markup=False)
+            dropped = query.dropped
+        reason = event.data.get("reason", "")
+        if event.data.get("state") == "ended" and reason and "end was" not in reason:
+            errors().print(f"ended: {reason}", markup=False)

@@ -19,8 +19,9 @@ from connectors.web.requests import actor_of, small_body
 from connectors.web.resource import Operation
 from connectors.web.shapes import base
 from connectors.web.writing import write, written_response
+from projections.alerts.view import alerts_json
 from projections.incident.gathering import shown_notes
-from projections.incident.shapes import TITLES, Chain, Incident, Section, ShownNote
+from projections.incident.shapes import TITLES, Chain, Incident, RuleAlert, Section, ShownNote
 from projections.travel.instants import AtTime, InstantUnclear, Newest, parse_instant
 from projections.travel.questions import (
     LIMIT_MAX,
@@ -36,6 +37,8 @@ PATH: Final = "/api/flumina/incident"
 LIMIT: Final = 50
 """Lines of each section on the first page."""
 TASKS_MAX: Final = 20
+ALERTS_MAX: Final = 60
+TEXT_MAX: Final = 200
 SKIP_MAX: Final = 10_000_000
 HTML: Final = "text/html"
 ZIP: Final = "application/zip"
@@ -73,7 +76,8 @@ async def show(call: Call) -> Response:
     limit = call.query.whole("limit", 1, LIMIT_MAX) or LIMIT
     skip = call.query.whole("skip", 0, SKIP_MAX) or 0
     call.query.done()
-    return await travel.asked(call, IncidentOf(first, second, section, limit, skip))
+    question = IncidentOf(first, second, section, limit, skip, _alerts(call))
+    return await travel.asked(call, question)
 
 
 async def chain(call: Call) -> Response:
@@ -90,7 +94,7 @@ async def page(call: Call) -> Response:
     if len(tasks) > TASKS_MAX:
         call.query.faults.add("task", f"names {len(tasks)} tasks", f"name {TASKS_MAX} at most")
     call.query.done()
-    answer = await travel.asked(call, IncidentPageOf(first, second, tasks))
+    answer = await travel.asked(call, IncidentPageOf(first, second, tasks, _alerts(call)))
     found = msgspec.json.decode(bytes(answer.body), type=_Page)
     return _file(found.html.encode(), found.name, HTML)
 
@@ -131,6 +135,32 @@ async def note(call: Call) -> Response:
     if isinstance(written.answer, JobRejected):
         raise refused(written.answer.faults)
     return written_response(written, "note")
+
+
+def _alerts(call: Call) -> tuple[RuleAlert, ...]:
+    """The newest alerts of rules that fired, oldest first; they stand beside the log."""
+    found = [
+        RuleAlert(
+            rule=each["rule"],
+            severity=each["severity"],
+            fired_ms=each["firedMs"],
+            resolved_ms=each["resolvedMs"],
+            labels=", ".join(f"{name} {value}" for name, value in each["labels"].items()),
+            summary=each["summary"],
+            acknowledged_by=each["acknowledgedBy"],
+            silenced_by=each["silencedBy"],
+        )
+        for each in alerts_json(call.api.alerting, call.api.cell.view.state.cell)["items"]
+        if each["firedMs"]
+    ]
+    newest = sorted(found, key=lambda each: each.fired_ms)[-ALERTS_MAX:]
+    return tuple(map(_short, newest))
+
+
+def _short(alert: RuleAlert) -> RuleAlert:
+    """The alert in few bytes: a question to the time machine is one line of 64 KiB."""
+    labels, summary = alert.labels[:TEXT_MAX], alert.summary[:TEXT_MAX]
+    return msgspec.structs.replace(alert, labels=labels, summary=summary)
 
 
 def _range(call: Call) -> tuple[str, str]:

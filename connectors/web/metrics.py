@@ -4,6 +4,7 @@ The one thing to know: names and labels are part of the interface. No label has 
 caller chooses: paths are those of the table of routes, so nobody can fill a server's memory.
 """
 
+from collections import Counter as Counted
 from contextlib import AbstractContextManager
 from typing import Final, get_args
 
@@ -16,6 +17,7 @@ from connectors.web.cell import Cell
 from connectors.web.standing import standing_of
 from projections.finding import kills_held, tasks_listed
 from scheduler.model.autoscaling import ScalingState
+from scheduler.model.volumes import VolumeState
 from scheduler.model.webhooks import WebhookStanding
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -192,7 +194,23 @@ class _FoldMetrics(Collector):
             ),
         ]
         gauges = [GaugeMetricFamily(name, help_text, value) for name, help_text, value in rows]
-        return [*gauges, *self._health(), self._capacity(), self._scaling(), self._webhooks()]
+        of_kinds = [self._capacity(), self._scaling(), self._webhooks()]
+        return [*gauges, *self._health(), *of_kinds, *self._volumes()]
+
+    def _volumes(self) -> list[Metric]:
+        """How many volumes are in which state, and how many hold more than they may."""
+        known = self._cell.view.state.volumes.values()
+        family = GaugeMetricFamily("flumina_cell_volumes", "Volumes by state.", labels=("state",))
+        states = Counted(each.state for each in known)
+        for name in get_args(VolumeState):
+            family.add_metric((name,), states[name])
+        over = sum(each.is_over_quota for each in known)
+        return [
+            family,
+            GaugeMetricFamily(
+                "flumina_cell_volumes_over_quota", "Volumes that hold more than they may.", over
+            ),
+        ]
 
     def _health(self) -> list[Metric]:
         """How many hosts are away for their health, and how many runs heal some."""

@@ -140,9 +140,7 @@ class AlertBook:
         match body:
             case AlertsSilenced():
                 until_ms = at_ms + body.for_s * 1_000
-                silence = Silence(
-                    body.name, body.matches, at_ms, until_ms, body.actor, body.why
-                )
+                silence = Silence(body.name, body.matches, at_ms, until_ms, body.actor, body.why)
                 self.silences.pop(body.name, None)
                 self.silences[body.name] = silence
                 if len(self.silences) > SILENCES_MAX:

@@ -86,9 +86,7 @@ def rules_json(alerting: Alerting) -> dict[str, Any]:
             }
             for each in alerting.rules.rules
         ],
-        "receivers": [
-            {"name": each.name, "kind": each.kind} for each in alerting.rules.receivers
-        ],
+        "receivers": [{"name": each.name, "kind": each.kind} for each in alerting.rules.receivers],
     }
 
 

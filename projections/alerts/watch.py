@@ -4,7 +4,7 @@ The one thing to know: a sample costs no walk over tasks. What changes with task
 changes (`projections.slo.starts`), the rest is asked of the state or of the objectives' books.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -15,8 +15,7 @@ from projections.slo.buckets import Buckets, Sums
 from projections.slo.objectives import MINUTE_MS, SLOS
 from projections.slo.report import standing
 from projections.slo.starts import quantile_ms
-from scheduler.model.changes import CellPaged, Change
-from scheduler.model.events import CellRecord, Copied
+from scheduler.model.changes import CellPaged
 from scheduler.state import State
 
 PAGE_MS: Final = 15 * MINUTE_MS
@@ -60,47 +59,42 @@ class Watch:
         """What another process needs to go on from here."""
         return KeptWatch(self._starved_since_ms, tuple(self._pages.values()), dict(self._lags))
 
-    def fold(
-        self, state: State, record: CellRecord, changes: Sequence[tuple[int, Change]]
-    ) -> None:
-        """Notice what is in one record that the state has just folded."""
+    def passed(self, state: State) -> None:
+        """Notice how the state stands behind a record."""
         now_ms = state.clock.now_ms
         self._last_ms = now_ms
-        if record.epoch == state.epoch:
-            for event in record.events:
-                if type(event) is Copied and event.observed_at_ms:
-                    self._copied(event.source.topic, now_ms, record.at_ms - event.observed_at_ms)
-        for _, change in changes:
-            if type(change) is CellPaged:
-                note = PagedNote(
-                    change.kind or "other",
-                    change.key[:TEXT_MAX],
-                    now_ms,
-                    f"{change.what}. {change.why}"[:TEXT_MAX],
-                )
-                self._pages.pop((note.kind, note.about), None)
-                self._pages[(note.kind, note.about)] = note
-        while self._pages:
-            first = next(iter(self._pages.values()))
-            if len(self._pages) <= PAGES_MAX and first.at_ms >= now_ms - PAGE_MS:
-                break
-            del self._pages[(first.kind, first.about)]
         if not state.queued_tasks or state.offers:
             self._starved_since_ms = 0
         elif not self._starved_since_ms:
             self._starved_since_ms = now_ms
 
-    def _copied(self, topic: str, now_ms: int, age_ms: int) -> None:
+    def paged(self, change: CellPaged, now_ms: int) -> None:
+        """Remember a page of the fold for a while."""
+        note = PagedNote(
+            change.kind or "other",
+            change.key[:TEXT_MAX],
+            now_ms,
+            f"{change.what}. {change.why}"[:TEXT_MAX],
+        )
+        self._pages.pop((note.kind, note.about), None)
+        self._pages[note.kind, note.about] = note
+        while self._pages:
+            first = next(iter(self._pages.values()))
+            if len(self._pages) <= PAGES_MAX and first.at_ms >= now_ms - PAGE_MS:
+                break
+            del self._pages[first.kind, first.about]
+
+    def copied(self, topic: str, now_ms: int, age_ms: int) -> None:
+        """Note how old an inbound record was."""
         minute = now_ms // MINUTE_MS
         known = self._lags.get(topic, (minute, 0, 0))
         if known[0] != minute:
             known = (minute, 0, known[1] if known[0] == minute - 1 else 0)
         self._lags[topic] = (minute, max(known[1], age_ms), known[2])
 
-    def sample(
-        self, state: State, book: SloBook, at_ms: int, process: Mapping[str, int]
-    ) -> Sample:
+    def sample(self, state: State, book: SloBook, at_ms: int, process: Mapping[str, int]) -> Sample:
         """All measures at this instant."""
+        book.settle()
         values: dict[str, Series] = {
             name: {NO_LABELS: value}
             for name, value in (

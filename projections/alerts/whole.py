@@ -16,7 +16,7 @@ from projections.alerts.rules import RuleBook
 from projections.alerts.watch import KeptWatch, Watch
 from projections.slo.book import Kept, SloBook
 from scheduler.model.alerts import AlertAcknowledged, AlertsSilenced, AlertsUnsilenced
-from scheduler.model.changes import Change
+from scheduler.model.changes import CellPaged, Change, TaskChanged
 from scheduler.model.events import CellRecord, Copied
 from scheduler.state import State
 
@@ -79,15 +79,31 @@ class Alerting:
         if not self.slo.begin(state, offset):
             return
         now_ms = state.clock.now_ms
-        self.slo.fold(state, record, changes)
-        self._watch.fold(state, record, changes)
         if record.epoch == state.epoch:
+            self.slo.led(state)
             for event in record.events:
-                if type(event) is Copied and isinstance(event.body, _ABOUT_ALERTS):
-                    self.book.heard(event.body, now_ms)
+                if type(event) is Copied:
+                    self._copied(state, record, event)
+        for _, change in changes:
+            if type(change) is TaskChanged:
+                self.slo.task_changed(state, change)
+            elif type(change) is CellPaged:
+                self._watch.paged(change, now_ms)
+        self.slo.count_late(state)
+        self._watch.passed(state)
         at_ms = now_ms - now_ms % EVERY_MS
         if at_ms > self._sampled_ms and now_ms >= self._from_ms:
             self._sample(state, at_ms)
+
+    def _copied(self, state: State, record: CellRecord, event: Copied) -> None:
+        """Look at one inbound record that the leader has copied."""
+        topic, now_ms = event.source.topic, state.clock.now_ms
+        if event.observed_at_ms:
+            self._watch.copied(topic, now_ms, record.at_ms - event.observed_at_ms)
+        if topic == "jobs":
+            self.slo.requested(state, event, record.at_ms)
+        elif topic == "commands" and isinstance(event.body, _ABOUT_ALERTS):
+            self.book.heard(event.body, now_ms)
 
     def look(self, state: State, wall_ms: int, process: Mapping[str, int]) -> None:
         """Look at a log that may be silent, by wall clock; and note what the process says."""

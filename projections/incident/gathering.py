@@ -18,6 +18,7 @@ from projections.incident.shapes import (
     End,
     Incident,
     IncidentLine,
+    RuleAlert,
     Section,
     SectionName,
     ShownNote,
@@ -44,7 +45,7 @@ GOOD_ENDS: Final = frozenset(("normal", "killed", "scaledDown"))
 _POLICY_EVENTS: Final = (PolicySet, PolicyAsked, RulesAsked, RulesChangeAsked)
 _MOVES: Final = frozenset(("Accepted", "Launched", "Started", "Disconnected", "KillInitiated"))
 TASKS_FOLLOWED_MAX: Final = 200_000
-"""Living tasks of which the state is remembered; of more, steps within a state are counted."""
+"""Tasks of which the state is remembered; of more, steps within a state are counted as well."""
 PARTS_MAX: Final = 10
 """Parts of the policy that a line names."""
 
@@ -71,9 +72,7 @@ class Gathering:
         self._records = 0
         self._last_states: dict[TaskId, str] = {}
 
-    def take(
-        self, offset: int, record: CellRecord, changes: Sequence[tuple[int, Change]]
-    ) -> None:
+    def take(self, offset: int, record: CellRecord, changes: Sequence[tuple[int, Change]]) -> None:
         """Take one record that was folded, and what it changed."""
         state = self._state
         self._records += 1
@@ -121,10 +120,8 @@ class Gathering:
         tallies, spot = self._tallies, place.spot
         host = change.hostname or (self._state.hostname(change.host_id) if change.host_id else "")
         if self._last_states.get(change.task_id) == change.state:
-            return  # A step within a state, such as the call that carries a launch out.
-        if change.state == "Finished":
-            self._last_states.pop(change.task_id, None)
-        elif len(self._last_states) < TASKS_FOLLOWED_MAX:
+            return  # A step within a state, or an ending that Mesos says again.
+        if change.task_id in self._last_states or len(self._last_states) < TASKS_FOLLOWED_MAX:
             self._last_states[change.task_id] = change.state
         self._steps[change.state] += 1
         if change.state in _MOVES:
@@ -213,8 +210,11 @@ class Gathering:
             dropped=self._totals[name] - len(lines),
         )
 
-    def incident(self, newest: State, limit: int) -> Incident:
-        """All of the stretch; ``newest`` is the newest state, which knows the notes."""
+    def incident(self, newest: State, limit: int, alerts: Sequence[RuleAlert] = ()) -> Incident:
+        """All of the stretch; ``newest`` is the newest state, which knows the notes.
+
+        Of ``alerts`` those are told that fired within it.
+        """
         state = self._state
         last = end_of(state)
         jobs = (self._jobs_before, tasks_of_jobs(state))
@@ -231,6 +231,12 @@ class Gathering:
             movers=self._tallies.movers(self._address, jobs, hosts),
             steps=dict(sorted(self._steps.items())),
             ends=dict(sorted(self._ends.items())),
+            rule_alerts=tuple(
+                each
+                for each in alerts
+                if each.fired_ms <= last.at_ms
+                and (not each.resolved_ms or each.resolved_ms >= self._first.at_ms)
+            ),
             notes=notes[-NOTES_SHOWN_MAX:],
             notes_total=len(notes),
         )
@@ -266,9 +272,7 @@ def tasks_of_hosts(state: State) -> dict[str, int]:
 def notes_between(state: State, first_ms: int, last_ms: int) -> tuple[ShownNote, ...]:
     """Operators' notes of what overlaps the stretch, by the time that they are of."""
     return tuple(
-        each
-        for each in shown_notes(state)
-        if each.from_ms <= last_ms and each.to_ms >= first_ms
+        each for each in shown_notes(state) if each.from_ms <= last_ms and each.to_ms >= first_ms
     )
 
 

@@ -20,6 +20,7 @@ from projections.incident.shapes import (
     Incident,
     IncidentLine,
     Mover,
+    RuleAlert,
     Section,
     ShownNote,
 )
@@ -47,6 +48,7 @@ def incident_page(found: Incident, chains: Sequence[Chain], facts: PageFacts) ->
         _head(found, facts),
         _ends(found),
         _notes(found.notes, found.notes_total),
+        _rule_alerts(found.rule_alerts),
         _figure(found),
         *(_section(each) for each in found.sections if each.total),
         _quiet(found),
@@ -77,6 +79,7 @@ def _text(value: object) -> str:
 def _head(found: Incident, facts: PageFacts) -> str:
     span = duration(found.last.at_ms - found.first.at_ms)
     alerts = sum(each.total for each in found.sections if each.name == "alerts")
+    alerts += len(found.rule_alerts)
     build = f" by flumina {_text(facts.build)}" if facts.build else ""
     return (
         f"<header><h1>Incident in cell {_text(found.cell)}</h1>"
@@ -120,6 +123,23 @@ def _notes(notes: Sequence[ShownNote], total: int) -> str:
     return f"<section><h2>Notes</h2>{_table(('of', 'by', 'about', 'note'), rows)}{more}</section>"
 
 
+def _rule_alerts(alerts: Sequence[RuleAlert]) -> str:
+    if not alerts:
+        return ""
+    rows = [
+        (
+            _time(each.fired_ms),
+            _time(each.resolved_ms) if each.resolved_ms else "fires",
+            f"<b>{_text(each.rule)}</b><br>{_text(each.severity)}",
+            _text(each.labels),
+            _text(each.summary),
+        )
+        for each in alerts
+    ]
+    columns = ("fired", "over", "rule", "about", "")
+    return f"<section><h2>Alerts of rules</h2>{_table(columns, rows)}</section>"
+
+
 def _figure(found: Incident) -> str:
     lines = [(each.title, each.lines) for each in found.sections if each.lines]
     if not lines:
@@ -130,8 +150,14 @@ def _figure(found: Incident) -> str:
 def _section(section: Section) -> str:
     heading = f"<h2>{_text(section.title)} <small>{section.total}</small></h2>"
     rows = [
-        (_time(each.at_ms), _weighed(each), _about(each), _text(each.actor), _text(each.text),
-         f"<code>{_text(each.address)}</code>")
+        (
+            _time(each.at_ms),
+            _weighed(each),
+            _about(each),
+            _text(each.actor),
+            _text(each.text),
+            f"<code>{_text(each.address)}</code>",
+        )
         for each in section.lines
     ]
     columns = ("time", "what", "about", "by", "", "event")
@@ -257,5 +283,3 @@ def _more(count: int, words: str) -> str:
 
 def _time(at_ms: int) -> str:
     return f"<time>{_text(instant(at_ms))}</time>"
-
-

@@ -118,6 +118,20 @@ class End(msgspec.Struct, frozen=True, rename="camel"):
     is_safe: bool
 
 
+class RuleAlert(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """An alert of a rule (`docs/alerts.md`): it is told beside the log, and has no address."""
+
+    rule: str
+    severity: str
+    fired_ms: int
+    resolved_ms: int = 0
+    """0: it fires still."""
+    labels: str = ""
+    summary: str = ""
+    acknowledged_by: str = ""
+    silenced_by: str = ""
+
+
 class ShownNote(msgspec.Struct, frozen=True, rename="camel"):
     """A note of an operator."""
 
@@ -146,6 +160,8 @@ class Incident(msgspec.Struct, frozen=True, rename="camel"):
     """How many tasks entered each state."""
     ends: dict[str, int]
     """How many tasks ended for each reason."""
+    rule_alerts: tuple[RuleAlert, ...] = ()
+    """Alerts of rules that fired within the stretch; of the last day, as long as they are kept."""
     notes: tuple[ShownNote, ...] = ()
     notes_total: int = 0
 

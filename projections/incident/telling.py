@@ -227,9 +227,7 @@ _TOLD: Final[Mapping[type, Callable[[Any], Said | None]]] = {
     PreemptTask: lambda it: Said("decisions", "preempted", f"for {it.for_job}: {it.why}"),
     KillTask: _kill,
     EvictionDecided: _eviction,
-    RelocationPlanned: lambda it: Said(
-        "decisions", "to be moved", _because(it.reason, it.message)
-    ),
+    RelocationPlanned: lambda it: Said("decisions", "to be moved", _because(it.reason, it.message)),
     RelocationEnded: _relocation_ended,
     ProposalRefused: lambda it: Said(
         "decisions", "refused", f"{it.kind} {it.proposal_id}: {it.why}", "warning"

@@ -5,16 +5,15 @@ the same log have the same books, and a restart goes on from what was kept (`Kep
 a record that was not folded here is not counted, and `gaps` says so.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from projections.slo.buckets import Buckets
-from projections.slo.objectives import PERIOD_MS, Objectives, ScopeKind, SloName
+from projections.slo.objectives import MINUTE_MS, PERIOD_MS, Objectives, ScopeKind, SloName
 from projections.slo.starts import OnItsWay, Starts
-from scheduler.model.changes import Change, TaskChanged
-from scheduler.model.events import CellRecord, Copied
+from scheduler.model.changes import TaskChanged
+from scheduler.model.events import Copied
 from scheduler.model.ids import JobId, TaskId
 from scheduler.model.task import SYSTEM_ERRORS
 from scheduler.state import State
@@ -58,9 +57,15 @@ class SloBook:
             (kind, name): dict(buckets) for kind, name, buckets in found.scopes
         }
         self._slot, self._is_slot_good = found.slot, found.is_slot_good
+        self._minute = 0
+        self._unsettled: dict[
+            tuple[JobId | None, SloName], tuple[tuple[Scope, ...], int, int, int]
+        ] = {}
+        """Counts of this minute, by job."""
 
     def kept(self) -> Kept:
         """What another process needs to go on from here."""
+        self.settle()
         return Kept(
             self.generation,
             self.next_offset,
@@ -87,22 +92,37 @@ class SloBook:
         self.next_offset = offset + 1
         return True
 
-    def fold(
-        self, state: State, record: CellRecord, changes: Sequence[tuple[int, Change]]
-    ) -> None:
-        """Count one record that `begin` has taken."""
+    def led(self, state: State) -> None:
+        """Count that a leader wrote at this instant."""
         now_ms = state.clock.now_ms
-        if record.epoch == state.epoch:
+        if now_ms // SLOT_MS != self._slot or not self._is_slot_good:
             self.pass_time(now_ms, is_led=True)
-            for event in record.events:
-                if type(event) is Copied and event.source.topic == "jobs":
-                    self._requested(state, event, record.at_ms)
-        for _, change in changes:
-            if type(change) is TaskChanged:
-                self._task_changed(state, change, now_ms)
-        within_ms = self.objectives.start_latency.within_ms
-        for late in self.starts.newly_late(now_ms, within_ms):
-            self._count(state, late.job_id, "start-latency", (1, 1, 0))
+        self.now_ms = max(self.now_ms, now_ms)
+
+    def requested(self, state: State, event: Copied, at_ms: int) -> None:
+        """Count a request of topic ``jobs`` that was taken: in time, or too late."""
+        job_id = getattr(event.body, "job_id", None)
+        waited_ms = at_ms - event.observed_at_ms if event.observed_at_ms else 0
+        is_late = waited_ms > self.objectives.availability.within_ms
+        self._count(state, job_id, "availability", (1, int(is_late), 0))
+
+    def task_changed(self, state: State, change: TaskChanged) -> None:
+        """Count a start and an end; all else only moves a task on."""
+        start = self.starts.fold(state, change, state.clock.now_ms)
+        if start is not None and not start.is_late:
+            is_late = start.start_ms > self.objectives.start_latency.within_ms
+            self._count(state, start.job_id, "start-latency", (1, int(is_late), 0))
+        if change.state == "Finished":
+            is_crash = change.reason in _CRASHED
+            counts = (1, int(is_crash), int(change.reason in FAILED))
+            self._count(state, change.job_id, "crashing", counts)
+
+    def count_late(self, state: State) -> None:
+        """Count tasks that have waited too long by now, each once."""
+        within_ms, now_ms = self.objectives.start_latency.within_ms, state.clock.now_ms
+        if self.starts.is_any_late(now_ms, within_ms):
+            for late in self.starts.newly_late(now_ms, within_ms):
+                self._count(state, late.job_id, "start-latency", (1, 1, 0))
 
     def pass_time(self, now_ms: int, *, is_led: bool = False) -> None:
         """Count the time until now; without ``is_led`` nobody has led since the last record."""
@@ -120,29 +140,29 @@ class SloBook:
         if is_led and slot == self._slot:
             self._is_slot_good = True
 
-    def _requested(self, state: State, event: Copied, at_ms: int) -> None:
-        """A request of topic ``jobs`` was taken: in time, or too late."""
-        job_id = getattr(event.body, "job_id", None)
-        waited_ms = at_ms - event.observed_at_ms if event.observed_at_ms else 0
-        is_late = waited_ms > self.objectives.availability.within_ms
-        self._count(state, job_id, "availability", (1, int(is_late), 0))
-
-    def _task_changed(self, state: State, change: TaskChanged, now_ms: int) -> None:
-        start = self.starts.fold(state, change, now_ms)
-        if start is not None and not start.is_late:
-            is_late = start.start_ms > self.objectives.start_latency.within_ms
-            self._count(state, start.job_id, "start-latency", (1, int(is_late), 0))
-        if change.state == "Finished":
-            is_crash = change.reason in _CRASHED
-            counts = (1, int(is_crash), int(change.reason in FAILED))
-            self._count(state, change.job_id, "crashing", counts)
-
     def _count(
         self, state: State, job_id: JobId | None, name: SloName, counts: tuple[int, int, int]
     ) -> None:
-        now_ms = state.clock.now_ms
-        for scope in (CELL, *_scopes_of(state, job_id)):
-            self._buckets(scope, name).add(now_ms, *counts)
+        """Add it to what is put into the buckets once a minute: an event costs one addition."""
+        minute = state.clock.now_ms // MINUTE_MS
+        if minute != self._minute:
+            self.settle()
+            self._minute = minute
+        known = self._unsettled.get((job_id, name))
+        if known is None:
+            self._unsettled[job_id, name] = (_scopes_of(state, job_id), *counts)
+            return
+        scopes, total, bad, other = known
+        total, bad, other = total + counts[0], bad + counts[1], other + counts[2]
+        self._unsettled[job_id, name] = scopes, total, bad, other
+
+    def settle(self) -> None:
+        """Put everything that was counted into its buckets; whoever looks does so first."""
+        at_ms = self._minute * MINUTE_MS
+        for (_, name), (scopes, *counts) in self._unsettled.items():
+            for scope in (CELL, *scopes):
+                self._buckets(scope, name).add(at_ms, *counts)
+        self._unsettled.clear()
 
     def _buckets(self, scope: Scope, name: SloName) -> Buckets:
         known = self.scopes.pop(scope, None)

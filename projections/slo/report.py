@@ -126,6 +126,7 @@ def report(
     book: SloBook, cell: str, at_ms: int | None = None, kinds: Iterable[ScopeKind] = ("cell",)
 ) -> SloReport:
     """All objectives of these kinds of scopes, at an instant or now, the cell's first."""
+    book.settle()
     instant_ms = book.now_ms if at_ms is None else min(at_ms, book.now_ms)
     wanted = frozenset(kinds)
     scopes = sorted(each for each in book.scopes if each[0] in wanted and each != CELL)

@@ -103,6 +103,10 @@ class Starts:
                 pass
         return None
 
+    def is_any_late(self, now_ms: int, within_ms: int) -> bool:
+        """Whether there may be some to be told of."""
+        return bool(self._due) and self._due[0][0] + within_ms < now_ms
+
     def newly_late(self, now_ms: int, within_ms: int) -> Iterator[OnItsWay]:
         """Those that have not started in time and were not told of before."""
         due = self._due

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from projections.cost.ledger import By
+from projections.incident.shapes import RuleAlert
 from projections.observe.names import Stream
 from projections.travel.causes import Direction
 
@@ -145,6 +146,7 @@ class EventAt(_Question, frozen=True):
 Glance = HostsAt | HostAt | WaitingAt | WaitsOf | MarksOf | LinesOf | EventAt
 """What is asked for at a glance."""
 
+
 class IncidentOf(_Question, frozen=True):
     """Asks for all that matters between two instants, or for a page of one section of it."""
 
@@ -154,6 +156,8 @@ class IncidentOf(_Question, frozen=True):
     """Empty: the first page of every section."""
     limit: int = LIMIT
     skip: int = 0
+    alerts: tuple[RuleAlert, ...] = ()
+    """What the api knows of alerts, of which those of the stretch are told."""
 
 
 class ChainOf(_Question, frozen=True):
@@ -171,6 +175,7 @@ class IncidentPageOf(_Question, frozen=True):
     second: str = "now"
     tasks: tuple[str, ...] = ()
     """Whose chains are told as well."""
+    alerts: tuple[RuleAlert, ...] = ()
 
 
 class SliceOf(_Question, frozen=True):

@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 from connectors.pager.translate import Page
 from streams.blackbox.probing import Round
 
+RUNBOOK: Final = "docs/alerts.md#the-black-box-prober"
 Standing = Literal["unknown", "good", "slow", "bad"]
 STANDINGS: Final[tuple[Standing, ...]] = ("good", "slow", "bad")
 
@@ -62,7 +63,7 @@ class Judge:
         return Page(
             id=f"blackbox|{self._url}|{self._failing_since_ms}|{state}",
             what=what,
-            why=f"{why}. The prober asks {self._url}; docs/alerts.md#the-black-box-prober says what to do",
+            why=f"{why}. The prober asks {self._url}; {RUNBOOK} says what to do",
             kind="blackbox",
             cell=self._cell,
             process="blackbox",

@@ -28,9 +28,7 @@ app = typer.Typer(
     "Example: flumina blackbox run --api http://api:7100 --page-url https://pager.example.com/",
     no_args_is_help=True,
 )
-ApiUrl = Annotated[
-    str | None, typer.Option("--api", metavar="URL", help="Default FLUMINA_API.")
-]
+ApiUrl = Annotated[str | None, typer.Option("--api", metavar="URL", help="Default FLUMINA_API.")]
 StepOption = Annotated[
     float, typer.Option(min=0.5, help="So many seconds may one step take at most.")
 ]

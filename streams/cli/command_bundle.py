@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from projections.masking import Masker
 from streams.cli.command_diff import INSTANT
 from streams.cli.common import (
     DataDirOption,
@@ -67,6 +68,7 @@ async def _bundle(
 ) -> Manifest:
     settings = installation_here(settings_here(), data_dir)
     slices = TopicSlices(open_archive(settings), settings.kafka_brokers, settings.topic_prefix)
+    masker = Masker(settings.masked_keys)
     async with opened_travel(settings) as answering:
-        bundling = Bundling(answering, slices, is_masked=is_masked, build=version())
+        bundling = Bundling(answering, slices, is_masked=is_masked, build=version(), masker=masker)
         return await bundling.write(path, first, second)

@@ -27,6 +27,7 @@ from streams.cli.render import clock, out, print_json, show, table
 from streams.errors import OperatorError
 from streams.fleet.main import follow_fleet
 from streams.logs import configure_logging
+from streams.metrics_server import MetricsPortOption
 
 PATH: Final = "/api/flumina/fleet"
 
@@ -369,7 +370,7 @@ def rollback(
 
 
 @app.command("run")
-def run(api: ApiOption = None) -> None:
+def run(api: ApiOption = None, metrics_port: MetricsPortOption = None) -> None:
     """Tell the cell what its cloud says, in the foreground; `flumina up` starts this.
 
     Example: FLUMINA_CLOUD=aws KAFKA_BROKERS=kafka:9092 flumina fleet run --api http://api:7100
@@ -383,7 +384,7 @@ def run(api: ApiOption = None) -> None:
             "Neither --api nor FLUMINA_API names it; the rules of the fleet stand there.",
             "Name it, or use `flumina up`.",
         )
-    asyncio.run(follow_fleet(settings, url))
+    asyncio.run(follow_fleet(settings, url, metrics_port))
 
 
 def _order(

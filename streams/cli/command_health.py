@@ -28,6 +28,7 @@ from streams.errors import OperatorError
 from streams.health.log_files import Columns, lines_of
 from streams.health.rule_file import DEFAULT, rules_of
 from streams.logs import configure_logging
+from streams.metrics_server import MetricsPortOption
 
 app = typer.Typer(
     help="Find templates and odd lines in logs, try rules, and see what made hosts ill.\n\n"
@@ -109,6 +110,7 @@ def run(
         Path | None,
         typer.Option(metavar="DIR", help="Ship the logs of this dev cluster's agents as well."),
     ] = None,
+    metrics_port: MetricsPortOption = None,
 ) -> None:
     """Judge hosts by their log lines, in the foreground, as `up` does.
 
@@ -129,7 +131,7 @@ def run(
         )
     configure_logging("health")
     numbers = sorted({int(each) for each in words})
-    asyncio.run(judge_hosts(settings_here(), numbers, dev_cluster))
+    asyncio.run(judge_hosts(settings_here(), numbers, dev_cluster, metrics_port))
 
 
 @app.command()
@@ -215,7 +217,7 @@ def backtest(  # noqa: PLR0917 - options, all by name
     if file is not None:
         lines = lines_of(file, Columns(column, host_column, level_column, time_column))
         if first is not None or last is not None:
-            lines = lines_between(lines, *_between(first or "1970-01-01", last or "now"))
+            lines = lines_between(lines, *_between(first, last or "now"))
         for records in records_of(lines, file.name):
             _print_verdicts(test.take(records))
         _print(test.summary())
@@ -234,8 +236,9 @@ def backtest(  # noqa: PLR0917 - options, all by name
     _print(test.summary())
 
 
-def _between(first: str, last: str) -> tuple[int, int]:
-    begins_ms, ends_ms = _time_ms(first), _time_ms(last)
+def _between(first: str | None, last: str) -> tuple[int, int]:
+    """The two times; without a first one from the beginning."""
+    begins_ms, ends_ms = 0 if first is None else _time_ms(first), _time_ms(last)
     if begins_ms > ends_ms:
         raise OperatorError(
             f"Nothing lies between {first} and {last}.",

@@ -177,6 +177,13 @@ def print_incident(found: Incident, console: Console) -> None:
     if found.notes:
         notes = [(clock(n.from_ms), n.actor, n.about, n.text) for n in found.notes]
         show(console, table("\nNotes", ("of", "by", "about", "note"), notes))
+    if found.rule_alerts:
+        fired = [
+            (clock(a.fired_ms), clock(a.resolved_ms), a.rule, a.severity, a.labels, a.summary)
+            for a in found.rule_alerts
+        ]
+        columns = ("fired", "over", "rule", "severity", "about", "")
+        show(console, table("\nAlerts of rules", columns, fired))
     for section in found.sections:
         if section.total:
             console.print()

@@ -76,6 +76,17 @@ class Note(Shape, frozen=True):
     text: str = ""
 
 
+class RuleAlert(Shape, frozen=True):
+    """An alert of a rule."""
+
+    rule: str = ""
+    severity: str = ""
+    fired_ms: int = 0
+    resolved_ms: int = 0
+    labels: str = ""
+    summary: str = ""
+
+
 class Incident(Shape, frozen=True):
     """All of a stretch."""
 
@@ -85,6 +96,7 @@ class Incident(Shape, frozen=True):
     records: int = 0
     sections: tuple[Section, ...] = ()
     movers: Movers = Movers()
+    rule_alerts: tuple[RuleAlert, ...] = ()
     notes: tuple[Note, ...] = ()
 
 

@@ -204,6 +204,7 @@ class Installation(Up):
             "history": lambda: self._history_part(cell),
             "health": self._health_part,
             "prober": lambda: self._prober_part(self._cells[0]),
+            "query": self._query_part,
             "webhooks": lambda: self._webhooks_part(self._cells[0]),
         }
         return makers[name]()

@@ -6,9 +6,11 @@ of a group leaves that group alone. What is asked of the cloud is asked by whoev
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
+from functools import partial
 from http.client import HTTPException
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
@@ -24,10 +26,15 @@ from scheduler.model.fleet import CloudGroupObserved, FleetReport, InstanceNotic
 from streams.cell.writer import our_producer
 from streams.clock import now_ms
 from streams.errors import OperatorError
+from streams.fleet.counts import FleetCounts
 from streams.fleet.networks import NetworkReports
 from streams.fleet.reports import Reports
+from streams.metrics_server import metrics_served
 from streams.settings import Settings
 from streams.stopping import stop_event
+
+if TYPE_CHECKING:
+    from streams.fleet.metrics import FleetCollector
 
 logger = structlog.get_logger(__name__)
 
@@ -53,6 +60,7 @@ class Observer:
         self._cell = settings.cell
         self._reports = Reports()
         self._networks = NetworkReports()
+        self.counts = FleetCounts()
         self.is_network = False
         """Whether the cell's rules have a part about the network."""
         self.names: frozenset[str] = frozenset()
@@ -61,6 +69,9 @@ class Observer:
     async def look(self) -> None:
         """Ask for the groups and write what is new; raises `CloudFailed`, `KafkaError`."""
         seen = await self._cloud.groups(self._cell, self.names, now_ms())
+        self.counts.looks += 1
+        self.counts.looked_at_ms = now_ms()
+        self.counts.instances = {each.group: len(each.instances) for each in seen}
         reports = self._reports.of(seen, now_ms())
         try:
             for each in reports:
@@ -93,16 +104,18 @@ class Observer:
         for each in notices:
             if each.body is not None:
                 await self._write(each.body.instance_id, each.body)
+        self.counts.notices += len(notices)
         await self._cloud.taken([each.handle for each in notices])
         return len(notices)
 
     async def _write(self, key: str, report: FleetReport | InstanceNoticed) -> None:
+        self.counts.reports += 1
         await self._producer.send_and_wait(
             self._topic, encode_hosts(report), key=key.encode(), partition=self._partition
         )
 
 
-async def follow_fleet(settings: Settings, api: str) -> None:
+async def follow_fleet(settings: Settings, api: str, metrics_port: int | None = None) -> None:
     """Look and hear until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
     if settings.kafka_brokers is None or not settings.cloud:
         raise OperatorError(
@@ -115,6 +128,8 @@ async def follow_fleet(settings: Settings, api: str) -> None:
     producer = our_producer(settings.kafka_brokers, ACTOR)
     await producer.start()
     observer = Observer(cloud, producer, settings)
+    metrics = contextlib.ExitStack()
+    metrics.enter_context(metrics_served(metrics_port, partial(_collector, observer.counts)))
     print(f"ready {settings.cloud}", flush=True)
     lanes = [
         asyncio.create_task(_looking(observer, api)),
@@ -130,8 +145,15 @@ async def follow_fleet(settings: Settings, api: str) -> None:
         for lane in lanes:
             lane.cancel()
         await asyncio.gather(*lanes, return_exceptions=True)
+        await asyncio.to_thread(metrics.close)
         await producer.stop()
         await cloud.close()
+
+
+def _collector(counts: FleetCounts) -> "FleetCollector":
+    from streams.fleet.metrics import FleetCollector  # noqa: PLC0415 - only who is scraped
+
+    return FleetCollector(counts)
 
 
 async def _looking(observer: Observer, api: str) -> None:
@@ -143,6 +165,7 @@ async def _looking(observer: Observer, api: str) -> None:
             await observer.look()
             pause_s, said = LOOK_S, ""
         except (CloudFailed, KafkaError, TimeoutError) as error:
+            observer.counts.failures += 1
             pause_s = min(2 * pause_s, PAUSE_S_MAX)
             if str(error) != said:
                 logger.warning("the cloud's groups are not known", why=str(error))
@@ -160,6 +183,7 @@ async def _hearing(observer: Observer, *, is_queue: bool) -> None:
             if not heard:
                 await asyncio.sleep(REST_S)
         except (CloudFailed, KafkaError, TimeoutError) as error:
+            observer.counts.failures += 1
             pause_s = min(2 * pause_s, PAUSE_S_MAX)
             logger.warning("the cloud's notices are not heard", why=str(error))
             await asyncio.sleep(pause_s)

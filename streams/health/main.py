@@ -7,8 +7,9 @@ its fold; verdicts are told at least once, and telling one twice changes nothing
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -21,6 +22,7 @@ from scheduler.model.health import HostJudged
 from streams.cell.writer import our_producer
 from streams.clock import now_ms
 from streams.errors import OperatorError
+from streams.health.counts import HealthCounts
 from streams.health.host_samples import judge_samples
 from streams.health.keeping import Kept, read_kept, write_kept
 from streams.health.records import Unreadable, line_records
@@ -30,8 +32,12 @@ from streams.kafka.generations import ensure_generations
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
 from streams.kafka.topic_admin import ensure_topics
 from streams.kafka.topics import TOPICS
+from streams.metrics_server import metrics_served
 from streams.settings import Settings
 from streams.stopping import stop_event
+
+if TYPE_CHECKING:
+    from streams.health.metrics import HealthCollector
 
 logger = structlog.get_logger(__name__)
 
@@ -58,7 +64,10 @@ RETRY_S: Final = 1.0
 
 
 async def judge_hosts(
-    settings: Settings, partitions: Sequence[int], dev_cluster: Path | None = None
+    settings: Settings,
+    partitions: Sequence[int],
+    dev_cluster: Path | None = None,
+    metrics_port: int | None = None,
 ) -> None:
     """Read and judge until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin.
 
@@ -73,8 +82,21 @@ async def judge_hosts(
     await ensure_topics(settings.kafka_brokers, settings)
     await ensure_generations(settings.kafka_brokers, settings.topic_prefix, settings.cells)
     stop = stop_event()
+    counts = HealthCounts()
+    with metrics_served(metrics_port, partial(_collector, counts)):
+        await _run(settings, partitions, dev_cluster, (stop, counts))
+
+
+async def _run(
+    settings: Settings,
+    partitions: Sequence[int],
+    dev_cluster: Path | None,
+    shared: tuple[asyncio.Event, HealthCounts],
+) -> None:
+    stop, counts = shared
+    assert settings.kafka_brokers is not None
     async with asyncio.TaskGroup() as group:
-        group.create_task(_judge(settings, settings.kafka_brokers, partitions, stop))
+        group.create_task(_judge(settings, settings.kafka_brokers, partitions, stop, counts))
         if 0 in partitions:  # One of several processes looks at metrics.
             group.create_task(judge_samples(settings, settings.kafka_brokers, stop))
         if dev_cluster is not None:
@@ -82,11 +104,22 @@ async def judge_hosts(
             group.create_task(ship_logs(settings, agents_of(dev_cluster), marks, stop))
 
 
+def _collector(counts: HealthCounts) -> "HealthCollector":
+    from streams.health.metrics import HealthCollector  # noqa: PLC0415 - only who is scraped
+
+    return HealthCollector(counts)
+
+
 async def _judge(
-    settings: Settings, bootstrap: str, partitions: Sequence[int], stop: asyncio.Event
+    settings: Settings,
+    bootstrap: str,
+    partitions: Sequence[int],
+    stop: asyncio.Event,
+    counts: HealthCounts,
 ) -> None:
     """Judge until it is stopped; faults of Kafka are waited for."""
     process = HealthProcess(settings, bootstrap, partitions)
+    process.counts = counts
     while not stop.is_set():
         try:
             await process.run(stop)
@@ -111,6 +144,7 @@ class HealthProcess:
         self._looked_at_ms = 0
         self._passed_at_ms = 0
         self._is_ready = False
+        self.counts = HealthCounts()
         self.offsets: dict[int, int] = {}
         """The next record of each partition."""
         self.fold = HealthFold(self._rule_file.rules)
@@ -194,6 +228,7 @@ class HealthProcess:
         """Judge the records of one partition, a bounded number of lines at a time."""
         batch: list[LineRecord] = []
         lines = 0
+        self.counts.records += len(records)
         for record in records:
             try:
                 read = _read(record)
@@ -201,7 +236,9 @@ class HealthProcess:
                 await self._bury(producer, record, str(error))
                 continue
             batch += read
-            lines += sum(len(each.lines) for each in read)
+            found = sum(len(each.lines) for each in read)
+            lines += found
+            self.counts.lines += found
             if lines >= FOLDED_LINES_MAX:
                 await self._judge(producer, batch)
                 batch, lines = [], 0
@@ -235,6 +272,7 @@ class HealthProcess:
         ]
         await asyncio.gather(*sent)
         for each in verdicts:
+            self.counts.verdicts[each.standing] += 1
             logger.info(
                 "verdict", host=each.host_id, standing=each.standing, score=each.score_milli
             )
@@ -244,6 +282,7 @@ class HealthProcess:
     ) -> None:
         logger.warning("record cannot be read", partition=record.partition, offset=record.offset)
         source = f"{TOPIC}:{record.partition}:{record.offset}"
+        self.counts.dead_letters += 1
         await producer.send_and_wait(
             self._settings.topic_prefix + DEAD_LETTERS,
             record.value,
@@ -258,6 +297,8 @@ class HealthProcess:
         quiet = []
         for place in self._places:
             end = consumer.highwater(place)
+            if end is not None:
+                self.counts.lag[place.partition] = max(0, end - self.offsets[place.partition])
             if end is not None and self.offsets[place.partition] >= end:
                 quiet.append(str(place.partition))
         await self._tell(producer, self.fold.passed(quiet, at_ms - QUIET_MS))
@@ -268,6 +309,7 @@ class HealthProcess:
         for place in self._places:
             lost = begins[place] - self.offsets[place.partition]
             if lost > 0:
+                self.counts.lost += lost
                 logger.error("records were deleted unread", partition=place.partition, lost=lost)
                 self.offsets[place.partition] = begins[place]
                 consumer.seek(place, begins[place])
@@ -276,6 +318,7 @@ class HealthProcess:
         """Write down what is known; the fold stands still meanwhile."""
         kept = Kept(self.offsets, self.fold.kept())
         await asyncio.to_thread(write_kept, self._path, kept)
+        self.counts.kept_at_ms = now_ms()
 
 
 def _read(record: "ConsumerRecord[bytes, bytes]") -> list[LineRecord]:

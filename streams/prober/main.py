@@ -32,6 +32,7 @@ from streams.errors import OperatorError
 from streams.kafka.generations import ensure_generations
 from streams.kafka.topic_admin import ensure_topics
 from streams.prober.checks import agent_check, container_check, disk_check, system_check
+from streams.prober.failing import Failing
 from streams.prober.news import News
 from streams.prober.silence import Silence, running_without_container
 from streams.settings import Settings
@@ -105,6 +106,7 @@ class Prober:
         self._producer = producer
         self._http = http
         self._news = News()
+        self._failing = Failing()
         self._silence = Silence()
         self._gate = asyncio.Semaphore(AT_ONCE_MAX)
         self._told = ""
@@ -114,11 +116,14 @@ class Prober:
         """Look at every host, and tell what is worth it."""
         hosts = await self._hosts()
         waited_for = await asyncio.to_thread(_waited_for, self._settings.api_url)
-        self._news.forget_others([each.host_id for each in hosts])
+        host_ids = [each.host_id for each in hosts]
+        self._news.forget_others(host_ids)
+        self._failing.forget_others(host_ids)
         looked = await asyncio.gather(*(self._looked(each) for each in hosts))
         of_cloud = await self._instances(hosts)
         for host, probes in zip(hosts, looked, strict=True):
             whole = _injected([*probes, *of_cloud.get(host.host_id, ())], self._home(host))
+            self._failing.note(host.host_id, host.name, whole)
             if self._news.is_news(host.host_id, whole, elapsed_s(), waited_for):
                 await self._tell(HostProbed(HostId(host.host_id), tuple(whole), now_ms()), host)
 

@@ -144,11 +144,12 @@ class ArchivedHistory:
                     self.groups_read += reading.groups_read
                     self.groups_passed += reading.groups_passed
                     position = piece.end_offset
-                return
             except NoSuchObject:
                 # Small ranges were put together to a larger one since they were listed.
                 if await asyncio.to_thread(self._archive.spans, series) == spans:
                     raise
+            else:
+                return
 
     async def close(self) -> None:
         """Nothing is open between two reads."""

@@ -24,6 +24,7 @@ from streams.query.derived_sinks import AlertSink, MetricSink, SinkAtWork, SinkF
 from streams.query.kept import TOPIC, KeptQueries
 from streams.query.places import Place, place_of
 from streams.query.serving import Serving
+from streams.query.session import Session
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
@@ -117,7 +118,7 @@ class Stream:
             self.why = session.reason
             return session.run.is_over
 
-    async def _begun(self, asked: Asked, place: Place | None) -> Any:  # noqa: ANN401 - a Session
+    async def _begun(self, asked: Asked, place: Place | None) -> Session:
         begin = When("begin") if self.entry.kept.start == "begin" else LIVE
         wanted = Asked(asked.query, begin, None, "all", 0, asked.client, asked.subscription, place)
         try:
@@ -126,9 +127,12 @@ class Stream:
             if place is None or problem.status is not HTTPStatus.GONE:
                 raise
             # What was to be read next is kept no more: it goes on with what there is, and says so.
-            logger.error("a stream has lost records", stream=self.name, why=str(problem), page=True)
-            again = Asked(asked.query, When("begin"), None, "all", 0, asked.client, "", None)
-            return await self._serving.open(again)
+            why = str(problem)
+        logger.error("a stream has lost records", stream=self.name, why=why, page=True)
+        again = Asked(asked.query, When("begin"), None, "all", 0, asked.client, "", None)
+        session = await self._serving.open(again)
+        session.run.sequence = place.sequence
+        return session
 
     async def _commit(self, places: Places, text: str) -> None:
         place = place_of(text)

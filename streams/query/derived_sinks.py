@@ -14,7 +14,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from connectors.pager.translate import Page
 from projections.query.kept import Kept, ToAlert, ToMetric
-from projections.query.values import is_number
 from streams.clock import now_ms
 from streams.pages.desk import Desk
 from streams.query.kafka import Kafka
@@ -180,7 +179,8 @@ class MetricSink:
         assert self._metric is not None
         value = row.get(self._sink.value) if self._sink.value else 1
         is_gauge = isinstance(self._metric, Gauge)
-        if not is_number(value) or (not is_gauge and value < 0):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or value is None or (value < 0 and not is_gauge):
             self.passed_over += 1
             return
         labels = tuple(label_of(row.get(name)) for name in self._sink.labels)

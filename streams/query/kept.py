@@ -13,6 +13,7 @@ from connectors.web.kept.ports import NotKept
 from projections.dashboards.model import Dashboard
 from projections.query.kept import Entry, Kept, KeptBook, Sort, encoded
 from streams.dashboards.files import PLACE, Dashboards
+from streams.query.asked import checked_query
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ class KeptQueries:
         return None
 
     async def put(self, kept: Kept) -> int:
-        """Write it to all replicas, and its version; raises `NotKept`."""
+        """Write it to all replicas, and its version; raises `NotKept` and `QueryProblem`."""
+        if kept.mql:
+            checked_query(kept.mql)  # Of streams that there are.
         # Kafka's client is some 20 MiB: a process that is only asked for pages has none.
         from aiokafka.errors import KafkaError  # noqa: PLC0415
 

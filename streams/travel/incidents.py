@@ -91,7 +91,7 @@ class Incidents:
     async def _incident(self, question: IncidentOf, newest: State) -> Incident | Section:
         gathering = await self._gathered(question.first, question.second)
         if not question.section:
-            return self._masked(gathering.incident(newest, question.limit))
+            return self._masked(gathering.incident(newest, question.limit, question.alerts))
         for name in TITLES:
             if name == question.section:
                 return self._masked(gathering.section(name, question.limit, question.skip))
@@ -160,7 +160,7 @@ class Incidents:
 
     async def _page(self, question: IncidentPageOf, newest: State) -> IncidentPage:
         gathering = await self._gathered(question.first, question.second)
-        found = gathering.incident(newest, PAGE_LINES_MAX)
+        found = gathering.incident(newest, PAGE_LINES_MAX, question.alerts)
         chains = [await self._chain_of(each, question) for each in self._tasks(question, found)]
         facts = PageFacts(build=self._build)
         masked = self._masked(found)

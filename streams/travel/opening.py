@@ -32,9 +32,7 @@ async def opened_travel(settings: Settings) -> AsyncIterator[Answering]:
     log = await _opened_log(settings, archive)
     try:
         lines = HostLines(archive, settings.kafka_brokers, settings.topic_prefix)
-        yield await answering_of(
-            log, archive, settings.cell, lines, Masker(settings.masked_keys)
-        )
+        yield await answering_of(log, archive, settings.cell, lines, Masker(settings.masked_keys))
     finally:
         await log.close()
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -20,7 +21,6 @@ from projections.why import Why, why
 from scheduler.machine import Machine
 from scheduler.model.changes import TaskChanged
 from scheduler.model.codec import decode_record
-from tests.support.asgi import call
 from tests.support.console_here import console_of
 from tests.support.glance_world import MARKUP, Facts, glance_world, rfc3339
 from tests.support.web_cell import WebCell
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 
 HOSTS = 300
 HOSTS_MANY = 10_000
-CALM_MS = 8_000
+CALM_MS = 60_000
 VIEWS = ("/hosts", "/hosts/S11", "/waiting", "/waits", "/diff", "/lines")
 
 
@@ -123,9 +123,8 @@ def _texts(found: Locator) -> list[str]:
 
 
 def _get(here: Here, path: str) -> Any:
-    answer = call(here.web.app, "GET", path)
-    assert answer.status == 200, answer.body
-    return answer.json
+    with urlopen(f"{here.url}{path}", timeout=60) as answer:
+        return json.load(answer)
 
 
 # 7. The map.
@@ -136,8 +135,8 @@ def test_ten_thousand_hosts_are_squares_with_shapes_and_a_table(wide: Sight, lar
     heatmap = page.locator(".heatmap")
     expect(heatmap).to_have_attribute("data-squares", str(HOSTS_MANY))
     expect(page.locator("main")).to_contain_text(f"{HOSTS_MANY:,}")
-    page.get_by_role("searchbox", name="Find").fill(_name(large, "S11"))
-    expect(page.get_by_role("status")).to_contain_text(["1 host found"])
+    page.get_by_role("searchbox", name="Find").fill(_name(large, f"S{HOSTS_MANY - 1}"))
+    expect(page.locator(".bar-of-tools [role=status]")).to_have_text("1 host found")
     page.goto(f"{page.url}&host=S11")
     readout = page.locator(".readout")
     expect(readout).to_contain_text("away")
@@ -169,9 +168,12 @@ def test_ten_thousand_hosts_are_painted_within_100_ms(wide: Sight) -> None:
 def test_the_map_and_its_table_say_what_the_log_says(sight: Sight, small: Here) -> None:
     page = sight.open(f"/hosts?{small.facts.range}")
     page.get_by_role("button", name="Show the numbers: Hosts").click()
+    page.get_by_role("searchbox", name="Find").fill(_name(small, small.facts.drained_host))
     answer = _get(small, f"/api/flumina/glance/hosts?at={rfc3339(small.facts.now_ms)}")
-    row = page.locator("tr", has_text=_name(small, small.facts.drained_host)).first
+    link = page.get_by_role("link", name=_name(small, small.facts.drained_host), exact=True)
+    row = page.locator("tr", has=link)
     expect(row).to_contain_text("draining")
+    page.get_by_role("searchbox", name="Find").fill("")
     shown = page.locator(".under tbody tr:not(.spacer)")
     first = answer["name"][0]
     expect(shown.first).to_contain_text(first)
@@ -373,7 +375,9 @@ def test_no_serious_fault_for_assistive_technology(
     for sight in _sight(browser, small, scheme):
         for path in (*VIEWS, f"/tasks/{small.facts.ended_task}/timeline"):
             page = sight.open(f"{path}?{small.facts.range}")
+            assert sight.faults == []
             found = Axe().run(page).response["violations"]
+            sight.faults.clear()  # It writes styles of its own, which the page's policy forbids.
             faults += [
                 (path, each["id"], [node["target"] for node in each["nodes"]][:3])
                 for each in found

@@ -86,5 +86,3 @@ def test_an_incident_is_explained_from_the_console_alone(here: ConsoleWorld, pag
     expect(steps.last).to_contain_text("Finished")
     expect(part('[data-section="chain"] ol.chain')).to_contain_text("replaced: by web-worker-")
     expect(part('[data-section="chain"] ol.chain')).to_contain_text("time-out ran out")
-    page.set_viewport_size({"width": 1360, "height": 2600})
-    page.screenshot(path="/tmp/pictures_F/walk.png")

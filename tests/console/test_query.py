@@ -1,10 +1,12 @@
 """The query bar and the live tail: completion, carets, pause, and no gap however often it breaks."""
 
 import json
+from collections import Counter
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from projections.words import instant
 from streams.health.records import HostLines, encode_lines
 from tests.console.conftest import Watched
 from tests.support.console_world import MARKUP, ConsoleWorld
@@ -81,9 +83,9 @@ def test_a_query_is_saved_asked_and_removed(here: ConsoleWorld, page: Page) -> N
 
 def test_a_range_of_the_past_is_asked_and_ends(here: ConsoleWorld, page: Page) -> None:
     """At an instant the same query is of what was before it, as the topic has it."""
-    at = here.do(lambda world: (world.read(), world.machine.state.clock.now_ms)[1])
-    page.goto(f"{here.url}/#/?at=2026-01-01T00:00:00Z")
-    text = page.evaluate("ms => new Date(ms).toISOString()", at)
+    here.do(lambda world: world.read())
+    now_ms = here.do(lambda world: world.machine.state.clock.now_ms)
+    text = instant(now_ms).removesuffix(" UTC").replace(" ", "T") + "Z"
     query = "select+task_id,state+from+tasks+where+job_id=='work'"
     page.goto(f"{here.url}/#/query?mql={query}&start=begin&at={text}")
     expect(page.locator("[data-tail=state]")).to_contain_text("ended")
@@ -96,6 +98,14 @@ def test_a_range_of_the_past_is_asked_and_ends(here: ConsoleWorld, page: Page) -
     cells = page.locator(".tail-rows tbody tr:not(.spacer)")
     shown = [tuple(row.locator("td").all_inner_texts()) for row in cells.all()]
     assert shown == wanted
+
+    page.goto(
+        f"{here.url}/#/query?start=begin&at={text}&mql=select+state,+count(*)+as+'n'+from+tasks"
+        "+where+job_id=='work'+group+by+state+having+n+>+2+order+by+state"
+    )
+    counts = sorted(Counter(state for _, state in wanted).items())
+    expect(page.locator("[data-tail=state]")).to_contain_text("ended")
+    expect(cells).to_have_text([f"{state}{n}" for state, n in counts if n > 2])
 
 
 def test_a_tail_pauses_without_loss_and_a_killed_server_makes_no_gap(

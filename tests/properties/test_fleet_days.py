@@ -1,4 +1,4 @@
-"""Random days of a fleet: no host with tasks is ended, bounds hold, and a still load is a still fleet.
+"""Random days of a fleet: no host with tasks is ended, bounds hold, and a still load changes none.
 
 A cell over a cloud in memory lives through a random day: services come, grow, shrink and go, batch
 tasks run and end, the cloud refuses, nobody tells of the groups for a while, another leader is

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from projections.alerts.book import AlertBook, AlertState
-from projections.alerts.measures import NO_LABELS, Labels, Sample
+from projections.alerts.measures import NO_LABELS, Labels, Sample, Series
 from projections.alerts.rules import RuleBook
 from projections.alerts.whole import KeptWhole
 from scheduler.model.alerts import AlertAcknowledged, AlertsSilenced, AlertsUnsilenced
@@ -92,9 +92,10 @@ def test_it_is_told_again_until_somebody_looks() -> None:
     assert len(book.notices) == 3
     assert book.alerts["queue"].acknowledged_by == "ada"
     book.evaluate(rules, sample(100, 0))
-    assert book.notices[-1].state == "resolved", "that it is over is told all the same"
     book.evaluate(rules, sample(101, 1))
-    assert book.notices[-1].state == "firing", "and the next one is another"
+    over, next_one = list(book.notices)[-2:]
+    assert over.state == "resolved", "that it is over is told all the same"
+    assert next_one.state == "firing", "and the next one is another"
     assert len({each.id for each in book.notices}) == len(book.notices)
 
 
@@ -146,7 +147,9 @@ def test_flapping_is_told_a_few_times_and_then_held() -> None:
 
 def test_rules_that_group_make_one_alert_of_many_series() -> None:
     line = "name: lag, measure: consumer_lag, above: 10s"
-    values = {(("topic", each),): lag for each, lag in (("a", 11_000), ("b", 20_000), ("c", 0))}
+    values: Series = {
+        (("topic", each),): lag for each, lag in (("a", 11_000), ("b", 20_000), ("c", 0))
+    }
     found = Sample(AT_MS, 1, {"consumer_lag": values})
     apart, together = AlertBook(), AlertBook()
     apart.evaluate(rules_of(line).rules, found)
@@ -180,7 +183,7 @@ def test_below_is_the_mirror_of_above() -> None:
 
 
 def test_alerts_are_bounded() -> None:
-    values = {(("topic", str(each)),): 20_000 for each in range(1_500)}
+    values: Series = {(("topic", str(each)),): 20_000 for each in range(1_500)}
     book = AlertBook()
     book.evaluate(
         rules_of("name: lag, measure: consumer_lag, above: 10s").rules,

@@ -117,8 +117,9 @@ def test_a_running_process_follows_its_file_and_keeps_good_rules(tmp_path: Path)
     file = RuleFile(path)
     assert file.fault, "there is none, and the delivered ones hold"
     assert any(each.name == "queue-deep" for each in file.rules.rules)
-    path.write_text("version: 1\ndelivered: false\nrules:\n  - {name: a, measure: safe, above: 0, "
-                    "summary: s}\n")
+    path.write_text(
+        "version: 1\ndelivered: false\nrules:\n  - {name: a, measure: safe, above: 0, summary: s}\n"
+    )
     assert file.refresh()
     assert [each.name for each in file.rules.rules] == ["a"]
     path.write_text("version: 2\n")

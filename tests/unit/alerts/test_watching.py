@@ -41,9 +41,7 @@ class Process:
     """An api process, as far as alerts are concerned."""
 
     def __init__(self, cell: CellInMemory, home: Path) -> None:
-        settings = settings_of(
-            {"FLUMINA_WEBHOOK_NETWORKS": "127.0.0.0/8", "FLUMINA_CELL": "test"}
-        )
+        settings = settings_of({"FLUMINA_WEBHOOK_NETWORKS": "127.0.0.0/8", "FLUMINA_CELL": "test"})
         self.registry = CollectorRegistry()
         self.metrics = AlertMetrics(self.registry)
         self.cell, self.machine, self._next = cell, Machine(), 0
@@ -120,10 +118,10 @@ def test_while_a_long_log_is_folded_nothing_is_sent(
     (tmp_path / "alerts.yaml").write_text(RULES.format(url=ops.url, above=3))
     process = Process(cell, tmp_path)
     process.catch_up()
-    looked: list[int] = []
+    looked = iter(range(20))
 
     async def run() -> None:
-        await process.until(lambda: looked.append(1) or len(looked) > 20, lag=5_000)
+        await process.until(lambda: next(looked, 20) == 20, lag=5_000)
         await process.watch.close()
 
     asyncio.run(run())

@@ -33,7 +33,7 @@ panels:
     y: 0
     width: 6
     height: 5
-  - {id: word, title: Word, kind: text, options: {text: What to do}, x: 0, y: 5, width: 12, height: 2}
+  - {id: word, title: Word, kind: text, options: {text: Do}, x: 0, y: 5, width: 9, height: 2}
 """
 
 

@@ -15,8 +15,9 @@ import msgspec
 import pytest
 
 from projections.incident.gathering import Gathering
-from projections.incident.shapes import LINES_KEPT_MAX, TITLES
+from projections.incident.shapes import LINES_KEPT_MAX, TITLES, Incident, RuleAlert
 from projections.masking import MASK
+from projections.travel.questions import IncidentOf, IncidentPageOf
 from scheduler.machine import Machine
 from scheduler.model.codec import decode_record
 from scheduler.model.inbound import PolicyAsked
@@ -25,8 +26,9 @@ from streams.travel.bundle_file import BundleFile
 from streams.travel.bundle_log import BundleLog, BundleSnapshot
 from streams.travel.replaying import Replaying
 from tests.support.asgi import call
-from tests.support.cell import CellInMemory
+from tests.support.cell import CellInMemory, batch, running_cell
 from tests.support.incident_day import SECRET, incident_day
+from tests.support.log_in_memory import LogInMemory
 from tests.support.web_cell import WebCell
 
 WHO = {"X-Flumina-Actor": "ada"}
@@ -229,6 +231,42 @@ def test_the_slice_is_of_the_same_events_and_replays(web: WebCell, tmp_path: Pat
     )
     assert replayed.digest == manifest.digest
     file.close()
+
+
+def test_alerts_of_rules_are_told_where_they_fired_within_the_stretch() -> None:
+    cell = running_cell(1)
+    cell.tick(60_000)
+    begin = cell.now_ms
+
+    def fired(rule: str, after_ms: int, over_ms: int) -> RuleAlert:
+        return RuleAlert(rule, "page", begin + after_ms, over_ms and begin + over_ms)
+
+    given = (
+        fired("over before", -9_000, -5_000),
+        fired("over within", -9_000, 1_000),
+        fired("fires", 1_000, 0),
+        fired("fired later", 9_000, 0),
+    )
+    first = cell.state.next_offset - 1
+    cell.tick(5_000)
+    asked = IncidentOf(str(first), "now", alerts=given)
+    answer = asyncio.run(Answering(LogInMemory(cell.log)).ask(asked))
+    found = msgspec.json.decode(answer, type=Incident)
+    assert [each.rule for each in found.rule_alerts] == ["over within", "fires"]
+    asked_page = IncidentPageOf(str(first), "now", alerts=given)
+    page = msgspec.json.decode(asyncio.run(Answering(LogInMemory(cell.log)).ask(asked_page)))
+    assert "Alerts of rules" in page["html"]
+
+
+def test_an_ending_that_is_said_again_is_one() -> None:
+    cell = running_cell(1)
+    (task_id,) = cell.run(batch(), "job")
+    cell.status(task_id, "TASK_FAILED", message="once")
+    cell.status(task_id, "TASK_FAILED", message="twice")
+    found = ask(WebCell(cell), f"{PATH}?from=1")
+    assert found["ends"] == {"failed": 1}
+    assert found["steps"]["Finished"] == found["steps"]["Launched"] == 1
+    assert [each["taskId"] for each in lines(found, "endings") if each.get("taskId")] == [task_id]
 
 
 def test_lines_are_bounded_and_all_are_counted() -> None:

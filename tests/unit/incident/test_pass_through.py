@@ -81,9 +81,7 @@ def test_a_stream_is_masked_line_by_line(size: int) -> None:
     stream = b": ping\n\nid: 7\nevent: row\ndata: " + BODY + b"\n\nid: 8\ndata: {}\n\n"
 
     async def all_of() -> bytes:
-        return b"".join(
-            [each async for each in masked_lines(answer(cut(stream, size)), Masker())]
-        )
+        return b"".join([each async for each in masked_lines(answer(cut(stream, size)), Masker())])
 
     masked = asyncio.run(all_of())
     assert SECRET.encode() not in masked

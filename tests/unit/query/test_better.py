@@ -156,7 +156,7 @@ def test_a_window_ends_without_another_event_and_an_empty_one_says_nothing() -> 
 
 def test_of_no_events_a_function_grows_as_in_the_engine() -> None:
     sample = "sample {'strategy':'STICKY','keys':['s'],'threshold':50,'extrapolate':true}"
-    rows = [answered(f"select {what} {sample}", []) for what in ("sum(n)", "sum(n) as 'x'")]
+    rows = [answered(f"select {what} from q {sample}", []) for what in ("sum(n)", "sum(n) as 'x'")]
     assert repr(rows) == "[[{'SUM(n)': 0.0}], [{'x': 0}]]"
 
 

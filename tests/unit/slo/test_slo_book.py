@@ -74,9 +74,7 @@ def test_owner_application_and_group_have_their_own() -> None:
     cell.run(spec, "one")
     (task_id,) = cell.run(batch(1), "two")
     cell.status(task_id, "TASK_LOST")
-    found = report(
-        watched.catch_up().slo, "test", kinds=("owner", "application", "capacity_group")
-    )
+    found = report(watched.catch_up().slo, "test", kinds=("owner", "application", "capacity_group"))
     crashes = {(each.scope, each.name): each.bad for each in found.items if each.slo == "crashing"}
     assert ("owner", "bo@example.org") not in crashes
     starts = [each.name for each in found.items if each.slo == "start-latency"]
@@ -161,7 +159,8 @@ def test_many_owners_are_bounded() -> None:
     for number in range(130):
         spec = msgspec.structs.replace(batch(1), owner_email=f"o{number}@example.org")
         cell.copy("jobs", submission(spec, f"job-{number}"))
-    owners = [each for each in watched.catch_up().slo.scopes if each[0] == "owner"]
+    watched.catch_up().slo.settle()
+    owners = [each for each in watched.alerting.slo.scopes if each[0] == "owner"]
     assert len(owners) == 100
     assert ("owner", "o129@example.org") in owners
     assert CELL in watched.alerting.slo.scopes

@@ -73,6 +73,14 @@ def test_what_cannot_be_is_refused_by_the_one_table(web: WebCell) -> None:  # no
     assert call(web.app, "POST", path, release, ACTOR).status == 409
 
 
+def test_volumes_are_counted_by_state(web: WebCell) -> None:  # noqa: F811
+    started(web)
+    lines = call(web.app, "GET", "/metrics").body.decode().splitlines()
+    assert 'flumina_cell_volumes{state="attached"} 1.0' in lines
+    assert 'flumina_cell_volumes{state="failed"} 0.0' in lines
+    assert "flumina_cell_volumes_over_quota 0.0" in lines
+
+
 def test_why_names_the_volume_that_a_launch_waits_for(web: WebCell) -> None:  # noqa: F811
     web.cell.submit(SPEC)
     web.cell.decide()

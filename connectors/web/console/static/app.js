@@ -39,7 +39,9 @@ function show() {
   }
   const isNew = shown?.path !== path;
   leave();
-  shown = { key, path, view, data: isNew ? undefined : shown?.data, failure: null, timer: 0 };
+  const data = isNew ? undefined : shown?.data;
+  shown = { key, path, view, data, failure: null, timer: 0, isStale: true };
+  main.setAttribute("aria-busy", "true");
   shown.context = contextOf(view, parameters, query);
   document.title = `${titleOf(view, parameters)} · flumina`;
   if (isNew) {
@@ -108,7 +110,7 @@ async function load() {
     await time.learn(own.context.signal);
     const data = await own.view.load(own.context);
     if (own !== shown) return;
-    Object.assign(own, { data, failure: null });
+    Object.assign(own, { data, failure: null, isStale: false });
   } catch (error) {
     if (own !== shown || own.context.signal.aborted) return;
     own.failure = error instanceof Failure ? error : broken(error);
@@ -129,10 +131,10 @@ function plan(own) {
 }
 
 function draw() {
-  const { view, context, data, failure } = shown;
+  const { view, context, data, failure, isStale } = shown;
   const title = h("h1", { key: "title" }, titleOf(view, context.parameters));
   main.dataset.view = view.name;
-  main.setAttribute("aria-busy", String(data === undefined && !failure));
+  main.setAttribute("aria-busy", String(isStale && !failure));
   if (data === undefined) {
     const instead = failure
       ? failed(failure, () => context.refresh())

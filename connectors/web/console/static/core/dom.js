@@ -35,7 +35,7 @@ export function svg(tag, attributes, ...children) {
 }
 
 function made(element, attributes, children) {
-  const extra = { handlers: {}, key: undefined, widget: undefined, data: undefined };
+  const extra = { handlers: {}, key: undefined, widget: undefined, data: undefined, class: attributes?.class };
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (name === "key" || name === "widget" || name === "data") extra[name] = value;
     else if (name.startsWith("on")) {
@@ -121,7 +121,9 @@ function patch(node, wanted) {
   Object.assign(node, other.handlers);
   extras.set(node, other);
   if (other.widget) {
-    patchAttributes(node, wanted, ["class", "aria-label"]);
+    // Its element is the widget's; it may have classes of its own.
+    if (extra.class !== other.class) node.setAttribute("class", other.class ?? "");
+    patchAttributes(node, wanted, ["aria-label"]);
     other.widget.update(node, other.data);
     return;
   }

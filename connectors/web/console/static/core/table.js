@@ -25,23 +25,29 @@ const tables = new WeakMap();
  * - `selected` and `onSelect(row)`: a row can be chosen, by click, arrows or Enter
  * - `isPositional`: rows run past; `isSelected(row)` says which one is chosen
  * - `isFollowing`: the end stays in sight while it is there; `height`: of the window, CSS
+ * - `width`: what it needs at least; a narrower page scrolls it
  * - `blank`: nodes that stand there without rows
  */
 export function table(data) {
   if (!data.rows.length && data.blank) return data.blank;
-  return h("div", { class: "table", key: data.id ?? data.label, widget: WIDGET, data });
+  const { id, label } = data;
+  return h("div", { class: "table", role: "region", "aria-label": label, key: id ?? label, widget: WIDGET, data });
 }
 
 const WIDGET = {
   mount(element, data) {
-    const frame = { data, pending: 0, atEnd: true };
+    // What is asked of the browser while it draws costs a layout each, so place and height are kept.
+    const frame = { data, pending: 0, atEnd: true, top: 0, height: 0, first: 0 };
     tables.set(element, frame);
     element.addEventListener("scroll", () => {
-      frame.atEnd = element.scrollTop + element.clientHeight >= element.scrollHeight - 2 * ROW_PX;
+      frame.top = element.scrollTop;
+      frame.atEnd = frame.top + frame.height >= (frame.data.rows.length - 1) * ROW_PX;
+      if (inSight(frame, frame.data.rows.length).first !== frame.first) schedule(element, frame);
+    });
+    frame.observer = new ResizeObserver(([entry]) => {
+      frame.height = entry.contentRect.height;
       schedule(element, frame);
     });
-    // Its height is known when it is in the page.
-    frame.observer = new ResizeObserver(() => schedule(element, frame));
     frame.observer.observe(element);
     draw(element, frame);
   },
@@ -71,14 +77,11 @@ function draw(element, frame) {
   const { data } = frame;
   const rows = sortedRows(data);
   const isWhole = rows.length <= WHOLE_MAX && !data.height;
-  element.classList.toggle("scrolling", !isWhole);
-  element.style.setProperty("height", isWhole ? "auto" : (data.height ?? "min(70vh, 60rem)"));
-  // What scrolls must be reachable without a mouse.
-  if (isWhole) element.removeAttribute("tabindex");
-  else element.setAttribute("tabindex", "0");
-  element.setAttribute("role", "region");
-  element.setAttribute("aria-label", data.label);
-  const { first, last } = isWhole ? { first: 0, last: rows.length } : inSight(element, rows.length);
+  if (frame.isWhole !== isWhole) frameOf(element, data, isWhole);
+  frame.isWhole = isWhole;
+  if (data.isFollowing && frame.atEnd) frame.top = Math.max(0, (rows.length + 1) * ROW_PX - frame.height);
+  const { first, last } = isWhole ? { first: 0, last: rows.length } : inSight(frame, rows.length);
+  frame.first = first;
   const seen = [];
   for (let index = first; index < last; index += 1) {
     seen.push(line(data, rows[index], index, index - first));
@@ -87,7 +90,7 @@ function draw(element, frame) {
     element,
     h(
       "table",
-      { "aria-rowcount": rows.length + 1, "aria-label": data.label },
+      { "aria-rowcount": rows.length + 1, "aria-label": data.label, style: data.width && { "min-width": data.width } },
       h("colgroup", null, data.columns.map((each) => h("col", { style: { width: each.width ?? "auto" } }))),
       head(data),
       h(
@@ -99,15 +102,26 @@ function draw(element, frame) {
       ),
     ),
   );
-  if (data.isFollowing && frame.atEnd) element.scrollTop = element.scrollHeight;
+  // As far down as it goes; the browser cuts off what is too much.
+  if (data.isFollowing && frame.atEnd && frame.scrolledTo !== rows.length) {
+    frame.scrolledTo = rows.length;
+    element.scrollTop = (rows.length + 10) * ROW_PX;
+  }
 }
 
-function inSight(element, total) {
-  const height = element.clientHeight || 600;
-  const first = Math.max(0, Math.floor(element.scrollTop / ROW_PX) - SPARE);
-  const last = Math.min(total, Math.ceil((element.scrollTop + height) / ROW_PX) + SPARE);
+function inSight({ top, height }, total) {
+  const first = Math.max(0, Math.floor(top / ROW_PX) - SPARE);
+  const last = Math.min(total, Math.ceil((top + (height || 600)) / ROW_PX) + SPARE);
   // Rows may have gone since it was scrolled to where it is.
   return first < total ? { first, last } : { first: Math.max(0, total - 60), last: total };
+}
+
+/** What the element around a table is: one that scrolls must be reachable without a mouse. */
+function frameOf(element, data, isWhole) {
+  element.classList.toggle("scrolling", !isWhole);
+  element.style.setProperty("height", isWhole ? "auto" : (data.height ?? "min(70vh, 60rem)"));
+  if (isWhole) element.removeAttribute("tabindex");
+  else element.setAttribute("tabindex", "0");
 }
 
 /** So many rows of empty height, as one row that nobody is told of. */

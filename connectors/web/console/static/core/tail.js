@@ -12,10 +12,12 @@ import { openStream } from "./stream.js";
 export const ROWS_MAX = 20000;
 /** So many are let go at once, because letting go of one costs as much. */
 const LET_GO = 2000;
+/** Rows that run past are written this often; nobody reads faster, and the page stays free. */
+const DRAW_MS = 80;
 /** The rate is that of so many seconds. */
 const RATE_S = 3;
 
-/** One query that runs. `onChange()` is called when there is something new, at most once a frame. */
+/** One query that runs. `onChange()` is called when there is something new, a dozen times a second at most. */
 export class Tail {
   constructor(parameters, onChange) {
     this.onChange = onChange;
@@ -34,7 +36,7 @@ export class Tail {
     this.began_at = performance.now();
     this.seconds = [];
     this.columns = [];
-    this.frame = 0;
+    this.frame = this.timer = this.drawn_at = 0;
     this.open();
   }
 
@@ -53,6 +55,7 @@ export class Tail {
   /** Ends the stream; what came stays. */
   close() {
     this.stream.close();
+    clearTimeout(this.timer);
     cancelAnimationFrame(this.frame);
   }
 
@@ -118,10 +121,14 @@ export class Tail {
   }
 
   changed() {
-    if (this.frame) return;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = 0;
-      this.onChange();
-    });
+    if (this.timer) return;
+    const since = performance.now() - this.drawn_at;
+    this.timer = setTimeout(() => {
+      this.frame = requestAnimationFrame(() => {
+        this.timer = 0;
+        this.drawn_at = performance.now();
+        this.onChange();
+      });
+    }, Math.max(0, DRAW_MS - since));
   }
 }

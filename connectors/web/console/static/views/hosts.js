@@ -31,7 +31,7 @@ register({
   load: (context) => context.get("/api/flumina/glance/hosts"),
   render: (hosts, context) => {
     if (!hosts.total) return empty("No hosts.", "They come with the offers of Mesos' agents.");
-    return [counts(hosts), tools(hosts, context), mapOf(hosts, context), tableOf(hosts)];
+    return [counts(hosts), tools(hosts, context), mapOf(hosts, context), tableOf(hosts, matching(hosts, context))];
   },
 });
 
@@ -158,7 +158,7 @@ function sentence(hosts, row) {
   return words.filter(Boolean).join(", ");
 }
 
-function tableOf(hosts) {
+function tableOf(hosts, rows) {
   const word = (name, words) => (row) => spaced(hosts[words][hosts[name][row]]);
   return under(
     "Hosts",
@@ -173,7 +173,7 @@ function tableOf(hosts) {
       { name: "memory", title: "Memory held", isNumber: true, cell: (row) => `${mebibytes(hosts.memoryMibUsed[row])} of ${mebibytes(hosts.memoryMib[row])}` },
       { name: "score", title: "Score", isNumber: true, cell: (row) => ofMilli(hosts.scoreMilli[row]) },
     ],
-    () => hosts.id.map((_, row) => row),
+    () => rows,
     { key: (row) => hosts.id[row] },
   );
 }

@@ -11,7 +11,7 @@ import { facts, figures, section } from "../core/parts.js";
 import { register } from "../core/views.js";
 import { count, duration, instant, several } from "../core/words.js";
 import { chainOf, loadChain } from "./incident_chain.js";
-import { lanesOf, linesOf, moversOf } from "./incident_parts.js";
+import { lanesOf, linesOf, moversOf, ruleAlertsOf } from "./incident_parts.js";
 import { notesOf } from "./incident_notes.js";
 import { rangeOf } from "./range.js";
 
@@ -37,6 +37,7 @@ register({
     data.chain && chainOf(data.chain, context),
     lanesOf(data.found),
     notesOf(data, context),
+    ruleAlertsOf(data.found.ruleAlerts ?? []),
     ends(data.found),
     data.found.sections.filter((each) => each.total).map((each) => linesOf(data.whole?.name === each.name ? data.whole : each, context, PAGE)),
     quiet(data.found),
@@ -81,9 +82,10 @@ function openTask(event, context) {
 
 function numbers(found) {
   const total = (name) => found.sections.find((each) => each.name === name)?.total ?? 0;
+  const alerts = total("alerts") + (found.ruleAlerts?.length ?? 0);
   const bad = (name) => (total(name) ? "bad" : "");
   return figures([
-    { label: "alerts", value: count(total("alerts")), tone: bad("alerts") },
+    { label: "alerts", value: count(alerts), tone: alerts ? "bad" : "" },
     { label: "tasks that ended badly", value: count(total("endings")), tone: bad("endings") },
     { label: "hosts lost or ordered", value: count(total("hosts")), tone: bad("hosts") },
     { label: "verdicts", value: count(total("verdicts")) },

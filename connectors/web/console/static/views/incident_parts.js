@@ -42,6 +42,31 @@ export function lanesOf({ sections, first, last }) {
   );
 }
 
+/** Alerts of rules: they stand beside the log, so they have no event to open. */
+export function ruleAlertsOf(alerts) {
+  if (!alerts.length) return null;
+  const columns = ["Fired (UTC)", "Over (UTC)", "Rule", "About", ""];
+  return section(
+    "Alerts of rules",
+    { key: "rule alerts", "data-section": "rule-alerts", aside: h("span", { class: "muted" }, count(alerts.length)) },
+    h(
+      "table",
+      { class: "events", "aria-label": "Alerts of rules" },
+      h("thead", null, h("tr", null, columns.map((each) => h("th", { scope: "col" }, each)))),
+      h("tbody", null, alerts.map((each) =>
+        h(
+          "tr",
+          { key: `${each.rule} ${each.labels ?? ""} ${each.firedMs}` },
+          h("td", { class: "time" }, instant(each.firedMs)),
+          h("td", { class: "time" }, each.resolvedMs ? instant(each.resolvedMs) : "fires"),
+          h("td", null, state(`${each.rule}, ${each.severity}`, each.resolvedMs ? "waiting" : "bad")),
+          h("td", { class: "said" }, each.labels ?? ""),
+          h("td", { class: "said" }, [each.summary, each.acknowledgedBy && `${each.acknowledgedBy} looks at it`, each.silencedBy && `silenced: ${each.silencedBy}`].filter(Boolean).join("; ")),
+        ))),
+    ),
+  );
+}
+
 function mark(line, x, middle) {
   const tall = TALL[line.weight] ?? 7;
   return svg(

@@ -6,7 +6,7 @@
  */
 
 import { h } from "../core/dom.js";
-import { empty, facts, figures, section, share, state, to } from "../core/parts.js";
+import { empty, facts, figures, section, state, to } from "../core/parts.js";
 import { path } from "../core/address.js";
 import { register } from "../core/views.js";
 import { table } from "../core/table.js";
@@ -99,7 +99,7 @@ function about(cell) {
 function hosts(cell) {
   return section(
     "Hosts",
-    { aside: cell.hostsTotal > cell.hosts.length ? `${count(cell.hosts.length)} of ${count(cell.hostsTotal)}` : null },
+    { aside: [to("/hosts", "All hosts, by load"), cell.hostsTotal > cell.hosts.length && ` (${count(cell.hosts.length)} of ${count(cell.hostsTotal)} here)`] },
     table({
       label: "Hosts",
       rows: cell.hosts,
@@ -109,22 +109,10 @@ function hosts(cell) {
         { name: "zone", title: "Zone", cell: (host) => host.zone },
         { name: "standing", title: "Standing", cell: (host) => state(host.standing) },
         { name: "tasks", title: "Tasks", isNumber: true, cell: (host) => count(host.tasks) },
-        {
-          name: "cpu",
-          title: "Cpus used",
-          cell: (host) => {
-            const whole = host.usedCpuMilli + host.offeredCpuMilli;
-            return share(host.usedCpuMilli, whole, `${ofMilli(host.usedCpuMilli)} of ${ofMilli(whole)}`);
-          },
-        },
-        {
-          name: "memory",
-          title: "Memory used",
-          cell: (host) => {
-            const whole = host.usedMemoryMib + host.offeredMemoryMib;
-            return share(host.usedMemoryMib, whole, `${mebibytes(host.usedMemoryMib)} of ${mebibytes(whole)}`);
-          },
-        },
+        { name: "cpu", title: "Cpus used", isNumber: true, cell: (host) => ofMilli(host.usedCpuMilli) },
+        { name: "cpu-offered", title: "Cpus on offer", isNumber: true, cell: (host) => ofMilli(host.offeredCpuMilli) },
+        { name: "memory", title: "Memory used", isNumber: true, cell: (host) => mebibytes(host.usedMemoryMib) },
+        { name: "memory-offered", title: "Memory on offer", isNumber: true, cell: (host) => mebibytes(host.offeredMemoryMib) },
         { name: "offers", title: "Offers", isNumber: true, cell: (host) => count(host.offers) },
       ],
       blank: empty("No host has been heard of.", "The cell learns of hosts by the offers of Mesos."),

@@ -18,7 +18,9 @@ const COLUMNS_MAX = 8;
 const FIRST = ["at_ms", "kind", "level", "host", "hostname", "task_id", "job_id", "host_id", "state", "reason", "message", "line"];
 const CELL_CHARACTERS_MAX = 300;
 
-const WIDTHS = { at_ms: "190px", message: "40%", line: "40%", level: "80px", kind: "140px" };
+/** In pixels; what has no width of its own has `WIDTH`, and a list wider than the page scrolls. */
+const WIDTHS = { at_ms: 190, kind: 150, level: 80, message: 460, line: 460, task_id: 190, host_id: 190, job_id: 150 };
+const WIDTH = 130;
 
 const parts = new Map();
 
@@ -142,6 +144,7 @@ function rows(part, selected) {
     label: "Rows of the query",
     rows: tail.rows,
     columns: part.columns.map(column),
+    width: `${part.columns.map(widthOf).reduce((sum, width) => sum + width, 0)}px`,
     isPositional: true,
     isFollowing: !tail.isPaused,
     height: "100%",
@@ -172,8 +175,10 @@ function learnColumns(part) {
 }
 
 function column(name) {
-  return { name, title: name, width: WIDTHS[name] ?? "auto", cell: (row) => shown(name, decoded(row)[name]) };
+  return { name, title: name, width: `${widthOf(name)}px`, cell: (row) => shown(name, decoded(row)[name]) };
 }
+
+const widthOf = (name) => WIDTHS[name] ?? WIDTH;
 
 function shown(name, value) {
   if (value === null || value === undefined) return "";

@@ -44,7 +44,7 @@ from scheduler.model.changes import JobChanged, TaskChanged
 from scheduler.model.events import ClassRefusal
 from scheduler.model.ids import JobId, ProposalId, TaskId
 from scheduler.model.task import Finished, FinishReason, Queued, place_of, titus_state
-from scheduler.state import State
+from scheduler.state import Job, State
 
 _FORGET_STEPS_MAX: Final = 64
 """How many histories one record may look at to find those to forget."""
@@ -78,6 +78,8 @@ class Histories:
         self.jobs_by_state: OrderByState[JobId] = OrderByState()
         self.tasks_by_state: OrderByState[TaskId] = OrderByState()
         """The same, as lists ask for them."""
+        self.jobs_of_owner: dict[str, dict[JobId, None]] = {}
+        """By the owner whom the job's spec names."""
         self.jobs_dropped = 0
         self.tasks_dropped = 0
         self.on_note: Callable[[Place, HistoryNote], None] | None = None
@@ -100,6 +102,7 @@ class Histories:
             new = JobHistory(job_id=job_id, created=created, state=job.state, job=job)
             self.jobs[job_id] = new
             self.jobs_by_state.add(created, job_id, job.state)
+            self._owned(job_id, None, job)
         for number, (task_id, task) in enumerate(state.tasks.items()):
             waits = task.state if isinstance(task.state, Queued) else None
             created, shown_state = last - len(state.tasks) + number, titus_state(task.state)
@@ -131,8 +134,22 @@ class Histories:
         )
         self.jobs[job_id] = history
         self.jobs_by_state.add(history.created, job_id, history.state)
+        self._owned(job_id, None, history.job)
         if self.on_note:
             self.on_note(place, JobBegan(job_id, history.created, history.job))
+
+    def _owned(self, job_id: JobId, before: Job | None, now: Job | None) -> None:
+        """Note who owns a job that is new, has changed, or is forgotten (``now`` is None)."""
+        was = before.spec.owner_email if before is not None else None
+        owner = now.spec.owner_email if now is not None else None
+        if owner == was:
+            return
+        if was is not None:
+            del self.jobs_of_owner[was][job_id]
+            if not self.jobs_of_owner[was]:
+                del self.jobs_of_owner[was]
+        if owner is not None:
+            self.jobs_of_owner.setdefault(owner, {})[job_id] = None
 
     def _job_created(self, offset: int, index: int) -> int:
         """A number for a new job; a tick may make several, as many as firings are due."""
@@ -196,6 +213,7 @@ class Histories:
             known = replace(
                 history.job, state=state, reason=change.reason, finished_at_ms=place.at_ms
             )
+        self._owned(change.job_id, history.job, known)
         history.job = known
         self.jobs_by_state.move(history.created, change.job_id, history.state, change.state)
         history.state = change.state
@@ -317,6 +335,7 @@ class Histories:
             return
         self.jobs_dropped += 1
         self.jobs_by_state.remove(history.created, history.state)
+        self._owned(job_id, history.job, None)
         for task_id in list(history.task_ids):
             if task_id not in self._state.tasks:
                 self._drop_task(task_id)

@@ -349,11 +349,15 @@ def _is_wanted_task(view: CellView, query: Query, history: TaskHistory) -> bool:
 
 
 def _job_histories(view: CellView, query: Query) -> Iterable[JobHistory]:
-    """Candidates in the order of creation; by id where ids are given, else all."""
-    jobs = view.timeline.histories.jobs
-    if not query.job_ids:
+    """Candidates in the order of creation: by id or owner where these are given, else all."""
+    histories = view.timeline.histories
+    jobs = histories.jobs
+    if query.job_ids:
+        found = [jobs[JobId(job_id)] for job_id in query.job_ids if job_id in jobs]
+    elif query.owner:
+        found = [jobs[job_id] for job_id in histories.jobs_of_owner.get(query.owner, ())]
+    else:
         return jobs.values()
-    found = [jobs[JobId(job_id)] for job_id in query.job_ids if job_id in jobs]
     return sorted(found, key=lambda history: history.created)
 
 

@@ -33,6 +33,7 @@ class KeptWhole(msgspec.Struct, frozen=True):
     """What another process needs to go on from here."""
 
     format: int = FORMAT
+    cell_uuid: str = ""
     at_ms: int = 0
     slo: Kept = Kept()
     alerts: KeptAlerts = KeptAlerts()
@@ -51,6 +52,7 @@ class Alerting:
         self.book = AlertBook(found.alerts)
         self._watch = Watch(found.watch)
         self.rules = rules
+        self._cell_uuid = found.cell_uuid
         self._sampled_ms = found.at_ms
         self._from_ms = sampled_from_ms
         self.process: dict[str, int] = {}
@@ -60,7 +62,12 @@ class Alerting:
     def kept(self) -> KeptWhole:
         """What another process needs to go on from here."""
         return KeptWhole(
-            FORMAT, self._sampled_ms, self.slo.kept(), self.book.kept(), self._watch.kept()
+            FORMAT,
+            self._cell_uuid,
+            self._sampled_ms,
+            self.slo.kept(),
+            self.book.kept(),
+            self._watch.kept(),
         )
 
     def use(self, rules: RuleBook) -> None:
@@ -76,6 +83,8 @@ class Alerting:
         changes: Sequence[tuple[int, Change]],
     ) -> None:
         """Take one record that the state has just folded."""
+        if state.cell_uuid != self._cell_uuid:
+            self._begin_cell(state)
         if not self.slo.begin(state, offset):
             return
         now_ms = state.clock.now_ms
@@ -94,6 +103,14 @@ class Alerting:
         at_ms = now_ms - now_ms % EVERY_MS
         if at_ms > self._sampled_ms and now_ms >= self._from_ms:
             self._sample(state, at_ms)
+
+    def _begin_cell(self, state: State) -> None:
+        """Forget what was kept of another cell of this name."""
+        if self._cell_uuid:
+            self.slo = SloBook(None, self.rules.objectives)
+            self.book, self._watch = AlertBook(), Watch()
+            self._sampled_ms, self.last = 0, None
+        self._cell_uuid = state.cell_uuid
 
     def _copied(self, state: State, record: CellRecord, event: Copied) -> None:
         """Look at one inbound record that the leader has copied."""

@@ -448,4 +448,17 @@ def due_at_ms(state: State, task: Task) -> int | None:
             return None
         grace_ms = container_of(state, task).kill_grace_ms
         return max(task_state.since_ms, since) + grace_ms + policy.killing_timeout_ms
-    return max(task_state.since_ms, since) + policy.unreachable_timeout_ms
+    wait_ms = unreachable_ms(state, task)
+    return None if wait_ms is None else max(task_state.since_ms, since) + wait_ms
+
+
+def unreachable_ms(state: State, task: Task) -> int | None:
+    """How long a task on an unreachable host is waited for; None: for ever, as its job wants."""
+    job = state.jobs.get(task.job_id)
+    if job is None or not isinstance(task.state, Disconnected):
+        return state.policy.unreachable_timeout_ms  # What is ended anyway is not worth a wait.
+    manner = manner_of(job.spec.attributes, is_lenient=True)
+    if manner.waits_for_ever:
+        return None
+    known = manner.unreachable_ms
+    return state.policy.unreachable_timeout_ms if known is None else known

@@ -8,7 +8,7 @@ of use and somebody is paged, for only there it can be ended.
 
 from typing import Final
 
-from scheduler.fold.context import Fold, due_at_ms, look_at, moved_task, watch
+from scheduler.fold.context import Fold, due_at_ms, look_at, moved_task, unreachable_ms, watch
 from scheduler.fold.safe import is_held, page_once
 from scheduler.fold.zones import is_waited_for
 from scheduler.model.ids import HostId, TaskId
@@ -146,4 +146,4 @@ def _message(state: State, task: Task) -> str:
         return f"killed and not ended for {policy.killing_timeout_ms} ms"
     if isinstance(task_state, KillInitiated):
         return f"its host was unreachable for {policy.unreachable_timeout_ms} ms while it was ended"
-    return f"its host was unreachable for {policy.unreachable_timeout_ms} ms"
+    return f"its host was unreachable for {unreachable_ms(state, task)} ms"

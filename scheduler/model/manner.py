@@ -15,6 +15,7 @@ OPPORTUNISTIC_ATTRIBUTE: Final = "flumina.opportunistic"
 GANG_ATTRIBUTE: Final = "flumina.gang"
 RUNTIME_ATTRIBUTE: Final = "flumina.runtimePredictionSec"
 """Titus' own names, `titus.runtimePrediction.*`, only a control plane may write."""
+UNREACHABLE_ATTRIBUTE: Final = "flumina.unreachable"
 
 _GANG: Final = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SECONDS: Final = re.compile("[0-9]{1,8}")
@@ -29,6 +30,10 @@ class Manner(Ours, frozen=True):
     """Tasks of the job start together or not at all; a name of the gang, for people."""
     runtime_ms: int | None = None
     """How long a task will run, as the submitter predicts."""
+    unreachable_ms: int | None = None
+    """How long a task on an unreachable host is waited for; None: as the policy says."""
+    waits_for_ever: bool = False
+    """Such a task is never replaced: it may be there only once, come what may."""
 
 
 def manner_of(attributes: Iterable[tuple[str, str]], *, is_lenient: bool = False) -> Manner:
@@ -57,9 +62,25 @@ def _runtime(text: str) -> dict[str, Any]:
     return {"runtime_ms": int(text) * 1_000}
 
 
-MANNER_ATTRIBUTES: Final = (OPPORTUNISTIC_ATTRIBUTE, GANG_ATTRIBUTE, RUNTIME_ATTRIBUTE)
+def _unreachable(text: str) -> dict[str, Any]:
+    if text == "wait":
+        return {"waits_for_ever": True}
+    if text == "replace":
+        return {"unreachable_ms": 0}
+    if not _SECONDS.fullmatch(text):
+        raise ValueError('write "wait", "replace", or after how many seconds, like "600"')
+    return {"unreachable_ms": int(text) * 1_000}
+
+
+MANNER_ATTRIBUTES: Final = (
+    OPPORTUNISTIC_ATTRIBUTE,
+    GANG_ATTRIBUTE,
+    RUNTIME_ATTRIBUTE,
+    UNREACHABLE_ATTRIBUTE,
+)
 _READERS: Final[Readers] = {
     OPPORTUNISTIC_ATTRIBUTE: _opportunistic,
     GANG_ATTRIBUTE: _gang,
     RUNTIME_ATTRIBUTE: _runtime,
+    UNREACHABLE_ATTRIBUTE: _unreachable,
 }

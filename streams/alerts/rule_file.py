@@ -76,6 +76,8 @@ class RuleFile:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        self.is_own = path is not None
+        """Whether there is a file that may change."""
         self._stamp: tuple[object, ...] = ()
         self.rules = read_file(DEFAULT).rules
         self.fault = ""

@@ -121,7 +121,7 @@ class AlertWatch:
             self._put = names[-1]
 
     async def _refresh(self) -> None:
-        if await asyncio.to_thread(self._file.refresh):
+        if self._file.is_own and await asyncio.to_thread(self._file.refresh):
             await asyncio.to_thread(self._receivers.use, self._file.rules.receivers)
             self.alerting.use(self._file.rules)
 

@@ -1,7 +1,7 @@
 """`bundle`: one file with everything of an incident, to be looked at elsewhere.
 
-The one thing to know: values of jobs' environments are masked, unless they are asked for. All else
-is as it was: commands, attributes, messages of tasks and log lines of hosts.
+The one thing to know: values of jobs' environments are masked, and what stands under or behind
+names of secrets, unless they are asked for. All else is as it was.
 """
 
 import asyncio

@@ -163,9 +163,7 @@ def query(  # noqa: PLR0917 - options, all by name
     sources = [_source_of(each) for each in inputs or ["-"]]
     _check(sources)
     with ExitStack() as stack:
-        opened = [
-            (each, _lines_of(each, stack, running.query, time_field)) for each in sources
-        ]
+        opened = [(each, _lines_of(each, stack, running.query, time_field)) for each in sources]
         events = _events(opened, time_field)
         bad = _answer(running, events, is_live=any(each.path == "-" for each in sources))
     _tell(running, bad)

@@ -6,22 +6,20 @@ could not keep up with is counted on standard error, and never passed over in si
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any
 
 from streams.cli.common import running_here, settings_here
 from streams.cli.query_client import LiveQuery
-from streams.cli.query_output import Bars, GrowingTable, Show, json_lines
+from streams.cli.query_output import Bars, GrowingTable, JsonLines, Output
 from streams.cli.render import errors
 from streams.errors import OperatorError
 
-OUTPUTS: Final = ("json", "table", "chart")
 
-
-def show_of(output: str) -> Show:
-    """What prints a row."""
-    if output == "json":
-        return json_lines
-    return Bars().show if output == "chart" else GrowingTable().show
+def output_of(name: str) -> Output:
+    """What prints rows as json, table or chart."""
+    if name == "json":
+        return JsonLines()
+    return Bars() if name == "chart" else GrowingTable()
 
 
 def console_of(console: str | None, data_dir: Path | None) -> str:
@@ -41,19 +39,28 @@ def console_of(console: str | None, data_dir: Path | None) -> str:
 
 def ask(address: str, parameters: Mapping[str, str], output: str) -> None:
     """Print the rows of a question until it ends, or Ctrl-C."""
-    show = show_of(output)
+    shown = output_of(output)
     query = LiveQuery(address, parameters, lambda text: errors().print(text, markup=False))
     dropped = 0
-    for event in query.events():
-        if event.kind == "row":
-            show(event.data)
-            continue
-        if event.data.get("unknown_fields"):
-            names = ", ".join(event.data["unknown_fields"])
-            errors().print(f"no event is described with {names}; it is null then", markup=False)
-        if query.dropped > dropped:
-            errors().print(f"{query.dropped - dropped} events were dropped", markup=False)
-            dropped = query.dropped
-        reason = event.data.get("reason", "")
-        if event.data.get("state") == "ended" and reason and "end was" not in reason:
-            errors().print(f"ended: {reason}", markup=False)
+    try:
+        for event in query.events():
+            if event.kind == "row":
+                shown.show(event.data)
+                continue
+            shown.flush()
+            _tell(event.data)
+            if query.dropped > dropped:
+                errors().print(f"{query.dropped - dropped} events were dropped", markup=False)
+                dropped = query.dropped
+    finally:
+        shown.flush()
+
+
+def _tell(meta: Mapping[str, Any]) -> None:
+    """What a person has to know of how the stream stands."""
+    if meta.get("unknown_fields"):
+        names = ", ".join(meta["unknown_fields"])
+        errors().print(f"no event is described with {names}; it is null then", markup=False)
+    reason = meta.get("reason", "")
+    if meta.get("state") == "ended" and reason and "end was" not in reason:
+        errors().print(f"ended: {reason}", markup=False)

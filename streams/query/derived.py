@@ -168,6 +168,11 @@ class DerivedStreams:
         kept.listeners.append(self._changed.set)
         kept.status_of = self.status
 
+    @property
+    def running(self) -> list[Stream]:
+        """The streams that this process runs, by name."""
+        return [self._streams[name][0] for name in sorted(self._streams)]
+
     def status(self, name: str) -> dict[str, Any]:
         """How a stream does; where it does not run here, that."""
         found = self._streams.get(name)

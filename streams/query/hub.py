@@ -66,7 +66,7 @@ class Hub:
 
     async def start(self) -> None:
         """Read, from now on; raises what Kafka's client raises."""
-        self._idle_since_s = None
+        self.touch()
         if not self.is_running:
             self._started.clear()
             self._running = asyncio.create_task(self._run())
@@ -76,6 +76,10 @@ class Hub:
         waiting.cancel()
         if self._running.done():
             self._running.result()
+
+    def touch(self) -> None:
+        """Somebody wants it: without readers it goes on for some seconds more."""
+        self._idle_since_s = asyncio.get_running_loop().time()
 
     def can_take(self, spots: Spots) -> bool:
         """Whether it has all from these spots on, of its own lanes."""
@@ -96,8 +100,7 @@ class Hub:
         """A reader goes."""
         if self._inboxes.pop(name, None) is not None:
             self._matcher.remove(name)
-        if not self._inboxes:
-            self._idle_since_s = asyncio.get_running_loop().time()
+        self.touch()
 
     async def close(self) -> None:
         """End; readers hear no more."""

@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 REQUEST_TIMEOUT_MS: Final = 15_000
 FETCH_BYTES_MAX: Final = 1024 * 1024
-"""As much as a record may have; a reader holds a few of them."""
+"""Of one answer of Kafka; a larger record comes all the same, alone."""
+PARTITION_BYTES_MAX: Final = 128 * 1024
+"""Of one partition in it: a client keeps that of each until it is taken."""
 BATCH_RECORDS_MAX: Final = 500
 HELD_RECORDS_MAX: Final = 1_000
 """Of one partition that waits for the others."""
+HELD_BYTES_MAX: Final = 1024 * 1024
+"""Of all partitions; beyond, only those are read on that the others wait for."""
 POLL_MS: Final = 200
 
 
@@ -56,7 +60,7 @@ class Kafka:
             enable_auto_commit=False,
             auto_offset_reset="none",
             request_timeout_ms=REQUEST_TIMEOUT_MS,
-            max_partition_fetch_bytes=FETCH_BYTES_MAX,
+            max_partition_fetch_bytes=PARTITION_BYTES_MAX,
             fetch_max_bytes=FETCH_BYTES_MAX,
             fetch_max_wait_ms=POLL_MS,
         )
@@ -166,10 +170,15 @@ class OwnReader:
                 await self._fetch_archived(lane)
         if all(self._held[lane] or self._next[lane] >= self._ends[lane] for lane in behind):
             return
+        is_much = sum(len(each.value) for held in self._held.values() for each in held) > (
+            HELD_BYTES_MAX
+        )
         full = [
             place
             for place, lane in self._places.items()
-            if len(self._held[lane]) >= HELD_RECORDS_MAX or lane in self._archived
+            if lane in self._archived
+            or len(self._held[lane]) >= HELD_RECORDS_MAX
+            or (is_much and self._held[lane])
         ]
         if full:
             self._consumer.pause(*full)

@@ -17,6 +17,7 @@ from streams.pages.desk import Desk
 from streams.pages.metrics import PageMetrics
 from streams.pages.opening import paging
 from streams.query.derived import DerivedStreams
+from streams.query.derived_metrics import StreamMetrics
 from streams.query.kept import DashboardFiles, KeptQueries
 from streams.query.serving import Serving
 from streams.settings import Settings
@@ -30,6 +31,7 @@ class Keeping:
         self.kept = KeptQueries(settings)
         self.routes: list[BaseRoute] = kept_routes(self.kept, DashboardFiles(settings), now_ms)
         self.streams = DerivedStreams(self.kept, serving, registry, settings.cell, self._desk_of)
+        registry.register(StreamMetrics(self.streams))
         self._desk: Desk | None = None
         self._stack = contextlib.ExitStack()
         self._running: asyncio.Task[None] | None = None

@@ -11,7 +11,15 @@ from typing import Any, Final
 
 from projections.masking import ENVIRONMENT_KEYS, Masker
 
-ALWAYS: Final = (*sorted(ENVIRONMENT_KEYS), "environment_variables", "://")
+ADDRESS: Final = b"://"
+"""Addresses may have a password in them."""
+ESCAPED: Final = b"\\u"
+"""JSON may write any letter of a name so."""
+_COMPARED: Final = bytes(
+    ord("_") if chr(code) in "-. " else ord(chr(code).lower()) if code < 128 else code
+    for code in range(256)
+)
+"""Names as `projections.masking` compares them: in lower case, with ``_`` for ``-``, ``.``, " "."""
 
 
 class EventMasker:
@@ -19,19 +27,22 @@ class EventMasker:
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self._masker = Masker(patterns)
-        words = [_stem(each) for each in patterns]
-        whole = "|".join(sorted({*map(re.escape, ALWAYS), *words}))
-        # A pattern of nothing but stars fits every name: then every record is looked through.
-        self._may_be = re.compile("" if "" in words else whole, re.IGNORECASE)
+        words = {_part(each) for each in (*patterns, *ENVIRONMENT_KEYS)} | {ADDRESS, ESCAPED}
+        # What has another one in it is found with it.
+        self._parts = sorted(
+            each for each in words if not any(other != each and other in each for other in words)
+        )
 
     def masked(self, value: bytes, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The events of a record with what is secret masked; ``value`` are the record's bytes."""
-        if self._may_be.search(value.decode("utf-8", "replace")) is None:
-            return events
-        return [self._masker.value(each) for each in events]
+        text = value.translate(_COMPARED)
+        for part in self._parts:
+            if part in text:
+                return [dict(self._masker.value(each)) for each in events]
+        return events
 
 
-def _stem(pattern: str) -> str:
-    """The longest text that is in every name that the pattern fits, as a regular expression."""
-    longest = max(re.split(r"[*?]|\[[^\]]*\]", pattern), key=len)
-    return re.sub(r"(?:\\?[_.\- ])", "[-_. ]", re.escape(longest))
+def _part(pattern: str) -> bytes:
+    """The longest text that is in every name that the pattern fits; empty where there is none."""
+    parts = re.split(r"[*?]|\[[^\]]*\]", pattern)
+    return max(parts, key=len).encode().translate(_COMPARED)

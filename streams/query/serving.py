@@ -94,6 +94,7 @@ class Serving:
             hub = self._hubs.get(topic)
             if hub is None:
                 hub = self._hubs[topic] = Hub(self.kafka, topic, self._masker, self.draw)
+            hub.touch()
             if not hub.is_running or not hub.ends:
                 await hub.start()
             found.append(hub)

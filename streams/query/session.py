@@ -7,6 +7,7 @@ slow for the hub reads for itself again.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
@@ -31,6 +32,8 @@ logger = structlog.get_logger(__name__)
 
 META_S: Final = 1.0
 """A reader hears at least so often how it stands."""
+PART_ROWS: Final = 200
+"""Rows that are made before the first of them is sent."""
 PIECE_BYTES: Final = 64 * 1024
 SECONDS_MAX: Final = 24 * 3_600.0
 """Of one connection; a client that comes again goes on where it was."""
@@ -38,6 +41,14 @@ BEHIND_MS: Final = 2_000
 WHOLE: Final = ("the end was reached", "its limit is reached")
 """Ends at which what is left in windows is said."""
 State = Literal["live", "behind", "catching-up", "ended"]
+
+
+def parts_of(batch: Batch) -> list[Batch]:
+    """The batch in parts of some rows, so that a slow reader has few of them written out."""
+    found = batch.found
+    cuts = range(0, max(0, len(found) - PART_ROWS), PART_ROWS)
+    parts = [Batch(found[cut : cut + PART_ROWS], {}, 0) for cut in cuts]
+    return [*parts, batch._replace(found=found[len(parts) * PART_ROWS :])]
 
 
 class Surroundings(Protocol):
@@ -73,6 +84,8 @@ class Session:
         self.bounded: dict[Lane, int] | None = None
         """Where it ends, where that is known already."""
         self.bounds: Mapping[Lane, tuple[int, int]] = {}
+        self._parts: deque[Batch] = deque()
+        """Of the last batch, what is still to be taken."""
         self.share: Callable[[Found], bool] | None = None
         """Which events are this reader's, where several share a client's."""
         self.is_closing: Callable[[], bool] = lambda: False
@@ -139,21 +152,22 @@ class Session:
 
     async def _step(self) -> list[Said]:
         """Take the next of what there is, or wait for it a little."""
+        if self._parts:
+            return self._take(self._parts.popleft())
         if self.is_live:
             return await self._step_live()
+        await self._join_if_wanted()
+        if self.is_live:
+            return []
         if self._reader is None:
             await self._open_reader()
         assert self._reader is not None
         records = await self._reader.next()
         if records:
-            said = self._take(self._matcher.found(records, (self.name,))[self.name])
-            await self._join_if_wanted()
+            self._parts.extend(parts_of(self._matcher.found(records, (self.name,))[self.name]))
             await asyncio.sleep(0)
-            return said
-        if self.bounded is not None:
+        elif self.bounded is not None:
             self.reason = WHOLE[0]
-            return []
-        await self._join_if_wanted()
         return []
 
     async def _step_live(self) -> list[Said]:
@@ -163,7 +177,8 @@ class Session:
             return []
         batch = self.inbox.take()
         if batch is not None:
-            return self._take(batch)
+            self._parts.extend(parts_of(batch))
+            return []
         await self.inbox.wait(min(self._meta_due_s - elapsed_s(), META_S))
         return [] if len(self.inbox) else self.run.tick(now_ms() - LATE_MS)
 
@@ -196,6 +211,7 @@ class Session:
         return True
 
     def _leave(self) -> None:
+        self._parts.clear()  # They are read again: the spots are still before them.
         for each in self._hubs:
             each.remove(self.name)
         self._hubs = []
@@ -227,7 +243,8 @@ class Session:
         if end is None or self.bounded is not None:
             return ""
         is_past = end.kind == "time" and now_ms() > end.at_ms + LATE_MS
-        return WHOLE[0] if is_past and self.is_live and not len(self.inbox) else ""
+        waits = len(self.inbox) or self._parts
+        return WHOLE[0] if is_past and self.is_live and not waits else ""
 
     async def _written(self, said: list[Said]) -> AsyncIterator[bytes]:
         piece = bytearray()

@@ -94,7 +94,7 @@ class Bundling:
 
     async def _write(self, writer: BundleWriter, begin: int, end: int) -> Manifest:
         view = await self._answering.machine.view_at(begin)
-        stretch = Stretch(view, is_masked=self._is_masked)
+        stretch = Stretch(view, self._masker if self._is_masked else None)
         writer.add(SNAPSHOT, encode(capture(stretch.start, build=self._build)).data)
         await self._answering.machine.fold(stretch.take, stretch.pass_over, begin, end)
         await stretch.fill(self._answering, begin, end)
@@ -133,8 +133,11 @@ class Bundling:
             return []
         told = []
         for (topic, partition), records in (await self._slices.slices(first_ms, end_ms)).items():
-            if self._is_masked and topic in FOREIGN_JSON:
-                records = [_masked(each) for each in records]  # noqa: PLW2901 - the same, masked
+            if self._is_masked:
+                records = [  # noqa: PLW2901 - the same, masked
+                    _masked(each, self._masker, is_foreign=topic in FOREIGN_JSON)
+                    for each in records
+                ]
             data, count, size = packed(records)
             name = f"topics/{topic}-{partition}.zst"
             writer.add(name, data, count, size)
@@ -174,10 +177,12 @@ class Bundling:
 class Stretch:
     """The stretch as it is folded and written: once as it is, and where masked once more."""
 
-    def __init__(self, view: CellView, *, is_masked: bool) -> None:
+    def __init__(self, view: CellView, masker: Masker | None) -> None:
+        """``masker``: by which it is written; None where it is written as it is."""
         self.machine = Machine.restored(view.machine.kept())
-        self.start = masked_copy(view.machine) if is_masked else _copy(view.machine)
-        self._masked = MaskedLog(masked_copy(view.machine)) if is_masked else None
+        is_masked = masker is not None
+        self.start = masked_copy(view.machine, masker) if is_masked else _copy(view.machine)
+        self._masked = MaskedLog(masked_copy(view.machine, masker), masker) if is_masked else None
         self.records: list[SliceRecord] = []
         self.incident = Incident()
         self.checkpoints = 0
@@ -230,9 +235,12 @@ def _copy(machine: Machine) -> Machine:
     return Machine.restored(kept)
 
 
-def _masked(record: SliceRecord) -> SliceRecord:
-    """The record of a foreign topic, masked; one that is no JSON keeps its place and digest."""
+def _masked(record: SliceRecord, masker: Masker, *, is_foreign: bool) -> SliceRecord:
+    """The record masked; one of a foreign topic that is no JSON keeps its place and digest."""
     if record.value is None:
         return record
-    value = masked_json(record.value) or f"no JSON; digest {digest_of(record.value)}".encode()
+    if not is_foreign:
+        return msgspec.structs.replace(record, value=masker.json(record.value))
+    found = masked_json(record.value)
+    value = masker.json(found) if found else f"no JSON; digest {digest_of(record.value)}".encode()
     return msgspec.structs.replace(record, value=value)

@@ -5,9 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 STATIC = Path(str(files("connectors.web"))) / "console" / "static"
-OWN = sorted(
-    each for each in STATIC.rglob("*") if each.is_file() and "vendor" not in each.parts
-)
+OWN = sorted(each for each in STATIC.rglob("*") if each.is_file() and "vendor" not in each.parts)
 SCRIPTS = [each for each in OWN if each.suffix == ".js"]
 MARKUP = re.compile(
     r"\b(innerHTML|outerHTML|insertAdjacentHTML|setHTMLUnsafe|document\.write(ln)?|"
@@ -77,6 +75,8 @@ def test_every_module_is_reached_from_the_page() -> None:
             continue
         assert path.is_file(), f"{path} is imported and not there"
         reached.add(path)
-        names = re.findall(r"""(?:from|import)\s*\(?\s*["'](\.[^"']+)["']""", path.read_text("utf-8"))
+        names = re.findall(
+            r"""(?:from|import)\s*\(?\s*["'](\.[^"']+)["']""", path.read_text("utf-8")
+        )
         waiting += [(path.parent / name).resolve() for name in names]
     assert sorted(each.name for each in set(SCRIPTS) - reached) == []

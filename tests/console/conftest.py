@@ -36,7 +36,9 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def here(chromium: str, kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleWorld]:
+def here(
+    chromium: str, kafka: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ConsoleWorld]:
     """The world, with some jobs and their history."""
     del chromium  # Nothing is started for tests that cannot run.
     world = ConsoleWorld(kafka, tmp_path_factory.mktemp("console"), free_block(5))

@@ -287,6 +287,7 @@ def test_a_difference_names_what_changed_and_the_events_that_did_it(
     policy = page.locator("tr[data-kind=policy]")
     expect(policy).to_contain_text("active_jobs_max")
     expect(policy.locator("ins")).to_contain_text(["900"])
+    expect(policy.locator("button")).to_have_count(1)  # The event that set it.
     job = page.locator("tr[data-kind=job][data-change=appeared]")
     expect(job).to_contain_text("too-large")
     job.locator("button").first.click()

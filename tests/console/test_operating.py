@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from scheduler.model.task import Finished, Started
 from tests.console.conftest import Watched, new_context
 from tests.support.console_world import ACTOR, MARKUP, ConsoleWorld
-from tests.support.world import service_of
+from tests.support.world import World, service_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
@@ -18,6 +18,11 @@ VIEWS = (
     *("/query?mql=select+*+from+tasks&start=begin", "/query", "/services", "/safe", "/fleet"),
     *("/leaders", "/policy", "/jobs/nobody"),
 )
+
+
+def _records(world: World) -> int:
+    world.read()
+    return len(world.log)
 
 
 def _is_shown(page: Page) -> None:
@@ -114,14 +119,14 @@ def test_a_service_is_scaled_and_a_refusal_is_told_in_a_sentence(
 def test_what_is_told_of_the_fold_is_what_the_broker_has(here: ConsoleWorld, page: Page) -> None:
     page.goto(f"{here.url}/#/leaders")
     _is_shown(page)
-    before = here.do(lambda world: (world.read(), len(world.log))[1])
+    before = here.do(_records)
     page.wait_for_function(
         "least => Number(document.querySelector('[data-standing=offset]')"
         ".textContent.replaceAll(',', '')) >= least",
         arg=before - 1,
     )
     shown = page.locator("[data-standing=offset]").inner_text()
-    after = here.do(lambda world: (world.read(), len(world.log))[1])
+    after = here.do(_records)
     assert before - 1 <= int(shown.replace(",", "")) < after
     expect(page.locator("[data-standing=lag]")).to_have_text(re.compile(r"^\d+ records?$"))
     expect(page.locator("[data-standing=age]")).to_have_text(re.compile(r"\d+ m?s"))
@@ -138,9 +143,7 @@ def test_texts_are_texts(here: ConsoleWorld, page: Page) -> None:
     assert here.ask("GET", "/").headers["content-security-policy"].startswith("default-src 'self'")
 
 
-def test_a_server_that_is_away_is_told_and_the_page_goes_on(
-    here: ConsoleWorld, page: Page
-) -> None:
+def test_a_server_that_is_away_is_told_and_the_page_goes_on(here: ConsoleWorld, page: Page) -> None:
     page.goto(f"{here.url}/#/jobs")
     expect(page.locator("table[aria-label=Jobs]")).to_contain_text("web")
     here.kill_query()

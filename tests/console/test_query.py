@@ -1,7 +1,8 @@
-"""The query bar and the live tail: completion, carets, pause, and no gap however often it breaks."""
+"""The query bar and the live tail: completion, carets, pause, no gap however often it breaks."""
 
 import json
 from collections import Counter
+from functools import partial
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -10,17 +11,22 @@ from projections.words import instant
 from streams.health.records import HostLines, encode_lines
 from tests.console.conftest import Watched
 from tests.support.console_world import MARKUP, ConsoleWorld
+from tests.support.world import World
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
 QUERY = "select host, message from host-logs"
 
 
+def _publish(world: World, value: bytes) -> None:
+    world.publish("host-logs", "h1", value, partition=0)
+
+
 def _write_lines(here: ConsoleWorld, first: int, count: int) -> None:
     """Lines of a host, each with its number, in records of one line."""
     for number in range(first, first + count):
         value = encode_lines(HostLines("h1", [f"line {number} {MARKUP}"]))
-        here.do(lambda world, value=value: world.publish("host-logs", "h1", value, partition=0))
+        here.do(partial(_publish, value=value))
 
 
 def _tail(page: Page, here: ConsoleWorld, start: str = "live") -> None:
@@ -55,7 +61,8 @@ def test_what_may_stand_there_is_offered_and_a_fault_has_its_place(
     expect(fault).to_contain_text("Parse error at line: 1")
     text, caret = fault.locator("pre").inner_text().split("\n")
     assert text == "select * from tasks where reason === 'x'"
-    assert caret.strip() == "^" and text[caret.index("^") - 1] == "="
+    assert caret.strip() == "^"
+    assert text[caret.index("^") - 1] == "="
     bar.fill("select * from tasks where reason == 'normal'")
     bar.press("Enter")
     expect(page.locator("[data-tail=state]")).to_contain_text("live")
@@ -91,7 +98,9 @@ def test_a_range_of_the_past_is_asked_and_ends(here: ConsoleWorld, page: Page) -
     expect(page.locator("[data-tail=state]")).to_contain_text("ended")
     wanted = [
         (each["task_id"], each["state"])
-        for each in (json.loads(value) for value in here.do(lambda world: world.all_of("job-events")))
+        for each in (
+            json.loads(value) for value in here.do(lambda world: world.all_of("job-events"))
+        )
         if each.get("job_id") == "work" and "task_id" in each
     ]
     expect(page.locator("[data-tail=total]")).to_have_text(str(len(wanted)))

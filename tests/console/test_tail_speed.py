@@ -9,7 +9,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -33,7 +33,7 @@ PIECES_A_SECOND = 20
 FRAMES_A_SECOND = 50
 
 
-async def _rows() -> "Iterator[bytes]":  # type: ignore[misc]
+async def _rows() -> AsyncIterator[bytes]:
     number, began = 0, time.monotonic()
     for piece in range(SECONDS * PIECES_A_SECOND):
         lines = []
@@ -58,7 +58,7 @@ async def _stream(_: Request) -> StreamingResponse:
 
 
 async def _nothing(request: Request) -> JSONResponse:
-    answers = {"sources": {"sources": []}, "saved": {"saved": []}}
+    answers: dict[str, object] = {"sources": {"sources": []}, "saved": {"saved": []}}
     return JSONResponse(answers.get(request.url.path.rpartition("/")[2], {"cell": "none"}))
 
 

@@ -1,6 +1,7 @@
 """The time bar: a page at T shows the state of T, and the address is all that it needs."""
 
 import re
+from functools import partial
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -46,7 +47,7 @@ def _shown(page: Page) -> dict[str, str]:
 def test_a_page_at_an_instant_shows_what_the_log_folds_to(here: ConsoleWorld, page: Page) -> None:
     places = here.do(_places)
     for offset in (places[0], places[len(places) // 2], places[-1]):
-        at_ms, tasks = here.do(lambda world, offset=offset: _then(world, offset))
+        at_ms, tasks = here.do(partial(_then, offset=offset))
         wanted = {name: state.lower() for name, state in tasks.items()}
         at = instant(at_ms).removesuffix(" UTC").replace(" ", "T") + "Z"
         for written in (str(offset), at):
@@ -65,7 +66,9 @@ def test_a_reload_and_another_browser_show_the_same(
     other = new_context(browser, watched).new_page()
     for view in ("/", "/jobs?search=w&sort=-job", "/jobs/web?ended=yes", "/policy?search=job"):
         mark = "&" if "?" in view else "?"
-        url = f"{here.url}/#{view}{mark}at={offset}&from=2026-01-01T00:00:00Z&to=2027-01-01T00:00:00Z"
+        url = (
+            f"{here.url}/#{view}{mark}at={offset}&from=2026-01-01T00:00:00Z&to=2027-01-01T00:00:00Z"
+        )
         found = []
         page.goto(url)
         for each in (page, page, other):

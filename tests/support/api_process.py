@@ -54,11 +54,16 @@ class ApiProcess:
     """One api process; ends with `close`, whatever the test did to it."""
 
     def __init__(self, kafka: str, prefix: str, home: Path, *options: str) -> None:
-        environment = os.environ | {
-            "KAFKA_BROKERS": kafka,
-            "FLUMINA_TOPIC_PREFIX": prefix,
-            "PYTHONPATH": str(Path.cwd()),
-        }
+        # Unless a test says otherwise, what the process keeps is the test's own.
+        environment = (
+            {"FLUMINA_DATA": str(home / "api")}
+            | os.environ
+            | {
+                "KAFKA_BROKERS": kafka,
+                "FLUMINA_TOPIC_PREFIX": prefix,
+                "PYTHONPATH": str(Path.cwd()),
+            }
+        )
         self.log = home / f"api-{time.monotonic_ns()}.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(

@@ -78,7 +78,8 @@ class ConsoleWorld:
 
     def kill_query(self) -> None:
         """End the query process as a crash would."""
-        assert self._query is not None and self._query.stdout is not None
+        assert self._query is not None
+        assert self._query.stdout is not None
         self._query.kill()
         self._query.wait()
         self._query.stdout.close()
@@ -116,7 +117,7 @@ def _some_history(world: World) -> None:
     """A batch job that ended, a service that runs, a job that waits, and texts that hurt."""
     world.submit("work", batch_of(3, "echo done"))
     world.until(lambda: world.is_normal("work"), "the batch job ends")
-    world.submit("web", service_of(3, f"echo started; echo \"{MARKUP}\"; sleep 900"))
+    world.submit("web", service_of(3, f'echo started; echo "{MARKUP}"; sleep 900'))
     world.until(lambda: world.are("web", Started, 3), "the service runs")
     waits = batch_of(2, "true", cpu=60)
     waits["attributes"] = {"note": MARKUP}

@@ -197,6 +197,8 @@ class FleetWorld:
                 assert not group.instances, "AWS would refuse it"
                 del self.groups[effect.group]
                 self.removed.append(effect.group)
+            case _:
+                raise AssertionError(f"this cloud has no network for {effect}")
 
     def _scale(self, group: SimGroup) -> None:
         while len(group.instances) < group.desired:

@@ -66,6 +66,7 @@ EXAMPLES = {
     "FLUMINA_REGISTRY_CREDENTIALS": ("/etc/docker.json", Path("/etc/docker.json")),
     "FLUMINA_WEBHOOK_NETWORKS": ("10.0.0.0/8", (ip_network("10.0.0.0/8"),)),
     "FLUMINA_WEBHOOK_SECRETS": ("/etc/flumina/webhooks", Path("/etc/flumina/webhooks")),
+    "FLUMINA_ALERTS": ("/etc/flumina/alerts.yaml", Path("/etc/flumina/alerts.yaml")),
     "FLUMINA_MASKED_KEYS": ("pin,*plan*", ("pin", "*plan*")),
     "FLUMINA_DASHBOARDS": ("/etc/dashboards", Path("/etc/dashboards")),
 }

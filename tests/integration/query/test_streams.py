@@ -90,13 +90,15 @@ def stream(name: str, mql: str, sink: Sink) -> Kept:
 
 async def until(condition: Callable[[], Any], what: str) -> None:
     """Wait for something; it may be a coroutine."""
-    async with asyncio.timeout(DEADLINE_S):
-        while True:
-            found = condition()
-            if await found if asyncio.iscoroutine(found) else found:
-                return
-            await asyncio.sleep(0.05)
-    pytest.fail(what)
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                found = condition()
+                if await found if asyncio.iscoroutine(found) else found:
+                    return
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        pytest.fail(what)
 
 
 def rows_of(streams: DerivedStreams, name: str) -> int:
@@ -118,7 +120,7 @@ def test_streams_survive_a_kill_and_write_each_row_once(
             version = await first.kept.put(stream("busy", BUSY, ToTopic()))
             await first.kept.put(stream("counted", COUNTED, ToTopic()))
             await first.kept.put(stream("seen", BUSY, ToMetric("busy_samples")))
-            await until(lambda: rows_of(first.streams, "busy") == 149, "rows of what was there")
+            await until(lambda: rows_of(first.streams, "busy") == 149, f"149 rows, not {first.streams.status('busy')}")
             await until(lambda: rows_of(first.streams, "counted") == 20, "windows")
             await until(lambda: rows_of(first.streams, "seen") == 149, "a metric")
             assert registry.get_sample_value("flumina_stream_busy_samples_total") == 149
@@ -129,24 +131,25 @@ def test_streams_survive_a_kill_and_write_each_row_once(
                 task.cancel()
             await writing
         async with world.keeping() as (second, _):
+            await world.sample(50)
             await until(lambda: rows_of(second.streams, "busy") > 0, "it goes on")
 
             async def is_whole() -> bool:
-                return len(await world.rows("busy")) >= 449
+                return len(await world.rows("busy")) >= 499
 
             await until(is_whole, "all rows")
             rows = await world.rows("busy")
-            assert len({row["task_id"] for row, _ in rows}) == len(rows) == 449
+            assert len({row["task_id"] for row, _ in rows}) == len(rows) == 499
             numbers = [headers[ROW_HEADER] for _, headers in rows]
-            assert numbers == [f"busy@{version}:{number + 1}" for number in range(449)]
-            assert len({headers[ID_HEADER] for _, headers in rows}) == 449
+            assert numbers == [f"busy@{version}:{number + 1}" for number in range(499)]
+            assert len({headers[ID_HEADER] for _, headers in rows}) == 499
 
             async def has_windows() -> bool:
-                return len(await world.rows("counted")) >= 50
+                return len(await world.rows("counted")) >= 55
 
             await until(has_windows, "all windows")
             windows = await world.rows("counted")
-            assert [row["n"] for row, _ in windows] == [10] * 50
+            assert [row["n"] for row, _ in windows] == [10] * 55
             # Stopped by its name: what comes is not written any more.
             gone = Kept(sort="stream", name="busy", actor="bob", at_ms=now_ms())
             await second.kept.put(gone)

@@ -132,6 +132,8 @@ def test_commands_and_processes_begin_at_snapshots(
     asyncio.run(_a_view_begins_further_back(place, cell, first["nextOffset"], 25))
     longer = len(cell.log) - first["nextOffset"] + 5  # Than the oldest snapshot allows.
     asyncio.run(_a_view_begins_further_back(place, cell, first["nextOffset"], longer))
+    needed = first["nextOffset"] + 3  # By alerts, which were kept up to there.
+    asyncio.run(_a_view_begins_further_back(place, cell, first["nextOffset"], 1, needed))
     _damaged_ones_are_named_and_passed_over(place, first["key"], second["key"])
     asyncio.run(_another_log_under_the_name_is_refused(place, kafka, f"{topic_prefix}other."))
     asyncio.run(_where_kafka_begins_late(place))
@@ -160,10 +162,15 @@ async def _a_follower_begins_and_goes_on(place: Place, cell: CellInMemory) -> No
 
 
 async def _a_view_begins_further_back(
-    place: Place, cell: CellInMemory, begins: int, tail_records: int
+    place: Place,
+    cell: CellInMemory,
+    begins: int,
+    tail_records: int,
+    needed_offset: int | None = None,
 ) -> None:
     """Its snapshot is old enough that the tail it wants is folded with histories."""
     beginnings = place.beginnings(tail_records=tail_records)
+    beginnings.needed_offset = needed_offset
     followed = FollowedCell(place.kafka, place.prefix, 0, beginnings)
     running = asyncio.create_task(followed.run())
     try:

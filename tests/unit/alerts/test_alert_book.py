@@ -260,3 +260,15 @@ def test_other_rules_hold_from_the_next_look_on() -> None:
     watched.alerting.use(rules_of(QUEUE))
     seconds(cell, 40)
     assert state_of(watched) == "firing"
+
+
+def test_what_was_kept_of_another_cell_is_forgotten() -> None:
+    cell = full_cell()
+    watched = Watched(cell, rules_of(QUEUE))
+    cell.submit(batch(3), "more")
+    seconds(cell, 40)
+    kept = msgspec.structs.replace(watched.catch_up().kept(), cell_uuid="of another")
+    again = Watched(running_cell(), rules_of(QUEUE), kept)
+    assert again.told() == []
+    assert not again.alerting.book.alerts
+    assert not again.alerting.slo.starts.tasks

@@ -18,10 +18,10 @@ from connectors.web.shapes.base import PART_OF
 from projections.dashboards.filling import filled
 from projections.dashboards.model import Dashboard, Panel
 from projections.dashboards.options import fields_of
-from projections.query.parser import parse
 from projections.query.rows import named
 from projections.query.syntax import Aggregate, Prefixed, Property, Query, name_of
 from streams.dashboards.files import DELIVERED, checked_file
+from streams.query.asked import asked_of
 from streams.query.sources import SOURCES
 
 WANTED = {
@@ -29,6 +29,7 @@ WANTED = {
     *("job", "task", "incident"),
 }
 VALUES = {"job": "j1", "task": "t1", "host": "h1", "from": "-1h", "to": "now"}
+NOW_MS = 1_763_800_000_000
 FILES = sorted(DELIVERED.glob("*.yaml"))
 
 
@@ -48,7 +49,10 @@ def test_a_panel_draws_what_its_question_gives(dashboard: Dashboard, panel: Pane
     assert "{" not in shown.query + shown.path
     drawn = list(fields_of(panel))
     if panel.query:
-        query = parse(shown.query)
+        span: dict[str, str] = {
+            name: shown.options[name] for name in ("from", "to") if name in shown.options
+        }
+        query = asked_of({"mql": shown.query, **span}, "", NOW_MS).query
         for stream in query.streams:
             known = {each.name for each in SOURCES[stream].fields}
             asked = {
@@ -121,7 +125,8 @@ def plain(kind: Any) -> Any:
 
 def of_part(kind: Any) -> Any:
     """A job's or task's shape, where an object has some of its fields."""
-    if isinstance(kind, msgspec.inspect.Metadata) and PART_OF in (kind.extra_json_schema or {}):
-        shape = getattr(job_shapes, kind.extra_json_schema[PART_OF])
+    schema = kind.extra_json_schema if isinstance(kind, msgspec.inspect.Metadata) else None
+    if schema and PART_OF in schema:
+        shape = getattr(job_shapes, schema[PART_OF])
         return msgspec.inspect.type_info(shape)
     return None

@@ -99,7 +99,8 @@ def test_values_are_checked_before_they_stand_in_a_query(file: Path) -> None:
 
 
 def test_anything_at_all_is_a_fault_and_no_crash() -> None:
-    for document in (None, 1, "x", [], {}, {"panels": 3}, {"panels": [{"options": 1}, 2]}):
+    documents: list[object] = [None, 1, "x", [], {}, {"panels": 3}, {"panels": [{"options": 1}, 2]}]
+    for document in documents:
         faults = Faults()
         read_dashboard(document, faults)
         assert faults

@@ -18,11 +18,12 @@ from projections.incident.gathering import Gathering
 from projections.incident.shapes import LINES_KEPT_MAX, TITLES, Incident, RuleAlert
 from projections.masking import MASK
 from projections.travel.questions import IncidentOf, IncidentPageOf
+from scheduler.digest import canonical_bytes
 from scheduler.machine import Machine
 from scheduler.model.codec import decode_record
 from scheduler.model.inbound import PolicyAsked
 from streams.travel.answering import Answering
-from streams.travel.bundle_file import BundleFile
+from streams.travel.bundle_file import CELL_LOG, BundleFile
 from streams.travel.bundle_log import BundleLog, BundleSnapshot
 from streams.travel.replaying import Replaying
 from tests.support.asgi import call
@@ -223,6 +224,8 @@ def test_the_slice_is_of_the_same_events_and_replays(web: WebCell, tmp_path: Pat
         for name in ("report.md", "report.html", "diff.json", "manifest.json"):
             assert SECRET.encode() not in whole.read(name), name
     file = BundleFile(path)
+    for record in file.slice(CELL_LOG):
+        assert SECRET.encode() not in (record.value or b"")
     manifest = file.manifest
     assert (manifest.first_offset, manifest.end_offset) == (7, 7 + found["records"])
     asked = Answering(BundleLog(file), BundleSnapshot(file))
@@ -267,6 +270,20 @@ def test_an_ending_that_is_said_again_is_one() -> None:
     assert found["ends"] == {"failed": 1}
     assert found["steps"]["Finished"] == found["steps"]["Launched"] == 1
     assert [each["taskId"] for each in lines(found, "endings") if each.get("taskId")] == [task_id]
+
+
+def test_the_state_that_a_slice_begins_with_has_no_secret(web: WebCell, tmp_path: Path) -> None:
+    last = web.cell.state.next_offset - 1
+    assert SECRET.encode() in canonical_bytes(web.cell.state)
+    answer = call(web.app, "GET", f"{PATH}/slice?from={last - 1}&to={last}")
+    path = tmp_path / "slice.zip"
+    path.write_bytes(answer.body)
+    file = BundleFile(path)
+    machine = Answering(BundleLog(file), BundleSnapshot(file)).machine
+    view = asyncio.run(machine.view_at(file.manifest.end_offset))
+    assert view.state.tasks.keys() == web.cell.state.tasks.keys()
+    assert SECRET.encode() not in canonical_bytes(view.state)
+    file.close()
 
 
 def test_lines_are_bounded_and_all_are_counted() -> None:

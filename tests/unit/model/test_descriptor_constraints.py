@@ -206,6 +206,9 @@ def test_resources_are_refused(resources: dict[str, Any], field: str, words: str
         ({"flumina.opportunistic": "false"}, Manner()),
         ({"flumina.gang": "training-7"}, Manner(gang="training-7")),
         ({"flumina.runtimePredictionSec": "600"}, Manner(runtime_ms=600_000)),
+        ({"flumina.unreachable": "600"}, Manner(unreachable_ms=600_000)),
+        ({"flumina.unreachable": "replace"}, Manner(unreachable_ms=0)),
+        ({"flumina.unreachable": "wait"}, Manner(waits_for_ever=True)),
     ],
 )
 def test_what_an_attribute_of_manner_means(attributes: dict[str, str], wanted: Manner) -> None:
@@ -220,6 +223,7 @@ def test_what_an_attribute_of_manner_means(attributes: dict[str, str], wanted: M
         ("flumina.gang", "a b"),
         ("flumina.runtimePredictionSec", "1.5"),
         ("flumina.runtimePredictionSec", "0"),
+        ("flumina.unreachable", "never"),
     ],
 )
 def test_an_unreadable_attribute_of_manner_is_refused(name: str, value: str) -> None:

@@ -16,8 +16,10 @@ from projections.v3_query import (
     projected,
     tasks_page,
 )
-from scheduler.model.ids import TaskId
+from scheduler.model.descriptor import spec_digest
+from scheduler.model.ids import JobId, TaskId
 from scheduler.model.inbound import HostOrdered
+from scheduler.model.job_updates import JobUpdateAsked, JobUpdateOrdered, UpdatePlan
 from tests.support.cell import batch, service
 from tests.unit.projections.watched import WatchedCell, watched_cell
 
@@ -237,6 +239,28 @@ def test_all_faults_come_at_once_and_hints_name_what_was_meant() -> None:
         "taskStates": "did you mean 'Started'?",
         "pageSize": "give a number from 1 to 1000",
     }
+
+
+def test_lists_by_owner_follow_a_job_to_its_new_owner() -> None:
+    """The index is compared with every job after each record: see `watched.check_view`."""
+    cell = watched_cell()
+    for name, owner in (("a", "ada@x"), ("b", "ada@x"), ("c", "bob@x")):
+        cell.run(replace(service(desired=1), owner_email=owner), name)
+
+    def owned(owner: str) -> tuple[list[str], list[str]]:
+        query = parse_query({"owner": owner})
+        jobs = [each["id"] for each in jobs_page(cell.view, query)["items"]]
+        return jobs, [each["jobId"] for each in tasks_page(cell.view, query)["items"]]
+
+    assert owned("ada@x") == (["a", "b"], ["a", "b"])
+    spec = replace(service(desired=1), owner_email="bob@x")
+    update = JobUpdateAsked(JobId("a"), spec, spec_digest(spec), UpdatePlan(), actor="ada")
+    cell.copy("jobs", update)
+    assert (owned("ada@x")[0], owned("bob@x")[0]) == (["b"], ["a", "c"])
+    cell.copy("jobs", JobUpdateOrdered(JobId("a"), "rollback", actor="ada"))
+    assert (owned("ada@x")[0], owned("bob@x")[0]) == (["a", "b"], ["c"])
+    cell.kill_job("c")
+    assert owned("nobody@x") == ([], [])
 
 
 def test_only_the_fields_asked_for_and_the_id(cell: WatchedCell) -> None:

@@ -107,6 +107,12 @@ def check_view(cell: WatchedCell) -> None:
     for ordered in (histories.jobs.values(), histories.tasks.values()):
         places = [history.created for history in ordered]
         assert places == sorted(set(places)), "histories are in the order of creation"
+    owned: dict[str, set[JobId]] = {}
+    for job_id in histories.jobs:
+        job = view.job(job_id)
+        if job is not None:
+            owned.setdefault(job.spec.owner_email, set()).add(job_id)
+    assert {name: set(ids) for name, ids in histories.jobs_of_owner.items()} == owned
     _check_lists(view)
 
 

@@ -192,5 +192,5 @@ def test_conditions_are_weakened_and_never_strengthened() -> None:
     ):
         assert of(nothing) is None, nothing
     where = parse("select * where (k == 'a' or k == 'b') and (k == 'b' or k == 'c')").where
-    assert texts_of(where, "k") == {"b"}
+    assert texts_of(where, "k") == frozenset({"b"})
     assert texts_of(parse("select * where k == 'a' or j == 'b'").where, "k") is None

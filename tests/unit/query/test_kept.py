@@ -115,14 +115,14 @@ def test_what_cannot_be_asked_is_refused_with_its_place() -> None:
 
 def test_a_stream_needs_a_place_for_its_rows_and_an_end_of_its_windows() -> None:
     web = Web()
-    sink = {"metric": {"name": "lost_tasks", "value": "n", "labels": ["host_id"]}}
+    sink: dict[str, Any] = {"metric": {"name": "lost_tasks", "value": "n", "labels": ["host_id"]}}
     made = web("PUT", f"{STREAMS}/lost", {"mql": LOST, "sink": sink, "start": "begin"})
     assert made.status == 201
     assert made.json["sink"] == {
         "metric": {"name": "lost_tasks", "kind": "counter", "value": "n", "labels": ["host_id"]}
     }
     assert made.json["status"] == {"state": "lost runs"}
-    for sink, words in (
+    faulty: list[tuple[dict[str, Any], str]] = [
         ({}, "names 0 places"),
         ({"topic": True, "alert": {}}, "names 2 places"),
         ({"metric": {"name": "Lost-Tasks"}}, "sink.metric.name"),
@@ -130,7 +130,8 @@ def test_a_stream_needs_a_place_for_its_rows_and_an_end_of_its_windows() -> None
         ({"metric": {"name": "x", "labels": ["a b"]}}, "sink.metric.labels[0]"),
         ({"alert": {"severity": "loud"}}, "sink.alert.severity"),
         ({"topics": True}, "sink"),
-    ):
+    ]
+    for sink, words in faulty:
         bad = web("PUT", f"{STREAMS}/x", {"mql": LOST, "sink": sink})
         assert bad.status == 400
         assert words in bad.json["message"], bad.json

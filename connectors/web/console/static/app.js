@@ -114,6 +114,8 @@ async function load() {
   } catch (error) {
     if (own !== shown || own.context.signal.aborted) return;
     own.failure = error instanceof Failure ? error : broken(error);
+    // What is still there is of another instant, or was asked for otherwise.
+    if (own.isStale) own.data = undefined;
   }
   draw();
   plan(own);

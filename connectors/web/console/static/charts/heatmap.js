@@ -149,12 +149,13 @@ function squares(context, own) {
     const step = share === null ? "unknown" : Math.max(0, Math.min(9, Math.floor(share * 10)));
     const key = data.dimmed?.(spot.item) ? "dimmed" : step;
     if (!paths.has(key)) paths.set(key, new Path2D());
-    paths.get(key).rect(spot.x, spot.y, size - GAP_PX, size - GAP_PX);
+    const inset = key === "dimmed" ? size / 3 : 0;
+    paths.get(key).rect(spot.x + inset, spot.y + inset, size - GAP_PX - 2 * inset, size - GAP_PX - 2 * inset);
   }
   for (const [key, path] of paths) {
-    context.fillStyle = key === "unknown" ? colour("--raised") : key === "dimmed" ? colour("--ground") : colours[key];
+    context.fillStyle = key === "unknown" ? colour("--raised") : key === "dimmed" ? colour("--line") : colours[key];
     context.fill(path);
-    if (key === "unknown" || key === "dimmed") {
+    if (key === "unknown") {
       context.strokeStyle = colour("--line");
       context.lineWidth = 1;
       context.stroke(path);

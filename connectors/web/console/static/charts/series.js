@@ -12,6 +12,8 @@ import { colour, DASHES, onTheme, seriesColour } from "./palette.js";
 import { under } from "./under.js";
 
 const HEIGHT_PX = 190;
+/** Of the scale of time: ticks have whole seconds. */
+const SPAN_S_LEAST = 10;
 
 /**
  * A chart and its table:
@@ -95,6 +97,8 @@ const shapeOf = (data) =>
 
 function columns(data) {
   const times = data.times_ms.map((at_ms) => at_ms / 1000);
+  // Of one instant alone uPlot makes no scale; one without values is put before it.
+  if (times.length === 1) return [[times[0] - SPAN_S_LEAST, times[0]], ...data.series.map((each) => [null, each.values[0]])];
   if (!data.isStacked) return [times, ...data.series.map((each) => each.values)];
   // uPlot draws what comes first behind what comes later: the highest sums first.
   const sums = [];
@@ -124,7 +128,7 @@ function optionsOf(own) {
     height: data.height ?? HEIGHT_PX,
     padding: [10, 12, 0, 0],
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-    scales: { x: { range: (plot, low, high) => (low === high ? [low - 1, high + 1] : [low, high]) }, y: { range: (plot, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.08 : 1] } },
+    scales: { x: { range: (plot, low, high) => [Math.min(low, high - SPAN_S_LEAST), high] }, y: { range: (plot, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.08 : 1] } },
     cursor: { drag: { x: Boolean(data.onSelect), y: false, setScale: false }, points: { size: 6 } },
     select: { show: Boolean(data.onSelect) },
     legend: { live: true },
@@ -147,7 +151,7 @@ function lineOf(data, each, number, format) {
   return {
     label: each.name,
     stroke,
-    points: { show: !data.isStacked && each.values.length === 1 },
+    points: { show: !data.isStacked && each.values.filter((value) => value !== null).length < 3 },
     // What is drawn is a sum; what is told is the value itself.
     value: (plot, drawn, series, place) => (place === null || place === undefined ? "" : format(each.values[place] ?? 0)),
     spanGaps: Boolean(data.isGapless),

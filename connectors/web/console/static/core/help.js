@@ -20,7 +20,7 @@ export function bindKeys(whenShown, shown) {
     focusSoon("#query");
   });
   bind("l", "live", () => time.seek(null));
-  bind("Space", "play or stop; in a live tail: pause it", () => {
+  bind("Space", "stand still, or play; in a live tail: pause it", () => {
     const view = shown();
     if (view?.view.space?.(view.context)) return;
     toggle(1, whenShown);

@@ -45,9 +45,10 @@ export function showTimeBar(holder, whenShown) {
   draw();
 }
 
-/** Plays forwards (1) or backwards (-1), or stops what plays in that direction. */
+/** Plays forwards (1) or backwards (-1), or stops what plays; what is live stands still first. */
 export function toggle(direction, whenShown) {
   if (Math.sign(time.speed()) === direction) time.stop();
+  else if (direction > 0 && time.at() === null) time.seek(time.now_ms());
   else time.play(direction * speed, whenShown);
 }
 
@@ -257,7 +258,9 @@ function grabbed(event) {
     element.removeEventListener("pointermove", follow);
     element.removeEventListener("pointerup", leave);
     element.removeEventListener("pointercancel", leave);
-    time.seek(instantAt(ending.clientX));
+    const there = instantAt(ending.clientX);
+    // At its very end the bar is live again.
+    time.seek(ending.clientX >= box.right - 1 && to_ms >= time.now_ms() - 1000 ? null : there);
   };
   time.stop();
   element.setPointerCapture(event.pointerId);

@@ -13,6 +13,7 @@ import "./query.js";
 import "./event.js";
 import "./groups.js";
 import "./services.js";
+import "./cost.js";
 import "./safe.js";
 import "./drains.js";
 import "./fleet.js";

@@ -44,10 +44,14 @@ register({
   path: "/dashboards/:name",
   refresh_ms: 0,
   hasOwnTitle: true,
-  load: (context) => {
+  load: async (context) => {
+    const where = `${PATH}/${encodeURIComponent(context.parameters.name)}`;
+    const found = await context.ask(where);
+    if (!found.variables.length) return found;
+    // What it is about is asked for by name: it refuses what it does not know.
     const range = rangeOf(context);
-    const named = Object.fromEntries(["job", "task", "host"].map((name) => [name, context.query(name)]));
-    return context.ask(`${PATH}/${encodeURIComponent(context.parameters.name)}`, { ...named, ...range });
+    const known = { job: context.query("job"), task: context.query("task"), host: context.query("host"), ...range };
+    return context.ask(where, Object.fromEntries(found.variables.map(({ name }) => [name, known[name]])));
   },
   render: (found, context) => [
     h("h1", { key: "title" }, found.title),

@@ -13,6 +13,8 @@ import { count, instant, rfc3339, several } from "../core/words.js";
 import { eventWhole, placeOf } from "./events.js";
 
 const PAGE = 200;
+/** As many as the API names of a job, a task or a host. */
+const ADDRESSES = 5;
 const SIGNS = { appeared: "+", went: "−", changed: "~" };
 
 register({
@@ -25,12 +27,28 @@ register({
   refresh_ms: 0,
   summary: "what changed between two instants, and by which events",
   selections: ["event", "kind"],
-  load: (context) => {
+  load: async (context) => {
     const { first, second } = instants(context);
-    return context.ask("/api/flumina/diff", { from: first, to: second, limit: PAGE, skip: context.query("skip") });
+    const found = await context.ask("/api/flumina/diff", { from: first, to: second, limit: PAGE, skip: context.query("skip") });
+    return { ...found, entities: await withCellEvents(found, context) };
   },
   render: (found, context) => [form(context), h("p", { class: "muted wide" }, sides(found)), counts(found, context), entities(found, context)],
 });
+
+/** What happened to the cell as a whole stands in its marks; of two logs there are none. */
+async function withCellEvents(found, context) {
+  const wanted = { policy: ["policy"], cell: ["leader", "safe", "time gap"] };
+  const isOfOneLog = logOf(found.before.address) === logOf(found.after.address) && found.before.offset < found.after.offset;
+  if (!isOfOneLog || !found.entities.some((each) => each.kind in wanted)) return found.entities;
+  const { marks } = await context.ask("/api/flumina/glance/marks", { from: found.before.offset, to: found.after.offset });
+  return found.entities.map((each) => {
+    if (!(each.kind in wanted)) return each;
+    const addresses = marks.filter((mark) => mark.kind === "cell" && wanted[each.kind].includes(mark.what)).map((mark) => mark.address);
+    return { ...each, addresses: [...new Set(addresses)].slice(-ADDRESSES), hasOlder: addresses.length > ADDRESSES };
+  });
+}
+
+const logOf = (address) => address.slice(0, address.lastIndexOf(":"));
 
 function instants(context) {
   return {

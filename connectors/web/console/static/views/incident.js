@@ -1,5 +1,5 @@
 /**
- * An incident: all that matters of a range of time, the chain of any task, notes, and files to keep.
+ * An incident: all that matters of a range of time, the chain of any task, notes, files to keep.
  *
  * The one thing to know: the range is that of the time bar; what is saved is of the very records
  * that are shown. Which section is whole, and whose chain is open, stands in the address.
@@ -39,7 +39,9 @@ register({
     notesOf(data, context),
     ruleAlertsOf(data.found.ruleAlerts ?? []),
     ends(data.found),
-    data.found.sections.filter((each) => each.total).map((each) => linesOf(data.whole?.name === each.name ? data.whole : each, context, PAGE)),
+    data.found.sections
+      .filter((each) => each.total)
+      .map((each) => linesOf(data.whole?.name === each.name ? data.whole : each, context, PAGE)),
     quiet(data.found),
     moversOf(data.found.movers, context),
   ],
@@ -52,7 +54,9 @@ async function load(context) {
   const fixed = { from: found.replayFrom, to: found.replayTo };
   const name = context.query("section");
   const [whole, chain] = await Promise.all([
-    name ? context.ask(PATH, { ...fixed, section: name, limit: PAGE, skip: context.query("skip") }) : null,
+    name
+      ? context.ask(PATH, { ...fixed, section: name, limit: PAGE, skip: context.query("skip") })
+      : null,
     loadChain(context, fixed),
   ]);
   return { found, fixed, whole, chain };
@@ -61,23 +65,54 @@ async function load(context) {
 function tools({ found, fixed, chain }, context) {
   const tasks = chain?.taskId ? [chain.taskId] : [];
   const file = (what, label, more = {}) =>
-    h("a", { class: "button", key: what, href: urlOf(`${PATH}/${what}`, { ...fixed, ...more }), download: "" }, label);
+    h(
+      "a",
+      {
+        class: "button",
+        key: what,
+        href: urlOf(`${PATH}/${what}`, { ...fixed, ...more }),
+        download: "",
+      },
+      label,
+    );
   return h(
     "div",
     { class: "bar-of-tools", key: "tools" },
-    h("span", null, `${instant(found.first.atMs)} UTC and the ${duration(found.last.atMs - found.first.atMs)} since`),
+    h(
+      "span",
+      null,
+      `${instant(found.first.atMs)} UTC and the `,
+      `${duration(found.last.atMs - found.first.atMs)} since`,
+    ),
     file("page", "Save page", { task: tasks }),
     file("slice", "Save events"),
-    h("form", { class: "of-task", key: "task", onsubmit: (event) => openTask(event, context) },
-      h("label", null, "Chain of task", h("input", { name: "task", size: 26, spellcheck: "false", autocomplete: "off", value: context.query("task") })),
-      h("button", { type: "submit" }, "Open")),
+    h(
+      "form",
+      { class: "of-task", key: "task", onsubmit: (event) => openTask(event, context) },
+      h(
+        "label",
+        null,
+        "Chain of task",
+        h("input", {
+          name: "task",
+          size: 26,
+          spellcheck: "false",
+          autocomplete: "off",
+          value: context.query("task"),
+        }),
+      ),
+      h("button", { type: "submit" }, "Open"),
+    ),
     h("span", { class: "aside" }, h("code", null, `flumina replay FILE`), " runs the events again"),
   );
 }
 
 function openTask(event, context) {
   event.preventDefault();
-  context.set({ task: event.target.elements.task.value.trim() || null, address: null, event: null }, { isStep: true });
+  context.set(
+    { task: event.target.elements.task.value.trim() || null, address: null, event: null },
+    { isStep: true },
+  );
 }
 
 function numbers(found) {
@@ -96,8 +131,12 @@ function numbers(found) {
 }
 
 function ends({ first, last, steps, ends: ended }) {
-  const pair = (before, after) => (String(before) === String(after) ? String(before) : `${before} → ${after}`);
-  const listed = (numbers) => Object.entries(numbers).map(([name, number]) => `${count(number)} ${name}`).join(", ");
+  const pair = (before, after) =>
+    String(before) === String(after) ? String(before) : `${before} → ${after}`;
+  const listed = (numbers) =>
+    Object.entries(numbers)
+      .map(([name, number]) => `${count(number)} ${name}`)
+      .join(", ");
   return section(
     "Before and after",
     null,
@@ -117,5 +156,9 @@ function ends({ first, last, steps, ends: ended }) {
 function quiet(found) {
   const none = found.sections.filter((each) => !each.total).map((each) => each.title.toLowerCase());
   if (!none.length) return null;
-  return h("p", { class: "muted", key: "quiet" }, `Nothing in ${several(none.length, "section")}: ${none.join("; ")}.`);
+  return h(
+    "p",
+    { class: "muted", key: "quiet" },
+    `Nothing in ${several(none.length, "section")}: ${none.join("; ")}.`,
+  );
 }

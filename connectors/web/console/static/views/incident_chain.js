@@ -19,8 +19,12 @@ const TEXTS_MAX = 6;
 export async function loadChain(context, fixed) {
   const [task, address] = [context.query("task"), context.query("address")];
   try {
-    if (task) return await context.ask(`/api/flumina/incident/tasks/${encodeURIComponent(task)}`, { to: fixed.to });
-    if (address) return { causes: await context.ask("/api/flumina/trace", { address }), lines: [], total: 0 };
+    if (task)
+      return await context.ask(`/api/flumina/incident/tasks/${encodeURIComponent(task)}`, {
+        to: fixed.to,
+      });
+    if (address)
+      return { causes: await context.ask("/api/flumina/trace", { address }), lines: [], total: 0 };
   } catch (failure) {
     // A name that was typed wrong must not take the page away.
     if (failure instanceof Failure && failure.status && failure.status < 500) return { failure };
@@ -31,14 +35,28 @@ export async function loadChain(context, fixed) {
 
 /** The chain as a list, oldest first, and what happened to the task. */
 export function chainOf(chain, context) {
-  const close = h("button", { type: "button", onclick: () => context.set({ task: null, address: null, event: null }) }, "Close");
-  const title = chain.taskId ? `Chain of ${chain.taskId}` : `What led to ${placeOf(context.query("address"))}`;
+  const close = h(
+    "button",
+    { type: "button", onclick: () => context.set({ task: null, address: null, event: null }) },
+    "Close",
+  );
+  const title = chain.taskId
+    ? `Chain of ${chain.taskId}`
+    : `What led to ${placeOf(context.query("address"))}`;
   if (chain.failure) {
-    return section("Chain", { key: "chain", "data-section": "chain", aside: close }, empty(chain.failure.message, chain.failure.remedy));
+    return section(
+      "Chain",
+      { key: "chain", "data-section": "chain", aside: close },
+      empty(chain.failure.message, chain.failure.remedy),
+    );
   }
   return section(
     title,
-    { key: "chain", "data-section": "chain", aside: [chain.taskId && to(path("tasks", chain.taskId), "The task"), close] },
+    {
+      key: "chain",
+      "data-section": "chain",
+      aside: [chain.taskId && to(path("tasks", chain.taskId), "The task"), close],
+    },
     chain.causes ? steps(chain.causes) : empty("Nothing of it is an event of this range."),
     chain.lines.length > 0 &&
       h(
@@ -54,11 +72,17 @@ function steps(trace) {
   const known = new Set(trace.steps.map((each) => each.address));
   return [
     (trace.dropped > 0 || trace.tasksDropped > 0) &&
-      h("p", { class: "muted" }, `${count((trace.dropped ?? 0) + (trace.tasksDropped ?? 0))} more are not followed.`),
+      h(
+        "p",
+        { class: "muted" },
+        `${count((trace.dropped ?? 0) + (trace.tasksDropped ?? 0))} more are not followed.`,
+      ),
     h(
       "ol",
       { class: "chain", "aria-label": "Causes, oldest first" },
-      trace.steps.map((each, number) => step(each, trace.steps[number - 1], each.address === trace.address, known)),
+      trace.steps.map((each, number) =>
+        step(each, trace.steps[number - 1], each.address === trace.address, known),
+      ),
     ),
   ];
 }
@@ -68,18 +92,31 @@ function step(each, before, isLast, known) {
   const texts = each.texts ?? [];
   return h(
     "li",
-    { key: each.address, class: isLast ? "asked" : null, "data-address": each.address, "aria-current": isLast ? "step" : null },
-    h("div", { class: "when" }, each.atMs ? instant(each.atMs) : "", gap && h("span", { class: "muted" }, ` +${gap}`)),
+    {
+      key: each.address,
+      class: isLast ? "asked" : null,
+      "data-address": each.address,
+      "aria-current": isLast ? "step" : null,
+    },
+    h(
+      "div",
+      { class: "when" },
+      each.atMs ? instant(each.atMs) : "",
+      gap && h("span", { class: "muted" }, ` +${gap}`),
+    ),
     h(
       "div",
       { class: "what" },
       texts.slice(0, TEXTS_MAX).map((text) => h("div", null, text)),
-      texts.length > TEXTS_MAX && h("div", { class: "muted" }, `and ${count(texts.length - TEXTS_MAX)} more`),
+      texts.length > TEXTS_MAX &&
+        h("div", { class: "muted" }, `and ${count(texts.length - TEXTS_MAX)} more`),
       h(
         "div",
         { class: "muted mono" },
         placeOf(each.address),
-        each.ledToBy?.length ? ` ← ${each.ledToBy.map((by) => (known.has(by) ? placeOf(by) : by)).join(", ")}` : "",
+        each.ledToBy?.length
+          ? ` ← ${each.ledToBy.map((by) => (known.has(by) ? placeOf(by) : by)).join(", ")}`
+          : "",
         each.sources?.length ? ` ← record ${each.sources.join(", ")}` : "",
       ),
     ),

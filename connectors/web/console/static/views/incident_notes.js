@@ -31,10 +31,15 @@ export function notesOf({ found }, context) {
 }
 
 function note(each) {
+  const until = each.toMs > each.fromMs ? ` to ${instant(each.toMs).slice(11)}` : "";
   return h(
     "li",
     { key: each.address },
-    h("span", { class: "muted" }, `${instant(each.fromMs)}${each.toMs > each.fromMs ? ` to ${instant(each.toMs).slice(11)}` : ""} · ${each.actor}${each.about ? ` · ${each.about}` : ""}`),
+    h(
+      "span",
+      { class: "muted" },
+      [instant(each.fromMs) + until, each.actor, each.about].filter(Boolean).join(" · "),
+    ),
     h("div", null, each.text),
   );
 }
@@ -44,12 +49,27 @@ function form(found, context) {
     h("label", null, label, h("input", { name, key: name, autocomplete: "off", ...attributes }));
   return h(
     "form",
-    { class: "bar-of-tools note-form", key: "form", onsubmit: (event) => write(event, found, context) },
+    {
+      class: "bar-of-tools note-form",
+      key: "form",
+      onsubmit: (event) => write(event, found, context),
+    },
     input("text", "Note", { size: 60, maxlength: TEXT_MAX, required: true }),
-    input("about", "about", { size: 22, placeholder: "job, task, host, or nothing", spellcheck: "false" }),
+    input("about", "about", {
+      size: 22,
+      placeholder: "job, task, host, or nothing",
+      spellcheck: "false",
+    }),
     input("actor", "You are", { size: 18, required: true, value: remembered() }),
     h("button", { type: "submit", disabled: isBusy }, isBusy ? "Writing" : "Write note"),
-    failure && h("div", { class: "refusal", role: "alert" }, h("p", null, failure.message), failure.remedy && h("p", { class: "muted" }, failure.remedy), faults(failure)),
+    failure &&
+      h(
+        "div",
+        { class: "refusal", role: "alert" },
+        h("p", null, failure.message),
+        failure.remedy && h("p", { class: "muted" }, failure.remedy),
+        faults(failure),
+      ),
   );
 }
 
@@ -57,7 +77,11 @@ async function write(event, found, context) {
   event.preventDefault();
   const { text, about, actor } = event.target.elements;
   remember(actor.value.trim());
-  const body = { text: text.value.trim(), from: rfc3339(found.first.atMs), to: rfc3339(found.last.atMs) };
+  const body = {
+    text: text.value.trim(),
+    from: rfc3339(found.first.atMs),
+    to: rfc3339(found.last.atMs),
+  };
   if (about.value.trim()) body.about = about.value.trim();
   isBusy = true;
   failure = null;

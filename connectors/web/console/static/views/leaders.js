@@ -40,6 +40,7 @@ register({
         ["Lag", several(status.lagRecords, "record")],
         ["Age of the newest record", duration(status.leaderSilentMs)],
       ]),
+      status.halt && context.isLive && skip(context),
     ),
     section(
       "Leaders",
@@ -83,6 +84,25 @@ function queryPart(queries) {
     "Queries that run",
     null,
     facts(Object.entries(queries).map(([name, value]) => [spaced(name), typeof value === "object" ? JSON.stringify(value) : String(value)])),
+  );
+}
+
+/** The way on for a halted fold; the report of the halt names offset and digest. */
+function skip(context) {
+  return action(
+    "Let the fold pass a record",
+    () => ({
+      title: "Let the fold pass a record?",
+      text: "Every fold of this log leaves it out, for ever. The report of the halt names it.",
+      fields: [
+        { name: "offset", label: "Offset", type: "number", min: 0, isRequired: true },
+        { name: "digest", label: "Digest of its bytes", isRequired: true },
+      ],
+      reasonIn: "body",
+      request: ({ offset, digest }) => ({ method: "POST", path: "/api/flumina/commands/skip", body: { offset, digest } }),
+      onDone: () => context.refresh(),
+    }),
+    { isDangerous: true },
   );
 }
 

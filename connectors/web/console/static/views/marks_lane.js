@@ -42,13 +42,16 @@ registerLane({
 bind("n", "the next mark of the lane", () => jump(1));
 bind("p", "the mark of the lane before", () => jump(-1));
 
+/** One event can be several marks: what a detector said, and what became of the host. */
+const keyOf = (mark) => `${mark.address} ${mark.what} ${mark.subject}`;
+
 /** The mark at the instant that is looked at: the one that was jumped to, or the last one there. */
 function chosen(marks) {
   const at = time.at_ms();
   if (at === null) return null;
   const named = address.here().query.get("mark");
   const there = marks.filter((mark) => mark.atMs === at);
-  return there.find((mark) => mark.address === named) ?? there.at(-1) ?? null;
+  return there.find((mark) => keyOf(mark) === named) ?? there.at(-1) ?? null;
 }
 
 function groups(marks, place) {
@@ -72,7 +75,7 @@ function flag({ share, marks, grade }, here) {
     "button",
     {
       type: "button",
-      key: first.address,
+      key: keyOf(first),
       class: `mark ${grade}`,
       style: { left: `${100 * share}%` },
       title: `${instant(first.atMs)} ${label}`,
@@ -116,6 +119,6 @@ function jump(direction) {
 function go(mark) {
   time.stop();
   time.seek(mark.atMs);
-  address.set({ mark: mark.address });
+  address.set({ mark: keyOf(mark) });
   say(`${instant(mark.atMs)}: ${mark.text}`);
 }

@@ -43,7 +43,7 @@ function warnings(cell) {
 }
 
 function numbers(cell) {
-  const live = cell.hosts.filter((host) => host.tasks || host.offers).length;
+  const busy = cell.hosts.filter((host) => host.tasks).length;
   return [
     { label: "active jobs", value: count(cell.jobs.Accepted ?? 0), path: "/jobs" },
     { label: "running tasks", value: count(cell.tasks.Started ?? 0), path: "/tasks", changes: { state: "Started" } },
@@ -54,7 +54,7 @@ function numbers(cell) {
       path: "/tasks",
       changes: { state: "Accepted" },
     },
-    { label: "hosts in use or on offer", value: count(live) },
+    { label: "hosts", value: count(cell.hostsTotal), note: `${count(busy)} with tasks`, path: "/hosts" },
     { label: "decisions under way", value: count(cell.decisionsTotal) },
     { label: "orphans", value: count(cell.orphansTotal), tone: cell.orphansTotal ? "bad" : "" },
   ];

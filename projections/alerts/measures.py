@@ -76,7 +76,8 @@ _ALL: Final[Iterable[Measure]] = (
     Measure(
         "slo_burn",
         "milli",
-        "how fast a budget burns, the lesser of a long and a short window; 1 lasts thirty days",
+        "how fast a budget burns, the lesser of a long and a short window; 1 lasts thirty days; "
+        "0 below five bad events in the long one",
         ("name", "scope", "slo", "window"),
     ),
     Measure(

@@ -23,6 +23,8 @@ PAGES_MAX: Final = 200
 TEXT_MAX: Final = 1_000
 BAD_SCOPES_MAX: Final = 50
 """Of owners, applications and groups those are measured that had something bad within a day."""
+BURN_BAD_MIN: Final = 5
+"""Fewer bad events in the long window are no rate: one of ten would page somebody at night."""
 DAY_MS: Final = 24 * 60 * MINUTE_MS
 TEN_MINUTES_MS: Final = 10 * MINUTE_MS
 
@@ -189,5 +191,7 @@ def _slos(book: SloBook, at_ms: int) -> tuple[Series, Series]:
             labels: Labels = (("name", scope[1]), ("scope", scope[0]), ("slo", slo))
             left[labels] = found.budget_left_ppm
             for burn in found.burns:
-                burning[(*labels, ("window", burn.name))] = min(burn.long_milli, burn.short_milli)
+                is_much = buckets.sums(at_ms, burn.long_ms).bad >= BURN_BAD_MIN
+                rate = min(burn.long_milli, burn.short_milli) if is_much else 0
+                burning[(*labels, ("window", burn.name))] = rate
     return left, burning

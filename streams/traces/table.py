@@ -23,7 +23,7 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]*)?([eE]\+?[0-9]{1,2}|[eE]-[0-9]{1,2})?|\.[0-9]+")
 FIELD_CHARACTERS_MAX: Final = 131_072
-"""The csv module's own bound, checked here as well: other readers of this process may raise that one."""
+"""The csv module's own bound, checked here as well: others of this process may raise that one."""
 _LONG: Final = 60
 """Of a strange cell so many characters are shown."""
 

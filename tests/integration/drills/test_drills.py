@@ -31,13 +31,16 @@ INCIDENT_TASKS: Final = 12_000
 QUICK_TASKS: Final = 2_000
 
 
-def _keep_their_promises(tmp_path: Path, names: tuple[str, ...], tasks: int) -> list[dict[str, Any]]:
+Reports = list[dict[str, Any]]
+
+
+def _keep_their_promises(tmp_path: Path, names: tuple[str, ...], tasks: int) -> Reports:
     """The reports of drills that all went well, and left nothing behind."""
     directory = tmp_path / "drill"
     words = ["drill", *names, "--tasks", str(tasks), "--data-dir", str(directory)]
     done = flumina(tmp_path, *words, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
-    reports: list[dict[str, Any]] = json.loads(done.stdout)
+    reports: Reports = json.loads(done.stdout)
     assert [each["drill"] for each in reports] == list(names)
     for report in reports:
         assert report["isGood"]
@@ -48,7 +51,7 @@ def _keep_their_promises(tmp_path: Path, names: tuple[str, ...], tasks: int) -> 
     return reports
 
 
-def _none_ended(reports: list[dict[str, Any]], tasks: int) -> None:
+def _none_ended(reports: Reports, tasks: int) -> None:
     (report,) = [each for each in reports if each["drill"] == INCIDENT]
     saw = {each["key"]: each["saw"] for each in report["verdicts"]}
     assert saw["untouched"].startswith(f"{tasks} of {tasks} run on")

@@ -156,3 +156,17 @@ def test_what_is_encoded_is_what_is_read() -> None:
     assert read == AlertAcknowledged("lag{topic=a}", "ada", "I look")
     nobody = decode_commands_record(None, encode_silence_alerts("up", {}, 60, "ada", "x"))
     assert isinstance(nobody, InboundRejected)
+
+
+def test_a_rate_of_a_few_events_is_none() -> None:
+    cell = running_cell(hosts=2, cpus=64)
+    watched = Watched(cell)
+    task_ids = cell.run(batch(8), "many")
+    labels: Labels = (("name", ""), ("scope", "cell"), ("slo", "crashing"), ("window", "fast"))
+    for each in task_ids[:4]:
+        cell.status(each, "TASK_LOST")
+    assert measured(watched, "slo_burn", labels) == 0
+    cell.status(task_ids[4], "TASK_LOST")
+    assert measured(watched, "slo_burn", labels) == 1_000_000
+    left = measured(watched, "slo_budget_left", labels[:3])
+    assert left == 1_000_000 - 1_000 * 1_000_000, "it is overdrawn a thousand times"

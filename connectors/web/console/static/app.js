@@ -148,7 +148,11 @@ function draw() {
     const nodes = view.render(data, context);
     render(main, view.hasOwnTitle ? null : title, failure && banner(failure, context), nodes);
   } catch (error) {
-    render(main, title, failed(broken(error), () => context.refresh()));
+    render(
+      main,
+      title,
+      failed(broken(error), () => context.refresh()),
+    );
   }
 }
 

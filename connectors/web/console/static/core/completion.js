@@ -9,10 +9,41 @@
 import { h, render } from "./dom.js";
 
 const WORDS = [
-  "select", "from", "where", "and", "or", "not", "group by", "order by", "having", "limit", "window",
-  "sample", "join", "seconds on", "anomaly", "distinct", "as", "desc", "true", "false", "null",
+  "select",
+  "from",
+  "where",
+  "and",
+  "or",
+  "not",
+  "group by",
+  "order by",
+  "having",
+  "limit",
+  "window",
+  "sample",
+  "join",
+  "seconds on",
+  "anomaly",
+  "distinct",
+  "as",
+  "desc",
+  "true",
+  "false",
+  "null",
 ];
-const FUNCTIONS = ["count(*)", "sum(", "min(", "max(", "average(", "list(", "p50(", "p75(", "p90(", "p95(", "p99("];
+const FUNCTIONS = [
+  "count(*)",
+  "sum(",
+  "min(",
+  "max(",
+  "average(",
+  "list(",
+  "p50(",
+  "p75(",
+  "p90(",
+  "p95(",
+  "p99(",
+];
 const OFFERED_MAX = 12;
 
 /** What can stand at `place` of `text`: `{begin, options: [{text, kind, hint}]}`. */
@@ -21,14 +52,21 @@ export function completions(text, place, sources) {
   const word = /[\w.'[\]-]*$/.exec(before)[0];
   const begin = place - word.length;
   const earlier = before.slice(0, begin).trimEnd().toLowerCase();
-  const isSource = /(\bfrom|\bjoin)$/.test(earlier) || /\bfrom\s+[\w-]+(\s*,\s*[\w-]+)*\s*,$/.test(earlier);
+  const isSource =
+    /(\bfrom|\bjoin)$/.test(earlier) || /\bfrom\s+[\w-]+(\s*,\s*[\w-]+)*\s*,$/.test(earlier);
   const wanted = word.toLowerCase();
-  const fits = ({ text: each }) => each.toLowerCase().startsWith(wanted) && each.toLowerCase() !== wanted;
+  const fits = ({ text: each }) =>
+    each.toLowerCase().startsWith(wanted) && each.toLowerCase() !== wanted;
   if (isSource) {
-    const named = sources.map(({ name, description }) => ({ text: name, kind: "source", hint: description }));
+    const named = sources.map(({ name, description }) => ({
+      text: name,
+      kind: "source",
+      hint: description,
+    }));
     return { begin, options: named.filter(fits).slice(0, OFFERED_MAX) };
   }
-  if (!wanted && !/(\bselect|\bwhere|\band|\bor|\bby|\bhaving|,|\()$/.test(earlier)) return { begin, options: [] };
+  if (!wanted && !/(\bselect|\bwhere|\band|\bor|\bby|\bhaving|,|\()$/.test(earlier))
+    return { begin, options: [] };
   const options = [
     ...fieldsOf(text, sources),
     ...FUNCTIONS.map((each) => ({ text: each, kind: "function", hint: "" })),
@@ -47,7 +85,10 @@ function fieldsOf(text, sources) {
   for (const source of known.length ? known : sources) {
     for (const field of source.fields) {
       if (!found.has(field.name)) {
-        const example = field.example === null || field.example === undefined ? "" : `, such as ${String(field.example)}`;
+        const example =
+          field.example === null || field.example === undefined
+            ? ""
+            : `, such as ${String(field.example)}`;
         found.set(field.name, { text: field.name, kind: "field", hint: `${field.type}${example}` });
       }
     }
@@ -85,7 +126,12 @@ const WIDGET = {
       onkeydown: (event) => pressed(event, field),
       onblur: () => offer(field, []),
     });
-    field.list = h("ul", { id: "query-options", role: "listbox", "aria-label": "What may stand here", hidden: true });
+    field.list = h("ul", {
+      id: "query-options",
+      role: "listbox",
+      "aria-label": "What may stand here",
+      hidden: true,
+    });
     element.append(field.input, field.list);
     field.input.value = data.value;
     grow(field.input);
@@ -154,7 +200,11 @@ function drawOffer(field) {
           },
         },
         h("span", { class: "mono" }, option.text),
-        h("span", { class: "muted" }, option.kind === "field" || option.kind === "source" ? option.hint : option.kind),
+        h(
+          "span",
+          { class: "muted" },
+          option.kind === "field" || option.kind === "source" ? option.hint : option.kind,
+        ),
       ),
     ),
   );
@@ -164,7 +214,12 @@ function take(field, index) {
   const { input, begin } = field;
   const { text } = field.options[index];
   const end = input.selectionStart;
-  input.setRangeText(text.endsWith("(") || text.endsWith(")") ? text : `${text} `, begin, end, "end");
+  input.setRangeText(
+    text.endsWith("(") || text.endsWith(")") ? text : `${text} `,
+    begin,
+    end,
+    "end",
+  );
   offer(field, []);
   field.data.onInput(input.value);
 }

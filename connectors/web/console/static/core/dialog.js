@@ -50,7 +50,16 @@ export function dialog({ title, content, onClose = () => {} }) {
  * `reasonIn`: `query` (parameter `why`, the default), `body`, `reason` (evictions call it so), or
  *   `none` where nothing of the cell is changed
  */
-export function ask({ title, text, act, isDangerous, fields = [], request, onDone, reasonIn = "query" }) {
+export function ask({
+  title,
+  text,
+  act,
+  isDangerous,
+  fields = [],
+  request,
+  onDone,
+  reasonIn = "query",
+}) {
   let failure = null;
   let isBusy = false;
   const box = dialog({ title, content: [] });
@@ -83,14 +92,32 @@ export function ask({ title, text, act, isDangerous, fields = [], request, onDon
       { class: "ask", onsubmit: submit },
       text && h("p", null, text),
       fields.map(field),
-      reasonIn !== "none" && field({ name: "why", label: "Reason", hint: "It is kept in the log.", isRequired: true }),
-      field({ name: "actor", label: "You are", value: actor(), hint: "As others know you, such as ada@example.org.", isRequired: true }),
-      failure && h("div", { class: "refusal", role: "alert" }, h("p", null, failure.message), failure.remedy && h("p", { class: "muted" }, failure.remedy), faults(failure)),
+      reasonIn !== "none" &&
+        field({ name: "why", label: "Reason", hint: "It is kept in the log.", isRequired: true }),
+      field({
+        name: "actor",
+        label: "You are",
+        value: actor(),
+        hint: "As others know you, such as ada@example.org.",
+        isRequired: true,
+      }),
+      failure &&
+        h(
+          "div",
+          { class: "refusal", role: "alert" },
+          h("p", null, failure.message),
+          failure.remedy && h("p", { class: "muted" }, failure.remedy),
+          faults(failure),
+        ),
       h(
         "div",
         { class: "actions" },
         h("button", { type: "button", onclick: box.close }, "Leave it"),
-        h("button", { type: "submit", class: isDangerous ? "danger" : "primary", disabled: isBusy }, isBusy ? "Asking the cell" : act),
+        h(
+          "button",
+          { type: "submit", class: isDangerous ? "danger" : "primary", disabled: isBusy },
+          isBusy ? "Asking the cell" : act,
+        ),
       ),
     );
   draw();
@@ -98,7 +125,11 @@ export function ask({ title, text, act, isDangerous, fields = [], request, onDon
 }
 
 /** A button that opens such a question. */
-export function action(label, question, { isDangerous = false, isDisabled = false, title = null } = {}) {
+export function action(
+  label,
+  question,
+  { isDangerous = false, isDisabled = false, title = null } = {},
+) {
   return h(
     "button",
     {
@@ -116,7 +147,11 @@ function field({ name, label, type = "text", value = "", hint, options, isRequir
   const id = `field-${name}`;
   const shared = { id, name, required: isRequired, "aria-describedby": hint ? `${id}-hint` : null };
   const input = options
-    ? h("select", shared, options.map(([key, text]) => h("option", { value: key, selected: key === value }, text)))
+    ? h(
+        "select",
+        shared,
+        options.map(([key, text]) => h("option", { value: key, selected: key === value }, text)),
+      )
     : type === "checkbox"
       ? h("input", { ...shared, required: null, type, checked: Boolean(value) })
       : h("input", { ...shared, type, value, min, max, autocomplete: "off" });
@@ -130,7 +165,10 @@ function field({ name, label, type = "text", value = "", hint, options, isRequir
 }
 
 function valuesOf(form, fields) {
-  const values = { why: form.elements.why?.value.trim() ?? "", actor: form.elements.actor.value.trim() };
+  const values = {
+    why: form.elements.why?.value.trim() ?? "",
+    actor: form.elements.actor.value.trim(),
+  };
   for (const { name, type } of fields) {
     const element = form.elements[name];
     if (type === "checkbox") values[name] = element.checked;
@@ -141,14 +179,22 @@ function valuesOf(form, fields) {
 
 function send({ method, path, parameters = {}, body, version }, { why, actor: who }, reasonIn) {
   if (reasonIn === "none") return change(method, path, { parameters, body, actor: who, version });
-  if (reasonIn === "body") return change(method, path, { parameters, body: { ...body, why }, actor: who, version });
+  if (reasonIn === "body")
+    return change(method, path, { parameters, body: { ...body, why }, actor: who, version });
   const name = reasonIn === "reason" ? "reason" : "why";
-  return change(method, path, { parameters: { ...parameters, [name]: why }, body, actor: who, version });
+  return change(method, path, {
+    parameters: { ...parameters, [name]: why },
+    body,
+    actor: who,
+    version,
+  });
 }
 
 function doneSentence(answer, act) {
   if (answer.content?.allowed === false) return `Not done: ${answer.content.reasonMessage}`;
-  return answer.status === 202 ? `${act}: it is in the log's queue and will be taken.` : `${act}: done.`;
+  return answer.status === 202
+    ? `${act}: it is in the log's queue and will be taken.`
+    : `${act}: done.`;
 }
 
 function showNotice(text) {

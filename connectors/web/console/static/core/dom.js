@@ -35,7 +35,13 @@ export function svg(tag, attributes, ...children) {
 }
 
 function made(element, attributes, children) {
-  const extra = { handlers: {}, key: undefined, widget: undefined, data: undefined, class: attributes?.class };
+  const extra = {
+    handlers: {},
+    key: undefined,
+    widget: undefined,
+    data: undefined,
+    class: attributes?.class,
+  };
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (name === "key" || name === "widget" || name === "data") extra[name] = value;
     else if (name.startsWith("on")) {

@@ -32,7 +32,9 @@ export function bindKeys(whenShown, shown) {
   bind("]", "faster", () => changeSpeed(1, whenShown));
   bind("Escape", "nothing selected", () => address.set({ select: null }));
   for (const view of allViews().filter((each) => each.key)) {
-    bind(`g ${view.key}`, typeof view.title === "string" ? view.title : view.name, () => address.go(view.path));
+    bind(`g ${view.key}`, typeof view.title === "string" ? view.title : view.name, () =>
+      address.go(view.path),
+    );
   }
   listen();
 }
@@ -73,7 +75,11 @@ function list(title, keys) {
       "dl",
       { class: "keys" },
       keys.map(({ key, text }) => [
-        h("dt", null, key.split(" ").map((each) => h("kbd", null, NAMES[each] ?? each))),
+        h(
+          "dt",
+          null,
+          key.split(" ").map((each) => h("kbd", null, NAMES[each] ?? each)),
+        ),
         h("dd", null, text),
       ]),
     ),

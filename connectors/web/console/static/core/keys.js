@@ -41,7 +41,11 @@ export function listen() {
     // The space bar presses a button that has the focus.
     if (event.key === " " && event.target.closest?.("button, a, summary, [role=slider]")) return;
     // Arrows move along what has arrows of its own.
-    if (event.key.startsWith("Arrow") && event.target.closest?.("[role=slider], .scrolling, [role=tab]")) return;
+    if (
+      event.key.startsWith("Arrow") &&
+      event.target.closest?.("[role=slider], .scrolling, [role=tab]")
+    )
+      return;
     const isChord = performance.now() - began_at < CHORD_MS;
     began_at = 0;
     if (!isChord && event.key === "g") {

@@ -34,7 +34,12 @@ async function loaded(list, context) {
 }
 
 function part(list, answer, context) {
-  if (answer.failure) return section(list.title, { key: list.title }, failed(answer.failure, () => context.refresh()));
+  if (answer.failure)
+    return section(
+      list.title,
+      { key: list.title },
+      failed(answer.failure, () => context.refresh()),
+    );
   const rows = list.rows ? list.rows(answer) : answer.items;
   return section(
     list.title,
@@ -60,5 +65,11 @@ export function text(name, title, of, attributes = {}) {
 
 /** A column of numbers. */
 export function number(name, title, of, shown = (value) => value) {
-  return { name, title, isNumber: true, cell: (row) => shown(of(row)) ?? "", sort: (row) => of(row) ?? 0 };
+  return {
+    name,
+    title,
+    isNumber: true,
+    cell: (row) => shown(of(row)) ?? "",
+    sort: (row) => of(row) ?? 0,
+  };
 }

@@ -44,7 +44,11 @@ function entry(view, current) {
     { key: view.name },
     h(
       "a",
-      { href: address.link(view.path), "aria-current": isCurrent ? "page" : null, title: view.key ? `g ${view.key}` : null },
+      {
+        href: address.link(view.path),
+        "aria-current": isCurrent ? "page" : null,
+        title: view.key ? `g ${view.key}` : null,
+      },
       view.title,
     ),
   );

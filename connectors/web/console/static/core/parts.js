@@ -21,7 +21,9 @@ export function to(path, text, changes = {}) {
 
 /** Facts as pairs `[term, content]`; those without content are left out. */
 export function facts(pairs) {
-  const known = pairs.filter(([, content]) => content !== null && content !== undefined && content !== "");
+  const known = pairs.filter(
+    ([, content]) => content !== null && content !== undefined && content !== "",
+  );
   return h(
     "dl",
     { class: "facts" },
@@ -86,7 +88,13 @@ export function faults(failure) {
     "ul",
     { class: "faults" },
     named.map((fault) =>
-      h("li", null, h("code", null, fault.field), ` ${fault.text}`, fault.hint ? ` (${fault.hint})` : ""),
+      h(
+        "li",
+        null,
+        h("code", null, fault.field),
+        ` ${fault.text}`,
+        fault.hint ? ` (${fault.hint})` : "",
+      ),
     ),
   );
 }
@@ -103,7 +111,11 @@ export function share(part, whole, words) {
   return h(
     "span",
     { class: "share" },
-    h("span", { class: "bar", "aria-hidden": "true" }, h("span", { style: { width: `${percent}%` } })),
+    h(
+      "span",
+      { class: "bar", "aria-hidden": "true" },
+      h("span", { style: { width: `${percent}%` } }),
+    ),
     h("span", null, words),
   );
 }

@@ -54,7 +54,8 @@ function parts() {
   const word = failure ? "reconnecting" : standingWord();
   return [
     h("span", { class: "standing-word", key: "word" }, state(word, toneOf(word))),
-    failure && h("span", { key: "failure" }, `No answer for ${duration(unreached_ms)}. ${failure.message}`),
+    failure &&
+      h("span", { key: "failure" }, `No answer for ${duration(unreached_ms)}. ${failure.message}`),
     !failure && last.stale && h("span", { class: "bad", key: "stale" }, `Behind: ${last.stale}`),
     item("cell", last.cell),
     item("offset", count(last.offset)),
@@ -64,7 +65,13 @@ function parts() {
     item("leader", last.leader || "nobody"),
     last.safe && h("span", { class: "bad", key: "safe" }, `Safe: ${last.safe}`),
     ...[...streams].map(([name, standing]) =>
-      h("span", { key: `stream ${name}` }, `${name} `, state(standing.state, standing.tone), ` ${standing.text ?? ""}`),
+      h(
+        "span",
+        { key: `stream ${name}` },
+        `${name} `,
+        state(standing.state, standing.tone),
+        ` ${standing.text ?? ""}`,
+      ),
     ),
     h("span", { class: "aside", key: "help" }, "Press ? for keys"),
   ];
@@ -77,10 +84,17 @@ function standingWord() {
 }
 
 function toneOf(word) {
-  return { live: "good", "at an instant": "busy", halted: "bad", reconnecting: "bad" }[word] ?? "waiting";
+  return (
+    { live: "good", "at an instant": "busy", halted: "bad", reconnecting: "bad" }[word] ?? "waiting"
+  );
 }
 
 function item(name, value) {
   if (value === undefined || value === "") return null;
-  return h("span", { key: name }, h("span", { class: "muted" }, `${name} `), h("b", { "data-standing": name }, value));
+  return h(
+    "span",
+    { key: name },
+    h("span", { class: "muted" }, `${name} `),
+    h("b", { "data-standing": name }, value),
+  );
 }

@@ -15,7 +15,11 @@ export function whySection(why) {
   return section(
     "Why",
     null,
-    h("div", { class: "why" }, why.sentences.map((text, index) => h("p", { key: index }, text))),
+    h(
+      "div",
+      { class: "why" },
+      why.sentences.map((text, index) => h("p", { key: index }, text)),
+    ),
     why.chain?.length
       ? h(
           "details",
@@ -25,7 +29,13 @@ export function whySection(why) {
             "ol",
             { class: "chain" },
             why.chain.map((link, index) =>
-              h("li", { key: index }, h("span", { class: "muted mono" }, instant(link.atMs).slice(11)), ` ${link.text} `, address(link.address)),
+              h(
+                "li",
+                { key: index },
+                h("span", { class: "muted mono" }, instant(link.atMs).slice(11)),
+                ` ${link.text} `,
+                address(link.address),
+              ),
             ),
           ),
         )
@@ -43,7 +53,11 @@ export function historyTable(title, lines) {
       rows: lines,
       key: (line) => line.address + (line.taskId ?? "") + line.what,
       columns: [
-        { name: "at", title: "At (UTC)", cell: (line) => h("span", { class: "mono" }, instant(line.atMs)) },
+        {
+          name: "at",
+          title: "At (UTC)",
+          cell: (line) => h("span", { class: "mono" }, instant(line.atMs)),
+        },
         { name: "what", title: "What", cell: (line) => line.what },
         { name: "state", title: "State", cell: (line) => spaced(line.state) },
         { name: "reason", title: "Says", cell: (line) => saying(line) },

@@ -31,7 +31,14 @@ const tables = new WeakMap();
 export function table(data) {
   if (!data.rows.length && data.blank) return data.blank;
   const { id, label } = data;
-  return h("div", { class: "table", role: "region", "aria-label": label, key: id ?? label, widget: WIDGET, data });
+  return h("div", {
+    class: "table",
+    role: "region",
+    "aria-label": label,
+    key: id ?? label,
+    widget: WIDGET,
+    data,
+  });
 }
 
 const WIDGET = {
@@ -79,7 +86,8 @@ function draw(element, frame) {
   const isWhole = rows.length <= WHOLE_MAX && !data.height;
   if (frame.isWhole !== isWhole) frameOf(element, data, isWhole);
   frame.isWhole = isWhole;
-  if (data.isFollowing && frame.atEnd) frame.top = Math.max(0, (rows.length + 1) * ROW_PX - frame.height);
+  if (data.isFollowing && frame.atEnd)
+    frame.top = Math.max(0, (rows.length + 1) * ROW_PX - frame.height);
   const { first, last } = isWhole ? { first: 0, last: rows.length } : inSight(frame, rows.length);
   frame.first = first;
   const seen = [];
@@ -90,8 +98,16 @@ function draw(element, frame) {
     element,
     h(
       "table",
-      { "aria-rowcount": rows.length + 1, "aria-label": data.label, style: data.width && { "min-width": data.width } },
-      h("colgroup", null, data.columns.map((each) => h("col", { style: { width: each.width ?? "auto" } }))),
+      {
+        "aria-rowcount": rows.length + 1,
+        "aria-label": data.label,
+        style: data.width && { "min-width": data.width },
+      },
+      h(
+        "colgroup",
+        null,
+        data.columns.map((each) => h("col", { style: { width: each.width ?? "auto" } })),
+      ),
       head(data),
       h(
         "tbody",
@@ -142,13 +158,21 @@ function head(data) {
       { "aria-rowindex": 1 },
       data.columns.map((column) => {
         const order = orderOf(data, column);
-        const attributes = { scope: "col", class: column.isNumber ? "number" : null, "aria-sort": order };
+        const attributes = {
+          scope: "col",
+          class: column.isNumber ? "number" : null,
+          "aria-sort": order,
+        };
         if (!column.sort || !data.onSort) return h("th", attributes, column.title);
         const next = order === "ascending" ? `-${column.name}` : column.name;
         return h(
           "th",
           attributes,
-          h("button", { type: "button", class: "sort", onclick: () => data.onSort(next) }, column.title),
+          h(
+            "button",
+            { type: "button", class: "sort", onclick: () => data.onSort(next) },
+            column.title,
+          ),
         );
       }),
     ),
@@ -171,7 +195,10 @@ function line(data, row, index, slot) {
     {
       key: `row ${key}`,
       "aria-rowindex": index + 2,
-      class: [isSelected && "selected", choose && "choosable", data.rowClass?.(row)].filter(Boolean).join(" ") || null,
+      class:
+        [isSelected && "selected", choose && "choosable", data.rowClass?.(row)]
+          .filter(Boolean)
+          .join(" ") || null,
       "aria-selected": data.onSelect ? String(isSelected) : null,
       tabindex: choose ? "0" : null,
       onclick: choose && ((event) => event.target.closest("a, button") || choose()),

@@ -123,12 +123,15 @@ export class Tail {
   changed() {
     if (this.timer) return;
     const since = performance.now() - this.drawn_at;
-    this.timer = setTimeout(() => {
-      this.frame = requestAnimationFrame(() => {
-        this.timer = 0;
-        this.drawn_at = performance.now();
-        this.onChange();
-      });
-    }, Math.max(0, DRAW_MS - since));
+    this.timer = setTimeout(
+      () => {
+        this.frame = requestAnimationFrame(() => {
+          this.timer = 0;
+          this.drawn_at = performance.now();
+          this.onChange();
+        });
+      },
+      Math.max(0, DRAW_MS - since),
+    );
   }
 }

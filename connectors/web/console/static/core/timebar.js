@@ -13,7 +13,14 @@ import { clock, duration, instant, rfc3339 } from "./words.js";
 
 /** While somebody drags, views are asked for a new instant at most this often. */
 const DRAG_MS = 120;
-const SPANS = [["-5m", "5 min"], ["-15m", "15 min"], ["-1h", "1 h"], ["-6h", "6 h"], ["-1d", "1 day"], ["-7d", "7 days"]];
+const SPANS = [
+  ["-5m", "5 min"],
+  ["-15m", "15 min"],
+  ["-1h", "1 h"],
+  ["-6h", "6 h"],
+  ["-1d", "1 day"],
+  ["-7d", "7 days"],
+];
 /** A moving bar is drawn this often. */
 const MOVE_MS = 1000;
 
@@ -86,18 +93,36 @@ function controls(whenShown) {
       "div",
       { class: "buttons", role: "group", "aria-label": "Play" },
       icon("One record back (left arrow)", ICONS.back, () => step(-1)),
-      icon("Play backwards (b)", playing < 0 ? ICONS.pause : ICONS.reverse, () => toggle(-1, whenShown), playing < 0),
-      icon("Play (space)", playing > 0 ? ICONS.pause : ICONS.play, () => toggle(1, whenShown), playing > 0),
+      icon(
+        "Play backwards (b)",
+        playing < 0 ? ICONS.pause : ICONS.reverse,
+        () => toggle(-1, whenShown),
+        playing < 0,
+      ),
+      icon(
+        "Play (space)",
+        playing > 0 ? ICONS.pause : ICONS.play,
+        () => toggle(1, whenShown),
+        playing > 0,
+      ),
       icon("One record on (right arrow)", ICONS.on, () => step(1)),
     ),
     h(
       "select",
-      { "aria-label": "Speed", onchange: (event) => setSpeed(Number(event.target.value), whenShown) },
+      {
+        "aria-label": "Speed",
+        onchange: (event) => setSpeed(Number(event.target.value), whenShown),
+      },
       time.SPEEDS.map((each) => h("option", { value: each, selected: each === speed }, `${each}×`)),
     ),
     h(
       "button",
-      { type: "button", class: `live ${isLive ? "on" : ""}`, "aria-pressed": String(isLive), onclick: () => time.seek(null) },
+      {
+        type: "button",
+        class: `live ${isLive ? "on" : ""}`,
+        "aria-pressed": String(isLive),
+        onclick: () => time.seek(null),
+      },
       "Live",
     ),
     h(
@@ -136,7 +161,8 @@ function spanOptions() {
   const options = SPANS.map(([value, text]) =>
     h("option", { value, selected: isNamed && value === (from ?? "-15m") }, text),
   );
-  if (!isNamed) options.unshift(h("option", { value: "", selected: true }, duration(to_ms - from_ms)));
+  if (!isNamed)
+    options.unshift(h("option", { value: "", selected: true }, duration(to_ms - from_ms)));
   return options;
 }
 
@@ -184,8 +210,18 @@ const ICONS = {
 function icon(label, path, act, isPressed = false) {
   return h(
     "button",
-    { type: "button", title: label, "aria-label": label, "aria-pressed": String(isPressed), onclick: act },
-    svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" }, svg("path", { d: path })),
+    {
+      type: "button",
+      title: label,
+      "aria-label": label,
+      "aria-pressed": String(isPressed),
+      onclick: act,
+    },
+    svg(
+      "svg",
+      { viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" },
+      svg("path", { d: path }),
+    ),
   );
 }
 
@@ -213,14 +249,16 @@ function track() {
     ticks(from_ms, to_ms).map(({ ms, text }) =>
       h("span", { class: "tick", key: `tick ${ms}`, style: { left: percent(ms) } }, text),
     ),
-    to_ms > time.now_ms() && h("span", { class: "future", key: "future", style: { left: percent(time.now_ms()) } }),
+    to_ms > time.now_ms() &&
+      h("span", { class: "future", key: "future", style: { left: percent(time.now_ms()) } }),
     h("span", { class: "hand", key: "hand", style: { left: percent(at_ms) } }),
   );
 }
 
-const STEPS_MS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800].map(
-  (seconds) => 1000 * seconds,
-);
+const STEPS_MS = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800,
+  604800,
+].map((seconds) => 1000 * seconds);
 
 /** Instants with round numbers, about eight. */
 function ticks(from_ms, to_ms) {
@@ -274,7 +312,14 @@ function grabbed(event) {
 function moved(event) {
   const { from_ms, to_ms } = time.range();
   const here = time.at_ms() ?? time.now_ms();
-  const steps = { ArrowLeft: -0.01, ArrowDown: -0.01, ArrowRight: 0.01, ArrowUp: 0.01, PageDown: -0.1, PageUp: 0.1 };
+  const steps = {
+    ArrowLeft: -0.01,
+    ArrowDown: -0.01,
+    ArrowRight: 0.01,
+    ArrowUp: 0.01,
+    PageDown: -0.1,
+    PageUp: 0.1,
+  };
   if (event.key in steps) {
     const next = here + steps[event.key] * (to_ms - from_ms);
     time.seek(next >= time.now_ms() ? null : next, { isStep: false });
@@ -298,7 +343,9 @@ function loadLanes() {
   const { from_ms, to_ms, isMoving } = time.range();
   for (const lane of lanes) {
     const age = Math.floor(time.now_ms() / lane.refresh_ms);
-    const key = isMoving ? `moving ${to_ms - from_ms > 0 ? Math.round((to_ms - from_ms) / 1000) : 0} ${age}` : `${from_ms} ${to_ms}`;
+    const key = isMoving
+      ? `moving ${to_ms - from_ms > 0 ? Math.round((to_ms - from_ms) / 1000) : 0} ${age}`
+      : `${from_ms} ${to_ms}`;
     if (lane.key === key) continue;
     lane.key = key;
     lane.leaving?.abort();

@@ -80,13 +80,17 @@ const rounded = (number) => String(Math.round(number * 10) / 10);
 
 /** `KillInitiated` as `kill initiated`. */
 export function spaced(name) {
-  return String(name ?? "").replaceAll(/([a-z0-9])([A-Z])/g, "$1 $2").toLowerCase();
+  return String(name ?? "")
+    .replaceAll(/([a-z0-9])([A-Z])/g, "$1 $2")
+    .toLowerCase();
 }
 
 /** What colour and shape a state has: good, busy, waiting, bad, done or plain. */
 export function toneOf(state) {
   const name = String(state ?? "").toLowerCase();
-  if (["started", "running", "ok", "live", "healthy", "enabled", "active", "inservice"].includes(name)) {
+  if (
+    ["started", "running", "ok", "live", "healthy", "enabled", "active", "inservice"].includes(name)
+  ) {
     return "good";
   }
   if (["launched", "startinitiated", "killinitiated", "starting", "onprobation"].includes(name)) {
@@ -95,7 +99,9 @@ export function toneOf(state) {
   if (["accepted", "queued", "waiting", "draining", "lastchoice", "behind"].includes(name)) {
     return "waiting";
   }
-  if (["failed", "lost", "disconnected", "disabled", "bad", "stale", "halted", "safe"].includes(name)) {
+  if (
+    ["failed", "lost", "disconnected", "disabled", "bad", "stale", "halted", "safe"].includes(name)
+  ) {
     return "bad";
   }
   return name === "finished" ? "done" : "plain";

@@ -28,15 +28,30 @@ register({
   selections: ["sort"],
   load: (context) => {
     const { from_ms, to_ms, isMoving } = context.range;
-    const range = isMoving ? { from: `-${Math.round((to_ms - from_ms) / 1000)}s` } : { from: rfc3339(from_ms), to: rfc3339(to_ms) };
-    return context.ask("/api/flumina/cost", { ...range, by: context.query("by", "owner"), limit: ROWS });
+    const range = isMoving
+      ? { from: `-${Math.round((to_ms - from_ms) / 1000)}s` }
+      : { from: rfc3339(from_ms), to: rfc3339(to_ms) };
+    return context.ask("/api/flumina/cost", {
+      ...range,
+      by: context.query("by", "owner"),
+      limit: ROWS,
+    });
   },
   render: (cost, context) => [
     h(
       "div",
       { class: "bar-of-tools" },
-      choice(context, "by", "By", [["", "owner"], ["app", "application"], ["group", "capacity group"], ["job", "job"]]),
-      h("span", { class: "aside" }, `${instant(cost.fromMs).slice(0, 19)} to ${instant(cost.toMs).slice(0, 19)} UTC`),
+      choice(context, "by", "By", [
+        ["", "owner"],
+        ["app", "application"],
+        ["group", "capacity group"],
+        ["job", "job"],
+      ]),
+      h(
+        "span",
+        { class: "aside" },
+        `${instant(cost.fromMs).slice(0, 19)} to ${instant(cost.toMs).slice(0, 19)} UTC`,
+      ),
     ),
     section(
       "Held",

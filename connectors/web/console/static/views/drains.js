@@ -13,7 +13,7 @@ registerLists({
   name: "drains",
   title: "Drains and evictions",
   path: "/drains",
-  key: "d",
+  key: "m",
   section: "Operate",
   order: 41,
   summary: "hosts that are emptied, and what they wait for",
@@ -26,15 +26,27 @@ registerLists({
       blank: "No host is drained or marked.",
       blankThen: "A host's own page has the order.",
       columns: () => [
-        { name: "host", title: "Host", cell: (host) => to(path("hosts", host.hostId), host.hostname) },
+        {
+          name: "host",
+          title: "Host",
+          cell: (host) => to(path("hosts", host.hostId), host.hostname),
+        },
         text("why", "Why", (host) => host.why),
         text("since", "Since", (host) => instant(host.since)),
         number("tasks", "Tasks", (host) => host.tasks, count),
         number("planned", "To move", (host) => host.planned, count),
         number("ending", "Ending", (host) => host.ending, count),
         number("stay", "May not move", (host) => host.notAllowed, count),
-        text("waiting", "Waits for", (host) => Object.entries(host.waiting).map(([word, tasks]) => `${word}: ${tasks}`).join(", ")),
-        { name: "empty", title: "Is", cell: (host) => (host.isEmpty ? state("empty", "good") : state("being emptied", "busy")) },
+        text("waiting", "Waits for", (host) =>
+          Object.entries(host.waiting)
+            .map(([word, tasks]) => `${word}: ${tasks}`)
+            .join(", "),
+        ),
+        {
+          name: "empty",
+          title: "Is",
+          cell: (host) => (host.isEmpty ? state("empty", "good") : state("being emptied", "busy")),
+        },
       ],
     },
     {
@@ -45,7 +57,11 @@ registerLists({
       key: (plan) => plan.taskId,
       blank: "No task has to move.",
       columns: () => [
-        { name: "task", title: "Task", cell: (plan) => to(path("tasks", plan.taskId), plan.taskId) },
+        {
+          name: "task",
+          title: "Task",
+          cell: (plan) => to(path("tasks", plan.taskId), plan.taskId),
+        },
         text("host", "Host", (plan) => plan["flumina.hostname"]),
         text("reason", "Because", (plan) => plan.reasonMessage),
         text("by", "By", (plan) => instant(plan.relocationTime)),

@@ -19,7 +19,10 @@ register({
   load: async (context) => {
     const wanted = context.query("address");
     if (!wanted) return null;
-    const trace = (direction) => context.ask("/api/flumina/trace", { address: wanted, direction }).catch((failure) => ({ failure }));
+    const trace = (direction) =>
+      context
+        .ask("/api/flumina/trace", { address: wanted, direction })
+        .catch((failure) => ({ failure }));
     const [causes, effects] = await Promise.all([trace("causes"), trace("effects")]);
     return { address: wanted, causes, effects };
   },
@@ -29,17 +32,28 @@ register({
     return [
       facts([
         ["Address", h("code", null, data.address)],
-        ["State just after it", offset && to("/", `the cell after record ${offset}`, { at: offset })],
+        [
+          "State just after it",
+          offset && to("/", `the cell after record ${offset}`, { at: offset }),
+        ],
       ]),
       section("All of it", null, eventWhole(data.address, context)),
-      h("div", { class: "columns" }, chain("What led to it", data.causes), chain("What followed", data.effects)),
+      h(
+        "div",
+        { class: "columns" },
+        chain("What led to it", data.causes),
+        chain("What followed", data.effects),
+      ),
     ];
   },
 });
 
 function form(context) {
   return [
-    empty("Name an event by its address.", "Histories, whys and differences have them, such as main/1a2b3c4d:1042[0]."),
+    empty(
+      "Name an event by its address.",
+      "Histories, whys and differences have them, such as main/1a2b3c4d:1042[0].",
+    ),
     h(
       "form",
       {
@@ -49,14 +63,24 @@ function form(context) {
           context.set({ address: event.target.elements.address.value.trim() }, { isStep: true });
         },
       },
-      h("input", { type: "search", name: "address", "aria-label": "Address of an event", placeholder: "cell/generation:offset[index]" }),
+      h("input", {
+        type: "search",
+        name: "address",
+        "aria-label": "Address of an event",
+        placeholder: "cell/generation:offset[index]",
+      }),
       h("button", { type: "submit" }, "Show"),
     ),
   ];
 }
 
 function chain(title, trace) {
-  if (trace.failure) return section(title, null, h("p", { class: "muted" }, `${trace.failure.message} ${trace.failure.remedy}`));
+  if (trace.failure)
+    return section(
+      title,
+      null,
+      h("p", { class: "muted" }, `${trace.failure.message} ${trace.failure.remedy}`),
+    );
   return section(
     title,
     null,
@@ -64,7 +88,13 @@ function chain(title, trace) {
       "ol",
       { class: "chain" },
       trace.steps.map((step, index) =>
-        h("li", { key: index }, h("span", { class: "muted mono" }, instant(step.atMs).slice(11)), ` ${step.texts.join("; ")} `, address(step.address)),
+        h(
+          "li",
+          { key: index },
+          h("span", { class: "muted mono" }, instant(step.atMs).slice(11)),
+          ` ${step.texts.join("; ")} `,
+          address(step.address),
+        ),
       ),
     ),
     trace.dropped > 0 && h("p", { class: "muted" }, `${trace.dropped} more links are not shown.`),

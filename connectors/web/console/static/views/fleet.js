@@ -64,11 +64,20 @@ registerLists({
       columns: (context) => [
         text("name", "Deployment", (each) => each.name),
         text("groups", "From, to", (each) => `${each.old} to ${each.new}`),
-        { name: "step", title: "Step", cell: (each) => state(each.isPaused ? "paused" : each.step, each.isPaused ? "waiting" : "busy") },
+        {
+          name: "step",
+          title: "Step",
+          cell: (each) =>
+            state(each.isPaused ? "paused" : each.step, each.isPaused ? "waiting" : "busy"),
+        },
         text("hosts", "Hosts", (each) => `${each.oldHosts} old, ${each.newHosts} new`),
         text("tasks", "Tasks", (each) => `${each.oldTasks} old, ${each.newTasks} new`),
         text("why", "Says", (each) => each.why),
-        { name: "act", title: "Action", cell: (each) => context.isLive && deploymentActions(each, context) },
+        {
+          name: "act",
+          title: "Action",
+          cell: (each) => context.isLive && deploymentActions(each, context),
+        },
       ],
     },
   ],
@@ -78,7 +87,10 @@ function notes(plan) {
   const said = [
     plan.isPaused && "Scaling is paused.",
     plan.isSafe && "The cell is safe, so nothing is taken away.",
-    ...plan.uncured.map((each) => [to(path("jobs", each.jobId), each.jobId), `: ${several(each.tasks, "task")} that no host would help: ${each.why}`]),
+    ...plan.uncured.map((each) => [
+      to(path("jobs", each.jobId), each.jobId),
+      `: ${several(each.tasks, "task")} that no host would help: ${each.why}`,
+    ]),
     ...plan.shortages.map((each) => `Tier ${each.tier} lacks ${each.amount.join(", ")}`),
   ].filter(Boolean);
   return said.map((each, index) => h("p", { key: index }, each));
@@ -88,9 +100,23 @@ function resize(group, context) {
   return action("Size", () => ({
     title: `Size of ${group.name}`,
     text: "Smaller ends only hosts without tasks.",
-    fields: [{ name: "desired", label: "Hosts", type: "number", value: group.desired, min: group.min, max: group.max, isRequired: true }],
+    fields: [
+      {
+        name: "desired",
+        label: "Hosts",
+        type: "number",
+        value: group.desired,
+        min: group.min,
+        max: group.max,
+        isRequired: true,
+      },
+    ],
     reasonIn: "body",
-    request: ({ desired }) => ({ method: "PUT", path: `/api/flumina${path("fleet", "groups", group.name)}/size`, body: { desired } }),
+    request: ({ desired }) => ({
+      method: "PUT",
+      path: `/api/flumina${path("fleet", "groups", group.name)}/size`,
+      body: { desired },
+    }),
     onDone: () => context.refresh(),
   }));
 }
@@ -103,13 +129,19 @@ function deploymentActions(each, context) {
         title: `${label}: ${each.name}?`,
         text,
         reasonIn: "body",
-        request: () => ({ method: "POST", path: `/api/flumina${path("fleet", "deployments", each.name)}/${word}`, body: {} }),
+        request: () => ({
+          method: "POST",
+          path: `/api/flumina${path("fleet", "deployments", each.name)}/${word}`,
+          body: {},
+        }),
         onDone: () => context.refresh(),
       }),
       { isDangerous },
     );
   return [
-    each.isPaused ? order("Resume", "resume", "It goes on.") : order("Pause", "pause", "Nothing more is moved."),
+    each.isPaused
+      ? order("Resume", "resume", "It goes on.")
+      : order("Pause", "pause", "Nothing more is moved."),
     order("Go back", "rollback", "Tasks go back to the old group.", true),
   ];
 }

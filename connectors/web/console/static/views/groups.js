@@ -30,19 +30,35 @@ registerLists({
       columns: () => [
         text("name", "Group", (group) => group.appName),
         text("tier", "Tier", (group) => group.tier),
-        number("promised", "Cpus promised", (group) => group.instanceCount * cpus(group.resourceDimension), (value) => ofMilli(1000 * value)),
+        number(
+          "promised",
+          "Cpus promised",
+          (group) => group.instanceCount * cpus(group.resourceDimension),
+          (value) => ofMilli(1000 * value),
+        ),
         {
           name: "held",
           title: "Cpus held",
           cell: (group) => {
             const promised = group.instanceCount * cpus(group.resourceDimension);
             const held = cpus(group.reservationUsage);
-            return promised ? share(held, promised, `${ofMilli(1000 * held)} of ${ofMilli(1000 * promised)}`) : ofMilli(1000 * held);
+            return promised
+              ? share(held, promised, `${ofMilli(1000 * held)} of ${ofMilli(1000 * promised)}`)
+              : ofMilli(1000 * held);
           },
         },
         text("memory", "Memory held", (group) => mebibytes(group.reservationUsage?.memoryMB ?? 0)),
-        number("most", "Service size, most", (group) => group["flumina.serviceSizeMax"], (value) => (value ? count(value) : "")),
-        { name: "jobs", title: "Jobs", cell: (group) => to("/jobs", "its jobs", { search: group.appName }) },
+        number(
+          "most",
+          "Service size, most",
+          (group) => group["flumina.serviceSizeMax"],
+          (value) => (value ? count(value) : ""),
+        ),
+        {
+          name: "jobs",
+          title: "Jobs",
+          cell: (group) => to("/jobs", "its jobs", { search: group.appName }),
+        },
       ],
     },
     {
@@ -55,9 +71,28 @@ registerLists({
       columns: () => [
         text("tier", "Tier", (tier) => tier.tier),
         text("groups", "Groups", (tier) => tier.groups.join(", ")),
-        number("guarantee", "Cpus guaranteed", (tier) => cpus(tier.guarantee), (value) => ofMilli(1000 * value)),
-        number("buffer", "Buffer", (tier) => cpus(tier.buffer), (value) => ofMilli(1000 * value)),
-        { name: "held", title: "Held of what it must have", cell: (tier) => share(cpus(tier.held), cpus(tier.total), `${cpus(tier.held)} of ${cpus(tier.total)} cpus`) },
+        number(
+          "guarantee",
+          "Cpus guaranteed",
+          (tier) => cpus(tier.guarantee),
+          (value) => ofMilli(1000 * value),
+        ),
+        number(
+          "buffer",
+          "Buffer",
+          (tier) => cpus(tier.buffer),
+          (value) => ofMilli(1000 * value),
+        ),
+        {
+          name: "held",
+          title: "Held of what it must have",
+          cell: (tier) =>
+            share(
+              cpus(tier.held),
+              cpus(tier.total),
+              `${cpus(tier.held)} of ${cpus(tier.total)} cpus`,
+            ),
+        },
       ],
     },
   ],

@@ -27,7 +27,8 @@ registerLists({
       path: "/api/flumina/health",
       rows: (answer) => answer.hosts,
       key: (each) => each.hostId,
-      aside: (answer) => `${several(answer.hosts.length, "host")} of ${count(answer.hostsTotal)}, ${count(answer.awayTotal)} away`,
+      aside: (answer) =>
+        `${several(answer.hosts.length, "host")} of ${count(answer.hostsTotal)}, ${count(answer.awayTotal)} away`,
       blank: "All hosts are well.",
       columns: (context) => [
         { name: "host", title: "Host", cell: host },
@@ -39,7 +40,14 @@ registerLists({
         {
           name: "act",
           title: "Action",
-          cell: (each) => context.isLive && post("Release", `/api/flumina${path("health", "hosts", each.hostId)}/release`, `What was said against ${each.hostname} is forgotten, and it is on trial.`, context),
+          cell: (each) =>
+            context.isLive &&
+            post(
+              "Release",
+              `/api/flumina${path("health", "hosts", each.hostId)}/release`,
+              `What was said against ${each.hostname} is forgotten, and it is on trial.`,
+              context,
+            ),
         },
       ],
     },
@@ -50,7 +58,11 @@ registerLists({
       key: (each) => each.taskId,
       blank: "No task is silent.",
       columns: () => [
-        { name: "task", title: "Task", cell: (each) => to(path("tasks", each.taskId), each.taskId) },
+        {
+          name: "task",
+          title: "Task",
+          cell: (each) => to(path("tasks", each.taskId), each.taskId),
+        },
         text("since", "Since", (each) => instant(each.sinceMs)),
         text("silent", "Silent for", (each) => duration(each.silentMs)),
         text("detail", "Says", (each) => each.detail),
@@ -83,7 +95,11 @@ registerLists({
         text("step", "Step", (each) => each.step),
         text("why", "Why", (each) => each.why),
         text("began", "Began", (each) => instant(each.beganMs)),
-        { name: "act", title: "Action", cell: (each) => context.isLive && !each.endedMs && runActions(each, context) },
+        {
+          name: "act",
+          title: "Action",
+          cell: (each) => context.isLive && !each.endedMs && runActions(each, context),
+        },
       ],
     },
     {
@@ -97,11 +113,21 @@ registerLists({
         number("runs", "Runs in the last hour", (each) => each.runsLastHour, count),
         number("failures", "Failures", (each) => each.failures, count),
         text("stopped", "Stopped", (each) => each.stoppedWhy),
-        text("held", "Held back from", (each) => each.held?.map(({ hostname, why }) => `${hostname}: ${why}`).join("; ")),
+        text("held", "Held back from", (each) =>
+          each.held?.map(({ hostname, why }) => `${hostname}: ${why}`).join("; "),
+        ),
         {
           name: "act",
           title: "Action",
-          cell: (each) => context.isLive && each.stoppedWhy && post("Resume", `/api/flumina${path("healing", "runbooks", each.name)}/resume`, "It had stopped by itself and may run again.", context),
+          cell: (each) =>
+            context.isLive &&
+            each.stoppedWhy &&
+            post(
+              "Resume",
+              `/api/flumina${path("healing", "runbooks", each.name)}/resume`,
+              "It had stopped by itself and may run again.",
+              context,
+            ),
         },
       ],
     },
@@ -126,6 +152,12 @@ function runActions(run, context) {
   const root = `/api/flumina${path("healing", "runs", run.runId)}`;
   return [
     run.state === "waiting" && post("Approve", `${root}/approve`, "The run goes on.", context),
-    post("Stop", `${root}/stop`, "The run ends; a script under way is not taken back.", context, true),
+    post(
+      "Stop",
+      `${root}/stop`,
+      "The run ends; a script under way is not taken back.",
+      context,
+      true,
+    ),
   ];
 }

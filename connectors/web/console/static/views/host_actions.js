@@ -9,7 +9,12 @@ import { action } from "../core/dialog.js";
 import { h } from "../core/dom.js";
 
 const ORDERS = [
-  ["draining", "Drain", "Its tasks are moved to other hosts, within their disruption budgets, and it gets no new ones.", true],
+  [
+    "draining",
+    "Drain",
+    "Its tasks are moved to other hosts, within their disruption budgets, and it gets no new ones.",
+    true,
+  ],
   ["disabled", "Take out of use", "It gets no new tasks; those that run go on.", true],
   ["lastChoice", "Use last", "It gets tasks where no other host will do.", false],
   ["enabled", "Use again", "It gets tasks like any other.", false],
@@ -20,7 +25,12 @@ export function hostActions(hostId, hostname, standing, context) {
   if (!context.isLive) return null;
   return h(
     "div",
-    { class: "buttons-row", role: "group", "aria-label": `Actions on ${hostname}`, key: "host-actions" },
+    {
+      class: "buttons-row",
+      role: "group",
+      "aria-label": `Actions on ${hostname}`,
+      key: "host-actions",
+    },
     ORDERS.filter(([name]) => name !== standing).map(([name, label, text, isDangerous]) =>
       action(
         label,
@@ -28,7 +38,11 @@ export function hostActions(hostId, hostname, standing, context) {
           title: `${label}: ${hostname}?`,
           text,
           reasonIn: "body",
-          request: () => ({ method: "POST", path: "/api/flumina/commands/host", body: { hostId, standing: name } }),
+          request: () => ({
+            method: "POST",
+            path: "/api/flumina/commands/host",
+            body: { hostId, standing: name },
+          }),
           onDone: () => context.refresh(),
         }),
         { isDangerous },

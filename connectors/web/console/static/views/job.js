@@ -36,7 +36,9 @@ register({
       context.get(`${root}/events`),
       context.get(`/api/flumina${path("jobs", id)}/updates`),
     ]);
-    const cron = job.jobDescriptor.cron ? await context.get(`/api/flumina${path("jobs", id)}/cron`) : null;
+    const cron = job.jobDescriptor.cron
+      ? await context.get(`/api/flumina${path("jobs", id)}/cron`)
+      : null;
     return { job, tasks, why, history, updates, cron };
   },
   render: (data, context) => [
@@ -46,7 +48,16 @@ register({
     tasks(data.tasks, context),
     updates(data.updates),
     historyTable("What happened", data.history.lines.slice(-LINES).reverse()),
-    section("Descriptor", null, h("details", null, h("summary", null, "Show the descriptor"), json(data.job.jobDescriptor, "Descriptor of the job"))),
+    section(
+      "Descriptor",
+      null,
+      h(
+        "details",
+        null,
+        h("summary", null, "Show the descriptor"),
+        json(data.job.jobDescriptor, "Descriptor of the job"),
+      ),
+    ),
   ],
 });
 
@@ -65,12 +76,37 @@ function about(job, context) {
       ["Created by", wanted.attributes["titus.createdBy"]],
       ["Application", wanted.applicationName],
       ["Capacity group", to("/groups", wanted.capacityGroup)],
-      ["Size", capacity ? `${capacity.desired} of ${capacity.min} to ${capacity.max}` : size === null ? null : count(size)],
+      [
+        "Size",
+        capacity
+          ? `${capacity.desired} of ${capacity.min} to ${capacity.max}`
+          : size === null
+            ? null
+            : count(size),
+      ],
       ["In service", wanted.service ? (wanted.service.enabled === false ? "no" : "yes") : null],
-      ["Each task", `${resources.cpu} cpus, ${mebibytes(resources.memoryMB)} of memory, ${mebibytes(resources.diskMB)} of disk${resources.gpu ? `, ${resources.gpu} gpus` : ""}`],
-      ["Image", image?.name ? h("code", null, `${image.name}${image.digest ? `@${image.digest}` : image.tag ? `:${image.tag}` : ""}`) : null],
+      [
+        "Each task",
+        `${resources.cpu} cpus, ${mebibytes(resources.memoryMB)} of memory, ${mebibytes(resources.diskMB)} of disk${resources.gpu ? `, ${resources.gpu} gpus` : ""}`,
+      ],
+      [
+        "Image",
+        image?.name
+          ? h(
+              "code",
+              null,
+              `${image.name}${image.digest ? `@${image.digest}` : image.tag ? `:${image.tag}` : ""}`,
+            )
+          : null,
+      ],
       ["Command", h("code", null, [...(entryPoint ?? []), ...(command ?? [])].join(" "))],
-      ["Attributes", Object.entries(wanted.attributes).filter(([name]) => !name.startsWith("titus.")).map(([name, value]) => `${name}: ${value}`).join(", ")],
+      [
+        "Attributes",
+        Object.entries(wanted.attributes)
+          .filter(([name]) => !name.startsWith("titus."))
+          .map(([name, value]) => `${name}: ${value}`)
+          .join(", "),
+      ],
       ["Version", count(job.version.version)],
     ]),
   );
@@ -79,12 +115,21 @@ function about(job, context) {
 function tasks(page, context) {
   const isWithEnded = context.query("ended") === "yes";
   const rows = page.items.filter((task) => isWithEnded || task.status.state !== "Finished");
-  const ended = page.items.length - page.items.filter((task) => task.status.state !== "Finished").length;
+  const ended =
+    page.items.length - page.items.filter((task) => task.status.state !== "Finished").length;
   return section(
     "Tasks",
     {
       aside: ended
-        ? h("button", { type: "button", "aria-pressed": String(isWithEnded), onclick: () => context.set({ ended: isWithEnded ? null : "yes" }) }, `with ${several(ended, "ended one")}`)
+        ? h(
+            "button",
+            {
+              type: "button",
+              "aria-pressed": String(isWithEnded),
+              onclick: () => context.set({ ended: isWithEnded ? null : "yes" }),
+            },
+            `with ${several(ended, "ended one")}`,
+          )
         : null,
     },
     h("p", { class: "muted" }, taskCounts(page.items)),
@@ -112,13 +157,25 @@ function updates({ versions, updates: found }) {
       columns: [
         { name: "version", title: "Version", isNumber: true, cell: (each) => count(each.version) },
         { name: "image", title: "Image", cell: (each) => each.image },
-        { name: "wanted", title: "Is", cell: (each) => [each.wanted && "wanted", each.serves && "in service"].filter(Boolean).join(", ") },
+        {
+          name: "wanted",
+          title: "Is",
+          cell: (each) =>
+            [each.wanted && "wanted", each.serves && "in service"].filter(Boolean).join(", "),
+        },
         { name: "tasks", title: "Tasks", isNumber: true, cell: (each) => count(each.tasks) },
         { name: "started", title: "Started", isNumber: true, cell: (each) => count(each.started) },
         { name: "healthy", title: "Healthy", isNumber: true, cell: (each) => count(each.healthy) },
       ],
     }),
-    found.map((update) => h("details", { key: update.number }, h("summary", null, `Update ${update.number}: ${update.state}`), json(update, `Update ${update.number}`))),
+    found.map((update) =>
+      h(
+        "details",
+        { key: update.number },
+        h("summary", null, `Update ${update.number}: ${update.state}`),
+        json(update, `Update ${update.number}`),
+      ),
+    ),
   );
 }
 
@@ -129,7 +186,14 @@ function cronSection(cron, context) {
     null,
     facts([
       ["Schedule", h("code", null, `${cron.schedule} ${cron.timeZone}`)],
-      ["Fires", cron.enabled ? cron.next.map((at) => `${instant(at).slice(0, 16)} (in ${duration(at - context.at_ms)})`).join(", ") : "not while it is disabled"],
+      [
+        "Fires",
+        cron.enabled
+          ? cron.next
+              .map((at) => `${instant(at).slice(0, 16)} (in ${duration(at - context.at_ms)})`)
+              .join(", ")
+          : "not while it is disabled",
+      ],
       ["Left out", cron.skipped ? `${count(cron.skipped)}, last because ${cron.lastSkip}` : "none"],
       ["Runs", cron.runs.length ? cron.runs.map((run) => json(run, "Run")) : "none yet"],
     ]),

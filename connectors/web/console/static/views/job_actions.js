@@ -20,8 +20,26 @@ export function jobActions(job, context) {
     "div",
     { class: "buttons-row", role: "group", "aria-label": "Actions" },
     service && scale(job, root, version, onDone),
-    service && service.enabled === false && simple("Put in service", "It is scaled by its policies again.", "POST", `${root}/enable`, version, onDone),
-    service && service.enabled !== false && simple("Take out of service", "Its tasks go on; nothing scales it by itself.", "POST", `${root}/disable`, version, onDone),
+    service &&
+      service.enabled === false &&
+      simple(
+        "Put in service",
+        "It is scaled by its policies again.",
+        "POST",
+        `${root}/enable`,
+        version,
+        onDone,
+      ),
+    service &&
+      service.enabled !== false &&
+      simple(
+        "Take out of service",
+        "Its tasks go on; nothing scales it by itself.",
+        "POST",
+        `${root}/disable`,
+        version,
+        onDone,
+      ),
     service && hold(job, root, version, onDone),
     action(
       "End the job",
@@ -38,11 +56,22 @@ export function jobActions(job, context) {
 
 function scale(job, root, version, onDone) {
   const { min, desired, max } = job.jobDescriptor.service.capacity;
-  const number = (name, label, value) => ({ name, label, value, type: "number", min: 0, isRequired: true });
+  const number = (name, label, value) => ({
+    name,
+    label,
+    value,
+    type: "number",
+    min: 0,
+    isRequired: true,
+  });
   return action("Scale", () => ({
     title: `Scale ${job.id}`,
     text: "Where it gets smaller, tasks are ended.",
-    fields: [number("desired", "Desired", desired), number("min", "At least", min), number("max", "At most", max)],
+    fields: [
+      number("desired", "Desired", desired),
+      number("min", "At least", min),
+      number("max", "At most", max),
+    ],
     request: ({ min: least, desired: wanted, max: most }) => ({
       method: "PUT",
       path: `${root}/instances`,
@@ -58,8 +87,18 @@ function hold(job, root, version, onDone) {
   return action("Hold its size", () => ({
     title: `Hold the size of ${job.id}`,
     fields: [
-      { name: "disableIncreaseDesired", label: "It does not grow", type: "checkbox", value: now.disableIncreaseDesired },
-      { name: "disableDecreaseDesired", label: "It does not shrink", type: "checkbox", value: now.disableDecreaseDesired },
+      {
+        name: "disableIncreaseDesired",
+        label: "It does not grow",
+        type: "checkbox",
+        value: now.disableIncreaseDesired,
+      },
+      {
+        name: "disableDecreaseDesired",
+        label: "It does not shrink",
+        type: "checkbox",
+        value: now.disableDecreaseDesired,
+      },
     ],
     request: ({ disableIncreaseDesired, disableDecreaseDesired }) => ({
       method: "PUT",
@@ -72,5 +111,10 @@ function hold(job, root, version, onDone) {
 }
 
 function simple(label, text, method, where, version, onDone) {
-  return action(label, () => ({ title: `${label}?`, text, request: () => ({ method, path: where, version }), onDone }));
+  return action(label, () => ({
+    title: `${label}?`,
+    text,
+    request: () => ({ method, path: where, version }),
+    onDone,
+  }));
 }

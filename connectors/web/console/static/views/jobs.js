@@ -33,7 +33,11 @@ register({
         "div",
         { class: "bar-of-tools" },
         search(context, "Find a job by name, owner, application or group"),
-        choice(context, "state", "State", [["", "active"], ["Finished", "finished"], ["Any", "all"]]),
+        choice(context, "state", "State", [
+          ["", "active"],
+          ["Finished", "finished"],
+          ["Any", "all"],
+        ]),
         h("span", { class: "aside" }, truncation(rows.length, page, ROWS_MAX, "job")),
       ),
       table({
@@ -59,19 +63,57 @@ const kindOf = (job) => {
 
 const wordsOf = (job) => {
   const { owner, applicationName, capacityGroup, jobGroupInfo } = job.jobDescriptor;
-  return [job.id, owner?.teamEmail, applicationName, capacityGroup, jobGroupInfo?.stack, kindOf(job)];
+  return [
+    job.id,
+    owner?.teamEmail,
+    applicationName,
+    capacityGroup,
+    jobGroupInfo?.stack,
+    kindOf(job),
+  ];
 };
 
 function columns(context) {
   return [
-    { name: "job", title: "Job", sort: (job) => job.id, cell: (job) => to(path("jobs", job.id), job.id) },
-    { name: "state", title: "State", sort: (job) => job.status.state, cell: (job) => state(job.status.state, jobTone(job)) },
+    {
+      name: "job",
+      title: "Job",
+      sort: (job) => job.id,
+      cell: (job) => to(path("jobs", job.id), job.id),
+    },
+    {
+      name: "state",
+      title: "State",
+      sort: (job) => job.status.state,
+      cell: (job) => state(job.status.state, jobTone(job)),
+    },
     { name: "kind", title: "Kind", sort: kindOf, cell: kindOf },
-    { name: "size", title: "Tasks", isNumber: true, sort: sizeOf, cell: (job) => count(sizeOf(job)) },
+    {
+      name: "size",
+      title: "Tasks",
+      isNumber: true,
+      sort: sizeOf,
+      cell: (job) => count(sizeOf(job)),
+    },
     { name: "said", title: "Says", cell: (job) => job.status.reasonMessage },
-    { name: "application", title: "Application", sort: (job) => job.jobDescriptor.applicationName, cell: (job) => job.jobDescriptor.applicationName },
-    { name: "group", title: "Group", sort: (job) => job.jobDescriptor.capacityGroup, cell: (job) => job.jobDescriptor.capacityGroup },
-    { name: "owner", title: "Owner", sort: (job) => job.jobDescriptor.owner?.teamEmail ?? "", cell: (job) => job.jobDescriptor.owner?.teamEmail ?? "" },
+    {
+      name: "application",
+      title: "Application",
+      sort: (job) => job.jobDescriptor.applicationName,
+      cell: (job) => job.jobDescriptor.applicationName,
+    },
+    {
+      name: "group",
+      title: "Group",
+      sort: (job) => job.jobDescriptor.capacityGroup,
+      cell: (job) => job.jobDescriptor.capacityGroup,
+    },
+    {
+      name: "owner",
+      title: "Owner",
+      sort: (job) => job.jobDescriptor.owner?.teamEmail ?? "",
+      cell: (job) => job.jobDescriptor.owner?.teamEmail ?? "",
+    },
     {
       name: "cpu",
       title: "Cpus each",
@@ -84,16 +126,24 @@ function columns(context) {
       title: "Since",
       isNumber: true,
       sort: (job) => job.status.timestamp,
-      cell: (job) => h("span", { title: `${instant(job.status.timestamp)} UTC` }, age(job.status.timestamp, context.at_ms)),
+      cell: (job) =>
+        h(
+          "span",
+          { title: `${instant(job.status.timestamp)} UTC` },
+          age(job.status.timestamp, context.at_ms),
+        ),
     },
   ];
 }
 
 /** How a job's state is shown; one that is accepted is what a job should be. */
-export const jobTone = (job) => ({ Accepted: "good", KillInitiated: "busy" })[job.status.state] ?? "done";
+export const jobTone = (job) =>
+  ({ Accepted: "good", KillInitiated: "busy" })[job.status.state] ?? "done";
 
 /** How many tasks a job wants. */
 export function sizeOf(job) {
   const { service, batch, stream } = job.jobDescriptor;
-  return service?.capacity?.desired ?? batch?.size ?? stream?.capacity?.desired ?? stream?.size ?? null;
+  return (
+    service?.capacity?.desired ?? batch?.size ?? stream?.capacity?.desired ?? stream?.size ?? null
+  );
 }

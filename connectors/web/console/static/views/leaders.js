@@ -26,7 +26,9 @@ register({
       context.ask("/api/v3/supervisor/instances"),
       context.get("/api/flumina/state"),
     ]);
-    const queries = await get("/api/flumina/query/status", {}, { signal: context.signal }).catch((failure) => ({ failure }));
+    const queries = await get("/api/flumina/query/status", {}, { signal: context.signal }).catch(
+      (failure) => ({ failure }),
+    );
     return { status, leaders: leaders.items, cell, queries };
   },
   render: ({ status, leaders, cell, queries }, context) => [
@@ -51,11 +53,33 @@ register({
         key: (each) => each.instanceId,
         columns: [
           { name: "name", title: "Process", cell: (each) => each.instanceId },
-          { name: "state", title: "State", cell: (each) => state(spaced(each.status.state), each.status.state === "LeaderActivated" ? "good" : each.status.state === "LeaderActivating" ? "busy" : "done") },
-          { name: "epoch", title: "Epoch", isNumber: true, cell: (each) => each.labels["flumina.epoch"] },
+          {
+            name: "state",
+            title: "State",
+            cell: (each) =>
+              state(
+                spaced(each.status.state),
+                each.status.state === "LeaderActivated"
+                  ? "good"
+                  : each.status.state === "LeaderActivating"
+                    ? "busy"
+                    : "done",
+              ),
+          },
+          {
+            name: "epoch",
+            title: "Epoch",
+            isNumber: true,
+            cell: (each) => each.labels["flumina.epoch"],
+          },
           { name: "build", title: "Build", cell: (each) => each.labels["flumina.build"] },
           { name: "since", title: "Since", cell: (each) => instant(each.status.timestamp) },
-          { name: "act", title: "Action", cell: (each) => context.isLive && each.status.state === "LeaderActivated" && stop(each, context) },
+          {
+            name: "act",
+            title: "Action",
+            cell: (each) =>
+              context.isLive && each.status.state === "LeaderActivated" && stop(each, context),
+          },
         ],
       }),
     ),
@@ -69,7 +93,12 @@ register({
         columns: [
           { name: "topic", title: "Topic", cell: (each) => each.topic },
           { name: "partition", title: "Partition", isNumber: true, cell: (each) => each.partition },
-          { name: "offset", title: "Up to offset", isNumber: true, cell: (each) => count(each.offset) },
+          {
+            name: "offset",
+            title: "Up to offset",
+            isNumber: true,
+            cell: (each) => count(each.offset),
+          },
           { name: "generation", title: "Generation", cell: (each) => each.generation },
         ],
       }),
@@ -83,7 +112,12 @@ function queryPart(queries) {
   return section(
     "Queries that run",
     null,
-    facts(Object.entries(queries).map(([name, value]) => [spaced(name), typeof value === "object" ? JSON.stringify(value) : String(value)])),
+    facts(
+      Object.entries(queries).map(([name, value]) => [
+        spaced(name),
+        typeof value === "object" ? JSON.stringify(value) : String(value),
+      ]),
+    ),
   );
 }
 
@@ -99,7 +133,11 @@ function skip(context) {
         { name: "digest", label: "Digest of its bytes", isRequired: true },
       ],
       reasonIn: "body",
-      request: ({ offset, digest }) => ({ method: "POST", path: "/api/flumina/commands/skip", body: { offset, digest } }),
+      request: ({ offset, digest }) => ({
+        method: "POST",
+        path: "/api/flumina/commands/skip",
+        body: { offset, digest },
+      }),
       onDone: () => context.refresh(),
     }),
     { isDangerous: true },

@@ -39,14 +39,21 @@ function warnings(cell) {
     cell.lostZones.length && `Zones that count as lost: ${cell.lostZones.join(", ")}`,
     cell.isSuppressed && cell.queueLength > 0 && "No offers are wanted although tasks wait.",
   ].filter(Boolean);
-  return said.map((text) => h("div", { class: "banner waiting", key: text }, h("span", null, text)));
+  return said.map((text) =>
+    h("div", { class: "banner waiting", key: text }, h("span", null, text)),
+  );
 }
 
 function numbers(cell) {
   const busy = cell.hosts.filter((host) => host.tasks).length;
   return [
     { label: "active jobs", value: count(cell.jobs.Accepted ?? 0), path: "/jobs" },
-    { label: "running tasks", value: count(cell.tasks.Started ?? 0), path: "/tasks", changes: { state: "Started" } },
+    {
+      label: "running tasks",
+      value: count(cell.tasks.Started ?? 0),
+      path: "/tasks",
+      changes: { state: "Started" },
+    },
     {
       label: "waiting tasks",
       value: count(cell.queueLength),
@@ -54,7 +61,12 @@ function numbers(cell) {
       path: "/tasks",
       changes: { state: "Accepted" },
     },
-    { label: "hosts", value: count(cell.hostsTotal), note: `${count(busy)} with tasks`, path: "/hosts" },
+    {
+      label: "hosts",
+      value: count(cell.hostsTotal),
+      note: `${count(busy)} with tasks`,
+      path: "/hosts",
+    },
     { label: "decisions under way", value: count(cell.decisionsTotal) },
     { label: "orphans", value: count(cell.orphansTotal), tone: cell.orphansTotal ? "bad" : "" },
   ];
@@ -70,7 +82,11 @@ function tasks(cell) {
       rows: counted,
       key: ([name]) => name,
       columns: [
-        { name: "state", title: "State", cell: ([name]) => to("/tasks", state(name), { state: name }) },
+        {
+          name: "state",
+          title: "State",
+          cell: ([name]) => to("/tasks", state(name), { state: name }),
+        },
         { name: "tasks", title: "Tasks", isNumber: true, cell: ([, number]) => count(number) },
       ],
       blank: empty("No tasks.", "A job brings them: flumina run."),
@@ -87,11 +103,24 @@ function about(cell) {
       ["As of", `${instant(cell.atMs)} UTC`],
       ["Leader", cell.leader || "nobody"],
       ["Elected at", cell.electedAt && h("code", null, cell.electedAt)],
-      ["Record", h("span", null, count(cell.nextOffset - 1), h("span", { class: "muted" }, ` of generation ${cell.generation}`))],
+      [
+        "Record",
+        h(
+          "span",
+          null,
+          count(cell.nextOffset - 1),
+          h("span", { class: "muted" }, ` of generation ${cell.generation}`),
+        ),
+      ],
       ["Placement", `${cell.mode}, policy version ${count(cell.policyVersion)}`],
       ["Framework", h("code", null, cell.frameworkId)],
       ["Digest", cell.digest ? h("code", null, cell.digest) : null],
-      ["Read of topics", cell.watermarks.map((mark) => `${mark.topic} ${mark.partition}: ${count(mark.offset)}`).join(", ")],
+      [
+        "Read of topics",
+        cell.watermarks
+          .map((mark) => `${mark.topic} ${mark.partition}: ${count(mark.offset)}`)
+          .join(", "),
+      ],
     ]),
   );
 }
@@ -99,23 +128,56 @@ function about(cell) {
 function hosts(cell) {
   return section(
     "Hosts",
-    { aside: [to("/hosts", "All hosts, by load"), cell.hostsTotal > cell.hosts.length && ` (${count(cell.hosts.length)} of ${count(cell.hostsTotal)} here)`] },
+    {
+      aside: [
+        to("/hosts", "All hosts, by load"),
+        cell.hostsTotal > cell.hosts.length &&
+          ` (${count(cell.hosts.length)} of ${count(cell.hostsTotal)} here)`,
+      ],
+    },
     table({
       label: "Hosts",
       rows: cell.hosts,
       key: (host) => host.hostId,
       columns: [
-        { name: "host", title: "Host", cell: (host) => to(path("hosts", host.hostId), host.hostname) },
+        {
+          name: "host",
+          title: "Host",
+          cell: (host) => to(path("hosts", host.hostId), host.hostname),
+        },
         { name: "zone", title: "Zone", cell: (host) => host.zone },
         { name: "standing", title: "Standing", cell: (host) => state(host.standing) },
         { name: "tasks", title: "Tasks", isNumber: true, cell: (host) => count(host.tasks) },
-        { name: "cpu", title: "Cpus used", isNumber: true, cell: (host) => ofMilli(host.usedCpuMilli) },
-        { name: "cpu-offered", title: "Cpus on offer", isNumber: true, cell: (host) => ofMilli(host.offeredCpuMilli) },
-        { name: "memory", title: "Memory used", isNumber: true, cell: (host) => mebibytes(host.usedMemoryMib) },
-        { name: "memory-offered", title: "Memory on offer", isNumber: true, cell: (host) => mebibytes(host.offeredMemoryMib) },
+        {
+          name: "cpu",
+          title: "Cpus used",
+          isNumber: true,
+          cell: (host) => ofMilli(host.usedCpuMilli),
+        },
+        {
+          name: "cpu-offered",
+          title: "Cpus on offer",
+          isNumber: true,
+          cell: (host) => ofMilli(host.offeredCpuMilli),
+        },
+        {
+          name: "memory",
+          title: "Memory used",
+          isNumber: true,
+          cell: (host) => mebibytes(host.usedMemoryMib),
+        },
+        {
+          name: "memory-offered",
+          title: "Memory on offer",
+          isNumber: true,
+          cell: (host) => mebibytes(host.offeredMemoryMib),
+        },
         { name: "offers", title: "Offers", isNumber: true, cell: (host) => count(host.offers) },
       ],
-      blank: empty("No host has been heard of.", "The cell learns of hosts by the offers of Mesos."),
+      blank: empty(
+        "No host has been heard of.",
+        "The cell learns of hosts by the offers of Mesos.",
+      ),
     }),
   );
 }
@@ -132,7 +194,11 @@ function decisions(cell) {
       columns: [
         { name: "kind", title: "Kind", cell: (each) => spaced(each.kind) },
         { name: "age", title: "For", cell: (each) => age(each.acceptedAtMs, cell.atMs) },
-        { name: "started", title: "Step", cell: (each) => (each.isStarted ? "being carried out" : "accepted") },
+        {
+          name: "started",
+          title: "Step",
+          cell: (each) => (each.isStarted ? "being carried out" : "accepted"),
+        },
         { name: "proposal", title: "Proposal", cell: (each) => h("code", null, each.proposal) },
       ],
     }),

@@ -23,7 +23,10 @@ register({
   summary: "the rules that the cell decides by",
   selections: ["search"],
   load: async (context) => {
-    const [policy, cell] = await Promise.all([context.get("/api/flumina/policy"), context.get("/api/flumina/state")]);
+    const [policy, cell] = await Promise.all([
+      context.get("/api/flumina/policy"),
+      context.get("/api/flumina/state"),
+    ]);
     return { policy, numbers: Object.entries(cell.policy), cell };
   },
   render: ({ policy, numbers, cell }, context) => [
@@ -41,8 +44,18 @@ register({
         height: "24rem",
         columns: [
           { name: "name", title: "Name", cell: ([name]) => h("code", null, name), width: "46%" },
-          { name: "value", title: "Is", isNumber: true, cell: ([, value]) => count(value), width: "24%" },
-          { name: "act", title: "Action", cell: ([name, value]) => context.isLive && change(name, value, context) },
+          {
+            name: "value",
+            title: "Is",
+            isNumber: true,
+            cell: ([, value]) => count(value),
+            width: "24%",
+          },
+          {
+            name: "act",
+            title: "Action",
+            cell: ([name, value]) => context.isLive && change(name, value, context),
+          },
         ],
         blank: h("p", { class: "muted" }, "No number of that name."),
       }),
@@ -57,7 +70,11 @@ function change(name, value, context) {
     text: `It is ${count(value)}. The cell decides by the new number from the next record on.`,
     fields: [{ name: "value", label: "New number", type: "number", value, isRequired: true }],
     reasonIn: "body",
-    request: ({ value: wanted }) => ({ method: "POST", path: "/api/flumina/commands/policy", body: { values: { [name]: wanted } } }),
+    request: ({ value: wanted }) => ({
+      method: "POST",
+      path: "/api/flumina/commands/policy",
+      body: { values: { [name]: wanted } },
+    }),
     onDone: () => context.refresh(),
   }));
 }

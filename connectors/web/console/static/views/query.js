@@ -18,12 +18,24 @@ import { tailPart, togglePause } from "./query_tail.js";
 
 /** A text that somebody writes is checked so long after the last key. */
 const CHECK_MS = 400;
-const STARTS = [["", "live"], ["-1m", "1 min ago"], ["-5m", "5 min ago"], ["-1h", "1 h ago"], ["begin", "the beginning"]];
+const STARTS = [
+  ["", "live"],
+  ["-1m", "1 min ago"],
+  ["-5m", "5 min ago"],
+  ["-1h", "1 h ago"],
+  ["begin", "the beginning"],
+];
 const EXAMPLES = [
   ["Everything that happens to tasks", "select * from tasks"],
-  ["Tasks that ended badly", "select at_ms, task_id, state, reason, message from tasks where state == 'Finished' and reason != 'normal'"],
+  [
+    "Tasks that ended badly",
+    "select at_ms, task_id, state, reason, message from tasks where state == 'Finished' and reason != 'normal'",
+  ],
   ["Decisions as they are made", "select at_ms, kind, task_id, host_id from decisions"],
-  ["How many events of each kind, each 10 s", "select kind, count(*) as 'events' from events window 10 group by kind order by events desc"],
+  [
+    "How many events of each kind, each 10 s",
+    "select kind, count(*) as 'events' from events window 10 group by kind order by events desc",
+  ],
   ["Error lines of hosts", "select * from host-logs where level == 'ERROR'"],
 ];
 
@@ -45,7 +57,10 @@ register({
   load: async (context) => {
     const [sources, saved] = await Promise.all([
       context.ask("/api/flumina/query/sources").then((found) => found.sources),
-      context.ask("/api/flumina/query/saved").then((found) => found.saved).catch((failure) => ({ failure })),
+      context
+        .ask("/api/flumina/query/saved")
+        .then((found) => found.saved)
+        .catch((failure) => ({ failure })),
     ]);
     return { sources, saved };
   },
@@ -69,7 +84,11 @@ function parametersOf(context, mql) {
   const parameters = { mql, delivery: context.query("delivery"), sample: context.query("sample") };
   if (context.isLive) return { ...parameters, from: context.query("start") || "live" };
   const start = context.query("start");
-  return { ...parameters, from: start || rfc3339(context.range.from_ms), to: rfc3339(context.at_ms) };
+  return {
+    ...parameters,
+    from: start || rfc3339(context.range.from_ms),
+    to: rfc3339(context.at_ms),
+  };
 }
 
 function bar({ sources }, context, mql) {
@@ -77,15 +96,39 @@ function bar({ sources }, context, mql) {
   return h(
     "div",
     { key: "bar", class: "query-bar" },
-    queryField({ value: draft ?? mql, sources, onInput: (text) => written(context, text), onRun: run }),
+    queryField({
+      value: draft ?? mql,
+      sources,
+      onInput: (text) => written(context, text),
+      onRun: run,
+    }),
     h(
       "div",
       { class: "bar-of-tools" },
-      h("button", { type: "button", class: "primary", onclick: () => run(draft ?? mql) }, mql ? "Ask again" : "Ask"),
-      mql && h("button", { type: "button", onclick: () => context.set({ mql: null, select: null }, { isStep: true }) }, "Stop"),
+      h(
+        "button",
+        { type: "button", class: "primary", onclick: () => run(draft ?? mql) },
+        mql ? "Ask again" : "Ask",
+      ),
+      mql &&
+        h(
+          "button",
+          {
+            type: "button",
+            onclick: () => context.set({ mql: null, select: null }, { isStep: true }),
+          },
+          "Stop",
+        ),
       picker(context, "start", context.isLive ? "From" : "From, up to the instant", STARTS),
-      picker(context, "delivery", "Rows", [["", "dropped and counted when I am slow"], ["all", "all, however slow"]]),
-      picker(context, "sample", "Sample", [["", "every row"], ["100", "one each 100 ms"], ["1000", "one each second"]]),
+      picker(context, "delivery", "Rows", [
+        ["", "dropped and counted when I am slow"],
+        ["all", "all, however slow"],
+      ]),
+      picker(context, "sample", "Sample", [
+        ["", "every row"],
+        ["100", "one each 100 ms"],
+        ["1000", "one each second"],
+      ]),
       h("button", { type: "button", onclick: () => save(context, draft ?? mql) }, "Save"),
       h("span", { class: "aside" }, "Enter asks, Tab completes, space pauses"),
     ),
@@ -112,7 +155,8 @@ async function start(context, text) {
   if (!wanted) return;
   draft = null;
   if (!(await check(context, wanted))) return;
-  if (context.query("mql") === wanted) context.set({ select: null, again: String(Number(context.query("again", "0")) + 1) });
+  if (context.query("mql") === wanted)
+    context.set({ select: null, again: String(Number(context.query("again", "0")) + 1) });
   else context.set({ mql: wanted, select: null, again: null }, { isStep: true });
 }
 
@@ -175,10 +219,20 @@ function beginnings({ sources, saved }, context) {
       saved.failure
         ? h("p", { class: "muted" }, `${saved.failure.message} ${saved.failure.remedy}`)
         : saved.length
-          ? h("ul", { class: "queries" }, saved.map((each) => item(each.name, each.mql, each.description, remove(each, context))))
+          ? h(
+              "ul",
+              { class: "queries" },
+              saved.map((each) =>
+                item(each.name, each.mql, each.description, remove(each, context)),
+              ),
+            )
           : h("p", { class: "muted" }, "None yet: write a query and press Save."),
       h("h2", null, "Examples"),
-      h("ul", { class: "queries" }, EXAMPLES.map(([title, mql]) => item(title, mql))),
+      h(
+        "ul",
+        { class: "queries" },
+        EXAMPLES.map(([title, mql]) => item(title, mql)),
+      ),
     ),
     section(
       "Streams",
@@ -190,9 +244,22 @@ function beginnings({ sources, saved }, context) {
           h(
             "li",
             { key: source.name },
-            h("button", { type: "button", class: "quiet", onclick: () => pick(context, `select * from ${source.name}`) }, source.name),
+            h(
+              "button",
+              {
+                type: "button",
+                class: "quiet",
+                onclick: () => pick(context, `select * from ${source.name}`),
+              },
+              source.name,
+            ),
             h("span", { class: "muted" }, ` ${source.description}`),
-            h("details", null, h("summary", null, `${source.fields.length} fields`), h("p", { class: "mono" }, source.fields.map(({ name }) => name).join(", "))),
+            h(
+              "details",
+              null,
+              h("summary", null, `${source.fields.length} fields`),
+              h("p", { class: "mono" }, source.fields.map(({ name }) => name).join(", ")),
+            ),
           ),
         ),
       ),
@@ -240,7 +307,10 @@ function remove(each, context) {
           act: "Remove",
           isDangerous: true,
           reasonIn: "none",
-          request: () => ({ method: "DELETE", path: `/api/flumina/query${address.path("saved", each.name)}` }),
+          request: () => ({
+            method: "DELETE",
+            path: `/api/flumina/query${address.path("saved", each.name)}`,
+          }),
           onDone: () => context.refresh(),
         }),
     },

@@ -15,18 +15,45 @@ import { count, duration, instant, several } from "../core/words.js";
 /** Columns that a list has room for; the rest is seen in the row. */
 const COLUMNS_MAX = 8;
 /** What an operator looks for first, where a row has it. */
-const FIRST = ["at_ms", "kind", "level", "host", "hostname", "task_id", "job_id", "host_id", "state", "reason", "message", "line"];
+const FIRST = [
+  "at_ms",
+  "kind",
+  "level",
+  "host",
+  "hostname",
+  "task_id",
+  "job_id",
+  "host_id",
+  "state",
+  "reason",
+  "message",
+  "line",
+];
 const CELL_CHARACTERS_MAX = 300;
 
 /** In pixels; what has no width of its own has `WIDTH`, and a list wider than the page scrolls. */
-const WIDTHS = { at_ms: 190, kind: 150, level: 80, message: 460, line: 460, task_id: 190, host_id: 190, job_id: 150 };
+const WIDTHS = {
+  at_ms: 190,
+  kind: 150,
+  level: 80,
+  message: 460,
+  line: 460,
+  task_id: 190,
+  host_id: 190,
+  job_id: 150,
+};
 const WIDTH = 130;
 
 const parts = new Map();
 
 /** The running query as a part of the page. */
 export function tailPart(parameters, context) {
-  return h("div", { key: "tail", class: "tail", widget: WIDGET, data: { parameters, context, again: context.query("again") } });
+  return h("div", {
+    key: "tail",
+    class: "tail",
+    widget: WIDGET,
+    data: { parameters, context, again: context.query("again") },
+  });
 }
 
 /** Pauses or goes on, if a query runs; whether one does. */
@@ -77,7 +104,12 @@ function draw(element, part) {
     element,
     status(part, standing),
     tail.state.state === "refused" ? refused(tail.state.failure) : null,
-    h("div", { class: `tail-rows ${selected ? "with-row" : ""}`, key: "rows" }, rows(part, selected), selected && oneRow(part, selected)),
+    h(
+      "div",
+      { class: `tail-rows ${selected ? "with-row" : ""}`, key: "rows" },
+      rows(part, selected),
+      selected && oneRow(part, selected),
+    ),
   );
 }
 
@@ -86,12 +118,17 @@ export function standingOf(tail) {
   const { state: now, attempts, wait_ms: wait, failure } = tail.state;
   if (now === "refused") return { state: "refused", tone: "bad", text: failure.message };
   if (now === "reconnecting") {
-    return { state: "reconnecting", tone: "bad", text: `attempt ${attempts}${wait ? `, in ${duration(wait)}` : ""}; it goes on behind the last row` };
+    return {
+      state: "reconnecting",
+      tone: "bad",
+      text: `attempt ${attempts}${wait ? `, in ${duration(wait)}` : ""}; it goes on behind the last row`,
+    };
   }
   if (now === "ended") return { state: "ended", tone: "done", text: "all of the range was read" };
   if (now === "connecting") return { state: "connecting", tone: "busy", text: "" };
   const { state: said = "live", behind_ms: behind = 0 } = tail.meta;
-  if (said === "behind" || said === "catching-up") return { state: said, tone: "waiting", text: `${duration(behind)} behind` };
+  if (said === "behind" || said === "catching-up")
+    return { state: said, tone: "waiting", text: `${duration(behind)} behind` };
   return { state: "live", tone: "good", text: "" };
 }
 
@@ -100,30 +137,49 @@ function status({ tail, context }, standing) {
   return h(
     "div",
     { class: "bar-of-tools tail-status", key: "status" },
-    h("span", { "data-tail": "state" }, state(standing.state, standing.tone), standing.text ? ` ${standing.text}` : ""),
+    h(
+      "span",
+      { "data-tail": "state" },
+      state(standing.state, standing.tone),
+      standing.text ? ` ${standing.text}` : "",
+    ),
     figure("rate", "rows a second", count(Math.round(tail.rate()))),
     figure("total", "rows", count(tail.total)),
     meta.read !== undefined && figure("read", "events read", count(meta.read)),
     figure("dropped", "dropped", count(meta.dropped ?? 0), meta.dropped ? "waiting" : ""),
     tail.isPaused && figure("waiting", "came since the pause", count(tail.waiting.length)),
     tail.missed > 0 && figure("missed", "had no room", count(tail.missed), "waiting"),
-    tail.letGo > 0 && h("span", { class: "muted" }, `the last ${several(ROWS_MAX, "row")} are kept`),
+    tail.letGo > 0 &&
+      h("span", { class: "muted" }, `the last ${several(ROWS_MAX, "row")} are kept`),
     h(
       "span",
       { class: "aside" },
       h(
         "button",
-        { type: "button", "aria-pressed": String(tail.isPaused), onclick: () => tail.pause(!tail.isPaused) },
+        {
+          type: "button",
+          "aria-pressed": String(tail.isPaused),
+          onclick: () => tail.pause(!tail.isPaused),
+        },
         tail.isPaused ? "Go on" : "Pause",
       ),
       " ",
-      h("button", { type: "button", onclick: () => (context.set({ select: null }), tail.clear()) }, "Clear"),
+      h(
+        "button",
+        { type: "button", onclick: () => (context.set({ select: null }), tail.clear()) },
+        "Clear",
+      ),
     ),
   );
 }
 
 function figure(name, label, value, tone = "") {
-  return h("span", { key: name }, h("b", { "data-tail": name, class: tone }, value), h("span", { class: "muted" }, ` ${label}`));
+  return h(
+    "span",
+    { key: name },
+    h("b", { "data-tail": name, class: tone }, value),
+    h("span", { class: "muted" }, ` ${label}`),
+  );
 }
 
 function refused(failure) {
@@ -164,7 +220,8 @@ function blankText(tail) {
 function learnColumns(part) {
   const { tail } = part;
   const known = new Set(part.columns);
-  if (part.columns.length >= COLUMNS_MAX || part.learntTo === tail.total || !tail.rows.length) return;
+  if (part.columns.length >= COLUMNS_MAX || part.learntTo === tail.total || !tail.rows.length)
+    return;
   part.learntTo = tail.total;
   for (const row of tail.rows.slice(-40)) {
     for (const name of Object.keys(decoded(row))) known.add(name);
@@ -175,7 +232,12 @@ function learnColumns(part) {
 }
 
 function column(name) {
-  return { name, title: name, width: `${widthOf(name)}px`, cell: (row) => shown(name, decoded(row)[name]) };
+  return {
+    name,
+    title: name,
+    width: `${widthOf(name)}px`,
+    cell: (row) => shown(name, decoded(row)[name]),
+  };
 }
 
 const widthOf = (name) => WIDTHS[name] ?? WIDTH;
@@ -196,11 +258,22 @@ function decoded(row) {
 const last = { row: null, value: null };
 
 function oneRow(part, id) {
-  const row = part.tail.rows.find((each) => each.id === id) ?? part.tail.waiting.find((each) => each.id === id);
+  const row =
+    part.tail.rows.find((each) => each.id === id) ??
+    part.tail.waiting.find((each) => each.id === id);
   return section(
     "Row",
-    { key: "row", aside: h("button", { type: "button", class: "quiet", onclick: () => part.context.set({ select: null }) }, "Close") },
+    {
+      key: "row",
+      aside: h(
+        "button",
+        { type: "button", class: "quiet", onclick: () => part.context.set({ select: null }) },
+        "Close",
+      ),
+    },
     h("p", { class: "mono muted" }, id),
-    row ? json(decoded(row), "The row") : h("p", { class: "muted" }, "It is not among the rows that are kept here."),
+    row
+      ? json(decoded(row), "The row")
+      : h("p", { class: "muted" }, "It is not among the rows that are kept here."),
   );
 }

@@ -22,11 +22,16 @@ register({
   order: 40,
   summary: "what the cell does not dare without you",
   load: async (context) => {
-    const [safe, orphans] = await Promise.all([context.get("/api/flumina/safe"), context.get("/api/flumina/orphans")]);
+    const [safe, orphans] = await Promise.all([
+      context.get("/api/flumina/safe"),
+      context.get("/api/flumina/orphans"),
+    ]);
     return { safe, orphans: orphans.items };
   },
   render: ({ safe, orphans }, context) => [
-    safe.isSafe ? findingPart(safe, context) : empty("The cell trusts what it hears.", "It does what it infers, within its budgets."),
+    safe.isSafe
+      ? findingPart(safe, context)
+      : empty("The cell trusts what it hears.", "It does what it infers, within its budgets."),
     figures([
       { label: "kills held", value: count(safe.killsHeld), tone: safe.killsHeld ? "waiting" : "" },
       { label: "inferred kills left this hour", value: count(safe.inferredKillsLeft) },
@@ -49,7 +54,9 @@ function findingPart(safe, context) {
         request: () => ({
           method: "POST",
           path,
-          body: path.endsWith("confirm-finding") ? { finding: safe.finding, tasks: safe.tasks } : { finding: safe.finding },
+          body: path.endsWith("confirm-finding")
+            ? { finding: safe.finding, tasks: safe.tasks }
+            : { finding: safe.finding },
         }),
         onDone,
       }),
@@ -68,8 +75,18 @@ function findingPart(safe, context) {
       h(
         "div",
         { class: "buttons-row", role: "group", "aria-label": "Actions" },
-        order("Confirm the finding", "/api/flumina/commands/confirm-finding", `You say that it is so: the ${several(safe.tasks, "task")} you saw are dealt with as found.`, true),
-        order("Reject the finding", "/api/flumina/commands/reject-finding", "You say that it is wrong: nothing of the list is touched.", false),
+        order(
+          "Confirm the finding",
+          "/api/flumina/commands/confirm-finding",
+          `You say that it is so: the ${several(safe.tasks, "task")} you saw are dealt with as found.`,
+          true,
+        ),
+        order(
+          "Reject the finding",
+          "/api/flumina/commands/reject-finding",
+          "You say that it is wrong: nothing of the list is touched.",
+          false,
+        ),
       ),
     list("Missing", safe.missing, safe.missingTotal),
     list("Orphans of the finding", safe.orphans, safe.orphansTotal),
@@ -80,7 +97,10 @@ function list(title, tasks, total) {
   if (!tasks.length) return null;
   return section(
     title,
-    { aside: tasks.length < total ? `${count(tasks.length)} of ${count(total)}` : several(total, "task") },
+    {
+      aside:
+        tasks.length < total ? `${count(tasks.length)} of ${count(total)}` : several(total, "task"),
+    },
     table({
       label: title,
       rows: tasks,
@@ -119,7 +139,11 @@ function orphanPart(orphans, context) {
               title: `Forget ${each.taskId}?`,
               text: "You say that it was dealt with. The cell does not end it.",
               reasonIn: "body",
-              request: () => ({ method: "POST", path: "/api/flumina/commands/forget-orphan", body: { taskId: each.taskId, hostId: each.hostId } }),
+              request: () => ({
+                method: "POST",
+                path: "/api/flumina/commands/forget-orphan",
+                body: { taskId: each.taskId, hostId: each.hostId },
+              }),
               onDone: () => context.refresh(),
             })),
         },

@@ -29,11 +29,21 @@ registerLists({
       key: (each) => each.taskId,
       blank: "No service has a started task.",
       columns: () => [
-        { name: "task", title: "Task", cell: (each) => to(path("tasks", each.taskId), each.taskId) },
+        {
+          name: "task",
+          title: "Task",
+          cell: (each) => to(path("tasks", each.taskId), each.taskId),
+        },
         { name: "job", title: "Job", cell: job },
         text("service", "Service", (each) => each.service),
-        text("address", "Address", (each) => [each.address, each.ports.join(", ")].filter(Boolean).join(" : ")),
-        { name: "healthy", title: "Is", cell: (each) => (each.isHealthy ? state("healthy") : state("not healthy", "bad")) },
+        text("address", "Address", (each) =>
+          [each.address, each.ports.join(", ")].filter(Boolean).join(" : "),
+        ),
+        {
+          name: "healthy",
+          title: "Is",
+          cell: (each) => (each.isHealthy ? state("healthy") : state("not healthy", "bad")),
+        },
         text("balancers", "Load balancers", (each) => each.loadBalancers.join(", ")),
       ],
     },
@@ -61,27 +71,41 @@ registerLists({
       columns: (context) => [
         text("name", "Webhook", (each) => each.name),
         text("url", "To", (each) => each.url),
-        { name: "standing", title: "Standing", cell: (each) => state(each.isPaused ? "paused" : each.standing || "new", toneOf(each)) },
+        {
+          name: "standing",
+          title: "Standing",
+          cell: (each) => state(each.isPaused ? "paused" : each.standing || "new", toneOf(each)),
+        },
         text("detail", "Says", (each) => each.pauseWhy || each.detail),
         text("test", "Test", (each) => (each.test ? `${each.test.state} ${each.test.detail}` : "")),
-        { name: "act", title: "Action", cell: (each) => context.isLive && hookActions(each, context) },
+        {
+          name: "act",
+          title: "Action",
+          cell: (each) => context.isLive && hookActions(each, context),
+        },
       ],
     },
   ],
 });
 
-const toneOf = (each) => (each.isPaused ? "waiting" : { delivering: "good", failing: "bad" }[each.standing] ?? "plain");
+const toneOf = (each) =>
+  each.isPaused ? "waiting" : ({ delivering: "good", failing: "bad" }[each.standing] ?? "plain");
 
 function hookActions(each, context) {
   const order = (label, word, words) =>
     action(label, () => ({
       title: `${label}: ${each.name}?`,
       text: words,
-      request: () => ({ method: "POST", path: `/api/flumina${path("webhooks", each.name)}/${word}` }),
+      request: () => ({
+        method: "POST",
+        path: `/api/flumina${path("webhooks", each.name)}/${word}`,
+      }),
       onDone: () => context.refresh(),
     }));
   return [
-    each.isPaused ? order("Resume", "resume", "It goes on where it stopped.") : order("Pause", "pause", "Nothing is sent for now."),
+    each.isPaused
+      ? order("Resume", "resume", "It goes on where it stopped.")
+      : order("Pause", "pause", "Nothing is sent for now."),
     order("Try", "test", "One event is sent; how that went is shown here."),
   ];
 }
@@ -103,12 +127,24 @@ registerLists({
       columns: (context) => [
         { name: "id", title: "Volume", cell: (each) => h("code", null, each.id) },
         { name: "job", title: "Job", cell: job },
-        { name: "state", title: "State", cell: (each) => state(each.state, each.failure ? "bad" : "plain") },
-        text("size", "Used", (each) => (each.usedMB === null ? `of ${count(each.sizeMB)} MB` : `${count(each.usedMB)} of ${count(each.sizeMB)} MB`)),
+        {
+          name: "state",
+          title: "State",
+          cell: (each) => state(each.state, each.failure ? "bad" : "plain"),
+        },
+        text("size", "Used", (each) =>
+          each.usedMB === null
+            ? `of ${count(each.sizeMB)} MB`
+            : `${count(each.usedMB)} of ${count(each.sizeMB)} MB`,
+        ),
         text("where", "Where", (each) => each.host || each.zone),
         text("task", "Task", (each) => each.taskId),
         text("work", "Work", (each) => each.failure || each.work),
-        { name: "act", title: "Action", cell: (each) => context.isLive && volumeAction(each, context) },
+        {
+          name: "act",
+          title: "Action",
+          cell: (each) => context.isLive && volumeAction(each, context),
+        },
       ],
     },
     {
@@ -132,8 +168,17 @@ function volumeAction(volume, context) {
   return action("Order", () => ({
     title: `What shall be done with ${volume.id}?`,
     fields: [
-      { name: "order", label: "Order", options: ORDERS.map((each) => [each, each]), value: "snapshot" },
-      { name: "argument", label: "Argument", hint: "Of a snapshot its name, of a clone its id, of a move or restore the host or zone." },
+      {
+        name: "order",
+        label: "Order",
+        options: ORDERS.map((each) => [each, each]),
+        value: "snapshot",
+      },
+      {
+        name: "argument",
+        label: "Argument",
+        hint: "Of a snapshot its name, of a clone its id, of a move or restore the host or zone.",
+      },
     ],
     reasonIn: "body",
     request: ({ order, argument }) => ({

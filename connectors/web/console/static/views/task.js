@@ -32,7 +32,9 @@ register({
       context.get(root),
       context.get(`${root}/why`),
       taskTimeline(id).load(context),
-      context.askText(`${root}/log`, { file, tail: "true", length: OUTPUT_BYTES }).catch((failure) => ({ failure })),
+      context
+        .askText(`${root}/log`, { file, tail: "true", length: OUTPUT_BYTES })
+        .catch((failure) => ({ failure })),
     ]);
     return { task, why, timeline, output };
   },
@@ -41,7 +43,11 @@ register({
     h("div", { class: "columns" }, about(data.task, context), whySection(data.why)),
     outputSection(data.output, context),
     taskTimeline(data.task.id).render(data.timeline, context),
-    section("Record", null, h("details", null, h("summary", null, "Show all that is known"), json(data.task, "The task"))),
+    section(
+      "Record",
+      null,
+      h("details", null, h("summary", null, "Show all that is known"), json(data.task, "The task")),
+    ),
   ],
 });
 
@@ -51,17 +57,38 @@ function about(task, context) {
     "What it is",
     null,
     facts([
-      ["State", h("span", null, state(status.state), ` ${[status.reasonCode === "normal" ? "" : status.reasonCode, status.reasonMessage].filter(Boolean).join(": ")}`)],
+      [
+        "State",
+        h(
+          "span",
+          null,
+          state(status.state),
+          ` ${[status.reasonCode === "normal" ? "" : status.reasonCode, status.reasonMessage].filter(Boolean).join(": ")}`,
+        ),
+      ],
       ["Since", `${instant(status.timestamp)} UTC (${age(status.timestamp, context.at_ms)})`],
       ["Job", to(path("jobs", task.jobId), task.jobId)],
       ["Host", hostLink(task)],
       ["Zone", known["agent.zone"]],
-      ["Address", known["task.containerIp"] && `${known["task.containerIp"]}${known["flumina.ports"] ? `, ports ${known["flumina.ports"]}` : ""}`],
+      [
+        "Address",
+        known["task.containerIp"] &&
+          `${known["task.containerIp"]}${known["flumina.ports"] ? `, ports ${known["flumina.ports"]}` : ""}`,
+      ],
       ["Health", status.containerState?.map((each) => each.containerHealth).join(", ")],
       ["Tier", known["task.tier"]],
       ["Number", `${known["task.index"]}, start ${known["flumina.startNumber"]}`],
-      ["In place of", known["task.resubmitOf"] && to(path("tasks", known["task.resubmitOf"]), known["task.resubmitOf"])],
-      ["Must move", task.migrationDetails?.needsMigration ? `until ${instant(task.migrationDetails.deadline)}` : null],
+      [
+        "In place of",
+        known["task.resubmitOf"] &&
+          to(path("tasks", known["task.resubmitOf"]), known["task.resubmitOf"]),
+      ],
+      [
+        "Must move",
+        task.migrationDetails?.needsMigration
+          ? `until ${instant(task.migrationDetails.deadline)}`
+          : null,
+      ],
       ["Decided at", known["flumina.proposal"] && h("code", null, known["flumina.proposal"])],
       ["Version", count(task.version.version)],
     ]),
@@ -71,13 +98,35 @@ function about(task, context) {
 function outputSection(output, context) {
   const file = context.query("file", "stdout");
   const tab = (name) =>
-    h("button", { type: "button", "aria-pressed": String(file === name), onclick: () => context.set({ file: name === "stdout" ? null : name }) }, name);
+    h(
+      "button",
+      {
+        type: "button",
+        "aria-pressed": String(file === name),
+        onclick: () => context.set({ file: name === "stdout" ? null : name }),
+      },
+      name,
+    );
   const shown = output.failure
     ? h("p", { class: "muted" }, `${output.failure.message} ${output.failure.remedy}`)
     : output
-      ? h("pre", { class: "output", tabindex: "0", role: "region", "aria-label": `${file} of the task` }, output)
+      ? h(
+          "pre",
+          { class: "output", tabindex: "0", role: "region", "aria-label": `${file} of the task` },
+          output,
+        )
       : h("p", { class: "muted" }, `Nothing was written to ${file}.`);
-  return section("Output", { aside: [context.isLive ? null : h("span", { class: "muted" }, "as it is now"), tab("stdout"), tab("stderr")] }, shown);
+  return section(
+    "Output",
+    {
+      aside: [
+        context.isLive ? null : h("span", { class: "muted" }, "as it is now"),
+        tab("stdout"),
+        tab("stderr"),
+      ],
+    },
+    shown,
+  );
 }
 
 function actions(task, context) {
@@ -112,7 +161,12 @@ function actions(task, context) {
         title: `End ${task.id}?`,
         text: "Another takes its place, unless the job shall shrink by it.",
         fields: [{ name: "shrink", label: "The job shrinks by one", type: "checkbox" }],
-        request: ({ shrink }) => ({ method: "DELETE", path: root, parameters: { shrink: shrink ? "true" : "" }, version }),
+        request: ({ shrink }) => ({
+          method: "DELETE",
+          path: root,
+          parameters: { shrink: shrink ? "true" : "" },
+          version,
+        }),
         onDone,
       }),
       { isDangerous: true },

@@ -14,7 +14,15 @@ import { age, count, instant, spaced } from "../core/words.js";
 
 /** The most that one page of the API has. */
 const ROWS_MAX = 5000;
-const STATES = ["Accepted", "Launched", "StartInitiated", "Started", "Disconnected", "KillInitiated", "Finished"];
+const STATES = [
+  "Accepted",
+  "Launched",
+  "StartInitiated",
+  "Started",
+  "Disconnected",
+  "KillInitiated",
+  "Finished",
+];
 
 register({
   name: "tasks",
@@ -34,7 +42,11 @@ register({
         "div",
         { class: "bar-of-tools" },
         search(context, "Find a task by id, job or host"),
-        choice(context, "state", "State", [["", "not ended"], ...STATES.map((name) => [name, spaced(name)]), ["Any", "all"]]),
+        choice(context, "state", "State", [
+          ["", "not ended"],
+          ...STATES.map((name) => [name, spaced(name)]),
+          ["Any", "all"],
+        ]),
         h("span", { class: "aside" }, truncation(rows.length, page, ROWS_MAX, "task")),
       ),
       table({
@@ -46,20 +58,46 @@ register({
         onSort: (sort) => context.set({ sort }),
         blank: page.items.length
           ? empty("No task fits.", "Look for something else, or show all states.")
-          : empty("No tasks in these states.", "Jobs bring them; ended ones are shown by their state."),
+          : empty(
+              "No tasks in these states.",
+              "Jobs bring them; ended ones are shown by their state.",
+            ),
       }),
     ];
   },
 });
 
-const wordsOf = (task) => [task.id, task.jobId, task.taskContext["agent.host"], task.taskContext["agent.zone"]];
+const wordsOf = (task) => [
+  task.id,
+  task.jobId,
+  task.taskContext["agent.host"],
+  task.taskContext["agent.zone"],
+];
 
 /** The columns of a list of tasks. */
 export function taskColumns(context) {
   return [
-    { name: "task", title: "Task", sort: (task) => task.id, cell: (task) => to(path("tasks", task.id), task.id), width: "26%" },
-    { name: "job", title: "Job", sort: (task) => task.jobId, cell: (task) => to(path("jobs", task.jobId), task.jobId), width: "16%" },
-    { name: "state", title: "State", sort: (task) => task.status.state, cell: (task) => state(task.status.state), width: "11%" },
+    {
+      name: "task",
+      title: "Task",
+      sort: (task) => task.id,
+      cell: (task) => to(path("tasks", task.id), task.id),
+      width: "26%",
+    },
+    {
+      name: "job",
+      title: "Job",
+      sort: (task) => task.jobId,
+      cell: (task) => to(path("jobs", task.jobId), task.jobId),
+      width: "16%",
+    },
+    {
+      name: "state",
+      title: "State",
+      sort: (task) => task.status.state,
+      cell: (task) => state(task.status.state),
+      width: "11%",
+    },
     { name: "host", title: "Host", sort: hostOf, cell: (task) => hostLink(task), width: "12%" },
     { name: "zone", title: "Zone", sort: zoneOf, cell: zoneOf, width: "7%" },
     { name: "said", title: "Says", cell: said, width: "18%" },
@@ -68,7 +106,12 @@ export function taskColumns(context) {
       title: "Since",
       isNumber: true,
       sort: (task) => task.status.timestamp,
-      cell: (task) => h("span", { title: `${instant(task.status.timestamp)} UTC` }, age(task.status.timestamp, context.at_ms)),
+      cell: (task) =>
+        h(
+          "span",
+          { title: `${instant(task.status.timestamp)} UTC` },
+          age(task.status.timestamp, context.at_ms),
+        ),
       width: "10%",
     },
   ];

@@ -28,6 +28,16 @@ from projections.query.scanner import QueryError
 from projections.query.syntax import Query
 from projections.query.values import descended
 from streams.cli.common import DataDirOption
+from streams.cli.query_options import (
+    ConsoleOption,
+    DeliveryOption,
+    FromOption,
+    LiveOption,
+    SampleOption,
+    Span,
+    ToOption,
+    asked_here,
+)
 from streams.cli.render import errors
 from streams.clock import now_ms
 from streams.errors import OperatorError
@@ -91,30 +101,14 @@ def query(  # noqa: PLR0917 - options, all by name
     seed: Annotated[int | None, typer.Option(help="For random samples that can be repeated.")] = (
         None
     ),
-    is_live: Annotated[
-        bool, typer.Option("--live", help="Ask what comes from now on, of what runs here.")
-    ] = False,
-    begin: Annotated[
-        str | None,
-        typer.Option(
-            "--from", metavar="PLACE", help="begin, -5m, a time, an offset, topic:partition:offset."
-        ),
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option("--to", metavar="PLACE", help="Up to: live (now), -5m, a time, an offset."),
-    ] = None,
-    delivery: Annotated[
-        str, typer.Option(help="lossy: drop and count what is too fast; all: nothing is lost.")
-    ] = "all",
-    sample_ms: Annotated[
-        int, typer.Option("--sample", min=0, metavar="MS", help="At most one row in so long.")
-    ] = 0,
+    is_live: LiveOption = False,
+    begin: FromOption = None,
+    end: ToOption = None,
+    delivery: DeliveryOption = "all",
+    sample_ms: SampleOption = 0,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a row.")] = False,
     is_chart: Annotated[bool, typer.Option("--chart", help="A bar a row.")] = False,
-    console: Annotated[
-        str | None, typer.Option(metavar="URL", help="The query process; default what runs.")
-    ] = None,
+    console: ConsoleOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Ask a stream of events in MQL: a file, or what runs here, live or from any time on.
@@ -128,19 +122,14 @@ def query(  # noqa: PLR0917 - options, all by name
     Example: flumina query "select task_id, state from tasks where reason != ''" --from -1h --live
     """
     if is_live or begin is not None or end is not None:
-        if inputs:
-            raise OperatorError(
-                "--input does not go with --live, --from and --to.",
-                "A file is asked here, and what runs by its query process.",
-                "Leave one of them out.",
-            )
+        place = Span(is_live=is_live, begin=begin, end=end)
+        asked = asked_here(question, inputs, place) | {
+            "delivery": delivery,
+            "sample": str(sample_ms),
+        }
         # What runs is asked over HTTP: a query of a file need not import that.
         from streams.cli.query_live import ask, console_of  # noqa: PLC0415
 
-        asked = {"mql": question, "from": begin or ("live" if is_live else "begin")}
-        bounded = end or (None if is_live else "live")
-        asked |= {"to": bounded} if bounded else {}
-        asked |= {"delivery": delivery, "sample": str(sample_ms)}
         output = "json" if as_json else "chart" if is_chart else "table"
         ask(console_of(console, data_dir), asked, output)
         return

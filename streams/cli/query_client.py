@@ -6,7 +6,7 @@ repeats none, as long as Kafka or the archive has what comes next.
 
 import http.client
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -52,7 +52,7 @@ class LiveQuery:
         self.dropped = 0
         self._dropped_before = 0
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """Rows and messages, in order; raises `OperatorError` where the question is refused."""
         away_since_s: float | None = None
         while True:

@@ -178,7 +178,7 @@ class Serving:
         session.bounded = await self._ends(asked.end, lanes)
         await self._warm(session)
         if asked.subscription:
-            session.share = lambda found: self._is_share(session, found)
+            session.share = lambda found: self.is_share(session, found)
         session.is_closing = lambda: self.is_closing
         self.sessions[name] = session
         self.begun += 1
@@ -186,7 +186,7 @@ class Serving:
             session.join(hubs)
         return session
 
-    def _is_share(self, session: Session, found: Found) -> bool:
+    def is_share(self, session: Session, found: Found) -> bool:
         """Whether an event is this reader's, of all with the same client and query."""
         asked = session.asked
         names = {

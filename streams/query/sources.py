@@ -187,8 +187,10 @@ def decoded(topic: str, record: Record) -> list[Event]:
     return events
 
 
-def _source_rows() -> Sequence[Source]:
-    of_cell = (Field("epoch", "number", 12), Field("source", "text", "mesos:0:311"))
+_OF_CELL: Final = (Field("epoch", "number", 12), Field("source", "text", "mesos:0:311"))
+
+
+def _of_changes() -> Sequence[Source]:
     return (
         Source(
             "jobs",
@@ -218,6 +220,11 @@ def _source_rows() -> Sequence[Source]:
             ),
             TASK_KINDS,
         ),
+    )
+
+
+def _of_the_cell() -> Sequence[Source]:
+    return (
         Source(
             "offers",
             "cell",
@@ -230,7 +237,7 @@ def _source_rows() -> Sequence[Source]:
                 Field("disk_mib", "number", 10240),
                 Field("gpus", "number", 0),
                 Field("hostname", "text", "agent-1"),
-                *of_cell,
+                *_OF_CELL,
             ),
             OFFER_KINDS,
         ),
@@ -245,7 +252,7 @@ def _source_rows() -> Sequence[Source]:
                 Field("waiting", "number", 3),
                 Field("placed", "number", 2),
                 Field("hosts", "number", 12),
-                *of_cell[:1],
+                *_OF_CELL[:1],
             ),
             decision_kinds(),
         ),
@@ -258,10 +265,15 @@ def _source_rows() -> Sequence[Source]:
                 Field("standing", "text", "draining"),
                 Field("detector", "text", "lines"),
                 Field("actor", "text", "ann"),
-                *of_cell,
+                *_OF_CELL,
             ),
             HOST_KINDS,
         ),
+    )
+
+
+def _of_other_topics() -> Sequence[Source]:
+    return (
         Source(
             "host-logs",
             "host-logs",
@@ -306,7 +318,7 @@ def _source_rows() -> Sequence[Source]:
             "events",
             "cell",
             "the cell log as it is: every event and proposal",
-            (*_IDS, Field("actor", "text", "ann"), Field("event", "number", 0), *of_cell),
+            (*_IDS, Field("actor", "text", "ann"), Field("event", "number", 0), *_OF_CELL),
         ),
     )
 
@@ -333,7 +345,10 @@ def _said(name: str) -> tuple[Field, ...]:
 
 def _sources() -> dict[str, Source]:
     holds = {each.name: each.holds for each in TOPICS}
-    rows = [row._replace(fields=(*COMMON, *row.fields)) for row in _source_rows()] + [
+    rows = [
+        row._replace(fields=(*COMMON, *row.fields))
+        for row in (*_of_changes(), *_of_the_cell(), *_of_other_topics())
+    ] + [
         Source(name, topic, f"topic {topic} as it is: {holds[topic]}", (*COMMON, *_said(name)))
         for name, topic in _OTHERS.items()
     ]

@@ -185,7 +185,8 @@ class Glancing:
 
     async def _ends(self, first: str, second: str) -> tuple[int, int]:
         begin = await self._traveller.begin_of(first)
-        end = await self._traveller.end_of(second)
+        # A range that lies wholly before the log is empty, and no mistake.
+        end = await self._traveller.begin_of(second)
         if end < begin:
             raise TravelError("unclear", "The range ends before it begins.", "Swap the instants.")
         return begin, end

@@ -190,7 +190,8 @@ def test_a_slow_reader_loses_and_counts_and_holds_nobody_up(process: QueryProces
     writing.join()
     assert sorted(numbers) == list(range(FLOOD))
     with slow, slow.makefile("rb") as lines:
-        rows, meta = 0, {"dropped": 0, "state": ""}
+        rows = 0
+        meta: dict[str, Any] = {"dropped": 0, "state": ""}
         for line in lines:
             if line.startswith(b"event: row"):
                 rows += 1

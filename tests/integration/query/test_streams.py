@@ -120,7 +120,7 @@ def test_streams_survive_a_kill_and_write_each_row_once(
             version = await first.kept.put(stream("busy", BUSY, ToTopic()))
             await first.kept.put(stream("counted", COUNTED, ToTopic()))
             await first.kept.put(stream("seen", BUSY, ToMetric("busy_samples")))
-            await until(lambda: rows_of(first.streams, "busy") == 149, f"149 rows, not {first.streams.status('busy')}")
+            await until(lambda: rows_of(first.streams, "busy") == 149, "rows of what was there")
             await until(lambda: rows_of(first.streams, "counted") == 20, "windows")
             await until(lambda: rows_of(first.streams, "seen") == 149, "a metric")
             assert registry.get_sample_value("flumina_stream_busy_samples_total") == 149

@@ -11,7 +11,7 @@ from scheduler.model.address import Source as Copy
 from scheduler.model.changes import TaskChanged
 from scheduler.model.codec import encode_change, encode_record
 from scheduler.model.events import CellRecord, Copied, EffectEnded, Tick
-from scheduler.model.ids import Generation, HostId, JobId, OfferId, ProposalId, TaskId
+from scheduler.model.ids import Generation, HostId, JobId, OfferId, ProposalId, StreamId, TaskId
 from scheduler.model.inbound import OffersChanged
 from scheduler.model.mesos import HostFacts, Offer
 from scheduler.model.proposals import Launch, LaunchTasks
@@ -47,7 +47,7 @@ def test_a_record_of_the_cell_log() -> None:
             ),
             Copied(
                 Copy("mesos", Generation("0a0a0a0a"), 0, 12, 11),
-                OffersChanged("s1", 12, added=(offer,), removed=(OfferId("o0"),)),
+                OffersChanged(StreamId("s1"), 12, added=(offer,), removed=(OfferId("o0"),)),
             ),
             EffectEnded(ProposalId("main/0a0a0a0a:3[1]"), "sent"),
         ),

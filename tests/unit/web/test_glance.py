@@ -168,6 +168,13 @@ def test_a_range_that_ends_before_it_begins_is_refused(web: WebCell) -> None:
     assert call(web.app, "GET", f"{GLANCE}/waits?from=soon").status == 400
 
 
+def test_a_range_before_the_log_is_empty(web: WebCell) -> None:
+    first, second = _rfc3339(BEGAN_AT_MS - 2_000), _rfc3339(BEGAN_AT_MS - 1_000)
+    wanted = f"from={first}&to={second}".replace("+", "%2B")
+    assert _get(web, f"{GLANCE}/marks?{wanted}")["marks"] == []
+    assert sum(each["launched"] for each in _get(web, f"{GLANCE}/waits?{wanted}")["tiers"]) == 0
+
+
 def test_marks_name_what_happened_and_where(web: WebCell) -> None:
     found = _get(web, f"{GLANCE}/marks?from=0")
     by_what = {each["what"]: each for each in found["marks"]}

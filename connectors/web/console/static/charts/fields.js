@@ -11,7 +11,15 @@ import { count, duration, instant, mebibytes } from "../core/words.js";
 export function fieldOf(row, name) {
   if (row === null || typeof row !== "object" || !name) return undefined;
   if (Object.hasOwn(row, name)) return row[name];
-  return name.split(".").reduce((value, part) => (value !== null && typeof value === "object" && Object.hasOwn(value, part) ? value[part] : undefined), row);
+  return name
+    .split(".")
+    .reduce(
+      (value, part) =>
+        value !== null && typeof value === "object" && Object.hasOwn(value, part)
+          ? value[part]
+          : undefined,
+      row,
+    );
 }
 
 /** The field as a number; null where it is none. */
@@ -38,16 +46,29 @@ export function itemsOf(answer, place, names) {
   if (Array.isArray(found)) return found;
   if (found === null || typeof found !== "object") return [];
   const columns = names.map((name) => fieldOf(found, name));
-  if (columns.length && columns.every(Array.isArray) && columns.every((each) => each.length === columns[0].length)) {
-    return columns[0].map((_, row) => Object.fromEntries(names.map((name, place_) => [name, columns[place_][row]])));
+  if (
+    columns.length &&
+    columns.every(Array.isArray) &&
+    columns.every((each) => each.length === columns[0].length)
+  ) {
+    return columns[0].map((_, row) =>
+      Object.fromEntries(names.map((name, place_) => [name, columns[place_][row]])),
+    );
   }
   return Object.entries(found).map(([key, value]) => ({ key, value }));
 }
 
 /** A function that says values of a unit in words. */
 export function wordsOf(unit) {
-  if (unit === "ms") return (value) => (value === null || value === undefined || value === 0 ? "" : value > 1e11 ? instant(value) : duration(value));
-  if (unit === "bytes") return (value) => (value === null || value === undefined ? "" : mebibytes(value / 1048576));
+  if (unit === "ms")
+    return (value) =>
+      value === null || value === undefined || value === 0
+        ? ""
+        : value > 1e11
+          ? instant(value)
+          : duration(value);
+  if (unit === "bytes")
+    return (value) => (value === null || value === undefined ? "" : mebibytes(value / 1048576));
   if (unit === "%") return (value) => `${rounded(value)} %`;
   return rounded;
 }

@@ -36,7 +36,16 @@ export function heatmap(data) {
 
 const WIDGET = {
   mount(element, data) {
-    const own = { data, spots: [], blocks: [], size: 0, hovered: null, holder: document.createElement("div"), canvas: document.createElement("canvas"), line: document.createElement("p") };
+    const own = {
+      data,
+      spots: [],
+      blocks: [],
+      size: 0,
+      hovered: null,
+      holder: document.createElement("div"),
+      canvas: document.createElement("canvas"),
+      line: document.createElement("p"),
+    };
     maps.set(element, own);
     own.line.className = "readout";
     own.line.setAttribute("aria-live", "polite");
@@ -49,7 +58,9 @@ const WIDGET = {
     own.canvas.addEventListener("click", (event) => choose(own, itemAt(own, event)));
     own.canvas.addEventListener("keydown", (event) => moved(own, event));
     own.element = element;
-    own.observer = new ResizeObserver(() => own.holder.clientWidth !== own.width && paint(element, own));
+    own.observer = new ResizeObserver(
+      () => own.holder.clientWidth !== own.width && paint(element, own),
+    );
     own.observer.observe(own.holder);
     own.off = onTheme(() => paint(element, own));
     paint(element, own);
@@ -123,7 +134,11 @@ function placed(own, size, spots, blocks) {
     blocks?.push({ name: block.name, many, x, y });
     if (spots) {
       block.items.forEach((item, place) => {
-        spots.push({ item, x: x + (place % columns) * size, y: y + LABEL_PX + Math.floor(place / columns) * size });
+        spots.push({
+          item,
+          x: x + (place % columns) * size,
+          y: y + LABEL_PX + Math.floor(place / columns) * size,
+        });
       });
     }
     lowest = Math.max(lowest, y + LABEL_PX + Math.ceil(many / columns) * size);
@@ -136,7 +151,8 @@ function names(context, own) {
   context.fillStyle = colour("--muted");
   context.font = "11px system-ui, sans-serif";
   context.textBaseline = "alphabetic";
-  for (const block of own.blocks) context.fillText(`${block.name} (${block.many})`, block.x, block.y + 12);
+  for (const block of own.blocks)
+    context.fillText(`${block.name} (${block.many})`, block.x, block.y + 12);
 }
 
 /** Squares of one colour are one path: ten colours, and not ten thousand fills. */
@@ -150,10 +166,13 @@ function squares(context, own) {
     const key = data.dimmed?.(spot.item) ? "dimmed" : step;
     if (!paths.has(key)) paths.set(key, new Path2D());
     const inset = key === "dimmed" ? size / 3 : 0;
-    paths.get(key).rect(spot.x + inset, spot.y + inset, size - GAP_PX - 2 * inset, size - GAP_PX - 2 * inset);
+    paths
+      .get(key)
+      .rect(spot.x + inset, spot.y + inset, size - GAP_PX - 2 * inset, size - GAP_PX - 2 * inset);
   }
   for (const [key, path] of paths) {
-    context.fillStyle = key === "unknown" ? colour("--raised") : key === "dimmed" ? colour("--line") : colours[key];
+    context.fillStyle =
+      key === "unknown" ? colour("--raised") : key === "dimmed" ? colour("--line") : colours[key];
     context.fill(path);
     if (key === "unknown") {
       context.strokeStyle = colour("--line");
@@ -173,7 +192,10 @@ function marks(context, own) {
   }
   context.lineCap = "round";
   context.lineJoin = "round";
-  for (const [stroke, width] of [[colour("--surface"), Math.max(2.5, size / 5)], [colour("--text"), Math.max(1.2, size / 11)]]) {
+  for (const [stroke, width] of [
+    [colour("--surface"), Math.max(2.5, size / 5)],
+    [colour("--text"), Math.max(1.2, size / 11)],
+  ]) {
     context.strokeStyle = stroke;
     context.lineWidth = width;
     context.stroke(path);
@@ -182,20 +204,32 @@ function marks(context, own) {
 
 /** Adds a shape to a path; `side` is that of its square. */
 export function traced(path, shape, x, y, side) {
-  const [left, right, top, bottom] = [x + side * 0.25, x + side * 0.75, y + side * 0.25, y + side * 0.75];
+  const [left, right, top, bottom] = [
+    x + side * 0.25,
+    x + side * 0.75,
+    y + side * 0.25,
+    y + side * 0.75,
+  ];
   const [middle, centre] = [x + side / 2, y + side / 2];
   if (shape === "cross") {
-    path.moveTo(left, top), path.lineTo(right, bottom), path.moveTo(right, top), path.lineTo(left, bottom);
+    (path.moveTo(left, top),
+      path.lineTo(right, bottom),
+      path.moveTo(right, top),
+      path.lineTo(left, bottom));
   } else if (shape === "bar") {
-    path.moveTo(left, centre), path.lineTo(right, centre);
+    (path.moveTo(left, centre), path.lineTo(right, centre));
   } else if (shape === "chevron") {
-    path.moveTo(left, top), path.lineTo(middle, bottom), path.lineTo(right, top);
+    (path.moveTo(left, top), path.lineTo(middle, bottom), path.lineTo(right, top));
   } else if (shape === "triangle") {
-    path.moveTo(middle, top), path.lineTo(right, bottom), path.lineTo(left, bottom), path.closePath();
+    (path.moveTo(middle, top),
+      path.lineTo(right, bottom),
+      path.lineTo(left, bottom),
+      path.closePath());
   } else if (shape === "ring") {
-    path.moveTo(right, centre), path.arc(middle, centre, side * 0.25, 0, 2 * Math.PI);
+    (path.moveTo(right, centre), path.arc(middle, centre, side * 0.25, 0, 2 * Math.PI));
   } else {
-    path.moveTo(middle + side * 0.08, centre), path.arc(middle, centre, side * 0.08, 0, 2 * Math.PI);
+    (path.moveTo(middle + side * 0.08, centre),
+      path.arc(middle, centre, side * 0.08, 0, 2 * Math.PI));
   }
 }
 
@@ -208,14 +242,19 @@ function numbers(context, own) {
     const share = data.share(spot.item);
     if (share === null || data.mark(spot.item)) continue;
     context.fillStyle = colour(share >= 0.5 ? "--load-on-dark" : "--load-on-light");
-    context.fillText(data.number(spot.item), spot.x + (size - GAP_PX) / 2, spot.y + (size - GAP_PX) / 2);
+    context.fillText(
+      data.number(spot.item),
+      spot.x + (size - GAP_PX) / 2,
+      spot.y + (size - GAP_PX) / 2,
+    );
   }
   context.textAlign = "start";
 }
 
 function outline(context, own) {
   const item = own.hovered ?? own.data.selected;
-  const spot = item === null || item === undefined ? null : own.spots.find((each) => each.item === item);
+  const spot =
+    item === null || item === undefined ? null : own.spots.find((each) => each.item === item);
   if (!spot) return;
   const side = own.size - GAP_PX;
   context.strokeStyle = colour("--text");
@@ -225,7 +264,11 @@ function outline(context, own) {
 
 function itemAt(own, event) {
   const found = own.spots.find(
-    (spot) => event.offsetX >= spot.x && event.offsetX < spot.x + own.size && event.offsetY >= spot.y && event.offsetY < spot.y + own.size,
+    (spot) =>
+      event.offsetX >= spot.x &&
+      event.offsetX < spot.x + own.size &&
+      event.offsetY >= spot.y &&
+      event.offsetY < spot.y + own.size,
   );
   return found ? found.item : null;
 }
@@ -253,8 +296,10 @@ function moved(own, event) {
   else if (!here) next = spots[0];
   else if (event.key === "ArrowRight") next = spots[place + 1];
   else if (event.key === "ArrowLeft") next = spots[place - 1];
-  else if (event.key === "ArrowDown") next = nearest(spots, here, (spot) => spot.y > here.y + size / 2);
-  else if (event.key === "ArrowUp") next = nearest(spots, here, (spot) => spot.y < here.y - size / 2);
+  else if (event.key === "ArrowDown")
+    next = nearest(spots, here, (spot) => spot.y > here.y + size / 2);
+  else if (event.key === "ArrowUp")
+    next = nearest(spots, here, (spot) => spot.y < here.y - size / 2);
   if (!event.key.startsWith("Arrow") && event.key !== "Enter") return;
   event.preventDefault();
   event.stopPropagation();
@@ -273,7 +318,7 @@ function nearest(spots, here, isThere) {
 
 function tell(own) {
   const item = own.hovered ?? own.data.selected;
-  const text = item === null || item === undefined ? own.data.hint ?? "" : own.data.text(item);
+  const text = item === null || item === undefined ? (own.data.hint ?? "") : own.data.text(item);
   if (own.line.textContent !== text) own.line.textContent = text;
 }
 
@@ -283,9 +328,22 @@ export function legend(name, low, high, shapes) {
     "div",
     { class: "map-legend" },
     h("span", null, low),
-    h("span", { class: "steps", "aria-hidden": "true" }, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((step) => h("i", { style: { background: `var(--${name}-${step})` } }))),
+    h(
+      "span",
+      { class: "steps", "aria-hidden": "true" },
+      [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((step) =>
+        h("i", { style: { background: `var(--${name}-${step})` } }),
+      ),
+    ),
     h("span", null, high),
-    shapes.map(([shape, words]) => h("span", { class: "shape", key: shape }, h("span", { class: "sign", widget: SIGN, data: shape }), words)),
+    shapes.map(([shape, words]) =>
+      h(
+        "span",
+        { class: "shape", key: shape },
+        h("span", { class: "sign", widget: SIGN, data: shape }),
+        words,
+      ),
+    ),
   );
 }
 

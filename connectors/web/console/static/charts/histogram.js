@@ -14,9 +14,14 @@ import { under } from "./under.js";
  */
 export function histogram({ label, bins, series, marks = [] }) {
   const most = Math.max(1, ...series.flatMap((each) => each.counts));
-  const first = Math.max(0, bins.findIndex((_, place) => series.some((each) => each.counts[place])));
+  const first = Math.max(
+    0,
+    bins.findIndex((_, place) => series.some((each) => each.counts[place])),
+  );
   const last = bins.findLastIndex((_, place) => series.some((each) => each.counts[place]));
-  const shown = bins.map((name, place) => ({ name, place })).slice(Math.max(0, first - 1), Math.max(last + 2, first + 4));
+  const shown = bins
+    .map((name, place) => ({ name, place }))
+    .slice(Math.max(0, first - 1), Math.max(last + 2, first + 4));
   return h(
     "figure",
     { class: "chart", key: `chart ${label}`, "aria-label": label },
@@ -28,7 +33,14 @@ export function histogram({ label, bins, series, marks = [] }) {
         h(
           "div",
           { class: "bin", key: name },
-          h("span", { class: "flag" }, marks.filter((each) => each.bin === place).map((each) => each.text).join(" ")),
+          h(
+            "span",
+            { class: "flag" },
+            marks
+              .filter((each) => each.bin === place)
+              .map((each) => each.text)
+              .join(" "),
+          ),
           h(
             "span",
             { class: "columns" },
@@ -37,7 +49,10 @@ export function histogram({ label, bins, series, marks = [] }) {
                 "span",
                 { class: "column", title: `${each.name}, ${name}: ${count(each.counts[place])}` },
                 each.counts[place] ? h("b", null, count(each.counts[place])) : null,
-                h("i", { class: `series-${(number % 6) + 1}`, style: { height: `${(100 * each.counts[place]) / most}%` } }),
+                h("i", {
+                  class: `series-${(number % 6) + 1}`,
+                  style: { height: `${(100 * each.counts[place]) / most}%` },
+                }),
               ),
             ),
           ),
@@ -67,7 +82,12 @@ export function legend(names) {
     "ul",
     { class: "legend" },
     names.map((name, number) =>
-      h("li", { key: name }, h("i", { class: `series-${(number % 6) + 1}`, "aria-hidden": "true" }), name),
+      h(
+        "li",
+        { key: name },
+        h("i", { class: `series-${(number % 6) + 1}`, "aria-hidden": "true" }),
+        name,
+      ),
     ),
   );
 }

@@ -1,7 +1,7 @@
 /**
  * Panels of dashboards: rows of one question, drawn as the panel's kind says.
  *
- * The one thing to know: a panel is drawn from `{rows, answer}` alone, wherever they came from; what
+ * The one thing to know: a panel is drawn from `{rows, answer}` alone, wherever they are from; what
  * fetches them is `charts/sources.js`.
  */
 
@@ -14,6 +14,7 @@ import { heatmap } from "./heatmap.js";
 import { histogram } from "./histogram.js";
 import { series } from "./series.js";
 import { toplist } from "./toplist.js";
+import { under } from "./under.js";
 import { printable } from "./printable.js";
 
 const LINES_MAX = 6;
@@ -22,7 +23,10 @@ const NOTHING = () => empty("Nothing yet.", "It comes with the first row.");
 
 /** The nodes of a panel; `isQuery`: its rows came one after another. */
 export function drawn(panel, { rows, answer }, isQuery) {
-  return DRAWN[panel.kind]?.(panel, rows, answer, isQuery) ?? empty(`This console cannot draw ${panel.kind}.`, "It is of another release.");
+  return (
+    DRAWN[panel.kind]?.(panel, rows, answer, isQuery) ??
+    empty(`This console cannot draw ${panel.kind}.`, "It is of another release.")
+  );
 }
 
 const DRAWN = {
@@ -42,10 +46,20 @@ function stat(panel, row) {
   const number = numberOf(row, value);
   const isAlarm = alarm !== undefined && number > alarm;
   const isWarning = !isAlarm && warn !== undefined && number > warn;
-  const words = unit === "ms" || unit === "bytes" || unit === "%" ? wordsOf(unit)(number ?? 0) || "0" : `${number === null ? textOf(fieldOf(row, value)) || "none" : wordsOf(unit)(number)}`;
+  const words =
+    unit === "ms" || unit === "bytes" || unit === "%"
+      ? wordsOf(unit)(number ?? 0) || "0"
+      : `${number === null ? textOf(fieldOf(row, value)) || "none" : wordsOf(unit)(number)}`;
   const whole = of ? numberOf(row, of) : null;
   return [
-    h("p", { class: `stat ${isAlarm ? "alarm" : isWarning ? "warning" : ""}` }, words, unit && !["ms", "bytes", "%"].includes(unit) ? h("span", { class: "unit" }, ` ${unit}`) : null),
+    h(
+      "p",
+      { class: `stat ${isAlarm ? "alarm" : isWarning ? "warning" : ""}` },
+      words,
+      unit && !["ms", "bytes", "%"].includes(unit)
+        ? h("span", { class: "unit" }, ` ${unit}`)
+        : null,
+    ),
     (isAlarm || isWarning) && h("p", { class: "note" }, `above ${count(isAlarm ? alarm : warn)}`),
     whole !== null && share(number ?? 0, whole, `of ${wordsOf(unit)(whole)}`),
   ];
@@ -74,12 +88,16 @@ function lines(panel, rows, answer, isQuery) {
     series({
       label: panel.title,
       times_ms,
-      series: names.slice(0, LINES_MAX).map((name) => ({ name, values: times_ms.map((at_ms) => points.get(at_ms).get(name) ?? null) })),
+      series: names.slice(0, LINES_MAX).map((name) => ({
+        name,
+        values: times_ms.map((at_ms) => points.get(at_ms).get(name) ?? null),
+      })),
       format: wordsOf(unit),
       isGapless: true,
       height: Math.max(120, 44 * panel.height - 110),
     }),
-    names.length > LINES_MAX && h("p", { class: "note" }, `${several(names.length - LINES_MAX, "smaller line")} not drawn.`),
+    names.length > LINES_MAX &&
+      h("p", { class: "note" }, `${several(names.length - LINES_MAX, "smaller line")} not drawn.`),
   ];
 }
 
@@ -91,13 +109,19 @@ function bins(panel, rows) {
   const isLog = scale === "log" && low >= 0;
   const [from, until] = isLog ? [Math.log10(low + 1), Math.log10(high + 1)] : [low, high];
   const step = (until - from) / BINS || 1;
-  const edges = Array.from({ length: BINS }, (_, place) => (isLog ? 10 ** (from + place * step) - 1 : from + place * step));
+  const edges = Array.from({ length: BINS }, (_, place) =>
+    isLog ? 10 ** (from + place * step) - 1 : from + place * step,
+  );
   const counts = edges.map(() => 0);
   for (const each of numbers) {
     const at = isLog ? Math.log10(each + 1) : each;
     counts[Math.min(BINS - 1, Math.floor((at - from) / step))] += 1;
   }
-  return histogram({ label: panel.title, bins: edges.map((edge) => wordsOf(unit)(edge) || "0"), series: [{ name: panel.title, counts }] });
+  return histogram({
+    label: panel.title,
+    bins: edges.map((edge) => wordsOf(unit)(edge) || "0"),
+    series: [{ name: panel.title, counts }],
+  });
 }
 
 function ranked(panel, rows, answer, isQuery) {
@@ -118,17 +142,23 @@ function squares(panel, rows) {
   const numbers = rows.map((row) => numberOf(row, value));
   const most = max ?? Math.max(1, ...numbers.map((each) => each ?? 0));
   const name = (row) => printable(textOf(fieldOf(rows[row], label)));
-  return heatmap({
+  const map = heatmap({
     label: `${panel.title}: ${several(rows.length, "square")}, up to ${wordsOf(unit)(most)}`,
     blocks: [{ name: panel.title, items: rows.map((_, row) => row) }],
     room: Math.max(100, 44 * panel.height - 120),
     share: (row) => (numbers[row] === null ? null : numbers[row] / most),
     mark: () => "",
     number: (row) => wordsOf(unit)(numbers[row]),
-    text: (row) => `${name(row)}: ${wordsOf(unit)(numbers[row])}${unit && unit !== "ms" ? ` ${unit}` : ""}`,
+    text: (row) =>
+      `${name(row)}: ${wordsOf(unit)(numbers[row])}${unit && unit !== "ms" ? ` ${unit}` : ""}`,
     onSelect: () => {},
     onOpen: () => {},
   });
+  const columns = [
+    { name: "name", title: label, cell: name },
+    { name: "value", title: value, isNumber: true, cell: (row) => wordsOf(unit)(numbers[row]) },
+  ];
+  return [map, under(panel.title, columns, () => rows.map((_, row) => row))];
 }
 
 function listed(panel, rows) {
@@ -139,8 +169,15 @@ function listed(panel, rows) {
     columns: columns.map(({ field, title, unit }) => ({
       name: field,
       title,
-      isNumber: rows.length > 0 && rows.every((row) => ["number", "undefined"].includes(typeof fieldOf(row, field))),
-      cell: (row) => printable(unit || typeof fieldOf(row, field) === "number" ? wordsOf(unit)(fieldOf(row, field)) : textOf(fieldOf(row, field))),
+      isNumber:
+        rows.length > 0 &&
+        rows.every((row) => ["number", "undefined"].includes(typeof fieldOf(row, field))),
+      cell: (row) =>
+        printable(
+          unit || typeof fieldOf(row, field) === "number"
+            ? wordsOf(unit)(fieldOf(row, field))
+            : textOf(fieldOf(row, field)),
+        ),
     })),
     blank: empty("No rows."),
   });
@@ -154,7 +191,13 @@ function tail(panel, rows) {
     { class: "panel-log", tabindex: "0", role: "log", "aria-label": panel.title },
     rows.slice(-limit).map((row) => {
       const at_ms = time ? timeOf(row, time) : null;
-      return h("p", null, at_ms !== null && h("span", { class: "muted" }, `${clock(at_ms)} `), level && h("b", null, `${printable(textOf(fieldOf(row, level)))} `), printable(textOf(fieldOf(row, text))));
+      return h(
+        "p",
+        null,
+        at_ms !== null && h("span", { class: "muted" }, `${clock(at_ms)} `),
+        level && h("b", null, `${printable(textOf(fieldOf(row, level)))} `),
+        printable(textOf(fieldOf(row, text))),
+      );
     }),
   );
 }

@@ -38,7 +38,9 @@ function summaryOf(data) {
   const format = data.format ?? count;
   const parts = data.series.map((each) => {
     const known = each.values.filter((value) => value !== null);
-    return known.length ? `${each.name} up to ${format(Math.max(...known))}` : `${each.name}: nothing`;
+    return known.length
+      ? `${each.name} up to ${format(Math.max(...known))}`
+      : `${each.name}: nothing`;
   });
   return `${data.label}: ${parts.join("; ")}`;
 }
@@ -46,7 +48,12 @@ function summaryOf(data) {
 function columnsOf(data) {
   const format = data.format ?? count;
   return [
-    { name: "time", title: "Time (UTC)", cell: (row) => instant(row.at_ms), sort: (row) => row.at_ms },
+    {
+      name: "time",
+      title: "Time (UTC)",
+      cell: (row) => instant(row.at_ms),
+      sort: (row) => row.at_ms,
+    },
     ...data.series.map((each, number) => ({
       name: each.name,
       title: each.name,
@@ -58,7 +65,10 @@ function columnsOf(data) {
 
 function rowsOf(data) {
   return data.times_ms
-    .map((at_ms, place) => ({ at_ms, values: data.series.map((each) => each.values[place] ?? null) }))
+    .map((at_ms, place) => ({
+      at_ms,
+      values: data.series.map((each) => each.values[place] ?? null),
+    }))
     .filter((row) => row.values.some((value) => value));
 }
 
@@ -93,12 +103,21 @@ const WIDGET = {
 
 /** What of a chart cannot be changed without drawing it anew. */
 const shapeOf = (data) =>
-  JSON.stringify([data.series.map((each) => [each.name, each.colour]), data.isStacked, data.height, data.marks_ms]);
+  JSON.stringify([
+    data.series.map((each) => [each.name, each.colour]),
+    data.isStacked,
+    data.height,
+    data.marks_ms,
+  ]);
 
 function columns(data) {
   const times = data.times_ms.map((at_ms) => at_ms / 1000);
   // Of one instant alone uPlot makes no scale; one without values is put before it.
-  if (times.length === 1) return [[times[0] - SPAN_S_LEAST, times[0]], ...data.series.map((each) => [null, each.values[0]])];
+  if (times.length === 1)
+    return [
+      [times[0] - SPAN_S_LEAST, times[0]],
+      ...data.series.map((each) => [null, each.values[0]]),
+    ];
   if (!data.isStacked) return [times, ...data.series.map((each) => each.values)];
   // uPlot draws what comes first behind what comes later: the highest sums first.
   const sums = [];
@@ -128,7 +147,10 @@ function optionsOf(own) {
     height: data.height ?? HEIGHT_PX,
     padding: [10, 12, 0, 0],
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-    scales: { x: { range: (plot, low, high) => [Math.min(low, high - SPAN_S_LEAST), high] }, y: { range: (plot, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.08 : 1] } },
+    scales: {
+      x: { range: (plot, low, high) => [Math.min(low, high - SPAN_S_LEAST), high] },
+      y: { range: (plot, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.08 : 1] },
+    },
     cursor: { drag: { x: Boolean(data.onSelect), y: false, setScale: false }, points: { size: 6 } },
     select: { show: Boolean(data.onSelect) },
     legend: { live: true },
@@ -138,9 +160,14 @@ function optionsOf(own) {
     ],
     series: [
       { label: "UTC", value: (plot, at) => (at === null ? "" : instant(at * 1000).slice(11)) },
-      ...named.map((each, place) => lineOf(data, each, data.isStacked ? named.length - 1 - place : place, format)),
+      ...named.map((each, place) =>
+        lineOf(data, each, data.isStacked ? named.length - 1 - place : place, format),
+      ),
     ],
-    hooks: { setSelect: [(plot) => selected(plot, data)], draw: [(plot) => uprights(plot, data.marks_ms ?? [])] },
+    hooks: {
+      setSelect: [(plot) => selected(plot, data)],
+      draw: [(plot) => uprights(plot, data.marks_ms ?? [])],
+    },
   };
 }
 
@@ -153,7 +180,8 @@ function lineOf(data, each, number, format) {
     stroke,
     points: { show: !data.isStacked && each.values.filter((value) => value !== null).length < 3 },
     // What is drawn is a sum; what is told is the value itself.
-    value: (plot, drawn, series, place) => (place === null || place === undefined ? "" : format(each.values[place] ?? 0)),
+    value: (plot, drawn, series, place) =>
+      place === null || place === undefined ? "" : format(each.values[place] ?? 0),
     spanGaps: Boolean(data.isGapless),
     ...(data.isStacked ? bars : line),
   };

@@ -42,13 +42,19 @@ function followPath(panel, at, tell) {
       const isSampled = panel.kind === "series" && panel.options.items === undefined;
       if (isSampled) samples.push({ ...answer, [ARRIVED]: time.at_ms() ?? time.now_ms() });
       if (samples.length > SAMPLES_MAX) samples.shift();
-      const rows = isSampled ? [...samples] : itemsOf(answer, panel.options.items ?? "", namesOf(panel));
-      tell({ rows: panel.kind === "stat" && panel.options.items === undefined ? [] : rows, answer });
+      const rows = isSampled
+        ? [...samples]
+        : itemsOf(answer, panel.options.items ?? "", namesOf(panel));
+      tell({
+        rows: panel.kind === "stat" && panel.options.items === undefined ? [] : rows,
+        answer,
+      });
     } catch (failure) {
       if (stopping.signal.aborted) return;
       tell({ failure: failure instanceof Failure ? failure : new Failure(failure.message) });
     }
-    if (at === null && !stopping.signal.aborted) timer = setTimeout(ask, 1000 * (panel.options.every_s ?? EVERY_S));
+    if (at === null && !stopping.signal.aborted)
+      timer = setTimeout(ask, 1000 * (panel.options.every_s ?? EVERY_S));
   };
   ask();
   return () => {
@@ -65,7 +71,8 @@ function placeOf(panel, at) {
   if (TAKES_AT.some((each) => path.startsWith(each))) return [path, { ...wanted, at }];
   const span = time.spanOf(wanted.from);
   const at_ms = time.at_ms();
-  if (span !== null && at_ms !== null) return [path, { ...wanted, from: rfc3339(at_ms - span), to: rfc3339(at_ms) }];
+  if (span !== null && at_ms !== null)
+    return [path, { ...wanted, from: rfc3339(at_ms - span), to: rfc3339(at_ms) }];
   return [path, wanted];
 }
 
@@ -79,20 +86,23 @@ function followQuery(panel, at, tell) {
       tell({ rows: [...rows], answer: null, state });
     }, DRAW_MS);
   };
-  const stream = openStream(urlOf("/api/flumina/query/stream", { mql: panel.query, ...stretchOf(panel, at) }), {
-    onEvent: (event) => {
-      if (event.name !== "row") return;
-      rows.push({ ...JSON.parse(event.data), [ARRIVED]: time.now_ms() });
-      if (rows.length > ROWS_MAX) rows.splice(0, rows.length - ROWS_MAX);
-      soon();
+  const stream = openStream(
+    urlOf("/api/flumina/query/stream", { mql: panel.query, ...stretchOf(panel, at) }),
+    {
+      onEvent: (event) => {
+        if (event.name !== "row") return;
+        rows.push({ ...JSON.parse(event.data), [ARRIVED]: time.now_ms() });
+        if (rows.length > ROWS_MAX) rows.splice(0, rows.length - ROWS_MAX);
+        soon();
+      },
+      onState: (next) => {
+        state = next.state;
+        if (next.failure) tell({ rows: [...rows], failure: next.failure, state });
+        else soon();
+      },
+      isEnd: (event) => event.name === "meta" && JSON.parse(event.data).state === "ended",
     },
-    onState: (next) => {
-      state = next.state;
-      if (next.failure) tell({ rows: [...rows], failure: next.failure, state });
-      else soon();
-    },
-    isEnd: (event) => event.name === "meta" && JSON.parse(event.data).state === "ended",
-  });
+  );
   return () => {
     stream.close();
     clearTimeout(timer);
@@ -110,6 +120,14 @@ function stretchOf(panel, at) {
 /** The fields that a panel draws. */
 function namesOf(panel) {
   const { label, value, columns, values, text, time: at, level } = panel.options;
-  const named = [label, value, text, at, level, ...(columns ?? []).map((each) => each.field), ...(values ?? []).map((each) => each.field)];
+  const named = [
+    label,
+    value,
+    text,
+    at,
+    level,
+    ...(columns ?? []).map((each) => each.field),
+    ...(values ?? []).map((each) => each.field),
+  ];
   return named.filter(Boolean);
 }

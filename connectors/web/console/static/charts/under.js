@@ -11,7 +11,12 @@ const open = new WeakMap();
 
 /** A folded table of `rows()`; `columns` are as `core/table.js` takes them. */
 export function under(label, columns, rows, options = {}) {
-  return h("div", { class: "under", key: `under ${label}`, widget: WIDGET, data: { label, columns, rows, options } });
+  return h("div", {
+    class: "under",
+    key: `under ${label}`,
+    widget: WIDGET,
+    data: { label, columns, rows, options },
+  });
 }
 
 const WIDGET = {
@@ -29,10 +34,17 @@ const WIDGET = {
       element,
       h(
         "button",
-        { type: "button", class: "fold", key: "fold", "aria-expanded": String(isOpen), onclick: flip },
+        {
+          type: "button",
+          class: "fold",
+          key: "fold",
+          "aria-expanded": String(isOpen),
+          onclick: flip,
+        },
         `${isOpen ? "Hide" : "Show"} the numbers: ${data.label}`,
       ),
-      isOpen && table({ label: data.label, columns: data.columns, rows: data.rows(), ...data.options }),
+      isOpen &&
+        table({ label: data.label, columns: data.columns, rows: data.rows(), ...data.options }),
     );
   },
   unmount(element) {

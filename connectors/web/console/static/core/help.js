@@ -1,7 +1,8 @@
 /**
  * The keys of every page, and the list of them.
  *
- * The one thing to know: `g` and a letter opens a view; the letters are those that views registered.
+ * The one thing to know: `g` and a letter opens a view; views register
+ * their letters.
  */
 
 import * as address from "./address.js";

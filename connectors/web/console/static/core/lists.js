@@ -11,8 +11,8 @@ import { table } from "./table.js";
 import { register } from "./views.js";
 
 /**
- * Registers a page of `lists`: `{title, path, rows(answer), columns(context, answer), key(row), blank,
- * blankThen, aside(answer, context), before(answer, context)}`; all else is the view's.
+ * Registers a page of `lists`: `{title, path, rows(answer), columns(context, answer), key(row),
+ * blank, blankThen, aside(answer, context), before(answer, context)}`; all else is the view's.
  */
 export function registerLists({ lists, refresh_ms = 4000, ...view }) {
   register({

@@ -1,6 +1,6 @@
 /**
- * Small parts that views are made of: states in colour and shape, lists of facts, empty, loading and
- * failed states, sections.
+ * Small parts that views are made of: states in colour and shape, lists of facts, empty, loading
+ * and failed states, sections.
  *
  * The one thing to know: a state is never told by colour alone; each tone has a shape of its own.
  */

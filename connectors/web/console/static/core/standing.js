@@ -1,8 +1,8 @@
 /**
  * The foot of every page: how far the API has folded the log, how old that is, who leads.
  *
- * The one thing to know: it asks `/api/v3/status` by itself, whatever the view does, so a page whose
- * view stands still says that it is cut off.
+ * The one thing to know: it asks `/api/v3/status` by itself, whatever the view does, so a page
+ * whose view stands still says that it is cut off.
  */
 
 import { get } from "./api.js";

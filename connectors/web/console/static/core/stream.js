@@ -19,7 +19,7 @@ const SILENCE_MS_MAX = 15000;
  * Opens a stream and keeps it open until `close()` of what is returned.
  * - `onEvent({name, data, id})` for each event; `data` is text, for whoever needs it decodes it
  * - `onState({state, wait_ms, failure, attempts})` when it changes: `connecting`, `live`,
- *   `reconnecting`, `ended` (there is nothing more to come), `refused` (it is of no use to ask again)
+ *   `reconnecting`, `ended` (there is nothing more to come), `refused` (asking again is of no use)
  * - `isEnd(event)`: whether the stream is over with this event
  */
 export function openStream(url, { onEvent, onState, isEnd = () => false, lastId = "" }) {

@@ -18,7 +18,8 @@ const tables = new WeakMap();
 
 /**
  * A table of `rows`:
- * - `columns`: `{name, title, cell(row), width, isNumber, sort(row)}`; `sort` makes its head a button
+ * - `columns`: `{name, title, cell(row), width, isNumber, sort(row)}`; `sort` makes its head
+ *   a button
  * - `key(row)`: what makes a row the same one later
  * - `label`: what it is a table of, for people who hear it
  * - `sorted` (`name` or `-name`) and `onSort(text)`: the view keeps it in the address
@@ -43,7 +44,7 @@ export function table(data) {
 
 const WIDGET = {
   mount(element, data) {
-    // What is asked of the browser while it draws costs a layout each, so place and height are kept.
+    // Asking the browser while it draws costs a layout each time, so both are kept.
     const frame = { data, pending: 0, atEnd: true, top: 0, height: 0, first: 0 };
     tables.set(element, frame);
     element.addEventListener("scroll", () => {

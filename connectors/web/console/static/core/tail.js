@@ -17,7 +17,7 @@ const DRAW_MS = 80;
 /** The rate is that of so many seconds. */
 const RATE_S = 3;
 
-/** One query that runs. `onChange()` is called when there is something new, a dozen times a second at most. */
+/** One query that runs. `onChange()` is called for what is new, a dozen times a second. */
 export class Tail {
   constructor(parameters, onChange) {
     this.onChange = onChange;

@@ -41,7 +41,7 @@ export function at() {
   return address.here().query.get("at");
 }
 
-/** The same in milliseconds; null while live, and while the time of a place in the log is unknown. */
+/** The same in milliseconds; null while live, and while that of a place in the log is unknown. */
 export function at_ms() {
   const text = at();
   if (text === null) return null;
@@ -96,7 +96,7 @@ export function speed() {
   return film?.speed ?? 0;
 }
 
-/** Calls `listener()` when playing begins or ends, and when the time of an instant becomes known. */
+/** Calls `listener()` when playing begins or ends, and when an instant's time becomes known. */
 export function onPlay(listener) {
   listeners.add(listener);
 }

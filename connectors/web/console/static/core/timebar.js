@@ -113,7 +113,7 @@ function controls(whenShown) {
         "aria-label": "Speed",
         onchange: (event) => setSpeed(Number(event.target.value), whenShown),
       },
-      time.SPEEDS.map((each) => h("option", { value: each, selected: each === speed }, `${each}×`)),
+      time.SPEEDS.map((value) => h("option", { value, selected: value === speed }, `${value}×`)),
     ),
     h(
       "button",

@@ -45,5 +45,6 @@ export function choice(context, name, label, options) {
 export function truncation(shown, page, most, one) {
   const { hasMore, totalItems } = page.pagination ?? {};
   if (!hasMore) return several(shown, one);
-  return `${count(shown)} of the first ${count(most)} of ${several(totalItems, one)}; search by the API for the rest`;
+  const all = several(totalItems, one);
+  return `${count(shown)} of the first ${count(most)} of ${all}; search by the API for the rest`;
 }

@@ -30,11 +30,40 @@ register({
   load: (context) => context.ask(PATH),
   render: ({ dashboards, faults = [] }) => [
     faults.map((fault) =>
-      h("div", { class: "banner bad", key: `${fault.file} ${fault.line} ${fault.field}` }, h("span", null, `${fault.file}${fault.line ? `, line ${fault.line}` : ""}: ${[fault.field, fault.text].filter(Boolean).join(" ")}. ${fault.hint ?? ""}`)),
+      h(
+        "div",
+        { class: "banner bad", key: `${fault.file} ${fault.line} ${fault.field}` },
+        h(
+          "span",
+          null,
+          fault.file,
+          fault.line ? `, line ${fault.line}` : "",
+          `: ${[fault.field, fault.text].filter(Boolean).join(" ")}. ${fault.hint ?? ""}`,
+        ),
+      ),
     ),
     dashboards.length
-      ? h("ul", { class: "cards" }, dashboards.map((each) => h("li", { key: each.name }, h("a", { href: address.link(address.path("dashboards", each.name)) }, h("b", null, each.title), each.description, each.isOwn ? " (your own)" : ""))))
-      : empty("There are no dashboards.", "They are files: flumina dashboard says where they belong."),
+      ? h(
+          "ul",
+          { class: "cards" },
+          dashboards.map((each) =>
+            h(
+              "li",
+              { key: each.name },
+              h(
+                "a",
+                { href: address.link(address.path("dashboards", each.name)) },
+                h("b", null, each.title),
+                each.description,
+                each.isOwn ? " (your own)" : "",
+              ),
+            ),
+          ),
+        )
+      : empty(
+          "There are no dashboards.",
+          "They are files: flumina dashboard says where they belong.",
+        ),
   ],
 });
 
@@ -50,8 +79,16 @@ register({
     if (!found.variables.length) return found;
     // What it is about is asked for by name: it refuses what it does not know.
     const range = rangeOf(context);
-    const known = { job: context.query("job"), task: context.query("task"), host: context.query("host"), ...range };
-    return context.ask(where, Object.fromEntries(found.variables.map(({ name }) => [name, known[name]])));
+    const known = {
+      job: context.query("job"),
+      task: context.query("task"),
+      host: context.query("host"),
+      ...range,
+    };
+    return context.ask(
+      where,
+      Object.fromEntries(found.variables.map(({ name }) => [name, known[name]])),
+    );
   },
   render: (found, context) => [
     h("h1", { key: "title" }, found.title),
@@ -59,7 +96,11 @@ register({
     variables(found, context),
     found.missing?.length
       ? empty(`It is about a ${found.missing.join(" and a ")}: name it above.`)
-      : h("div", { class: "dashboard" }, found.panels.map((each) => panelOf(each, context))),
+      : h(
+          "div",
+          { class: "dashboard" },
+          found.panels.map((each) => panelOf(each, context)),
+        ),
     h("p", { class: "note" }, several(found.panels.length, "panel")),
   ],
 });
@@ -75,10 +116,28 @@ function variables(found, context) {
       onsubmit: (event) => {
         event.preventDefault();
         const { elements } = event.target;
-        context.set(Object.fromEntries(asked.map((each) => [each.name, elements[each.name].value.trim() || null])), { isStep: true });
+        context.set(
+          Object.fromEntries(
+            asked.map((each) => [each.name, elements[each.name].value.trim() || null]),
+          ),
+          { isStep: true },
+        );
       },
     },
-    asked.map((each) => h("label", { key: each.name }, each.title, h("input", { name: each.name, value: context.query(each.name), size: 32, spellcheck: "false", autocomplete: "off" }))),
+    asked.map((each) =>
+      h(
+        "label",
+        { key: each.name },
+        each.title,
+        h("input", {
+          name: each.name,
+          value: context.query(each.name),
+          size: 32,
+          spellcheck: "false",
+          autocomplete: "off",
+        }),
+      ),
+    ),
     h("button", { type: "submit" }, "Show"),
   );
 }
@@ -114,7 +173,11 @@ const PANEL = {
       if (failure && !rows?.length) return render(element, failed(failure));
       const said = failure ? failure.message : state === "reconnecting" ? "reconnecting" : "";
       const nodes = (rows || answer) && drawn(panel, { rows, answer }, Boolean(panel.query));
-      return render(element, said && h("span", { class: "panel-state", role: "status" }, said), nodes);
+      return render(
+        element,
+        said && h("span", { class: "panel-state", role: "status" }, said),
+        nodes,
+      );
     });
     ends.set(element, { end, key: JSON.stringify([panel, at]) });
   },

@@ -29,22 +29,43 @@ register({
   selections: ["event", "kind"],
   load: async (context) => {
     const { first, second } = instants(context);
-    const found = await context.ask("/api/flumina/diff", { from: first, to: second, limit: PAGE, skip: context.query("skip") });
+    const found = await context.ask("/api/flumina/diff", {
+      from: first,
+      to: second,
+      limit: PAGE,
+      skip: context.query("skip"),
+    });
     return { ...found, entities: await withCellEvents(found, context) };
   },
-  render: (found, context) => [form(context), h("p", { class: "muted wide" }, sides(found)), counts(found, context), entities(found, context)],
+  render: (found, context) => [
+    form(context),
+    h("p", { class: "muted wide" }, sides(found)),
+    counts(found, context),
+    entities(found, context),
+  ],
 });
 
 /** What happened to the cell as a whole stands in its marks; of two logs there are none. */
 async function withCellEvents(found, context) {
   const wanted = { policy: ["policy"], cell: ["leader", "safe", "time gap"] };
-  const isOfOneLog = logOf(found.before.address) === logOf(found.after.address) && found.before.offset < found.after.offset;
+  const isOfOneLog =
+    logOf(found.before.address) === logOf(found.after.address) &&
+    found.before.offset < found.after.offset;
   if (!isOfOneLog || !found.entities.some((each) => each.kind in wanted)) return found.entities;
-  const { marks } = await context.ask("/api/flumina/glance/marks", { from: found.before.offset, to: found.after.offset });
+  const { marks } = await context.ask("/api/flumina/glance/marks", {
+    from: found.before.offset,
+    to: found.after.offset,
+  });
   return found.entities.map((each) => {
     if (!(each.kind in wanted)) return each;
-    const addresses = marks.filter((mark) => mark.kind === "cell" && wanted[each.kind].includes(mark.what)).map((mark) => mark.address);
-    return { ...each, addresses: [...new Set(addresses)].slice(-ADDRESSES), hasOlder: addresses.length > ADDRESSES };
+    const addresses = marks
+      .filter((mark) => mark.kind === "cell" && wanted[each.kind].includes(mark.what))
+      .map((mark) => mark.address);
+    return {
+      ...each,
+      addresses: [...new Set(addresses)].slice(-ADDRESSES),
+      hasOlder: addresses.length > ADDRESSES,
+    };
   });
 }
 
@@ -60,7 +81,12 @@ function instants(context) {
 function form(context) {
   const { first, second } = instants(context);
   const field = (name, label, value) =>
-    h("label", null, label, h("input", { name, key: name, value, size: 30, spellcheck: "false", autocomplete: "off" }));
+    h(
+      "label",
+      null,
+      label,
+      h("input", { name, key: name, value, size: 30, spellcheck: "false", autocomplete: "off" }),
+    );
   return h(
     "form",
     {
@@ -69,7 +95,13 @@ function form(context) {
       onsubmit: (event) => {
         event.preventDefault();
         const { first: from, second: until } = event.target.elements;
-        context.set({ first: from.value.trim() || null, second: until.value.trim() || null, skip: null, kind: null, event: null });
+        context.set({
+          first: from.value.trim() || null,
+          second: until.value.trim() || null,
+          skip: null,
+          kind: null,
+          event: null,
+        });
       },
     },
     field("first", "From", first),
@@ -79,8 +111,9 @@ function form(context) {
   );
 }
 
-const sides = ({ before, after }) =>
-  `From ${instant(before.atMs)} UTC (record ${count(before.offset)}) to ${instant(after.atMs)} UTC (record ${count(after.offset)}).`;
+const sides = ({ before, after }) => `From ${placed(before)} to ${placed(after)}.`;
+
+const placed = (side) => `${instant(side.atMs)} UTC (record ${count(side.offset)})`;
 
 function counts(found, context) {
   const kinds = Object.entries(found.counts);
@@ -91,8 +124,15 @@ function counts(found, context) {
     kinds.map(([kind, numbers]) =>
       h(
         "button",
-        { type: "button", key: kind, "aria-pressed": String(chosen === kind), onclick: () => context.set({ kind: chosen === kind ? null : kind }) },
-        `${kind}: ${Object.entries(numbers).map(([change, number]) => `${SIGNS[change]}${count(number)}`).join(" ")}`,
+        {
+          type: "button",
+          key: kind,
+          "aria-pressed": String(chosen === kind),
+          onclick: () => context.set({ kind: chosen === kind ? null : kind }),
+        },
+        `${kind}: ${Object.entries(numbers)
+          .map(([change, number]) => `${SIGNS[change]}${count(number)}`)
+          .join(" ")}`,
       ),
     ),
   );
@@ -109,17 +149,47 @@ function entities(found, context) {
     h(
       "table",
       { class: "events", "aria-label": "Differences" },
-      h("thead", null, h("tr", null, ["What", "Before", "After", "Events that did it, newest last"].map((each) => h("th", { scope: "col" }, each)))),
-      h("tbody", null, rows.map((each) => row(each, context))),
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          ["What", "Before", "After", "Events that did it, newest last"].map((each) =>
+            h("th", { scope: "col" }, each),
+          ),
+        ),
+      ),
+      h(
+        "tbody",
+        null,
+        rows.map((each) => row(each, context)),
+      ),
     ),
   );
 }
 
 function pages(found, skip, context) {
   return [
-    h("button", { type: "button", disabled: skip === 0, onclick: () => context.set({ skip: Math.max(0, skip - PAGE) || null }) }, "Before"),
+    h(
+      "button",
+      {
+        type: "button",
+        disabled: skip === 0,
+        onclick: () => context.set({ skip: Math.max(0, skip - PAGE) || null }),
+      },
+      "Before",
+    ),
     ` ${count(skip + 1)} to ${count(skip + found.entities.length)} `,
-    h("button", { type: "button", disabled: !found.dropped, onclick: () => context.set({ skip: skip + PAGE }) }, "Next"),
+    h(
+      "button",
+      {
+        type: "button",
+        disabled: !found.dropped,
+        onclick: () => context.set({ skip: skip + PAGE }),
+      },
+      "Next",
+    ),
   ];
 }
 
@@ -128,30 +198,72 @@ const PLACES = { job: "jobs", task: "tasks", host: "hosts" };
 function row(each, context) {
   const opened = context.query("event");
   const name = PLACES[each.kind] ? to(path(PLACES[each.kind], each.id), each.id) : each.id;
-  const mine = (each.addresses ?? []).find((address) => opened === `${each.kind} ${each.id} ${address}`);
+  const mine = (each.addresses ?? []).find(
+    (address) => opened === `${each.kind} ${each.id} ${address}`,
+  );
   return [
     h(
       "tr",
-      { key: `${each.kind} ${each.id}`, "data-kind": each.kind, "data-id": each.id, "data-change": each.change },
-      h("td", { class: "said" }, h("span", { class: "change-sign", title: each.change }, SIGNS[each.change]), `${each.kind} `, name, h("span", { class: "unseen" }, ` ${each.change}`)),
+      {
+        key: `${each.kind} ${each.id}`,
+        "data-kind": each.kind,
+        "data-id": each.id,
+        "data-change": each.change,
+      },
+      h(
+        "td",
+        { class: "said" },
+        h("span", { class: "change-sign", title: each.change }, SIGNS[each.change]),
+        `${each.kind} `,
+        name,
+        h("span", { class: "unseen" }, ` ${each.change}`),
+      ),
       h("td", { class: "said" }, each.before ?? "", fields(each, "before")),
       h("td", { class: "said" }, each.after ?? "", fields(each, "after")),
       h(
         "td",
         null,
         (each.addresses ?? []).map((address) => [
-          h("button", { type: "button", class: "link mono", "aria-expanded": String(address === mine), onclick: () => context.set({ event: address === mine ? null : `${each.kind} ${each.id} ${address}` }) }, placeOf(address)),
+          h(
+            "button",
+            {
+              type: "button",
+              class: "link mono",
+              "aria-expanded": String(address === mine),
+              onclick: () =>
+                context.set({
+                  event: address === mine ? null : `${each.kind} ${each.id} ${address}`,
+                }),
+            },
+            placeOf(address),
+          ),
           " ",
         ]),
         each.hasOlder && h("span", { class: "places" }, "and older ones"),
       ),
     ),
-    mine && h("tr", { key: `${each.kind} ${each.id} whole` }, h("td", { colspan: 4 }, eventWhole(mine, context))),
+    mine &&
+      h(
+        "tr",
+        { key: `${each.kind} ${each.id} whole` },
+        h("td", { colspan: 4 }, eventWhole(mine, context)),
+      ),
   ];
 }
 
 function fields(each, side) {
   if (each.change !== "changed" || !each.fields?.length) return null;
   const tag = side === "before" ? "del" : "ins";
-  return h("ul", { class: "fields" }, each.fields.map((field) => h("li", null, h("span", { class: "muted" }, `${field.field} `), h(tag, null, field[side] || "empty"))));
+  return h(
+    "ul",
+    { class: "fields" },
+    each.fields.map((field) =>
+      h(
+        "li",
+        null,
+        h("span", { class: "muted" }, `${field.field} `),
+        h(tag, null, field[side] || "empty"),
+      ),
+    ),
+  );
 }

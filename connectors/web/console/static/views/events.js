@@ -1,5 +1,5 @@
 /**
- * Lines of a timeline as a table, each event once, with its place in the log and its JSON on demand.
+ * Lines of a timeline as a table, each event once, with its place in the log and its JSON.
  *
  * The one thing to know: a line names the event of the cell log by its address and the inbound
  * record that it is a copy of; which event is opened stands in the address (`event`).
@@ -14,7 +14,7 @@ import { count, duration, instant, spaced } from "../core/words.js";
 /** Lines of one answer; a longer timeline says so, and its end is shown. */
 const LINES_MAX = 1000;
 
-/** What happened to a job, task or host up to the instant that is looked at: `{lines, total, lacking}`. */
+/** What happened to a job, task or host up to the instant: `{lines, total, lacking}`. */
 export async function loadTimeline(context, id) {
   const where = `/api/flumina/timeline/${encodeURIComponent(id)}`;
   const wanted = { to: context.at ?? "", limit: LINES_MAX };
@@ -31,20 +31,45 @@ export async function loadTimeline(context, id) {
 
 /** A table of the lines; `withTasks`: they are of several tasks. */
 export function eventsTable(page, context, { withTasks = page.kind !== "task" } = {}) {
-  if (!page.lines.length) return empty("Nothing is noted of it.", "The log says nothing up to this instant.");
+  if (!page.lines.length)
+    return empty("Nothing is noted of it.", "The log says nothing up to this instant.");
   const opened = context.query("event");
   const left = page.total - page.lines.length;
   return [
-    page.lacking && h("div", { class: "banner waiting", key: "lacking" }, h("span", null, `Not told: ${page.lacking}`)),
-    left > 0 && h("p", { class: "muted", key: "left" }, `${count(left)} older events are not shown; flumina timeline has them.`),
+    page.lacking &&
+      h(
+        "div",
+        { class: "banner waiting", key: "lacking" },
+        h("span", null, `Not told: ${page.lacking}`),
+      ),
+    left > 0 &&
+      h(
+        "p",
+        { class: "muted", key: "left" },
+        `${count(left)} older events are not shown; flumina timeline has them.`,
+      ),
     h(
       "table",
       { class: "events", "aria-label": "Events, oldest first", key: "events" },
-      h("thead", null, h("tr", null, h("th", { scope: "col" }, "Time (UTC)"), h("th", { scope: "col" }, "After"), h("th", { scope: "col" }, "What"), h("th", { scope: "col" }, "State"), h("th", { scope: "col" }, "Event"))),
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          h("th", { scope: "col" }, "Time (UTC)"),
+          h("th", { scope: "col" }, "After"),
+          h("th", { scope: "col" }, "What"),
+          h("th", { scope: "col" }, "State"),
+          h("th", { scope: "col" }, "Event"),
+        ),
+      ),
       h(
         "tbody",
         null,
-        page.lines.map((line, place) => row(line, page.lines[place - 1], place, opened, context, withTasks)),
+        page.lines.map((line, place) =>
+          row(line, page.lines[place - 1], place, opened, context, withTasks),
+        ),
       ),
     ),
   ];
@@ -56,11 +81,25 @@ function row(line, before, place, opened, context, withTasks) {
   return [
     h(
       "tr",
-      { key, class: [line.state && "state-event", isOpen && "chosen"].filter(Boolean).join(" "), "data-address": line.address, "data-state": line.state ?? null },
+      {
+        key,
+        class: [line.state && "state-event", isOpen && "chosen"].filter(Boolean).join(" "),
+        "data-address": line.address,
+        "data-state": line.state ?? null,
+      },
       h("td", { class: "time" }, instant(line.atMs)),
       h("td", { class: "gap" }, before ? duration(line.atMs - before.atMs) : ""),
-      h("td", { class: "said" }, said(line, withTasks), h("span", { class: "places" }, places(line))),
-      h("td", null, line.state ? `${spaced(line.state)}${line.reason ? ` (${line.reason})` : ""}` : ""),
+      h(
+        "td",
+        { class: "said" },
+        said(line, withTasks),
+        h("span", { class: "places" }, places(line)),
+      ),
+      h(
+        "td",
+        null,
+        line.state ? `${spaced(line.state)}${line.reason ? ` (${line.reason})` : ""}` : "",
+      ),
       h(
         "td",
         null,
@@ -76,7 +115,8 @@ function row(line, before, place, opened, context, withTasks) {
         ),
       ),
     ),
-    isOpen && h("tr", { key: `${key} whole` }, h("td", { colspan: 5 }, eventWhole(line.address, context))),
+    isOpen &&
+      h("tr", { key: `${key} whole` }, h("td", { colspan: 5 }, eventWhole(line.address, context))),
   ];
 }
 
@@ -102,7 +142,14 @@ export function refusals(line) {
     "ul",
     { class: "fields" },
     line.refusals.map((each) =>
-      h("li", null, `rule ${each.rule} refused ${count(each.hosts)} ${each.hosts === 1 ? "host" : "hosts"}`, each.missing ? `; nearest ${each.nearestHostname || each.nearestHostId || "host"}: ${each.missing}` : ""),
+      h(
+        "li",
+        null,
+        `rule ${each.rule} refused ${count(each.hosts)} ${each.hosts === 1 ? "host" : "hosts"}`,
+        each.missing
+          ? `; nearest ${each.nearestHostname || each.nearestHostId || "host"}: ${each.missing}`
+          : "",
+      ),
     ),
   );
 }
@@ -119,7 +166,12 @@ function places(line) {
 
 /** The event at an address: where it stands, and all of it as JSON. */
 export function eventWhole(address, context) {
-  return h("div", { class: "event-whole", key: `whole ${address}`, widget: WHOLE, data: { address, context } });
+  return h("div", {
+    class: "event-whole",
+    key: `whole ${address}`,
+    widget: WHOLE,
+    data: { address, context },
+  });
 }
 
 const WHOLE = {
@@ -129,7 +181,13 @@ const WHOLE = {
       const event = await context.ask("/api/flumina/event", { address });
       render(
         element,
-        h("p", { class: "mono" }, `${event.address} · topic ${event.topic}, partition ${event.partition}, offset ${event.offset}, event ${event.index} of ${event.events} · epoch ${event.epoch} · ${instant(event.atMs)} UTC`),
+        h(
+          "p",
+          { class: "mono" },
+          `${event.address} · topic ${event.topic}, partition ${event.partition}, `,
+          `offset ${event.offset}, event ${event.index} of ${event.events} · `,
+          `epoch ${event.epoch} · ${instant(event.atMs)} UTC`,
+        ),
         json(event.event, `The event ${event.kind}`),
       );
     } catch (failure) {

@@ -28,7 +28,8 @@ registerLists({
       rows: (answer) => answer.hosts,
       key: (each) => each.hostId,
       aside: (answer) =>
-        `${several(answer.hosts.length, "host")} of ${count(answer.hostsTotal)}, ${count(answer.awayTotal)} away`,
+        `${count(answer.hosts.length)} of ${several(answer.hostsTotal, "host")}, ` +
+        `${count(answer.awayTotal)} away`,
       blank: "All hosts are well.",
       columns: (context) => [
         { name: "host", title: "Host", cell: host },

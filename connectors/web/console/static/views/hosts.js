@@ -10,7 +10,17 @@ import { h } from "../core/dom.js";
 import { empty, facts, figures, section, share, state, to } from "../core/parts.js";
 import { table } from "../core/table.js";
 import { register } from "../core/views.js";
-import { age, count, duration, instant, mebibytes, ofMilli, percent, several, spaced } from "../core/words.js";
+import {
+  age,
+  count,
+  duration,
+  instant,
+  mebibytes,
+  ofMilli,
+  percent,
+  several,
+  spaced,
+} from "../core/words.js";
 import { heatmap, legend } from "../charts/heatmap.js";
 import { under } from "../charts/under.js";
 import { hostActions } from "./host_actions.js";
@@ -31,7 +41,12 @@ register({
   load: (context) => context.get("/api/flumina/glance/hosts"),
   render: (hosts, context) => {
     if (!hosts.total) return empty("No hosts.", "They come with the offers of Mesos' agents.");
-    return [counts(hosts), tools(hosts, context), mapOf(hosts, context), tableOf(hosts, matching(hosts, context))];
+    return [
+      counts(hosts),
+      tools(hosts, context),
+      mapOf(hosts, context),
+      tableOf(hosts, matching(hosts, context)),
+    ];
   },
 });
 
@@ -41,9 +56,17 @@ function counts(hosts) {
   const ordered = hosts.standing.filter(Boolean).length;
   const [used, whole] = [sum(hosts.cpuMilliUsed), sum(hosts.cpuMilli)];
   return figures([
-    { label: "hosts", value: count(hosts.total), note: hosts.total > hosts.id.length ? `${count(hosts.id.length)} are shown` : null },
+    {
+      label: "hosts",
+      value: count(hosts.total),
+      note: hosts.total > hosts.id.length ? `${count(hosts.id.length)} are shown` : null,
+    },
     { label: "tasks on them", value: count(sum(hosts.tasks)) },
-    { label: "of their cpus held", value: percent(used, whole) || "none", note: `${count(Math.round(used / 1000))} of ${count(Math.round(whole / 1000))}` },
+    {
+      label: "of their cpus held",
+      value: percent(used, whole) || "none",
+      note: `${count(Math.round(used / 1000))} of ${count(Math.round(whole / 1000))}`,
+    },
     { label: "suspect", value: count(suspect), tone: suspect ? "waiting" : "" },
     { label: "away for their health", value: count(away), tone: away ? "bad" : "" },
     { label: "under an operator's order", value: count(ordered), tone: ordered ? "waiting" : "" },
@@ -58,7 +81,11 @@ function tools(hosts, context) {
       label,
       h(
         "select",
-        { name, onchange: (event) => context.set({ [name]: event.target.value === usual ? null : event.target.value }) },
+        {
+          name,
+          onchange: (event) =>
+            context.set({ [name]: event.target.value === usual ? null : event.target.value }),
+        },
         Object.entries(options).map(([value, text]) =>
           h("option", { value, selected: context.query(name, usual) === value }, text),
         ),
@@ -70,15 +97,26 @@ function tools(hosts, context) {
     { class: "bar-of-tools", key: "tools" },
     choice("colour", "Colour", COLOURS, "cpu"),
     choice("by", "Blocks", BLOCKS, "group"),
-    h("label", null, "Find", h("input", {
-      type: "search",
-      name: "q",
-      key: "q",
-      placeholder: "name, id, group or zone",
-      value: context.query("q"),
-      oninput: (event) => context.set({ q: event.target.value || null }),
-    })),
-    h("span", { class: "aside", role: "status" }, context.query("q") ? `${several(found, "host")} found` : `as of ${instant(hosts.atMs)} UTC, record ${count(hosts.offset)}`),
+    h(
+      "label",
+      null,
+      "Find",
+      h("input", {
+        type: "search",
+        name: "q",
+        key: "q",
+        placeholder: "name, id, group or zone",
+        value: context.query("q"),
+        oninput: (event) => context.set({ q: event.target.value || null }),
+      }),
+    ),
+    h(
+      "span",
+      { class: "aside", role: "status" },
+      context.query("q")
+        ? `${several(found, "host")} found`
+        : `as of ${instant(hosts.atMs)} UTC, record ${count(hosts.offset)}`,
+    ),
   );
 }
 
@@ -88,7 +126,12 @@ function matching(hosts, context) {
   const rows = hosts.id.map((_, row) => row);
   if (!wanted) return rows;
   return rows.filter((row) =>
-    [hosts.name[row], hosts.id[row], hosts.groups[hosts.group[row]], hosts.zones[hosts.zone[row]]].some((text) => text.toLowerCase().includes(wanted)),
+    [
+      hosts.name[row],
+      hosts.id[row],
+      hosts.groups[hosts.group[row]],
+      hosts.zones[hosts.zone[row]],
+    ].some((text) => text.toLowerCase().includes(wanted)),
   );
 }
 
@@ -101,10 +144,21 @@ function mapOf(hosts, context) {
       shown === "score" ? "score" : "load",
       shown === "score" ? "no verdict" : "nothing held",
       shown === "score" ? "certain" : "all held",
-      [["cross", "away"], ["bar", "disabled"], ["chevron", "draining"], ["triangle", "suspect"], ["ring", "on trial or spared"], ["dot", "last choice"]],
+      [
+        ["cross", "away"],
+        ["bar", "disabled"],
+        ["chevron", "draining"],
+        ["triangle", "suspect"],
+        ["ring", "on trial or spared"],
+        ["dot", "last choice"],
+      ],
     ),
     heatmap({
-      label: `Map of ${several(hosts.id.length, "host")} by ${BLOCKS[context.query("by", "group")]}, coloured by ${COLOURS[shown]}. The table below has the same numbers. Arrows move, Enter opens.`,
+      label: [
+        `Map of ${several(hosts.id.length, "host")} by ${BLOCKS[context.query("by", "group")]},`,
+        `coloured by ${COLOURS[shown]}. The table below has the same numbers.`,
+        "Arrows move, Enter opens.",
+      ].join(" "),
       blocks: blocksOf(hosts, context.query("by", "group")),
       ramp: shown === "score" ? "score" : "load",
       share: (row) => shareOf(hosts, row, shown),
@@ -121,16 +175,27 @@ function mapOf(hosts, context) {
 }
 
 function blocksOf(hosts, by) {
-  const words = { group: hosts.groups, zone: hosts.zones, health: hosts.healths, standing: hosts.standings }[by];
+  const words = {
+    group: hosts.groups,
+    zone: hosts.zones,
+    health: hosts.healths,
+    standing: hosts.standings,
+  }[by];
   const columns = hosts[by];
-  const blocks = words.map((name) => ({ name: name ? spaced(name) === name ? name : spaced(name) : `no ${by}`, items: [] }));
+  const blocks = words.map((name) => ({
+    name: name ? (spaced(name) === name ? name : spaced(name)) : `no ${by}`,
+    items: [],
+  }));
   columns.forEach((word, row) => blocks[word].items.push(row));
   return blocks.filter((block) => block.items.length);
 }
 
 function shareOf(hosts, row, shown) {
   if (shown === "score") return hosts.scoreMilli[row] / 1000;
-  const [used, whole] = shown === "memory" ? [hosts.memoryMibUsed[row], hosts.memoryMib[row]] : [hosts.cpuMilliUsed[row], hosts.cpuMilli[row]];
+  const [used, whole] =
+    shown === "memory"
+      ? [hosts.memoryMibUsed[row], hosts.memoryMib[row]]
+      : [hosts.cpuMilliUsed[row], hosts.cpuMilli[row]];
   return whole ? used / whole : null;
 }
 
@@ -146,8 +211,9 @@ function markOf(hosts, row) {
 }
 
 function sentence(hosts, row) {
+  const place = [hosts.groups[hosts.group[row]] || "no group", hosts.zones[hosts.zone[row]]];
   const words = [
-    `${hosts.name[row]} (${[hosts.groups[hosts.group[row]] || "no group", hosts.zones[hosts.zone[row]]].filter(Boolean).join(", ")})`,
+    `${hosts.name[row]} (${place.filter(Boolean).join(", ")})`,
     several(hosts.tasks[row], "task"),
     `${ofMilli(hosts.cpuMilliUsed[row])} of ${ofMilli(hosts.cpuMilli[row])} cpus`,
     `${mebibytes(hosts.memoryMibUsed[row])} of ${mebibytes(hosts.memoryMib[row])}`,
@@ -163,15 +229,35 @@ function tableOf(hosts, rows) {
   return under(
     "Hosts",
     [
-      { name: "name", title: "Host", cell: (row) => to(address.path("hosts", hosts.id[row]), hosts.name[row]) },
+      {
+        name: "name",
+        title: "Host",
+        cell: (row) => to(address.path("hosts", hosts.id[row]), hosts.name[row]),
+      },
       { name: "group", title: "Group", cell: (row) => hosts.groups[hosts.group[row]] },
       { name: "zone", title: "Zone", cell: (row) => hosts.zones[hosts.zone[row]] },
       { name: "health", title: "Health", cell: word("health", "healths") },
       { name: "standing", title: "Standing", cell: word("standing", "standings") },
       { name: "tasks", title: "Tasks", isNumber: true, cell: (row) => count(hosts.tasks[row]) },
-      { name: "cpu", title: "Cpus held", isNumber: true, cell: (row) => `${ofMilli(hosts.cpuMilliUsed[row])} of ${ofMilli(hosts.cpuMilli[row])}` },
-      { name: "memory", title: "Memory held", isNumber: true, cell: (row) => `${mebibytes(hosts.memoryMibUsed[row])} of ${mebibytes(hosts.memoryMib[row])}` },
-      { name: "score", title: "Score", isNumber: true, cell: (row) => ofMilli(hosts.scoreMilli[row]) },
+      {
+        name: "cpu",
+        title: "Cpus held",
+        isNumber: true,
+        cell: (row) => `${ofMilli(hosts.cpuMilliUsed[row])} of ${ofMilli(hosts.cpuMilli[row])}`,
+      },
+      {
+        name: "memory",
+        title: "Memory held",
+        isNumber: true,
+        cell: (row) =>
+          `${mebibytes(hosts.memoryMibUsed[row])} of ${mebibytes(hosts.memoryMib[row])}`,
+      },
+      {
+        name: "score",
+        title: "Score",
+        isNumber: true,
+        cell: (row) => ofMilli(hosts.scoreMilli[row]),
+      },
     ],
     () => rows,
     { key: (row) => hosts.id[row] },
@@ -200,7 +286,9 @@ register({
 
 function aboutHost(host) {
   const attributes = Object.entries(host.attributes).map(([name, value]) => `${name}=${value}`);
-  const order = [host.orderedBy && `by ${host.orderedBy}`, host.orderedWhy].filter(Boolean).join(": ");
+  const order = [host.orderedBy && `by ${host.orderedBy}`, host.orderedWhy]
+    .filter(Boolean)
+    .join(": ");
   return h(
     "div",
     { class: "columns" },
@@ -209,22 +297,56 @@ function aboutHost(host) {
       ["Id", h("code", null, host.hostId)],
       ["Group", host.group || "none"],
       ["Standing", h("span", null, state(host.standing), order && ` ${order}`)],
-      ["Health", h("span", null, state(host.health.standing, toneOfHealth(host.health.standing)), host.health.why && ` ${host.health.why}`)],
+      [
+        "Health",
+        h(
+          "span",
+          null,
+          state(host.health.standing, toneOfHealth(host.health.standing)),
+          host.health.why && ` ${host.health.why}`,
+        ),
+      ],
       ["As of", `${instant(host.atMs)} UTC, record ${count(host.offset)}`],
     ]),
     facts([
-      ["Cpus held", share(host.cpuMilliUsed, host.cpuMilli, `${ofMilli(host.cpuMilliUsed)} of ${ofMilli(host.cpuMilli)}`)],
-      ["Memory held", share(host.memoryMibUsed, host.memoryMib, `${mebibytes(host.memoryMibUsed)} of ${mebibytes(host.memoryMib)}`)],
+      [
+        "Cpus held",
+        share(
+          host.cpuMilliUsed,
+          host.cpuMilli,
+          `${ofMilli(host.cpuMilliUsed)} of ${ofMilli(host.cpuMilli)}`,
+        ),
+      ],
+      [
+        "Memory held",
+        share(
+          host.memoryMibUsed,
+          host.memoryMib,
+          `${mebibytes(host.memoryMibUsed)} of ${mebibytes(host.memoryMib)}`,
+        ),
+      ],
       ["Offers", count(host.offers)],
-      ["Noise", host.noiseMilli ? `${ofMilli(host.noiseMilli)} of what its tasks wanted to run` : "none measured"],
+      [
+        "Noise",
+        host.noiseMilli
+          ? `${ofMilli(host.noiseMilli)} of what its tasks wanted to run`
+          : "none measured",
+      ],
       ["Quality", `${ofMilli(host.health.qualityMilli)} of 1`],
       ["Attributes", attributes.join(", ") || "none"],
-      ["Marks", Object.entries(host.marks).map(([name, value]) => `${name}=${value}`).join(", ")],
+      [
+        "Marks",
+        Object.entries(host.marks)
+          .map(([name, value]) => `${name}=${value}`)
+          .join(", "),
+      ],
     ]),
   );
 }
 
-const toneOfHealth = (standing) => ({ well: "good", suspect: "waiting", trial: "busy", spared: "waiting", away: "bad" })[standing] ?? "plain";
+const toneOfHealth = (standing) =>
+  ({ well: "good", suspect: "waiting", trial: "busy", spared: "waiting", away: "bad" })[standing] ??
+  "plain";
 
 function evidence(host) {
   const { verdicts, probes } = host.health;
@@ -261,7 +383,10 @@ function evidence(host) {
       { name: "text", title: "Because", cell: (row) => row.text },
       { name: "source", title: "Record", cell: (row) => h("code", null, row.source) },
     ],
-    blank: empty("Nothing speaks against it.", "No detector and no check has said anything that still counts."),
+    blank: empty(
+      "Nothing speaks against it.",
+      "No detector and no check has said anything that still counts.",
+    ),
   });
 }
 
@@ -271,13 +396,31 @@ function tasksOf(host) {
     rows: host.tasks,
     key: (task) => task.taskId,
     columns: [
-      { name: "task", title: "Task", cell: (task) => to(address.path("tasks", task.taskId), task.taskId) },
-      { name: "job", title: "Job", cell: (task) => to(address.path("jobs", task.jobId), task.jobId) },
+      {
+        name: "task",
+        title: "Task",
+        cell: (task) => to(address.path("tasks", task.taskId), task.taskId),
+      },
+      {
+        name: "job",
+        title: "Job",
+        cell: (task) => to(address.path("jobs", task.jobId), task.jobId),
+      },
       { name: "application", title: "Application", cell: (task) => task.application },
       { name: "state", title: "State", cell: (task) => state(task.state) },
-      { name: "since", title: "For", isNumber: true, cell: (task) => duration(host.atMs - task.sinceMs) },
+      {
+        name: "since",
+        title: "For",
+        isNumber: true,
+        cell: (task) => duration(host.atMs - task.sinceMs),
+      },
       { name: "cpu", title: "Cpus", isNumber: true, cell: (task) => ofMilli(task.cpuMilli) },
-      { name: "memory", title: "Memory", isNumber: true, cell: (task) => mebibytes(task.memoryMib) },
+      {
+        name: "memory",
+        title: "Memory",
+        isNumber: true,
+        cell: (task) => mebibytes(task.memoryMib),
+      },
     ],
     blank: empty("No task of ours is there."),
   });

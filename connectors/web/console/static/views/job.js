@@ -85,20 +85,8 @@ function about(job, context) {
             : count(size),
       ],
       ["In service", wanted.service ? (wanted.service.enabled === false ? "no" : "yes") : null],
-      [
-        "Each task",
-        `${resources.cpu} cpus, ${mebibytes(resources.memoryMB)} of memory, ${mebibytes(resources.diskMB)} of disk${resources.gpu ? `, ${resources.gpu} gpus` : ""}`,
-      ],
-      [
-        "Image",
-        image?.name
-          ? h(
-              "code",
-              null,
-              `${image.name}${image.digest ? `@${image.digest}` : image.tag ? `:${image.tag}` : ""}`,
-            )
-          : null,
-      ],
+      ["Each task", amounts(resources)],
+      ["Image", image?.name ? h("code", null, imageName(image)) : null],
       ["Command", h("code", null, [...(entryPoint ?? []), ...(command ?? [])].join(" "))],
       [
         "Attributes",
@@ -110,6 +98,16 @@ function about(job, context) {
       ["Version", count(job.version.version)],
     ]),
   );
+}
+
+function amounts({ cpu, memoryMB, diskMB, gpu }) {
+  const found = [`${cpu} cpus`, `${mebibytes(memoryMB)} of memory`, `${mebibytes(diskMB)} of disk`];
+  return [...found, ...(gpu ? [`${gpu} gpus`] : [])].join(", ");
+}
+
+function imageName({ name, digest, tag }) {
+  if (digest) return `${name}@${digest}`;
+  return tag ? `${name}:${tag}` : name;
 }
 
 function tasks(page, context) {

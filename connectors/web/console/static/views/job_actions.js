@@ -1,8 +1,8 @@
 /**
  * What can be done with a job.
  *
- * The one thing to know: each is an existing request of the REST API, with the version that the page
- * shows, so that it does nothing where the job has changed since somebody looked.
+ * The one thing to know: each is an existing request of the REST API, with the version that the
+ * page shows, so that it does nothing where the job has changed since somebody looked.
  */
 
 import { path } from "../core/address.js";

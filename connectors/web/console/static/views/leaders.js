@@ -1,8 +1,8 @@
 /**
  * Who leads the cell, who led it, and how far each part has read.
  *
- * The one thing to know: lag is told as the API's process sees it: how many records of the log it has
- * not folded, and how old the newest one is that it has.
+ * The one thing to know: lag is told as the API's process sees it: how many records of the log it
+ * has not folded, and how old the newest one is that it has.
  */
 
 import { get } from "../core/api.js";
@@ -149,7 +149,7 @@ function stop(each, context) {
     "Stop leading",
     () => ({
       title: `Shall ${each.instanceId} stop leading?`,
-      text: "Its process ends and is started again; whoever is elected next goes on. Nothing is launched twice.",
+      text: "Its process is started again, and whoever is elected next goes on.",
       request: () => ({ method: "DELETE", path: "/api/v3/supervisor/self/stopBeingLeader" }),
       onDone: () => context.refresh(),
     }),

@@ -29,12 +29,30 @@ register({
   load: (context) => context.ask("/api/flumina/glance/lines", rangeOf(context)),
   render: (found, context) => {
     const span = `${instant(found.fromMs)} to ${instant(found.toMs)} UTC`;
-    const lacking = found.missing.map((each) => h("div", { class: "banner waiting", key: each }, h("span", null, `Not counted: ${each}`)));
-    if (!found.lines) return [lacking, empty("No lines in this range.", `${span}. Lines come from flumina health tail, Fluent Bit or Vector.`)];
+    const lacking = found.missing.map((each) =>
+      h("div", { class: "banner waiting", key: each }, h("span", null, `Not counted: ${each}`)),
+    );
+    if (!found.lines)
+      return [
+        lacking,
+        empty(
+          "No lines in this range.",
+          `${span}. Lines come from flumina health tail, Fluent Bit or Vector.`,
+        ),
+      ];
     return [
       lacking,
-      h("p", { class: "muted wide" }, `${several(found.lines, "line")}, ${several(found.templatesTotal, "template")}, ${known(found)}. ${span}.`),
-      section("Lines by level", { aside: `in each ${width(found.bucketMs)}` }, linesChart(found, context)),
+      h(
+        "p",
+        { class: "muted wide" },
+        `${several(found.lines, "line")}, ${several(found.templatesTotal, "template")}, `,
+        `${known(found)}. ${span}.`,
+      ),
+      section(
+        "Lines by level",
+        { aside: `in each ${width(found.bucketMs)}` },
+        linesChart(found, context),
+      ),
       section("Templates", { aside: filter(found, context) }, templates(found, context)),
     ];
   },
@@ -51,8 +69,14 @@ export function linesChart(found, context) {
   const levels = found.levels.filter((each) => each.lines);
   return series({
     label: "Lines by level",
-    times_ms: found.levels[0].counts.map((_, place) => found.firstBucketMs + place * found.bucketMs),
-    series: levels.map((each) => ({ name: each.level === "none" ? "no level" : each.level, values: each.counts, colour: colour(LEVEL_COLOURS[each.level]) })),
+    times_ms: found.levels[0].counts.map(
+      (_, place) => found.firstBucketMs + place * found.bucketMs,
+    ),
+    series: levels.map((each) => ({
+      name: each.level === "none" ? "no level" : each.level,
+      values: each.counts,
+      colour: colour(LEVEL_COLOURS[each.level]),
+    })),
     isStacked: true,
     onSelect: context ? selectRange : null,
     marks_ms: context?.at ? [context.at_ms] : [],
@@ -63,7 +87,11 @@ function filter(found, context) {
   const isOn = context.query("new") === "1";
   return h(
     "button",
-    { type: "button", "aria-pressed": String(isOn), onclick: () => context.set({ new: isOn ? null : "1" }) },
+    {
+      type: "button",
+      "aria-pressed": String(isOn),
+      onclick: () => context.set({ new: isOn ? null : "1" }),
+    },
     `New only (${count(found.newTotal)})`,
   );
 }
@@ -76,8 +104,22 @@ function templates(found, context) {
     h(
       "table",
       { class: "events", "aria-label": "Templates, new ones first" },
-      h("thead", null, h("tr", null, ["Template", "Level", "Lines", "Hosts", "Over time", "First line"].map((each) => h("th", { scope: "col" }, each)))),
-      h("tbody", null, rows.map((each) => row(each, context))),
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          ["Template", "Level", "Lines", "Hosts", "Over time", "First line"].map((each) =>
+            h("th", { scope: "col" }, each),
+          ),
+        ),
+      ),
+      h(
+        "tbody",
+        null,
+        rows.map((each) => row(each, context)),
+      ),
     ),
     left > 0 && h("p", { class: "muted" }, `${several(left, "template")} more with fewer lines.`),
   ];
@@ -88,12 +130,26 @@ function row(each, context) {
   return [
     h(
       "tr",
-      { key: each.templateId, class: ["template-row", isOpen && "chosen"].filter(Boolean).join(" "), "data-template": each.templateId, "data-new": String(each.isNew) },
+      {
+        key: each.templateId,
+        class: ["template-row", isOpen && "chosen"].filter(Boolean).join(" "),
+        "data-template": each.templateId,
+        "data-new": String(each.isNew),
+      },
       h(
         "td",
         { class: "said" },
         each.isNew && h("span", { class: "tag-new" }, "new"),
-        h("button", { type: "button", class: "link", "aria-expanded": String(isOpen), onclick: () => context.set({ template: isOpen ? null : each.templateId }) }, h("span", { class: "text" }, printable(each.text))),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "link",
+            "aria-expanded": String(isOpen),
+            onclick: () => context.set({ template: isOpen ? null : each.templateId }),
+          },
+          h("span", { class: "text" }, printable(each.text)),
+        ),
       ),
       h("td", null, each.level === "none" ? "" : each.level),
       h("td", { class: "gap" }, count(each.lines)),
@@ -105,7 +161,12 @@ function row(each, context) {
       h(
         "tr",
         { key: `${each.templateId} whole` },
-        h("td", { colspan: 6 }, h("p", { class: "mono" }, `${each.templateId} · first line at ${each.source}`), h("pre", { class: "json" }, printable(each.sample))),
+        h(
+          "td",
+          { colspan: 6 },
+          h("p", { class: "mono" }, `${each.templateId} · first line at ${each.source}`),
+          h("pre", { class: "json" }, printable(each.sample)),
+        ),
       ),
   ];
 }
@@ -119,7 +180,12 @@ function spark(counts) {
     counts.map((value, place) => {
       if (!value) return null;
       const height = Math.max(2, (20 * value) / most);
-      return svg("rect", { x: (place * width).toFixed(2), y: (20 - height).toFixed(2), width: Math.max(1, width - 0.5).toFixed(2), height: height.toFixed(2) });
+      return svg("rect", {
+        x: (place * width).toFixed(2),
+        y: (20 - height).toFixed(2),
+        width: Math.max(1, width - 0.5).toFixed(2),
+        height: height.toFixed(2),
+      });
     }),
   );
 }

@@ -14,7 +14,11 @@ import * as time from "../core/time.js";
 import { registerLane } from "../core/timebar.js";
 import { instant, rfc3339, several } from "../core/words.js";
 
-const SHAPES = { grave: "M6 0l6 6-6 6-6-6z", notable: "M6 1l5.5 10H.5z", change: "M6 2.5a3.5 3.5 0 100 7 3.5 3.5 0 000-7z" };
+const SHAPES = {
+  grave: "M6 0l6 6-6 6-6-6z",
+  notable: "M6 1l5.5 10H.5z",
+  change: "M6 2.5a3.5 3.5 0 100 7 3.5 3.5 0 000-7z",
+};
 const GRADES = ["change", "notable", "grave"];
 /** Marks that are nearer than this share of the bar are drawn as one. */
 const NEAR = 0.006;
@@ -33,7 +37,13 @@ registerLane({
   render: (data, place) => {
     const here = chosen(data.marks);
     return [
-      h("div", { class: "marks", key: "marks" }, data.marks.length ? groups(data.marks, place).map((group) => flag(group, here)) : h("span", { class: "none" }, "no marks in this range")),
+      h(
+        "div",
+        { class: "marks", key: "marks" },
+        data.marks.length
+          ? groups(data.marks, place).map((group) => flag(group, here))
+          : h("span", { class: "none" }, "no marks in this range"),
+      ),
       h("div", { class: "marks-line", key: "line" }, here ? told(here, data) : counted(data)),
     ];
   },
@@ -70,7 +80,8 @@ function groups(marks, place) {
 
 function flag({ share, marks, grade }, here) {
   const first = marks[0];
-  const label = marks.length > 1 ? `${several(marks.length, "mark")}, the first: ${first.text}` : first.text;
+  const label =
+    marks.length > 1 ? `${several(marks.length, "mark")}, the first: ${first.text}` : first.text;
   return h(
     "button",
     {
@@ -83,7 +94,11 @@ function flag({ share, marks, grade }, here) {
       "aria-pressed": String(marks.includes(here)),
       onclick: () => go(first),
     },
-    svg("svg", { viewBox: "0 0 12 12", "aria-hidden": "true", focusable: "false" }, svg("path", { d: SHAPES[grade] })),
+    svg(
+      "svg",
+      { viewBox: "0 0 12 12", "aria-hidden": "true", focusable: "false" },
+      svg("path", { d: SHAPES[grade] }),
+    ),
   );
 }
 
@@ -92,15 +107,26 @@ function told(mark, data) {
   return [
     h("b", null, `${number} of ${data.marks.length}`),
     h("span", { class: "text", title: mark.text }, mark.text),
-    mark.kind === "host" && h("a", { href: address.link(address.path("hosts", mark.subject)) }, "host"),
-    mark.kind === "task" && h("a", { href: address.link(`${address.path("tasks", mark.subject)}/timeline`) }, "timeline"),
+    mark.kind === "host" &&
+      h("a", { href: address.link(address.path("hosts", mark.subject)) }, "host"),
+    mark.kind === "task" &&
+      h("a", { href: address.link(`${address.path("tasks", mark.subject)}/timeline`) }, "timeline"),
   ];
 }
 
 function counted(data) {
-  const parts = GRADES.toReversed().map((grade) => data.counts?.[grade] && `${data.counts[grade]} ${grade === "change" ? "ordered" : grade}`).filter(Boolean);
+  const parts = GRADES.toReversed()
+    .map(
+      (grade) =>
+        data.counts?.[grade] && `${data.counts[grade]} ${grade === "change" ? "ordered" : grade}`,
+    )
+    .filter(Boolean);
   const left = data.dropped ? `, ${data.dropped} not shown` : "";
-  return h("span", { class: "text" }, parts.length ? `${parts.join(", ")}${left}; n and p jump` : "");
+  return h(
+    "span",
+    { class: "text" },
+    parts.length ? `${parts.join(", ")}${left}; n and p jump` : "",
+  );
 }
 
 /** Goes to the next mark behind (1) or before (-1) the one that is looked at. */
@@ -113,7 +139,12 @@ function jump(direction) {
   else if (direction > 0) next = marks.find((mark) => mark.atMs > at);
   else next = marks.findLast((mark) => mark.atMs < at);
   if (next) go(next);
-  else say(direction > 0 ? "There is no later mark in this range." : "There is no earlier mark in this range.");
+  else
+    say(
+      direction > 0
+        ? "There is no later mark in this range."
+        : "There is no earlier mark in this range.",
+    );
 }
 
 function go(mark) {

@@ -2,8 +2,8 @@
  * Ask the streams: a query in MQL, its rows as they come or as they were.
  *
  * The one thing to know: the address holds the query, from where and to where it is asked, and the
- * row that is looked at. Live, it follows; at an instant T, it is asked of the range of the time bar
- * up to T and ends there.
+ * row that is looked at. Live, it follows; at an instant T, it is asked of the range of the time
+ * bar up to T and ends there.
  */
 
 import * as address from "../core/address.js";
@@ -29,7 +29,7 @@ const EXAMPLES = [
   ["Everything that happens to tasks", "select * from tasks"],
   [
     "Tasks that ended badly",
-    "select at_ms, task_id, state, reason, message from tasks where state == 'Finished' and reason != 'normal'",
+    "select task_id, reason, message from tasks where state == 'Finished' && reason != 'normal'",
   ],
   ["Decisions as they are made", "select at_ms, kind, task_id, host_id from decisions"],
   [

@@ -121,7 +121,7 @@ export function standingOf(tail) {
     return {
       state: "reconnecting",
       tone: "bad",
-      text: `attempt ${attempts}${wait ? `, in ${duration(wait)}` : ""}; it goes on behind the last row`,
+      text: `attempt ${attempts}${wait ? `, in ${duration(wait)}` : ""}; no row is lost`,
     };
   }
   if (now === "ended") return { state: "ended", tone: "done", text: "all of the range was read" };

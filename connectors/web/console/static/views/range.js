@@ -23,5 +23,9 @@ export function selectRange(from_ms, to_ms) {
 
 /** A round span without what is nought of it: `1 s`, `15 m`. */
 export function width(ms) {
-  return duration(ms).replace(".0 s", " s").replace(" 00 s", "").replace(" 00 m", "").replace(" 00 h", "");
+  return duration(ms)
+    .replace(".0 s", " s")
+    .replace(" 00 s", "")
+    .replace(" 00 m", "")
+    .replace(" 00 h", "");
 }

@@ -78,7 +78,7 @@ function findingPart(safe, context) {
         order(
           "Confirm the finding",
           "/api/flumina/commands/confirm-finding",
-          `You say that it is so: the ${several(safe.tasks, "task")} you saw are dealt with as found.`,
+          `You say that the ${several(safe.tasks, "task")} you saw are dealt with as found.`,
           true,
         ),
         order(

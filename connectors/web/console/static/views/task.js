@@ -1,8 +1,8 @@
 /**
  * One task: where it is, why, what it writes, and what can be done with it.
  *
- * The one thing to know: what it wrote is read as it is now, also while an instant is looked at; all
- * else is of the instant.
+ * The one thing to know: what it wrote is read as it is now, also while an instant is looked at;
+ * all else is of the instant.
  */
 
 import { path } from "../core/address.js";
@@ -13,7 +13,7 @@ import { whySection } from "../core/story.js";
 import { register } from "../core/views.js";
 import { age, count, instant } from "../core/words.js";
 import { taskTimeline } from "./task_timeline.js";
-import { hostLink } from "./tasks.js";
+import { hostLink, said } from "./tasks.js";
 
 /** Of the end of an output so much is shown. */
 const OUTPUT_BYTES = 16384;
@@ -42,7 +42,8 @@ register({
     actions(data.task, context),
     h("div", { class: "columns" }, about(data.task, context), whySection(data.why)),
     outputSection(data.output, context),
-    taskTimeline(data.task.id).render(data.timeline, context),
+    // Its first part names the task and its job, as this page does.
+    taskTimeline(data.task.id).render(data.timeline, context).slice(1),
     section(
       "Record",
       null,
@@ -57,15 +58,7 @@ function about(task, context) {
     "What it is",
     null,
     facts([
-      [
-        "State",
-        h(
-          "span",
-          null,
-          state(status.state),
-          ` ${[status.reasonCode === "normal" ? "" : status.reasonCode, status.reasonMessage].filter(Boolean).join(": ")}`,
-        ),
-      ],
+      ["State", h("span", null, state(status.state), ` ${said(task)}`)],
       ["Since", `${instant(status.timestamp)} UTC (${age(status.timestamp, context.at_ms)})`],
       ["Job", to(path("jobs", task.jobId), task.jobId)],
       ["Host", hostLink(task)],
@@ -73,7 +66,7 @@ function about(task, context) {
       [
         "Address",
         known["task.containerIp"] &&
-          `${known["task.containerIp"]}${known["flumina.ports"] ? `, ports ${known["flumina.ports"]}` : ""}`,
+          [known["task.containerIp"], known["flumina.ports"]].filter(Boolean).join(", ports "),
       ],
       ["Health", status.containerState?.map((each) => each.containerHealth).join(", ")],
       ["Tier", known["task.tier"]],

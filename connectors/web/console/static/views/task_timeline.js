@@ -58,7 +58,8 @@ export function gaps(lines, now_ms) {
   for (const line of lines) {
     if (line.what === "queued" || line.what === "requeued") begin("queued", line.atMs);
     else if (line.what === "launch proposed") begin("offered", line.atMs);
-    else if (line.what === "effect started" && last?.name === "offered") begin("launched", line.atMs);
+    else if (line.what === "effect started" && last?.name === "offered")
+      begin("launched", line.atMs);
     if (line.state === "Launched" && last?.name !== "offered") begin("launched", line.atMs);
     else if (line.state === "StartInitiated") begin("starting", line.atMs);
     else if (line.state === "Started") begin("running", line.atMs);
@@ -77,18 +78,47 @@ function phasesOf(lines, now_ms) {
   return [
     h(
       "div",
-      { class: "phases", role: "img", "aria-label": found.map((each) => `${each.name} ${duration(each.to_ms - each.from_ms)}`).join(", ") },
+      {
+        class: "phases",
+        role: "img",
+        "aria-label": found
+          .map((each) => `${each.name} ${duration(each.to_ms - each.from_ms)}`)
+          .join(", "),
+      },
       found.map((each, place) => {
         const span = each.to_ms - each.from_ms;
         // The root lets a wait of a second be seen beside a day of running.
-        return h("span", { key: place, class: `phase-${each.name}`, title: `${each.name} ${duration(span)}`, style: { "flex-grow": Math.max(1, Math.sqrt(span)) } }, `${each.name} ${duration(span)}`);
+        return h(
+          "span",
+          {
+            key: place,
+            class: `phase-${each.name}`,
+            title: `${each.name} ${duration(span)}`,
+            style: { "flex-grow": Math.max(1, Math.sqrt(span)) },
+          },
+          `${each.name} ${duration(span)}`,
+        );
       }),
     ),
-    h("p", { class: "muted" }, "Widths go by the root of the time, so that short gaps are seen beside long ones."),
+    h(
+      "p",
+      { class: "muted" },
+      "Widths go by the root of the time, so that short gaps are seen beside long ones.",
+    ),
     h(
       "table",
       { class: "events gaps", "aria-label": "Gaps" },
-      h("thead", null, h("tr", null, ["Gap", "From (UTC)", "Took", "Share", "Meaning"].map((each) => h("th", { scope: "col" }, each)))),
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          ["Gap", "From (UTC)", "Took", "Share", "Meaning"].map((each) =>
+            h("th", { scope: "col" }, each),
+          ),
+        ),
+      ),
       h(
         "tbody",
         null,
@@ -96,9 +126,18 @@ function phasesOf(lines, now_ms) {
           h(
             "tr",
             { key: place, "data-gap": each.name },
-            h("td", null, h("i", { class: `sign-phase phase-${each.name}`, "aria-hidden": "true" }), each.name),
+            h(
+              "td",
+              null,
+              h("i", { class: `sign-phase phase-${each.name}`, "aria-hidden": "true" }),
+              each.name,
+            ),
             h("td", { class: "time" }, instant(each.from_ms)),
-            h("td", { class: "time" }, `${duration(each.to_ms - each.from_ms)}${each.isOpen ? " so far" : ""}`),
+            h(
+              "td",
+              { class: "time" },
+              `${duration(each.to_ms - each.from_ms)}${each.isOpen ? " so far" : ""}`,
+            ),
             h("td", { class: "time" }, percent(each.to_ms - each.from_ms, whole)),
             h("td", null, MEANINGS[each.name]),
           ),

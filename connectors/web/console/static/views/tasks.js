@@ -126,7 +126,8 @@ export function hostLink(task) {
 const hostOf = (task) => task.taskContext["agent.host"] ?? "";
 const zoneOf = (task) => task.taskContext["agent.zone"] ?? "";
 
-function said(task) {
+/** Why a task is in its state, where that is not the usual. */
+export function said(task) {
   const { reasonCode, reasonMessage } = task.status;
   return [reasonCode === "normal" ? "" : reasonCode, reasonMessage].filter(Boolean).join(": ");
 }

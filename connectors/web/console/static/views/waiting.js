@@ -32,9 +32,17 @@ register({
     figures([
       { label: "tasks wait", value: count(waiting.tasks), tone: waiting.tasks ? "waiting" : "" },
       { label: "jobs have some", value: count(waiting.jobs) },
-      ...Object.entries(waiting.tiers).map(([tier, number]) => ({ label: `in tier ${tier || "none"}`, value: count(number) })),
+      ...Object.entries(waiting.tiers).map(([tier, number]) => ({
+        label: `in tier ${tier || "none"}`,
+        value: count(number),
+      })),
     ]),
-    h("div", { class: "split" }, section("Who waits", null, list(waiting, wanted, context)), reasons(wanted, why, context)),
+    h(
+      "div",
+      { class: "split" },
+      section("Who waits", null, list(waiting, wanted, context)),
+      reasons(wanted, why, context),
+    ),
   ],
 });
 
@@ -58,7 +66,12 @@ function list(waiting, wanted, context) {
       { name: "job", title: "Job", cell: (job) => to(path("jobs", job.jobId), job.jobId) },
       { name: "tier", title: "Tier, group", cell: (job) => `${job.tier}, ${job.group}` },
       { name: "tasks", title: "Tasks", isNumber: true, cell: (job) => count(job.tasks) },
-      { name: "since", title: "Longest", isNumber: true, cell: (job) => age(job.oldestSinceMs, waiting.atMs) },
+      {
+        name: "since",
+        title: "Longest",
+        isNumber: true,
+        cell: (job) => age(job.oldestSinceMs, waiting.atMs),
+      },
     ],
     blank: empty("Nothing waits.", `Every task had a host at ${instant(waiting.atMs)} UTC.`),
   });
@@ -74,7 +87,19 @@ function reasons(wanted, why, context) {
         context.set({ task: event.target.elements.task.value.trim() || null });
       },
     },
-    h("label", null, "Task", h("input", { name: "task", key: "task", value: wanted, size: 34, spellcheck: "false", autocomplete: "off" })),
+    h(
+      "label",
+      null,
+      "Task",
+      h("input", {
+        name: "task",
+        key: "task",
+        value: wanted,
+        size: 34,
+        spellcheck: "false",
+        autocomplete: "off",
+      }),
+    ),
     h("button", { type: "submit" }, "Why?"),
     wanted && to(`${path("tasks", wanted)}/timeline`, "timeline"),
   );
@@ -83,19 +108,43 @@ function reasons(wanted, why, context) {
 
 /** The answer of `why` as the parts of a page. */
 export function whyParts(why, wanted, context) {
-  if (!wanted) return empty("No task is chosen.", "Choose a job on the left, or write a task's id.");
-  if (!why) return empty(`Nothing is known of ${wanted} at this instant.`, "It may have come later; go live or to a later instant.");
+  if (!wanted)
+    return empty("No task is chosen.", "Choose a job on the left, or write a task's id.");
+  if (!why)
+    return empty(
+      `Nothing is known of ${wanted} at this instant.`,
+      "It may have come later; go live or to a later instant.",
+    );
   const opened = context.query("event");
   return [
-    h("div", { class: "sentences", key: "sentences" }, why.sentences.map((each) => h("p", { class: "sentence" }, each))),
+    h(
+      "div",
+      { class: "sentences", key: "sentences" },
+      why.sentences.map((each) => h("p", { class: "sentence" }, each)),
+    ),
     why.placement && placement(why.placement),
     h(
       "table",
       { class: "events", "aria-label": "Chain of causes, oldest first" },
-      h("thead", null, h("tr", null, h("th", { scope: "col" }, "Time (UTC)"), h("th", { scope: "col" }, "What"), h("th", { scope: "col" }, "Event"))),
-      h("tbody", null, (why.chain ?? []).map((link, place) => linkRow(link, place, opened, context))),
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          h("th", { scope: "col" }, "Time (UTC)"),
+          h("th", { scope: "col" }, "What"),
+          h("th", { scope: "col" }, "Event"),
+        ),
+      ),
+      h(
+        "tbody",
+        null,
+        (why.chain ?? []).map((link, place) => linkRow(link, place, opened, context)),
+      ),
     ),
-    why.chainDropped && h("p", { class: "muted" }, `${several(why.chainDropped, "link")} more only in the log.`),
+    why.chainDropped &&
+      h("p", { class: "muted" }, `${several(why.chainDropped, "link")} more only in the log.`),
   ];
 }
 
@@ -106,13 +155,42 @@ function linkRow(link, place, opened, context) {
       "tr",
       { key: `${link.address} ${place}`, class: isOpen ? "chosen" : null },
       h("td", { class: "time" }, instant(link.atMs)),
-      h("td", { class: "said" }, link.text, h("span", { class: "places" }, link.source ? `record ${link.source}` : "")),
-      h("td", null, h("button", { type: "button", class: "link mono", "aria-expanded": String(isOpen), onclick: () => context.set({ event: isOpen ? null : `${link.address} ${place}` }) }, placeOf(link.address))),
+      h(
+        "td",
+        { class: "said" },
+        link.text,
+        h("span", { class: "places" }, link.source ? `record ${link.source}` : ""),
+      ),
+      h(
+        "td",
+        null,
+        h(
+          "button",
+          {
+            type: "button",
+            class: "link mono",
+            "aria-expanded": String(isOpen),
+            onclick: () => context.set({ event: isOpen ? null : `${link.address} ${place}` }),
+          },
+          placeOf(link.address),
+        ),
+      ),
     ),
-    isOpen && h("tr", { key: `${link.address} ${place} whole` }, h("td", { colspan: 3 }, eventWhole(link.address, context))),
+    isOpen &&
+      h(
+        "tr",
+        { key: `${link.address} ${place} whole` },
+        h("td", { colspan: 3 }, eventWhole(link.address, context)),
+      ),
   ];
 }
 
 function placement(found) {
-  return h("p", { class: "muted" }, `Placed on ${found.hostname || found.hostId} by the round at ${found.round ? placeOf(found.round) : "an address before this log"}, policy ${count(found.policyVersion ?? 0)}.`);
+  return h(
+    "p",
+    { class: "muted" },
+    `Placed on ${found.hostname || found.hostId} by the round at `,
+    found.round ? placeOf(found.round) : "an address before this log",
+    `, policy ${count(found.policyVersion ?? 0)}.`,
+  );
 }

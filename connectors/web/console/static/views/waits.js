@@ -28,12 +28,22 @@ register({
     const tiers = waits.tiers.map((each) => ({ ...each, name: each.tier || "unknown tier" }));
     const total = tiers.reduce((sum, each) => sum + each.launched, 0);
     const span = `${instant(waits.fromMs)} to ${instant(waits.toMs)} UTC`;
-    if (!total) return [empty("Nothing was launched in this range.", `${span}. Choose a longer one in the bar above.`)];
+    if (!total)
+      return [
+        empty(
+          "Nothing was launched in this range.",
+          `${span}. Choose a longer one in the bar above.`,
+        ),
+      ];
     return [
       h("p", { class: "muted wide" }, `${count(total)} launches, ${span}.`),
       section("Waits by tier", null, quantiles(tiers)),
       section("How long they waited", null, waitsChart(waits, tiers)),
-      section("Launches", { aside: `in each ${width(waits.bucketMs)}` }, launchesChart(waits, tiers, context)),
+      section(
+        "Launches",
+        { aside: `in each ${width(waits.bucketMs)}` },
+        launchesChart(waits, tiers, context),
+      ),
     ];
   },
 });
@@ -46,11 +56,23 @@ function quantiles(tiers) {
     columns: [
       { name: "tier", title: "Tier", cell: (tier) => tier.name },
       { name: "launched", title: "Launched", isNumber: true, cell: (tier) => count(tier.launched) },
-      ...[["median", "Half waited less than", "medianMs"], ["p90", "90 of 100", "p90Ms"], ["p99", "99 of 100", "p99Ms"], ["most", "Longest", "mostMs"]].map(([name, title, field]) => ({
+      ...[
+        ["median", "Half waited less than", "medianMs"],
+        ["p90", "90 of 100", "p90Ms"],
+        ["p99", "99 of 100", "p99Ms"],
+        ["most", "Longest", "mostMs"],
+      ].map(([name, title, field]) => ({
         name,
         title,
         isNumber: true,
-        cell: (tier) => (tier.launched ? h("span", { "data-ms": tier[field], "data-quantile": `${tier.name} ${name}` }, duration(tier[field])) : ""),
+        cell: (tier) =>
+          tier.launched
+            ? h(
+                "span",
+                { "data-ms": tier[field], "data-quantile": `${tier.name} ${name}` },
+                duration(tier[field]),
+              )
+            : "",
       })),
     ],
   });
@@ -63,7 +85,9 @@ export function waitsChart(waits, tiers) {
     label: "Waits by tier",
     bins: waits.edgesMs.map((edge) => (edge ? width(edge) : "0")),
     series: tiers.map((each) => ({ name: each.name, counts: each.counts })),
-    marks: tiers.filter((each) => each.launched && tiers.length === 1).map((each) => ({ bin: binOf(each.p99Ms), text: "p99" })),
+    marks: tiers
+      .filter((each) => each.launched && tiers.length === 1)
+      .map((each) => ({ bin: binOf(each.p99Ms), text: "p99" })),
   });
 }
 

@@ -122,17 +122,13 @@ def query(  # noqa: PLR0917 - options, all by name
     Example: flumina query "select task_id, state from tasks where reason != ''" --from -1h --live
     """
     if is_live or begin is not None or end is not None:
-        place = Span(is_live=is_live, begin=begin, end=end)
-        asked = asked_here(question, inputs, place) | {
-            "delivery": delivery,
-            "sample": str(sample_ms),
-        }
+        asked = asked_here(question, inputs, Span(is_live=is_live, begin=begin, end=end))
+        asked |= {"delivery": delivery, "sample": str(sample_ms)}
         # What runs is asked over HTTP: a query of a file need not import that.
         from streams.cli.query_live import ask, console_of  # noqa: PLC0415
 
-        output = "json" if as_json else "chart" if is_chart else "table"
-        ask(console_of(console, data_dir), asked, output)
-        return
+        name = "json" if as_json else "chart" if is_chart else "table"
+        return ask(console_of(console, data_dir), asked, name)
     if mode not in {"full", "client", "server"}:
         raise OperatorError(
             f"--mode {mode} is not known.",
@@ -149,7 +145,12 @@ def query(  # noqa: PLR0917 - options, all by name
             "The query does not read as MQL there, or cannot be asked.",
             "docs/mql.md has the grammar, with an example of each part.",
         ) from error
-    sources = [_source_of(each) for each in inputs or ["-"]]
+    _ask_files(running, inputs or ["-"], time_field)
+
+
+def _ask_files(running: Running, inputs: Sequence[str], time_field: str | None) -> None:
+    """Print the rows of all events of these files."""
+    sources = [_source_of(each) for each in inputs]
     _check(sources)
     with ExitStack() as stack:
         opened = [(each, _lines_of(each, stack, running.query, time_field)) for each in sources]

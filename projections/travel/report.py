@@ -133,7 +133,7 @@ def report_markdown(facts: ReportFacts, incident: Incident, found: Difference) -
         "",
     ]
     if facts.is_masked:
-        lines += ["Values of environment variables and of secrets are masked in all of this bundle.", ""]
+        lines += ["Values of environment variables and of secrets are masked in this bundle.", ""]
     lines += ["## What was different in the end", "", "| | appeared | went | changed |"]
     lines += ["| --- | ---: | ---: | ---: |"]
     for kind, counts in found.counts.items():

@@ -24,6 +24,7 @@ import typer
 
 from projections.query.engine import Mode, Running
 from projections.query.parser import parse
+from projections.query.sampling import Draw
 from projections.query.scanner import QueryError
 from projections.query.syntax import Query
 from projections.query.values import descended
@@ -128,7 +129,8 @@ def query(  # noqa: PLR0917 - options, all by name
         from streams.cli.query_live import ask, console_of  # noqa: PLC0415
 
         name = "json" if as_json else "chart" if is_chart else "table"
-        return ask(console_of(console, data_dir), asked, name)
+        ask(console_of(console, data_dir), asked, name)
+        return
     if mode not in {"full", "client", "server"}:
         raise OperatorError(
             f"--mode {mode} is not known.",
@@ -137,15 +139,20 @@ def query(  # noqa: PLR0917 - options, all by name
         )
     chosen: Mode = "server" if mode == "server" else "client" if mode == "client" else "full"
     draw = random.Random(seed).random  # noqa: S311 - samples are no secrets
+    running = _running(question, chosen, draw, is_compat=compat)
+    _ask_files(running, inputs or ["-"], time_field)
+
+
+def _running(question: str, mode: Mode, draw: Draw, *, is_compat: bool) -> Running:
+    """The query at work; raises `OperatorError` where it cannot be asked."""
     try:
-        running = Running(parse(question), draw, chosen, is_compat=compat)
+        return Running(parse(question), draw, mode, is_compat=is_compat)
     except QueryError as error:
         raise OperatorError(
             f"{error}\n{error.caret()}",
             "The query does not read as MQL there, or cannot be asked.",
             "docs/mql.md has the grammar, with an example of each part.",
         ) from error
-    _ask_files(running, inputs or ["-"], time_field)
 
 
 def _ask_files(running: Running, inputs: Sequence[str], time_field: str | None) -> None:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("streams", "connectors", "projections", "scheduler")
 PURE = ("scheduler", "projections")
 # Made by tools or by running; never written by us.
-NOT_OURS = {".git", ".venv", ".flumina", "__pycache__", ".hypothesis", "dist"}
+NOT_OURS = {"vendor", ".git", ".venv", ".flumina", "__pycache__", ".hypothesis", "dist"}
 
 
 def files(*suffixes: str, under: str = ".") -> Iterator[Path]:

@@ -15,7 +15,7 @@ from typing import Any
 import boto3
 
 CHECKOUT = Path(__file__).parents[3]
-POLICY = CHECKOUT / "docs" / "examples" / "iam-policy.json"
+POLICY = CHECKOUT / "docs" / "examples" / "aws" / "iam-policy.json"
 PREFIXES = {"efs": "elasticfilesystem", "elbv2": "elasticloadbalancing"}
 """Where IAM calls a service otherwise than boto3."""
 ACTIONS = {

@@ -14,6 +14,7 @@ import "./event.js";
 import "./groups.js";
 import "./services.js";
 import "./cost.js";
+import "./alerts.js";
 import "./safe.js";
 import "./drains.js";
 import "./fleet.js";

@@ -145,7 +145,7 @@ def _alerts(call: Call) -> tuple[RuleAlert, ...]:
             severity=each["severity"],
             fired_ms=each["firedMs"],
             resolved_ms=each["resolvedMs"],
-            labels=", ".join(f"{name} {value}" for name, value in each["labels"].items()),
+            labels=", ".join(f"{name} {value}" for name, value in each["labels"].items() if value),
             summary=each["summary"],
             acknowledged_by=each["acknowledgedBy"],
             silenced_by=each["silencedBy"],

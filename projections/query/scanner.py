@@ -15,6 +15,8 @@ NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+(E-?[0-9]+)?)?")
 STRING: Final = re.compile(r""""[^"\n]*"|'[^'\n]*'""")
 PATTERN: Final = re.compile(r"/([^/\\]*(?:\\.[^/\\]*)*)/", re.DOTALL)
 SYMBOLS: Final = ("&&", "||")
+CARET_CHARACTERS: Final = 100
+"""So many on each side of a place are shown with its caret, where the line is longer."""
 
 
 class QueryError(ValueError):
@@ -32,7 +34,11 @@ class QueryError(ValueError):
     def caret(self) -> str:
         """The line of the query and a caret under the place, for people."""
         line = self.text.split("\n")[self.line - 1] if self.text else ""
-        return f"{line}\n{' ' * (self.column - 1)}^"
+        place = self.column - 1
+        begin = max(0, place - CARET_CHARACTERS) if len(line) > 2 * CARET_CHARACTERS else 0
+        end = begin + 2 * CARET_CHARACTERS
+        shown = ("…" if begin else "") + line[begin:end] + ("…" if len(line) > end else "")
+        return f"{shown}\n{' ' * (place - begin + bool(begin))}^"
 
 
 class Scanner:

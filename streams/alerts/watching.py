@@ -20,7 +20,7 @@ from scheduler.state import State
 from streams.alerts.keeping import Keeping
 from streams.alerts.metrics import AlertMetrics
 from streams.alerts.receivers import Receivers
-from streams.alerts.rule_file import RuleFile
+from streams.alerts.rule_file import followed
 from streams.clock import elapsed_s, now_ms
 from streams.settings import Settings
 
@@ -49,7 +49,7 @@ class AlertWatch:
         rules: Path | None,
     ) -> None:
         self._metrics = metrics
-        self._file = RuleFile(rules)
+        self._file = followed(rules)
         self._keeping = Keeping(store, settings.cell)
         self._receivers = Receivers(settings, store, metrics)
         self._receivers.use(self._file.rules.receivers)
@@ -121,7 +121,7 @@ class AlertWatch:
             self._put = names[-1]
 
     async def _refresh(self) -> None:
-        if self._file.is_own and await asyncio.to_thread(self._file.refresh):
+        if await asyncio.to_thread(self._file.refresh):
             await asyncio.to_thread(self._receivers.use, self._file.rules.receivers)
             self.alerting.use(self._file.rules)
 

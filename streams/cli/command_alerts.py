@@ -16,7 +16,7 @@ from connectors.client.shapes import Taken
 from connectors.pager.client import PageFailed
 from projections.alerts.book import Notice
 from streams.alerts.receivers import opened, page_of
-from streams.alerts.rule_file import DEFAULT, read_file, rules_of, told
+from streams.alerts.rule_file import DEFAULT, read_file, rules_of
 from streams.cli.client import decoded
 from streams.cli.commands_explain import needed_why
 from streams.cli.common import (
@@ -30,6 +30,7 @@ from streams.cli.common import (
 from streams.cli.render import clock, out, print_json, show, table
 from streams.clock import now_ms
 from streams.errors import OperatorError
+from streams.policy_file.rule_files import told
 
 PATH: Final = "/api/flumina/alerts"
 _SPAN: Final = re.compile(r"([0-9]{1,7})(s|m|h|d)", re.ASCII)
@@ -210,10 +211,11 @@ def silence(  # noqa: PLR0917 - typer gives every option by its name
     """
     pairs = [each.partition("=") for each in match]
     found = _SPAN.fullmatch(span)
-    if found is None or not all(equals for _, equals, _ in pairs):
+    unequal = [label for label, equals, _ in pairs if not equals]
+    if found is None or unequal:
         raise OperatorError(
             "That is no silence.",
-            f"{span} is no span, or a match has no equals sign.",
+            f"{unequal[0]} has no equals sign." if unequal else f"{span} is no span of time.",
             "Write --match rule=queue-deep --for 2h.",
         )
     body = {

@@ -159,6 +159,7 @@ def _ask_files(running: Running, inputs: Sequence[str], time_field: str | None) 
     """Print the rows of all events of these files."""
     sources = [_source_of(each) for each in inputs]
     _check(sources)
+    _check_names(sources, running.query)
     with ExitStack() as stack:
         opened = [(each, _lines_of(each, stack, running.query, time_field)) for each in sources]
         events = _events(opened, time_field)
@@ -186,6 +187,20 @@ def _check(sources: Sequence[Source]) -> None:
             "Standard input can be read once.",
             "More than one --input is -.",
             "Name a file for all but one.",
+        )
+
+
+def _check_names(sources: Sequence[Source], query: Query) -> None:
+    """Refuse inputs that the query would pass over in silence."""
+    joined = [name for each in query.joins for name in each.streams]
+    streams = list(dict.fromkeys([*query.streams, *joined]))
+    unknown = [each.name for each in sources if each.name is not None and each.name not in streams]
+    if unknown or (joined and any(each.name is None for each in sources)):
+        raise OperatorError(
+            f"The query asks {' and '.join(streams)}, "
+            + (f"and not {unknown[0]}." if unknown else "and the input is not said to be one."),
+            "A stream's input is told by its name in FROM and JOIN.",
+            f"Write --input {streams[0]}=FILE, one for each stream.",
         )
 
 
@@ -291,6 +306,12 @@ def _opened(source: str) -> Iterator[Readable]:
                     yield unpacked
             else:
                 yield file
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise OperatorError(
+            f"{source} cannot be unpacked to its end.",
+            f"{error}. It is damaged, or was not written whole.",
+            "The rows above are those of what could be read; get the file anew.",
+        ) from error
     except OSError as error:
         raise OperatorError(
             f"{source} cannot be read.", f"{error.strerror or error}.", "Check the path."

@@ -26,7 +26,7 @@ from streams.health.counts import HealthCounts
 from streams.health.host_samples import judge_samples
 from streams.health.keeping import Kept, read_kept, write_kept
 from streams.health.records import Unreadable, line_records
-from streams.health.rule_file import PLACE, RuleFile
+from streams.health.rule_file import PLACE, followed
 from streams.health.shipping import MARKS, agents_of, ship_logs
 from streams.kafka.generations import ensure_generations
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
@@ -139,7 +139,7 @@ class HealthProcess:
         self._places = [TopicPartition(self._topic, number) for number in partitions]
         name = "-".join(map(str, partitions)) if len(partitions) < PARTITIONS else "all"
         self._path = settings.data_dir / "health" / f"kept-{name}.bin"
-        self._rule_file = RuleFile(settings.data_dir / PLACE)
+        self._rule_file = followed(settings.data_dir / PLACE)
         self._kept_at_ms = 0
         self._looked_at_ms = 0
         self._passed_at_ms = 0

@@ -71,7 +71,10 @@ def read_yaml(text: str, faults: Faults) -> YamlText:
         what = " ".join(str(error.problem or error.context or "cannot be read").split())
         faults.add("", f"is not YAML: {what}", "indent by spaces, one entry a line")
         return YamlText(None, place)
-    except (YAMLError, ValueError, RecursionError) as error:
+    except RecursionError:
+        faults.add("", "is nested too deeply to be read", "write fewer brackets within one another")
+        return YamlText(None, {})
+    except (YAMLError, ValueError) as error:
         what = " ".join(str(error).split()) or type(error).__name__
         faults.add("", f"is not YAML: {what[:200]}", "save it as UTF-8 text")
         return YamlText(None, {})

@@ -188,7 +188,7 @@ def when_of(text: str, name: str, now_ms: int) -> When:
         ) from error
     if at.tzinfo is None:
         raise QueryProblem("parameter", f"{name} needs a time zone, such as {text}Z.")
-    return When("time", round(at.timestamp() * 1_000))
+    return When("time", max(0, round(at.timestamp() * 1_000)))
 
 
 def _check_end(query: Query, begin: When, end: When | None) -> None:

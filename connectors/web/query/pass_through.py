@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from connectors.web.query.masked import Kind, TooLarge, kind_of, masked_lines, masked_whole
@@ -55,11 +55,7 @@ class PassThrough:
         """The api's answer; raises `QueryProblem` where there is none."""
         length = request.headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
-            raise QueryProblem(
-                "too-large",
-                f"The body is larger than {BODY_BYTES_MAX} bytes, or does not say its length.",
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            )
+            raise _too_large()
         found = await self._sent(request)
         self.passed += 1
         headers = [
@@ -178,12 +174,20 @@ def _passed_on(headers: Iterable[tuple[str, str]], api: str) -> list[tuple[str, 
     return [*kept, *lengths, ("host", api.partition("://")[2])]
 
 
+def _too_large() -> QueryProblem:
+    return QueryProblem(
+        "too-large",
+        f"The body is larger than {BODY_BYTES_MAX} bytes, or does not say its length.",
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    )
+
+
 async def _limited(request: Request) -> AsyncIterator[bytes]:
     taken = 0
     async for piece in request.stream():
         taken += len(piece)
         if taken > BODY_BYTES_MAX:
-            raise ClientDisconnect
+            raise _too_large()
         yield piece
 
 

@@ -7,8 +7,9 @@ import pytest
 from projections.alerts.measures import MEASURES
 from projections.alerts.rules import joined
 from projections.slo.objectives import Objective
-from streams.alerts.rule_file import DEFAULT, RuleFile, read_file, rules_of, told
+from streams.alerts.rule_file import DEFAULT, followed, read_file, rules_of
 from streams.errors import OperatorError
+from streams.policy_file.rule_files import told
 from tests.support.alerting import book_of
 
 HEAD = "version: 1\nrules:\n"
@@ -114,7 +115,7 @@ rules:
 
 def test_a_running_process_follows_its_file_and_keeps_good_rules(tmp_path: Path) -> None:
     path = tmp_path / "alerts.yaml"
-    file = RuleFile(path)
+    file = followed(path)
     assert file.fault, "there is none, and the delivered ones hold"
     assert any(each.name == "queue-deep" for each in file.rules.rules)
     path.write_text(

@@ -8,7 +8,7 @@ import pytest
 from projections.health.rules import Rule, RuleSet, read_rules
 from scheduler.model.reading.faults import Faults
 from streams.errors import OperatorError
-from streams.health.rule_file import DEFAULT, RuleFile, rules_of
+from streams.health.rule_file import DEFAULT, followed, rules_of
 
 GOOD = "rules:\n  - {id: disk, pattern: 'I/O error', severity: sick, threshold: 2, window: 90s}\n"
 
@@ -72,7 +72,7 @@ def test_a_file_tells_line_and_column_of_each_fault(tmp_path: Path) -> None:
 
 def test_a_changed_file_counts_and_one_with_a_fault_does_not(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
-    file = RuleFile(path)
+    file = followed(path)
     assert len(file.rules.rules) > 1  # The usual ones, while there is no file.
     path.write_text(GOOD)
     assert file.refresh()
@@ -95,4 +95,4 @@ def test_a_file_that_is_no_file_of_rules_says_so_in_words_of_rules(
     with pytest.raises(OperatorError, match=fault) as refused:
         rules_of(path)
     assert "policy" not in str(refused.value)
-    assert RuleFile(path).rules == rules_of(DEFAULT), "a process goes on with the usual ones"
+    assert followed(path).rules == rules_of(DEFAULT), "a process goes on with the usual ones"

@@ -69,12 +69,15 @@ export function wordsOf(unit) {
           : duration(value);
   if (unit === "bytes")
     return (value) => (value === null || value === undefined ? "" : mebibytes(value / 1048576));
+  if (unit === "ppm") return (value) => (numeric(value) ? `${rounded(value / 10_000)} %` : "");
   if (unit === "%") return (value) => `${rounded(value)} %`;
   return rounded;
 }
 
+const numeric = (value) => typeof value === "number";
+
 function rounded(value) {
-  if (typeof value !== "number") return textOf(value);
+  if (!numeric(value)) return textOf(value);
   return Number.isInteger(value) ? count(value) : count(Number(value.toPrecision(4)));
 }
 

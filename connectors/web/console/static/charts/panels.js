@@ -108,7 +108,9 @@ function bins(panel, rows) {
   const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
   const isLog = scale === "log" && low >= 0;
   const [from, until] = isLog ? [Math.log10(low + 1), Math.log10(high + 1)] : [low, high];
-  const step = (until - from) / BINS || 1;
+  // Whole numbers have edges that are whole.
+  const isWhole = !isLog && numbers.every(Number.isInteger);
+  const step = isWhole ? Math.ceil((high - low + 1) / BINS) : (until - from) / BINS || 1;
   const edges = Array.from({ length: BINS }, (_, place) =>
     isLog ? 10 ** (from + place * step) - 1 : from + place * step,
   );
@@ -133,7 +135,13 @@ function ranked(panel, rows, answer, isQuery) {
     totals.set(name, isQuery ? (totals.get(name) ?? 0) + number : number);
   }
   const ranking = [...totals].map(([name, number]) => ({ name: printable(name), value: number }));
-  return toplist({ label: panel.title, rows: ranking, format: wordsOf(unit), limit, unit });
+  return toplist({
+    label: panel.title,
+    rows: ranking,
+    format: wordsOf(unit),
+    limit,
+    unit: unit === "ppm" ? "%" : unit,
+  });
 }
 
 function squares(panel, rows) {

@@ -145,7 +145,7 @@ function optionsOf(own) {
   return {
     width: own.width,
     height: data.height ?? HEIGHT_PX,
-    padding: [10, 12, 0, 0],
+    padding: [10, 28, 0, 0],
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     scales: {
       x: { range: (plot, low, high) => [Math.min(low, high - SPAN_S_LEAST), high] },

@@ -66,6 +66,7 @@ export function ofMilli(milli) {
 
 /** `512 MiB`, `1.5 GiB`, `2 TiB`. */
 export function mebibytes(mib) {
+  if (mib < 10) return `${rounded(mib)} MiB`;
   if (mib < 1024) return `${Math.round(mib)} MiB`;
   if (mib < 1024 * 1024) return `${rounded(mib / 1024)} GiB`;
   return `${rounded(mib / 1024 / 1024)} TiB`;

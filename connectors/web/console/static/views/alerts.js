@@ -11,7 +11,7 @@ import { number, text } from "../core/lists.js";
 import { empty, section, state } from "../core/parts.js";
 import { table } from "../core/table.js";
 import { register } from "../core/views.js";
-import { count, duration, instant, several } from "../core/words.js";
+import { age, count, duration, instant, several } from "../core/words.js";
 
 const ROOT = "/api/flumina/alerts";
 const PPM = 1_000_000;
@@ -44,10 +44,10 @@ register({
 });
 
 /** What stands between an alert's labels and a reader: those that are empty say nothing. */
-const labelled = (labels, between = " ") =>
+const labelled = (labels) =>
   Object.entries(labels)
     .filter(([, value]) => value !== "")
-    .map(([name, value]) => `${name}${between}${value}`)
+    .map(([name, value]) => `${name} ${value}`)
     .join(", ");
 
 /** As an alert stood then: null where it was over, or had not begun. */
@@ -88,11 +88,9 @@ function alertPart({ items, dropped }, context) {
     },
     text("severity", "Severity", (each) => each.severity),
     text("rule", "Rule", (each) => each.rule),
-    text("about", "About", (each) => labelled(each.labels)),
-    text("summary", "Says", (each) => each.summary),
+    text("summary", "Says", saidOf),
     context.isLive && text("value", "Is", (each) => each.value),
-    text("condition", "Alerts of", (each) => each.condition),
-    text("since", "Since", (each) => instant(each.sinceMs).slice(0, 19)),
+    text("since", "Since", (each) => age(each.sinceMs, context.at_ms)),
     context.isLive && text("quiet", "Seen by", quietOf),
     context.isLive && {
       name: "act",
@@ -106,6 +104,13 @@ function alertPart({ items, dropped }, context) {
     then: "What was over more than a day ago is told by the page of an incident.",
     aside: dropped ? `${count(dropped)} more found no room` : null,
   });
+}
+
+/** Its sentence; labels that it has already, and those of the whole cell, are left out. */
+function saidOf(each) {
+  const { slo, window, scope, ...others } = each.labels;
+  const about = labelled(scope === "cell" ? others : { ...others, scope: scope ?? "" });
+  return about ? `${each.summary} (${about})` : each.summary;
 }
 
 const quietOf = (each) =>

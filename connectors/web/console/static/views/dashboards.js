@@ -9,7 +9,7 @@ import * as address from "../core/address.js";
 import { h, render } from "../core/dom.js";
 import { empty, failed, loading } from "../core/parts.js";
 import { register } from "../core/views.js";
-import { several } from "../core/words.js";
+import { rfc3339, several } from "../core/words.js";
 import { drawn } from "../charts/panels.js";
 import { follow } from "../charts/sources.js";
 import { rangeOf } from "./range.js";
@@ -79,6 +79,7 @@ register({
     if (!found.variables.length) return found;
     // What it is about is asked for by name: it refuses what it does not know.
     const range = rangeOf(context);
+    if (range.to === "now") range.to = rfc3339(context.at_ms);
     const known = {
       job: context.query("job"),
       task: context.query("task"),

@@ -251,18 +251,35 @@ function row(each, context) {
   ];
 }
 
+/** Whether the sentence above the fields says the same: a task's state, the numbers of a group. */
+const isTold = (each, { field }) =>
+  Boolean(each.before) && ((each.kind === "task" && field === "state") || field === "value");
+
+/** A list as people write it; anything else as it is. */
+function listed(text) {
+  try {
+    const value = JSON.parse(text);
+    const isList = Array.isArray(value) && value.every((each) => typeof each !== "object");
+    return isList ? value.join(", ") || "none" : text;
+  } catch {
+    return text; // Most fields are no JSON, and long ones are cut.
+  }
+}
+
 function fields(each, side) {
-  if (each.change !== "changed" || !each.fields?.length) return null;
+  if (each.change !== "changed") return null;
+  const told = (each.fields ?? []).filter((field) => !isTold(each, field));
+  if (!told.length) return null;
   const tag = side === "before" ? "del" : "ins";
   return h(
     "ul",
     { class: "fields" },
-    each.fields.map((field) =>
+    told.map((field) =>
       h(
         "li",
         null,
         h("span", { class: "muted" }, `${field.field} `),
-        h(tag, null, field[side] || "empty"),
+        h(tag, null, listed(field[side]) || "empty"),
       ),
     ),
   );

@@ -95,7 +95,7 @@ function columns(context) {
       sort: sizeOf,
       cell: (job) => count(sizeOf(job)),
     },
-    { name: "said", title: "Says", cell: (job) => job.status.reasonMessage },
+    { name: "said", title: "Says", cell: said },
     {
       name: "application",
       title: "Application",
@@ -136,6 +136,9 @@ function columns(context) {
   ];
 }
 
+/** What a state says; that a job is accepted tells the size of then, which may be another. */
+const said = (job) => (job.status.state === "Accepted" ? "" : job.status.reasonMessage);
+
 /** How a job's state is shown; one that is accepted is what a job should be. */
 export const jobTone = (job) =>
   ({ Accepted: "good", KillInitiated: "busy" })[job.status.state] ?? "done";
@@ -143,7 +146,5 @@ export const jobTone = (job) =>
 /** How many tasks a job wants. */
 export function sizeOf(job) {
   const { service, batch, stream } = job.jobDescriptor;
-  return (
-    service?.capacity?.desired ?? batch?.size ?? stream?.capacity?.desired ?? stream?.size ?? null
-  );
+  return service?.capacity?.desired ?? batch?.size ?? stream?.workers ?? null;
 }

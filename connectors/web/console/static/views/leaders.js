@@ -115,11 +115,13 @@ function queryPart(queries) {
     facts(
       Object.entries(queries).map(([name, value]) => [
         spaced(name),
-        typeof value === "object" ? JSON.stringify(value) : String(value),
+        typeof value === "object" ? listed(value) : String(value),
       ]),
     ),
   );
 }
+
+const listed = (byName) => Object.keys(byName).join(", ") || "none";
 
 /** The way on for a halted fold; the report of the halt names offset and digest. */
 function skip(context) {

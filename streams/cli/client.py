@@ -6,6 +6,7 @@ The one thing to know: what is repeated and how long it is worth is the client's
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 import orjson
@@ -35,10 +36,27 @@ class ApiError(OperatorError):
         self.status = status
 
 
+def checked_address(url: str) -> SplitResult:
+    """The parts of an address; raises `OperatorError` where nobody can be asked there."""
+    try:
+        parts = urlsplit(url)
+        is_right = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise OperatorError(
+            f"{url!r} is no address.",
+            "It has another form, or a port that no computer has.",
+            "Name it as http://HOST:PORT.",
+        )
+    return parts
+
+
 class ApiConnection:
     """One API at one address, asked by one actor."""
 
     def __init__(self, url: str, actor: str, patience_s: float = PATIENCE_S) -> None:
+        checked_address(url)
         self.url = url.rstrip("/")
         self._actor, self._patience_s = actor, patience_s
         self._opened: Client | None = None

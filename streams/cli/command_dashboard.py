@@ -65,7 +65,7 @@ def show_dashboard(
     if found.dashboard is None:
         raise OperatorError(
             f"{found.path} describes no dashboard that can be shown.",
-            "\n".join(map(str, found.faults)),
+            "\n".join(map(str, found.faults)) + ".",
             "Mend these places; docs/dashboards.md has every field.",
         )
     dashboard = found.dashboard

@@ -241,7 +241,7 @@ def _stay(running: Up, console: Console, *, keep: bool) -> None:
     """Leave everything running until Ctrl-C, or until Enter where that was not asked for."""
     view = running.view
     console.print(
-        f"\nEverything still runs: {view.api}. From another terminal:\n"
+        f"\nEverything still runs. In a browser: {view.console}\nFrom another terminal:\n"
         f"  export FLUMINA_API={view.api}\n"
         f"  flumina tasks; flumina scale {SERVICE} 8; flumina why {SERVICE}; flumina doctor\n"
         + (f"Stop it with Ctrl-C, or: kill {view.pid}" if keep else "Enter ends it."),

@@ -4,11 +4,13 @@ The one thing to know: with ``--input`` it works on that file alone and needs no
 is one JSON object on a line; a line that is no event is told and counted, and the others go on.
 """
 
+import errno
 import gzip
 import math
 import random
 import re
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -42,6 +44,7 @@ from streams.cli.query_options import (
 from streams.cli.render import errors
 from streams.clock import now_ms
 from streams.errors import OperatorError
+from streams.query.depth import is_too_deep
 
 LINE_BYTES_MAX: Final = 4 * 1024 * 1024
 TOLD_MAX: Final = 5
@@ -51,6 +54,8 @@ PARQUET: Final = b"PAR1"
 SECONDS_BELOW: Final = 1e11
 """A time below this is in seconds, above in milliseconds (1973 in ms, the year 5138 in s)."""
 EXIT_BAD_LINES: Final = 1
+OF_OUTPUT: Final = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT})
+"""Of where rows go, and of no input: `head` has seen enough, or the file system is full."""
 NAMED_INPUT: Final = re.compile(r"(?P<name>[^=/,\s]+)=(?P<path>.+)")
 
 
@@ -191,17 +196,18 @@ def _check(sources: Sequence[Source]) -> None:
 
 
 def _check_names(sources: Sequence[Source], query: Query) -> None:
-    """Refuse inputs that the query would pass over in silence."""
+    """Refuse inputs that can give no row, for the query asks streams that none of them is."""
     joined = [name for each in query.joins for name in each.streams]
     streams = list(dict.fromkeys([*query.streams, *joined]))
-    unknown = [each.name for each in sources if each.name is not None and each.name not in streams]
-    if unknown or (joined and any(each.name is None for each in sources)):
-        raise OperatorError(
-            f"The query asks {' and '.join(streams)}, "
-            + (f"and not {unknown[0]}." if unknown else "and the input is not said to be one."),
-            "A stream's input is told by its name in FROM and JOIN.",
-            f"Write --input {streams[0]}=FILE, one for each stream.",
-        )
+    given = {each.name for each in sources}
+    missing = [each for each in streams if each not in given]
+    if not missing or (not joined and (None in given or len(missing) < len(streams))):
+        return
+    raise OperatorError(
+        f"The query asks {' and '.join(streams)}, and no input is {missing[0]}.",
+        "A stream's input is told by the name that FROM and JOIN have.",
+        f"Write --input {missing[0]}=FILE, and so for each stream.",
+    )
 
 
 def _lines_of(
@@ -313,6 +319,8 @@ def _opened(source: str) -> Iterator[Readable]:
             "The rows above are those of what could be read; get the file anew.",
         ) from error
     except OSError as error:
+        if error.errno in OF_OUTPUT:
+            raise
         raise OperatorError(
             f"{source} cannot be read.", f"{error.strerror or error}.", "Check the path."
         ) from error
@@ -335,8 +343,10 @@ def _lines(file: Readable) -> Iterator[Line]:
         except orjson.JSONDecodeError as error:
             yield Line(number, None, str(error))
             continue
-        is_object = isinstance(event, dict)
-        yield Line(number, event if is_object else None, "" if is_object else "it is no object")
+        fault = "" if isinstance(event, dict) else "it is no object"
+        if is_too_deep(data, event):
+            fault = "it is nested too deeply"
+        yield Line(number, None if fault else event, fault)
 
 
 def _time_of(event: dict[str, Any], field: str) -> int | None:

@@ -4,7 +4,7 @@ The one thing to know: they are kept by the query process in topic ``queries``, 
 and when. A stream that was started runs until it is stopped, whatever is restarted meanwhile.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -53,7 +53,9 @@ def start(  # noqa: PLR0917 - typer gives every option by its name
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="FIELD", help="Of the metric or alert.")
     ] = None,
-    severity: Annotated[str, typer.Option(help="Of the alert: warning or page.")] = "warning",
+    severity: Annotated[
+        str, typer.Option(help="Of the alert: warning (the default) or page.")
+    ] = "",
     summary: Annotated[str, typer.Option(help="Of the alert, for people.")] = "",
     begin: Annotated[bool, typer.Option("--from-begin", help="With all that there is.")] = False,
     description: DescriptionOption = "",
@@ -76,7 +78,7 @@ def start(  # noqa: PLR0917 - typer gives every option by its name
             "value": value,
             "labels": label or [],
         },
-        "alert": {"severity": severity, "summary": summary, "key": label or []},
+        "alert": {"severity": severity or "warning", "summary": summary, "key": label or []},
     }
     if to not in SINKS:
         raise OperatorError(
@@ -84,6 +86,17 @@ def start(  # noqa: PLR0917 - typer gives every option by its name
             "Rows go to a topic, a metric or an alert.",
             "Take topic, metric or alert.",
         )
+    _check_sink(
+        to,
+        {
+            "--metric": metric,
+            "--gauge": gauge,
+            "--value": value,
+            "--label": label,
+            "--severity": severity,
+            "--summary": summary,
+        },
+    )
     body = {
         "mql": _text(mql),
         "description": description,
@@ -93,6 +106,26 @@ def start(  # noqa: PLR0917 - typer gives every option by its name
     with _process(console, data_dir) as there:
         found = orjson.loads(there.ask("PUT", f"{STREAMS}/{segment(name)}", body=body).body)
     _say(found, f"{name} runs.", as_json=as_json)
+
+
+_TAKEN: Final = {
+    "topic": frozenset[str](),
+    "metric": frozenset({"--metric", "--gauge", "--value", "--label"}),
+    "alert": frozenset({"--severity", "--summary", "--label"}),
+}
+"""Which words each place for rows takes."""
+
+
+def _check_sink(to: str, given: Mapping[str, object]) -> None:
+    """Refuse words about another place for rows than the one that was chosen."""
+    stray = [word for word, value in given.items() if value and word not in _TAKEN[to]]
+    if stray:
+        others = [place for place, words in _TAKEN.items() if stray[0] in words]
+        raise OperatorError(
+            f"{stray[0]} says nothing with --to {to}.",
+            "It is about another place for rows.",
+            f"Leave it out, or take --to {' or --to '.join(others)}.",
+        )
 
 
 @app.command("list")

@@ -8,11 +8,11 @@ import http.client
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import orjson
 
-from streams.cli.client import EXIT_UNAVAILABLE, ApiError
+from streams.cli.client import EXIT_UNAVAILABLE, ApiError, checked_address
 from streams.errors import OperatorError
 
 STREAM: Final = "/api/flumina/query/stream"
@@ -43,8 +43,10 @@ class LiveQuery:
         patience_s: float = PATIENCE_S,
     ) -> None:
         """``told`` hears what happens to the connection."""
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        self._host, self._port = parts.hostname or "", parts.port or 80
+        parts = checked_address(url if "://" in url else f"http://{url}")
+        self._is_secret = parts.scheme == "https"
+        usual = http.client.HTTPS_PORT if self._is_secret else http.client.HTTP_PORT
+        self._host, self._port = parts.hostname or "", parts.port or usual
         self._parameters = dict(parameters)
         self._told = told
         self._patience_s = patience_s
@@ -71,7 +73,8 @@ class LiveQuery:
             now_s = time.monotonic()
             if away_since_s is None:
                 away_since_s = now_s
-                self._told(f"{why}; asking again from the last row")
+                where = " from the last row" if self.last_id else ""
+                self._told(f"{self._host}:{self._port}: {why}; asking again{where}")
             if now_s - away_since_s > self._patience_s:
                 raise ApiError(
                     f"The query process at {self._host}:{self._port} does not answer.",
@@ -82,7 +85,8 @@ class LiveQuery:
             time.sleep(PAUSE_S)
 
     def _connected(self) -> Iterator[Event]:
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=SILENCE_S_MAX)
+        of_kind = http.client.HTTPSConnection if self._is_secret else http.client.HTTPConnection
+        connection = of_kind(self._host, self._port, timeout=SILENCE_S_MAX)
         try:
             headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
             connection.request("GET", f"{STREAM}?{urlencode(self._parameters)}", headers=headers)

@@ -51,7 +51,7 @@ def read_file(path: Path, *, is_own: bool = True) -> Found:
         data = file.read(FILE_BYTES_MAX + 1)
     faults = Faults()
     try:
-        text = read_yaml(data.decode(), faults)
+        text = read_yaml(data.decode(), faults, "docs/dashboards.md has one to begin with")
     except UnicodeDecodeError:
         fault = Fault("", "is no UTF-8", "save it as UTF-8 text")
         return Found(path, is_own, None, (FaultInFile(path, None, fault),))
@@ -76,7 +76,7 @@ def checked_file(path: Path) -> Dashboard:
     if found.dashboard is None:
         raise OperatorError(
             f"{path} describes no dashboard that can be shown.",
-            "\n".join(map(str, found.faults)),
+            "\n".join(map(str, found.faults)) + ".",
             "Mend these places; docs/dashboards.md has every field.",
         )
     return found.dashboard

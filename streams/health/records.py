@@ -40,6 +40,8 @@ class Unreadable(ValueError):
 
 _OURS: Final = msgspec.json.Decoder(HostLines)
 _ANY: Final = msgspec.json.Decoder()
+BAD_JSON: Final = (msgspec.DecodeError, RecursionError)
+"""What a decoder says of what anybody may have written: no JSON, or brackets without end."""
 
 
 def encode_lines(record: HostLines) -> bytes:
@@ -57,7 +59,7 @@ def line_records(
     """
     try:
         found = _OURS.decode(value)
-    except msgspec.DecodeError as error:
+    except BAD_JSON as error:
         return _foreign(value, key, source, lane, made_at_ms, str(error))
     times: Sequence[int] = found.times_ms or (made_at_ms,)
     if len(times) not in {1, len(found.lines)}:
@@ -94,13 +96,15 @@ def _foreign(  # noqa: PLR0917 - as `line_records`
 def _entries(value: bytes) -> list[Any]:
     try:
         found = _ANY.decode(value)
+    except RecursionError as error:
+        raise Unreadable("it is nested too deeply") from error
     except msgspec.DecodeError as error:
         parts = value.splitlines()
         if len(parts) < 2 or len(parts) > LINES_MAX:
             raise Unreadable(f"it is no JSON: {error}") from error
         try:
             return [_ANY.decode(each) for each in parts if each.strip()]
-        except msgspec.DecodeError as inner:
+        except BAD_JSON as inner:
             raise Unreadable(f"it is neither JSON nor lines of JSON: {inner}") from inner
     entries = found if isinstance(found, list) else [found]
     if not 0 < len(entries) <= LINES_MAX:

@@ -58,8 +58,13 @@ class YamlText(NamedTuple):
         return self.places.get(path)
 
 
-def read_yaml(text: str, faults: Faults) -> YamlText:
-    """The document in ``text``; None in its place, and a fault, where it is no YAML."""
+def read_yaml(
+    text: str, faults: Faults, hint: str = "`flumina policy show` writes one to begin with"
+) -> YamlText:
+    """The document in ``text``; None in its place, and a fault, where it is no YAML.
+
+    ``hint``: what to do about an empty one.
+    """
     if len(text.encode("utf-8", "surrogatepass")) > FILE_BYTES_MAX:
         faults.add("", f"is longer than {FILE_BYTES_MAX} bytes", "name fewer groups or selectors")
         return YamlText(None, {})
@@ -79,7 +84,7 @@ def read_yaml(text: str, faults: Faults) -> YamlText:
         faults.add("", f"is not YAML: {what[:200]}", "save it as UTF-8 text")
         return YamlText(None, {})
     if node is None:
-        faults.add("", "is empty", "`flumina policy show` writes one to begin with")
+        faults.add("", "is empty", hint)
         return YamlText(None, {})
     reader = _Reader(faults)
     return YamlText(reader.value(node, "", 0), reader.places)

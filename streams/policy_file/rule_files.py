@@ -69,7 +69,8 @@ def told(path: Path, found: Read[Rules]) -> list[str]:
     for each in found.faults.all():
         place = found.text.place_of(each.field)
         at = f"{path}:{place.line}:{place.column}" if place else str(path)
-        lines.append(f"{at} {each.field} {each.text}{f': {each.hint}' if each.hint else ''}")
+        words = " ".join(word for word in (str(at), each.field, each.text) if word)
+        lines.append(f"{words}{f': {each.hint}' if each.hint else ''}")
     return lines
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 import orjson
 
 from streams.kafka.topics import TOPICS
+from streams.query.depth import is_too_deep
 from streams.query.kinds import (
     HOST_KINDS,
     JOB_KINDS,
@@ -167,6 +168,8 @@ def _object(value: bytes) -> Event:
         raise Unreadable(str(error)) from error
     if not isinstance(found, dict):
         raise Unreadable("it is no JSON object")
+    if is_too_deep(value, found):
+        raise Unreadable("it is nested too deeply")
     return found
 
 
@@ -179,7 +182,11 @@ _DECODERS: Final[dict[str, Callable[[Record], list[Event]]]] = {
 
 def decoded(topic: str, record: Record) -> list[Event]:
     """The events of one record of a topic (without prefix), in order; raises `Unreadable`."""
-    events = _DECODERS.get(topic, _typed)(record)
+    try:
+        events = _DECODERS.get(topic, _typed)(record)
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError) as error:
+        # Anybody may write to a topic: one record of another form must not end those who read it.
+        raise Unreadable(f"it is of another form: {error!r}") from error
     place = {"topic": topic, "partition": record.partition, "offset": record.offset}
     for index, event in enumerate(events):
         event.update(place, index=index)

@@ -145,7 +145,8 @@ class Incidents:
         name, first, second = question.name, question.first, question.second
         found = await self._traveller.timeline(name, first, second, CHAIN_LOOKED_AT_MAX)
         if found.kind != "task":
-            raise TravelError("unclear", f"{name!r} is a {found.kind} and no task.", "Name a task.")
+            text = f"{name!r} is the name of no task; it may be one of a {found.kind}."
+            raise TravelError("unclear", text, "Name a task; `flumina tasks` lists them.")
         lines = found.lines
         if found.next_skip:
             skip = max(0, found.total - CHAIN_LINES_MAX)

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.browser]
 VIEWS = (
     *("/", "/jobs", "/jobs/waits", "/tasks?state=Any", "/tasks/web-worker-0-1"),
     *("/query?mql=select+*+from+tasks&start=begin", "/query", "/services", "/safe", "/fleet"),
-    *("/leaders", "/policy", "/jobs/nobody"),
+    *("/leaders", "/policy", "/alerts", "/jobs/nobody"),
 )
 
 
@@ -114,6 +114,16 @@ def test_a_service_is_scaled_and_a_refusal_is_told_in_a_sentence(
     expect(page.get_by_role("button", name="End the job")).to_have_count(0)
     line = page.locator("table[aria-label='What happened']")
     expect(line).to_contain_text(ACTOR)
+
+
+def test_an_objective_is_told_as_the_api_has_it(here: ConsoleWorld, page: Page) -> None:
+    page.goto(f"{here.url}/#/alerts")
+    _is_shown(page)
+    objectives = here.ask("GET", "/api/flumina/slo").json["items"]
+    rows = page.get_by_role("table", name="Objectives").locator("tbody tr")
+    expect(rows).to_contain_text([each["slo"] for each in objectives])
+    rules = here.ask("GET", "/api/flumina/alerts/rules").json["rules"]
+    expect(page.get_by_text(f"{len(rules)} rules")).to_be_visible()
 
 
 def test_what_is_told_of_the_fold_is_what_the_broker_has(here: ConsoleWorld, page: Page) -> None:

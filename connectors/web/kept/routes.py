@@ -143,8 +143,7 @@ class _Named:
         for each in entries:
             if each.kept.name == name:
                 return each
-        hint = nearest_name(name, [each.kept.name for each in entries])
-        raise _none(name, hint)
+        raise _none(name, [each.kept.name for each in entries])
 
     def _told(self, entry: Entry) -> dict[str, Any]:
         status = {}
@@ -184,7 +183,7 @@ class _Dashboards:
         found = {each.name: each for each, _ in self._port.all()[0]}
         dashboard = found.get(name)
         if dashboard is None:
-            raise _none(name, nearest_name(name, found))
+            raise _none(name, list(found))
         faults = Faults()
         values = values_of(dashboard, request.query_params, faults)
         if faults:
@@ -207,7 +206,8 @@ def _name_of(request: Request) -> str:
     return name
 
 
-def _none(name: str, hint: str) -> QueryProblem:
+def _none(name: str, known: Sequence[str]) -> QueryProblem:
+    others = f"; {nearest_name(name, known)}" if known else ", and no other"
     return QueryProblem(
-        "unknown", f"There is none called {shown_text(name)}; {hint}.", HTTPStatus.NOT_FOUND
+        "unknown", f"There is none called {shown_text(name)}{others}.", HTTPStatus.NOT_FOUND
     )

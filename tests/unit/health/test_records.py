@@ -116,3 +116,10 @@ def test_a_line_of_syslog_is_of_the_year_that_fits() -> None:
 def test_records_are_closed() -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(b'{"host_id":"h","lines":["x"],"other":1}', type=HostLines)
+
+
+@pytest.mark.parametrize("value", [b"[" * 50_000, b'{"a":' * 50_000, b"{}\n" + b"[" * 50_000])
+def test_brackets_without_end_are_no_record(value: bytes) -> None:
+    """What anybody may ship must not end who reads it."""
+    with pytest.raises(Unreadable):
+        read(value)

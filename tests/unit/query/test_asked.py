@@ -109,3 +109,17 @@ def test_fields_that_no_event_is_described_with_are_told() -> None:
 def test_every_topic_is_a_stream() -> None:
     """None that is not there, and none left out but the one without records."""
     assert {each.topic for each in SOURCES.values()} == {each.name for each in TOPICS} - {"leaders"}
+
+
+def test_a_time_before_all_records_is_their_begin() -> None:
+    """Kafka knows no time before 1970."""
+    assert when_of("0001-01-01T00:00:00Z", "from", NOW_MS).at_ms == 0
+
+
+def test_the_caret_of_a_long_query_is_shown_with_what_is_about_it() -> None:
+    """Nobody finds a place in column 5,000 of a line."""
+    text = "select " + ", ".join(f"a{number}" for number in range(600)) + " frm tasks"
+    body = refused(mql=text).body()
+    line, caret = body["caret"].split("\n")
+    assert len(line) < 210
+    assert line[caret.index("^")] == text[body["position"]]

@@ -5,7 +5,9 @@ answers as it is told to.
 """
 
 import asyncio
-from collections.abc import Iterator
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -49,7 +51,7 @@ def asked(  # noqa: PLR0917 - a request
     method: str,
     target: str,
     headers: dict[str, str] | None = None,
-    body: bytes | None = None,
+    body: bytes | AsyncIterator[bytes] | None = None,
 ) -> httpx.Response:
     """The answer to one request."""
 
@@ -153,6 +155,31 @@ def test_too_large_a_body_is_not_passed_on(files: Path, api: Server) -> None:
     answer = asked(files, api.url, "POST", "/api/v3/jobs", length)
     assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
     assert not api.asked
+
+
+def test_a_body_that_does_not_say_its_length_is_cut_off_where_it_is_too_large(files: Path) -> None:
+    """It comes in pieces, and whoever sends it is told; the api got no whole request."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        reader = threading.Thread(target=swallow, args=(listener,))
+        reader.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        answer = asked(files, url, "POST", "/api/v3/jobs", body=pieces())
+        reader.join(60)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    """More than is passed on."""
+    for _ in range(BODY_BYTES_MAX // 2**20 + 1):
+        yield b"x" * 2**20
+
+
+def swallow(listener: socket.socket) -> None:
+    """Take one connection's bytes to their end, and answer nothing."""
+    connection, _ = listener.accept()
+    with connection:
+        while connection.recv(2**16):
+            pass
 
 
 def test_a_strange_name_of_the_server_is_refused(files: Path, api: Server) -> None:

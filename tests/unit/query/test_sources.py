@@ -111,3 +111,19 @@ def test_what_is_no_record_is_told_as_such(topic: str, value: bytes) -> None:
     """It is counted and passed over, and ends nobody's query."""
     with pytest.raises(Unreadable):
         events(topic, value)
+
+
+@pytest.mark.parametrize(
+    ("topic", "value"),
+    [
+        ("host-logs", b"[" * 50_000),
+        ("commands", b'{"a":' + b"[" * 300 + b"]" * 300 + b"}"),
+        ("verdicts", b'{"probes":5}'),
+        ("verdicts", b'{"probes":[1]}'),
+        ("verdicts", b'{"probes":[{"state":"bad"}]}'),
+    ],
+)
+def test_a_record_of_another_form_is_unreadable_and_no_more(topic: str, value: bytes) -> None:
+    """Who may write to a topic must not be able to end all queries of it."""
+    with pytest.raises(Unreadable):
+        decoded(topic, Record(3, 17, AT_MS, b"key", value))

@@ -7,7 +7,13 @@ import pytest
 from streams.errors import OperatorError
 from streams.supervise.keeper import PAUSE_S_MAX, PAUSE_S_MIN, pause_after
 from streams.supervise.parts import after_ready_word
-from streams.supervise.ports import api_port, block_is_free, free_block
+from streams.supervise.ports import (
+    BLOCKS_VARIABLE,
+    api_port,
+    block_is_free,
+    console_port,
+    free_block,
+)
 from streams.supervise.up import dev_cluster_address
 
 
@@ -55,3 +61,12 @@ def test_a_block_of_ports_is_free_and_below_those_of_tasks() -> None:
     first = free_block(4)
     assert block_is_free(first, 4)
     assert first + 4 <= 31_000
+
+
+def test_a_test_beside_others_takes_no_port_that_all_of_them_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two that start at once would both find it free, and one of them could not listen."""
+    monkeypatch.setenv(BLOCKS_VARIABLE, "20000-20500")
+    assert 20_000 <= console_port() < 20_500
+    assert api_port(None) not in {7100, 7180}

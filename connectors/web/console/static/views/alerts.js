@@ -11,7 +11,7 @@ import { number, text } from "../core/lists.js";
 import { empty, section, state } from "../core/parts.js";
 import { table } from "../core/table.js";
 import { register } from "../core/views.js";
-import { age, count, duration, instant, several } from "../core/words.js";
+import { age, count, duration, instant, rfc3339, several } from "../core/words.js";
 
 const ROOT = "/api/flumina/alerts";
 const PPM = 1_000_000;
@@ -31,7 +31,8 @@ register({
     const [alerts, { rules }, slo] = await Promise.all([
       context.ask(ROOT),
       context.ask(`${ROOT}/rules`),
-      context.get("/api/flumina/slo"),
+      // Objectives are counted by time; the bar may stand at an offset.
+      context.ask("/api/flumina/slo", context.isLive ? {} : { at: rfc3339(context.at_ms) }),
     ]);
     return { alerts, rules, slo };
   },
@@ -206,7 +207,10 @@ function objectivePart(items, context) {
   return list("Objectives", items, columns, context, {
     key: (each) => `${each.slo} ${each.scope} ${each.name}`,
     blank: "None is counted.",
-    aside: items.length ? `of the last ${several(items[0].periodMs / 86_400_000, "day")}` : null,
+    aside: items.length
+      ? `of the last ${several(items[0].periodMs / 86_400_000, "day")}` +
+        (context.isLive ? "" : " before the end of that hour")
+      : null,
   });
 }
 
@@ -235,11 +239,12 @@ function rulePart(rules, context) {
   const columns = [
     text("rule", "Rule", (each) => each.name),
     text("severity", "Severity", (each) => each.severity),
-    text("condition", "Alerts of", (each) => each.condition),
-    text("clear", "Over at", (each) => each.clear),
-    text("where", "Where", (each) => labelled(each.where)),
-    text("told", "Who is told", (each) => each.receivers.join(", ") || "everybody"),
     text("says", "Says", (each) => each.summary),
+    text("condition", "Alerts of", (each) =>
+      [each.condition, labelled(each.where)].filter(Boolean).join(", "),
+    ),
+    text("clear", "Over at", (each) => each.clear),
+    text("told", "Told", (each) => each.receivers.join(", ") || "all"),
   ];
   return list("Rules in force", rules, columns, context, {
     key: (each) => each.name,

@@ -50,7 +50,7 @@ export function lanesOf({ sections, first, last }) {
 /** Alerts of rules: they stand beside the log, so they have no event to open. */
 export function ruleAlertsOf(alerts) {
   if (!alerts.length) return null;
-  const columns = ["Fired (UTC)", "Over (UTC)", "Rule", "About", ""];
+  const columns = ["Fired (UTC)", "Over (UTC)", "Rule", "About", "Says"];
   return section(
     "Alerts of rules",
     {

@@ -89,7 +89,7 @@ function tasks(cell) {
         },
         { name: "tasks", title: "Tasks", isNumber: true, cell: ([, number]) => count(number) },
       ],
-      blank: empty("No tasks.", "A job brings them: flumina run."),
+      blank: empty("No tasks.", "A job brings them: flumina submit FILE."),
     }),
   );
 }

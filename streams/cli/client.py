@@ -5,6 +5,7 @@ The one thing to know: what is repeated and how long it is worth is the client's
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
@@ -38,18 +39,15 @@ class ApiError(OperatorError):
 
 def checked_address(url: str) -> SplitResult:
     """The parts of an address; raises `OperatorError` where nobody can be asked there."""
-    try:
+    with suppress(ValueError):
         parts = urlsplit(url)
-        is_right = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_right = False
-    if not is_right:
-        raise OperatorError(
-            f"{url!r} is no address.",
-            "It has another form, or a port that no computer has.",
-            "Name it as http://HOST:PORT.",
-        )
-    return parts
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return parts
+    raise OperatorError(
+        f"{url!r} is no address.",
+        "It has another form, or a port that no computer has.",
+        "Name it as http://HOST:PORT.",
+    )
 
 
 class ApiConnection:

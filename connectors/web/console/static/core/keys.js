@@ -9,7 +9,8 @@
 const CHORD_MS = 1200;
 
 const bindings = new Map();
-let began_at = 0;
+/** When a chord began; a page is younger than a chord may take, so never is not 0. */
+let began_at = -Infinity;
 
 /** Makes `key` (`?`, `ArrowLeft`, `g j`) do something; `text` is what the list of keys says. */
 export function bind(key, text, act) {
@@ -47,7 +48,7 @@ export function listen() {
     )
       return;
     const isChord = performance.now() - began_at < CHORD_MS;
-    began_at = 0;
+    began_at = -Infinity;
     if (!isChord && event.key === "g") {
       began_at = performance.now();
       event.preventDefault();

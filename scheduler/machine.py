@@ -15,10 +15,11 @@ from scheduler.fold.decisions import cancel_decision, effect_ended, effect_start
 from scheduler.fold.forgetting import forget_oldest
 from scheduler.fold.guards import note_end
 from scheduler.fold.inbound import copied
+from scheduler.fold.policy import change_policy
 from scheduler.fold.preemption import preempted
 from scheduler.fold.replacing import task_finished
 from scheduler.fold.storage import storage_moved
-from scheduler.fold.time import change_policy, clock_moved, leader_elected, ticked
+from scheduler.fold.time import clock_moved, leader_elected, ticked
 from scheduler.fold.volumes import volume_told
 from scheduler.kept import Kept
 from scheduler.model.changes import Change

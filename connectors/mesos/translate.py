@@ -154,7 +154,8 @@ def _single(event: wire.Event, stream: StreamIdentity) -> MesosRecord | None:
         return OfferRescinded(stream.stream_id, OfferId(event.rescind.offer_id.value))
     if event.type == "RESCIND_INVERSE_OFFER" and event.rescind_inverse_offer is not None:
         offer_id = OfferId(event.rescind_inverse_offer.inverse_offer_id.value)
-        return InverseOfferRescinded(stream.stream_id, offer_id)
+        # Without an id it says nothing that could be done; it is kept like what is not known.
+        return InverseOfferRescinded(stream.stream_id, offer_id) if offer_id else None
     if event.type == "FAILURE" and event.failure is not None:
         return _failure(event.failure, stream)
     if event.type == "SUBSCRIBED" and event.subscribed is not None:

@@ -26,6 +26,7 @@ from scheduler.fold.context import Fold
 from scheduler.fold.fleet_marks import mark, unmark
 from scheduler.fold.fleet_orders import order, order_size
 from scheduler.fold.instance_groups import group_name_of
+from scheduler.fold.policy import change_policy
 from scheduler.fold.safe import page_once
 from scheduler.model.changes import FleetChanged
 from scheduler.model.fleet import RemoveGroup
@@ -229,9 +230,6 @@ def _alive(state: State, name: str) -> list[Instance]:
 
 def _use(fold: Fold, name: str, lifecycle: Lifecycle) -> None:
     """Change what the group may be used for, in the policy, as an operator would."""
-    # Imported late: the passing of time looks at deployments, and it changes policies.
-    from scheduler.fold.time import change_policy  # noqa: PLC0415
-
     state = fold.state
     rules = state.policy.placement
     known = {each.name: each for each in rules.instance_groups}

@@ -7,7 +7,7 @@ the log. What does not hold changes nothing, and is answered with everything tha
 from msgspec.structs import replace
 
 from scheduler.fold.context import Fold
-from scheduler.fold.time import change_policy
+from scheduler.fold.policy import change_policy
 from scheduler.model.address import Source
 from scheduler.model.changes import JobRejected, RequestAccepted
 from scheduler.model.inbound import Fault, HostOrdered, PolicyAsked, RulesAsked, RulesChangeAsked

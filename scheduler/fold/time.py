@@ -10,14 +10,14 @@ from typing import Final
 
 from scheduler.fold.autoscaling import DEADLINE as SCALING
 from scheduler.fold.autoscaling import look, scale_jobs
-from scheduler.fold.context import Fold, let_start, rested, watch
+from scheduler.fold.context import Fold, rested
 from scheduler.fold.crash_loops import DEADLINE as LOOP
 from scheduler.fold.crash_loops import loop_due
 from scheduler.fold.cron import cron_due
 from scheduler.fold.fleet_looks import look_at_fleet
 from scheduler.fold.fleet_orders import drop_orders
 from scheduler.fold.forgetting import collect
-from scheduler.fold.guards import policy_changed, recovered, time_passed
+from scheduler.fold.guards import recovered, time_passed
 from scheduler.fold.healing import look_at_healing, orders_lost
 from scheduler.fold.health import DEADLINE as HEALTH
 from scheduler.fold.health import look_at_trials
@@ -38,7 +38,6 @@ from scheduler.model.autoscaling import PolicyId
 from scheduler.model.changes import TimeGapped
 from scheduler.model.events import LeaderElected, Tick
 from scheduler.model.ids import HostId, JobId, TaskId
-from scheduler.model.policy import Policy
 from scheduler.model.task import Queued
 from scheduler.model.volumes import VolumeId
 
@@ -55,18 +54,6 @@ def clock_moved(fold: Fold, at_ms: int) -> None:
         clock.is_judging = False
         fold.report(TimeGapped(from_ms=clock.now_ms, to_ms=at_ms))
     clock.now_ms = at_ms
-
-
-def change_policy(fold: Fold, policy: Policy, version: int) -> None:
-    """From here on decide by these numbers; time-outs under way are counted by them as well."""
-    state = fold.state
-    state.policy, state.policy_version = policy, version
-    for task in state.tasks.values():
-        watch(fold, task)
-    for job_id in list(state.held):
-        let_start(fold, job_id)
-    policy_changed(fold)
-    fold.wake_placement()
 
 
 def leader_elected(fold: Fold, event: LeaderElected) -> None:

@@ -17,7 +17,8 @@ from connectors.archive.ranges import ROOT, Piece, Series, covering
 from connectors.ports import NoSuchObject
 from projections.query.pushdown import mask_of, needed, texts_of
 from projections.query.syntax import Condition, Query
-from streams.query.sources import SOURCES, Record
+from streams.query.record import Record
+from streams.query.sources import SOURCES
 
 if TYPE_CHECKING:
     from streams.query.kafka import Kafka

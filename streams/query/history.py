@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from projections.query.syntax import Query
 from streams.query.kafka import Kafka
-from streams.query.sources import Record
+from streams.query.record import Record
 from streams.settings import Settings
 
 if TYPE_CHECKING:

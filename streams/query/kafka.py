@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from streams.query.places import Lane, Spots
 from streams.query.ports import History
-from streams.query.sources import PARTITIONS, Record
+from streams.query.record import Record
+from streams.query.sources import PARTITIONS
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition

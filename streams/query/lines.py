@@ -10,7 +10,7 @@ from typing import Any, Final
 from projections.health.severity import LEVELS
 from streams.health.records import Unreadable as NoLines
 from streams.health.records import line_records
-from streams.query.sources import Record, Unreadable
+from streams.query.record import Record, Unreadable
 
 _WORD: Final = re.compile(r"[A-Za-z]+")
 _BEGIN: Final = 120

@@ -15,8 +15,9 @@ from projections.query.syntax import Query
 from streams.clock import now_ms
 from streams.query.masking import EventMasker
 from streams.query.places import Lane
+from streams.query.record import Record, Unreadable
 from streams.query.running import Batch, Found
-from streams.query.sources import SOURCES, Record, Source, Unreadable, decoded
+from streams.query.sources import SOURCES, Source, decoded
 
 logger = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from projections.query.syntax import Query
-from streams.query.sources import Record
+from streams.query.record import Record
 
 
 class History(Protocol):

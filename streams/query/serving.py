@@ -20,6 +20,7 @@ from projections.query.scanner import QueryError
 from projections.query.subscriptions import SubscriptionsFullError
 from streams.clock import now_ms
 from streams.query.asked import Asked, When
+from streams.query.budget import Budget
 from streams.query.hub import Hub
 from streams.query.kafka import Kafka
 from streams.query.masking import EventMasker
@@ -35,29 +36,7 @@ READERS_MAX: Final = 200
 """Connections with a query at once; the server takes 500 of one address."""
 READERS_OF_ALL_MAX: Final = 32
 """Of those that want all: each may have a reader of Kafka of its own for as long as it is slow."""
-HELD_MAX: Final = 1_000_000
-"""Events that the windows and joins of all queries hold together; some hundred bytes each."""
 BEGIN_S_MAX: Final = 20.0
-
-
-class Budget:
-    """What all queries together may hold."""
-
-    def __init__(self, held_max: int = HELD_MAX) -> None:
-        self._held_max = held_max
-        self._held: dict[str, int] = {}
-        self.total = 0
-
-    def is_within(self, name: str, held: int) -> bool:
-        """Whether a query may hold so much beside all others."""
-        before = self._held.get(name, 0)
-        self._held[name] = held
-        self.total += held - before
-        return held <= before or self.total <= self._held_max
-
-    def forget(self, name: str) -> None:
-        """A query has ended."""
-        self.total -= self._held.pop(name, 0)
 
 
 class Serving:

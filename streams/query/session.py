@@ -9,7 +9,7 @@ slow for the hub reads for itself again.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import structlog
 
@@ -17,6 +17,7 @@ from connectors.web.query.server_sent import PING, begin_text, meta_text, row_te
 from projections.query.sampling import Draw
 from streams.clock import elapsed_s, now_ms
 from streams.query.asked import Asked, unknown_fields
+from streams.query.budget import Budget
 from streams.query.hub import Hub
 from streams.query.inbox import Inbox
 from streams.query.kafka import Kafka, OwnReader
@@ -24,9 +25,6 @@ from streams.query.matching import Matcher
 from streams.query.places import Lane, Place, Spots
 from streams.query.ports import History
 from streams.query.running import LATE_MS, Batch, Found, QueryRun, Said
-
-if TYPE_CHECKING:
-    from streams.query.serving import Budget
 
 logger = structlog.get_logger(__name__)
 
@@ -57,7 +55,7 @@ class Surroundings(Protocol):
     kafka: Kafka
     history: History
     draw: Draw
-    budget: "Budget"
+    budget: Budget
 
     async def hubs_of(self, topics: Sequence[str]) -> list[Hub]:
         """The hubs of these topics, each reading."""

@@ -21,19 +21,10 @@ from streams.query.kinds import (
     VERDICT_KINDS,
     decision_kinds,
 )
+from streams.query.record import Record, Unreadable
 
 Event = dict[str, Any]
 FieldType = Literal["text", "number", "truth", "list", "object", "any"]
-
-
-class Record(NamedTuple):
-    """A record as Kafka has it, or the archive."""
-
-    partition: int
-    offset: int
-    at_ms: int
-    key: bytes | None
-    value: bytes
 
 
 class Field(NamedTuple):
@@ -58,10 +49,6 @@ class Source(NamedTuple):
     def wants(self, event: Event) -> bool:
         """Whether an event of its topic is of this stream."""
         return self.kinds is None or event["kind"] in self.kinds
-
-
-class Unreadable(ValueError):
-    """A record that is none of its topic's."""
 
 
 COMMON: Final = (

@@ -35,7 +35,7 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def here(
     chromium: str, kafka: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ConsoleWorld]:
@@ -49,9 +49,13 @@ def here(
         world.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """One Chromium."""
+    """A Chromium for the tests of a file.
+
+    It ends with them: as long as it is there this thread has a running loop, and tests elsewhere
+    that begin one of their own would fail.
+    """
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         expect.set_options(timeout=CALM_S * 1_000)

@@ -22,7 +22,8 @@ from projections.query.pushdown import Every, Holds, Some, needed, texts_of
 from streams.history.heads import archived_record
 from streams.query.archived import ArchivedHistory
 from streams.query.kafka import Kafka
-from streams.query.sources import SOURCES, Record, Unreadable, decoded
+from streams.query.record import Record, Unreadable
+from streams.query.sources import SOURCES, decoded
 from tests.support.kept_log import MemoryStore
 
 AT_MS = 1_763_800_000_000

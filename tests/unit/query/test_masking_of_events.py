@@ -12,8 +12,8 @@ from projections.query.parser import parse
 from streams.query.masking import EventMasker
 from streams.query.matching import Matcher
 from streams.query.places import Lane
+from streams.query.record import Record
 from streams.query.running import Found
-from streams.query.sources import Record
 
 SECRET = "s3cret-value"
 LANE: Lane = ("commands", 0)

@@ -11,12 +11,13 @@ import pytest
 from connectors.web.query.problems import QueryProblem
 from projections.masking import DEFAULT_PATTERNS
 from streams.query.asked import Asked, asked_of
+from streams.query.budget import Budget
 from streams.query.kafka import Kafka
 from streams.query.masking import EventMasker
 from streams.query.places import Lane, Place
 from streams.query.ports import NoHistory
 from streams.query.running import Batch, Found
-from streams.query.serving import READERS_MAX, READERS_OF_ALL_MAX, Budget, Serving
+from streams.query.serving import READERS_MAX, READERS_OF_ALL_MAX, Serving
 from streams.query.session import PART_ROWS, Session, parts_of
 
 LANE: Lane = ("job-events", 0)

@@ -16,7 +16,8 @@ from scheduler.model.inbound import OffersChanged
 from scheduler.model.mesos import HostFacts, Offer
 from scheduler.model.proposals import Launch, LaunchTasks
 from scheduler.model.resources import Resources
-from streams.query.sources import SOURCES, Record, Unreadable, decoded
+from streams.query.record import Record, Unreadable
+from streams.query.sources import SOURCES, decoded
 
 AT_MS = 1_763_800_000_000
 

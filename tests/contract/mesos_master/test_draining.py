@@ -50,6 +50,9 @@ def z1(port: int) -> Iterator[str]:
     yield agent_id
     operate(port, "REACTIVATE_AGENT", of_agent(agent_id))
     await_agents(port, {"z1", "z2"})
+    # The master takes it back at once; the agent itself drains on until its last executor is gone.
+    own_port = int(seen(port, agent_id)["pid"].rpartition(":")[2])
+    await_view(lambda: "drain_config" not in get(own_port, "/state"))
 
 
 def test_a_drain_from_the_call_to_the_return(port: int, z1: str) -> None:

@@ -18,7 +18,7 @@ from tests.support.world import World, batch_of, service_of
 pytestmark = pytest.mark.integration
 StartApi = Callable[[], ApiProcess]
 PATH = "/api/v3/observe/jobs?jobState=Any&taskStates=Any"
-READ_S_MAX = 20.0
+READ_S_MAX = 90.0
 SERVE = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
 
 

@@ -127,8 +127,11 @@ def test_streams_survive_a_kill_and_write_each_row_once(
             # Killed while it reads on: nothing is committed of what it has written since.
             writing = asyncio.create_task(world.sample(300))
             await until(lambda: rows_of(first.streams, "busy") > 160, "some more")
-            for _, task in list(first.streams._streams.values()):
+            killed = [task for _, task in list(first.streams._streams.values())]
+            for task in killed:
                 task.cancel()
+            # What they hold is closed before all of them are told to end a second time.
+            await asyncio.gather(*killed, return_exceptions=True)
             await writing
         async with world.keeping() as (second, _):
             await world.sample(50)

@@ -20,7 +20,8 @@ from streams.cli.interrupts import interruptible
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import errors, out, plain
 from streams.errors import OperatorError
-from streams.settings import Settings, default_cell_names
+from streams.setting_rows.cells import default_cell_names
+from streams.settings import Settings
 from streams.supervise.up import Up, UpOptions
 
 CHANGES_POLL_S: Final = 0.5

@@ -44,7 +44,7 @@ from streams.cli.dev_cluster_common import (
     parse_duration,
     say,
 )
-from streams.settings import TASK_LOG_FILE_MIB
+from streams.setting_rows.keeping import TASK_LOG_FILE_MIB
 
 app = typer.Typer(
     help="A Mesos-compatible master and agents that really run tasks, for development.",

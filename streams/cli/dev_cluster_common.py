@@ -15,7 +15,7 @@ from rich.console import Console
 
 from connectors.devcluster.node import ConfigError
 from connectors.devcluster.supervise import control
-from streams.settings import TASK_LOG_FILE_MIB_LEAST
+from streams.setting_rows.keeping import TASK_LOG_FILE_MIB_LEAST
 
 _errors = Console(stderr=True)
 out = Console()

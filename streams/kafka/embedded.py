@@ -33,7 +33,7 @@ from streams.kafka.serving import (
 )
 from streams.kafka.shape import keep_to_shape
 from streams.kafka.start_cache import ensure_start_cache
-from streams.settings import default_cache_dir
+from streams.setting_rows.keeping import default_cache_dir
 
 PORT_ATTEMPTS = 4
 FOREGROUND_POLL_S = 0.2

@@ -27,7 +27,7 @@ from streams.kafka.serving import (
 )
 from streams.kafka.shape import keep_to_shape
 from streams.kafka.start_cache import ensure_start_cache
-from streams.settings import default_cache_dir
+from streams.setting_rows.keeping import default_cache_dir
 from streams.supervise.ports import free_block
 
 BROKERS: Final = 3

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from streams.settings import default_cache_dir
+from streams.setting_rows.keeping import default_cache_dir
 
 SOURCE = Path(__file__).parent / "peer" / "fenzo"
 CLASS = "FenzoPeer"

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final, Self
 
-from streams.settings import default_cache_dir
+from streams.setting_rows.keeping import default_cache_dir
 
 NAME: Final = "io.mantisrx:mql-jvm:3.4.0"
 SOURCE: Final = Path(__file__).with_name("java")

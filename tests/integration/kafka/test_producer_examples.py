@@ -18,7 +18,8 @@ from scheduler.model.ids import JobId
 from scheduler.model.inbound import JobSubmitted
 from streams.kafka.installation import ensure_installed
 from streams.kafka.topic_admin import ensure_topics
-from streams.settings import default_cache_dir, settings_of
+from streams.setting_rows.keeping import default_cache_dir
+from streams.settings import settings_of
 
 pytestmark = pytest.mark.integration
 

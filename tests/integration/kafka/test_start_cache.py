@@ -9,7 +9,7 @@ from rich.console import Console
 from streams.kafka.embedded import EmbeddedKafka
 from streams.kafka.installation import Installation, ensure_installed
 from streams.kafka.start_cache import ensure_start_cache
-from streams.settings import default_cache_dir
+from streams.setting_rows.keeping import default_cache_dir
 
 pytestmark = pytest.mark.integration
 

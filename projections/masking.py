@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
+from scheduler.model.reading.bad_bytes import BAD_BYTES
+
 MASK: Final = "masked"
 ENVIRONMENT_KEYS: Final = frozenset(("env", "environment"))
 """Names under which descriptors of jobs have their environment."""
@@ -89,7 +91,7 @@ class Masker:
         """The JSON text masked; what is no JSON is masked as text."""
         try:
             value = msgspec.json.decode(data)
-        except msgspec.DecodeError:
+        except BAD_BYTES:
             return self.plain(data)
         masked = self.value(value)
         return data if masked is value else msgspec.json.encode(masked)

@@ -6,7 +6,7 @@ The one thing to know: nothing here knows a variable's name; `streams.settings` 
 import os
 import pwd
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -124,6 +124,17 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
         if not text.isdecimal() or not least <= int(text) <= most:
             raise ValueError(f"a whole number from {least} to {most} is wanted")
         return int(text)
+
+    return read
+
+
+def one_of(words: Sequence[str]) -> Callable[[str], str]:
+    """A reader of one of a few words."""
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"it is one of {', '.join(words)}")
+        return text
 
     return read
 

@@ -16,18 +16,28 @@ from connectors.registry.checks import Check
 from connectors.volumes.opening import VolumeSettings
 from connectors.webhooks.addresses import Network
 from streams.errors import OperatorError
+from streams.probes import ProbeAddress
+from streams.kafka.security import Brokers, KafkaSecurity, contradictions
 from streams.setting_rows.asking import ASKING
 from streams.setting_rows.cells import CELLS
 from streams.setting_rows.hosts import HOSTS
 from streams.setting_rows.keeping import KEEPING
 from streams.setting_rows.row import Setting
 from streams.setting_rows.telling import TELLING
+from streams.setting_rows.wire import WIRE
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings, typed and checked; `settings_of` makes them from an environment."""
 
     kafka_brokers: str | None
+    kafka_security: str
+    kafka_ca: Path | None
+    kafka_certificate: Path | None
+    kafka_key: Path | None
+    kafka_sasl_mechanism: str
+    kafka_user: str
+    kafka_password_file: Path | None
     topic_prefix: str
     cells: int
     cell_names: tuple[str, ...]
@@ -71,6 +81,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alert_rules: Path | None
     webhook_networks: tuple[Network, ...]
     webhook_secrets: Path | None
+    probe_address: ProbeAddress | None
 
     @property
     def is_registering(self) -> bool:
@@ -83,7 +94,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.cell_names.index(self.cell)
 
 
-SETTINGS: tuple[Setting, ...] = (*CELLS, *KEEPING, *ASKING, *HOSTS, *TELLING)
+SETTINGS: tuple[Setting, ...] = (*CELLS, *WIRE, *KEEPING, *ASKING, *HOSTS, *TELLING)
 # Read by the launcher before there is a Python to read it with.
 LAUNCHER_VARIABLES = ("FLUMINA_PYTHON",)
 # Read by tests, by the points at which a test ends a process (`streams/cell/points.py`), and where
@@ -113,7 +124,21 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
             "A variable is misspelt or has a wrong value.",
             "Correct it or unset it.",
         )
+    if values["kafka_brokers"] is not None:
+        values["kafka_brokers"] = Brokers(values["kafka_brokers"], _kafka_security(values))
     return Settings(**values)
+
+
+def _kafka_security(values: Mapping[str, Any]) -> KafkaSecurity:
+    return KafkaSecurity(
+        protocol=values["kafka_security"],
+        ca=values["kafka_ca"],
+        certificate=values["kafka_certificate"],
+        key=values["kafka_key"],
+        mechanism=values["kafka_sasl_mechanism"],
+        user=values["kafka_user"],
+        password_file=values["kafka_password_file"],
+    )
 
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
@@ -123,7 +148,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         return [f"FLUMINA_CELLS={cells}, and FLUMINA_CELL_NAMES has {len(names)}: the same number"]
     if cell not in names:
         return [f"FLUMINA_CELL={cell!r}: the cells are {', '.join(names)}"]
-    return []
+    has_brokers = values["kafka_brokers"] is not None
+    return contradictions(_kafka_security(values), has_brokers=has_brokers)
 
 
 def store_url_of(settings: Settings) -> str:

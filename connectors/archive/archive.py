@@ -36,6 +36,7 @@ from connectors.archive.ranges import (
 )
 from connectors.archive.rows import Row
 from connectors.ports import NoSuchObject, ObjectExists, ObjectStore
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 FOOTERS_MAX: Final = 2_000
 """Some 20 KB each."""
@@ -159,7 +160,7 @@ class Archive:
         key = _manifest_key(series, span)
         try:
             manifest = msgspec.json.decode(self.store.get(key), type=Manifest)
-        except msgspec.DecodeError as error:
+        except BAD_BYTES as error:
             raise DamagedRange(
                 f"the manifest {key} cannot be read: {error}. It was damaged, or a newer build "
                 "wrote it; run that one, or archive the range anew from Kafka"

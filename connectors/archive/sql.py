@@ -19,6 +19,7 @@ import pyarrow.dataset as ds
 from connectors.archive.archive import Archive, stored_file
 from connectors.archive.columns import SCHEMAS
 from connectors.archive.ranges import Kind, Manifest, Piece
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 THREADS: Final = 2
 """Columns are read by pyarrow's threads; DuckDB's own need not take a whole computer."""
@@ -222,7 +223,7 @@ def _faults(sql: str) -> Any:  # noqa: ANN401 - a generator of nothing
         begin = text.find("{")
         try:
             told = msgspec.json.decode(text[begin:] if begin >= 0 else "", type=_FaultBody)
-        except msgspec.DecodeError:
+        except BAD_BYTES:
             raise SqlFault(text, sql, None) from error
         what = told.exception_message.split("\n\nPossible solutions")[0] or text
         raise SqlFault(

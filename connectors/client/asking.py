@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from connectors.client.errors import Reply, Unreachable, Unreadable, refusal_of
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 T = TypeVar("T")
 Query = Mapping[str, str | int | None]
@@ -111,7 +112,7 @@ def shape(kind: type[T]) -> Callable[[Reply], T]:
     def read(reply: Reply) -> T:
         try:
             return msgspec.json.decode(reply.body, type=kind)
-        except msgspec.DecodeError as error:
+        except BAD_BYTES as error:
             raise Unreadable(f"the API's answer is of another kind: {error}") from error
 
     return read

@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from scheduler.model.reading.bad_bytes import BAD_BYTES
+
 
 class Reply(msgspec.Struct, frozen=True):
     """An answer, whatever its status; header names in lower case."""
@@ -107,5 +109,5 @@ def refusal_of(reply: Reply) -> Refused:
 def _said(reply: Reply) -> _Said:
     try:
         return msgspec.json.decode(reply.body, type=_Said)
-    except msgspec.DecodeError:
+    except BAD_BYTES:
         return _Said()  # A proxy's page, or nothing: the status is all there is.

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from connectors.ports import RegistrationFailed
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 TIMEOUT_S: Final = 5.0
 """For connecting, and for each wait for bytes."""
@@ -31,7 +32,7 @@ class Answer(NamedTuple):
         """The body, read; raises `RegistrationFailed`."""
         try:
             return msgspec.json.decode(self.body)
-        except msgspec.DecodeError as error:
+        except BAD_BYTES as error:
             text = f"the registry answered {self.status} with no JSON: {error}"
             raise RegistrationFailed(text) from error
 

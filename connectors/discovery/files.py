@@ -14,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from connectors.ports import Endpoint, RegistrationFailed
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 TASK: Final = "flumina_task"
 
@@ -94,7 +95,7 @@ class Files:
             found = msgspec.json.decode(path.read_bytes(), type=list[Group])
         except FileNotFoundError:
             return []
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *BAD_BYTES) as error:
             raise RegistrationFailed(f"{path} cannot be read: {error}") from error
         return [(each, str((each.get("labels") or {}).get(TASK, ""))) for each in found]
 

@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from connectors.ports import Endpoint, RegistrationFailed
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 MARK: Final = ";flumina "
 TTL_S: Final = 5
@@ -131,7 +132,7 @@ def entries_of(text: str) -> list[Entry]:
     marked = [line for line in text.splitlines() if line.startswith(MARK)]
     try:
         found = [msgspec.json.decode(each[len(MARK) :], type=Entry) for each in marked]
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise RegistrationFailed(f"the zone file has a line that is not ours: {error}") from error
     if text.strip() and _SERIAL.search(text) is None:
         raise RegistrationFailed("the zone file is none of ours: name a file that nobody else has")

@@ -10,6 +10,8 @@ from typing import Final
 import msgspec
 import re2
 
+from scheduler.model.reading.bad_bytes import BAD_BYTES
+
 TIMEOUT_MS: Final = 3_000
 RULES_MAX: Final = 1_000
 PATTERN_CHARACTERS_MAX: Final = 1_000
@@ -67,7 +69,7 @@ def configuration_of(data: bytes) -> Configuration:
     """The configuration that this JSON is; raises `ValueError` with all that is wrong with it."""
     try:
         found = msgspec.json.decode(data, type=Configuration)
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise ValueError(f"it cannot be read: {error}") from error
     if faults := faults_of(found):
         raise ValueError("; ".join(faults))

@@ -39,6 +39,7 @@ from connectors.web.requests import IDEMPOTENCY_KEY, descriptor_body
 from connectors.web.submitting import derived_id
 from scheduler.model.ids import TaskId, job_id_of
 from scheduler.model.inbound import Fault
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 CELL: Final = "X-Flumina-Cell"
 LOCATED_MAX: Final = 100_000
@@ -205,7 +206,7 @@ class Front:
     async def _submit(self, asked: Asked) -> Response:
         try:
             descriptor = msgspec.json.decode(asked.body or b"", type=dict[str, Any])
-        except msgspec.DecodeError as error:
+        except BAD_BYTES as error:
             fault = Fault(field="", text=f"the body is no object: {error}", hint="write {...}")
             raise refused([fault]) from error
         given, is_v2 = self.configuration, asked.path in of_v2.LISTS

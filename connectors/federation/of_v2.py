@@ -16,6 +16,7 @@ from connectors.federation.telling import Told, object_of, silence
 from connectors.web.problems import Problem, refused
 from scheduler.model.ids import TaskId, job_id_of
 from scheduler.model.inbound import Fault
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 LISTS: Final = ("/api/v2/jobs", "/v2/jobs")
 LIMIT_MAX: Final = 100_000
@@ -94,7 +95,7 @@ def merged(answers: Mapping[str, Answer | Silent], limit: str) -> tuple[list[Any
             raise Problem(HTTPStatus(answer.status), f"Cell {name}: {message}")
         try:
             found += msgspec.json.decode(answer.body, type=list[dict[str, Any]])
-        except msgspec.DecodeError:
+        except BAD_BYTES:
             told.failed.append((name, f"answered {answer.status}"))
             continue
         if answer.stale:

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
+from scheduler.model.reading.bad_bytes import BAD_BYTES
+
 Json = dict[str, Any]
 CURSOR_CHARACTERS_MAX: Final = 8_192
 PREFIX: Final = "f"
@@ -41,7 +43,7 @@ def places_of(cursor: str, cells: Sequence[str]) -> dict[str, Place]:
     try:
         data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         found = msgspec.msgpack.decode(data, type=dict[str, Place])
-    except (Base64Error, ValueError, msgspec.DecodeError) as error:
+    except (Base64Error, ValueError, *BAD_BYTES) as error:
         raise BadCursor("it is no cursor of this API") from error
     return {name: found.get(name, Place()) for name in cells}
 
@@ -79,7 +81,7 @@ def part_of(cell: str, body: bytes) -> Part:
     """A cell's answer read as a page; raises `ValueError` where it is none."""
     try:
         value = msgspec.json.decode(body, type=_Page)
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise ValueError(f"its answer is no page: {error}") from error
     where = value.pagination
     items = tuple({**item, "cell": cell} for item in value.items)

@@ -65,7 +65,7 @@ class SandboxReader:
     async def directory(self, host_url: str, framework_id: str, task_id: TaskId) -> str:
         """The directory of the task's latest run on that host. Raises SandboxError."""
         body = await self._get(f"{host_url}/state", {}, STATE_ANSWER_BYTES_MAX, "state")
-        found = sandbox_directory(_json(body, host_url), framework_id, task_id)
+        found = sandbox_directory(object_in(body, host_url), framework_id, task_id)
         if found is None:
             raise TaskNeverRanError(
                 f"the host at {host_url} has no sandbox of task {task_id}: it never ran there, "
@@ -105,7 +105,7 @@ class SandboxReader:
         """The answer of ``/files/read``."""
         asked = {"path": f"{directory}/{name}", "offset": str(offset), "length": str(length)}
         body = await self._get(f"{host_url}/files/read", asked, FILE_ANSWER_BYTES_MAX, name)
-        return _json(body, host_url)
+        return object_in(body, host_url)
 
     async def _get(self, url: str, asked: dict[str, str], bytes_max: int, what: str) -> bytes:
         """The body of a 200; SandboxError for anything else."""
@@ -188,12 +188,15 @@ async def _bounded(answer: aiohttp.ClientResponse, bytes_max: int) -> bytes:
     return bytes(body)
 
 
-def _json(body: bytes, host_url: str) -> dict[str, Any]:
-    """The JSON object of an answer, whose texts may hold bytes that are no UTF-8."""
+def object_in(body: bytes, host_url: str) -> dict[str, Any]:
+    """The JSON object of an answer, whose texts may hold bytes that are no UTF-8.
+
+    Raises `SandboxError` for anything else.
+    """
     try:
         # The standard library, because only it takes the lone surrogates that stand for bytes.
         found = json.loads(body.decode("utf-8", errors="surrogateescape"))
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise SandboxError(f"the host at {host_url} answered with no JSON: {fault}") from fault
     if not isinstance(found, dict):
         raise SandboxError(f"the host at {host_url} answered with no JSON object")

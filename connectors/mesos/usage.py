@@ -140,6 +140,11 @@ def cell_usage(cell: str, usages: Iterable[Usage], at_ms: int) -> CellUsage:
     )
 
 
+OTHER_FORM: Final = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
+"""What the readers below raise for an answer of another form than Mesos': one agent's answer is
+one agent's fault, so whoever asks many catches these beside each."""
+
+
 class Host(msgspec.Struct, frozen=True):
     """An agent, from the master's own list."""
 

@@ -12,6 +12,7 @@ import msgspec
 
 from connectors.metrics.translate import prometheus_readings
 from connectors.ports import AskedMetric, MetricFailed, Reading
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 ANSWER_S_MAX: Final = 5.0
 ANSWER_BYTES_MAX: Final = 1 << 20
@@ -40,7 +41,7 @@ class Prometheus:
             raise MetricFailed(f"{self._url} answered with more than {ANSWER_BYTES_MAX} bytes")
         try:
             answer = msgspec.json.decode(body)
-        except msgspec.DecodeError as error:
+        except BAD_BYTES as error:
             raise MetricFailed(f"{self._url} answered {status} with no JSON") from error
         return prometheus_readings(answer)
 

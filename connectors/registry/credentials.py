@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from scheduler.model.reading.bad_bytes import BAD_BYTES
+
 FILE_BYTES_MAX: Final = 1 << 20
 _HUB: Final = "https://index.docker.io/v1/"
 """What `docker login` calls the registry of names without one."""
@@ -67,7 +69,7 @@ class Credentials:
                 return msgspec.json.decode(file.read(FILE_BYTES_MAX), type=_File).auths
         except OSError as error:
             raise CredentialsUnreadable(f"{path} cannot be read: {error.strerror}") from error
-        except msgspec.DecodeError:
+        except BAD_BYTES:
             text = f"{path} is no file of `docker login` (JSON with auths)"
             raise CredentialsUnreadable(text) from None
 

@@ -63,7 +63,7 @@ class Observer:
             only = [change for _, change in changes]
             kinds = {type(change) for change in only}
             if not kinds.isdisjoint(_OF_JOBS):
-                found["jobs"] = [*_jobs(view, only), *_tasks(view, only)]
+                found["jobs"] = _jobs_and_tasks(view, only)
             if EvictionDecided in kinds:
                 found["eviction"] = _evictions(view, only)
             if not kinds.isdisjoint(_OF_PLANS):
@@ -110,6 +110,15 @@ def _last_of(changes: Sequence[Change], kind: type[_Kind], name: str) -> dict[st
             found.pop(key, None)
             found[key] = change
     return found
+
+
+def _jobs_and_tasks(view: CellView, changes: Sequence[Change]) -> list[Told]:
+    """Each job before its tasks, but one that has ended behind them: who waits for a job's end and
+    leaves has been told how each of its tasks ended."""
+    jobs = _jobs(view, changes)
+    live = [each for each in jobs if not each.is_over]
+    ended = [each for each in jobs if each.is_over]
+    return [*live, *_tasks(view, changes), *ended]
 
 
 def _jobs(view: CellView, changes: Sequence[Change]) -> list[Told]:

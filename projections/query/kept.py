@@ -13,6 +13,7 @@ import msgspec
 from projections.query.engine import Running
 from projections.query.parser import parse
 from projections.query.syntax import Query
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from scheduler.model.reading.checks import name_check, pattern_check, words_check
 from scheduler.model.reading.faults import nearest_name, shown
 from scheduler.model.reading.fields import Fields
@@ -96,7 +97,7 @@ class KeptBook:
         self.next_offset = offset + 1
         try:
             kept = msgspec.json.decode(value, type=Kept)
-        except msgspec.DecodeError:
+        except BAD_BYTES:
             self.unreadable += 1
             return
         place = kept.sort, kept.name

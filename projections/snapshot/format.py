@@ -21,6 +21,7 @@ from projections.snapshot.sections import STATE, Section, schema_set, sections
 from scheduler.digest import Digest
 from scheduler.kept import Kept
 from scheduler.machine import FOLD_VERSION, Machine
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from scheduler.state import State
 
 FORMAT: Final = 1
@@ -228,7 +229,7 @@ def read_header(data: bytes) -> tuple[Header, int]:
                 f"it has format {found}, this build reads {FORMAT}; run the build that wrote it"
             )
         return msgspec.convert(said, Header), begins
-    except (msgspec.DecodeError, AttributeError) as error:
+    except (AttributeError, *BAD_BYTES) as error:
         raise BadSnapshot(f"its header is none of this build: {error}") from error
 
 

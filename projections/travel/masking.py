@@ -20,6 +20,7 @@ from scheduler.model.job import JobSpec
 from scheduler.model.job_requests import JobAttributesAsked, TaskAttributesAsked
 from scheduler.model.job_updates import JobUpdateAsked
 from scheduler.model.mesos import StatusUpdate, Unrecognised
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from scheduler.model.task import Finished, KillInitiated
 from scheduler.state import Job, State
 
@@ -142,7 +143,7 @@ def masked_json(data: bytes) -> bytes:
     """A foreign record's JSON with its environments masked; empty where it is no JSON."""
     try:
         value = msgspec.json.decode(data)
-    except msgspec.DecodeError:
+    except BAD_BYTES:
         return b""
     return msgspec.json.encode(_masked_value(value))
 

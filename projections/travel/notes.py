@@ -44,6 +44,7 @@ from scheduler.model.health import HostJudged
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.inbound import HostNoiseMeasured, HostOrdered, OffersChanged
 from scheduler.model.mesos import HostFacts, HostFailed
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):
@@ -77,7 +78,7 @@ def decoded_note(note: Note) -> HistoryNote:
     """What the row says; raises `NoteUnreadable`."""
     try:
         return _DECODER.decode(note.body)
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise NoteUnreadable(
             f"the note at offset {note.offset}[{note.index}] does not fit its schema: {error}; "
             "it is of another release: let it be written anew from the log"

@@ -19,6 +19,7 @@ from scheduler.model.fleet import FleetReport
 from scheduler.model.health import VerdictBody
 from scheduler.model.inbound import PartitionBegan
 from scheduler.model.mesos import MesosRecord
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 RECORD_VERSION: Final = 1
 """The schema set that this build writes; `scheduler.model.schemas` has the hash of every one."""
@@ -68,8 +69,8 @@ def decode_record(
         record = _RECORD.decode(data)
         if record.version == version:
             return _with_events(record)
-    except msgspec.DecodeError as error:
-        failure: msgspec.DecodeError | None = error
+    except BAD_BYTES as error:
+        failure: Exception | None = error
     else:
         failure = None
     return _lifted(data, upcasters, version, failure)
@@ -79,11 +80,11 @@ def _lifted(
     data: bytes,
     upcasters: Mapping[int, Upcaster],
     version: int,
-    failure: msgspec.DecodeError | None,
+    failure: Exception | None,
 ) -> CellRecord:
     try:
         raw = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise Undecodable(f"the record is no JSON ({error})") from error
     found = raw.get("version") if isinstance(raw, dict) else None
     if not isinstance(found, int) or isinstance(found, bool):
@@ -104,7 +105,7 @@ def _lifted(
         raw["version"] = found
     try:
         return _with_events(msgspec.convert(raw, CellRecord))
-    except msgspec.ValidationError as error:
+    except BAD_BYTES as error:
         raise Undecodable(f"after its upcasters the record does not fit: {error}") from error
 
 
@@ -118,7 +119,7 @@ def _of_topic(topic: str, decoder: msgspec.json.Decoder[Body], data: bytes) -> B
     """What the bytes of one of our own inbound topics say; raises `Undecodable`."""
     try:
         return decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise Undecodable(f"a record of topic {topic} does not fit its schema: {error}") from error
 
 
@@ -161,7 +162,7 @@ def decode_change(data: bytes) -> Change:
     """The change that a record of topic ``job-events`` holds; raises `Undecodable`."""
     try:
         return _CHANGE.decode(data)
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise Undecodable(f"a record of topic job-events does not fit: {error}") from error
 
 

@@ -73,6 +73,7 @@ from scheduler.model.rules_document.commands import (
     read_set_host,
     read_set_rules,
 )
+from scheduler.model.sealed import refuse_bare
 from scheduler.model.v3.job import read_job
 from scheduler.model.v3.limits import SERVICE_SIZE_MAX
 from scheduler.model.volumes import HoldsReleased, VolumeRequest
@@ -216,6 +217,7 @@ def _submit(fields: Fields) -> JobSubmitted:
     actor, why = read_said(fields)
     # Paths are those of the descriptor, as the REST API and the fold give them.
     spec = read_job(fields.inner("job", path=""))
+    refuse_bare(fields, spec.container)
     digest = "" if fields.is_faulty else spec_digest(spec)  # a faulty text may have no bytes
     return JobSubmitted(job_id, spec, actor, digest, why)
 

@@ -26,6 +26,7 @@ from scheduler.model.reading.faults import nearest_name, shown, shown_text
 from scheduler.model.reading.fields import Fields
 from scheduler.model.reading.requests import read_if_version, read_job_id, read_said
 from scheduler.model.v3 import limits
+from scheduler.model.sealed import refuse_bare
 from scheduler.model.v3.job import read_job
 
 SECONDS_MAX: Final = 7 * 24 * 3_600
@@ -125,6 +126,7 @@ def _written(share: Share) -> int | str:
 def _update(fields: Fields) -> JobUpdateAsked:
     job_id = read_job_id(fields)
     spec = read_job(fields.inner("job", path=""))
+    refuse_bare(fields, spec.container)
     plan = read_plan(fields.inner_if_given("plan"))
     digest = "" if fields.is_faulty else spec_digest(spec)  # A faulty text may have no bytes.
     actor, why = read_said(fields)

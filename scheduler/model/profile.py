@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from scheduler.model.attributes import Readers, read_attributes
 from scheduler.model.base import Ours
+from scheduler.model.sealed import SECRET_ATTRIBUTE, read_secret_names
 
 SHM_ATTRIBUTE: Final = "flumina.container.shmSizeMB"
 """Where `resources.shmSizeMB` is kept."""
@@ -154,6 +155,14 @@ def _truth(field: str) -> Callable[[str], dict[str, Any]]:
     return read
 
 
+def _checked(check: Callable[[str], None]) -> Callable[[str], dict[str, Any]]:
+    def read(text: str) -> dict[str, Any]:
+        check(text)
+        return {}
+
+    return read
+
+
 READERS: Final[Readers] = {
     SHM_ATTRIBUTE: _shm,
     "flumina.container.volumes": _volumes,
@@ -167,5 +176,6 @@ READERS: Final[Readers] = {
     ACCOUNT_ATTRIBUTE: lambda text: {"account": text.strip()},
     IPV6_ATTRIBUTE: _truth("wants_ipv6"),
     BURST_ATTRIBUTE: _truth("is_burst"),
+    SECRET_ATTRIBUTE: _checked(read_secret_names),
 }
 """Every attribute that is read here, by its name."""

@@ -11,6 +11,7 @@ import structlog
 
 from connectors.ports import NoSuchObject, ObjectExists, ObjectStore, StoreFailed
 from projections.alerts.whole import FORMAT, KeptWhole
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 logger = structlog.get_logger(__name__)
 
@@ -36,7 +37,7 @@ class Keeping:
         for key in sorted(keys, reverse=True):
             try:
                 found = _FORMAT_IN.decode(self._store.get(key))
-            except (msgspec.DecodeError, NoSuchObject, StoreFailed) as error:
+            except (NoSuchObject, StoreFailed, *BAD_BYTES) as error:
                 logger.warning("a kept state of alerts is passed over", key=key, why=str(error))
                 continue
             if found.format == FORMAT:

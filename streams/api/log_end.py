@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.clock import elapsed_s
+from streams.kafka.security import client_options
 
 logger = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ class LogEnd:
 
     async def _ask_until_fault(self) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._bootstrap),
             client_id="flumina-log-end",
             enable_auto_commit=False,
             request_timeout_ms=int(ANSWER_S_MAX * 1_000),

@@ -15,6 +15,7 @@ import msgspec
 from connectors.ports import AskedMetric
 from scheduler.model.autoscaling import PolicyId
 from scheduler.model.ids import JobId
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from scheduler.model.reading.faults import Faults
 from scheduler.model.reading.fields import Fields
 from scheduler.model.v3.scaling import read_scaling
@@ -49,7 +50,7 @@ def asked_of(body: bytes) -> list[AskedMetric]:
     """The metrics of the policies of an answer that are still followed."""
     try:
         items: list[dict[str, Any]] = msgspec.json.decode(body)["items"]
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError, *BAD_BYTES) as error:
         raise PoliciesUnknown(f"the API's answer cannot be read: {error}") from error
     found = []
     for item in items:

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from connectors.metrics.translate import usage_readings
 from connectors.ports import AskedMetric, MetricFailed, Reading
+from streams.kafka.security import client_options
 from streams.usage.newest import REQUEST_TIMEOUT_MS, STALE_INTERVALS, Newest
 
 REFRESH_MS: Final = 500
@@ -40,7 +41,7 @@ class UsageSource:
     async def _fresh(self, now_ms: int) -> Newest:
         if self._newest is None:
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap,
+                **client_options(self._bootstrap),
                 client_id="flumina-autoscale",
                 enable_auto_commit=False,
                 request_timeout_ms=REQUEST_TIMEOUT_MS,

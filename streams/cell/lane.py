@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from streams.cell.follower import Follower, LogRecord
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
+from streams.kafka.security import client_options
 
 logger = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ class Lane(faust.Service):
         follower = self._follower
         partition = TopicPartition(follower.topic, follower.partition)
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._bootstrap),
             client_id="flumina-lane",
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -108,7 +109,7 @@ class Lane(faust.Service):
 
 async def log_end(bootstrap: str, topic: str, partition: int) -> int:
     """The offset that the next record of the partition will get."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
+    consumer = AIOKafkaConsumer(**client_options(bootstrap), request_timeout_ms=REQUEST_TIMEOUT_MS)
     await consumer.start()
     try:
         place = TopicPartition(topic, partition)

@@ -31,6 +31,7 @@ from streams.clock import now_ms
 from streams.errors import OperatorError
 from streams.garbage import settle
 from streams.kafka.patience import REQUEST_TIMEOUT_S
+from streams.kafka.security import faust_options
 from streams.settings import Settings, store_url_of
 from streams.stopping import stop_event
 
@@ -44,6 +45,8 @@ REST_S_MIN: Final = 10.0
 REST_S_MAX: Final = 60.0
 """Who was stopped by a record that it cannot read stays out of the group for so long, which is more
 than a session: meanwhile a build that knows the record may lead."""
+BEHIND_RECORDS_MAX: Final = 20_000
+"""A fold further behind than this, some ten seconds of work, has not caught up."""
 WARM_CELLS_MAX: Final = 8
 """With so many cells a worker follows all, so that it leads any of them at once; with more it
 follows those that it is assigned, and begins one at its last snapshot."""
@@ -94,6 +97,18 @@ class CellProcess:
             logger.info("cells were assigned", cells=[options.cells[each] for each in sorted(ours)])
             for seat in self.seats:
                 seat.assign(is_ours=seat.partition in ours)
+
+    def why_not_ready(self) -> str:
+        """Why no cell of this worker could be led at once; empty where all that are followed could.
+
+        A follower that hears nothing of Kafka is as ready as before: so is every other one.
+        """
+        followed = [seat for seat in self.seats if seat.is_followed]
+        halts = [seat.follower.halt for seat in followed]
+        if said := [each.sentence() for each in halts if each is not None]:
+            return said[0]
+        behind = [seat for seat in followed if seat.lane.lag > BEHIND_RECORDS_MAX]
+        return "; ".join(f"{seat.cell} is {seat.lane.lag} records behind" for seat in behind)
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Follow, and lead what is assigned, until cancelled.
@@ -152,10 +167,9 @@ class CellProcess:
 
 
 def _faust_app(options: CellOptions) -> faust.App:
-    brokers = ";".join(f"kafka://{each}" for each in options.bootstrap.split(","))
     return faust.App(
         f"{options.topic_prefix}flumina-cell",
-        broker=brokers,
+        **faust_options(options.bootstrap),
         datadir=str(options.data_dir / "faust"),
         consumer_group_instance_id=options.candidate,
         broker_session_timeout=SESSION_TIMEOUT_S,

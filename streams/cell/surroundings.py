@@ -13,6 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
+from streams.kafka.security import client_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ PACE = Pace()
 def kafka_consumer(bootstrap: str, client_id: str) -> AIOKafkaConsumer:
     """A reader of one partition from an offset of its own: nothing is ever committed."""
     return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         client_id=client_id,
         enable_auto_commit=False,
         auto_offset_reset="none",

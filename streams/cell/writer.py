@@ -19,6 +19,7 @@ from scheduler.model.codec import (
 from scheduler.model.events import CellEvent, CellRecord
 from streams.cell.log_clock import LogClock
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
+from streams.kafka.security import client_options
 
 logger = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ class RecordTooLarge(ValueError):
 def our_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
     """A producer whose failures are errors: idempotent, acknowledged by all replicas."""
     return AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         client_id=client_id,
         acks="all",
         enable_idempotence=True,

@@ -14,6 +14,7 @@ import orjson
 
 from connectors.client.asking import PATIENCE_S, Ask
 from connectors.client.errors import Refused, Reply, Unreachable, Unreadable
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def decoded(body: bytes, shape: type[T]) -> T:
     """The answer's JSON in the shape that this release knows; further fields are left out."""
     try:
         return msgspec.json.decode(body, type=shape)
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise ApiError(
             f"The API's answer cannot be read: {error}.",
             "The API is of another release than this command, or another server listens there.",

@@ -6,6 +6,7 @@ starts it again at once; nothing of an old leadership can linger in memory.
 
 import asyncio
 import sys
+from functools import partial
 
 import msgspec
 from prometheus_client import CollectorRegistry
@@ -26,6 +27,7 @@ from streams.kafka.topic_admin import ensure_topics
 from streams.logs import configure_logging
 from streams.pages.metrics import PageMetrics
 from streams.pages.opening import paging
+from streams.probes import probed
 from streams.settings import Settings
 
 
@@ -52,7 +54,7 @@ async def _run(options: CellOptions, settings: Settings) -> int:
     await ensure_topics(options.bootstrap, settings)
     await ensure_generations(options.bootstrap, options.topic_prefix, settings.cells)
     process = CellProcess(options)
-    with paging(settings, options.candidate, PageMetrics(CollectorRegistry())):
-        return await run_until_signal(
-            process, lambda: print(f"ready {options.candidate}", flush=True)
-        )
+    async with probed(settings.probe_address, process.why_not_ready) as probes:
+        with paging(settings, options.candidate, PageMetrics(CollectorRegistry())):
+            ready = partial(probes.begun, f"ready {options.candidate}")
+            return await run_until_signal(process, ready)

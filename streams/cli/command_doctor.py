@@ -5,10 +5,12 @@ The one thing to know: it changes nothing, and it goes on after a check that fai
 
 import os
 import sys
+import time
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+import typer
 from rich.text import Text
 
 from streams.cli.common import (
@@ -28,6 +30,7 @@ from streams.cli.each_cell import cells_meant
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import out, plain, print_json
 from streams.errors import OperatorError
+from streams.kafka.security import spoken_to_alike
 from streams.settings import Settings, settings_of
 from streams.supervise.up_file import CellAddress, UpView
 
@@ -39,23 +42,55 @@ MARKS: Final[dict[Status, tuple[str, str]]] = {
 }
 
 
+WAIT_POLL_S: Final = 1.0
+NEEDED: Final = ("leader", "api", "fold")
+"""What must be there, and not only not wrong, before somebody who waits goes on."""
+
+WaitOption = Annotated[
+    float,
+    typer.Option(
+        "--wait",
+        metavar="SECONDS",
+        min=0,
+        help="Look again for so long, until a leader and an API answer and no check fails.",
+    ),
+]
+
+
 def doctor(
-    as_json: JsonOption = False, api: ApiOption = None, data_dir: DataDirOption = None
+    wait: WaitOption = 0,
+    as_json: JsonOption = False,
+    api: ApiOption = None,
+    data_dir: DataDirOption = None,
 ) -> None:
-    """Check this computer, Kafka, the cell and Mesos, and say what to do.
+    """Check this computer, Kafka, the cell, the store and Mesos, and say what to do.
 
     Ends with 1 if a check failed; warnings do not count.
 
-    Example: flumina doctor --json
+    Example: flumina doctor --wait 120
     """
     speak_by_errors()
+    deadline_s = time.monotonic() + wait
     findings = _findings(api, data_dir)
-    is_well = not any(each.status == "failed" for each in findings)
+    while time.monotonic() < deadline_s and not _is_up(findings):
+        time.sleep(WAIT_POLL_S)
+        findings = _findings(api, data_dir)
+    is_well = _is_up(findings) if wait else not _failed(findings)
     if as_json:
         print_json({"isWell": is_well, "checks": msgspec.to_builtins(findings)})
     else:
         _print(findings)
     sys.exit(0 if is_well else 1)
+
+
+def _failed(findings: list[Finding]) -> bool:
+    return any(each.status == "failed" for each in findings)
+
+
+def _is_up(findings: list[Finding]) -> bool:
+    """Whether nothing is wrong, and every cell is led and can be asked."""
+    there = {each.check.partition(" of ")[0] for each in findings if each.status == "ok"}
+    return not _failed(findings) and there.issuperset(NEEDED)
 
 
 def _findings(api: str | None, data_dir: Path | None) -> list[Finding]:
@@ -98,7 +133,8 @@ def _of_cell(settings: Settings, running: UpView, cell: CellAddress) -> Places:
         cell_names=names,
         cell=cell.name,
     )
-    return Places(own, running.kafka, running.mesos, cell.api, settings.actor)
+    kafka = spoken_to_alike(running.kafka, settings.kafka_brokers or "")
+    return Places(own, kafka, running.mesos, cell.api, settings.actor)
 
 
 def _places(settings: Settings, running: UpView | None, api: str | None) -> Places:
@@ -107,7 +143,8 @@ def _places(settings: Settings, running: UpView | None, api: str | None) -> Plac
         kafka, mesos = settings.kafka_brokers or "", settings.mesos_masters or ()
         return Places(settings, kafka, mesos, api or settings.api_url or "", settings.actor)
     own = of_cell(msgspec.structs.replace(settings, topic_prefix=running.topic_prefix), running)
-    return Places(own, running.kafka, running.mesos, api or api_of(running), settings.actor)
+    kafka = spoken_to_alike(running.kafka, settings.kafka_brokers or "")
+    return Places(own, kafka, running.mesos, api or api_of(running), settings.actor)
 
 
 def _print(findings: list[Finding]) -> None:

@@ -12,6 +12,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.errors import OperatorError
 from streams.simulation.batch import run_seeds
 from streams.simulation.drawing import drawn_script
@@ -102,7 +103,7 @@ def _read(path: Path) -> Script:
         raise OperatorError(
             f"{path} cannot be read: {error.strerror}.", "It is not there, or not yours.", ""
         ) from error
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise OperatorError(
             f"{path} is no script: {error}.",
             "It was not written by `flumina simulate faults --shrink`, or by another version.",

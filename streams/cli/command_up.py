@@ -146,7 +146,7 @@ def _run(running: Up) -> None:
         console.print(
             f"cell {moved.cell} goes on as generation {moved.generation} behind offset "
             f"{moved.previous_offset} of {moved.previous_generation}: {moved.jobs} jobs, "
-            f"{moved.tasks_on_hosts} tasks on hosts",
+            f"{moved.tasks_on_hosts} tasks on hosts, digest {moved.digest}",
             markup=False,
         )
     if len(view.cells) > 1:

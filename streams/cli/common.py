@@ -18,6 +18,7 @@ from scheduler.model.policy import Policy, changed_policy
 from streams.cli.calls import Api
 from streams.cli.client import EXIT_UNAVAILABLE, ApiConnection, ApiError
 from streams.errors import OperatorError
+from streams.kafka.security import spoken_to_alike
 from streams.settings import Settings, settings_of
 from streams.supervise.up_file import UpView, running_ups
 
@@ -84,7 +85,7 @@ def installation_here(
         return msgspec.structs.replace(settings, data_dir=data_dir_of(settings, data_dir))
     here = msgspec.structs.replace(
         settings,
-        kafka_brokers=running.kafka,
+        kafka_brokers=spoken_to_alike(running.kafka, settings.kafka_brokers or ""),
         topic_prefix=running.topic_prefix,
         mesos_masters=tuple(running.mesos),
         data_dir=Path(running.data_dir),

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from scheduler.model.ids import TaskId, job_id_of
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.errors import OperatorError
 from streams.settings import settings_of
 from streams.supervise.up_file import running_ups
@@ -54,7 +55,7 @@ def _ids(path: str, incomplete: str) -> list[str]:
             url = _api_url()
             if url:
                 found.extend(_asked(url, path))
-        except (OSError, http.client.HTTPException, msgspec.DecodeError, OperatorError):
+        except (OSError, http.client.HTTPException, OperatorError, *BAD_BYTES):
             return  # Whoever presses a key is not to be told of it.
 
     # Names that do not resolve, and answers byte by byte, know no time-out but this one.

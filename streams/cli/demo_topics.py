@@ -9,6 +9,8 @@ from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streams.kafka.security import client_options
+
 PREFIX: Final = "demo-"
 """What the prefix of a demo's topics begins with, before its random digits."""
 REQUEST_TIMEOUT_MS: Final = 15_000
@@ -18,7 +20,7 @@ async def delete_topics(bootstrap: str, prefix: str) -> None:
     """Delete every topic whose name begins with this prefix of a demo."""
     assert re.search(rf"{PREFIX}[0-9a-f]{{8}}\.$", prefix), f"{prefix!r} is no demo's prefix"
     client = AIOKafkaAdminClient(
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         client_id="flumina-demo",
         request_timeout_ms=REQUEST_TIMEOUT_MS,
     )

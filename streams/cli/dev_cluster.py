@@ -65,7 +65,7 @@ def run(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     data_dir: DirOption = None,
     resources: Annotated[
-        str, typer.Option(help="Resources of each agent.")
+        str, typer.Option(help="Resources of each agent; of simulated ones several sorts with |.")
     ] = "cpus:4;mem:8192;disk:10000;ports:[31000-31999]",
     attributes: Annotated[
         str, typer.Option(help="Attributes of each agent; {n} is its number.")
@@ -158,7 +158,8 @@ def _refuse_nonsense(config: ClusterConfig, *, is_unsafe_welcome: bool) -> None:
     if problem and not is_unsafe_welcome:
         fail(problem)
     try:
-        parse_resources(config.resources)
+        for sort in config.resources.split("|") if config.simulate else [config.resources]:
+            parse_resources(sort.strip())
         parse_attributes(config.attributes)
         wanted_of(config.isolation)
         _refuse_unreadable_interfaces(config)

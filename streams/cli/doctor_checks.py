@@ -18,13 +18,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.api.rate_limits import rate_limits_of
 from streams.errors import OperatorError
 from streams.kafka.installation import java_executable
 from streams.kafka.ports import is_free
 from streams.settings import Settings
 from streams.supervise.ports import API_PORT
-from streams.supervise.up_file import UpView
+from streams.supervise.up_file import UP_FILE, UpView
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 
@@ -79,8 +80,23 @@ def local_findings(settings: Settings, data_dir: Path, running: UpView | None) -
     found += [disk("disk of the data", data_dir), disk("disk of downloads", settings.cache_dir)]
     found.append(failover_timeout("failover_timeout", settings.failover_timeout_s))
     found += [*files_and_places(settings)]
-    found += parts(running) if running else [port()]
+    found += parts(running) if running else [*ended_up(data_dir), port()]
     return found
+
+
+def ended_up(data_dir: Path) -> Iterator[Finding]:
+    """Whether an `up` of this directory ended without stopping: its file is still there."""
+    try:
+        view = msgspec.json.decode((data_dir / UP_FILE).read_bytes(), type=UpView)
+    except (OSError, *BAD_BYTES):
+        return
+    yield failed(
+        "up",
+        f"`flumina up` (process {view.pid}) on {data_dir} has ended and was not stopped in order;"
+        " nothing of it runs",
+        f"Start `flumina up` again, and read {data_dir / 'logs'} for why it ended; if Kafka's data"
+        " are gone as well, see docs/backup-and-restore.md.",
+    )
 
 
 def files_and_places(settings: Settings) -> Iterator[Finding]:

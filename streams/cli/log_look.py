@@ -14,6 +14,7 @@ from scheduler.model.address import Address
 from scheduler.model.codec import decode_record
 from scheduler.model.events import CellContinued, CellCreated, CellRecord, Tick
 from streams.clock import now_ms
+from streams.kafka.security import client_options
 
 REQUEST_TIMEOUT_MS: Final = 5_000
 POLL_MS: Final = 200
@@ -56,7 +57,7 @@ class Newest(msgspec.Struct, frozen=True):
 
 def _consumer(bootstrap: str) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         client_id="flumina-look",
         enable_auto_commit=False,
         auto_offset_reset="earliest",

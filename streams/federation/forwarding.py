@@ -16,8 +16,10 @@ from aiokafka.errors import KafkaError
 from connectors.federation.configuration import Configuration
 from connectors.federation.routing import NoRoute, hashed, routed
 from scheduler.model.ids import TaskId, job_id_of
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.cell.writer import our_producer
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
+from streams.kafka.security import client_options
 
 logger = structlog.get_logger(__name__)
 
@@ -86,7 +88,7 @@ def _job_of(asked: dict[str, Any]) -> str:
 def _object(value: bytes | None) -> dict[str, Any]:
     try:
         return msgspec.json.decode(value or b"", type=dict[str, Any])
-    except msgspec.DecodeError:
+    except BAD_BYTES:
         return {}  # Whichever cell gets it says what is wrong with it.
 
 
@@ -119,7 +121,7 @@ class Forwarder:
     async def _run_until_fault(self) -> None:
         consumer = AIOKafkaConsumer(
             self._prefix + TOPIC,
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._bootstrap),
             client_id=GROUP,
             group_id=self._prefix + GROUP,
             enable_auto_commit=False,

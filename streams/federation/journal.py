@@ -8,16 +8,17 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from connectors.federation.configuration import Configuration
 from connectors.federation.records import ConfigurationSet, FederationRecord, decode, encode
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.cell.writer import our_producer
 from streams.errors import OperatorError
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
+from streams.kafka.security import client_options
 
 logger = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ class Journal:
     async def open(self) -> None:
         """Read all that stands there; raises `OperatorError` where that cannot be."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._bootstrap),
             client_id="flumina-federation",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -88,7 +89,7 @@ class Journal:
     def _take(self, offset: int, value: bytes) -> None:
         try:
             record = decode(value)
-        except msgspec.DecodeError as error:
+        except BAD_BYTES as error:
             raise OperatorError(
                 f"Record {offset} of topic {self._place.topic} cannot be read: {error}.",
                 "Another release of flumina wrote it, or a stranger.",

@@ -18,6 +18,7 @@ import structlog
 from connectors.federation.cells import Answer, Ask, Cells, Silent
 from connectors.federation.configuration import Configuration, FederatedCell
 from connectors.ports import NoSuchObject, ObjectExists, ObjectStore, StoreFailed
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 logger = structlog.get_logger(__name__)
 
@@ -149,7 +150,7 @@ def _page(answer: Answer) -> dict[str, Any]:
         raise Unread(f"answered {answer.status}")
     try:
         page: dict[str, Any] = msgspec.json.decode(answer.body, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise Unread(f"answered with no page: {error}") from error
     return page
 

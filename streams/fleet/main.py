@@ -23,6 +23,7 @@ from connectors.cloud.opening import open_cloud
 from connectors.cloud.ports import CloudFailed, CloudGroups
 from scheduler.model.codec import encode_hosts
 from scheduler.model.fleet import CloudGroupObserved, FleetReport, InstanceNoticed
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.cell.writer import our_producer
 from streams.clock import now_ms
 from streams.errors import OperatorError
@@ -202,6 +203,6 @@ def _rules(api: str, known: tuple[frozenset[str], bool]) -> tuple[frozenset[str]
         rules = msgspec.json.decode(body)["rules"]
         groups: Sequence[dict[str, object]] = rules["groups"]
         return frozenset(str(each["name"]) for each in groups), "network" in rules
-    except (URLError, HTTPException, OSError, msgspec.DecodeError, KeyError, TypeError) as error:
+    except (URLError, HTTPException, OSError, KeyError, TypeError, *BAD_BYTES) as error:
         logger.info("the rules of the fleet are not known", why=str(error))
         return known

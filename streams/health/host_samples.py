@@ -20,9 +20,11 @@ from connectors.mesos.usage import HostUsage, Usage
 from projections.health.host_series import ROUND_MS, HostSample, HostSeriesFold
 from scheduler.model.codec import encode_verdict
 from scheduler.model.health import HostJudged
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.cell.writer import our_producer
 from streams.clock import now_ms
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
+from streams.kafka.security import client_options
 from streams.kafka.topics import METRICS_PARTITIONS
 from streams.settings import Settings
 
@@ -58,7 +60,7 @@ def host_sample(value: bytes, source: str) -> HostSample | None:
     """
     try:
         usage = _DECODER.decode(value)
-    except (msgspec.ValidationError, msgspec.DecodeError):
+    except BAD_BYTES:
         return None
     if not isinstance(usage, HostUsage):
         return None
@@ -77,7 +79,7 @@ def host_sample(value: bytes, source: str) -> HostSample | None:
 async def _run(settings: Settings, bootstrap: str, stop: asyncio.Event) -> None:
     topic = settings.topic_prefix + TOPIC
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         client_id="flumina-health-series",
         enable_auto_commit=False,
         auto_offset_reset="latest",

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from projections.health.judging import Memory
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 logger = structlog.get_logger(__name__)
 
@@ -52,7 +53,7 @@ def read_kept(path: Path) -> Kept | None:
         return None
     try:
         found = msgspec.msgpack.decode(body, type=Kept)
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         logger.warning("what was remembered is of another version", why=str(error))
         return None
     return found if found.version == VERSION else None

@@ -30,6 +30,7 @@ from streams.health.rule_file import PLACE, followed
 from streams.health.shipping import MARKS, agents_of, ship_logs
 from streams.kafka.generations import ensure_generations
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
+from streams.kafka.security import client_options
 from streams.kafka.topic_admin import ensure_topics
 from streams.kafka.topics import TOPICS
 from streams.metrics_server import metrics_served
@@ -156,7 +157,7 @@ class HealthProcess:
         self._rule_file.refresh()
         self.fold = HealthFold(self._rule_file.rules, kept.memory)
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._bootstrap),
             client_id="flumina-health",
             enable_auto_commit=False,
             auto_offset_reset="none",

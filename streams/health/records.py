@@ -11,6 +11,7 @@ import msgspec
 
 from projections.health.blocks import LineRecord
 from projections.health.severity import level_within
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.health.log_files import time_ms
 
 LINES_MAX: Final = 1_000
@@ -40,8 +41,6 @@ class Unreadable(ValueError):
 
 _OURS: Final = msgspec.json.Decoder(HostLines)
 _ANY: Final = msgspec.json.Decoder()
-BAD_JSON: Final = (msgspec.DecodeError, RecursionError)
-"""What a decoder says of what anybody may have written: no JSON, or brackets without end."""
 
 
 def encode_lines(record: HostLines) -> bytes:
@@ -59,7 +58,7 @@ def line_records(
     """
     try:
         found = _OURS.decode(value)
-    except BAD_JSON as error:
+    except BAD_BYTES as error:
         return _foreign(value, key, source, lane, made_at_ms, str(error))
     times: Sequence[int] = found.times_ms or (made_at_ms,)
     if len(times) not in {1, len(found.lines)}:
@@ -98,13 +97,13 @@ def _entries(value: bytes) -> list[Any]:
         found = _ANY.decode(value)
     except RecursionError as error:
         raise Unreadable("it is nested too deeply") from error
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         parts = value.splitlines()
         if len(parts) < 2 or len(parts) > LINES_MAX:
             raise Unreadable(f"it is no JSON: {error}") from error
         try:
             return [_ANY.decode(each) for each in parts if each.strip()]
-        except BAD_JSON as inner:
+        except BAD_BYTES as inner:
             raise Unreadable(f"it is neither JSON nor lines of JSON: {inner}") from inner
     entries = found if isinstance(found, list) else [found]
     if not 0 < len(entries) <= LINES_MAX:

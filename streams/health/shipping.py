@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from aiokafka.errors import KafkaError
 
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.cell.writer import our_producer
 from streams.errors import OperatorError
 from streams.health.tail import Source, Tail
@@ -99,7 +100,7 @@ def _id_in(path: Path) -> Callable[[], str | None]:
     def found() -> str | None:
         try:
             return msgspec.json.decode(path.read_bytes(), type=_AgentFile).agent_id
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *BAD_BYTES):
             return None  # It has not registered yet, or is just writing it.
 
     return found

@@ -16,6 +16,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.clock import now_ms
 from streams.health.following import FollowedFile, Mark, Taken
 from streams.health.line_times import line_time_ms
@@ -211,7 +212,7 @@ def _read_marks(path: Path) -> Marks | None:
         return msgspec.json.decode(path.read_bytes(), type=Marks)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *BAD_BYTES) as error:
         logger.warning("marks cannot be read; files are followed from their ends", why=str(error))
         return None
 

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import msgspec
 
 from connectors.archive.rows import NO_TIME_MS, ArchivedRecord
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 UNREADABLE_EPOCH: Final = -2
 
@@ -46,7 +47,7 @@ def at_ms_of(value: bytes) -> int:
     """The time that a record of the cell log tells, or `NO_TIME_MS`."""
     try:
         return _TIMES.decode(value).at_ms
-    except msgspec.DecodeError:
+    except BAD_BYTES:
         return NO_TIME_MS
 
 
@@ -54,7 +55,7 @@ def archived_record(offset: int, value: bytes, at_ms_max_before: int) -> Archive
     """The row of a record: its bytes, and what they say of themselves."""
     try:
         head = _HEADS.decode(value)
-    except msgspec.DecodeError:
+    except BAD_BYTES:
         return ArchivedRecord(
             offset, NO_TIME_MS, at_ms_max_before, UNREADABLE_EPOCH, kinds=(), value=value
         )

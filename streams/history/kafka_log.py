@@ -21,6 +21,7 @@ from streams.history.heads import at_ms_of
 from streams.history.reading import LogBounds, LogHole
 from streams.history.time_index import TimeIndex
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
+from streams.kafka.security import client_options
 
 logger = structlog.get_logger(__name__)
 
@@ -172,7 +173,7 @@ class KafkaLog:
 
     async def _new_consumer(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._bootstrap),
             client_id="flumina-history",
             enable_auto_commit=False,
             auto_offset_reset="none",

@@ -26,6 +26,7 @@ from streams.history.range_writer import ArchivingStopped, RangeWriter
 from streams.history.resuming import resume_at
 from streams.history.tracks import Track
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
+from streams.kafka.security import client_options
 from streams.kafka.topics import TOPICS, Topic
 
 logger = structlog.get_logger(__name__)
@@ -121,7 +122,7 @@ class MessageHistorian:
 
     async def _run_until_fault(self) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._bootstrap),
             client_id="flumina-history",
             enable_auto_commit=False,
             auto_offset_reset="none",

@@ -23,6 +23,7 @@ from streams.history.joined_log import JoinedLog
 from streams.history.partitions import Message, archived_message, series_in_kafka
 from streams.history.resuming import resume_at
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
+from streams.kafka.security import client_options
 
 TAIL_BYTES_MAX: Final = 256 * 1024 * 1024
 POLL_MS: Final = 500
@@ -64,7 +65,7 @@ async def tail_of_cell(log: JoinedLog) -> list[ArchivedRecord]:
 @asynccontextmanager
 async def _reading(bootstrap: str, place: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         client_id="flumina-tail",
         enable_auto_commit=False,
         auto_offset_reset="none",

@@ -11,6 +11,8 @@ from typing import Final
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from streams.kafka.security import client_options, spoken_to_alike
+
 ANSWER_WITHIN_MS: Final = 1_000
 
 
@@ -23,13 +25,15 @@ async def answering(bootstrap: str) -> str:
     addresses = bootstrap.split(",")
     if len(addresses) == 1:
         return bootstrap
-    answers = await asyncio.gather(*map(_answers, addresses))
+    answers = await asyncio.gather(
+        *(_answers(spoken_to_alike(each, bootstrap)) for each in addresses)
+    )
     found = [each for each, is_there in zip(addresses, answers, strict=True) if is_there]
-    return ",".join(found or addresses)
+    return spoken_to_alike(",".join(found or addresses), bootstrap)
 
 
 async def _answers(address: str) -> bool:
-    client = AIOKafkaClient(bootstrap_servers=address, request_timeout_ms=ANSWER_WITHIN_MS)
+    client = AIOKafkaClient(**client_options(address), request_timeout_ms=ANSWER_WITHIN_MS)
     try:
         await client.bootstrap()
     except KafkaError:

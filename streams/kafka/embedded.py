@@ -18,6 +18,7 @@ from typing import Self
 import msgspec
 from rich.console import Console
 
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.errors import OperatorError
 from streams.kafka.data_lock import DataDirLock
 from streams.kafka.guarded import GuardedProcess
@@ -170,7 +171,7 @@ class EmbeddedKafka(BrokerProcess):
         try:
             content = self._memory_file.read_bytes()
             return msgspec.json.decode(content, type=_Remembered).addresses[0]
-        except (FileNotFoundError, msgspec.DecodeError, IndexError):
+        except (FileNotFoundError, IndexError, *BAD_BYTES):
             return None  # Only a convenience: any free port will do.
 
     def _remember(self, address: NodeAddress) -> None:

@@ -12,6 +12,7 @@ from scheduler.model.codec import encode_mesos
 from scheduler.model.inbound import PartitionBegan
 from streams.cell.writer import our_producer
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
+from streams.kafka.security import client_options
 
 INBOUND = ("jobs", "commands", "mesos", "hosts", "verdicts")
 
@@ -23,7 +24,7 @@ async def ensure_generations(bootstrap: str, topic_prefix: str, partitions: int)
         for name in INBOUND
         for number in range(partitions)
     ]
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
+    consumer = AIOKafkaConsumer(**client_options(bootstrap), request_timeout_ms=REQUEST_TIMEOUT_MS)
     await consumer.start()
     try:
         ends = await consumer.end_offsets(places)

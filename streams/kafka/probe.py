@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from streams.kafka.security import client_options
+
 Result = TypeVar("Result")
 
 POLL_S = 0.03
@@ -48,7 +50,7 @@ def in_own_loop(coroutine: Coroutine[Any, Any, Result]) -> Result:
 async def describe(bootstrap: str) -> ClusterView:
     """The cluster behind this address; raises what aiokafka raises when there is none."""
     client = AIOKafkaAdminClient(
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         client_id="flumina-probe",
         request_timeout_ms=REQUEST_TIMEOUT_MS,
     )

@@ -11,6 +11,7 @@ import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from streams.kafka.security import client_options
 from streams.kafka.topics import FOREVER_MS
 
 REQUEST_TIMEOUT_MS = 15_000
@@ -59,7 +60,7 @@ def retention_faults(
 async def retentions_ms(bootstrap: str, topics: Sequence[str]) -> dict[str, int]:
     """How long Kafka keeps records of these topics, which exist, as it is set there."""
     client = AIOKafkaAdminClient(
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         client_id="flumina-retention",
         request_timeout_ms=REQUEST_TIMEOUT_MS,
     )

@@ -23,6 +23,7 @@ from streams.kafka.installation import Installation, exclusive
 from streams.kafka.node import Node, NodeAddress, NodeFiles
 from streams.kafka.ports import free_ports
 from streams.kafka.probe import in_own_loop, wait_until_ready
+from streams.kafka.security import client_options
 
 log = structlog.get_logger(__name__)
 
@@ -87,13 +88,13 @@ def _train(installation: Installation, cache: Path) -> None:
 
 async def _use(bootstrap: str) -> None:
     """Write and read one record, so that the classes for it are part of the memory."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**client_options(bootstrap))
     await admin.start()
     try:
         await admin.create_topics([NewTopic(TRAINING_TOPIC, 1, 1)])
     finally:
         await admin.close()
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(**client_options(bootstrap), acks="all", enable_idempotence=True)
     await producer.start()
     try:
         await producer.send_and_wait(TRAINING_TOPIC, b"a record")
@@ -101,7 +102,7 @@ async def _use(bootstrap: str) -> None:
         await producer.stop()
     consumer = AIOKafkaConsumer(
         TRAINING_TOPIC,
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         group_id=TRAINING_TOPIC,
         auto_offset_reset="earliest",
     )

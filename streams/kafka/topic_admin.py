@@ -19,6 +19,7 @@ from aiokafka.errors import (
 )
 
 from streams.errors import OperatorError
+from streams.kafka.security import client_options
 from streams.kafka.topics import TopicPlan, planned_topics, replication_factor_for
 from streams.settings import Settings
 
@@ -44,7 +45,7 @@ async def _asking(
 ) -> Result:
     """What comes of this work with a client; Kafka's faults become an `OperatorError`."""
     client = AIOKafkaAdminClient(
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         client_id="flumina-topics",
         request_timeout_ms=REQUEST_TIMEOUT_MS,
     )

@@ -14,6 +14,7 @@ from typing import Final, Self
 import msgspec
 from rich.console import Console
 
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.kafka.data_lock import DataDirLock
 from streams.kafka.installation import ensure_installed
 from streams.kafka.node import Node, NodeAddress, NodeFiles, stored_cluster_id
@@ -154,7 +155,7 @@ class KafkaTrio:
         """What was chosen last time; None if nothing was, or if it cannot be read."""
         try:
             found = msgspec.json.decode(self._memory_file.read_bytes(), type=_Remembered)
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (FileNotFoundError, *BAD_BYTES):
             return None
         return found if len(found.addresses) == BROKERS else None
 

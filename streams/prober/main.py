@@ -26,6 +26,7 @@ from connectors.mesos.usage import Host, hosts_of
 from scheduler.model.codec import encode_verdict
 from scheduler.model.health import HostProbed, Probe, VerdictBody
 from scheduler.model.ids import HostId
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.cell.writer import our_producer
 from streams.clock import elapsed_s, now_ms
 from streams.errors import OperatorError
@@ -216,7 +217,7 @@ class Prober:
                 if answer.status != 200:
                     return None
                 found: object = msgspec.json.decode(await answer.read())
-        except (TimeoutError, aiohttp.ClientError, OSError, msgspec.DecodeError):
+        except (TimeoutError, aiohttp.ClientError, OSError, *BAD_BYTES):
             return None
         return found
 

@@ -18,6 +18,7 @@ from connectors.web.kept.ports import NotKept
 from connectors.web.query.problems import QueryProblem
 from projections.query.kept import Entry, ToAlert, ToMetric
 from streams.clock import elapsed_s
+from streams.kafka.security import client_options
 from streams.query.asked import LIVE, Asked, When, checked_query
 from streams.query.derived_places import Places, group_of
 from streams.query.derived_sinks import AlertSink, MetricSink, SinkAtWork, SinkFailed, TopicSink
@@ -205,7 +206,7 @@ class DerivedStreams:
         kafka = self._serving.kafka
         consumer = AIOKafkaConsumer(
             kafka.prefix + TOPIC,
-            bootstrap_servers=kafka.bootstrap,
+            **client_options(kafka.bootstrap),
             client_id="flumina-streams",
             group_id=kafka.prefix + GROUP,
             enable_auto_commit=False,

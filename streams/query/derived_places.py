@@ -8,6 +8,7 @@ computer, so any query process goes on with any stream.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from streams.kafka.security import client_options
 from streams.query.kafka import Kafka
 from streams.query.places import Lane, Place, place_of
 
@@ -39,7 +40,7 @@ class Places:
         from aiokafka import AIOKafkaConsumer  # noqa: PLC0415 - see `Kafka.place`
 
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._kafka.bootstrap,
+            **client_options(self._kafka.bootstrap),
             client_id="flumina-stream",
             group_id=self._group,
             enable_auto_commit=False,
@@ -79,7 +80,7 @@ class Places:
         from aiokafka.admin import AIOKafkaAdminClient  # noqa: PLC0415 - as above
 
         client = AIOKafkaAdminClient(
-            bootstrap_servers=self._kafka.bootstrap,
+            **client_options(self._kafka.bootstrap),
             client_id="flumina-stream",
             request_timeout_ms=TIMEOUT_MS,
         )

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from connectors.pager.translate import Page
 from projections.query.kept import Kept, ToAlert, ToMetric
 from streams.clock import now_ms
+from streams.kafka.security import client_options
 from streams.pages.desk import Desk
 from streams.query.kafka import Kafka
 from streams.query.places import Place, place_of
@@ -101,7 +102,7 @@ class TopicSink:
         from aiokafka.errors import TopicAlreadyExistsError, for_code  # noqa: PLC0415
 
         client = AIOKafkaAdminClient(
-            bootstrap_servers=self._kafka.bootstrap,
+            **client_options(self._kafka.bootstrap),
             client_id="flumina-stream",
             request_timeout_ms=TIMEOUT_MS,
         )

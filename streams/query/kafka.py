@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from streams.kafka.security import client_options
 from streams.query.places import Lane, Spots
 from streams.query.ports import History
 from streams.query.record import Record
@@ -56,7 +57,7 @@ class Kafka:
         from aiokafka import AIOKafkaConsumer  # noqa: PLC0415 - half a second and 20 MiB
 
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
+            **client_options(self.bootstrap),
             client_id="flumina-query",
             enable_auto_commit=False,
             auto_offset_reset="none",

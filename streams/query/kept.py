@@ -13,6 +13,7 @@ from connectors.web.kept.ports import NotKept
 from projections.dashboards.model import Dashboard
 from projections.query.kept import Entry, Kept, KeptBook, Sort, encoded
 from streams.dashboards.files import PLACE, Dashboards
+from streams.kafka.security import client_options
 from streams.query.asked import checked_query
 from streams.settings import Settings
 
@@ -107,7 +108,7 @@ class KeptQueries:
         from aiokafka import AIOKafkaConsumer  # noqa: PLC0415
 
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._bootstrap),
             client_id="flumina-queries",
             enable_auto_commit=False,
             auto_offset_reset="earliest",

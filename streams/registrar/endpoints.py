@@ -10,6 +10,7 @@ import msgspec
 
 from connectors.discovery.asking import Asking
 from connectors.ports import Endpoint, RegistrationFailed
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 PATH: Final = "/api/flumina/endpoints"
 
@@ -77,7 +78,7 @@ async def endpoints_now(api: Asking, *, is_discovery: bool) -> Told:
         return msgspec.json.decode(answer.body, type=Told)
     except RegistrationFailed as error:
         raise EndpointsUnknown(str(error)) from error
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise EndpointsUnknown(f"the API's answer cannot be read: {error}") from error
 
 

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from connectors.ports import Endpoint
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.errors import OperatorError
 from streams.registrar.endpoints import Place
 
@@ -48,7 +49,7 @@ class Memory:
             kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
         except FileNotFoundError:
             return
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *BAD_BYTES) as error:
             raise _unreadable(path, str(error)) from error
         if kept.format != FORMAT:
             raise _unreadable(path, f"it has format {kept.format}, and this build reads {FORMAT}")

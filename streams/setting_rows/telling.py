@@ -4,6 +4,7 @@ from pathlib import Path
 
 from connectors.webhooks.addresses import networks_of
 from streams import setting_texts as texts
+from streams.probes import probe_address_of
 from streams.setting_rows.row import Setting
 
 TELLING = (
@@ -42,5 +43,13 @@ TELLING = (
         "folder of the secrets that webhooks name as file:NAME; unset, there is none",
         lambda _: None,
         Path,
+    ),
+    Setting(
+        "FLUMINA_PROBES",
+        "probe_address",
+        "HOST:PORT where a process answers /live, /ready and /started (docs/kubernetes.md); unset,"
+        " nowhere",
+        lambda _: None,
+        probe_address_of,
     ),
 )

@@ -12,6 +12,7 @@ from typing import IO, Final, Literal
 
 import msgspec
 
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.errors import OperatorError
 
 UP_FILE: Final = "up.json"
@@ -165,7 +166,7 @@ def _read(data_dir: Path) -> UpView | None:
         return msgspec.json.decode((data_dir / UP_FILE).read_bytes(), type=UpView)
     except FileNotFoundError:
         return None  # It has the lock and is about to write the file.
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise OperatorError(
             f"{data_dir / UP_FILE} cannot be read: {error}.",
             "Another release of flumina runs there.",

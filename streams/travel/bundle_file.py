@@ -15,6 +15,7 @@ from typing import Final
 import cramjam
 import msgspec
 
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.errors import OperatorError
 
 FORMAT: Final = 1
@@ -181,7 +182,7 @@ class BundleFile:
         try:
             self._file = zipfile.ZipFile(path)
             self.manifest = msgspec.json.decode(self._read(MANIFEST), type=Manifest)
-        except (OSError, KeyError, zipfile.BadZipFile, msgspec.DecodeError) as error:
+        except (OSError, KeyError, zipfile.BadZipFile, *BAD_BYTES) as error:
             raise BundleBad(path, str(error)) from error
         if self.manifest.format != FORMAT:
             raise BundleBad(path, f"its format is {self.manifest.format}, this build has {FORMAT}")

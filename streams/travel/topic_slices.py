@@ -16,6 +16,7 @@ from connectors.archive.archive import Archive, DamagedRange
 from connectors.archive.rows import ArchivedMessage
 from connectors.ports import NoSuchObject, StoreFailed
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
+from streams.kafka.security import client_options
 from streams.kafka.topics import TOPICS
 from streams.travel.bundle_file import SliceRecord
 
@@ -98,7 +99,7 @@ class TopicSlices:
     ) -> None:
         partitions = await _partitions(bootstrap)
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **client_options(bootstrap),
             client_id="flumina-bundle",
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -153,7 +154,7 @@ class TopicSlices:
 
 async def _partitions(bootstrap: str) -> dict[str, list[int]]:
     """The partitions of every topic that Kafka has."""
-    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="flumina-bundle")
+    client = AIOKafkaAdminClient(**client_options(bootstrap), client_id="flumina-bundle")
     await client.start()
     try:
         return {

@@ -18,6 +18,7 @@ from scheduler.model.ids import HostId
 from streams.errors import OperatorError
 from streams.kafka.generations import ensure_generations
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
+from streams.kafka.security import client_options
 from streams.kafka.topic_admin import ensure_topics
 from streams.settings import Settings
 from streams.stopping import stop_event
@@ -45,7 +46,7 @@ async def publish_usage(settings: Settings) -> None:
     stop = stop_event()
     poller = Poller(settings.mesos_masters, settings.cell_names)
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_brokers,
+        **client_options(settings.kafka_brokers),
         client_id="flumina-usage",
         acks=1,
         linger_ms=LINGER_MS,

@@ -12,7 +12,9 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from connectors.mesos.usage import CellUsage, HostUsage, TaskUsage, Usage, usage_key
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.clock import now_ms
+from streams.kafka.security import client_options
 from streams.kafka.topics import METRICS_PARTITIONS
 
 REQUEST_TIMEOUT_MS: Final = 5_000
@@ -57,7 +59,7 @@ class Newest:
     def _take(self, value: bytes) -> None:
         try:
             usage = _DECODER.decode(value)
-        except msgspec.DecodeError:
+        except BAD_BYTES:
             return  # Of a later version of flumina; figures that cannot be read are none.
         key = f"{type(usage).__name__} {usage_key(usage)}"
         before = self._found.get(key)
@@ -86,7 +88,7 @@ class Newest:
 async def newest_usage(bootstrap: str, topic: str, interval_s: int) -> AsyncIterator[Newest]:
     """The figures of the last intervals, connected to Kafka while it is used."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         client_id="flumina-top",
         enable_auto_commit=False,
         request_timeout_ms=REQUEST_TIMEOUT_MS,

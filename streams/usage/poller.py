@@ -26,6 +26,7 @@ from connectors.mesos.usage import (
     tags_of,
     task_usages,
 )
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.clock import elapsed_s, now_ms
 
 logger = structlog.get_logger(__name__)
@@ -62,7 +63,11 @@ class Poller:
 
     async def round(self) -> list[Usage]:
         """Everybody's figures now; raises PollError when no master answers."""
-        hosts = hosts_of(await self._from_masters("/slaves"))
+        slaves = await self._from_masters("/slaves")
+        try:
+            hosts = hosts_of(slaves)
+        except OTHER_FORM as error:
+            raise PollError(f"the master's list of agents has another form: {error!r}") from error
         known, names = {host.host_id for host in hosts}, {host.name for host in hosts}
         for kept in (self._tags, self._before, self._pauses):
             for host_id in kept.keys() - known:
@@ -105,10 +110,11 @@ class Poller:
         async with self._gate:
             try:
                 found = await self._asked(host)
-            except PollError as error:
+            except (PollError, *OTHER_FORM) as error:
                 pause = min(max(2 * pause, PAUSE_S_MIN), PAUSE_S_MAX)
                 self._pauses[host.host_id] = (elapsed_s() + pause, pause)
-                self.failed[host.name] = str(error)
+                is_told = isinstance(error, PollError)
+                self.failed[host.name] = str(error) if is_told else f"another form: {error!r}"
                 return []
         self._pauses.pop(host.host_id, None)
         self.failed.pop(host.name, None)
@@ -152,7 +158,7 @@ class Poller:
             raise PollError(f"{url} answered {answer.status} with {len(body)} bytes")
         try:
             return msgspec.json.decode(body)
-        except msgspec.DecodeError as fault:
+        except BAD_BYTES as fault:
             raise PollError(f"{url} answered with no JSON: {fault}") from fault
 
 

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from connectors.webhooks.translate import Event
 from scheduler.model.address import parse_address
+from streams.kafka.security import client_options
 from streams.webhooks.told import Hook
 
 logger = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ class Feed:
         self._partitions = [TopicPartition(f"{prefix}job-events", each) for each in range(cells)]
         name, generation, offset = hook.identity
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **client_options(bootstrap),
             group_id=f"{prefix}flumina-webhooks-{cell}-{name}-{generation}-{offset}",
             client_id=f"flumina-webhooks-{name}",
             enable_auto_commit=False,

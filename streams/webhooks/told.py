@@ -12,6 +12,7 @@ import msgspec
 
 from connectors.discovery.asking import NOT_FOUND, Asking
 from connectors.ports import RegistrationFailed
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from scheduler.model.webhooks import PAUSE_AFTER_S
 
 PATH: Final = "/api/flumina/webhooks"
@@ -79,7 +80,7 @@ async def webhooks_now(api: Asking, cell: str) -> Told:
         told = msgspec.json.decode((await api("GET", PATH)).body, type=Told)
     except RegistrationFailed as error:
         raise NotTold(str(error)) from error
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise NotTold(f"the API's answer cannot be read: {error}") from error
     if told.cell != cell:
         raise NotTold(f"the API tells of cell {told.cell}, and not of {cell}")

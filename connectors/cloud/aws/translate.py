@@ -17,6 +17,7 @@ from scheduler.model.fleet import (
     InstanceState,
     NoticeKind,
 )
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 PROVIDER: Final = "aws"
 CELL_TAG: Final = "flumina.cell"
@@ -119,7 +120,7 @@ def noticed(text: str, now_ms: int) -> InstanceNoticed | None:
                 detail=str(detail["LifecycleHookName"]),
                 observed_at_ms=at_ms,
             )
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, *BAD_BYTES):
         return None
     return None
 

@@ -257,9 +257,10 @@ class Keeper:
     def _start(self) -> None:
         self._is_started = True
         go_reader, go_writer = os.pipe()
+        keeper = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _become_task(self._spec, go_reader)
+            _become_task(self._spec, go_reader, keeper)
         os.close(go_reader)
         self._task_pid = pid
         if plan := self._spec.get("confinement"):
@@ -414,17 +415,17 @@ class Keeper:
         os.rename(path + ".new", path)  # noqa: PTH104 - pathlib would double what a fork costs
 
 
-def _become_task(spec: dict[str, Any], go: int) -> NoReturn:
-    """Turn a fresh fork into the task's command, once the parent gives the word."""
-    parent = os.getppid()
+def _become_task(spec: dict[str, Any], go: int, keeper: int) -> NoReturn:
+    """Turn a fresh fork into the task's command, once the keeper gives the word."""
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         os.setsid()
-        # Should the executor be killed, its task must not live on without a keeper.
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent or os.read(go, 1) != b"g":
+        # Should the executor be killed, its task must not live on without a keeper. The keeper may
+        # be dead before this fork has run at all: so its id is given, and not asked for here.
+        _die_with(keeper)
+        if os.read(go, 1) != b"g":
             os._exit(1)
         os.chdir(spec["sandbox"])
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
@@ -433,12 +434,20 @@ def _become_task(spec: dict[str, Any], go: int) -> NoReturn:
         os.closerange(3, 4096)
         if plan := spec.get("confinement"):
             sibling("confine").enter(plan)
+            _die_with(keeper)  # The kernel forgets it where the user changes.
         os.execvpe(spec["program"], spec["argv"], spec["env"])  # noqa: S606 - it is the task
     except OSError as error:
         text = f"Failed to execute command: {error.strerror} ({spec['program']})\n"
         os.write(2, text.encode())
     # As Mesos' launch helper does when the command cannot be executed.
     os._exit(1)
+
+
+def _die_with(keeper: int) -> None:
+    """Have the kernel end this process when its parent ends, if that has not happened yet."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != keeper:
+        os._exit(1)
 
 
 _loaded: dict[str, types.ModuleType] = {}

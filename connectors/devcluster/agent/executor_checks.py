@@ -30,7 +30,7 @@ _ADDRESS = "127.0.0.1"
 
 Json = dict[str, Any]
 Report = Callable[[Json], None]
-BecomeCommand = Callable[[Json, int], NoReturn]
+BecomeCommand = Callable[[Json, int, int], NoReturn]
 
 
 class Checks:
@@ -109,18 +109,19 @@ class _Check(ABC):
     def _start(self) -> None:
         self._is_timed_out = False
         reader, writer = os.pipe()
+        keeper = os.getpid()
         pid = os.fork()
         if pid == 0:
             os.close(reader)
-            self._become_check(writer)
+            self._become_check(writer, keeper)
         os.close(writer)
         self.pid, self._reader = pid, reader
 
-    def _become_check(self, writer: int) -> NoReturn:
+    def _become_check(self, writer: int, keeper: int) -> NoReturn:
         if self.info["type"] == "COMMAND":
             go_reader, go_writer = os.pipe()
             os.write(go_writer, b"g")
-            self._become_command(self._command_spec(), go_reader)
+            self._become_command(self._command_spec(), go_reader, keeper)
         signal.set_wakeup_fd(-1)
         os.setsid()
         try:

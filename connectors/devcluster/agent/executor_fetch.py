@@ -33,9 +33,10 @@ class Fetching:
         self.ends_at = time.monotonic() + spec["fetch_seconds_max"]
         self._is_late = False
         self._reader, writer = os.pipe()
+        keeper = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            _become_fetcher(spec, writer)
+            _become_fetcher(spec, writer, keeper)
         os.close(writer)
 
     def end(self) -> None:
@@ -52,12 +53,11 @@ class Fetching:
         return None if wait_status == 0 else text or "Failed to fetch all URIs"
 
 
-def _become_fetcher(spec: dict[str, Any], writer: int) -> NoReturn:
-    parent = os.getppid()
+def _become_fetcher(spec: dict[str, Any], writer: int, keeper: int) -> NoReturn:
     signal.set_wakeup_fd(-1)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     try:
-        if os.getppid() == parent:
+        if os.getppid() == keeper:
             fetch_all(spec["uris"], spec["sandbox"])
     except FetchError as error:
         os.write(writer, str(error).encode()[:4096])

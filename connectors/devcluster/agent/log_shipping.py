@@ -37,6 +37,7 @@ from connectors.tasklogs.limits import MIB, Limits
 from connectors.tasklogs.shipper import Kept, TaskFacts, TaskShipper
 from connectors.tasklogs.stream import Piece
 from scheduler.model.ids import TaskId, job_id_of
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 LOOK_S: Final = 0.5
 RETRY_S_MAX: Final = 60.0
@@ -67,7 +68,7 @@ class LogShipping:
         for path in sorted(self._folder.glob("*.json")):
             try:
                 kept = msgspec.json.decode(path.read_bytes(), type=Kept)
-            except (OSError, msgspec.DecodeError) as error:
+            except (OSError, *BAD_BYTES) as error:
                 # Without it the task's output cannot be joined; the sandbox still has it.
                 log("the state of a task's log cannot be read", path=path, error=error)
                 path.rename(path.with_suffix(".unreadable"))

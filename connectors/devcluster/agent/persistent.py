@@ -7,11 +7,10 @@ that the dev cluster needs no rights. A link never leads over something that is 
 
 from pathlib import Path, PurePosixPath
 
-import msgspec
-
 from connectors.devcluster.node import log
 from connectors.devcluster.words import Json
 from scheduler.model.mounts import VOLUMES_LABEL, read_mounted
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 
 def link_persistent(sandbox: Path, info: Json) -> None:
@@ -22,7 +21,7 @@ def link_persistent(sandbox: Path, info: Json) -> None:
         return
     try:
         mounted = read_mounted(text)
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         log("a task's volumes cannot be read", label=VOLUMES_LABEL, why=str(error))
         return
     for each in mounted:

@@ -387,6 +387,7 @@ class Agent:
         if container_id is not None and self._keepers.get(container_id) is writer:
             del self._keepers[container_id]
             end = self._store.last_end(container_id)
+            self._store.end_left_of(container_id)
             self.state.keeper_gone(container_id, end, self._clock.now())
             self._carry_out()
 

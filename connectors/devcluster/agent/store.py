@@ -5,9 +5,11 @@ the others end with the agent, so there is nothing to remember. Everything is wr
 message that rests on it is sent.
 """
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 from connectors.devcluster.agent.exits import Exit
@@ -178,6 +180,17 @@ class AgentStore:
             return True
         # Somebody else may have its number by now; its own words name this directory.
         return os.fsencode(self.home) not in words
+
+    def end_left_of(self, container_id: str) -> None:
+        """Kill the command's group, if its keeper was killed: the kernel ends the command itself
+        with its keeper, but not what the command had started."""
+        path = self.container(container_id) / "executor.json"
+        if not path.exists() or not self.has_lost_keeper(container_id):
+            return
+        facts = json.loads(path.read_bytes())
+        if "wait_status" not in facts and facts["task_pid"] > 0:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(facts["task_pid"], signal.SIGKILL)
 
     # Sandboxes
 

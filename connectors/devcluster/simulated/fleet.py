@@ -32,6 +32,12 @@ def address_of(number: int) -> str:
     return f"127.{64 + (number >> 16)}.{number >> 8 & 0xFF}.{number & 0xFF}"
 
 
+def resources_of(number: int, resources: str) -> str:
+    """The resources of agent ``number``: of several sorts between ``|`` each agent has the next."""
+    sorts = resources.split("|")
+    return sorts[(number - 1) % len(sorts)].strip()
+
+
 def agent_info(number: int, resources: str, attributes: str) -> Json:
     """What an agent says of itself when it registers."""
     return {
@@ -39,7 +45,7 @@ def agent_info(number: int, resources: str, attributes: str) -> Json:
         "ip": address_of(number),
         "port": AGENT_PORT,
         "attributes": parse_attributes(attributes),
-        "resources": parse_resources(resources).to_json(),
+        "resources": parse_resources(resources_of(number, resources)).to_json(),
     }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from connectors.devcluster.simulated.distributions import Draw, is_certain, problem
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 # A command that says by itself how long it runs and how it ends, whatever the model: for tests.
 RUN_SECONDS_VARIABLE = "SIMULATED_RUN_SECONDS"
@@ -180,7 +181,7 @@ def load(path: Path) -> Model:
         ) from error
     try:
         value = msgspec.json.decode(raw) if path.suffix == ".json" else tomllib.loads(raw.decode())
-    except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, *BAD_BYTES) as error:
         kind = "JSON" if path.suffix == ".json" else "TOML"
         raise ModelError(f"the tasks model {path} is not {kind}: {error}") from error
     try:

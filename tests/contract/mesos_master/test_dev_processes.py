@@ -237,6 +237,19 @@ def test_an_executor_that_is_killed_fails_its_task(dev: DevCluster) -> None:
         wait_until(lambda: is_gone(pid), "the task has ended with its keeper")
 
 
+def test_what_a_task_had_started_ends_with_its_executor(dev: DevCluster, tmp_path: Path) -> None:
+    script = f'sleep 600 & echo $! > "{tmp_path}/left"; wait'
+    with Framework(dev.config.port) as framework:
+        offer = framework.offers()[0]
+        framework.launch([offer], [task("parent", offer, script)])
+        status = framework.await_state("parent", "TASK_RUNNING")
+        left = tmp_path / "left"
+        wait_until(lambda: left.exists() and left.read_text().endswith("\n"), "its child runs")
+        os.kill(status["container_status"]["executor_pid"], signal.SIGKILL)
+        framework.await_state("parent", "TASK_FAILED")
+        wait_until(lambda: is_gone(int(left.read_text())), "its child has ended")
+
+
 def test_a_task_that_takes_too_long_is_ended(dev: DevCluster) -> None:
     with Framework(dev.config.port) as framework:
         offer = framework.offers()[0]

@@ -163,6 +163,37 @@ def test_the_stream_of_a_job_ends_with_it() -> None:
     run(test)
 
 
+def test_a_jobs_end_is_told_after_the_ends_of_its_tasks() -> None:
+    """Who leaves with the job's end, as a client of Titus does, has missed nothing of it."""
+    web = WebCell(running_cell(hosts=3), observe=QUICK)
+
+    async def test() -> None:
+        async with Reader(web.app, JOBS) as reader:
+            await reader.until("SnapshotEnd")
+            await submit(web, "b", batch={"size": 2})
+            await submit_service(web, "s", 2)
+            launched(web)
+            run_to_end(web, "b")
+            killed = await answer(web.app, "DELETE", "/api/v3/jobs/s")
+            assert killed.status == 200, killed.body
+            for task in web.cell.tasks("s"):
+                web.cell.status(task.task_id, "TASK_KILLED")
+            await settled(web, reader)
+            events = reader.events
+        for job_id in ("b", "s"):
+            of_job = [each for each in events if job_id in _names_of(each)]
+            ends = [each.kind for each in of_job if each.data["archived"]]
+            assert ends == ["TaskUpdate", "TaskUpdate", "JobUpdate"], ends
+            assert of_job[-1].data["archived"]
+
+    run(test)
+
+
+def _names_of(event: Event) -> tuple[str, ...]:
+    thing = event.data.get(THINGS.get(event.kind, ""), {})
+    return (thing.get("id", ""), thing.get("jobId", ""))
+
+
 @pytest.mark.parametrize(
     "criteria",
     [

@@ -1,0 +1,1 @@
+"""Load: the mix that Netflix reported, through one cell of its own, measured part by part."""

@@ -1,0 +1,110 @@
+"""The installation that a load runs on: broker, simulated cluster, cell and api, and no more.
+
+The one thing to know: these are the programs that `flumina up` starts, by its own code. The rest of
+`up` (history, health, usage, console, …) follows the same log and would share the same cores; what
+a load measures is the way of a task.
+"""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+from rich.console import Console
+
+from connectors.devcluster.supervise.control import ask
+from streams.clock import elapsed_s
+from streams.drills.installation import API, Installation, Wanted
+from streams.load.mix import host_resources, tasks_model
+from streams.settings import Settings
+from streams.supervise.up import Notice, no_notice
+from streams.supervise.up_file import UpView, write_up_file
+
+MASTER: Final = "master"
+
+
+class Ground(NamedTuple):
+    """What a load is run on."""
+
+    hosts: int
+    compress: float
+    seed: int
+    cell_processes: int = 1
+
+
+class LoadInstallation(Installation):
+    """A Kafka of its own, hosts by the thousand, a cell (or two to fail over) and an api."""
+
+    def __init__(
+        self, ground: Ground, settings: Settings, data_dir: Path, console: Console
+    ) -> None:
+        wanted = Wanted(has_own_kafka=True, cell_processes=ground.cell_processes)
+        super().__init__(wanted, settings, data_dir, console)
+        self._ground = ground
+        self.options = msgspec.structs.replace(
+            self.options, dev_cluster_words=_words(ground, data_dir)
+        )
+
+    def start(self, notice: Notice = no_notice) -> UpView:
+        """Broker, cluster, topics, cells and api, all ready; raises `OperatorError`."""
+        self._lock.acquire()
+        self._prepare_kafka()
+        first = [self._keep(each) for each in (*self._kafka_parts(), self._dev_cluster_part())]
+        addresses = self._until_ready(first, notice)
+        self._kafka = addresses["kafka"]
+        self._masters = (addresses["dev-cluster"],)
+        began_s = elapsed_s()
+        asyncio.run(self._ensure_topics())
+        notice("topics", "created", elapsed_s() - began_s)
+        (cell,) = self.options.settings.cell_names
+        second = [self._keep(self._cell_part(number + 1)) for number in self._cell_numbers()]
+        second.append(self._keep(self._api_part(cell)))
+        self._api = self._until_ready(second, notice)[API]
+        write_up_file(self.view)
+        return self.view
+
+    def pids(self) -> dict[str, int | None]:
+        """The process of each part, by the names of a report; the load is this process."""
+        found = {each.name: each.pid for each in self.view.parts}
+        cells = {
+            "cell" if number == 0 else f"cell-{number + 1}": found.get(f"cell-{number + 1}")
+            for number in self._cell_numbers()
+        }
+        return {
+            "kafka": found.get("kafka"),
+            **cells,
+            "api": found.get(API),
+            "dev_cluster": found.get("dev-cluster"),
+        }
+
+    def kill(self, name: str) -> str:
+        """End a part with kill -9; its keeper starts it again. What was done, as a sentence."""
+        pid = self.part(name).pid
+        if pid is None:
+            return f"{name} was not running; nothing was done"
+        os.kill(pid, signal.SIGKILL)
+        return f"{name} was ended with kill -9"
+
+    def restart_master(self) -> str:
+        """End the cluster's master with kill -9 and start it again; what was done, as a sentence.
+
+        Simulated agents live in its process: all their tasks end with it, as when a region has
+        no power, and the master comes back with the same agents.
+        """
+        for verb in ("kill", "start"):
+            answer = ask(self.cluster_dir, verb, MASTER)
+            if not answer["ok"]:
+                return f"'{verb} {MASTER}' failed: {answer['error']}"
+        return "the master was ended with kill -9 and started again, all hosts without power"
+
+
+def _words(ground: Ground, data_dir: Path) -> tuple[str, ...]:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    model = data_dir / "tasks-model.toml"
+    model.write_text(tasks_model(ground.compress), "utf-8")
+    return (
+        *("--simulate", str(ground.hosts), "--tasks-model", str(model)),
+        *("--seed", str(ground.seed), "--resources", host_resources()),
+    )

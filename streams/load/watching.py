@@ -1,0 +1,129 @@
+"""What happens to the tasks of a load, as a follower of the cell log sees it.
+
+The one thing to know: it is a fold of its own, as the api's is, so that its digest at the end is a
+witness; memory is bounded, for of tasks only the jobs' counts and a histogram are kept.
+"""
+
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from scheduler.model.changes import TaskChanged
+from scheduler.model.events import CellRecord, Checkpoint
+from streams.cell.follower import BareFold, Changes, Follower, LogRecord
+from streams.cell.lane import Lane
+from streams.clock import elapsed_s
+
+POLL_S: Final = 0.2
+_STEP: Final = 1.05
+_LEAST_S: Final = 0.001
+BOUNDS_S: Final = tuple(_LEAST_S * _STEP**number for number in range(300))
+"""Bounds of the histogram's buckets, 5 % apart, from a millisecond to over half an hour."""
+
+
+class Histogram:
+    """Times, counted in buckets 5 % apart; a percentile is its bucket's upper bound."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(BOUNDS_S) + 1)
+        self.count = 0
+
+    def add(self, seconds: float) -> None:
+        """Count one time."""
+        self._counts[bisect_left(BOUNDS_S, seconds)] += 1
+        self.count += 1
+
+    def percentile(self, share: float) -> float | None:
+        """The time in seconds that this share of all is not above; None where there is none."""
+        wanted, seen = share * self.count, 0
+        for place, count in enumerate(self._counts):
+            seen += count
+            if count and seen >= wanted:
+                return BOUNDS_S[min(place, len(BOUNDS_S) - 1)]
+        return None
+
+
+class Watch:
+    """Follows the cell log, counts starts, and times each from its job's submission."""
+
+    def __init__(self, bootstrap: str, topic: str, clock: Callable[[], float] = elapsed_s) -> None:
+        self.follower = Follower(topic, 0, BareFold)
+        self.follower.listeners.append(self._folded)
+        self.lane = Lane(self.follower, bootstrap, self._deliver)
+        self._clock = clock
+        self._submitted: dict[str, tuple[float, int]] = {}
+        """Of each job under way: when it was first sent, and how many of its tasks never ran."""
+        self.ours = 0
+        """Tasks of this load that were seen running, each index once."""
+        self.again = 0
+        """Tasks that took another's place (a host or the cluster had died) and were seen running."""
+        self.finished = 0
+        self.latency = Histogram()
+        self.minute = Histogram()
+        """Of the present minute; whoever reports it puts a new one in its place."""
+        self.checkpoints = 0
+        """How often the leader's digest was compared with this fold's, each time equal."""
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Watch as long as the block runs."""
+        await self.lane.start()
+        try:
+            yield
+        finally:
+            await self.lane.stop()
+
+    def submitted(self, job_id: str, tasks: int) -> None:
+        """Note that a job is sent now, for the first time."""
+        self._submitted[job_id] = self._clock(), tasks
+
+    def given_up(self, job_id: str) -> None:
+        """Note that a job was not taken."""
+        self._submitted.pop(job_id, None)
+
+    async def _deliver(self, records: Sequence[LogRecord]) -> None:
+        self.follower.take(records)
+
+    def _folded(self, _: int, record: CellRecord, changes: Changes) -> None:
+        now_s = -1.0
+        for _index, change in changes:
+            if type(change) is not TaskChanged:
+                continue
+            if change.state == "Started":
+                now_s = now_s if now_s >= 0 else self._clock()
+                self._started(change.job_id, now_s)
+            elif change.state == "Finished":
+                self.finished += 1
+        if type(record.events[0]) is Checkpoint:
+            self.checkpoints += 1
+
+    def _started(self, job_id: str, now_s: float) -> None:
+        sent = self._submitted.get(job_id)
+        if sent is None:
+            self.again += 1
+            return
+        began_s, left = sent
+        self.ours += 1
+        self.latency.add(now_s - began_s)
+        self.minute.add(now_s - began_s)
+        if left > 1:
+            self._submitted[job_id] = began_s, left - 1
+        else:
+            del self._submitted[job_id]
+
+    @property
+    def live(self) -> int:
+        """Tasks that the fold has and that have not ended."""
+        state = self.follower.machine.state
+        return len(state.tasks) - len(state.finished_tasks)
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Whether the condition came true in time, looked at after each batch."""
+        deadline = self._clock() + timeout_s
+        version = -1
+        while not condition():
+            if self._clock() > deadline or self.follower.halt is not None:
+                return False
+            version = await self.follower.newer(version, POLL_S)
+        return True

@@ -1,0 +1,1 @@
+"""The parsers that are fuzzed, by topic. `tests.fuzz.catalogue.PARSERS` has all of them."""

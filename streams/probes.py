@@ -9,14 +9,16 @@ good from when it was ready first. The page has no data of anybody's and asks fo
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
-from typing import Final, NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, NamedTuple, TypeVar
 
 import structlog
 
 from streams.errors import OperatorError
 
 logger = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
 
 HEAD_BYTES_MAX: Final = 8_192
 ASKING_S_MAX: Final = 5.0
@@ -46,10 +48,13 @@ def probe_address_of(text: str) -> ProbeAddress:
 
 
 class Probes:
-    """What one process says of itself; ``why_not_ready`` is empty while it may be used."""
+    """What one process says of itself."""
 
     def __init__(self, why_not_ready: Callable[[], str] = lambda: "") -> None:
-        self._why_not_ready = why_not_ready
+        self.why_not_ready = why_not_ready
+        """Asked at each request; empty while the process is caught up."""
+        self.trouble = ""
+        """Set by who has it at hand: why the last round came to nothing; empty when it did."""
         self.is_started = False
         self.url = ""
         """Where it is answered; empty where nobody is."""
@@ -97,9 +102,12 @@ class Probes:
         if path == "/started":
             return (200 if self.is_started else 503), {"isStarted": self.is_started}
         if path == "/ready":
-            why = self._why_not_ready() if self.is_started else "it has not begun yet"
+            why = self._why() if self.is_started else "it has not begun yet"
             return (503 if why else 200), {"isReady": not why, "why": why}
         return 404, {"why": "there are /live, /ready and /started"}
+
+    def _why(self) -> str:
+        return self.trouble or self.why_not_ready()
 
     async def on_connection(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -140,3 +148,11 @@ async def probed(
     probes = Probes(why_not_ready)
     async with probes.served(address):
         yield probes
+
+
+async def run_probed(
+    address: ProbeAddress | None, work: Callable[[Probes], Awaitable[Result]]
+) -> Result:
+    """What comes of the work, which is given the probes that are answered meanwhile."""
+    async with probed(address) as probes:
+        return await work(probes)

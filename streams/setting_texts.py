@@ -95,6 +95,14 @@ def store_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def key_provider(text: str) -> str:
+    """Who wraps keys; the same as `connectors.secrets.opening` reads, without its ciphers."""
+    kind, _, word = text.partition(":")
+    if (kind == "file" and word.startswith("/")) or (kind == "kms" and word):
+        return text
+    raise ValueError("file:/PATH of a key file, or kms: and a key's id, ARN or alias, is wanted")
+
+
 def secret(text: str) -> str:
     """What something is signed with."""
     if len(text) < SECRET_CHARACTERS_MIN or not text.isprintable():

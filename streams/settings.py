@@ -14,15 +14,17 @@ import msgspec
 from connectors.mesos.containers import Containerizer
 from connectors.registry.checks import Check
 from connectors.volumes.opening import VolumeSettings
+from connectors.web.secret_guess import Detection
 from connectors.webhooks.addresses import Network
 from streams.errors import OperatorError
-from streams.probes import ProbeAddress
 from streams.kafka.security import Brokers, KafkaSecurity, contradictions
+from streams.probes import ProbeAddress
 from streams.setting_rows.asking import ASKING
 from streams.setting_rows.cells import CELLS
 from streams.setting_rows.hosts import HOSTS
 from streams.setting_rows.keeping import KEEPING
 from streams.setting_rows.row import Setting
+from streams.setting_rows.secrets import SECRETS
 from streams.setting_rows.telling import TELLING
 from streams.setting_rows.wire import WIRE
 
@@ -82,6 +84,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     webhook_networks: tuple[Network, ...]
     webhook_secrets: Path | None
     probe_address: ProbeAddress | None
+    secret_keys: str
+    secret_provider: str
+    secret_detection: Detection
 
     @property
     def is_registering(self) -> bool:
@@ -94,7 +99,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.cell_names.index(self.cell)
 
 
-SETTINGS: tuple[Setting, ...] = (*CELLS, *WIRE, *KEEPING, *ASKING, *HOSTS, *TELLING)
+SETTINGS: tuple[Setting, ...] = (*CELLS, *WIRE, *KEEPING, *ASKING, *HOSTS, *TELLING, *SECRETS)
 # Read by the launcher before there is a Python to read it with.
 LAUNCHER_VARIABLES = ("FLUMINA_PYTHON",)
 # Read by tests, by the points at which a test ends a process (`streams/cell/points.py`), and where
@@ -148,6 +153,10 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         return [f"FLUMINA_CELLS={cells}, and FLUMINA_CELL_NAMES has {len(names)}: the same number"]
     if cell not in names:
         return [f"FLUMINA_CELL={cell!r}: the cells are {', '.join(names)}"]
+    if bool(values["secret_keys"]) != bool(values["secret_provider"]):
+        return ["FLUMINA_SECRET_KEYS and FLUMINA_SECRET_PROVIDER: one without the other"]
+    if values["secret_keys"] and values["secret_keys"] == values["store_url"]:
+        return ["FLUMINA_SECRET_KEYS is FLUMINA_STORE: keys and what they seal are kept apart"]
     has_brokers = values["kafka_brokers"] is not None
     return contradictions(_kafka_security(values), has_brokers=has_brokers)
 

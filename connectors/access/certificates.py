@@ -7,10 +7,10 @@ trusted no more.
 
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from cryptography import x509
-from cryptography.x509.extensions import ExtensionNotFound
+if TYPE_CHECKING:
+    from cryptography import x509
 
 
 class Peer(NamedTuple):
@@ -26,12 +26,14 @@ class Peer(NamedTuple):
 @lru_cache(maxsize=4_096)
 def peer_of(der: bytes) -> Peer:
     """What this certificate says; `ValueError` where it is none."""
+    from cryptography import x509  # noqa: PLC0415 - only who asks for certificates pays for it
+
     found = x509.load_der_x509_certificate(der)
     try:
         named = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = named.get_values_for_type(x509.UniformResourceIdentifier)
         names = (*uris, *named.get_values_for_type(x509.DNSName))
-    except ExtensionNotFound:
+    except x509.ExtensionNotFound:
         names = ()
     until_ms = int(found.not_valid_after_utc.timestamp() * 1_000)
     return Peer(names, found.issuer.public_bytes(), found.serial_number, until_ms)
@@ -50,6 +52,8 @@ class Trust(NamedTuple):
 
 def trust_of(ca: Path, crl: Path | None) -> Trust:
     """What these files say; raises `OSError` and `ValueError`."""
+    from cryptography import x509  # noqa: PLC0415 - see above
+
     found = x509.load_pem_x509_certificates(ca.read_bytes())
     revoked: set[tuple[bytes, int]] = set()
     if crl is not None:
@@ -59,7 +63,9 @@ def trust_of(ca: Path, crl: Path | None) -> Trust:
     return Trust(frozenset(each.subject.public_bytes() for each in found), frozenset(revoked))
 
 
-def _lists(data: bytes) -> list[x509.CertificateRevocationList]:
+def _lists(data: bytes) -> "list[x509.CertificateRevocationList]":
+    from cryptography import x509  # noqa: PLC0415 - see above
+
     begin = b"-----BEGIN X509 CRL-----"
     pieces = data.split(begin)[1:]
     if not pieces:

@@ -55,14 +55,6 @@ def open_sealed(ring: KeyRing, job_id: str, name: str, value: str) -> str:
     return opened_value(key, Place(tenant, version, job_id, name), content)
 
 
-def needs_ring(spec: JobSpec) -> bool:
-    """Whether a job has secrets, sealed or to be sealed."""
-    container = spec.container
-    return bool(secret_names(container.attributes)) or any(
-        is_sealed(value) for _, value in container.environment
-    )
-
-
 def sealed_spec(ring: KeyRing, job_id: JobId, spec: JobSpec, known: JobSpec | None) -> JobSpec:
     """The job with every marked value sealed, and every sealed one looked at.
 

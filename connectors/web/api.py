@@ -12,6 +12,7 @@ from connectors.web.images import Images
 from connectors.web.limits.rules import RateLimits
 from connectors.web.metrics import Metrics
 from connectors.web.observing import Observing
+from connectors.web.secret_gate import SecretGate
 from connectors.web.travelling import NoTravel, Travel
 from projections.alerts.rules import RuleBook
 from projections.alerts.whole import Alerting
@@ -35,6 +36,8 @@ class Api:
     """The URL of the store that task logs are shipped to; empty where there is none."""
     rate_limits: RateLimits = field(default_factory=RateLimits)
     images: Images = field(default_factory=Images)
+    secrets: SecretGate = field(default_factory=SecretGate)
+    """What seals secrets before a job is published."""
     titan: TitanSite = field(default_factory=TitanSite)
     """What places are called, for specs of 2015."""
     alerting: Alerting = field(default_factory=lambda: Alerting(RuleBook()))

@@ -25,6 +25,7 @@ from connectors.web.paths import Paths
 from connectors.web.problems import Problem, sentence
 from connectors.web.resource import Resource
 from connectors.web.routes import ROUTES
+from connectors.web.secret_gate import SecretGate
 from connectors.web.travelling import NoTravel, Travel
 from projections.alerts.whole import Alerting
 from scheduler.model.reading.faults import nearest_name, shown_text
@@ -46,6 +47,7 @@ def web_app(
     registry: CollectorRegistry | None = None,
     rate_limits: RateLimits | None = None,
     images: Images | None = None,
+    secrets: SecretGate | None = None,
     titan: TitanSite | None = None,
     observing: Observing | None = None,
     alerting: Alerting | None = None,
@@ -61,6 +63,7 @@ def web_app(
     api = Api(cell, files, metrics, books, wait_s, travel or NoTravel(), log_store)
     api = replace(api, rate_limits=rate_limits or RateLimits(), images=images or Images())
     api = replace(api, titan=titan or TitanSite(), observing=observing or Observing())
+    api = replace(api, secrets=secrets or SecretGate())
     if alerting is not None:
         api = replace(api, alerting=alerting)
     metrics.add(ObserveMetrics(api.observing))

@@ -37,6 +37,7 @@ from connectors.web.observe import OBSERVE_ROUTES
 from connectors.web.openapi.described import described
 from connectors.web.resource import Operation
 from connectors.web.rewinding import REWOUND
+from connectors.web.secrets import SECRET_ROUTES
 from connectors.web.shapes import agents as agent_shapes
 from connectors.web.shapes import autoscaling as scaling_shapes
 from connectors.web.shapes import balancers as balancer_shapes
@@ -484,6 +485,7 @@ ROUTES.update(UPDATE_ROUTES)
 ROUTES.update(OBSERVE_ROUTES)
 ROUTES.update(VOLUME_ROUTES)
 ROUTES.update(WEBHOOK_ROUTES)
+ROUTES.update(SECRET_ROUTES)
 ROUTES.update(ALERT_ROUTES)
 ROUTES.update(FLEET_ROUTES)
 ROUTES.update(HEALING_ROUTES)

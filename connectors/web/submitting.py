@@ -57,11 +57,11 @@ async def submit_job(call: Call) -> Response:
     known = None if there is None else Known(there.spec, there.digest)
     asked, (spec, warning) = spec, await with_digest(call.api.images, spec, known)
     if is_dry:
-        return _dry_run(call.api, job_id, spec, actor)
+        known_spec = None if there is None else there.spec
+        shown, guessed = await call.api.secrets.sealed(job_id, spec, known_spec, is_dry=True)
+        return _warning_of(_dry_run(call.api, job_id, shown, actor), guessed)
     response = await submit(call.api, job_id, spec, actor, why, is_as_read=spec is asked)
-    if warning:
-        response.headers[WARNING] = warning.encode("ascii", "replace").decode()
-    return response
+    return _warning_of(response, warning)
 
 
 def derived_id(key: str) -> JobId:
@@ -77,13 +77,16 @@ async def submit(
     ``is_as_read``: the spec is what was read from a descriptor, nothing has been changed in it.
     """
     known = api.cell.view.machine.state.jobs.get(job_id)
+    asked = spec
+    spec, warning = await api.secrets.sealed(job_id, spec, None if known is None else known.spec)
     if known is not None and known.digest == spec_digest(spec):
         # Answered from the fold: a retry is most likely just when nobody leads.
         there = Token("cell", api.cell.partition, known.accepted_offset)
         headers = {**_location(job_id), TOKEN: str(there), REPEATED: "true"}
-        return json_response({"id": job_id}, HTTPStatus.CREATED, headers)
+        answer = json_response({"id": job_id}, HTTPStatus.CREATED, headers)
+        return _warning_of(answer, warning)
     value = encode_submit(job_id, descriptor_of(spec), actor, why)
-    is_read = is_as_read and len(value) <= FOREIGN_BYTES_MAX
+    is_read = is_as_read and spec is asked and len(value) <= FOREIGN_BYTES_MAX
     if is_read:
         # A spec that was read and written is read again as the same (a property of its writer, see
         # tests/properties/test_descriptor_round_trip.py), and that takes a sixth of a submission.
@@ -98,7 +101,16 @@ async def submit(
             headers[REPEATED] = "true"
         case _:
             pass
-    return written_response(written, job_id, HTTPStatus.CREATED, headers)
+    return _warning_of(written_response(written, job_id, HTTPStatus.CREATED, headers), warning)
+
+
+def _warning_of(response: Response, warning: str) -> Response:
+    """The answer with one more thing that its reader should know; the same where there is none."""
+    if warning:
+        told = response.headers.get(WARNING)
+        both = f"{told}; {warning}" if told else warning
+        response.headers[WARNING] = both.encode("ascii", "replace").decode()
+    return response
 
 
 def _dry_run(api: Api, job_id: JobId, spec: JobSpec, actor: str) -> Response:

@@ -64,7 +64,7 @@ async def begin_update(call: Call) -> Response:
     if faults:
         raise refused(faults.all())
     body["job"] = await described_with_digest(call.api.images, body["job"])
-    body = {**body, "job": await _by_digest(call, body["job"])}
+    body = {**body, "job": await _sealed(call, job, await _by_digest(call, body["job"]))}
     record: dict[str, Any] = json.loads(
         encode_update_job(job, {}, actor=said.actor, why=said.why, if_version=said.if_version)
     )
@@ -84,6 +84,16 @@ async def _by_digest(call: Call, descriptor: Any) -> Any:  # noqa: ANN401 - JSON
         return descriptor
     resolved, _ = await with_digest(call.api.images, spec, None)
     return descriptor if resolved == spec else descriptor_of(resolved)
+
+
+async def _sealed(call: Call, job: JobId, descriptor: Any) -> Any:  # noqa: ANN401 - JSON
+    """The descriptor with its secrets sealed, those that the job has as they are."""
+    spec = spec_of(descriptor)
+    if isinstance(spec, tuple):
+        return descriptor
+    known = call.api.cell.view.state.jobs.get(job)
+    sealed, _ = await call.api.secrets.sealed(job, spec, None if known is None else known.spec)
+    return descriptor if sealed is spec else descriptor_of(sealed)
 
 
 async def pause_update(call: Call) -> Response:

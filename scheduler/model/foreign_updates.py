@@ -25,8 +25,8 @@ from scheduler.model.reading.checks import name_check
 from scheduler.model.reading.faults import nearest_name, shown, shown_text
 from scheduler.model.reading.fields import Fields
 from scheduler.model.reading.requests import read_if_version, read_job_id, read_said
-from scheduler.model.v3 import limits
 from scheduler.model.sealed import refuse_bare
+from scheduler.model.v3 import limits
 from scheduler.model.v3.job import read_job
 
 SECONDS_MAX: Final = 7 * 24 * 3_600
@@ -96,8 +96,9 @@ def share_of(text: str) -> Share | None:
     found = _PERCENT.fullmatch(text)
     if found is not None and int(found[1]) <= 100:
         return Share(percent=int(found[1]))
-    if text.isascii() and text.isdecimal() and int(text[:9]) <= limits.SERVICE_SIZE_MAX:
-        return Share(count=int(text[:9]))
+    is_count = text.isascii() and text.isdecimal() and len(text) <= _COUNT_DIGITS_MAX
+    if is_count and int(text) <= limits.SERVICE_SIZE_MAX:
+        return Share(count=int(text))
     return None
 
 

@@ -60,6 +60,13 @@ def bare_names(container: Container) -> tuple[str, ...]:
     )
 
 
+def needs_ring(container: Container) -> bool:
+    """Whether a container has secrets, sealed or to be sealed."""
+    return bool(secret_names(container.attributes)) or any(
+        is_sealed(value) for _, value in container.environment
+    )
+
+
 def refuse_bare(fields: Fields, container: Container) -> None:
     """Add a fault for each variable that is marked and not sealed: it may not reach the log."""
     for name in bare_names(container):

@@ -28,6 +28,7 @@ from connectors.web.admission import AdmissionLimits
 from connectors.web.app import LOOPBACK_NAMES, web_app
 from connectors.web.images import Images
 from connectors.web.observing import Observing
+from connectors.web.standing import standing_of
 from scheduler.model.v3.titan import TitanSite
 from streams.alerts.beside import alerts_beside
 from streams.api.collector_metrics import CollectorMetrics
@@ -44,6 +45,8 @@ from streams.logs import configure_logging
 from streams.pages.metrics import PageMetrics
 from streams.pages.opening import paging
 from streams.pages.sources import put_changes
+from streams.probes import Probes, run_probed
+from streams.secrets.ring_here import gate_of
 from streams.settings import Settings, settings_of, store_url_of
 from streams.snapshots.opening import VIEW_TAIL_RECORDS, beginnings_of
 from streams.store import store_of
@@ -57,7 +60,7 @@ BIND: Final = "127.0.0.1"
 PORT: Final = 7100
 
 
-async def serve(settings: Settings, bind: str, port: int) -> None:
+async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> None:
     """Follow and serve until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
     bootstrap = settings.kafka_brokers
     if bootstrap is None:
@@ -86,6 +89,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         registry = CollectorRegistry()
         registry.register(CollectorMetrics())
         desk = leaving.enter_context(paging(settings, "api", PageMetrics(registry)))
+        probes.why_not_ready = partial(_why_not_ready, cell)
         cell.on_changes = partial(put_changes, desk)
         cell.observing = observing = Observing()
         alerts = await alerts_beside(settings, cell, beginnings, registry)
@@ -109,11 +113,12 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
                 settings.titan_entry_point,
             ),
             images=Images(settings.image_check, images),
+            secrets=gate_of(settings),
             observing=observing,
             alerting=alerts.watch.alerting,
         )
         url = url_of(listener)
-        server = server_for(app, lambda: print(f"ready {url}", flush=True))
+        server = server_for(app, lambda: probes.begun(f"ready {url}"))
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, _stop, server, observing)
@@ -127,6 +132,12 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
     finally:
         await asyncio.to_thread(leaving.close)
         listener.close()
+
+
+def _why_not_ready(cell: FollowedCell) -> str:
+    """As ``/health``: whether answers from this fold can be trusted, be there a leader or not."""
+    standing = standing_of(cell)
+    return "" if standing.is_healthy else standing.stale or standing.halt
 
 
 def _stop(server: Server, observing: Observing) -> None:
@@ -152,7 +163,7 @@ def run_api(settings: Settings, bind: str = BIND, port: int = PORT) -> int:
     """Run the api process until a signal; its exit code."""
     configure_logging("api")
     settle(YOUNG_MAX)
-    asyncio.run(serve(settings, bind, port))
+    asyncio.run(run_probed(settings.probe_address, partial(serve, settings, bind, port)))
     return 0
 
 

@@ -15,6 +15,7 @@ from scheduler.model.autoscaling import OWN_NAMESPACE
 from streams.autoscale.policies import PoliciesUnknown, policies_now
 from streams.clock import now_ms
 from streams.errors import OperatorError
+from streams.probes import Probes
 from streams.settings import Settings
 from streams.stopping import stop_event
 
@@ -28,7 +29,7 @@ LOOK_MS: Final = 2_000
 PAUSE_MS_MIN: Final = 50
 
 
-async def follow_policies(settings: Settings, api: str) -> None:
+async def follow_policies(settings: Settings, api: str, probes: Probes | None = None) -> None:
     """Ask and tell until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
     if settings.kafka_brokers is None:
         raise OperatorError(
@@ -37,8 +38,10 @@ async def follow_policies(settings: Settings, api: str) -> None:
             "Set it to host:port, or use `flumina up`.",
         )
     stop = stop_event()
-    print(f"ready {api}", flush=True)
     following = _Following(settings, api)
+    probes = probes or Probes()
+    probes.why_not_ready = following.why_not_ready
+    probes.begun(f"ready {api}")
     try:
         while not stop.is_set():
             pause_ms = await following.step(now_ms())
@@ -59,6 +62,10 @@ class _Following:
         self._looked_ms = 0
         self._unknown = ""
         self._teller: Teller | None = None
+
+    def why_not_ready(self) -> str:
+        """Why the policies are not known now; empty where they are."""
+        return self._unknown
 
     async def step(self, at_ms: int) -> int:
         """Do what is due; after how many milliseconds the next is."""

@@ -247,4 +247,6 @@ def options_of(settings: Settings) -> CellOptions:
         cloud=settings.cloud,
         healing=settings.healing,
         behind_s_max=float(settings.behind_s),
+        secret_keys=settings.secret_keys,
+        secret_provider=settings.secret_provider,
     )

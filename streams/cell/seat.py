@@ -35,6 +35,7 @@ from streams.cell.surroundings import PACE, Pace, Surroundings
 from streams.cell.writer import CellLog
 from streams.errors import OperatorError
 from streams.history.kafka_log import KafkaLog
+from streams.secrets.opening_manager import OpeningManager
 from streams.snapshots.opening import Beginnings, beginnings_of
 
 logger = structlog.get_logger(__name__)
@@ -71,6 +72,10 @@ class CellOptions(msgspec.Struct, frozen=True):
     """Who runs scripts on hosts; empty: nobody."""
     behind_s_max: float = PACE.behind_s_max
     """With the fold halted for so long, only operators' commands are copied."""
+    secret_keys: str = ""
+    """Where the key ring of secrets is; empty: there is none."""
+    secret_provider: str = ""
+    """Who wraps its keys."""
 
 
 class Batch(msgspec.Struct):
@@ -261,7 +266,7 @@ class Seat:
 
     def _connect(self, framework_id: str) -> ClusterManager:
         options = self.options
-        return MesosClient(
+        client = MesosClient(
             MesosSettings(
                 masters=options.masters,
                 framework_id=framework_id,
@@ -270,6 +275,7 @@ class Seat:
                 containerizer=options.containerizer,
             )
         )
+        return OpeningManager(client, options.secret_keys, options.secret_provider)
 
 
 def unbegun(error: OperatorError, cell: str) -> None:

@@ -5,6 +5,7 @@ works on a file and needs nothing that runs.
 """
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -31,6 +32,7 @@ from streams.cli.common import (
 from streams.cli.render import clock, out, print_json, show, table
 from streams.errors import OperatorError
 from streams.logs import configure_logging
+from streams.probes import run_probed
 
 PATH: Final = "/api/v3/autoscaling"
 app = typer.Typer(
@@ -224,4 +226,5 @@ def run() -> None:
             "FLUMINA_API is not set; `flumina up` sets it.",
             "Set it to an address such as http://127.0.0.1:7100, or use `flumina up`.",
         )
-    asyncio.run(follow_policies(settings, settings.api_url))
+    work = partial(follow_policies, settings, settings.api_url)
+    asyncio.run(run_probed(settings.probe_address, work))

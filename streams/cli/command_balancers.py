@@ -4,6 +4,7 @@ The one thing to know: what is added here is registered by the registrar as task
 """
 
 import asyncio
+from functools import partial
 from typing import Annotated, Final
 
 import orjson
@@ -23,6 +24,7 @@ from streams.cli.common import (
 from streams.cli.render import out, print_json, show, table
 from streams.errors import OperatorError
 from streams.logs import configure_logging
+from streams.probes import run_probed
 from streams.registrar.main import register_endpoints
 
 PATH: Final = "/api/v3/loadBalancers"
@@ -136,4 +138,5 @@ def registrar() -> None:
             "Neither FLUMINA_BALANCERS nor FLUMINA_DISCOVERY is set.",
             "Set FLUMINA_BALANCERS=elb, or FLUMINA_DISCOVERY to a registry; see docs/discovery.md.",
         )
-    asyncio.run(register_endpoints(settings, settings.api_url))
+    work = partial(register_endpoints, settings, settings.api_url)
+    asyncio.run(run_probed(settings.probe_address, work))

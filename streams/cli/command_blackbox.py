@@ -22,6 +22,7 @@ from streams.cli.common import JsonOption, settings_here
 from streams.cli.render import out, print_json
 from streams.errors import OperatorError
 from streams.logs import configure_logging
+from streams.probes import Probes, run_probed
 
 app = typer.Typer(
     help="Try a cell from outside, the whole way to a task's output, and page by itself.\n\n"
@@ -70,7 +71,11 @@ def run(  # noqa: PLR0917 - typer gives every option by its name
         port=port,
         bind=bind,
     )
-    asyncio.run(run_blackbox(options, lambda url: print(f"ready {url}", flush=True)))
+
+    async def work(probes: Probes) -> None:
+        await run_blackbox(options, lambda url: probes.begun(f"ready {url}"))
+
+    asyncio.run(run_probed(settings.probe_address, work))
 
 
 @app.command()

@@ -40,6 +40,7 @@ from streams.federation.journal import Journal
 from streams.federation.main import serve_federation, told_cells
 from streams.federation.replication import OLD_MS, last_heartbeat
 from streams.logs import configure_logging
+from streams.probes import Probes, run_probed
 from streams.settings import Settings
 
 app = typer.Typer(
@@ -70,10 +71,13 @@ def serve(
     configure_logging("federation")
     told = told_cells(cell_api or ())
 
-    def ready(url: str) -> None:
-        print(f"ready {url}", flush=True)
+    async def work(probes: Probes) -> None:
+        def ready(url: str) -> None:
+            probes.begun(f"ready {url}")
 
-    asyncio.run(serve_federation(settings, told, replica, (bind, port), ready))
+        await serve_federation(settings, told, replica, (bind, port), ready)
+
+    asyncio.run(run_probed(settings.probe_address, work))
 
 
 @app.command()

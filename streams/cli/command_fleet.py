@@ -5,6 +5,7 @@ leads the cell asks the cloud for it, and the next observation shows it.
 """
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -28,6 +29,7 @@ from streams.errors import OperatorError
 from streams.fleet.main import follow_fleet
 from streams.logs import configure_logging
 from streams.metrics_server import MetricsPortOption
+from streams.probes import run_probed
 
 PATH: Final = "/api/flumina/fleet"
 
@@ -384,7 +386,8 @@ def run(api: ApiOption = None, metrics_port: MetricsPortOption = None) -> None:
             "Neither --api nor FLUMINA_API names it; the rules of the fleet stand there.",
             "Name it, or use `flumina up`.",
         )
-    asyncio.run(follow_fleet(settings, url, metrics_port))
+    work = partial(follow_fleet, settings, url, metrics_port)
+    asyncio.run(run_probed(settings.probe_address, work))
 
 
 def _order(

@@ -11,6 +11,7 @@ import typer
 from streams.cli.common import settings_here
 from streams.history.main import run_history
 from streams.logs import configure_logging
+from streams.probes import Probes, run_probed
 
 
 def history(
@@ -26,4 +27,8 @@ def history(
     """
     settings = settings_here()
     configure_logging("history")
-    asyncio.run(run_history(settings, port, lambda url: print(f"ready {url}", flush=True)))
+
+    async def work(probes: Probes) -> None:
+        await run_history(settings, port, lambda url: probes.begun(f"ready {url}"), probes)
+
+    asyncio.run(run_probed(settings.probe_address, work))

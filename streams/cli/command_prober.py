@@ -5,6 +5,7 @@ finds goes to topic ``verdicts``, and the cell decides what follows.
 """
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ import typer
 from streams.cli.common import settings_here
 from streams.logs import configure_logging
 from streams.prober.main import INTERVAL_S, ProberOptions, probe_hosts
+from streams.probes import run_probed
 
 
 def prober(
@@ -43,4 +45,4 @@ def prober(
         container_command=tuple(container.split()),
         interval_s=interval,
     )
-    asyncio.run(probe_hosts(settings, options))
+    asyncio.run(run_probed(settings.probe_address, partial(probe_hosts, settings, options)))

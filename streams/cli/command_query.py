@@ -19,7 +19,7 @@ from io import BufferedReader
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from typing import IO, Annotated, Any, Final, NamedTuple, Protocol
+from typing import Annotated, Any, Final, NamedTuple, Protocol
 
 import orjson
 import typer
@@ -41,6 +41,7 @@ from streams.cli.query_options import (
     ToOption,
     asked_here,
 )
+from streams.cli.query_output import Bars, JsonLines, Output
 from streams.cli.render import errors
 from streams.clock import now_ms
 from streams.errors import OperatorError
@@ -119,8 +120,8 @@ def query(  # noqa: PLR0917 - options, all by name
 ) -> None:
     """Ask a stream of events in MQL: a file, or what runs here, live or from any time on.
 
-    Of a file a row is a JSON object. Of what runs it is a line of a table, or --json, or --chart;
-    it goes on by itself when the server goes and comes back.
+    Of a file a row is a JSON object, or a bar (--chart). Of what runs it is a line of a table, or
+    --json, or --chart; it goes on by itself when the server goes and comes back.
 
     Example: flumina query "select host, count(*) as 'n' from stream group by host order by n desc"
     --input events.jsonl
@@ -145,7 +146,7 @@ def query(  # noqa: PLR0917 - options, all by name
     chosen: Mode = "server" if mode == "server" else "client" if mode == "client" else "full"
     draw = random.Random(seed).random  # noqa: S311 - samples are no secrets
     running = _running(question, chosen, draw, is_compat=compat)
-    _ask_files(running, inputs or ["-"], time_field)
+    _ask_files(running, inputs or ["-"], time_field, Bars() if is_chart else JsonLines())
 
 
 def _running(question: str, mode: Mode, draw: Draw, *, is_compat: bool) -> Running:
@@ -160,7 +161,9 @@ def _running(question: str, mode: Mode, draw: Draw, *, is_compat: bool) -> Runni
         ) from error
 
 
-def _ask_files(running: Running, inputs: Sequence[str], time_field: str | None) -> None:
+def _ask_files(
+    running: Running, inputs: Sequence[str], time_field: str | None, output: Output
+) -> None:
     """Print the rows of all events of these files."""
     sources = [_source_of(each) for each in inputs]
     _check(sources)
@@ -168,7 +171,8 @@ def _ask_files(running: Running, inputs: Sequence[str], time_field: str | None) 
     with ExitStack() as stack:
         opened = [(each, _lines_of(each, stack, running.query, time_field)) for each in sources]
         events = _events(opened, time_field)
-        bad = _answer(running, events, is_live=any(each.path == "-" for each in sources))
+        is_live = any(each.path == "-" for each in sources)
+        bad = _answer(running, events, output, is_live=is_live)
     _tell(running, bad)
 
 
@@ -266,9 +270,11 @@ def _timed(
         yield source, line, at_ms
 
 
-def _answer(running: Running, events: Iterator[tuple[Source, Line, int]], *, is_live: bool) -> int:
+def _answer(
+    running: Running, events: Iterator[tuple[Source, Line, int]], output: Output, *, is_live: bool
+) -> int:
     """Print the rows of all events; how many lines were none."""
-    out, bad = sys.stdout.buffer, 0
+    bad = 0
     for source, line, at_ms in events:
         if line.event is None:
             bad += 1
@@ -276,19 +282,19 @@ def _answer(running: Running, events: Iterator[tuple[Source, Line, int]], *, is_
                 where = f"Line {line.number}" + (f" of {source.name}" if source.name else "")
                 errors().print(f"{where} is no event: {line.fault}", markup=False)
             continue
-        _write(out, running.push(line.event, at_ms, source.name))
+        _show(output, running.push(line.event, at_ms, source.name))
         if is_live:
-            out.flush()
+            output.flush()
         if running.is_over:
             break
-    _write(out, running.close())
-    out.flush()
+    _show(output, running.close())
+    output.flush()
     return bad
 
 
-def _write(out: IO[bytes], rows: list[dict[str, Any]]) -> None:
+def _show(output: Output, rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        out.write(orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE))
+        output.show(row)
 
 
 def _tell(running: Running, bad: int) -> None:

@@ -5,9 +5,11 @@ says so.
 """
 
 import asyncio
+from functools import partial
 
 from streams.cli.common import settings_here
 from streams.logs import configure_logging
+from streams.probes import run_probed
 from streams.usage.main import publish_usage
 
 
@@ -20,4 +22,4 @@ def usage() -> None:
     """
     settings = settings_here()
     configure_logging("usage")
-    asyncio.run(publish_usage(settings))
+    asyncio.run(run_probed(settings.probe_address, partial(publish_usage, settings)))

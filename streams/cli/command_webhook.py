@@ -6,6 +6,7 @@ it, and its answer is waited for.
 
 import asyncio
 import time
+from functools import partial
 from typing import Annotated, Any, Final
 
 import orjson
@@ -27,6 +28,7 @@ from streams.cli.render import out, print_json, table
 from streams.cli.render import show as shown
 from streams.errors import OperatorError
 from streams.logs import configure_logging
+from streams.probes import run_probed
 from streams.webhooks.main import send_webhooks
 
 PATH: Final = "/api/flumina/webhooks"
@@ -242,7 +244,8 @@ def run() -> None:
             "FLUMINA_API is not set; `flumina up` sets it.",
             "Set it to an address such as http://127.0.0.1:7100, or use `flumina up`.",
         )
-    asyncio.run(send_webhooks(settings, settings.api_url))
+    work = partial(send_webhooks, settings, settings.api_url)
+    asyncio.run(run_probed(settings.probe_address, work))
 
 
 def _needed(why: str) -> str:

@@ -30,6 +30,7 @@ from streams.cli.doctor_checks import (
 from streams.cli.log_look import Identity, identity_of_log, next_tick
 from streams.errors import OperatorError
 from streams.kafka.probe import describe
+from streams.kafka.refusals import not_allowed, refused_because
 from streams.kafka.topic_admin import differences_of_topics
 from streams.settings import Settings
 
@@ -71,6 +72,9 @@ async def _kafka_findings(places: Places) -> tuple[list[Finding], Identity | Non
         async with asyncio.timeout(KAFKA_TIMEOUT_S):
             cluster = await describe(bootstrap)
     except (KafkaError, OSError, TimeoutError) as error:
+        refusal = not_allowed(error) or await refused_because(bootstrap)
+        if refusal is not None:
+            return [of_error("kafka", refusal)], None
         remedy = "Check KAFKA_BROKERS and the brokers' logs; unset it to use the embedded Kafka."
         text = f"{bootstrap} does not answer: {error or type(error).__name__}"
         return [failed("kafka", text, remedy)], None

@@ -239,6 +239,11 @@ COMMANDS = (
         "See and scale groups of hosts, and put new ones in the place of old ones.",
     ),
     Command(
+        "secret",
+        "streams.cli.command_secret:app",
+        "Seal secrets, and make, list and destroy the keys that they are sealed with.",
+    ),
+    Command(
         "webhook",
         "streams.cli.command_webhook:app",
         "Add, show, try, pause and remove receivers of events of jobs.",
@@ -330,6 +335,11 @@ COMMANDS = (
     ),
     Command("bench", "streams.cli.command_bench:bench", "Run the benchmarks of this checkout."),
     Command(
+        "topics",
+        "streams.cli.command_topics:app",
+        "Create the topics of an installation, and say where they are not as they have to be.",
+    ),
+    Command(
         "test",
         "streams.cli.run_tests:run_tests",
         "Run the tests of this checkout; all arguments go to pytest.",
@@ -340,7 +350,7 @@ COMMANDS = (
 NOT_OF_A_CELL: Final = frozenset(
     {
         *("up", "demo", "drill", "cell", "usage", "dev-cluster", "simulate", "simulate faults"),
-        *("bench", "test", "federation", "failover", "failover drill"),
+        *("bench", "test", "federation", "failover", "failover drill", "topics"),
         "scale backtest",
     }
 )
@@ -370,6 +380,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "Make room, or write elsewhere.",
         )
         _leave(full, is_json="--json" in words)
+    except Exception as error:
+        refusal = _refused_by_kafka(error)
+        if refusal is None:
+            raise
+        _leave(refusal, is_json="--json" in words)
     except KeyboardInterrupt:
         # While a command is imported, which takes longer than some of them run.
         sys.exit(EXIT_INTERRUPTED)
@@ -379,6 +394,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if told is not None and "--json" in words:
             _print_error(str(told()), "The command line has a mistake.", _LOOK, EXIT_MISUSED)
         raise
+
+
+def _refused_by_kafka(error: Exception) -> OperatorError | None:
+    """What Kafka's access control refused; None for any other fault."""
+    if "aiokafka" not in sys.modules:
+        return None  # Who has not spoken to Kafka was not refused by it.
+    from streams.kafka.refusals import not_allowed  # noqa: PLC0415 - half a second
+
+    found = not_allowed(error)
+    while found is None and isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+        found = not_allowed(error)
+    return found
 
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)

@@ -31,6 +31,7 @@ from streams.fleet.counts import FleetCounts
 from streams.fleet.networks import NetworkReports
 from streams.fleet.reports import Reports
 from streams.metrics_server import metrics_served
+from streams.probes import Probes
 from streams.settings import Settings
 from streams.stopping import stop_event
 
@@ -62,6 +63,8 @@ class Observer:
         self._reports = Reports()
         self._networks = NetworkReports()
         self.counts = FleetCounts()
+        self.trouble = ""
+        """Why the cloud's groups are not known now; empty where they are."""
         self.is_network = False
         """Whether the cell's rules have a part about the network."""
         self.names: frozenset[str] = frozenset()
@@ -116,7 +119,9 @@ class Observer:
         )
 
 
-async def follow_fleet(settings: Settings, api: str, metrics_port: int | None = None) -> None:
+async def follow_fleet(
+    settings: Settings, api: str, metrics_port: int | None = None, probes: Probes | None = None
+) -> None:
     """Look and hear until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
     if settings.kafka_brokers is None or not settings.cloud:
         raise OperatorError(
@@ -131,7 +136,9 @@ async def follow_fleet(settings: Settings, api: str, metrics_port: int | None = 
     observer = Observer(cloud, producer, settings)
     metrics = contextlib.ExitStack()
     metrics.enter_context(metrics_served(metrics_port, partial(_collector, observer.counts)))
-    print(f"ready {settings.cloud}", flush=True)
+    probes = probes or Probes()
+    probes.why_not_ready = lambda: observer.trouble
+    probes.begun(f"ready {settings.cloud}")
     lanes = [
         asyncio.create_task(_looking(observer, api)),
         asyncio.create_task(_hearing(observer, is_queue=bool(settings.cloud_notices))),
@@ -165,12 +172,13 @@ async def _looking(observer: Observer, api: str) -> None:
             observer.names, observer.is_network = await asyncio.to_thread(_rules, api, known)
             await observer.look()
             pause_s, said = LOOK_S, ""
+            observer.trouble = ""
         except (CloudFailed, KafkaError, TimeoutError) as error:
             observer.counts.failures += 1
             pause_s = min(2 * pause_s, PAUSE_S_MAX)
             if str(error) != said:
                 logger.warning("the cloud's groups are not known", why=str(error))
-            said = str(error)
+            said = observer.trouble = str(error)
         await asyncio.sleep(pause_s)
 
 

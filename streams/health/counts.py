@@ -6,6 +6,10 @@ not pay for a library; `streams.health.metrics` shows them.
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
+
+BEHIND_RECORDS_MAX: Final = 50_000
+"""More waiting records than this, and the process has not caught up."""
 
 
 @dataclass(slots=True)
@@ -23,3 +27,8 @@ class HealthCounts:
     """Records that wait, by partition."""
     kept_at_ms: int = 0
     """When what is known was written down last."""
+
+    def why_behind(self) -> str:
+        """How many records wait, where that is more than a moment's; empty else."""
+        waiting = sum(self.lag.values())
+        return f"{waiting} records wait to be judged" if waiting > BEHIND_RECORDS_MAX else ""

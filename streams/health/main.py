@@ -34,6 +34,7 @@ from streams.kafka.security import client_options
 from streams.kafka.topic_admin import ensure_topics
 from streams.kafka.topics import TOPICS
 from streams.metrics_server import metrics_served
+from streams.probes import Probes, probed
 from streams.settings import Settings
 from streams.stopping import stop_event
 
@@ -84,20 +85,23 @@ async def judge_hosts(
     await ensure_generations(settings.kafka_brokers, settings.topic_prefix, settings.cells)
     stop = stop_event()
     counts = HealthCounts()
-    with metrics_served(metrics_port, partial(_collector, counts)):
-        await _run(settings, partitions, dev_cluster, (stop, counts))
+    async with probed(settings.probe_address, counts.why_behind) as probes:
+        with metrics_served(metrics_port, partial(_collector, counts)):
+            await _run(settings, partitions, dev_cluster, (stop, counts, probes))
 
 
 async def _run(
     settings: Settings,
     partitions: Sequence[int],
     dev_cluster: Path | None,
-    shared: tuple[asyncio.Event, HealthCounts],
+    shared: tuple[asyncio.Event, HealthCounts, Probes],
 ) -> None:
-    stop, counts = shared
+    stop, counts, probes = shared
     assert settings.kafka_brokers is not None
     async with asyncio.TaskGroup() as group:
-        group.create_task(_judge(settings, settings.kafka_brokers, partitions, stop, counts))
+        process = HealthProcess(settings, settings.kafka_brokers, partitions, probes)
+        process.counts = counts
+        group.create_task(_judge(process, stop))
         if 0 in partitions:  # One of several processes looks at metrics.
             group.create_task(judge_samples(settings, settings.kafka_brokers, stop))
         if dev_cluster is not None:
@@ -111,16 +115,8 @@ def _collector(counts: HealthCounts) -> "HealthCollector":
     return HealthCollector(counts)
 
 
-async def _judge(
-    settings: Settings,
-    bootstrap: str,
-    partitions: Sequence[int],
-    stop: asyncio.Event,
-    counts: HealthCounts,
-) -> None:
+async def _judge(process: "HealthProcess", stop: asyncio.Event) -> None:
     """Judge until it is stopped; faults of Kafka are waited for."""
-    process = HealthProcess(settings, bootstrap, partitions)
-    process.counts = counts
     while not stop.is_set():
         try:
             await process.run(stop)
@@ -133,7 +129,13 @@ async def _judge(
 class HealthProcess:
     """One reader of some partitions, with its fold; `run` may be called again after a fault."""
 
-    def __init__(self, settings: Settings, bootstrap: str, partitions: Sequence[int]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        bootstrap: str,
+        partitions: Sequence[int],
+        probes: Probes | None = None,
+    ) -> None:
         self._settings = settings
         self._bootstrap = bootstrap
         self._topic = settings.topic_prefix + TOPIC
@@ -144,7 +146,7 @@ class HealthProcess:
         self._kept_at_ms = 0
         self._looked_at_ms = 0
         self._passed_at_ms = 0
-        self._is_ready = False
+        self._probes = probes or Probes()
         self.counts = HealthCounts()
         self.offsets: dict[int, int] = {}
         """The next record of each partition."""
@@ -195,9 +197,8 @@ class HealthProcess:
                 offset = 0
             self.offsets[place.partition] = offset
             consumer.seek(place, offset)
-        if not self._is_ready:
-            self._is_ready = True
-            print(f"ready {self._topic}", flush=True)
+        if not self._probes.is_started:
+            self._probes.begun(f"ready {self._topic}")
 
     async def _step(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
         """Read once, judge, tell; then whatever is due."""

@@ -32,6 +32,7 @@ from streams.kafka.retention import Standing, retention_faults, retentions_ms
 from streams.kafka.topic_admin import differences_of_topics, ensure_topics
 from streams.pages.metrics import PageMetrics
 from streams.pages.opening import paging
+from streams.probes import Probes
 from streams.settings import Settings
 from streams.snapshots.metrics import SnapshotMetrics
 from streams.stopping import stop_event
@@ -80,6 +81,11 @@ class HistoryProcess:
         self.messages = MessageHistorian(
             self._bootstrap, settings.topic_prefix, settings.partition, writer
         )
+
+    def why_not_ready(self) -> str:
+        """Which topics wait too long for the archive; empty where none does."""
+        late = self._paged.get("archive-behind", "")
+        return f"records of {late} wait for the archive" if late else ""
 
     async def run(self) -> None:
         """Archive and watch until cancelled."""
@@ -188,7 +194,9 @@ class HistoryProcess:
                 logger.warning("small ranges cannot be put together now", why=str(error))
 
 
-async def run_history(settings: Settings, port: int, ready: Callable[[str], None]) -> None:
+async def run_history(
+    settings: Settings, port: int, ready: Callable[[str], None], probes: Probes | None = None
+) -> None:
     """Archive until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
     if settings.kafka_brokers is None:
         raise OperatorError(
@@ -202,6 +210,8 @@ async def run_history(settings: Settings, port: int, ready: Callable[[str], None
         # A topic with another retention is where archiving is wanted most.
         page_to_log("topics-differ", str(error))
     process = HistoryProcess(settings)
+    if probes is not None:
+        probes.why_not_ready = process.why_not_ready
     server, thread = start_http_server(port, BIND, process.metrics.registry)
     assert isinstance(server, WSGIServer)
     is_over = stop_event()

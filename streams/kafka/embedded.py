@@ -23,6 +23,7 @@ from streams.errors import OperatorError
 from streams.kafka.data_lock import DataDirLock
 from streams.kafka.guarded import GuardedProcess
 from streams.kafka.installation import ensure_installed
+from streams.kafka.listener import SecuredListener
 from streams.kafka.node import Node, NodeAddress, NodeFiles
 from streams.kafka.ports import free_ports, is_free
 from streams.kafka.serving import (
@@ -57,20 +58,23 @@ class EmbeddedKafka(BrokerProcess):
         cluster_id: str | None = None,
         cache_dir: Path | None = None,
         overrides: Mapping[str, str] | None = None,
+        listener: SecuredListener | None = None,
         console: Console | None = None,
     ) -> None:
         """Describe the broker; nothing happens before `start`.
 
         Without `port` the directory's last port is used again if it is free, or else any. With
         `cluster_id` a directory of another cluster is refused. `overrides` are lines for Kafka's
-        `server.properties`.
+        `server.properties`. With `listener` clients need TLS, a name and a right; `bootstrap` is
+        then the administrator's.
         """
         self.data_dir = data_dir.absolute()
         super().__init__(DataDirLock(self.data_dir))
         self._wanted_port = port
         self._wanted_cluster_id = cluster_id
         self._cache_dir = cache_dir or default_cache_dir()
-        self._overrides = dict(overrides or {})
+        self._listener = listener
+        self._overrides = (listener.overrides() if listener else {}) | dict(overrides or {})
         self._console = console or Console(stderr=True)
         self._address: NodeAddress | None = None
 
@@ -78,7 +82,12 @@ class EmbeddedKafka(BrokerProcess):
     def bootstrap(self) -> str:
         """The address for clients; it stays the same when this object stops and starts again."""
         assert self._address is not None, "start() comes first"
-        return self._address.bootstrap
+        return self._told(self._address)
+
+    def _told(self, address: NodeAddress) -> str:
+        """The address for clients, with how it is spoken to."""
+        plain = address.bootstrap
+        return self._listener.brokers(plain) if self._listener else plain
 
     @property
     def log_file(self) -> Path:
@@ -97,14 +106,15 @@ class EmbeddedKafka(BrokerProcess):
         self._lock.acquire(PREDECESSOR_WAIT_S)
         try:
             keep_to_shape(self.data_dir, brokers=1)
-            ensure_formatted(node, self.data_dir, self._wanted_cluster_id, self._overrides)
+            words = self._listener.format_arguments() if self._listener else []
+            ensure_formatted(node, self.data_dir, self._wanted_cluster_id, self._overrides, words)
             address = self._launched(node)
         except BaseException:
             self._lock.release()
             raise
         self._lock.leave_to_broker()
         self._remember(address)
-        return address.bootstrap
+        return self._told(address)
 
     def _node(self) -> Node:
         installation = ensure_installed(self._cache_dir, self._console)
@@ -128,7 +138,14 @@ class EmbeddedKafka(BrokerProcess):
     def _served(self, node: Node, address: NodeAddress) -> GuardedProcess | None:
         """The process, ready for clients; None if another program was faster to its port."""
         try:
-            return served(node, address, [address], self._overrides, self._lock)
+            return served(
+                node,
+                address,
+                [address],
+                self._overrides,
+                self._lock,
+                bootstrap=self._told(address),
+            )
         except PortTaken:
             if self._wanted_port is not None:
                 raise

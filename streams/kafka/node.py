@@ -184,7 +184,7 @@ class Node:
         """The cluster that the stored data belong to; None before the first format."""
         return stored_cluster_id(self.files)
 
-    def format(self, cluster_id: str) -> None:
+    def format(self, cluster_id: str, words: Sequence[str] = ()) -> None:
         """Make the data directory one of this cluster's, by Kafka's own tool."""
         partitions = [path.name for path in self.files.data.glob("*-[0-9]*") if path.is_dir()]
         if partitions:
@@ -197,7 +197,7 @@ class Node:
         tool = self._java("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id)
         try:
             done = subprocess.run(
-                [*tool, "--config", str(self.files.properties), "--ignore-formatted"],
+                [*tool, "--config", str(self.files.properties), "--ignore-formatted", *words],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

@@ -73,15 +73,19 @@ def served(
     lock: DataDirLock,
     *,
     stop_timeout_s: float = STOP_TIMEOUT_S,
+    bootstrap: str | None = None,
 ) -> GuardedProcess:
-    """The process, ready for clients; raises `PortTaken` or another `OperatorError`."""
+    """The process, ready for clients; raises `PortTaken` or another `OperatorError`.
+
+    ``bootstrap`` is its address with how it is spoken to, where that is not in the clear.
+    """
     log_file = node.files.server_log
     node.write_configuration(address, voters, overrides)
     process = node.spawn(stop_timeout_s, keep_open=[lock.broker_fd])
     try:
         view = in_own_loop(
             wait_until_ready(
-                address.bootstrap,
+                bootstrap or address.bootstrap,
                 broker=address.node_id,
                 timeout_s=START_TIMEOUT_S,
                 has_ended=lambda: process.poll() is not None,
@@ -121,16 +125,23 @@ def _why_silent(voters: Sequence[NodeAddress]) -> str:
 
 
 def ensure_formatted(
-    node: Node, directory: Path, wanted_cluster_id: str | None, overrides: Mapping[str, str]
+    node: Node,
+    directory: Path,
+    wanted_cluster_id: str | None,
+    overrides: Mapping[str, str],
+    words: Sequence[str] = (),
 ) -> None:
-    """The node's directory belongs to a cluster; to the wanted one, if one is wanted."""
+    """The node's directory belongs to a cluster; to the wanted one, if one is wanted.
+
+    ``words`` are more for the tool that formats: users, which are part of the storage.
+    """
     stored = node.cluster_id()
     if stored is None:
         cluster_id = wanted_cluster_id or new_cluster_id()
         # The tool reads the directories from the configuration; the ports do not matter yet.
         address = NodeAddress(node.files.node_id, *free_ports(2))
         node.write_configuration(address, [address], overrides)
-        node.format(cluster_id)
+        node.format(cluster_id, words)
     elif wanted_cluster_id not in {None, stored}:
         raise OperatorError(
             f"The data under {directory} belong to the Kafka cluster {stored}, not to "

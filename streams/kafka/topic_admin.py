@@ -19,6 +19,7 @@ from aiokafka.errors import (
 )
 
 from streams.errors import OperatorError
+from streams.kafka.refusals import not_allowed, refused_because
 from streams.kafka.security import client_options
 from streams.kafka.topics import TopicPlan, planned_topics, replication_factor_for
 from streams.settings import Settings
@@ -53,6 +54,9 @@ async def _asking(
         await client.start()
         return await work(client)
     except KafkaError as error:
+        refusal = not_allowed(error) or await refused_because(bootstrap)
+        if refusal is not None:
+            raise refusal from error
         raise OperatorError(
             f"Kafka at {bootstrap} could not be asked for its topics: {error}.",
             "It is not there, not ready, or does not let us in.",

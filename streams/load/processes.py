@@ -28,15 +28,18 @@ class Use(NamedTuple):
 NOTHING = Use(0.0, 0.0, 0)
 
 
-def uses(pids: Mapping[str, int | None]) -> dict[str, Use]:
-    """What each part uses now; nothing for one that is not running."""
+def uses(pids: Mapping[str, int | None], *, is_alone: bool = False) -> dict[str, Use]:
+    """What each part uses now; nothing for one that is not running.
+
+    ``is_alone``: the processes without those below them.
+    """
     stats = {
         pid: fields
         for pid in map(int, filter(str.isdecimal, os.listdir(PROC)))
         if (fields := _stat(pid)) is not None
     }
     children: dict[int, list[int]] = {}
-    for pid, fields in stats.items():
+    for pid, fields in stats.items() if not is_alone else ():
         children.setdefault(int(fields[_PPID]), []).append(pid)
     return {name: _of_tree(pid, stats, children) for name, pid in pids.items()}
 

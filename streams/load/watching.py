@@ -44,6 +44,20 @@ class Histogram:
         return None
 
 
+class _Sent:
+    """A job that was submitted: when, and which of its indexes were seen running, as bits."""
+
+    __slots__ = ("at_s", "left", "seen")
+
+    def __init__(self, at_s: float, tasks: int) -> None:
+        self.at_s, self.left, self.seen = at_s, tasks, 0
+
+
+def _index_of(task_id: str) -> int:
+    """The index in ``JOB-worker-INDEX-NUMBER``."""
+    return int(task_id.rsplit("-", 2)[1])
+
+
 class Watch:
     """Follows the cell log, counts starts, and times each from its job's submission."""
 
@@ -52,8 +66,8 @@ class Watch:
         self.follower.listeners.append(self._folded)
         self.lane = Lane(self.follower, bootstrap, self._deliver)
         self._clock = clock
-        self._submitted: dict[str, tuple[float, int]] = {}
-        """Of each job under way: when it was first sent, and how many of its tasks never ran."""
+        self._submitted: dict[str, _Sent] = {}
+        """The jobs of which an index has never been seen running."""
         self.ours = 0
         """Tasks of this load that were seen running, each index once."""
         self.again = 0
@@ -76,7 +90,7 @@ class Watch:
 
     def submitted(self, job_id: str, tasks: int) -> None:
         """Note that a job is sent now, for the first time."""
-        self._submitted[job_id] = self._clock(), tasks
+        self._submitted[job_id] = _Sent(self._clock(), tasks)
 
     def given_up(self, job_id: str) -> None:
         """Note that a job was not taken."""
@@ -92,24 +106,24 @@ class Watch:
                 continue
             if change.state == "Started":
                 now_s = now_s if now_s >= 0 else self._clock()
-                self._started(change.job_id, now_s)
+                self._started(change.job_id, _index_of(change.task_id), now_s)
             elif change.state == "Finished":
                 self.finished += 1
         if type(record.events[0]) is Checkpoint:
             self.checkpoints += 1
 
-    def _started(self, job_id: str, now_s: float) -> None:
+    def _started(self, job_id: str, index: int, now_s: float) -> None:
         sent = self._submitted.get(job_id)
-        if sent is None:
+        bit = 1 << index
+        if sent is None or sent.seen & bit:
             self.again += 1
             return
-        began_s, left = sent
+        sent.seen |= bit
+        sent.left -= 1
         self.ours += 1
-        self.latency.add(now_s - began_s)
-        self.minute.add(now_s - began_s)
-        if left > 1:
-            self._submitted[job_id] = began_s, left - 1
-        else:
+        self.latency.add(now_s - sent.at_s)
+        self.minute.add(now_s - sent.at_s)
+        if sent.left == 0:
             del self._submitted[job_id]
 
     @property

@@ -36,6 +36,7 @@ from streams.prober.checks import agent_check, container_check, disk_check, syst
 from streams.prober.failing import Failing
 from streams.prober.news import News
 from streams.prober.silence import Silence, running_without_container
+from streams.probes import Probes
 from streams.settings import Settings
 from streams.stopping import stop_event
 
@@ -62,7 +63,9 @@ class ProberOptions(msgspec.Struct, frozen=True):
     interval_s: float = INTERVAL_S
 
 
-async def probe_hosts(settings: Settings, options: ProberOptions) -> None:
+async def probe_hosts(
+    settings: Settings, options: ProberOptions, probes: Probes | None = None
+) -> None:
     """Look and tell until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
     if settings.kafka_brokers is None or settings.mesos_masters is None:
         raise OperatorError(
@@ -78,7 +81,9 @@ async def probe_hosts(settings: Settings, options: ProberOptions) -> None:
     http = aiohttp.ClientSession()
     try:
         prober = Prober(settings, options, producer, http)
-        print(f"ready {settings.topic_prefix}verdicts", flush=True)
+        probes = probes or Probes()
+        probes.why_not_ready = lambda: prober.trouble
+        probes.begun(f"ready {settings.topic_prefix}verdicts")
         while not stop.is_set():
             began_s = elapsed_s()
             await prober.round()
@@ -111,6 +116,8 @@ class Prober:
         self._silence = Silence()
         self._gate = asyncio.Semaphore(AT_ONCE_MAX)
         self._told = ""
+        self.trouble = ""
+        """Why no host is looked at now; empty where they are."""
         self._attributes: dict[str, dict[str, str]] = {}
 
     async def round(self) -> None:
@@ -201,7 +208,9 @@ class Prober:
         for master in self._settings.mesos_masters or ():
             found = await self._get(f"http://{master}{path}", follow=True)
             if found is not None:
+                self.trouble = ""
                 return found
+        self.trouble = "no Mesos master answers"
         if self._told != path:
             self._told = path
             logger.warning("no Mesos master answers; no host is looked at")

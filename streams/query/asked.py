@@ -206,6 +206,12 @@ def _check_end(query: Query, begin: When, end: When | None) -> None:
         raise QueryProblem("parameter", "From now up to now is nothing: give another from.")
     if end is not None and end.kind == begin.kind == "time" and end.at_ms <= begin.at_ms:
         raise QueryProblem("parameter", "to lies before from.")
+    if end is not None and end.kind == begin.kind == "offset" and end.offset <= begin.offset:
+        raise QueryProblem(
+            "parameter",
+            f"to={end.offset} is not behind from={begin.offset}: the offset of to is the first "
+            "that is not read.",
+        )
 
 
 def _check_shared(query: Query, client: str) -> None:

@@ -7,6 +7,7 @@ Kafka. It prints ``ready http://ADDRESS/`` once it listens.
 
 import asyncio
 import signal
+from functools import partial
 from typing import Final
 
 import structlog
@@ -20,6 +21,7 @@ from projections.masking import Masker
 from streams.api.server import LOOPBACK, Server, listening_socket, server_for, url_of
 from streams.errors import OperatorError
 from streams.logs import configure_logging
+from streams.probes import Probes, run_probed
 from streams.query.history import LazyHistory
 from streams.query.kafka import Kafka
 from streams.query.keeping import Keeping
@@ -37,7 +39,7 @@ NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 """What a server that listens on loopback only is called by those who may call it."""
 
 
-async def serve(settings: Settings, bind: str, port: int) -> None:
+async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> None:
     """Serve until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
     if settings.kafka_brokers is None:
         raise OperatorError(
@@ -63,7 +65,7 @@ async def serve(settings: Settings, bind: str, port: int) -> None:
         routes = [*keeping.routes, *query_routes(Answers(serving, keeping.kept, registry))]
         app = QueryApp(routes, api, ConsoleFiles(), hosts)
         url = url_of(listener)
-        server = server_for(app, lambda: print(f"ready {url}/", flush=True))
+        server = server_for(app, lambda: probes.begun(f"ready {url}/"))
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, _stop, server, serving)
@@ -83,5 +85,5 @@ def _stop(server: Server, serving: Serving) -> None:
 def run_query(settings: Settings, bind: str = BIND, port: int = PORT) -> int:
     """Run the query process until a signal; its exit code."""
     configure_logging("query")
-    asyncio.run(serve(settings, bind, port))
+    asyncio.run(run_probed(settings.probe_address, partial(serve, settings, bind, port)))
     return 0

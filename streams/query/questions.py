@@ -37,8 +37,12 @@ class Answers:
     async def _with_text(self, parameters: Mapping[str, str]) -> Mapping[str, str]:
         """The parameters with the text of the saved query that they name, if they name one."""
         name = parameters.get("saved")
-        if not name or parameters.get("mql"):
+        if not name:
             return parameters
+        if parameters.get("mql"):
+            raise QueryProblem(
+                "parameter", "Give mql, the text of a query, or saved, the name of one: not both."
+            )
         try:
             found = await self._kept.saved(name)
         except NotKept as error:

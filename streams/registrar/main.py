@@ -18,6 +18,7 @@ from connectors.discovery.eureka import Eureka
 from connectors.discovery.opening import open_registry
 from connectors.ports import Endpoint
 from streams.clock import now_ms
+from streams.probes import Probes
 from streams.registrar.endpoints import (
     EndpointsUnknown,
     Place,
@@ -66,6 +67,10 @@ class Registrar:
         self._unknown = ""
         self._unknown_since_ms = 0
         self._is_paged = False
+
+    def why_not_ready(self) -> str:
+        """Why nothing is registered or deregistered now; empty where it is."""
+        return self._unknown
 
     async def look(self, at_ms: int) -> None:
         """Have every lane do what is due now."""
@@ -129,14 +134,16 @@ def _without_details(endpoint: Endpoint) -> Endpoint:
     return Endpoint(endpoint.task_id, endpoint.job_id, endpoint.address, endpoint.port)
 
 
-async def register_endpoints(settings: Settings, api: str) -> None:
+async def register_endpoints(settings: Settings, api: str, probes: Probes | None = None) -> None:
     """Look and register until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
     stop = stop_event()
     loop = asyncio.get_running_loop()
     # Every thread keeps some memory of its own for good.
     loop.set_default_executor(ThreadPoolExecutor(AT_ONCE_MAX))
     registrar = Registrar(settings, api)
-    print(f"ready {api}", flush=True)
+    probes = probes or Probes()
+    probes.why_not_ready = registrar.why_not_ready
+    probes.begun(f"ready {api}")
     try:
         with _pages(settings):
             while not stop.is_set():

@@ -384,6 +384,8 @@ class Up:
             "FLUMINA_CELL_NAMES": ",".join(settings.cell_names),
             "FLUMINA_CELL": settings.cell,
             "FLUMINA_CACHE": str(settings.cache_dir),
+            # One port is for one process; `up` looks at its own by other means.
+            "FLUMINA_PROBES": "",
         }
         return Program(
             name,

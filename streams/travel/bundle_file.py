@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from struct import Struct
+from struct import error as struct_error
 from typing import Final
 
 import cramjam
@@ -31,6 +32,16 @@ _RECORD: Final = Struct("<qqii")
 _FRAME_BYTES: Final = 4 * 1024 * 1024
 """Of records together in one frame, before they are compressed."""
 _FRAME: Final = Struct("<II")
+FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Of one frame, unpacked: a writer ends a frame at 4 MiB, and no record has more than some MiB."""
+SLICE_DAMAGE: Final = (ValueError, struct_error, cramjam.DecompressionError)
+"""What reading a slice's frames raises where they are damaged."""
+_ZIP_DAMAGE: Final = (
+    *(OSError, KeyError, EOFError, ValueError, RuntimeError, OverflowError),
+    *(zipfile.BadZipFile, zlib_error, struct_error, *BAD_BYTES),
+)
+"""What `zipfile` and our decoder raise for bytes that are no bundle. RuntimeError: a member that is
+encrypted; NotImplementedError, one of its kinds: a packing or version that nobody knows."""
 
 
 class Member(msgspec.Struct, frozen=True, rename="camel"):
@@ -116,11 +127,13 @@ def _framed(frame: bytearray) -> bytes:
 
 
 def unpacked(data: bytes) -> Iterator[SliceRecord]:
-    """The records of frames; raises ValueError where they are damaged."""
+    """The records of frames; raises one of `SLICE_DAMAGE` where they are damaged."""
     position = total = 0
     while position < len(data):
         raw_bytes, packed_bytes = _FRAME.unpack_from(data, position)
         position += _FRAME.size
+        if raw_bytes > FRAME_BYTES_MAX:
+            raise ValueError(f"a frame says that it unpacks to {raw_bytes} bytes")
         total += raw_bytes
         if total > MEMBER_BYTES_MAX:
             raise ValueError(f"it unpacks to more than {MEMBER_BYTES_MAX} bytes")
@@ -182,7 +195,7 @@ class BundleFile:
         try:
             self._file = zipfile.ZipFile(path)
             self.manifest = msgspec.json.decode(self._read(MANIFEST), type=Manifest)
-        except (OSError, KeyError, zipfile.BadZipFile, *BAD_BYTES) as error:
+        except _ZIP_DAMAGE as error:
             raise BundleBad(path, str(error)) from error
         if self.manifest.format != FORMAT:
             raise BundleBad(path, f"its format is {self.manifest.format}, this build has {FORMAT}")
@@ -190,8 +203,11 @@ class BundleFile:
 
     def _read(self, name: str) -> bytes:
         info = self._file.getinfo(name)
-        if info.file_size > MEMBER_BYTES_MAX:
-            raise BundleBad(self.path, f"{name} has {info.file_size} bytes")
+        # Ours are stored as they are, so a member is never longer than the file: no bomb.
+        is_stored = info.compress_type == zipfile.ZIP_STORED and info.file_size == info.compress_size
+        if info.file_size > MEMBER_BYTES_MAX or not is_stored:
+            how = "" if is_stored else ", packed, which no member of ours is"
+            raise BundleBad(self.path, f"{name} has {info.file_size} bytes{how}")
         return self._file.read(name)
 
     def names(self) -> list[str]:
@@ -205,7 +221,7 @@ class BundleFile:
             raise BundleBad(self.path, f"it has no {name}")
         try:
             data = self._read(name)
-        except (KeyError, zipfile.BadZipFile, OSError) as error:
+        except _ZIP_DAMAGE as error:
             raise BundleBad(self.path, str(error)) from error
         if sha256(data).hexdigest() != known.sha256:
             raise BundleBad(self.path, f"{name} is not what was put in: its checksum differs")
@@ -216,7 +232,7 @@ class BundleFile:
         data = self.member(name)
         try:
             yield from unpacked(data)
-        except (ValueError, cramjam.DecompressionError) as error:
+        except SLICE_DAMAGE as error:
             raise BundleBad(self.path, f"{name} cannot be unpacked: {error}") from error
 
     def close(self) -> None:

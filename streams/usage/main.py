@@ -20,6 +20,7 @@ from streams.kafka.generations import ensure_generations
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
 from streams.kafka.security import client_options
 from streams.kafka.topic_admin import ensure_topics
+from streams.probes import Probes
 from streams.settings import Settings
 from streams.stopping import stop_event
 from streams.usage.noise import ACTOR, NoiseNews
@@ -32,7 +33,7 @@ COMMANDS: Final = "commands"
 LINGER_MS: Final = 20
 
 
-async def publish_usage(settings: Settings) -> None:
+async def publish_usage(settings: Settings, probes: Probes | None = None) -> None:
     """Ask and publish until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
     if settings.kafka_brokers is None or settings.mesos_masters is None:
         raise OperatorError(
@@ -54,15 +55,20 @@ async def publish_usage(settings: Settings) -> None:
     )
     await producer.start()
     try:
-        print(f"ready {settings.topic_prefix}{TOPIC}", flush=True)
-        await _rounds(poller, producer, settings, stop)
+        probes = probes or Probes()
+        probes.begun(f"ready {settings.topic_prefix}{TOPIC}")
+        await _rounds(poller, producer, settings, stop, probes)
     finally:
         await poller.close()
         await producer.stop()
 
 
 async def _rounds(
-    poller: Poller, producer: AIOKafkaProducer, settings: Settings, stop: asyncio.Event
+    poller: Poller,
+    producer: AIOKafkaProducer,
+    settings: Settings,
+    stop: asyncio.Event,
+    probes: Probes,
 ) -> None:
     loop = asyncio.get_running_loop()
     noise = NoiseNews(is_load_counted=settings.is_load_noise)
@@ -72,12 +78,13 @@ async def _rounds(
         said = ""
         try:
             usages = await poller.round()
+            probes.trouble = ""
             lost = await _publish(producer, settings.topic_prefix + TOPIC, usages)
             commands = settings.topic_prefix + COMMANDS
             lost += await _tell_noise(producer, commands, noise, usages, settings.cells)
             said = "; ".join([*poller.failed.values(), *([f"{lost} not written"] if lost else [])])
         except PollError as error:
-            said = str(error)
+            said = probes.trouble = str(error)
         if said != told:
             # Once for each change: a host that stays away is no news.
             logger.warning("usage is incomplete", why=said) if said else logger.info("usage whole")

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from connectors.mesos.usage import (
+    OTHER_FORM,
     Before,
     Host,
     Tags,

@@ -16,6 +16,7 @@ from connectors.discovery.asking import Asking
 from scheduler.model.webhooks import WebhookStanding
 from streams.clock import elapsed_s
 from streams.errors import OperatorError
+from streams.probes import Probes
 from streams.settings import Settings
 from streams.stopping import stop_event
 from streams.webhooks.told import Applications, Hook, NotTold, Told, webhooks_now
@@ -46,6 +47,10 @@ class Webhooks:
         self._unknown = ""
         self._start: Callable[[Hook], Endpoint] | None = None
         self._teller: Teller | None = None
+
+    def why_not_ready(self) -> str:
+        """Why the cell's webhooks are not known now; empty where they are."""
+        return self._unknown
 
     async def look(self) -> None:
         """Follow what the cell's webhooks are now."""
@@ -176,7 +181,7 @@ async def _ended(task: asyncio.Task[None], name: str) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def send_webhooks(settings: Settings, api: str) -> None:
+async def send_webhooks(settings: Settings, api: str, probes: Probes | None = None) -> None:
     """Look and send until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
     if settings.kafka_brokers is None:
         raise OperatorError(
@@ -186,7 +191,9 @@ async def send_webhooks(settings: Settings, api: str) -> None:
         )
     stop = stop_event()
     webhooks = Webhooks(settings, api)
-    print(f"ready {api}", flush=True)
+    probes = probes or Probes()
+    probes.why_not_ready = webhooks.why_not_ready
+    probes.begun(f"ready {api}")
     try:
         while not stop.is_set():
             await webhooks.look()

@@ -8,9 +8,9 @@ from connectors.devcluster.wire import recordio as cluster_recordio
 from connectors.devcluster.wire.calls import parse_call, parse_frequent_call
 from connectors.devcluster.wire.codec import JSON, PROTOBUF, CallError, encode
 from connectors.mesos.recordio import RecordIoError, RecordReader
-from connectors.mesos.sandbox import sandbox_directory
+from connectors.mesos.sandbox import SandboxError, object_in, sandbox_directory
 from connectors.mesos.translate import MalformedRecordError, StreamIdentity, heard
-from connectors.mesos.usage import hosts_of, tags_of
+from connectors.mesos.usage import OTHER_FORM, hosts_of, tags_of
 from scheduler.model.ids import StreamId, TaskId
 from tests.fuzz.parser import Parser, text_of
 
@@ -38,7 +38,7 @@ def _heard(data: bytes) -> object:
 
 def _state(data: bytes) -> object:
     """An agent's ``/state`` as `ask_host` reads it, and what is looked up in it."""
-    found = read_object(data)
+    found = object_in(data, "host")
     return sandbox_directory(found, "f-1", TaskId("a-0-1")), hosts_of(found), tags_of(found)
 
 
@@ -147,7 +147,7 @@ PARSERS: Final = (
         (b"5\nhello3\nabc", b"0\n1\nx"), tolerant=True,
     ),
     Parser("mesos-event", "json", _heard, (MalformedRecordError,), _EVENTS),
-    Parser("mesos-agent-state", "json", _state, STATE_REFUSALS, (_STATE,)),
+    Parser("mesos-agent-state", "json", _state, (SandboxError, *OTHER_FORM), (_STATE,)),
     Parser("scheduler-call", "json", _call, (CallError,), _JSON_CALLS),
     Parser("frequent-scheduler-call", "json", _frequent, (CallError,), _JSON_CALLS),
     Parser(

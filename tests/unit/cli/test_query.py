@@ -34,6 +34,18 @@ def test_a_file_plain_or_gzipped(tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert rows(capfd) == [{"a": 2}, {"a": 2}]
 
 
+def test_a_file_as_bars(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    query(
+        "select *",
+        [written(tmp_path / "a", [{"h": "a", "n": 2}, {"h": "b", "n": 1}])],
+        is_chart=True,
+    )
+    first, second = capfd.readouterr().out.splitlines()
+    assert (first.count("█"), second.count("█")) == (40, 20)
+    assert first.startswith("a ")
+    assert second.endswith(" 1")
+
+
 def test_streams_are_joined_by_the_time_of_their_events(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

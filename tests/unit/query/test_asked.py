@@ -65,6 +65,8 @@ def test_queries_that_cannot_be_asked(text: str, says: str) -> None:
         ({"form": "live"}, "Did you mean from?"),
         ({"to": "live"}, "nothing"),
         ({"begin": "-1m", "to": "-5m"}, "before"),
+        ({"begin": "5", "to": "2"}, "to=2 is not behind from=5"),
+        ({"begin": "5", "to": "5"}, "the first that is not read"),
         ({"to": "begin"}, "to is a time"),
         ({"last_event_id": "1; drop"}, "no id"),
         ({"mql": "select * from tasks window 5", "client": "a", "subscription": "1"}, "shared"),

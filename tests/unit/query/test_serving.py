@@ -7,18 +7,22 @@ import asyncio
 from collections import Counter
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from connectors.web.query.problems import QueryProblem
 from projections.masking import DEFAULT_PATTERNS
 from streams.query.asked import Asked, asked_of
 from streams.query.budget import Budget
 from streams.query.kafka import Kafka
+from streams.query.kept import KeptQueries
 from streams.query.masking import EventMasker
 from streams.query.places import Lane, Place
 from streams.query.ports import NoHistory
+from streams.query.questions import Answers
 from streams.query.running import Batch, Found
 from streams.query.serving import READERS_MAX, READERS_OF_ALL_MAX, Serving
 from streams.query.session import PART_ROWS, Session, parts_of
+from streams.settings import settings_of
 
 LANE: Lane = ("job-events", 0)
 NOW_MS = 1_763_800_000_000
@@ -103,3 +107,12 @@ def test_a_large_batch_is_taken_in_parts() -> None:
     assert Counter(bool(each.ends) for each in parts) == {False: 3, True: 1}
     assert sum(each.read for each in parts) == 1_000
     assert parts_of(Batch([], {LANE: 1}, 1)) == [Batch([], {LANE: 1}, 1)]
+
+
+def test_the_text_of_a_query_and_the_name_of_one_are_not_asked_together() -> None:
+    """Which of the two was meant is nobody's to guess."""
+    kept = KeptQueries(settings_of({"KAFKA_BROKERS": "127.0.0.1:9"}))
+    answers = Answers(serving(), kept, CollectorRegistry())
+    given = {"mql": "select * from tasks", "saved": "lost"}
+    with pytest.raises(QueryProblem, match="not both"):
+        asyncio.run(answers.open(given, ""))

@@ -91,6 +91,8 @@ class Query(msgspec.Struct, frozen=True):
     page_size: int = PAGE_SIZE_DEFAULT
     after: int = _NO_PLACE
     """The place of creation that the page begins behind."""
+    reach: Callable[[str, str], bool] | None = None
+    """Whether who asks may see a job of this owner and application; None: every job."""
 
 
 def parse_query(parameters: Mapping[str, str], page_size_max: int = PAGE_SIZE_MAX) -> Query:
@@ -331,6 +333,7 @@ def asks_about_jobs(query: Query) -> bool:
         or query.job_group_detail
         or query.job_group_sequence
         or query.attributes
+        or query.reach is not None
     )
 
 
@@ -401,6 +404,8 @@ _Check = Callable[[State, Job], bool]
 def _checks(query: Query) -> list[_Check]:
     """What the query asks of jobs, but ids and states."""
     checks: list[_Check] = []
+    if query.reach is not None:
+        checks.append(partial(_is_reached, query.reach))
     if query.job_type:
         checks.append(lambda _, job: type(job.spec.kind).__name__.lower() == query.job_type)
     for wanted, of_job in (
@@ -418,6 +423,10 @@ def _checks(query: Query) -> list[_Check]:
     if query.attributes:
         checks.append(lambda state, job: _has_attributes(query, attributes_of(state, job)))
     return checks
+
+
+def _is_reached(reach: Callable[[str, str], bool], _: State, job: Job) -> bool:
+    return reach(job.spec.owner_email, job.spec.application_name)
 
 
 def _is_equal(wanted: str, of_job: Callable[[Job], str], _: State, job: Job) -> bool:

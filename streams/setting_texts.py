@@ -3,6 +3,7 @@
 The one thing to know: nothing here knows a variable's name; `streams.settings` has the table.
 """
 
+import ipaddress
 import os
 import pwd
 import re
@@ -83,6 +84,25 @@ def url(text: str) -> str:
     return text.rstrip("/")
 
 
+def keys_url(text: str) -> str:
+    """An address of public keys, which nobody on the way may change."""
+    parts = urlsplit(text)
+    if parts.scheme == "https" and parts.hostname:
+        return text
+    if parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}:
+        return text
+    raise ValueError("an address such as https://issuer.example.org/keys is wanted")
+
+
+def bind(text: str) -> str:
+    """An address to listen on."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError as error:
+        raise ValueError("an IP address such as 127.0.0.1 or 0.0.0.0 is wanted") from error
+    return text
+
+
 def store_url(text: str) -> str:
     """Where a store is."""
     scheme, found, rest = text.partition("://")
@@ -152,6 +172,17 @@ def balancers(text: str) -> str:
     if text != "elb":
         raise ValueError("elb is wanted, the only kind there is")
     return text
+
+
+def share(text: str) -> float:
+    """A part of a whole."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 1:
+        raise ValueError("a number from 0 to 1 is wanted")
+    return found
 
 
 def truth(text: str) -> bool:

@@ -19,10 +19,12 @@ from connectors.webhooks.addresses import Network
 from streams.errors import OperatorError
 from streams.kafka.security import Brokers, KafkaSecurity, contradictions
 from streams.probes import ProbeAddress
+from streams.setting_rows.access import ACCESS, half_said
 from streams.setting_rows.asking import ASKING
 from streams.setting_rows.cells import CELLS
 from streams.setting_rows.hosts import HOSTS
 from streams.setting_rows.keeping import KEEPING
+from streams.setting_rows.observing import OBSERVING
 from streams.setting_rows.row import Setting
 from streams.setting_rows.secrets import SECRETS
 from streams.setting_rows.telling import TELLING
@@ -84,9 +86,28 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     webhook_networks: tuple[Network, ...]
     webhook_secrets: Path | None
     probe_address: ProbeAddress | None
+    traces: float | None
+    log_format: str
     secret_keys: str
     secret_provider: str
     secret_detection: Detection
+    access: Path | None
+    oidc_issuer: str
+    oidc_audience: str
+    oidc_keys: str
+    oidc_groups: str
+    session_s: int
+    tls_certificate: Path | None
+    tls_key: Path | None
+    tls_client_ca: Path | None
+    tls_client_crl: Path | None
+    is_tls_in_front: bool
+    metrics_bind: str
+    token: str
+    token_file: Path | None
+    ca: Path | None
+    client_certificate: Path | None
+    client_key: Path | None
 
     @property
     def is_registering(self) -> bool:
@@ -99,12 +120,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.cell_names.index(self.cell)
 
 
-SETTINGS: tuple[Setting, ...] = (*CELLS, *WIRE, *KEEPING, *ASKING, *HOSTS, *TELLING, *SECRETS)
+SETTINGS: tuple[Setting, ...] = (
+    *(*CELLS, *WIRE, *KEEPING, *ASKING, *HOSTS),
+    *(*TELLING, *OBSERVING, *SECRETS, *ACCESS),
+)
 # Read by the launcher before there is a Python to read it with.
 LAUNCHER_VARIABLES = ("FLUMINA_PYTHON",)
 # Read by tests, by the points at which a test ends a process (`streams/cell/points.py`), and where
 # ports are chosen while several processes test (`streams/supervise/ports.py`).
-TEST_VARIABLES = ("FLUMINA_CRASH_AT", "FLUMINA_REAL_MESOS", "FLUMINA_TEST_PORTS")
+TEST_VARIABLES = (
+    *("FLUMINA_CRASH_AT", "FLUMINA_HELM", "FLUMINA_REAL_MESOS", "FLUMINA_TEST_PORTS"),
+)
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:
@@ -153,6 +179,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         return [f"FLUMINA_CELLS={cells}, and FLUMINA_CELL_NAMES has {len(names)}: the same number"]
     if cell not in names:
         return [f"FLUMINA_CELL={cell!r}: the cells are {', '.join(names)}"]
+    if without := half_said(values):
+        return without
     if bool(values["secret_keys"]) != bool(values["secret_provider"]):
         return ["FLUMINA_SECRET_KEYS and FLUMINA_SECRET_PROVIDER: one without the other"]
     if values["secret_keys"] and values["secret_keys"] == values["store_url"]:

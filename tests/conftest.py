@@ -6,6 +6,7 @@ A test that stops or kills its broker takes `own_kafka` instead of `kafka`.
 import faulthandler
 import itertools
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,18 @@ import pytest
 from streams.kafka.embedded import EmbeddedKafka
 from tests.support.spread import give_own_ports, spread
 
+# Tests start hundreds of processes. Where Python is told to keep no compiled modules, each of them
+# compiles a thousand files anew, which is more than all else that it does.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# It makes 38 grammars when jsonschema imports it, in every process of tests, for two formats of
+# strings (IRIs) that no schema of ours has.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type] - Python's own way to say so
+
+ONLY_INTEGRATION = ("integration", "console")
+"""Folders whose every test is marked `integration`: where that is left out they are not read."""
+
 _numbers = itertools.count(1)
 _session = uuid.uuid4().hex[:8]
 
@@ -22,6 +35,14 @@ _session = uuid.uuid4().hex[:8]
 def pytest_configure() -> None:
     """Keep the ports of several processes of tests apart."""
     give_own_ports()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave alone what the marks leave out as a whole: reading it takes longer than many tests."""
+    words = str(config.option.markexpr or "")
+    is_left_out = words.startswith(("not integration", "(not integration"))
+    is_whole = collection_path.parent == Path(__file__).parent
+    return True if is_left_out and is_whole and collection_path.name in ONLY_INTEGRATION else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

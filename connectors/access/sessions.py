@@ -25,8 +25,15 @@ class _Session(NamedTuple):
 class Sessions:
     """The logins of one process."""
 
-    def __init__(self, life_s: int, now_s: Callable[[], float] = time.monotonic) -> None:
-        self.life_s, self._now_s = life_s, now_s
+    def __init__(
+        self,
+        life_s: int,
+        now_s: Callable[[], float] = time.monotonic,
+        *,
+        is_secure: bool = False,
+    ) -> None:
+        """``is_secure``: pages come by TLS, so the cookie goes by nothing else."""
+        self.life_s, self._now_s, self._is_secure = life_s, now_s, is_secure
         self._sessions: dict[bytes, _Session] = {}
         """By the digest of the id; in the order in which they began."""
 
@@ -51,6 +58,11 @@ class Sessions:
         """End a login; again is nothing."""
         self._sessions.pop(_digest(id_), None)
 
+    def cookie(self, id_: str) -> str:
+        """The header ``Set-Cookie`` of a login, or of its end where the id is empty."""
+        life_s, secure = self.life_s if id_ else 0, "; Secure" if self._is_secure else ""
+        return f"{COOKIE}={id_}; Path=/; HttpOnly; SameSite=Strict; Max-Age={life_s}{secure}"
+
     def _forget(self) -> None:
         now_s = self._now_s()
         for key, each in list(self._sessions.items()):
@@ -73,7 +85,3 @@ def id_of(cookie: str) -> str:
     return ""
 
 
-def cookie_of(id_: str, life_s: int, *, is_secure: bool) -> str:
-    """The header ``Set-Cookie`` of a login, or of its end where ``life_s`` is 0."""
-    secure = "; Secure" if is_secure else ""
-    return f"{COOKIE}={id_}; Path=/; HttpOnly; SameSite=Strict; Max-Age={life_s}{secure}"

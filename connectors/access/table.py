@@ -161,6 +161,7 @@ _READS: Final[Table] = {
         f"{_F}/incident/page",
         f"{_F}/incident/slice",
         f"{_F}/orphans",
+        f"{_F}/secrets",
         f"{_F}/slo",
         f"{_F}/timeline/{{id}}",
         f"{_F}/trace",
@@ -174,6 +175,8 @@ _RUNS: Final[Table] = {
     **_of(_RUN, "POST", f"{_A3}/jobs", f"{_A2}/jobs", "/v2/jobs", f"{_A3}/tasks/move"),
     **_of(_RUN, "POST", f"{_A2}/jobs/kill", f"{_A2}/jobs/setinservice", f"{_A2}/tasks/kill"),
     **_of(_RUN, "POST", f"{_A2}/jobs/setinstancecounts"),
+    # A value is sealed for whoever may submit; what was sealed is nobody's to read here.
+    **_of(Rule("run", "list"), "POST", f"{_F}/secrets/seal"),
     **_of(_RUN, "POST DELETE", f"{_A3}/loadBalancers"),
     **_of(_RUN, "POST PUT", f"{_A3}/autoscaling/scalingPolicy"),
     **_of(_RUN, "DELETE", f"{_A3}/autoscaling/scalingPolicy/{{id}}"),
@@ -252,6 +255,8 @@ _ORDERS: Final[Table] = {
         f"{_F}/commands/skip",
         f"{_F}/commands/forget-orphan",
         f"{_F}/webhooks",
+        f"{_F}/secrets/rotate",
+        f"{_F}/secrets/forget",
     ),
     **_of(
         _ADMINISTER,
@@ -295,13 +300,10 @@ QUERY: Final[Table] = {
 
 FEDERATION: Final[Table] = {
     **_of(_OPEN, "GET", "/health"),
-    **_of(_LOOK, "GET", f"{_F}/federation", f"{_A3}/status"),
-    **_of(_LOOK, "GET", f"{_A2}/management/applications"),
-    **_of(_ADMINISTER, "POST", f"{_A2}/management/applications"),
-    **_of(_ADMINISTER, "PUT DELETE", f"{_A2}/management/applications/{{id}}"),
-    **_of(_LOOK_ALL, "GET", f"{_F}/volumes", f"{_F}/addresses"),
+    **_of(_LOOK, "GET", f"{_F}/federation"),
 }
-"""Of the federation's front, where it answers by itself; what it passes on, each cell decides."""
+"""Of the federation's front, where it answers by itself. Everything else has to prove who it is
+here, and is asked of each cell by the same principal, which decides."""
 
 METRICS: Final[Table] = _of(_LOOK, "GET", "/metrics")
 """Of the pages of metrics of processes that serve nothing else."""

@@ -6,14 +6,14 @@ first, and publish what `sealed_descriptor` answers.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from connectors.client.asking import Ask, shape
-from scheduler.model.sealed import SECRET_ATTRIBUTE, is_sealed, is_secret, secret_names
+from scheduler.model.sealed import is_sealed, is_secret, secret_names
 
-SEAL = "/api/flumina/secrets/seal"
+SEAL: Final = "/api/flumina/secrets/seal"
 
 
 class SealedValues(msgspec.Struct, frozen=True):
@@ -56,6 +56,3 @@ def sealed_descriptor(
     application = str(descriptor.get("applicationName") or "")
     sealed = ask(seal_ask(job_id, owner, application, bare)).values
     return {**descriptor, "container": {**container, "env": {**environment, **sealed}}}
-
-
-__all__ = ["SEAL", "SECRET_ATTRIBUTE", "SealedValues", "seal_ask", "sealed_descriptor"]

@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 
 import httpx
 
+from connectors.access.outgoing import Credentials
 from connectors.client import calls
 from connectors.client.asking import (
     ANSWER_TIMEOUT_S,
@@ -52,20 +53,23 @@ class Client:
         patience_s: float = PATIENCE_S,
         connect_patience_s: float | None = None,
         is_reading_own_writes: bool = True,
+        credentials: Credentials | None = None,
     ) -> None:
         """Begin with no connection.
 
         ``patience_s`` is how long a request is worth that fails for want of a leader or at a limit,
         ``connect_patience_s`` the same while nobody listens there. Where a federation answers,
         reads cannot wait for what one of its cells was told: ``is_reading_own_writes`` is off.
+        ``credentials`` are what it shows of who asks: a token, a certificate. Raises `NoTls`.
         """
         self.url = url.rstrip("/")
         self._patience = (
             patience_s,
             patience_s if connect_patience_s is None else connect_patience_s,
         )
-        self._headers = {ACTOR: actor} if actor else {}
-        self._http = httpx.Client(timeout=ANSWER_TIMEOUT_S, trust_env=False)
+        self._credentials, self._actor = credentials or Credentials(), actor
+        verify = self._credentials.context() if self.url.startswith("https:") else True
+        self._http = httpx.Client(timeout=ANSWER_TIMEOUT_S, trust_env=False, verify=verify)
         self._own = OwnWrites(is_kept=is_reading_own_writes)
 
     def __enter__(self) -> Self:
@@ -79,6 +83,11 @@ class Client:
         self._http.close()
 
     # What all requests have in common.
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        """Who asks: a token's file is read again when it has changed."""
+        return ({ACTOR: self._actor} if self._actor else {}) | self._credentials.headers()
 
     def send(self, ask: Ask[T]) -> Reply:
         """The answer to a request that was taken (2xx); raises `ClientError` else."""

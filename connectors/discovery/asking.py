@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from connectors.access.outgoing import Credentials
+
 from connectors.ports import RegistrationFailed
 from scheduler.model.reading.bad_bytes import BAD_BYTES
 
@@ -40,7 +42,11 @@ class Answer(NamedTuple):
 class Asking:
     """Requests to one address."""
 
-    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, url: str, timeout_s: float = TIMEOUT_S, credentials: Credentials | None = None
+    ) -> None:
+        """``credentials`` where it is a server of ours that is asked."""
+        self._credentials = credentials
         self.url = url.rstrip("/")
         self._parts = urlsplit(self.url)
         self._timeout_s = timeout_s
@@ -66,8 +72,12 @@ class Asking:
         parts = self._parts
         is_safe = parts.scheme == "https"
         kind = http.client.HTTPSConnection if is_safe else http.client.HTTPConnection
-        connection = kind(parts.hostname or "", parts.port, timeout=self._timeout_s)
+        own = self._credentials
+        secure = {"context": own.context()} if own is not None and is_safe else {}
+        connection = kind(parts.hostname or "", parts.port, timeout=self._timeout_s, **secure)
         headers: Mapping[str, str] = {"Accept": "application/json", **more}
+        if own is not None:
+            headers = {**headers, **own.headers()}
         data = None
         if body is not None:
             data = msgspec.json.encode(body)

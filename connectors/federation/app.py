@@ -15,7 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from connectors.access.door import PRINCIPAL, Denied, Door
+from connectors.access.table import FEDERATION
+from connectors.federation.cells import ASKER, Asker
 from connectors.federation.front import Front
+from connectors.web.gate import problem_of
 from connectors.web.problems import Problem, unavailable
 
 logger = structlog.get_logger(__name__)
@@ -24,20 +28,23 @@ REQUEST_S_MAX: Final = 30.0
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE")
 
 
-def front_app(front: Front, hosts: Collection[str] = ()) -> Starlette:
+def front_app(front: Front, hosts: Collection[str] = (), door: Door | None = None) -> Starlette:
     """The application that answers for all cells.
 
     ``hosts`` are the names by which it may be called; none given, it answers to any.
     """
-    names = frozenset(hosts)
+    names, entrance = frozenset(hosts), door or Door()
 
     async def endpoint(request: Request) -> Response:
         try:
             _check_host(request, names)
+            await _admit(entrance, request)
             async with asyncio.timeout(REQUEST_S_MAX):
                 response = await front.answer(request)
         except Problem as problem:
             response = problem.response()
+        except Denied as denied:
+            response = problem_of(denied).response()
         except TimeoutError:
             response = unavailable(
                 f"The request was not answered within {REQUEST_S_MAX:.0f} s", "Ask for less."
@@ -56,6 +63,28 @@ def front_app(front: Front, hosts: Collection[str] = ()) -> Starlette:
     app = Starlette(routes=[Route("/{path:path}", endpoint, methods=list(METHODS))])
     app.router.redirect_slashes = False
     return app
+
+
+async def _admit(door: Door, request: Request) -> None:
+    """Remember who asks, for the cells; raises `Denied`."""
+    scope = request.scope
+    if not door.is_guarded:
+        # Each cell looks for itself: an open front lends nobody its own rights.
+        shown = request.headers.get("authorization", "").partition(" ")[2].strip()
+        ASKER.set(Asker(shown))
+        return
+    rule = FEDERATION.get((request.method, request.url.path))
+    if rule is not None and rule.reach == "open":
+        ASKER.set(Asker())
+        return
+    principal = await door.admit(scope)
+    assert principal is not None
+    scope[PRINCIPAL] = principal
+    if rule is not None:
+        door.check(scope, principal, rule.action, "list")
+    proof = door.proof(scope)
+    is_own = proof.token and not proof.acting_for
+    ASKER.set(Asker(token=proof.token) if is_own else Asker(name=principal.name))
 
 
 def _check_host(request: Request, names: frozenset[str]) -> None:

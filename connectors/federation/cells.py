@@ -6,12 +6,15 @@ whole. Only where the one cell that matters is silent has a request failed.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Final
+from contextvars import ContextVar
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 import msgspec
 import structlog
 
+from connectors.access.door import ACTING_FOR
+from connectors.access.outgoing import Credentials
 from connectors.federation.configuration import FederatedCell
 
 logger = structlog.get_logger(__name__)
@@ -44,6 +47,18 @@ PASSED_UP: Final = (
     "X-Flumina-Log-Note",
     "X-Flumina-Stale",
 )
+
+
+class Asker(NamedTuple):
+    """Who asked the front; the same asks every cell, and no cell is asked with more rights."""
+
+    token: str = ""
+    name: str = ""
+    """Where a certificate says it; empty behind an open door."""
+
+
+ASKER: Final[ContextVar[Asker | None]] = ContextVar("asker", default=None)
+"""Set while a request is answered; None for what the front asks by itself."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -100,7 +115,9 @@ class Ask(msgspec.Struct, frozen=True):
 class Cells:
     """Connections to the cells' APIs."""
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: Credentials | None = None) -> None:
+        """``credentials`` are the front's own: for what it asks by itself, and for others."""
+        self._credentials = credentials or Credentials()
         self._http: aiohttp.ClientSession | None = None
 
     async def ask(self, cell: FederatedCell, ask: Ask, timeout_s: float) -> Answer | Silent:
@@ -112,9 +129,10 @@ class Cells:
                     ask.method,
                     cell.api + ask.path,
                     params=list(ask.query),
-                    headers=dict(ask.headers),
+                    headers=self._shown(ask.headers),
                     data=ask.body,
                     allow_redirects=False,
+                    **self._secure(cell.api),
                 ) as answer,
             ):
                 body = await answer.content.read(ANSWER_BYTES_MAX + 1)
@@ -136,8 +154,9 @@ class Cells:
                     ask.method,
                     cell.api + ask.path,
                     params=list(ask.query),
-                    headers=dict(ask.headers),
+                    headers=self._shown(ask.headers),
                     allow_redirects=False,
+                    **self._secure(cell.api),
                     timeout=aiohttp.ClientTimeout(total=None, sock_read=STREAM_SILENT_S_MAX),
                 )
         except TimeoutError:
@@ -145,6 +164,20 @@ class Cells:
         except (aiohttp.ClientError, OSError) as error:
             return Silent(cell.name, f"cannot be reached: {error!r}")
         return Opened(cell.name, response)
+
+    def _shown(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """The headers, and for whom it is asked; by itself where nobody asked."""
+        asker = ASKER.get()
+        own = self._credentials.headers()
+        if asker is None:
+            return {**headers, **own}
+        if asker.token:
+            return {**headers, "Authorization": f"Bearer {asker.token}"}
+        # A certificate ends here: the cell believes the front, which it knows as a delegate.
+        return {**headers, **own, ACTING_FOR: asker.name} if asker.name else dict(headers)
+
+    def _secure(self, url: str) -> dict[str, Any]:
+        return {"ssl": self._credentials.context()} if url.startswith("https:") else {}
 
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:

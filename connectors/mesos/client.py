@@ -73,7 +73,9 @@ class MesosClient:
         if not isinstance(effect, AcceptOffers | DeclineOffers):
             return await session.call(call_of(effect, self._settings))
         reserved = session.reserved_parts(effect.offer_ids)
-        called = await session.call(call_of(effect, self._settings, reserved))
+        call = call_of(effect, self._settings, reserved)
+        is_launch = isinstance(effect, AcceptOffers)
+        called = await (session.accept(call) if is_launch else session.call(call))
         if called.fate != "refused":
             session.forget_offers(effect.offer_ids)
         return called

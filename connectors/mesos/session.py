@@ -5,8 +5,10 @@ the stream as well, because only a new stream keeps the old call from being carr
 the master refuses calls that name an older stream.
 
 Calls go out one after the other, each after the answer to the one before it, so that a KILL
-cannot overtake the ACCEPT it follows. Acknowledgements have a connection of their own, where none
-waits for another: they are many, and the same however often they are sent.
+cannot overtake the ACCEPT it follows. Two kinds do not wait for each other: ACCEPTs, written in
+their order on one connection, for each is about offers of its own, and a launch for each round
+trip would be all that a cell does; and acknowledgements, on another connection: they are many,
+and the same however often they are sent.
 """
 
 import asyncio
@@ -22,7 +24,7 @@ import structlog
 from yarl import URL
 
 from connectors.mesos.calls import Verdict, subscribe_call, verdict
-from connectors.mesos.pipeline import LaneBrokenError, Pipeline, open_pipeline
+from connectors.mesos.pipeline import Answer, LaneBrokenError, Pipeline, open_pipeline
 from connectors.mesos.recordio import RecordIoError, RecordReader
 from connectors.mesos.refusals import is_about_us
 from connectors.mesos.reserved import Json, Part
@@ -188,6 +190,11 @@ class Session:
         self._settings = settings
         self._identity = identity
         self._turn = asyncio.Lock()
+        self._under_way: set[asyncio.Future[Answer]] = set()
+        """ACCEPTs without an answer yet; any other call waits for them."""
+        self._accepts: Pipeline | None = None
+        self._accepted_at_s = 0.0
+        """When the last ACCEPT was written, by the loop's clock."""
         self._lane: Pipeline | None = None
         self._lane_turn = asyncio.Lock()
         self._why: str | None = None
@@ -223,8 +230,9 @@ class Session:
     async def close(self) -> None:
         """Give back every connection; the stream is over."""
         self.end("closed by ourselves")
-        if self._lane is not None:
-            self._lane.close()
+        for lane in (self._lane, self._accepts):
+            if lane is not None:
+                lane.close()
         await self._http.close()
 
     async def records(self) -> AsyncGenerator[MesosRecord, None]:
@@ -266,6 +274,8 @@ class Session:
         except orjson.JSONEncodeError as fault:
             return self._called(Verdict("refused", f"not sent: no valid text for JSON ({fault})"))
         async with self._turn:
+            if self._under_way:
+                await asyncio.wait(set(self._under_way))
             if self._why is not None:
                 return self._called(Verdict("refused", f"not sent: stream over ({self._why})"))
             try:
@@ -276,6 +286,51 @@ class Session:
             if found.is_stream_over:
                 self.end(f"a call of type {body['type']} ended it: {found.detail}")
             return self._called(found)
+
+    async def accept(self, body: Json) -> Called:
+        """Send an ACCEPT once, behind those asked for before, without waiting for their answers.
+
+        One that the connection failed under has an unknown fate, which ends the stream.
+        """
+        try:
+            payload = orjson.dumps(body)
+        except orjson.JSONEncodeError as fault:
+            return self._called(Verdict("refused", f"not sent: no valid text for JSON ({fault})"))
+        async with self._turn:
+            if self._why is not None:
+                return self._called(Verdict("refused", f"not sent: stream over ({self._why})"))
+            try:
+                lane = await self._accepting_lane()
+            except LaneBrokenError as fault:
+                return self._called(Verdict("refused", f"not sent: {self.master} {fault}"))
+            answering = asyncio.ensure_future(lane.post(payload, self._settings.timeouts.answer_s))
+            self._under_way.add(answering)
+            answering.add_done_callback(self._under_way.discard)
+        try:
+            answer = await answering
+        except LaneBrokenError as fault:
+            found = Verdict("unknown", f"{self.master} {fault}", is_stream_over=True)
+        except asyncio.CancelledError:
+            self.end("a call was given up before its answer came; only a new stream fences it")
+            raise
+        else:
+            text = answer.body[:SAID_BYTES_MAX].decode("utf-8", errors="replace")
+            found = verdict(answer.status, text)
+        if found.is_stream_over:
+            self.end(f"a call of type {body['type']} ended it: {found.detail}")
+        return self._called(found)
+
+    async def _accepting_lane(self) -> Pipeline:
+        """The connection of the ACCEPTs: a new one where the old could be closing by now."""
+        now_s = asyncio.get_running_loop().time()
+        is_idle = not self._under_way and now_s - self._accepted_at_s > KEEP_ALIVE_S
+        if self._accepts is not None and (is_idle or not self._accepts.is_open):
+            self._accepts.close()
+            self._accepts = None
+        if self._accepts is None:
+            self._accepts = await self._new_lane()
+        self._accepted_at_s = now_s
+        return self._accepts
 
     async def acknowledge(self, body: Json) -> Called:
         """Send one acknowledgement, beside whatever else is under way.
@@ -306,17 +361,19 @@ class Session:
         """The connection of the acknowledgements, opened anew where it was closed."""
         async with self._lane_turn:
             if self._lane is None or not self._lane.is_open:
-                at = URL(f"http://{self.master}")
-                headers = {
-                    "Content-Type": "application/json",
-                    "Accept": "application/json",
-                    STREAM_HEADER: self.stream_id,
-                }
-                connect_s = self._settings.timeouts.connect_s
-                self._lane = await open_pipeline(
-                    at.host or "", at.port or 80, PATH, headers, connect_s
-                )
+                self._lane = await self._new_lane()
             return self._lane
+
+    async def _new_lane(self) -> Pipeline:
+        """A connection for calls of this stream; raises LaneBrokenError where there is none."""
+        at = URL(f"http://{self.master}")
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            STREAM_HEADER: self.stream_id,
+        }
+        connect_s = self._settings.timeouts.connect_s
+        return await open_pipeline(at.host or "", at.port or 80, PATH, headers, connect_s)
 
     async def _heard(self) -> AsyncGenerator[MesosRecord, None]:
         """The records of each event; raises for whatever ends the stream but an ERROR event."""

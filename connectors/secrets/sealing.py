@@ -16,11 +16,11 @@ from connectors.secrets.ring import KeyRing, Tenant
 from scheduler.model.effects import AcceptOffers, TaskToRun
 from scheduler.model.ids import JobId
 from scheduler.model.job import JobSpec
-from scheduler.model.sealed import is_sealed, is_secret, parts_of, secret_names
+from scheduler.model.sealed import SEALED, is_sealed, is_secret, parts_of, secret_names
 
 EXIT_CONFIG: Final = 78
 """EX_CONFIG of sysexits.h: what a task ends with whose secrets cannot be opened."""
-SEALED_IN_DRY_RUN: Final = "flumina-sealed:dry-run"
+SEALED_IN_DRY_RUN: Final = f"{SEALED}dry-run"
 """What a dry run shows of a value: nothing is sealed, for no job may come of it."""
 
 

@@ -6,6 +6,8 @@ kept here.
 
 from dataclasses import dataclass, field
 
+from connectors.access.door import Door
+from connectors.access.principals import Action, Principal
 from connectors.web.admission import Admission
 from connectors.web.cell import Cell, TaskFiles
 from connectors.web.images import Images
@@ -44,3 +46,9 @@ class Api:
     """Alerts and objectives; whoever follows the cell folds each record into it."""
     observing: Observing = field(default_factory=Observing)
     """What streams of events read from; whoever follows the cell tells it of each record."""
+    door: Door = field(default_factory=Door)
+    """Who is let in; open to everybody where no principals are set up."""
+    asking: Principal | None = None
+    """Who asks, in the API as one request may use it; None behind an open door."""
+    asked: Action = "look"
+    """What is wanted, in the same."""

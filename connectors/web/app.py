@@ -12,6 +12,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connectors.access.door import Door
 from connectors.web.admission import Admission, AdmissionLimits
 from connectors.web.api import WAIT_S_MAX, Api
 from connectors.web.cell import Cell, TaskFiles
@@ -51,12 +52,14 @@ def web_app(
     titan: TitanSite | None = None,
     observing: Observing | None = None,
     alerting: Alerting | None = None,
+    door: Door | None = None,
 ) -> ASGIApp:
     """The REST API of a cell, as an ASGI application.
 
     ``hosts`` are the names by which it may be called; none given, it answers to any. ``registry``
     is where the process has metrics of its own, which are shown with the API's. Streams of events
-    tell of the cell what ``observing`` is told by whoever follows it.
+    tell of the cell what ``observing`` is told by whoever follows it. ``door`` says who may do what;
+    none given, everybody may everything.
     """
     books = Admission(cell, admission or AdmissionLimits())
     metrics = Metrics(cell, books, registry)
@@ -64,6 +67,7 @@ def web_app(
     api = replace(api, rate_limits=rate_limits or RateLimits(), images=images or Images())
     api = replace(api, titan=titan or TitanSite(), observing=observing or Observing())
     api = replace(api, secrets=secrets or SecretGate())
+    api = replace(api, door=door or Door())
     if alerting is not None:
         api = replace(api, alerting=alerting)
     metrics.add(ObserveMetrics(api.observing))

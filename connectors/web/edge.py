@@ -47,7 +47,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(self._api, send)
+        answer = _Answer(self._api, scope, send)
         begun_s = time.perf_counter()
         try:
             await self._answered(scope, receive, answer)
@@ -102,8 +102,8 @@ class Edge:
 class _Answer:
     """Sends an answer with the headers that each one has."""
 
-    def __init__(self, api: Api, send: Send) -> None:
-        self._api = api
+    def __init__(self, api: Api, scope: Scope, send: Send) -> None:
+        self._api, self._scope = api, scope
         self._send = send
         self.is_begun = False
         self.begun_s = 0.0
@@ -121,4 +121,7 @@ class _Answer:
                 headers.append((_STALE, standing.header.encode("ascii")))
             headers += _ALWAYS.items()
             message["headers"] = headers
+        elif message.get("more_body") and not await self._api.door.still(self._scope):
+            # Of what goes on for hours, each piece: whoever lost his rights hears no more.
+            raise ConnectionAbortedError("who reads is no longer let in")
         await self._send(message)

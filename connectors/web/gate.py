@@ -97,8 +97,16 @@ def may(api: Api, spec: JobSpec) -> bool:
     return decide(api.asking, api.asked, job, api.door.cell) is None
 
 
-def demand_spec(api: Api, spec: JobSpec) -> None:
-    """Return where who asks may have a job of this owner and application; a 403 `Problem` else."""
+def demand_spec(api: Api, spec: JobSpec, known: JobSpec | None) -> None:
+    """Return where who asks may have a job like this under its id; raises `Problem` else.
+
+    ``known`` is the job that the id names already.
+    """
+    if known is not None and not may(api, known):
+        # Before anything of the two is compared: an answer may not tell what is in the other one.
+        raise Problem(
+            HTTPStatus.CONFLICT, "The id is of another job", "Submit under another id, or none."
+        )
     if may(api, spec):
         return
     assert api.asking is not None

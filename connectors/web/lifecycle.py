@@ -10,6 +10,7 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from connectors.web.call import Call
+from connectors.web.gate import demand_job
 from connectors.web.problems import refused
 from connectors.web.requests import actor_of, if_match, refuse_body, small_body
 from connectors.web.writing import write, written_response
@@ -168,5 +169,6 @@ async def move_task(call: Call) -> Response:
     fields.close()
     if faults:
         raise refused(faults.all())
+    demand_job(call.api, target)
     value = encode_move_task(task, source, target, **said._asdict())
     return await publish(call, source, value, task, said.actor)

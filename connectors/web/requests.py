@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 
+from connectors.access.door import PRINCIPAL
 from connectors.web.cell import OFFSET_MAX, Token, token_of
 from connectors.web.problems import JSON, Problem, refused
 from scheduler.model.reading.checks import Check, name_check, words_check
@@ -173,8 +174,13 @@ def header_text(request: Request, name: str) -> str | None:
 
 
 def actor_of(request: Request, *, is_required: bool = False) -> str:
-    """Who asks, as the header says; without it the address of the connection."""
+    """Who asks: the principal; behind an open door as the header says, or the connection's address.
+
+    A principal that claims to be somebody else by the header asks on that one's behalf.
+    """
     text = header_text(request, ACTOR)
+    if (principal := request.scope.get(PRINCIPAL)) is not None:
+        return said_by(request, "" if principal.by else text or "")
     if text is None and not is_required:
         return f"unknown@{request.client.host if request.client else 'nowhere'}"
     faults = Faults()
@@ -187,6 +193,18 @@ def actor_of(request: Request, *, is_required: bool = False) -> str:
     if faults:
         raise refused(faults.all())
     return text or ""
+
+
+def said_by(request: Request, claimed: str) -> str:
+    """The actor of what a request says somebody asks for; it is at most 255 bytes long."""
+    principal = request.scope.get(PRINCIPAL)
+    if principal is None:
+        return claimed
+    name = f"{principal.name} by {principal.by}" if principal.by else str(principal.name)
+    if not claimed or claimed == principal.name or _ACTOR(claimed) is not None:
+        return name
+    whole = f"{name} on behalf of {claimed}"
+    return whole if len(whole.encode()) <= ACTOR_BYTES_MAX else name
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from connectors.web.api import Api
 from connectors.web.call import Call, Handler
 from connectors.web.cell import Cell, Token
+from connectors.web.gate import enter, refuse_some
 from connectors.web.limits.asking import check_rate
 from connectors.web.problems import JSON, Problem, refused, unavailable
 from connectors.web.requests import (
@@ -100,20 +101,23 @@ class Resource:
                 f"It takes {self._allow}.",
                 headers={"Allow": self._allow},
             )
-        check_rate(self._api, request, f"{method} {self._path}")
+        api = await enter(self._api, scope, method, self._path)
+        check_rate(api, request, f"{method} {self._path}")
         query = Query(scope["query_string"], operation.all_parameters)
         if operation.is_read:
             refuse_body(request)
-            await _wait_at_least(self._api, request, query)
-            _mark(self._api.cell)
+            await _wait_at_least(api, request, query)
+            _mark(api.cell)
         if operation.is_rewound and query.given(AT):
-            response = await self._then(request, query)
+            if "id" not in request.path_params:
+                refuse_some(api, "A list of another instant")
+            response = await self._then(api, request, query)
             await response(scope, receive, send)
             return
-        response = await operation.handler(Call(self._api, request, query))
+        response = await operation.handler(Call(api, request, query))
         await response(scope, receive, send)
 
-    async def _then(self, request: Request, query: Query) -> Response:
+    async def _then(self, api: Api, request: Request, query: Query) -> Response:
         """The same of another instant, as the time machine answers it."""
         at = query.text(AT)
         if at is None:
@@ -122,7 +126,7 @@ class Resource:
         pairs = [each for each in request.query_params.multi_items() if each[0] not in left_out]
         names = {name: str(value) for name, value in request.path_params.items()}
         question = ReadAt(self._path, names, urlencode(pairs), at or "")
-        return await asked(Call(self._api, request, query), question)
+        return await asked(Call(api, request, query), question)
 
 
 def _mark(cell: Cell) -> None:

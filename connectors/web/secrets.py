@@ -111,10 +111,10 @@ async def forget(call: Call) -> Response:
         raise refused([Fault("ownerEmail", text, hint, code="unknown")])
     whose = f"{application} of {owner}" if application else owner
     await _noted(call, actor, f"secrets: those of {whose} forgotten: {why}", application or owner)
-    found = [await within(lambda: ring.forget_tenant(each, actor), "") for each in tenants]
+    gone = await within(lambda: [ring.forget_tenant(each, actor) for each in tenants], "")
     answer = {
-        "tenantKeys": sum(each.tenant_keys for each in found),
-        "jobKeys": sum(each.job_keys for each in found),
+        "tenantKeys": sum(each.tenant_keys for each in gone),
+        "jobKeys": sum(each.job_keys for each in gone),
     }
     return json_response(answer)
 

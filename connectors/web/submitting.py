@@ -15,6 +15,7 @@ from starlette.responses import Response
 from connectors.web.api import Api
 from connectors.web.call import Call
 from connectors.web.cell import Token
+from connectors.web.gate import demand_spec
 from connectors.web.images import WARNING, Known, with_digest
 from connectors.web.problems import json_response, refused
 from connectors.web.requests import (
@@ -54,6 +55,7 @@ async def submit_job(call: Call) -> Response:
         raise refused(spec)
     job_id = JobId(named or (derived_id(key) if key else f"job-{uuid.uuid4().hex}"))
     there = call.api.cell.view.machine.state.jobs.get(job_id)
+    demand_spec(call.api, spec, there.spec if there is not None else None)
     known = None if there is None else Known(there.spec, there.digest)
     asked, (spec, warning) = spec, await with_digest(call.api.images, spec, known)
     if is_dry:
@@ -77,6 +79,7 @@ async def submit(
     ``is_as_read``: the spec is what was read from a descriptor, nothing has been changed in it.
     """
     known = api.cell.view.machine.state.jobs.get(job_id)
+    demand_spec(api, spec, known.spec if known is not None else None)
     asked = spec
     spec, warning = await api.secrets.sealed(job_id, spec, None if known is None else known.spec)
     if known is not None and known.digest == spec_digest(spec):
@@ -92,7 +95,9 @@ async def submit(
         # tests/properties/test_descriptor_round_trip.py), and that takes a sixth of a submission.
         # What is new beside it stands in the same fields in a shorter record.
         check_readable("jobs", job_id, encode_kill_job(job_id, actor, why))
-    written = await write(api, "jobs", job_id, value, subject=job_id, actor=actor, is_read=is_read)
+    written = await write(
+        api, "jobs", job_id, value, subject=job_id, actor=actor, is_read=is_read, is_new=True
+    )
     headers = _location(job_id)
     match written.answer:
         case JobRejected(faults=faults):

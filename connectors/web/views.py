@@ -7,7 +7,10 @@ their "unknown" into 404 and their refused queries into 400.
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
+
 from connectors.tasklogs.layout import task_prefix
+from connectors.access.principals import reach_of
 from connectors.web.call import Call
 from connectors.web.problems import Problem, refused
 from projections import scheduling
@@ -208,6 +211,9 @@ def criteria(call: Call, page_size_max: int) -> Query:
             given[name] = ",".join(values)
     call.query.done()
     try:
-        return parse_query(given, page_size_max)
+        query = parse_query(given, page_size_max)
     except QueryRefusedError as error:
         raise refused(error.faults) from error
+    api = call.api
+    reach = None if api.asking is None else reach_of(api.asking, api.asked, api.door.cell)
+    return query if reach is None else msgspec.structs.replace(query, reach=reach)

@@ -13,10 +13,12 @@ from starlette.responses import Response
 
 from connectors.web.api import Api
 from connectors.web.cell import NotWritten, Token, Topic
+from connectors.web.gate import demand_job, demand_task
 from connectors.web.problems import json_response, refused, unavailable
 from connectors.web.standing import demand_leader
 from projections.answers import AnswerChange
 from scheduler.model.foreign import decode_commands_record, decode_jobs_record
+from scheduler.model.ids import JobId, TaskId
 from scheduler.model.inbound import InboundRejected
 
 TOKEN: str = "X-Flumina-Token"  # noqa: S105 - a place in a log, no secret
@@ -50,6 +52,7 @@ async def write(
     actor: str = "",
     is_leader_needed: bool = True,
     is_read: bool = False,
+    is_new: bool = False,
 ) -> Written:
     """Publish a request, and wait for the fold's answer for as long as a caller should.
 
@@ -58,7 +61,12 @@ async def write(
     not, for they are the way out. Raises `Problem` where the record cannot be read, nobody leads,
     the cell is behind, or Kafka does not take it. ``is_read``: `check_readable` has been done, or
     what it would find is known.
+    ``is_new``: the job is made by it, and who asks may have one like it.
     """
+    if topic == "jobs" and not is_new:
+        demand_job(api, JobId(key))
+        if api.cell.view.task(TaskId(subject)) is not None:
+            demand_task(api, TaskId(subject))
     if not is_read:
         check_readable(topic, key, value)
     if is_leader_needed:
@@ -95,7 +103,7 @@ async def write(
 async def _published(api: Api, topic: Topic, key: str, value: bytes, actor: str) -> Token:
     if topic != "jobs":
         return await api.cell.publish(topic, key, value)
-    with api.admission.admitted(actor) as ticket:
+    with api.admission.admitted(api.asking.name if api.asking else actor) as ticket:
         ticket.token = await api.cell.publish(topic, key, value)
         return ticket.token
 

@@ -23,6 +23,7 @@ from projections.v3_query import (
     is_wanted_job,
     projected,
 )
+from scheduler.model.ids import JobId
 from scheduler.model.task import titus_state
 from scheduler.state import Job
 
@@ -64,7 +65,7 @@ class Wanted:
     def data_of(self, view: CellView, told: Told) -> bytes | None:
         """What the reader is to be sent of an event; None where nothing."""
         name = told.name
-        if not self._is_named(told):
+        if not self._is_named(told) or not self._is_reached(view, told):
             return None
         if self._matches(view, told):
             self._outside.discard(name)
@@ -80,6 +81,14 @@ class Wanted:
         if self._is_resumed:
             self._outside.add(name)
         return self._shown(data_of(view, told))[:-1] + NO_MATCH
+
+    def _is_reached(self, view: CellView, told: Told) -> bool:
+        """Whether the reader may see it, or saw it before it was moved to a job of others."""
+        reach = self._query.reach
+        if reach is None or told.name in self._inside:
+            return True
+        job = told.job or view.job(JobId(told.job_id))
+        return job is not None and reach(job.spec.owner_email, job.spec.application_name)
 
     def _leaves(self, told: Told) -> None:
         self._inside.pop(told.name, None)

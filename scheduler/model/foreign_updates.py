@@ -34,6 +34,7 @@ FAILURES_MAX: Final = 1_000
 NUMBER_MAX: Final = 10**9
 CAMPAIGN_BYTES_MAX: Final = 100
 _CAMPAIGN: Final = name_check(CAMPAIGN_BYTES_MAX)
+_COUNT_DIGITS_MAX: Final = 9
 _PERCENT: Final = re.compile("([0-9]{1,3})%")
 _USUAL: Final = UpdatePlan()
 

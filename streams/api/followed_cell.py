@@ -26,6 +26,8 @@ from streams.cell.lane import Lane
 from streams.cell.writer import cloud_event_headers, our_producer
 from streams.clock import elapsed_s, now_ms
 from streams.snapshots.opening import Beginnings
+from streams.tracing.of_api import ApiTracing
+from streams.tracing.spans import SpanQueue
 
 logger = structlog.get_logger(__name__)
 
@@ -84,6 +86,8 @@ class FollowedCell:
         """Told of each record, be there changes or not: from it alerts are made."""
         self.observing: Observing | None = None
         """Told of each record once it is folded: from it events are streamed."""
+        self.tracing: ApiTracing | None = None
+        """Who tells of traces; None: tracing is off."""
         self._lane = Lane(self._follower, bootstrap, self._deliver)
         self._log_end = LogEnd(bootstrap, self._follower.topic, partition)
         self._producer: AIOKafkaProducer | None = None
@@ -95,6 +99,11 @@ class FollowedCell:
         fold = self._follower.fold
         assert isinstance(fold, ViewFold)
         return fold.view
+
+    def trace(self, spans: SpanQueue, share: float) -> ApiTracing:
+        """Tell of traces from now on; ``share`` of what comes without one begins one."""
+        self.tracing = ApiTracing(spans, share, self._follower)
+        return self.tracing
 
     def progress(self) -> Progress:
         """Whether the fold goes on, and how far behind it is."""
@@ -157,6 +166,9 @@ class FollowedCell:
     async def publish(self, topic: Topic, key: str, value: bytes) -> Token:
         """Where the record stands, once it is on all in-sync replicas; raises `NotWritten`."""
         headers = cloud_event_headers(f"flumina.{topic}.request", "/flumina/api", uuid.uuid4().hex)
+        span = self.tracing.publishing(topic) if self.tracing is not None else None
+        if span is not None:
+            headers.append(span.header)
         try:
             async with asyncio.timeout(PUBLISH_S_MAX):
                 producer = await self._running_producer()
@@ -176,6 +188,9 @@ class FollowedCell:
             raise NotWritten(repr(error)) from error
         if written.offset < 0:
             raise NotWritten("it has the record, and did not say where")
+        if span is not None:
+            assert self.tracing is not None
+            self.tracing.published(span, self.partition, written.offset)
         return Token(topic, self.partition, written.offset)
 
     async def _running_producer(self) -> AIOKafkaProducer:

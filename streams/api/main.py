@@ -30,6 +30,7 @@ from connectors.web.images import Images
 from connectors.web.observing import Observing
 from connectors.web.standing import standing_of
 from scheduler.model.v3.titan import TitanSite
+from streams.access.opening import demand_closed, door_of, tls_of
 from streams.alerts.beside import alerts_beside
 from streams.api.collector_metrics import CollectorMetrics
 from streams.api.followed_cell import FollowedCell, ViewFold
@@ -50,6 +51,7 @@ from streams.secrets.ring_here import gate_of
 from streams.settings import Settings, settings_of, store_url_of
 from streams.snapshots.opening import VIEW_TAIL_RECORDS, beginnings_of
 from streams.store import store_of
+from streams.tracing.beside import traced
 from streams.travel.client import TravelProcess
 
 logger = structlog.get_logger(__name__)
@@ -70,6 +72,8 @@ async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> Non
             "Set it to host:port, or use `flumina up`.",
         )
     rate_limits = rate_limits_of(settings.rate_limits)
+    demand_closed(settings, bind)
+    door, tls = door_of(settings), tls_of(settings)
     listener = listening_socket(bind, port)
     leaving = ExitStack()
     try:
@@ -116,9 +120,11 @@ async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> Non
             secrets=gate_of(settings),
             observing=observing,
             alerting=alerts.watch.alerting,
+            door=door,
         )
-        url = url_of(listener)
-        server = server_for(app, lambda: probes.begun(f"ready {url}"))
+        app = leaving.enter_context(traced(settings, cell, registry)).wrap(app)
+        url = url_of(listener, is_tls=tls is not None)
+        server = server_for(app, lambda: probes.begun(f"ready {url}"), tls=tls)
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, _stop, server, observing)

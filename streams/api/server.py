@@ -8,6 +8,7 @@ request's head, and the number of connections. Bodies and whole requests are lim
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Final
@@ -15,6 +16,7 @@ from typing import Any, ClassVar, Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from connectors.access.door import CERTIFICATE
 from connectors.http.never_upgrading import NeverUpgrading
 from streams.api.one_send import OneSend
 from streams.errors import OperatorError
@@ -56,6 +58,8 @@ class ImpatientProtocol(NeverUpgrading):
         """How many were whole."""
         self._head_bytes = 0
         """What has been told of the head that comes; the parser keeps what is no whole line."""
+        self._certificate = b""
+        """The client's, in DER, as the handshake verified it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn
         """Begin to wait for the first head; an address with too many connections gets no more."""
@@ -65,6 +69,8 @@ class ImpatientProtocol(NeverUpgrading):
         if self.of_addresses[self._address] > self.of_address_max:
             transport.abort()
             return
+        if (secure := transport.get_extra_info("ssl_object")) is not None:
+            self._certificate = secure.getpeercert(binary_form=True) or b""
         self.transport = OneSend(transport, self.loop)  # type: ignore[assignment] # stands for it
         self._wait_for_head()
 
@@ -80,6 +86,8 @@ class ImpatientProtocol(NeverUpgrading):
     def on_message_begin(self) -> None:
         """The first byte of a head is there."""
         super().on_message_begin()
+        if self._certificate:
+            self.scope[CERTIFICATE] = self._certificate  # type: ignore[typeddict-unknown-key] # ours
         self._head_bytes = 0
         self._wait_for_head()
 
@@ -186,11 +194,12 @@ def listening_socket(bind: str, port: int) -> socket.socket:
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, *, is_tls: bool = False) -> str:
     """The address by which the socket is reached from this computer."""
+    scheme = "https" if is_tls else "http"
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - a name, no bind
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def server_for(
@@ -198,8 +207,9 @@ def server_for(
     on_started: Callable[[], None],
     *,
     of_address_max: int = CONNECTIONS_OF_ADDRESS_MAX,
+    tls: ssl.SSLContext | None = None,
 ) -> Server:
-    """The server for ``app``, with every limit set."""
+    """The server for ``app``, with every limit set; ``tls`` None: it speaks plain HTTP."""
     books = {"of_addresses": Counter(), "of_address_max": of_address_max}
     config = uvicorn.Config(
         app,
@@ -216,4 +226,7 @@ def server_for(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S_MAX,
     )
+    if tls is not None:
+        config.load()
+        config.ssl = tls
     return Server(config, on_started)

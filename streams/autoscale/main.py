@@ -12,6 +12,7 @@ import structlog
 
 from connectors.ports import AskedMetric
 from scheduler.model.autoscaling import OWN_NAMESPACE
+from streams.access.opening import credentials_of
 from streams.autoscale.policies import PoliciesUnknown, policies_now
 from streams.clock import now_ms
 from streams.errors import OperatorError
@@ -59,6 +60,7 @@ class _Following:
     def __init__(self, settings: Settings, api: str) -> None:
         self._settings = settings
         self._api = api
+        self._credentials = credentials_of(settings)
         self._looked_ms = 0
         self._unknown = ""
         self._teller: Teller | None = None
@@ -80,7 +82,7 @@ class _Following:
 
     async def _look(self) -> None:
         try:
-            asked = await policies_now(self._api)
+            asked = await policies_now(self._api, self._credentials)
         except PoliciesUnknown as error:
             if str(error) != self._unknown:
                 logger.warning("policies are not known", why=str(error))

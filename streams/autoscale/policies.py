@@ -5,13 +5,13 @@ policies stays small. An API that does not answer leaves the list as it was: met
 """
 
 import asyncio
-from http.client import HTTPException
 from typing import Any, Final
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 
+from connectors.access.asking import got
+from connectors.access.outgoing import Credentials
+from connectors.access.tls import NoTls
 from connectors.ports import AskedMetric
 from scheduler.model.autoscaling import PolicyId
 from scheduler.model.ids import JobId
@@ -30,20 +30,17 @@ class PoliciesUnknown(Exception):
     """The API did not tell which policies there are; the text says how."""
 
 
-async def policies_now(api: str) -> list[AskedMetric]:
+async def policies_now(api: str, credentials: Credentials) -> list[AskedMetric]:
     """What the policies of the cell ask for; raises `PoliciesUnknown`."""
-    return asked_of(await asyncio.to_thread(_get, api))
+    return asked_of(await asyncio.to_thread(_get, api, credentials))
 
 
-def _get(api: str) -> bytes:
+def _get(api: str, credentials: Credentials) -> bytes:
     # No proxies: the API stands beside us, and commands ask it directly as well.
-    opener = build_opener(ProxyHandler({}))
     try:
-        with opener.open(f"{api.rstrip('/')}{PATH}", timeout=ANSWER_S_MAX) as answer:
-            body: bytes = answer.read(ANSWER_BYTES_MAX + 1)
-    except (URLError, HTTPException, OSError) as error:
+        return got(api.rstrip("/") + PATH, credentials, ANSWER_S_MAX, ANSWER_BYTES_MAX)
+    except (NoTls, OSError) as error:
         raise PoliciesUnknown(f"{api} cannot be asked: {error}") from error
-    return body
 
 
 def asked_of(body: bytes) -> list[AskedMetric]:

@@ -5,6 +5,7 @@ what a user would see: the word that its own task has written. Each step is time
 whatever happened, the job is gone behind it, at the latest by its own runtime limit.
 """
 
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -16,6 +17,8 @@ import structlog
 
 from connectors.client.errors import ClientError, NotFound
 from connectors.client.sync import Client
+from streams.access.opening import credentials_of
+from streams.settings import settings_of
 
 logger = structlog.get_logger(__name__)
 
@@ -70,7 +73,11 @@ class Probing:
         cells: list[str] = []
         name, why = "", ""
         with Client(
-            self._url, ACTOR, patience_s=self._step_s_max, connect_patience_s=0.0
+            self._url,
+            ACTOR,
+            patience_s=self._step_s_max,
+            connect_patience_s=0.0,
+            credentials=credentials_of(settings_of(os.environ)),
         ) as client:
             acts: tuple[tuple[str, Callable[[], str]], ...] = (
                 ("status", lambda: _standing(client, cells)),

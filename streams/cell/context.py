@@ -13,6 +13,7 @@ from streams.cell.follower import Follower
 from streams.cell.publisher import Publisher
 from streams.cell.surroundings import PRODUCTION, Surroundings
 from streams.cell.writer import CellLog
+from streams.tracing.of_cell import CellTracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class CellContext:
     """Who scales groups of hosts, see `connectors.cloud.opening`; empty: nobody."""
     healing: str = ""
     """Who runs scripts on hosts, see `connectors.healing.opening`; empty: nobody."""
+    tracing: CellTracing | None = None
+    """Who tells of traces; None: tracing is off."""
 
     def topic(self, name: str) -> str:
         """The name of a topic of the table in this Kafka."""

@@ -27,6 +27,7 @@ from streams.cell.lead import Lead
 from streams.cell.points import reached
 from streams.cell.surroundings import PRODUCTION, Surroundings
 from streams.clock import elapsed_s
+from streams.tracing.of_cell import TRACED, CellTracing
 
 logger = structlog.get_logger(__name__)
 
@@ -50,6 +51,7 @@ class Ingest:
         topic: str,
         *,
         surroundings: Surroundings = PRODUCTION,
+        tracing: CellTracing | None = None,
     ) -> None:
         self._lead = lead
         self._surroundings = surroundings
@@ -60,6 +62,7 @@ class Ingest:
         self._copied_offset = -1
         self._generation = UNMARKED
         self._runs: InboundRuns | None = None
+        self._tracing = tracing if kind in TRACED else None
         self._halted_at_s: float | None = None
         self._fold = follower.fold
         """The fold whose watermark we went on from."""
@@ -142,6 +145,9 @@ class Ingest:
 
     async def _write(self, records: "Sequence[Read]", consumer: AIOKafkaConsumer) -> None:
         events = self._copies(records)
+        if self._tracing is not None:
+            # Only what is copied for the first time: what the fold has taken is told no more.
+            self._tracing.copying(self._kind, self._generation, [each.record for each in records])
         expected = records[-1].record.offset
         await self._lead.write_and_read_back(events)
         self._copied_offset = expected

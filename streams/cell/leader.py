@@ -86,6 +86,7 @@ class Leader:
                 kind,
                 cell.topic(kind),
                 surroundings=cell.surroundings,
+                tracing=cell.tracing,
             )
             for kind in INBOUND
         ]

@@ -34,6 +34,7 @@ from streams.kafka.patience import REQUEST_TIMEOUT_S
 from streams.kafka.security import faust_options
 from streams.settings import Settings, store_url_of
 from streams.stopping import stop_event
+from streams.tracing.opening import spans_of
 
 logger = structlog.get_logger(__name__)
 
@@ -117,6 +118,9 @@ class CellProcess:
         """
         options = self.options
         options.data_dir.mkdir(parents=True, exist_ok=True)
+        spans = spans_of(options.traces, "cell", options.candidate)
+        for seat in self.seats:
+            seat.spans = spans
         producer = our_producer(options.bootstrap, f"flumina-{options.candidate}")
         await producer.start()
         self._app.loop = asyncio.get_running_loop()
@@ -142,6 +146,8 @@ class CellProcess:
                 await seat.stop()
             await self._app.stop()
             await producer.stop()
+            if spans is not None:
+                await asyncio.to_thread(spans.close)
 
     def _leads_beside(self, seat: Seat) -> bool:
         return any(each.is_leading for each in self.seats if each is not seat)
@@ -246,6 +252,7 @@ def options_of(settings: Settings) -> CellOptions:
         volumes=settings.volumes,
         cloud=settings.cloud,
         healing=settings.healing,
+        traces=settings.traces,
         behind_s_max=float(settings.behind_s),
         secret_keys=settings.secret_keys,
         secret_provider=settings.secret_provider,

@@ -13,7 +13,7 @@ import structlog
 from connectors.ports import ClusterManager
 from scheduler.effects import effect_of
 from scheduler.fold.storage import is_ready
-from scheduler.model.effects import Called, Effect
+from scheduler.model.effects import AcceptOffers, Called, Effect
 from scheduler.model.events import EffectEnded, EffectStarted
 from scheduler.model.ids import ProposalId, StreamId
 from scheduler.state import Decision
@@ -24,6 +24,9 @@ from streams.cell.points import reached
 logger = structlog.get_logger(__name__)
 
 BATCH_MAX = 500
+LAUNCHES_UNDER_WAY_MAX = 64
+"""So many launches may wait for their answers at once: on one connection they cost one round trip,
+and what the end of a stream leaves unknown is as many calls."""
 
 
 class Outbox:
@@ -70,17 +73,37 @@ class Outbox:
             [EffectStarted(proposal_id=each.proposal_id) for each in waiting],
             point="started-written",
         )
-        for each in waiting:
-            await self._until_folded()
-            ready = self._accepted(each.proposal_id)
-            if ready is None:
-                continue  # Cancelled before it was started: nothing has left, nothing will.
-            effect, stream_id = ready
-            reached("effect-started", effect)
-            self._lead.check()
-            called = await self._manager.carry_out(effect, stream_id)
-            reached("call-sent", effect)
-            self._ended(each.proposal_id, called)
+        async with asyncio.TaskGroup() as group:
+            under_way: set[asyncio.Task[None]] = set()
+            for each in waiting:
+                if len(under_way) >= LAUNCHES_UNDER_WAY_MAX:
+                    await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                    under_way = {call for call in under_way if not call.done()}
+                await self._until_folded()
+                ready = self._accepted(each.proposal_id)
+                if ready is None:
+                    continue  # Cancelled before it was started: nothing has left, nothing will.
+                effect, stream_id = ready
+                # Launches are about offers of their own and need not wait for each other; a kill
+                # must not overtake the launch that it follows.
+                is_launch = isinstance(effect, AcceptOffers)
+                if under_way and not is_launch:
+                    await asyncio.wait(under_way)
+                    under_way.clear()
+                reached("effect-started", effect)
+                self._lead.check()
+                call = group.create_task(self._carry_out(each.proposal_id, effect, stream_id))
+                under_way.add(call)
+                if not is_launch:
+                    await asyncio.wait(under_way)
+                    under_way.clear()
+
+    async def _carry_out(
+        self, proposal_id: ProposalId, effect: Effect, stream_id: StreamId
+    ) -> None:
+        called = await self._manager.carry_out(effect, stream_id)
+        reached("call-sent", effect)
+        self._ended(proposal_id, called)
 
     async def _until_folded(self) -> None:
         """Wait while the fold is halted or begun anew: what we started is still ours to send."""

@@ -37,6 +37,8 @@ from streams.errors import OperatorError
 from streams.history.kafka_log import KafkaLog
 from streams.secrets.opening_manager import OpeningManager
 from streams.snapshots.opening import Beginnings, beginnings_of
+from streams.tracing.of_cell import CellTracing
+from streams.tracing.spans import SpanQueue
 
 logger = structlog.get_logger(__name__)
 
@@ -70,6 +72,8 @@ class CellOptions(msgspec.Struct, frozen=True):
     """Who scales groups of hosts; empty: nobody."""
     healing: str = ""
     """Who runs scripts on hosts; empty: nobody."""
+    traces: float | None = None
+    """The share of requests that begin a trace; None: tracing is off."""
     behind_s_max: float = PACE.behind_s_max
     """With the fold halted for so long, only operators' commands are copied."""
     secret_keys: str = ""
@@ -108,6 +112,8 @@ class Seat:
         self.lane = Lane(self.follower, options.bootstrap, self._deliver)
         self._send = send
         self._context: CellContext | None = None
+        self.spans: SpanQueue | None = None
+        """Where spans go; the worker's own, for all of its cells."""
 
     def _beginnings_of(self, topic: str) -> Beginnings | None:
         options = self.options
@@ -156,8 +162,14 @@ class Seat:
             healing=options.healing,
             volumes=self._volumes(),
             surroundings=Surroundings(pace=Pace(behind_s_max=options.behind_s_max)),
+            tracing=self._tracing(),
         )
         self.is_begun = True
+
+    def _tracing(self) -> CellTracing | None:
+        if self.spans is None:
+            return None
+        return CellTracing(self.spans, self.options.traces or 0.0, self.follower)
 
     def _volumes(self) -> Providers:
         store_url = self.options.store_url

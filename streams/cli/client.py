@@ -4,6 +4,7 @@ The one thing to know: what is repeated and how long it is worth is the client's
 (`connectors.client`); here an error gets its cause, what to do, and the exit code of the command.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -12,10 +13,13 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 import orjson
 
+from connectors.access.outgoing import Credentials
 from connectors.client.asking import PATIENCE_S, Ask
 from connectors.client.errors import Refused, Reply, Unreachable, Unreadable
 from scheduler.model.reading.bad_bytes import BAD_BYTES
+from streams.access.opening import context_of, credentials_of
 from streams.errors import OperatorError
+from streams.settings import settings_of
 
 if TYPE_CHECKING:
     from connectors.client.sync import Client
@@ -54,8 +58,15 @@ def checked_address(url: str) -> SplitResult:
 class ApiConnection:
     """One API at one address, asked by one actor."""
 
-    def __init__(self, url: str, actor: str, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        actor: str,
+        patience_s: float = PATIENCE_S,
+        credentials: Credentials | None = None,
+    ) -> None:
         checked_address(url)
+        self._credentials = credentials
         self.url = url.rstrip("/")
         self._actor, self._patience_s = actor, patience_s
         self._opened: Client | None = None
@@ -72,8 +83,17 @@ class ApiConnection:
                 patience_s=self._patience_s,
                 connect_patience_s=0.0,
                 is_reading_own_writes=False,
+                credentials=self._shown(),
             )
         return self._opened
+
+    def _shown(self) -> Credentials:
+        """What was given, else what this process' environment says; raises `OperatorError`."""
+        if self._credentials is None:
+            self._credentials = credentials_of(settings_of(os.environ))
+        if self.url.startswith("https:"):
+            context_of(self._credentials)  # Told as a sentence where a file is wrong.
+        return self._credentials
 
     def get(self, path: str, query: Mapping[str, str | int | None] | None = None) -> bytes:
         """The body of a read."""

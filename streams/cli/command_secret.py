@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 
+from connectors.client.asking import Ask
 from connectors.client.secrets import SealedValues, seal_ask, sealed_descriptor
 from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.cli.common import (
@@ -85,12 +86,16 @@ def seal(  # noqa: PLR0917 - typer gives every option by its name
             "Name one of them.",
         )
     with api_here(api, data_dir) as there:
-        ask = there.connection.client.ask
+        connection = there.connection
+
+        def ask(asked: Ask[SealedValues]) -> SealedValues:
+            return asked.read(connection.send(asked.method, asked.path, None, asked.body))
+
         if file is not None:
             print_json(sealed_descriptor(ask, _descriptor(file), job))
             return
         value = sys.stdin.read().removesuffix("\n")
-        found: SealedValues = ask(seal_ask(job, owner, application, {name: value}))
+        found = ask(seal_ask(job, owner, application, {name: value}))
     out().print(found.values[name], markup=False, soft_wrap=True)
 
 

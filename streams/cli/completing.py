@@ -14,6 +14,7 @@ import msgspec
 
 from scheduler.model.ids import TaskId, job_id_of
 from scheduler.model.reading.bad_bytes import BAD_BYTES
+from streams.access.opening import context_of, credentials_of
 from streams.errors import OperatorError
 from streams.settings import settings_of
 from streams.supervise.up_file import running_ups
@@ -78,9 +79,11 @@ def _asked(url: str, path: str) -> list[str]:
     parts = urlsplit(url)
     is_tls = parts.scheme == "https"
     kind = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=WAIT_S_MAX)
+    credentials = credentials_of(settings_of(os.environ))
+    secure = {"context": context_of(credentials)} if is_tls else {}
+    connection = kind(parts.hostname or "", parts.port, timeout=WAIT_S_MAX, **secure)
     try:
-        connection.request("GET", parts.path.rstrip("/") + path)
+        connection.request("GET", parts.path.rstrip("/") + path, headers=credentials.headers())
         answer = connection.getresponse()
         body = answer.read(ANSWER_BYTES_MAX)
     finally:

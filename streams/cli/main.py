@@ -188,6 +188,11 @@ COMMANDS = (
         "Check this computer, Kafka, the cell and Mesos, and say what to do.",
     ),
     Command(
+        "acl",
+        "streams.cli.command_acl:app",
+        "Show who may do what at Kafka, and set it on the brokers.",
+    ),
+    Command(
         "cell",
         "streams.cli.command_cell:cell",
         "Run one process of the cell in the foreground.",
@@ -334,6 +339,7 @@ COMMANDS = (
         "Let a region's tasks come to a fleet that was spread, in made-up time.",
     ),
     Command("bench", "streams.cli.command_bench:bench", "Run the benchmarks of this checkout."),
+    Command("load", "streams.cli.command_load:load", "Drive a million launches through a cell."),
     Command(
         "topics",
         "streams.cli.command_topics:app",

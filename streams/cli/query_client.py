@@ -5,6 +5,7 @@ repeats none, as long as Kafka or the archive has what comes next.
 """
 
 import http.client
+import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -12,8 +13,10 @@ from urllib.parse import urlencode
 
 import orjson
 
+from streams.access.opening import context_of, credentials_of
 from streams.cli.client import EXIT_UNAVAILABLE, ApiError, checked_address
 from streams.errors import OperatorError
+from streams.settings import settings_of
 
 STREAM: Final = "/api/flumina/query/stream"
 SILENCE_S_MAX: Final = 15.0
@@ -86,9 +89,12 @@ class LiveQuery:
 
     def _connected(self) -> Iterator[Event]:
         of_kind = http.client.HTTPSConnection if self._is_secret else http.client.HTTPConnection
-        connection = of_kind(self._host, self._port, timeout=SILENCE_S_MAX)
+        credentials = credentials_of(settings_of(os.environ))
+        secure = {"context": context_of(credentials)} if self._is_secret else {}
+        connection = of_kind(self._host, self._port, timeout=SILENCE_S_MAX, **secure)
         try:
             headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
+            headers |= credentials.headers()
             connection.request("GET", f"{STREAM}?{urlencode(self._parameters)}", headers=headers)
             answer = connection.getresponse()
             if answer.status != 200:

@@ -19,9 +19,11 @@ from streams.errors import OperatorError
 
 # They run for many minutes, so only somebody who names them gets them.
 UNLESS_ASKED = "not soak"
-PROCESSES = 2
-"""Most tests wait more than they compute; but each process has a Kafka and two clusters of its own,
-and where those are late because of each other, a test proves nothing."""
+QUICK = "not integration"
+PROCESSES_MAX = 5
+"""Tests that start others wait more than they compute, so there is one process more than there are
+cores. But each has a Kafka and two clusters of its own (a GiB), and where those are late because of
+each other, a test proves nothing."""
 _ONE_PROCESS = frozenset(
     (
         *("--pdb", "--trace", "-s", "--capture=no", "--setup-only", "--setup-plan", "--setup-show"),
@@ -41,8 +43,8 @@ def run_tests(
 ) -> None:
     """Run the tests of this checkout; all arguments go to pytest.
 
-    What is marked `soak` runs only where `-m` names it. Unless files are named, two processes
-    share the tests; `-n 4` lets four, and `-n 0` none but this one.
+    What is marked `soak` runs only where `-m` names it. Unless files are named, several processes
+    share the tests, one more than there are cores; `-n 4` lets four, and `-n 0` none but this one.
 
     Example: flumina test -m "not integration" -x
     """
@@ -70,7 +72,11 @@ def _processes(words: Sequence[str], cores: int) -> int:
         word in _ONE_PROCESS or _SPREAD.fullmatch(word) or Path(word.partition("::")[0]).exists()
         for word in words
     )
-    return 1 if is_one else min(PROCESSES, cores)
+    if is_one:
+        return 1
+    # What starts nothing waits for nothing.
+    waits = not any(QUICK in word for word in words)
+    return min(cores + waits, PROCESSES_MAX)
 
 
 def _without_soak(words: list[str]) -> list[str]:

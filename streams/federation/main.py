@@ -18,6 +18,7 @@ from connectors.federation.configuration import Configuration, FederatedCell, fa
 from connectors.federation.front import Front
 from connectors.objects.opening import open_store
 from connectors.web.app import LOOPBACK_NAMES
+from streams.access.opening import credentials_of, demand_closed, door_of, tls_of
 from streams.api.server import LOOPBACK, Server, listening_socket, server_for, url_of
 from streams.clock import now_ms
 from streams.errors import OperatorError
@@ -62,7 +63,7 @@ class FederationProcess:
     ) -> None:
         self._settings = settings
         self._told = told
-        self.cells = Cells()
+        self.cells = Cells(credentials_of(settings))
         self.front = Front(self.configuration, self.cells)
         bootstrap = settings.kafka_brokers
         self.journal = Journal(bootstrap, settings.topic_prefix) if bootstrap else None
@@ -132,14 +133,17 @@ async def serve_federation(
     ready: Callable[[str], None],
 ) -> None:
     """Serve until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
+    demand_closed(settings, bind[0])
+    door, tls = door_of(settings), tls_of(settings)
     listener = listening_socket(*bind)
     process = FederationProcess(settings, told, replica_url)
     try:
         await process.open()
-        url = url_of(listener)
+        url = url_of(listener, is_tls=tls is not None)
         # As the api: on loopback no web page may call it by a name of its own.
         hosts = LOOPBACK_NAMES if bind[0] in LOOPBACK else frozenset[str]()
-        server = server_for(front_app(process.front, hosts), lambda: ready(url))
+        app = front_app(process.front, hosts, door)
+        server = server_for(app, lambda: ready(url), tls=tls)
         loop = asyncio.get_running_loop()
 
         def stop() -> None:

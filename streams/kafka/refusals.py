@@ -5,7 +5,7 @@ So the first address is asked again, once and by itself, and what it answers is 
 """
 
 import ssl
-from typing import Final
+from typing import Any, Final
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import create_conn
@@ -18,6 +18,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     UnsupportedSaslMechanismError,
 )
+from aiokafka.protocol.metadata import MetadataRequest
 
 from streams.errors import OperatorError
 from streams.kafka.security import client_options, security_of
@@ -29,17 +30,6 @@ NOT_ALLOWED: Final = (
     ClusterAuthorizationFailedError,
 )
 """What a broker says where an access control list does not name us."""
-SEVERAL_ADDRESSES: Final = ","
-
-
-async def assert_let_in(bootstrap: str) -> None:
-    """Return if Kafka knows us, or answers nothing at all; raises `OperatorError` if it refuses.
-
-    A broker that is away is not our matter: whoever needs it waits for it, or says so.
-    """
-    refusal = await refused_because(bootstrap)
-    if refusal is not None:
-        raise refusal
 
 
 async def refused_because(bootstrap: str) -> OperatorError | None:
@@ -49,15 +39,24 @@ async def refused_because(bootstrap: str) -> OperatorError | None:
     for host, port, _ in AIOKafkaClient(**options).hosts:
         told = {key: value for key, value in options.items() if key != "bootstrap_servers"}
         try:
-            connection = await create_conn(host, port, request_timeout_ms=ASK_TIMEOUT_MS, **told)
+            await _greet((host, port), told)
         except (TimeoutError, OSError, KafkaError) as error:
             refusal = _explained(error, f"{host}:{port}", bootstrap)
             if refusal is not None:
                 return refusal
         else:
-            connection.close()
             return None
     return None
+
+
+async def _greet(address: tuple[str, int], told: dict[str, Any]) -> None:
+    """Connect and ask for something that only those who are let in are told."""
+    host, port = address
+    connection = await create_conn(host, port, request_timeout_ms=ASK_TIMEOUT_MS, **told)
+    try:
+        await connection.send(MetadataRequest([]))
+    finally:
+        connection.close()
 
 
 def _explained(error: Exception, address: str, bootstrap: str) -> OperatorError | None:

@@ -44,7 +44,7 @@ class Driver:
     """Sends every job once it is due; `run` returns when all were taken."""
 
     def __init__(self, address: Callable[[], str], watch: Watch, pace: Pace) -> None:
-        """``address`` is asked before each request: an api that was killed may come back elsewhere."""
+        """``address`` is asked before each request: a new api may listen elsewhere."""
         self._address, self._watch, self._pace = address, watch, pace
         self.tasks = 0
         """Of all jobs that were taken."""

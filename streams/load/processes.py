@@ -35,7 +35,7 @@ def uses(pids: Mapping[str, int | None], *, is_alone: bool = False) -> dict[str,
     """
     stats = {
         pid: fields
-        for pid in map(int, filter(str.isdecimal, os.listdir(PROC)))
+        for pid in (int(each.name) for each in PROC.iterdir() if each.name.isdecimal())
         if (fields := _stat(pid)) is not None
     }
     children: dict[int, list[int]] = {}
@@ -69,6 +69,6 @@ def _stat(pid: int) -> list[str] | None:
 
 def _files(pid: int) -> int:
     try:
-        return len(os.listdir(PROC / str(pid) / "fd"))
+        return sum(1 for _ in (PROC / str(pid) / "fd").iterdir())
     except OSError:
         return 0

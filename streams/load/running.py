@@ -83,7 +83,9 @@ class Ran(msgspec.Struct, frozen=True):
 class Run:
     """Drives and samples one load."""
 
-    def __init__(self, here: LoadInstallation, asked: Asked, tell: Callable[[Minute], None]) -> None:
+    def __init__(
+        self, here: LoadInstallation, asked: Asked, tell: Callable[[Minute], None]
+    ) -> None:
         self._here, self._asked, self._tell = here, asked, tell
         self.watch = Watch(here.kafka, here.cell_topic)
         self._driver = Driver(lambda: here.view.api, self.watch, asked.pace)
@@ -128,7 +130,7 @@ class Run:
         watch, wanted = self.watch, self._driver.tasks
         seen, at_s = watch.ours, elapsed_s()
         while watch.ours < wanted:
-            await watch.until(lambda: watch.ours > seen, 1.0)
+            await watch.until(lambda seen=seen: watch.ours > seen, 1.0)  # type: ignore[misc]
             if watch.follower.halt is not None:
                 return
             if watch.ours > seen:

@@ -64,6 +64,7 @@ class Watch:
     def __init__(self, bootstrap: str, topic: str, clock: Callable[[], float] = elapsed_s) -> None:
         self.follower = Follower(topic, 0, BareFold)
         self.follower.listeners.append(self._folded)
+        self._bootstrap = bootstrap
         self.lane = Lane(self.follower, bootstrap, self._deliver)
         self._clock = clock
         self._submitted: dict[str, _Sent] = {}
@@ -71,7 +72,7 @@ class Watch:
         self.ours = 0
         """Tasks of this load that were seen running, each index once."""
         self.again = 0
-        """Tasks that took another's place (a host or the cluster had died) and were seen running."""
+        """Tasks that took another's place, whose host had died, and were seen running."""
         self.finished = 0
         self.latency = Histogram()
         self.minute = Histogram()
@@ -82,6 +83,7 @@ class Watch:
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """Watch as long as the block runs."""
+        self.lane = Lane(self.follower, self._bootstrap, self._deliver)
         await self.lane.start()
         try:
             yield
@@ -128,9 +130,8 @@ class Watch:
 
     @property
     def live(self) -> int:
-        """Tasks that the fold has and that have not ended."""
-        state = self.follower.machine.state
-        return len(state.tasks) - len(state.finished_tasks)
+        """Tasks that were seen running and not seen to end."""
+        return max(0, self.ours + self.again - self.finished)
 
     async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Whether the condition came true in time, looked at after each batch."""

@@ -20,6 +20,9 @@ FILE_BYTES_MAX: Final = 512 * 1024
 """What a record of the log may hold; a file that says more could not be applied."""
 ENTRIES_MAX: Final = 100_000
 DEPTH_MAX: Final = 32
+BRACKETS_OPEN_MAX: Final = 500
+"""A pattern may hold some that it never closes; nobody writes so many."""
+_BRACKETS: Final = re.compile(r"[\[\]{}]")
 _DIGITS_MAX: Final = 20
 _WHOLE: Final = re.compile(r"[-+]?[0-9]+")
 _OTHER_BASE: Final = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
@@ -68,6 +71,10 @@ def read_yaml(
     if len(text.encode("utf-8", "surrogatepass")) > FILE_BYTES_MAX:
         faults.add("", f"is longer than {FILE_BYTES_MAX} bytes", "name fewer groups or selectors")
         return YamlText(None, {})
+    if _open_brackets(text) > BRACKETS_OPEN_MAX:
+        # Before it is parsed: for ten thousand of them ruamel takes seconds to give up.
+        faults.add("", "is nested too deeply to be read", "write fewer brackets within one another")
+        return YamlText(None, {})
     try:
         node = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
@@ -88,6 +95,15 @@ def read_yaml(
         return YamlText(None, {})
     reader = _Reader(faults)
     return YamlText(reader.value(node, "", 0), reader.places)
+
+
+def _open_brackets(text: str) -> int:
+    """The most brackets that stand open at once, those in quotes and comments among them."""
+    most = depth = 0
+    for each in _BRACKETS.findall(text):
+        depth = depth + 1 if each in "[{" else max(0, depth - 1)
+        most = max(most, depth)
+    return most
 
 
 class _Reader:

@@ -9,11 +9,8 @@ import asyncio
 import json
 import shutil
 from collections.abc import Iterable, Sequence
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
 import aiohttp
 import msgspec
@@ -21,12 +18,15 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from connectors.access.asking import got
+from connectors.access.tls import NoTls
 from connectors.healing.faults import broken
 from connectors.mesos.usage import Host, hosts_of
 from scheduler.model.codec import encode_verdict
 from scheduler.model.health import HostProbed, Probe, VerdictBody
 from scheduler.model.ids import HostId
 from scheduler.model.reading.bad_bytes import BAD_BYTES
+from streams.access.opening import credentials_of
 from streams.cell.writer import our_producer
 from streams.clock import elapsed_s, now_ms
 from streams.errors import OperatorError
@@ -123,7 +123,7 @@ class Prober:
     async def round(self) -> None:
         """Look at every host, and tell what is worth it."""
         hosts = await self._hosts()
-        waited_for = await asyncio.to_thread(_waited_for, self._settings.api_url)
+        waited_for = await asyncio.to_thread(_waited_for, self._settings)
         host_ids = [each.host_id for each in hosts]
         self._news.forget_others(host_ids)
         self._failing.forget_others(host_ids)
@@ -240,14 +240,14 @@ def _injected(probes: Sequence[Probe], home: Path | None) -> list[Probe]:
     ]
 
 
-def _waited_for(api: str | None) -> set[str]:
+def _waited_for(settings: Settings) -> set[str]:
     """Hosts that are away for their health or on trial: of these every round is told."""
+    api = settings.api_url
     if api is None:
         return set()
-    opener = build_opener(ProxyHandler({}))
     try:
-        with opener.open(f"{api.rstrip('/')}{HEALTH}", timeout=ANSWER_S_MAX) as answer:
-            found: Any = json.loads(answer.read())
+        url, shown = f"{api.rstrip('/')}{HEALTH}", credentials_of(settings)
+        found: Any = json.loads(got(url, shown, ANSWER_S_MAX, ANSWER_BYTES_MAX))
         return {each["hostId"] for each in found["hosts"] if each["standing"] == "away"}
-    except (URLError, HTTPException, OSError, ValueError, KeyError, TypeError):
+    except (NoTls, OSError, ValueError, KeyError, TypeError):
         return set()  # What is bad, and what gets better, is told all the same.

@@ -13,11 +13,13 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry
 
+from connectors.web.query.access import access_routes
 from connectors.web.query.app import QueryApp
 from connectors.web.query.console import ConsoleFiles
 from connectors.web.query.pass_through import PassThrough
 from connectors.web.query.routes import query_routes
 from projections.masking import Masker
+from streams.access.opening import credentials_of, demand_closed, door_of, tls_of
 from streams.api.server import LOOPBACK, Server, listening_socket, server_for, url_of
 from streams.errors import OperatorError
 from streams.logs import configure_logging
@@ -53,8 +55,10 @@ async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> Non
             "FLUMINA_API is not set; `flumina up` sets it.",
             "Set it to http://HOST:PORT, or use `flumina up`.",
         )
+    demand_closed(settings, bind)
+    door, tls = door_of(settings, has_sessions=True), tls_of(settings)
     listener = listening_socket(bind, port)
-    api = PassThrough(settings.api_url, Masker(settings.masked_keys))
+    api = PassThrough(settings.api_url, Masker(settings.masked_keys), credentials_of(settings))
     kafka = Kafka(settings.kafka_brokers, settings.topic_prefix, settings.cells)
     serving = Serving(kafka, LazyHistory(settings, kafka), EventMasker(settings.masked_keys))
     registry = CollectorRegistry()
@@ -63,9 +67,9 @@ async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> Non
     try:
         hosts = NAMES if bind in LOOPBACK else frozenset[str]()
         routes = [*keeping.routes, *query_routes(Answers(serving, keeping.kept, registry))]
-        app = QueryApp(routes, api, ConsoleFiles(), hosts)
-        url = url_of(listener)
-        server = server_for(app, lambda: probes.begun(f"ready {url}/"))
+        app = QueryApp([*access_routes(door), *routes], api, ConsoleFiles(), hosts, door)
+        url = url_of(listener, is_tls=tls is not None)
+        server = server_for(app, lambda: probes.begun(f"ready {url}/"), tls=tls)
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, _stop, server, serving)

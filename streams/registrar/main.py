@@ -17,6 +17,7 @@ from connectors.discovery.asking import Asking
 from connectors.discovery.eureka import Eureka
 from connectors.discovery.opening import open_registry
 from connectors.ports import Endpoint
+from streams.access.opening import credentials_of
 from streams.clock import now_ms
 from streams.probes import Probes
 from streams.registrar.endpoints import (
@@ -45,7 +46,7 @@ class Registrar:
 
     def __init__(self, settings: Settings, api: str) -> None:
         """Raises `OperatorError` where what was registered cannot be read."""
-        self._api = Asking(api)
+        self._api = Asking(api, credentials=credentials_of(settings))
         self._is_discovery = settings.discovery_url is not None
         self.lanes: dict[str, tuple[Lane, Memory]] = {}
         self._health: HealthTeller | None = None

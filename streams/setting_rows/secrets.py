@@ -1,4 +1,4 @@
-"""Secrets: where their keys are, who wraps them, and what is done about those that are not marked."""
+"""Secrets: where their keys are, who wraps them, what is done about those that are not marked."""
 
 from connectors.web.secret_guess import DETECTIONS
 from streams import setting_texts as texts

@@ -12,6 +12,7 @@ from pathlib import Path
 from struct import Struct
 from struct import error as struct_error
 from typing import Final
+from zlib import error as zlib_error
 
 import cramjam
 import msgspec
@@ -194,17 +195,30 @@ class BundleFile:
         self.path = path
         try:
             self._file = zipfile.ZipFile(path)
-            self.manifest = msgspec.json.decode(self._read(MANIFEST), type=Manifest)
         except _ZIP_DAMAGE as error:
             raise BundleBad(path, str(error)) from error
-        if self.manifest.format != FORMAT:
-            raise BundleBad(path, f"its format is {self.manifest.format}, this build has {FORMAT}")
+        try:
+            self.manifest = self._read_manifest()
+        except BundleBad:
+            self._file.close()
+            raise
         self._members = {each.name: each for each in self.manifest.members}
+
+    def _read_manifest(self) -> Manifest:
+        try:
+            found = msgspec.json.decode(self._read(MANIFEST), type=Manifest)
+        except _ZIP_DAMAGE as error:
+            raise BundleBad(self.path, str(error)) from error
+        if found.format != FORMAT:
+            raise BundleBad(self.path, f"its format is {found.format}, this build has {FORMAT}")
+        return found
 
     def _read(self, name: str) -> bytes:
         info = self._file.getinfo(name)
         # Ours are stored as they are, so a member is never longer than the file: no bomb.
-        is_stored = info.compress_type == zipfile.ZIP_STORED and info.file_size == info.compress_size
+        is_stored = (
+            info.compress_type == zipfile.ZIP_STORED and info.file_size == info.compress_size
+        )
         if info.file_size > MEMBER_BYTES_MAX or not is_stored:
             how = "" if is_stored else ", packed, which no member of ours is"
             raise BundleBad(self.path, f"{name} has {info.file_size} bytes{how}")

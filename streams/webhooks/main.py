@@ -14,6 +14,7 @@ import structlog
 
 from connectors.discovery.asking import Asking
 from scheduler.model.webhooks import WebhookStanding
+from streams.access.opening import credentials_of
 from streams.clock import elapsed_s
 from streams.errors import OperatorError
 from streams.probes import Probes
@@ -38,7 +39,7 @@ class Webhooks:
 
     def __init__(self, settings: Settings, api: str) -> None:
         self._settings = settings
-        self._api = Asking(api)
+        self._api = Asking(api, credentials=credentials_of(settings))
         self._endpoints: dict[tuple[str, str, int], tuple[Endpoint, asyncio.Task[None]]] = {}
         self._tests: dict[tuple[str, int], tuple[bool, str] | None] = {}
         """Tests that were begun, by name and offset, and how they went."""

@@ -6,6 +6,7 @@ command, is left out.
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ CALL = re.compile(
 )
 
 
+@cache
 def _calls() -> list[tuple[Path, str]]:
     return [
         (path, (call["words"] or "").strip())

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.architecture.tree import PACKAGES, ROOT
 
 IMPORT_LINTER = "from importlinter.cli import lint_imports_command; lint_imports_command()"
@@ -26,6 +28,7 @@ def test_ruff_would_format_nothing_differently() -> None:
     _assert_content("-m", "ruff", "format", "--check", "--quiet", *CONCISE, *PACKAGES, "tests")
 
 
+@pytest.mark.integration  # A minute's work where nothing is cached, in a process of its own.
 def test_mypy_finds_nothing() -> None:
     _assert_content("-m", "mypy", "--no-error-summary")
 

@@ -2,6 +2,7 @@
 
 import ast
 import gc
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,11 +16,20 @@ NOT_OURS = {"vendor", ".git", ".venv", ".flumina", "__pycache__", ".hypothesis",
 
 def files(*suffixes: str, under: str = ".") -> Iterator[Path]:
     """All files of ours with one of these suffixes, caches and environments left out."""
-    for path in sorted((ROOT / under).rglob("*")):
-        parts = path.relative_to(ROOT).parts
-        is_ours = not any(part in NOT_OURS or part.endswith("_cache") for part in parts)
-        if is_ours and path.is_file() and path.suffix in suffixes:
-            yield path
+    folder = ROOT / under
+    yield from (
+        path for path in _all_files() if path.suffix in suffixes and path.is_relative_to(folder)
+    )
+
+
+@cache
+def _all_files() -> list[Path]:
+    """All files of ours; what is not is not even gone into, for it is a hundred times as much."""
+    found = []
+    for folder, below, names in os.walk(ROOT):
+        below[:] = [each for each in below if each not in NOT_OURS and not each.endswith("_cache")]
+        found += [Path(folder, name) for name in names]
+    return sorted(found)
 
 
 def python_files(*folders: str) -> list[Path]:

@@ -10,6 +10,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final
 
 import cramjam
@@ -22,6 +23,8 @@ REFUSED_MIN: Final = 24
 DEPTH: Final = 10_000
 HUGE_BYTES: Final = 10 * 1024 * 1024
 MANY: Final = 100_000
+BOMB_BYTES: Final = 50 * 1024 * 1024
+"""That an archive of some kilobytes unpacks to."""
 
 
 def planted(parser: Parser) -> Iterator[tuple[str, bytes]]:
@@ -59,20 +62,24 @@ def _anywhere(good: bytes) -> Iterator[tuple[str, bytes]]:
     yield "ten megabytes of 9", b"9" * HUGE_BYTES
     yield "ten megabytes of new lines", b"\n" * HUGE_BYTES
     yield "ten megabytes of blanks", b" " * HUGE_BYTES
-    yield "a zip that unpacks to 100 MB", _zip_bomb()
-    yield "a gzip that unpacks to 100 MB", gzip.compress(bytes(100 * 1024 * 1024), 9)
-    yield "a zstd that unpacks to 100 MB", bytes(cramjam.zstd.compress(bytes(100 * 1024 * 1024)))
+    yield from _bombs()
     for bit in range(0, min(len(good), 64) * 8, 37):
         spoilt = bytearray(good)
         spoilt[bit // 8] ^= 1 << bit % 8
         yield f"bit {bit} turned", bytes(spoilt)
 
 
-def _zip_bomb() -> bytes:
+@cache
+def _bombs() -> tuple[tuple[str, bytes], ...]:
+    zeros = bytes(BOMB_BYTES)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("manifest.json", bytes(100 * 1024 * 1024))
-    return out.getvalue()
+        file.writestr("manifest.json", zeros)
+    return (
+        ("a bomb of zip", out.getvalue()),
+        ("a bomb of gzip", gzip.compress(zeros, 1)),
+        ("a bomb of zstd", bytes(cramjam.zstd.compress(zeros))),
+    )
 
 
 def _json(good: bytes) -> Iterator[tuple[str, bytes]]:
@@ -119,30 +126,32 @@ def _json(good: bytes) -> Iterator[tuple[str, bytes]]:
 
 def _json_fields(value: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
     """Each field of the sample in turn is of a wrong kind, deep, huge or doubled."""
-    deep: Any = 1
-    for _ in range(900):  # json.dumps has its own limit; deeper ones are made from text
-        deep = [deep]
     for name in value:
-        for shown, odd in (
-            ("null", None),
-            ("a list", [1]),
-            ("an object", {"a": 1}),
-            ("deep", deep),
-            ("huge", "a" * 2_000_000),
-            ("2^63", 2**63),
-            ("1e300", 1e300),
-            ("a million environment names", {f"K{n}": "v" for n in range(MANY)}),
-        ):
-            yield f"{name} is {shown}", json.dumps({**value, name: odd}).encode()
-        rest = json.dumps(value)[1:]
-        yield f"{name} twice", b"{" + json.dumps(name).encode() + b":1," + rest.encode()
-        yield f"{name} is NaN", json.dumps({**value, name: float("nan")}).encode()
-        yield f"{name} has a NUL", json.dumps({**value, name: "a\0b"}).encode()
-        yield f"{name} is half a surrogate", json.dumps({**value, name: "\ud800"}).encode()
-        yield (
-            f"{name} is written from right to left",
-            json.dumps({**value, name: "\u202ea"}).encode(),
-        )
+        rest = {other: inner for other, inner in value.items() if other != name}
+        head = json.dumps(rest).encode()[:-1] + (b"," if rest else b"") + json.dumps(name).encode()
+        for shown, odd in _odd_values():
+            yield f"{name} is {shown}", head + b":" + odd + b"}"
+        yield f"{name} twice", head + b":1," + json.dumps(name).encode() + b":1}"
+
+
+@cache
+def _odd_values() -> tuple[tuple[str, bytes], ...]:
+    """What a field may not be, as JSON."""
+    return (
+        ("null", b"null"),
+        ("a list", b"[1]"),
+        ("an object", b'{"a":1}'),
+        ("900 deep", b"[" * 900 + b"]" * 900),
+        ("very deep", b"[" * DEPTH + b"]" * DEPTH),
+        ("two megabytes", b'"' + b"a" * 2_000_000 + b'"'),
+        ("2^63", b"9223372036854775808"),
+        ("1e300", b"1e300"),
+        ("NaN", b"NaN"),
+        ("a hundred thousand names", json.dumps({f"K{n}": "v" for n in range(MANY)}).encode()),
+        ("a NUL", b'"a\\u0000b"'),
+        ("half a surrogate", b'"\\ud800"'),
+        ("written from right to left", '"\u202ea"'.encode()),
+    )
 
 
 def _yaml(good: bytes) -> Iterator[tuple[str, bytes]]:

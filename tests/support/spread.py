@@ -2,18 +2,24 @@
 
 The one thing to know: tests of one scope run in one process, in the order in which they stand. A
 scope is a file; but what shares costly parts is one scope, and a contract file has one for each
-of the two masters. Scopes are handed out in the order of their files: those that wait come
-before those that compute, so that at the end no process waits long for another.
+of the two masters. Scopes are handed out in the order of their files, but the last process begins
+with those that compute while the others begin with those that wait: so they are seldom in each
+other's way, and those that wait, which are long, do not come last.
 """
 
 import os
 import re
+from collections.abc import Collection
 
 import pytest
+from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from streams.supervise.ports import BLOCKS_FROM, BLOCKS_TO, BLOCKS_VARIABLE
 
+COMPUTING = ("tests/unit/", "tests/properties/", "tests/simulation/", "tests/golden/")
+"""Folders whose tests compute; all others wait, most of the time, for what they started."""
 TOGETHER = ("tests/architecture/", "tests/console/", "tests/integration/cli/")
 """Folders that are one scope: they share parsed files, one world, and one `flumina up`."""
 ONE_FOR_BOTH = frozenset({"tests/contract/mesos_master/test_random_stories.py"})
@@ -33,13 +39,30 @@ def scope_of(test: str) -> str:
     return f"{path} on {found[1]}"
 
 
-def spread(config: pytest.Config, log: object) -> object:
+class Spread(LoadScopeScheduling):
+    """Hands out whole scopes."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return scope_of(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """Give the process the first scope of its kind, or whichever is first."""
+        scope = next_scope(self.workqueue, is_computing=node is self.nodes[-1])
+        self.workqueue.move_to_end(scope, last=False)
+        super()._assign_work_unit(node)
+
+
+def next_scope(scopes: Collection[str], *, is_computing: bool) -> str:
+    """Which scope comes next in a process that begins with what computes, or with what waits."""
+    wanted = (scope for scope in scopes if scope.startswith(COMPUTING) == is_computing)
+    return next(wanted, "") or next(iter(scopes))
+
+
+def spread(config: pytest.Config, log: Producer) -> Spread:
     """What hands out whole scopes, in the order in which they were collected."""
     # Its own order puts the scopes with the most tests first, and those are short ones.
     config.option.loadscopereorder = False
-    scheduling = LoadScopeScheduling(config, log)
-    scheduling._split_scope = scope_of
-    return scheduling
+    return Spread(config, log)
 
 
 def give_own_ports() -> None:

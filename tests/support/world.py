@@ -29,6 +29,7 @@ from scheduler.model.ids import JobId, TaskId, job_id_of, proposal_id_of
 from scheduler.model.proposals import KillTask, LaunchTasks, Proposal, ReconcileTasks
 from scheduler.model.task import Finished, Launched, Task
 from streams.cell.writer import our_producer
+from streams.kafka.security import client_options
 from tests.support.dev_cluster import DevCluster
 
 Result = TypeVar("Result")
@@ -175,7 +176,7 @@ class World:
         place = TopicPartition(self.prefix + topic, self.partition)
         if self._consumer is None:
             self._consumer = AIOKafkaConsumer(
-                bootstrap_servers=self.kafka,
+                **client_options(self.kafka),
                 auto_offset_reset="earliest",
                 enable_auto_commit=False,
             )
@@ -191,7 +192,7 @@ class World:
         async def fetch() -> list[bytes]:
             place = TopicPartition(self.prefix + topic, self.partition)
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self.kafka,
+                **client_options(self.kafka),
                 auto_offset_reset="earliest",
                 enable_auto_commit=False,
             )

@@ -7,6 +7,7 @@ import pytest
 
 from connectors.volumes.opening import VolumeSettings
 from streams.errors import OperatorError
+from streams.probes import ProbeAddress
 from streams.settings import SETTINGS, Settings, settings_of
 
 
@@ -66,6 +67,7 @@ EXAMPLES = {
     "FLUMINA_REGISTRY_CREDENTIALS": ("/etc/docker.json", Path("/etc/docker.json")),
     "FLUMINA_WEBHOOK_NETWORKS": ("10.0.0.0/8", (ip_network("10.0.0.0/8"),)),
     "FLUMINA_WEBHOOK_SECRETS": ("/etc/flumina/webhooks", Path("/etc/flumina/webhooks")),
+    "FLUMINA_PROBES": ("0.0.0.0:7190", ProbeAddress("0.0.0.0", 7190)),
     "FLUMINA_ALERTS": ("/etc/flumina/alerts.yaml", Path("/etc/flumina/alerts.yaml")),
     "FLUMINA_MASKED_KEYS": ("pin,*plan*", ("pin", "*plan*")),
     "FLUMINA_DASHBOARDS": ("/etc/dashboards", Path("/etc/dashboards")),

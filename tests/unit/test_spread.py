@@ -5,7 +5,7 @@ import os
 import pytest
 
 from streams.supervise.ports import BLOCKS_FROM, BLOCKS_TO, BLOCKS_VARIABLE
-from tests.support.spread import give_own_ports, scope_of
+from tests.support.spread import give_own_ports, next_scope, scope_of
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,14 @@ from tests.support.spread import give_own_ports, scope_of
 )
 def test_what_is_one_scope(test: str, scope: str) -> None:
     assert scope_of(test) == scope
+
+
+def test_one_process_begins_with_what_computes_and_ends_with_what_is_left() -> None:
+    scopes = ["tests/console/", "tests/unit/a.py", "tests/integration/b.py", "tests/golden/c.py"]
+    assert next_scope(scopes, is_computing=True) == "tests/unit/a.py"
+    assert next_scope(scopes, is_computing=False) == "tests/console/"
+    assert next_scope(scopes[2:3], is_computing=True) == "tests/integration/b.py"
+    assert next_scope(scopes[3:], is_computing=False) == "tests/golden/c.py"
 
 
 def test_no_two_processes_have_a_port_in_common(monkeypatch: pytest.MonkeyPatch) -> None:

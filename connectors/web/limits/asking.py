@@ -21,7 +21,9 @@ def check_rate(api: Api, request: Request, endpoint: str) -> None:
     if not limits:
         return
     address = request.client.host if request.client else "nowhere"
-    empty = limits.take(actor_of(request), address, endpoint)
+    # Whom a principal claims to ask for is his own word: it gives nobody another bucket.
+    caller = api.asking.name if api.asking is not None else actor_of(request)
+    empty = limits.take(caller, address, endpoint)
     if empty is None:
         return
     api.admission.refused["rate"] += 1

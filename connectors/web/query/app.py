@@ -12,9 +12,12 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from connectors.access.door import PRINCIPAL, Denied, Door
+from connectors.access.principals import Target
+from connectors.access.table import QUERY
 from connectors.web.query.console import ConsoleFiles
 from connectors.web.query.pass_through import PassThrough
 from connectors.web.query.problems import QueryProblem
@@ -36,6 +39,7 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 PASSED: Final = ("/api/", "/health")
+HEALTH: Final = "/health"
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -48,16 +52,18 @@ class QueryApp:
         api: PassThrough,
         files: ConsoleFiles,
         hosts: Collection[str] = (),
+        door: Door | None = None,
     ) -> None:
         self._routes, self._api, self._files = list(routes), api, files
         self._hosts = frozenset(hosts)
         """Names by which this server may be called; empty for any."""
+        self._door = door or Door()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens inside."""
         if scope["type"] != "http":
             raise RuntimeError(f"nothing but HTTP is spoken here, not {scope['type']}")
-        answer = _Answer(send)
+        answer = _Answer(self._door, scope, send)
         request = Request(scope, receive)
         response: Response | None
         try:
@@ -66,6 +72,8 @@ class QueryApp:
             response = None
         except QueryProblem as problem:
             response = problem.response()
+        except Denied as denied:
+            response = _refusal(denied)
         except (ClientDisconnect, ConnectionAbortedError):
             if not answer.is_begun:
                 return  # Nobody is there to be told.
@@ -89,6 +97,7 @@ class QueryApp:
         for route in self._routes:
             match, child = route.matches(scope)
             if match is Match.FULL:
+                await self._enter(scope, route)
                 await _routed(route)({**scope, **child}, receive, send)
                 return
             allowed = match if allowed is Match.NONE else allowed
@@ -99,7 +108,9 @@ class QueryApp:
                 HTTPStatus.METHOD_NOT_ALLOWED,
             )
         if request.url.path.startswith(PASSED):
-            response = await self._api.answer(request)
+            if self._door.is_guarded and request.url.path != HEALTH:
+                scope[PRINCIPAL] = await self._door.admit(scope)
+            response = await self._api.answer(request, self._door)
         elif request.method in {"GET", "HEAD"}:
             response = await self._files.answer(request)
         else:
@@ -109,6 +120,34 @@ class QueryApp:
                 HTTPStatus.METHOD_NOT_ALLOWED,
             )
         await response(scope, receive, send)
+
+
+    async def _enter(self, scope: Scope, route: BaseRoute) -> None:
+        """Return where who asks may use the route; raises `Denied`."""
+        if not self._door.is_guarded:
+            return
+        assert isinstance(route, Route)
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        rule = QUERY.get((method, route.path))
+        if rule is not None and rule.reach == "open":
+            return
+        principal = await self._door.admit(scope)
+        assert principal is not None
+        scope[PRINCIPAL] = principal
+        if rule is None:
+            text = f"{method} {route.path} is in no table of who may what, so nobody may"
+            status = HTTPStatus.FORBIDDEN
+            raise self._door.denied(scope, status, "unlisted", text, "Tell its makers.")
+        target: Target = "all" if rule.reach == "all" else "cell"
+        self._door.check(scope, principal, rule.action, target)
+
+
+def _refusal(denied: Denied) -> Response:
+    """The refusal in the shape of queries' problems."""
+    problem = QueryProblem(
+        denied.code, f"{denied.text}. {denied.hint}", denied.status, headers=denied.headers
+    )
+    return problem.response()
 
 
 def _routed(route: BaseRoute) -> ASGIApp:
@@ -133,7 +172,8 @@ def _check_host(headers: Headers, hosts: frozenset[str]) -> None:
 class _Answer:
     """Sends an answer with the headers that each one has."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, door: Door, scope: Scope, send: Send) -> None:
+        self._door, self._scope = door, scope
         self._send = send
         self.is_begun = False
 
@@ -145,4 +185,7 @@ class _Answer:
             for name, value in HEADERS.items():
                 headers[name] = value
             headers.setdefault("Cache-Control", "no-store")
+        elif message.get("more_body") and not await self._door.still(self._scope):
+            # Of what goes on for hours, each piece: whoever lost his rights hears no more.
+            raise ConnectionAbortedError("who reads is no longer let in")
         await self._send(message)

@@ -13,6 +13,8 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from connectors.access.door import ACTING_FOR, PRINCIPAL, Door
+from connectors.access.outgoing import Credentials
 from connectors.web.query.masked import Kind, TooLarge, kind_of, masked_lines, masked_whole
 from connectors.web.query.problems import QueryProblem
 from projections.masking import Masker
@@ -36,6 +38,9 @@ OF_A_HOP: Final = frozenset(
     }
 )
 """Headers that are of one connection, and not of the message."""
+AUTHORIZATION: Final = "authorization"
+OF_THE_DOOR: Final = frozenset({AUTHORIZATION, "cookie", ACTING_FOR.lower()})
+"""Headers by which somebody is let in here; the api is told by one of our own who asks."""
 OF_OURS: Final = frozenset({"content-length", "content-encoding", "date", "server"})
 """Of an answer: what is said of the answer that goes out from here."""
 STREAMS: Final = "text/event-stream"
@@ -44,19 +49,23 @@ STREAMS: Final = "text/event-stream"
 class PassThrough:
     """The api behind this process; its client is made with the first request."""
 
-    def __init__(self, api: str, masker: Masker | None = None) -> None:
+    def __init__(
+        self, api: str, masker: Masker | None = None, credentials: Credentials | None = None
+    ) -> None:
+        """``credentials`` are this process' own, by which it asks for whoever has a certificate."""
+        self._credentials = credentials or Credentials()
         self._api = api.rstrip("/")
         self._masker = masker or Masker()
         self._client: httpx.AsyncClient | None = None
         self.passed = 0
         self.failed = 0
 
-    async def answer(self, request: Request) -> Response:
-        """The api's answer; raises `QueryProblem` where there is none."""
+    async def answer(self, request: Request, door: Door | None = None) -> Response:
+        """The api's answer to whoever the door has let in; raises `QueryProblem` for none."""
         length = request.headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
             raise _too_large()
-        found = await self._sent(request)
+        found = await self._sent(request, self._asker(request, door))
         self.passed += 1
         headers = [
             (name, value)
@@ -103,7 +112,20 @@ class PassThrough:
         answer.raw_headers = raw
         return answer
 
-    async def _sent(self, request: Request) -> "httpx.Response":
+    def _asker(self, request: Request, door: Door | None) -> dict[str, str]:
+        """For whom the api is asked: by his own token, or by ours and his name."""
+        if door is None or not door.is_guarded:
+            shown = request.headers.get(AUTHORIZATION)
+            return {} if shown is None else {AUTHORIZATION: shown}
+        principal = request.scope.get(PRINCIPAL)
+        if principal is None:
+            return {}
+        proof = door.proof(request.scope)
+        if proof.token and not proof.acting_for:
+            return {AUTHORIZATION: f"Bearer {proof.token}"}
+        return {**self._credentials.headers(), ACTING_FOR: principal.name}
+
+    async def _sent(self, request: Request, asker: dict[str, str]) -> "httpx.Response":
         # 15 MiB and a third of a second: only who passes something on pays for it.
         import httpx  # noqa: PLC0415
 
@@ -113,6 +135,7 @@ class PassThrough:
                 limits=httpx.Limits(max_connections=CONNECTIONS_MAX),
                 follow_redirects=False,
                 trust_env=False,
+                verify=self._credentials.context() if self._api.startswith("https:") else True,
             )
         path = request.scope.get("raw_path") or request.url.path.encode()
         query = request.scope["query_string"]
@@ -122,7 +145,7 @@ class PassThrough:
         asked = httpx.Request(
             request.method,
             httpx.URL(self._api).copy_with(raw_path=path + (b"?" + query if query else b"")),
-            headers=_passed_on(headers.items(), self._api),
+            headers=[*_passed_on(headers.items(), self._api), *asker.items()],
             content=_limited(request) if has_body else None,
             extensions={"timeout": self._client.timeout.as_dict()},
         )
@@ -168,7 +191,7 @@ def _passed_on(headers: Iterable[tuple[str, str]], api: str) -> list[tuple[str, 
     kept = [
         (name, value)
         for name, value in pairs
-        if name not in OF_A_HOP and name not in named and name != "content-length"
+        if name not in OF_A_HOP | OF_THE_DOOR and name not in named and name != "content-length"
     ]
     lengths = [(name, value) for name, value in pairs if name == "content-length"]
     return [*kept, *lengths, ("host", api.partition("://")[2])]

@@ -27,10 +27,12 @@ class QueryProblem(Exception):
         status: HTTPStatus = HTTPStatus.BAD_REQUEST,
         *,
         also: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.code, self.message, self.status = code, message, status
         self.also = dict(also or {})
+        self.headers = dict(headers or {})
 
     def body(self) -> dict[str, Any]:
         """The answer's JSON value; the fields of a place are null where there is none."""
@@ -40,8 +42,8 @@ class QueryProblem(Exception):
 
     def response(self) -> Response:
         """The answer."""
-        headers = {}
-        if self.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
+        headers = dict(self.headers)
+        if not headers and self.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
             headers["Retry-After"] = str(RETRY_AFTER_S)
         return Response(orjson.dumps(self.body()), int(self.status), headers, JSON)
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from connectors.web.call import Call
 from connectors.web.images import Known, with_digest
 from connectors.web.problems import json_response, refused
-from connectors.web.requests import document_body, idempotency_key, small_body
+from connectors.web.requests import document_body, idempotency_key, said_by, small_body
 from connectors.web.submitting import derived_id, submit
 from connectors.web.titan import job_of_titan
 from connectors.web.v2.spec import SERVICE_MAX, descriptor_of_v2, faults_as_v2
@@ -51,7 +51,9 @@ async def submit_job(call: Call) -> Response:
     there = call.api.cell.view.state.jobs.get(job_id)
     known = None if there is None else Known(there.spec, there.digest)
     spec, _ = await with_digest(call.api.images, spec, known)
-    response = await submit(call.api, job_id, spec, spec.owner_email)
+    response = await submit(
+        call.api, job_id, spec, said_by(call.request, spec.owner_email)
+    )
     if response.status_code != HTTPStatus.CREATED:
         return response
     kept = {name: value for name, value in response.headers.items() if name.startswith("x-")}
@@ -150,7 +152,7 @@ async def _body(call: Call) -> tuple[Fields, Faults, str]:
     """The body's fields, where faults go, and the user who asks."""
     call.query.done()
     fields, faults = await small_body(call.request)
-    return fields, faults, fields.text("user", _USER)
+    return fields, faults, said_by(call.request, fields.text("user", _USER))
 
 
 def _close(fields: Fields, faults: Faults) -> None:

@@ -1,4 +1,4 @@
-"""Files that travel: snapshots, bundles and their slices, Parquet, CSV, zones, scripts, memories."""
+"""Files that travel: snapshots, bundles, slices, Parquet, CSV, zones, scripts, memories."""
 
 import gzip
 import tempfile
@@ -10,13 +10,15 @@ from connectors.archive.columns import DamagedFile, encode_rows, typed_rows
 from connectors.discovery.files import Files
 from connectors.discovery.zone import Entry, entries_of, next_serial, zone_lines
 from connectors.ports import RegistrationFailed
-from connectors.tasklogs.archive import BrokenPart, unpacked as unpacked_part
+from connectors.tasklogs.archive import BrokenPart
+from connectors.tasklogs.archive import unpacked as unpacked_part
 from connectors.tasklogs.layout import Part
 from projections.query.parser import parse as parse_query
 from projections.snapshot.format import BadSnapshot, Expected, capture, decode, encode
 from scheduler.machine import Machine
 from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.errors import OperatorError
+from streams.health.series_files import series_of
 from streams.history.heads import archived_record
 from streams.query.parquet_files import ParquetEvents, ParquetFault
 from streams.registrar.memory import Memory
@@ -24,18 +26,17 @@ from streams.simulation.script import Script, decode_script, encode_script
 from streams.traces.cluster import read_cluster
 from streams.traces.openb import read_nodes, read_pods
 from streams.travel.bundle_file import (
+    SLICE_DAMAGE,
     BundleBad,
     BundleFile,
     BundleWriter,
     Manifest,
-    SLICE_DAMAGE,
     SliceRecord,
     packed,
     unpacked,
 )
 from tests.fuzz.files import in_file
 from tests.fuzz.parser import Parser, text_of
-from streams.health.series_files import series_of
 
 _BYTES_READ_MAX: Final = 64 * 1024 * 1024
 """Of what a slice unpacks to here; the product takes bundles of gigabytes, from their owner."""
@@ -45,13 +46,8 @@ def _snapshot(data: bytes) -> object:
     return decode(data, Expected())
 
 
-def _machine() -> Machine:
-    machine = Machine()
-    return machine
-
-
 def _made_snapshot() -> bytes:
-    return encode(capture(_machine(), build="fuzz")).data
+    return encode(capture(Machine(), build="fuzz")).data
 
 
 def _slice(data: bytes) -> object:
@@ -82,9 +78,19 @@ def _made_bundle() -> bytes:
         writer.add("cell.zst", *packed(_RECORDS))
         writer.add("notes.json", b"{}")
         manifest = Manifest(
-            format=1, build="b", cell="main", cell_uuid="u", generation="1a2b3c4d",
-            first_offset=7, end_offset=10, first_at_ms=1, end_at_ms=2, is_masked=True,
-            digest="", original_digest="", checkpoints_proven=0,
+            format=1,
+            build="b",
+            cell="main",
+            cell_uuid="u",
+            generation="1a2b3c4d",
+            first_offset=7,
+            end_offset=10,
+            first_at_ms=1,
+            end_at_ms=2,
+            is_masked=True,
+            digest="",
+            original_digest="",
+            checkpoints_proven=0,
         )
         writer.close(manifest)
         return path.read_bytes()
@@ -107,7 +113,7 @@ def _zone(data: bytes) -> object:
 
 
 def _services(path: Path) -> object:
-    return Files(path.parent)._read(path)  # noqa: SLF001 - its only reader
+    return Files(path.parent)._read(path)
 
 
 def _part(data: bytes) -> object:
@@ -143,9 +149,7 @@ _VALUES: Final = (
 )
 _ENTRIES: Final = [Entry("web", "web-0-1", "10.0.0.1", 31000), Entry("db", "d", "::1", 1, False)]
 _ZONE: Final = "\n".join(zone_lines(_ENTRIES, "a.example.", "ns.example.", 17)).encode() + b"\n"
-_MEMORY: Final = (
-    b'{"format":1,"cell_uuid":"u","generation":"1a2b3c4d","offset":7,"held":[]}',
-)
+_MEMORY: Final = (b'{"format":1,"cell_uuid":"u","generation":"1a2b3c4d","offset":7,"held":[]}',)
 _SCRIPT: Final = encode_script(Script(1, 0.5, 1.0, 3, ()))
 
 PARSERS: Final = (
@@ -153,17 +157,26 @@ PARSERS: Final = (
     Parser("bundle-slice", "binary", _slice, SLICE_DAMAGE, (packed(_RECORDS)[0],)),
     Parser("bundle", "binary", in_file("a.bundle", _bundle), (BundleBad,), (_made_bundle(),)),
     Parser(
-        "archive-rows", "binary", partial(typed_rows, "records"), (DamagedFile,),
+        "archive-rows",
+        "binary",
+        partial(typed_rows, "records"),
+        (DamagedFile,),
         (encode_rows("records", _ROWS),),
     ),
     Parser(
-        "parquet-events", "binary", in_file("a.parquet", _parquet), (ParquetFault,),
+        "parquet-events",
+        "binary",
+        in_file("a.parquet", _parquet),
+        (ParquetFault,),
         (encode_rows("records", _ROWS),),
     ),
     Parser("log-part-unpacked", "binary", _part, (BrokenPart,), (gzip.compress(b"hello world"),)),
     Parser("dns-zone", "text", _zone, (RegistrationFailed,), (_ZONE,)),
     Parser(
-        "service-files", "json", in_file("web.json", _services), (RegistrationFailed,),
+        "service-files",
+        "json",
+        in_file("web.json", _services),
+        (RegistrationFailed,),
         (b'[{"targets":["10.0.0.1:31000"],"labels":{"a":"b"}}]',),
     ),
     Parser("registrar-memory", "json", in_file("memory.json", Memory), (OperatorError,), _MEMORY),
@@ -171,12 +184,18 @@ PARSERS: Final = (
     Parser("trace-nodes", "text", in_file("nodes.csv", _nodes), (OperatorError,), (_NODES,)),
     Parser("trace-pods", "text", in_file("pods.csv", read_pods), (OperatorError,), (_PODS,)),
     Parser(
-        "trace-tasks", "text", in_file("tasks.csv", partial(_cluster, _HOSTS)), (OperatorError,),
+        "trace-tasks",
+        "text",
+        in_file("tasks.csv", partial(_cluster, _HOSTS)),
+        (OperatorError,),
         (_TASKS,),
     ),
     Parser(
-        "trace-hosts", "text", in_file("hosts-read.csv", partial(_cluster_hosts, _TASKS)),
-        (OperatorError,), (_HOSTS,),
+        "trace-hosts",
+        "text",
+        in_file("hosts-read.csv", partial(_cluster_hosts, _TASKS)),
+        (OperatorError,),
+        (_HOSTS,),
     ),
     Parser("series-in-csv", "text", in_file("cpu.csv", _series), (OperatorError,), _VALUES),
 )

@@ -59,9 +59,15 @@ _UPDATE: Final = {
     "type": "UPDATE",
     "update": {
         "status": {
-            "task_id": {"value": "a-0-1"}, "state": "TASK_RUNNING", "agent_id": _AGENT,
-            "uuid": "c3VwZXIgdXVpZCAxMjM0NQ==", "timestamp": 1763800000.5, "healthy": True,
-            "source": "SOURCE_EXECUTOR", "message": "it runs", "reason": "REASON_TASK_HEALTH",
+            "task_id": {"value": "a-0-1"},
+            "state": "TASK_RUNNING",
+            "agent_id": _AGENT,
+            "uuid": "C4fhokxtSlSdNR9kovDAAQ==",
+            "timestamp": 1763800000.5,
+            "healthy": True,
+            "source": "SOURCE_EXECUTOR",
+            "message": "it runs",
+            "reason": "REASON_TASK_HEALTH",
             "container_status": {
                 "network_infos": [{"ip_addresses": [{"ip_address": "10.0.0.1"}]}],
             },
@@ -73,13 +79,18 @@ _OFFERS: Final = {
     "offers": {
         "offers": [
             {
-                "id": {"value": "O1"}, "framework_id": {"value": "f"}, "agent_id": _AGENT,
+                "id": {"value": "O1"},
+                "framework_id": {"value": "f"},
+                "agent_id": _AGENT,
                 "hostname": "h1",
                 "resources": [
                     {"name": "cpus", "type": "SCALAR", "scalar": {"value": 4.5}},
                     {"name": "mem", "type": "SCALAR", "scalar": {"value": 1024}},
-                    {"name": "ports", "type": "RANGES",
-                     "ranges": {"range": [{"begin": 31000, "end": 32000}]}},
+                    {
+                        "name": "ports",
+                        "type": "RANGES",
+                        "ranges": {"range": [{"begin": 31000, "end": 32000}]},
+                    },
                 ],
                 "attributes": [
                     {"name": "zone", "type": "TEXT", "text": {"value": "z1"}},
@@ -94,33 +105,91 @@ _EVENTS: Final = tuple(
     for each in (
         _UPDATE,
         _OFFERS,
-        {"type": "SUBSCRIBED", "subscribed": {
-            "framework_id": {"value": "f"}, "heartbeat_interval_seconds": 15,
-            "master_info": {"id": "m", "ip": 1, "port": 5050, "hostname": "h"}}},
+        {
+            "type": "SUBSCRIBED",
+            "subscribed": {
+                "framework_id": {"value": "f"},
+                "heartbeat_interval_seconds": 15,
+                "master_info": {"id": "m", "ip": 1, "port": 5050, "hostname": "h"},
+            },
+        },
         {"type": "RESCIND", "rescind": {"offer_id": {"value": "O1"}}},
-        {"type": "INVERSE_OFFERS", "inverse_offers": {"inverse_offers": [{
-            "id": {"value": "I"}, "framework_id": {"value": "f"}, "agent_id": _AGENT,
-            "unavailability": {"start": {"nanoseconds": 1}, "duration": {"nanoseconds": 2}}}]}},
+        {
+            "type": "INVERSE_OFFERS",
+            "inverse_offers": {
+                "inverse_offers": [
+                    {
+                        "id": {"value": "I"},
+                        "framework_id": {"value": "f"},
+                        "agent_id": _AGENT,
+                        "unavailability": {
+                            "start": {"nanoseconds": 1},
+                            "duration": {"nanoseconds": 2},
+                        },
+                    }
+                ]
+            },
+        },
         {"type": "FAILURE", "failure": {"agent_id": _AGENT, "status": 9}},
         {"type": "ERROR", "error": {"message": "no"}},
         {"type": "HEARTBEAT"},
     )
 )
 _CALLS: Final = (
-    {"type": "SUBSCRIBE", "subscribe": {"framework_info": {
-        "user": "root", "name": "x", "failover_timeout": 10, "roles": ["*"],
-        "capabilities": [{"type": "MULTI_ROLE"}]}}},
-    {"framework_id": {"value": "f"}, "type": "ACKNOWLEDGE", "acknowledge": {
-        "agent_id": _AGENT, "task_id": {"value": "t"}, "uuid": "c3VwZXIgdXVpZCAxMjM0NQ=="}},
-    {"framework_id": {"value": "f"}, "type": "DECLINE", "decline": {
-        "offer_ids": [{"value": "O1"}], "filters": {"refuse_seconds": 5}}},
-    {"framework_id": {"value": "f"}, "type": "ACCEPT", "accept": {
-        "offer_ids": [{"value": "O1"}],
-        "operations": [{"type": "LAUNCH", "launch": {"task_infos": [{
-            "name": "t", "task_id": {"value": "t"}, "agent_id": _AGENT,
-            "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}],
-            "command": {"value": "true", "environment": {
-                "variables": [{"name": "A", "value": "b"}]}}}]}}]}},
+    {
+        "type": "SUBSCRIBE",
+        "subscribe": {
+            "framework_info": {
+                "user": "root",
+                "name": "x",
+                "failover_timeout": 10,
+                "roles": ["*"],
+                "capabilities": [{"type": "MULTI_ROLE"}],
+            }
+        },
+    },
+    {
+        "framework_id": {"value": "f"},
+        "type": "ACKNOWLEDGE",
+        "acknowledge": {
+            "agent_id": _AGENT,
+            "task_id": {"value": "t"},
+            "uuid": "C4fhokxtSlSdNR9kovDAAQ==",
+        },
+    },
+    {
+        "framework_id": {"value": "f"},
+        "type": "DECLINE",
+        "decline": {"offer_ids": [{"value": "O1"}], "filters": {"refuse_seconds": 5}},
+    },
+    {
+        "framework_id": {"value": "f"},
+        "type": "ACCEPT",
+        "accept": {
+            "offer_ids": [{"value": "O1"}],
+            "operations": [
+                {
+                    "type": "LAUNCH",
+                    "launch": {
+                        "task_infos": [
+                            {
+                                "name": "t",
+                                "task_id": {"value": "t"},
+                                "agent_id": _AGENT,
+                                "resources": [
+                                    {"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}
+                                ],
+                                "command": {
+                                    "value": "true",
+                                    "environment": {"variables": [{"name": "A", "value": "b"}]},
+                                },
+                            }
+                        ]
+                    },
+                }
+            ],
+        },
+    },
 )
 _JSON_CALLS: Final = tuple(json.dumps(each).encode() for each in _CALLS)
 _STATE: Final = json.dumps(
@@ -128,10 +197,12 @@ _STATE: Final = json.dumps(
         "slaves": [{"id": "S1", "hostname": "h1", "pid": "slave(1)@10.0.0.5:5051", "active": True}],
         "frameworks": [
             {
-                "id": "f-1", "name": "flumina",
+                "id": "f-1",
+                "name": "flumina",
                 "executors": [
                     {
-                        "id": "a-0-1", "directory": "/d/1",
+                        "id": "a-0-1",
+                        "directory": "/d/1",
                         "tasks": [{"id": "a-0-1", "labels": [{"key": "flumina", "value": "1"}]}],
                     }
                 ],
@@ -143,24 +214,39 @@ _STATE: Final = json.dumps(
 PARSERS: Final = (
     Parser("recordio", "binary", _records, (RecordIoError,), (b"5\nhello3\nabc", b"0\n1\nx")),
     Parser(
-        "recordio-of-dev-cluster", "binary", _cluster_records, (cluster_recordio.FramingError,),
-        (b"5\nhello3\nabc", b"0\n1\nx"), tolerant=True,
+        "recordio-of-dev-cluster",
+        "binary",
+        _cluster_records,
+        (cluster_recordio.FramingError,),
+        (b"5\nhello3\nabc", b"0\n1\nx"),
+        tolerant=True,
     ),
     Parser("mesos-event", "json", _heard, (MalformedRecordError,), _EVENTS),
     Parser("mesos-agent-state", "json", _state, (SandboxError, *OTHER_FORM), (_STATE,)),
     Parser("scheduler-call", "json", _call, (CallError,), _JSON_CALLS),
     Parser("frequent-scheduler-call", "json", _frequent, (CallError,), _JSON_CALLS),
     Parser(
-        "scheduler-call-in-protobuf", "binary", _protobuf_call, (CallError,),
-        tuple(encode("scheduler.Call", PROTOBUF, _parsed) for _parsed in
-              (parse_call(each) for each in _JSON_CALLS)),
+        "scheduler-call-in-protobuf",
+        "binary",
+        _protobuf_call,
+        (CallError,),
+        tuple(
+            encode("scheduler.Call", PROTOBUF, _parsed)
+            for _parsed in (parse_call(each) for each in _JSON_CALLS)
+        ),
     ),
     Parser(
-        "mesos-resources-text", "text", lambda data: parse_resources(text_of(data)),
-        (ResourceError,), (b"cpus:4;mem:8192;ports:[31000-31999]", b"cpus(role):1;disk:{a,b}"),
+        "mesos-resources-text",
+        "text",
+        lambda data: parse_resources(text_of(data)),
+        (ResourceError,),
+        (b"cpus:4;mem:8192;ports:[31000-31999]", b"cpus(role):1;disk:{a,b}"),
     ),
     Parser(
-        "mesos-attributes-text", "text", lambda data: parse_attributes(text_of(data)),
-        (ResourceError,), (b"zone:z1;rack:7;ports:[1-2]",), 
+        "mesos-attributes-text",
+        "text",
+        lambda data: parse_attributes(text_of(data)),
+        (ResourceError,),
+        (b"zone:z1;rack:7;ports:[1-2]",),
     ),
 )

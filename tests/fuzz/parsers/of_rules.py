@@ -62,8 +62,10 @@ def _bytes(*names: str) -> tuple[bytes, ...]:
 _POLICY: Final = _bytes("docs/placement/examples/policy.yaml")
 _DASHBOARDS: Final = _bytes("streams/dashboards/cell.yaml")
 _LIMITS: Final = (
-    b"rules:\n- name: one\n  caller: .*\n  endpoint: GET .*\n  capacity: 10\n  perSecond: 2.5\n"
-    b"- name: two\n  endpoint: POST /api/v3/jobs\n  capacity: 5\n  perSecond: 1\n  per: address\n",
+    (
+        b"rules:\n- name: one\n  caller: .*\n  endpoint: GET .*\n  capacity: 10\n  perSecond: 2.5\n"
+        b"- name: two\n  endpoint: POST .*\n  capacity: 5\n  perSecond: 1\n  per: address\n"
+    ),
 )
 _ALLOWED: Final = (
     b"scripts:\n  restart-runtime:\n    command: [/usr/bin/systemctl, restart, mesos-slave]\n",
@@ -73,31 +75,63 @@ _LOGINS: Final = (
     b'{"auths":{"https://registry.example.com/v1/":{"username":"a","password":"b"}}}',
 )
 _ROUTES: Final = (
-    b'{"cells":{"a":{"url":"http://a:1","state":"open"},"b":{"url":"http://b:1"}},'
-    b'"routes":[{"match":"gpu.*","cells":["a"]}]}',
+    (
+        b'{"cells":[{"name":"a","api":"http://a:1"},{"name":"b","api":"http://b:1","region":"r"}],'
+        b'"default":"a","routes":[{"cell":"b","capacityGroup":"gpu.*"}],'
+        b'"capacityGroups":{"g":{"a":60,"b":40}}}'
+    ),
 )
-_WEATHER: Final = (
-    b'seed = 7\n[images]\nseconds_median = 3\n[run]\nseconds_median = 60\n',
-)
+_WEATHER: Final = (b"[images]\nsize_mib = 3.5\n[start]\nseconds = 0.5\n",)
 
 PARSERS: Final = (
     Parser("policy-file", "yaml", _document(read_policy), (), _POLICY),
-    Parser("health-rules", "yaml", _document(read_rules), (),
-           _bytes("streams/health/default_rules.yaml")),
-    Parser("health-rules-file", "yaml", in_file("health.yaml", health_rules_of), (OperatorError,),
-           _bytes("streams/health/default_rules.yaml")),
-    Parser("alert-rules", "yaml", _document(read_alert_rules), (),
-           _bytes("streams/alerts/default_rules.yaml")),
-    Parser("alert-rules-file", "yaml", in_file("alerts.yaml", alert_rules_of), (OperatorError,),
-           _bytes("streams/alerts/default_rules.yaml")),
+    Parser(
+        "health-rules",
+        "yaml",
+        _document(read_rules),
+        (),
+        _bytes("streams/health/default_rules.yaml"),
+    ),
+    Parser(
+        "health-rules-file",
+        "yaml",
+        in_file("health.yaml", health_rules_of),
+        (OperatorError,),
+        _bytes("streams/health/default_rules.yaml"),
+    ),
+    Parser(
+        "alert-rules",
+        "yaml",
+        _document(read_alert_rules),
+        (),
+        _bytes("streams/alerts/default_rules.yaml"),
+    ),
+    Parser(
+        "alert-rules-file",
+        "yaml",
+        in_file("alerts.yaml", alert_rules_of),
+        (OperatorError,),
+        _bytes("streams/alerts/default_rules.yaml"),
+    ),
     Parser("runbooks", "yaml", _document(_runbooks), (), _bytes("docs/examples/runbooks.yaml")),
-    Parser("dashboard-file", "yaml", in_file("cell.yaml", checked_file), (OperatorError,),
-           _DASHBOARDS),
+    Parser(
+        "dashboard-file", "yaml", in_file("cell.yaml", checked_file), (OperatorError,), _DASHBOARDS
+    ),
     Parser("rate-limits", "yaml", _document(read_rate_rules), (), _LIMITS),
-    Parser("allow-list-of-scripts", "yaml", in_file("scripts.yaml", read_allow_list),
-           (ValueError,), _ALLOWED),
+    Parser(
+        "allow-list-of-scripts",
+        "yaml",
+        in_file("scripts.yaml", read_allow_list),
+        (ValueError,),
+        _ALLOWED,
+    ),
     Parser("federation-routes", "json", configuration_of, (ValueError,), _ROUTES),
-    Parser("registry-logins", "json", in_file("config.json", _credentials),
-           (CredentialsUnreadable,), _LOGINS),
+    Parser(
+        "registry-logins",
+        "json",
+        in_file("config.json", _credentials),
+        (CredentialsUnreadable,),
+        _LOGINS,
+    ),
     Parser("weather-in-toml", "text", in_file("model.toml", _model), (ModelError,), _WEATHER),
 )

@@ -9,8 +9,8 @@ import msgspec
 from projections.entries import Entry
 from projections.notes import CellEntered, HostEntered, TaskAddressed, TaskEntered
 from projections.query.kept import Kept, KeptBook, ToAlert, ToMetric, encoded
-from projections.query.subscriptions import Subscriptions
 from projections.query.parser import parse as parse_query
+from projections.query.subscriptions import Subscriptions
 from projections.travel.masking import masked_json
 from projections.travel.notes import Note, NoteUnreadable, decoded_note
 from scheduler.model.codec import (
@@ -20,24 +20,21 @@ from scheduler.model.codec import (
     decode_mesos,
     decode_record,
     decode_verdict,
-    encode_change,
     encode_hosts,
-    encode_mesos,
-    encode_record,
     encode_verdict,
 )
 from scheduler.model.foreign import decode_commands_record, decode_jobs_record
 from scheduler.model.health import HostJudged, HostProbed
 from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.inbound import InboundRejected
-from streams.health.records import Unreadable as UnreadableLines
 from streams.health.records import HostLines, encode_lines, line_records
+from streams.health.records import Unreadable as UnreadableLines
 from streams.history.heads import archived_record, at_ms_of
 from streams.query.record import Record, Unreadable
 from streams.query.sources import decoded
+from tests.fuzz.parser import Parser, Refused
 from tests.support.samples_fleet import REPORTS
 from tests.support.samples_health import INBOUND
-from tests.fuzz.parser import Parser, Refused
 
 RECORDS: Final = Path(__file__).parents[2] / "golden" / "records" / "version-1"
 
@@ -105,7 +102,7 @@ _NOTES: Final = tuple(
     map(
         msgspec.json.encode,
         (
-            TaskEntered(JobId("a"), TaskId("a-0-1"), Entry(1, 2, "started", "x"), "Running"),
+            TaskEntered(JobId("a"), TaskId("a-0-1"), Entry(1, 2, 3, "submitted", "x"), "Running"),
             CellEntered("leader", "a text"),
             HostEntered(HostId("h"), "lost"),
             TaskAddressed(JobId("a"), TaskId("a-0-1"), "10.0.0.1"),
@@ -118,13 +115,19 @@ _LINES: Final = (
     b'[{"hostname":"h1","log":"a"},{"hostname":"h2","log":"b","time":1763800000.5}]',
     b'{"host":"h1","msg":"a"}\n{"host":"h1","msg":"b"}',
 )
-_REQUESTS: Final = (
+_ORDERS: Final = (
     b'{"type":"KillJob","jobId":"titus-1","actor":"ada","why":"a test"}',
     b'{"type":"ScaleJob","jobId":"titus-1","desired":2,"min":1,"max":3,"actor":"a","why":"b"}',
-    b'{"type":"SetPolicy","values":{"batch_size_max":5},"actor":"ada","why":"a test"}',
     b'{"type":"KillTask","taskId":"titus-1-worker-0-1","shrink":true,"actor":"a","why":"b"}',
-    b'{"type":"SkipRecord","offset":1,"digest":"00000000000000000000000000000000","actor":"a",'
-    b'"why":"b"}',
+    b'{"type":"PartitionBegan","generation":"1a2b3c4d"}',
+)
+_COMMANDS: Final = (
+    b'{"type":"SetPolicy","values":{"batch_size_max":5},"actor":"ada","why":"a test"}',
+    (
+        b'{"type":"SkipRecord","offset":1,"digest":"00000000000000000000000000000000",'
+        b'"actor":"a","why":"b"}'
+    ),
+    b'{"type":"ForgetOrphan","taskId":"x","hostId":"S1","actor":"a","why":"b"}',
     b'{"type":"PartitionBegan","generation":"1a2b3c4d"}',
 )
 """More are made by `tests.fuzz.parsers.of_jobs`, whose descriptors stand inside ``SubmitJob``."""
@@ -144,12 +147,16 @@ PARSERS: Final = (
     Parser("cell-log-record", "json", decode_record, (Undecodable,), _CELL),
     Parser("mesos-topic-record", "json", decode_mesos, (Undecodable,), _golden("mesos")),
     Parser(
-        "hosts-topic-record", "json", decode_hosts, (Undecodable,),
+        "hosts-topic-record",
+        "json",
+        decode_hosts,
+        (Undecodable,),
         tuple(encode_hosts(each) for each in REPORTS),
     ),
     Parser("verdicts-topic-record", "json", decode_verdict, (Undecodable,), _VERDICTS),
     Parser("job-events-record", "json", decode_change, (Undecodable,), _golden("changes")),
-    Parser("commands-topic-record", "json", _foreign(decode_commands_record), (), _REQUESTS),
+    Parser("orders-in-jobs-topic", "json", _foreign(decode_jobs_record), (), _ORDERS),
+    Parser("commands-topic-record", "json", _foreign(decode_commands_record), (), _COMMANDS),
     Parser("host-lines-record", "json", _line_records, (UnreadableLines,), _LINES),
     Parser("query-of-cell-record", "json", _events_of("cell"), (Unreadable,), _CELL),
     Parser("query-of-verdict", "json", _events_of("verdicts"), (Unreadable,), _VERDICTS),
@@ -157,7 +164,9 @@ PARSERS: Final = (
     Parser(
         "query-of-job-event", "json", _events_of("job-events"), (Unreadable,), _golden("changes")
     ),
-    Parser("published-event", "json", _published, (), (b'{"a":1,"b":2,"n":3,"kind":"x","s":"ab"}',)),
+    Parser(
+        "published-event", "json", _published, (), (b'{"a":1,"b":2,"n":3,"kind":"x","s":"ab"}',)
+    ),
     Parser("kept-query-record", "json", _kept, (), _KEPT),
     Parser("history-note", "json", _note, (NoteUnreadable,), _NOTES),
     Parser("record-head", "json", _heads, (), _CELL, tolerant=True),

@@ -20,7 +20,7 @@ from tests.support.guide import blocks_of, missing_lines, run_guide
 pytestmark = pytest.mark.integration
 
 PAGES: Final = ("operating.md", "backup-and-restore.md")
-GUIDE_S_MAX: Final = 400.0
+GUIDE_S_MAX: Final = 300.0
 """It takes 80 s on two cores that nobody else uses."""
 PORTS: Final = 3
 """A master's and two agents'."""

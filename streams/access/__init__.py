@@ -1,0 +1,1 @@
+"""Access as the processes have it: opened by the settings, at the start."""

@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kafka_sasl_mechanism: str
     kafka_user: str
     kafka_password_file: Path | None
+    is_writing_at_once: bool
     topic_prefix: str
     cells: int
     cell_names: tuple[str, ...]
@@ -128,9 +129,7 @@ SETTINGS: tuple[Setting, ...] = (
 LAUNCHER_VARIABLES = ("FLUMINA_PYTHON",)
 # Read by tests, by the points at which a test ends a process (`streams/cell/points.py`), and where
 # ports are chosen while several processes test (`streams/supervise/ports.py`).
-TEST_VARIABLES = (
-    *("FLUMINA_CRASH_AT", "FLUMINA_HELM", "FLUMINA_REAL_MESOS", "FLUMINA_TEST_PORTS"),
-)
+TEST_VARIABLES = ("FLUMINA_CRASH_AT", "FLUMINA_HELM", "FLUMINA_REAL_MESOS", "FLUMINA_TEST_PORTS")
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:

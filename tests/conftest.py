@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from streams.kafka.embedded import EmbeddedKafka
+from tests.support.quick import is_left_out, is_quick, take_fewer_examples
 from tests.support.spread import give_own_ports, spread
 
 # Tests start hundreds of processes. Where Python is told to keep no compiled modules, each of them
@@ -24,9 +25,6 @@ sys.dont_write_bytecode = False
 # It makes 38 grammars when jsonschema imports it, in every process of tests, for two formats of
 # strings (IRIs) that no schema of ours has.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type] - Python's own way to say so
-
-ONLY_INTEGRATION = ("integration", "console")
-"""Folders whose every test is marked `integration`: where that is left out they are not read."""
 
 _numbers = itertools.count(1)
 _session = uuid.uuid4().hex[:8]
@@ -39,10 +37,13 @@ def pytest_configure() -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave alone what the marks leave out as a whole: reading it takes longer than many tests."""
-    words = str(config.option.markexpr or "")
-    is_left_out = words.startswith(("not integration", "(not integration"))
-    is_whole = collection_path.parent == Path(__file__).parent
-    return True if is_left_out and is_whole and collection_path.name in ONLY_INTEGRATION else None
+    return True if is_quick(config) and is_left_out(collection_path) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The quick tests draw fewer examples of what holds for all."""
+    if is_quick(config):
+        take_fewer_examples(items)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

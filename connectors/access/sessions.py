@@ -65,10 +65,9 @@ class Sessions:
 
     def _forget(self) -> None:
         now_s = self._now_s()
-        for key, each in list(self._sessions.items()):
-            if each.until_s > now_s:
-                break  # All live as long, so those behind it began later.
-            del self._sessions[key]
+        # All live as long, so those behind the first that lives began later.
+        while self._sessions and next(iter(self._sessions.values())).until_s <= now_s:
+            del self._sessions[next(iter(self._sessions))]
 
 
 def _digest(id_: str) -> bytes:

@@ -411,6 +411,7 @@ def _resource(key: str, value: Json, allocated_to: str | None, style: str) -> Js
     return result
 
 
+TEXT_CHARACTERS_MAX = 64 * 1024
 _ITEM = re.compile(r"^\s*([A-Za-z_][\w.-]*)(?:\(([\w./-]+)\))?\s*:\s*(.+?)\s*$", re.DOTALL)
 _RANGE = re.compile(r"^\s*(\d{1,19})\s*-\s*(\d{1,19})\s*$")
 
@@ -451,6 +452,8 @@ def parse_attributes(text: str) -> list[Json]:
 
 
 def _items(text: str, what: str) -> list[tuple[str, str | None, str]]:
+    if len(text) > TEXT_CHARACTERS_MAX:
+        raise ResourceError(f"the {what} have more than {TEXT_CHARACTERS_MAX} characters")
     result: list[tuple[str, str | None, str]] = []
     for item in filter(str.strip, re.split(r"[;\n]", text)):
         match = _ITEM.match(item)

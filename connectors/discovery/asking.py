@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from connectors.access.outgoing import Credentials
-
 from connectors.ports import RegistrationFailed
 from scheduler.model.reading.bad_bytes import BAD_BYTES
 

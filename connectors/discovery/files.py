@@ -97,7 +97,13 @@ class Files:
             return []
         except (OSError, *BAD_BYTES) as error:
             raise RegistrationFailed(f"{path} cannot be read: {error}") from error
-        return [(each, str((each.get("labels") or {}).get(TASK, ""))) for each in found]
+        return [(each, _task_of(each)) for each in found]
+
+
+def _task_of(group: Group) -> str:
+    """The task that we wrote the group for; empty where another wrote it, in whatever form."""
+    labels = group.get("labels")
+    return str(labels.get(TASK, "")) if isinstance(labels, dict) else ""
 
 
 def _group(place: str, endpoint: Endpoint) -> Group:

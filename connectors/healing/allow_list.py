@@ -15,6 +15,9 @@ from ruamel.yaml.error import YAMLError
 
 SCRIPTS_MAX: Final = 200
 WORDS_MAX: Final = 64
+FILE_BYTES_MAX: Final = 64 * 1024
+BRACKETS_MAX: Final = 2 * SCRIPTS_MAX
+"""Lists and maps in brackets; for thousands within one another ruamel takes seconds."""
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-zA-Z0-9_.-]{0,62}[a-zA-Z0-9])?")
 
 
@@ -52,8 +55,15 @@ class AllowList:
 def read_allow_list(path: Path) -> AllowList:
     """The list that a YAML file holds; raises ValueError, naming file and entry."""
     try:
-        raw = YAML(typ="safe").load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+        text = data.decode()
+        if len(data) > FILE_BYTES_MAX:
+            raise ValueError(f"{path} is longer than {FILE_BYTES_MAX} bytes")
+        if max(map(text.count, ("[", "{"))) > BRACKETS_MAX:
+            raise ValueError(f"{path} has more than {BRACKETS_MAX} lists; name fewer scripts")
+        raw = YAML(typ="safe").load(text)
+    except (OSError, UnicodeDecodeError, YAMLError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read as YAML: {error}") from error
     entries = raw.get("scripts") if isinstance(raw, dict) else None
     if not isinstance(entries, dict) or set(raw) != {"scripts"}:

@@ -26,6 +26,8 @@ CONTAINERIZERS: Final[tuple[Containerizer, ...]] = ("none", "mesos", "docker")
 INTERFACE_LABEL: Final = "flumina.interface"
 """Which network interface of the host the task's address is on, counted from 0."""
 GROUPS_LABEL: Final = "flumina.securityGroups"
+AUDIENCES_ATTRIBUTE: Final = "flumina.identity.audiences"
+"""In `securityProfile.attributes`: whom the task may show its identity to, with commas between."""
 
 
 def described(task: TaskToRun, containerizer: Containerizer) -> Json:
@@ -65,6 +67,8 @@ def labels_of(task: TaskToRun) -> list[Json]:
         labels[GROUPS_LABEL] = ",".join(sorted(set(groups)))
     if task.container and profile_of(task.container.attributes, is_lenient=True).is_burst:
         labels[BURST_ATTRIBUTE] = "true"
+    if task.container:
+        labels |= _identity(task.container)
     return [{"key": key, "value": value} for key, value in labels.items()]
 
 
@@ -159,6 +163,18 @@ def _shared(container: Container, profile: Profile) -> Json:
     if network := _network(container, profile):
         shared["network_infos"] = [network]
     return shared
+
+
+def _identity(container: Container) -> dict[str, str]:
+    """What the metadata endpoint of a host acts on (`docs/task-identity.md`)."""
+    wanted = dict(container.security_attributes).get(AUDIENCES_ATTRIBUTE, "")
+    account = profile_of(container.attributes, is_lenient=True).account
+    labels = {
+        "flumina.iamRole": container.iam_role,
+        "flumina.accountId": account if container.iam_role else "",
+        AUDIENCES_ATTRIBUTE: wanted,
+    }
+    return {key: value for key, value in labels.items() if value}
 
 
 def _persistent(task: TaskToRun, info: Json) -> Json:

@@ -64,4 +64,7 @@ def token_url(challenge: str) -> str:
     if scheme.lower() != "bearer" or not realm.startswith(("https://", "http://")):
         return ""
     asked = {name: found[name] for name in ("service", "scope") if name in found}
-    return f"{realm}?{urlencode(asked)}" if asked else realm
+    # A header's bytes that are no UTF-8 come as lone surrogates, which no address can hold.
+    asked_for = urlencode(asked, errors="replace")
+    realm = realm.encode("ascii", "replace").decode()
+    return f"{realm}?{asked_for}" if asked else realm

@@ -25,7 +25,7 @@ OUTPUTS: Final = ("stdout", "stderr")
 PartKind = Literal["gz", "dropped"]
 
 _PART: Final = re.compile(r"([0-9]{16})-([0-9]{16})-([0-9]{1,16})\.(gz|dropped)")
-_ESCAPE: Final = re.compile(r"=([0-9A-F]{2})")
+_ESCAPE: Final = re.compile(rb"=([0-9A-F]{2})")
 _PLAIN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
 
@@ -97,7 +97,9 @@ def encoded(name: str) -> str:
 
 def decoded(word: str) -> str:
     """The name that `encoded` wrote as this word."""
-    raw = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), word).encode("latin-1")
+    # A store may hold keys that nobody of us wrote: those are names of some kind as well.
+    written = word.encode("utf-8", "surrogatepass")
+    raw = _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), written)
     return raw.decode("utf-8", "surrogateescape")
 
 

@@ -10,6 +10,7 @@ from connectors.access.door import Door
 from connectors.access.principals import Action, Principal
 from connectors.web.admission import Admission
 from connectors.web.cell import Cell, TaskFiles
+from connectors.web.exec_sessions import Execs
 from connectors.web.images import Images
 from connectors.web.limits.rules import RateLimits
 from connectors.web.metrics import Metrics
@@ -40,6 +41,8 @@ class Api:
     images: Images = field(default_factory=Images)
     secrets: SecretGate = field(default_factory=SecretGate)
     """What seals secrets before a job is published."""
+    execs: Execs = field(default_factory=Execs)
+    """Sessions beside tasks."""
     titan: TitanSite = field(default_factory=TitanSite)
     """What places are called, for specs of 2015."""
     alerting: Alerting = field(default_factory=lambda: Alerting(RuleBook()))

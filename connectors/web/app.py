@@ -17,6 +17,7 @@ from connectors.web.admission import Admission, AdmissionLimits
 from connectors.web.api import WAIT_S_MAX, Api
 from connectors.web.cell import Cell, TaskFiles
 from connectors.web.edge import Edge
+from connectors.web.exec_sessions import Execs
 from connectors.web.images import Images
 from connectors.web.limits.rules import RateLimits
 from connectors.web.metrics import Metrics
@@ -49,6 +50,7 @@ def web_app(
     rate_limits: RateLimits | None = None,
     images: Images | None = None,
     secrets: SecretGate | None = None,
+    execs: Execs | None = None,
     titan: TitanSite | None = None,
     observing: Observing | None = None,
     alerting: Alerting | None = None,
@@ -66,7 +68,7 @@ def web_app(
     api = Api(cell, files, metrics, books, wait_s, travel or NoTravel(), log_store)
     api = replace(api, rate_limits=rate_limits or RateLimits(), images=images or Images())
     api = replace(api, titan=titan or TitanSite(), observing=observing or Observing())
-    api = replace(api, secrets=secrets or SecretGate())
+    api = replace(api, secrets=secrets or SecretGate(), execs=execs or Execs())
     api = replace(api, door=door or Door())
     if alerting is not None:
         api = replace(api, alerting=alerting)

@@ -29,6 +29,7 @@ from connectors.web import (
 )
 from connectors.web.alerts import ALERT_ROUTES
 from connectors.web.call import Handler
+from connectors.web.exec_routes import EXEC_ROUTES
 from connectors.web.fleet import FLEET_ROUTES
 from connectors.web.glance import GLANCE_ROUTES
 from connectors.web.healing import HEALING_ROUTES
@@ -486,6 +487,7 @@ ROUTES.update(OBSERVE_ROUTES)
 ROUTES.update(VOLUME_ROUTES)
 ROUTES.update(WEBHOOK_ROUTES)
 ROUTES.update(SECRET_ROUTES)
+ROUTES.update(EXEC_ROUTES)
 ROUTES.update(ALERT_ROUTES)
 ROUTES.update(FLEET_ROUTES)
 ROUTES.update(HEALING_ROUTES)

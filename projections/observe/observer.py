@@ -113,8 +113,10 @@ def _last_of(changes: Sequence[Change], kind: type[_Kind], name: str) -> dict[st
 
 
 def _jobs_and_tasks(view: CellView, changes: Sequence[Change]) -> list[Told]:
-    """Each job before its tasks, but one that has ended behind them: who waits for a job's end and
-    leaves has been told how each of its tasks ended."""
+    """Each job before its tasks, but one that has ended behind them.
+
+    Who waits for a job's end, and leaves with it, has been told how each of its tasks ended.
+    """
     jobs = _jobs(view, changes)
     live = [each for each in jobs if not each.is_over]
     ended = [each for each in jobs if each.is_over]

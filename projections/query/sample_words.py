@@ -10,6 +10,8 @@ from typing import Any, Final, Literal, cast
 from projections.query.scanner import NUMBER, Scanner
 from projections.query.syntax import Sample
 
+NUMBER_MAX: Final = 2**63
+"""Of any number of a configuration: what Java's long holds, as the engine would read it."""
 STRATEGIES: Final = ("RANDOM", "STICKY", "RPS")
 CONFIGURATION: Final = re.compile(r"\{.*\}", re.DOTALL)
 KNOWN: Final = frozenset({"strategy", "threshold", "factor", "keys", "salt", "extrapolate"})
@@ -63,7 +65,7 @@ def _fault_of_keys(values: dict[str, Any]) -> str:
     if values["strategy"] == "STICKY" and not keys:
         return "A STICKY sample needs keys"
     salt = values.get("salt", 0)
-    if not isinstance(salt, int) or isinstance(salt, bool):
+    if not isinstance(salt, int) or not _is_number(salt):
         return "The sample's salt is a whole number"
     if not isinstance(values.get("extrapolate", False), bool):
         return "The sample's extrapolate is true or false"
@@ -71,7 +73,8 @@ def _fault_of_keys(values: dict[str, Any]) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and -NUMBER_MAX <= value <= NUMBER_MAX  # and so no NaN
 
 
 def _sample(values: dict[str, Any]) -> Sample:

@@ -101,7 +101,7 @@ class Subscriptions:
         self._parts: _Tables = {}
         self._projections: dict[tuple[_Plan, ...], tuple[Project, tuple[str, ...]]] = {}
         self.undecodable = 0
-        """Records that were no JSON objects."""
+        """Records that were no JSON objects, or nested beyond what can be looked into."""
 
     def __len__(self) -> int:
         return len(self._plans)
@@ -143,7 +143,11 @@ class Subscriptions:
         if not isinstance(event, dict):
             self.undecodable += 1
             return None
-        return self.match(event, now_ms)
+        try:
+            return self.match(event, now_ms)
+        except RecursionError:  # Lists within lists, by the hundred: nobody asks for that.
+            self.undecodable += 1
+            return None
 
     def match(self, event: Event, now_ms: int) -> Published | None:
         """What is sent on of an event; None if nobody wants it."""

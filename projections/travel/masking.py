@@ -140,12 +140,14 @@ class MaskedLog:
 
 
 def masked_json(data: bytes) -> bytes:
-    """A foreign record's JSON with its environments masked; empty where it is no JSON."""
+    """A foreign record's JSON with its environments masked; empty where it is no JSON.
+
+    What is nested beyond what can be looked into is empty as well, for it could not be masked.
+    """
     try:
-        value = msgspec.json.decode(data)
+        return msgspec.json.encode(_masked_value(msgspec.json.decode(data)))
     except BAD_BYTES:
         return b""
-    return msgspec.json.encode(_masked_value(value))
 
 
 def _masked_value(value: Any) -> Any:  # noqa: ANN401 - JSON is any value

@@ -34,6 +34,11 @@ UPCASTERS: Final[Mapping[int, Upcaster]] = {}
 """From version n to n + 1, on the raw form. Empty while there is one version."""
 
 
+DOWNCASTERS: Final[Mapping[int, Upcaster]] = {}
+"""From version n + 1 to n, on the raw form: how this build writes while a reader lives that knows
+only n. A release that raises the version brings one; the release after the next takes it out."""
+
+
 class Undecodable(ValueError):
     """Bytes of our own log that this build cannot read; says why and what to do."""
 
@@ -53,9 +58,24 @@ _VERDICT: Final[msgspec.json.Decoder[VerdictBody | PartitionBegan]] = msgspec.js
 _CHANGE: Final[msgspec.json.Decoder[Change]] = msgspec.json.Decoder(Change)
 
 
-def encode_record(record: CellRecord) -> bytes:
-    """The record's bytes as they stand in the cell log."""
-    return _ENCODER.encode(record)
+def encode_record(record: CellRecord, version: int = RECORD_VERSION) -> bytes:
+    """The record's bytes as they stand in the cell log, in this version, not below the lowest."""
+    data = _ENCODER.encode(record)
+    if version == RECORD_VERSION:
+        return data
+    raw = msgspec.json.decode(data)
+    for lower in range(RECORD_VERSION - 1, version - 1, -1):
+        raw = DOWNCASTERS[lower](raw)
+        raw["version"] = lower
+    return _ENCODER.encode(raw)
+
+
+def lowest_written() -> int:
+    """The lowest version of records that this build can write."""
+    lowest = RECORD_VERSION
+    while lowest - 1 in DOWNCASTERS:
+        lowest -= 1
+    return lowest
 
 
 def decode_record(
@@ -90,7 +110,10 @@ def _lifted(
     if not isinstance(found, int) or isinstance(found, bool):
         raise Undecodable("the record has no integer field 'version'; it is not a cell record")
     if found == version and failure is not None:
-        raise Undecodable(f"a record of version {found} does not fit its schema: {failure}")
+        raise Undecodable(
+            f"a record of version {found} does not fit its schema: {failure}; if a newer build "
+            "wrote it, run that build, or a newer one"
+        )
     if found > version:
         raise Undecodable(
             f"the record has version {found}, this build knows versions up to {version}; "

@@ -13,7 +13,7 @@ from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from connectors.access.door import CERTIFICATE, Denied, Door
+from connectors.access.door import CERTIFICATE, Denied
 from connectors.access.table import METRICS
 from streams.access.opening import demand_closed, door_of, tls_of
 from streams.errors import OperatorError
@@ -88,6 +88,8 @@ class MetricsPage:
         demand_closed(settings, address)
         self._door, tls = door_of(settings), tls_of(settings)
         self._registry = registry
+        self._entering = threading.Lock()
+        """Held while one is let in: what is asked for that belongs to one loop at a time."""
         try:
             self._server = _Server((address, port), _Handler)
         except OSError as error:
@@ -115,7 +117,8 @@ class MetricsPage:
         if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
             return _said(start, HTTPStatus.METHOD_NOT_ALLOWED, "Only GET is taken.", [])
         try:
-            asyncio.run(self._enter(environ))
+            with self._entering:
+                asyncio.run(self._enter(environ))
         except Denied as denied:
             return _said(start, denied.status, denied.text, list(denied.headers.items()))
         if environ["PATH_INFO"] not in {PATH, "/"}:

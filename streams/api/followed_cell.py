@@ -5,8 +5,11 @@ cell log, so any number of api processes may follow the same cell, and each may 
 """
 
 import asyncio
+import os
+import socket
 import uuid
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from typing import Final
 
 import structlog
@@ -28,6 +31,8 @@ from streams.clock import elapsed_s, now_ms
 from streams.snapshots.opening import Beginnings
 from streams.tracing.of_api import ApiTracing
 from streams.tracing.spans import SpanQueue
+from streams.upgrade.announcing import announce
+from streams.upgrade.reader import reader_here
 
 logger = structlog.get_logger(__name__)
 
@@ -132,9 +137,21 @@ class FollowedCell:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._log_end.run())
                 group.create_task(self._watch_lane())
+                group.create_task(self._announce())
         finally:
             await self._lane.stop()
             await self._stop_producer()
+
+    async def _announce(self) -> None:
+        """Say what this build reads, so that no leader writes what would halt us."""
+        name = f"api-{socket.gethostname()}-{os.getpid()}"
+        producer = our_producer(self._bootstrap, f"flumina-{name}")
+        await producer.start()
+        try:
+            reader = reader_here(name, "api", version("flumina"))
+            await announce(producer, self._prefix, self.partition, reader)
+        finally:
+            await producer.stop()
 
     async def _watch_lane(self) -> None:
         while True:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from connectors.access.door import CERTIFICATE
 from connectors.http.never_upgrading import NeverUpgrading
+from connectors.web.limits.guarding import Guarding
 from streams.api.one_send import OneSend
 from streams.errors import OperatorError
 
@@ -212,7 +213,7 @@ def server_for(
     """The server for ``app``, with every limit set; ``tls`` None: it speaks plain HTTP."""
     books = {"of_addresses": Counter(), "of_address_max": of_address_max}
     config = uvicorn.Config(
-        app,
+        Guarding(app),
         http=type("CountingProtocol", (ImpatientProtocol,), books),
         ws="none",
         lifespan="off",

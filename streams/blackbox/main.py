@@ -6,21 +6,22 @@ cell, so it goes on when any of them, or all, are gone; and it pages without any
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from typing import Final
-from wsgiref.simple_server import WSGIServer
 
 import msgspec
 import structlog
-from prometheus_client import start_http_server
 
 from connectors.pager.client import Webhook
+from streams.access.metrics_page import MetricsPage
 from streams.blackbox.judging import Judge, Limits
 from streams.blackbox.metrics import BlackboxMetrics
 from streams.blackbox.probing import Probing, Round
 from streams.clock import now_ms
 from streams.pages.desk import Desk
 from streams.pages.metrics import PageMetrics
+from streams.settings import settings_of
 from streams.stopping import stop_event
 
 logger = structlog.get_logger(__name__)
@@ -58,12 +59,13 @@ async def run_blackbox(options: BlackboxOptions, ready: Callable[[str], None]) -
     metrics = BlackboxMetrics()
     webhook = Webhook(options.page_url, options.page_secret) if options.page_url else None
     desk = Desk(options.cell, webhook, None, PageMetrics(metrics.registry))
-    server, thread = start_http_server(options.port, options.bind, metrics.registry)
-    assert isinstance(server, WSGIServer)
+    page_of_metrics = MetricsPage(
+        settings_of(os.environ), options.port, metrics.registry, options.bind
+    )
     stop = stop_event()
     probing = Probing(options.api, options.step_s_max, options.capacity_group)
     judge = Judge(options.api, options.cell, options.limits)
-    ready(f"http://{options.bind}:{server.server_port}/metrics")
+    ready(page_of_metrics.url)
     try:
         while not stop.is_set():
             found = await asyncio.to_thread(probing.round)
@@ -83,7 +85,5 @@ async def run_blackbox(options: BlackboxOptions, ready: Callable[[str], None]) -
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause_s)
     finally:
-        server.shutdown()
-        server.server_close()
-        await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(page_of_metrics.close)
         await asyncio.to_thread(desk.close)

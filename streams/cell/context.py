@@ -4,6 +4,8 @@ The one thing to know: there is one of these for each cell that a process follow
 leads it or not.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
@@ -14,6 +16,7 @@ from streams.cell.publisher import Publisher
 from streams.cell.surroundings import PRODUCTION, Surroundings
 from streams.cell.writer import CellLog
 from streams.tracing.of_cell import CellTracing
+from streams.upgrade.reader import Roll
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,11 @@ class CellContext:
     """Who runs scripts on hosts, see `connectors.healing.opening`; empty: nobody."""
     tracing: CellTracing | None = None
     """Who tells of traces; None: tracing is off."""
+
+    readers: Callable[[], AbstractAsyncContextManager[Roll]] | None = None
+    """Hears who reads the log; None: nobody but this build does, and it writes as it likes."""
+    is_writing_at_once: bool = False
+    """Whether an operator wants new kinds of records written whoever cannot read them."""
 
     def topic(self, name: str) -> str:
         """The name of a topic of the table in this Kafka."""

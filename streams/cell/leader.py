@@ -30,6 +30,7 @@ from streams.clock import elapsed_s
 from streams.fleet.outbox import FleetOutbox
 from streams.healing.outbox import HealingOutbox
 from streams.kafka.generations import INBOUND
+from streams.upgrade.gate import Gate
 
 logger = structlog.get_logger(__name__)
 
@@ -49,7 +50,22 @@ class Leader:
         self._connect = connect
 
     async def run(self) -> None:
-        """Lead until cancelled; raises `LeadershipLost` when another was elected."""
+        """Lead until cancelled; raises `LeadershipLost` when another was elected.
+
+        Before it is elected, every reader must be able to read what this build can write.
+        """
+        cell = self._cell
+        if cell.readers is None:
+            await self._lead()
+            return
+        async with cell.readers() as roll:
+            cell.log.gate = Gate(roll, is_at_once=cell.is_writing_at_once)
+            try:
+                await self._lead()
+            finally:
+                cell.log.gate = None
+
+    async def _lead(self) -> None:
         cell = self._cell
         lead = await self._elected()
         cell.follower.hearers.append(lead.heard)
@@ -67,6 +83,8 @@ class Leader:
         cell = self._cell
         incarnation = cell.surroundings.new_id()
         event = LeaderElected(candidate=cell.candidate, incarnation=incarnation, build=cell.build)
+        if cell.log.gate is not None:  # It may have to wait long; an election may not.
+            await cell.log.gate.version_for([event])
         async with asyncio.timeout(ELECTION_TIMEOUT_S):
             epoch = await cell.log.append(-1, [event])
             await cell.follower.until(epoch)

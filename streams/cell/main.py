@@ -35,6 +35,8 @@ from streams.kafka.security import faust_options
 from streams.settings import Settings, store_url_of
 from streams.stopping import stop_event
 from streams.tracing.opening import spans_of
+from streams.upgrade.announcing import announce
+from streams.upgrade.reader import reader_here
 
 logger = structlog.get_logger(__name__)
 
@@ -124,6 +126,11 @@ class CellProcess:
         producer = our_producer(options.bootstrap, f"flumina-{options.candidate}")
         await producer.start()
         self._app.loop = asyncio.get_running_loop()
+        reader = reader_here(options.candidate, "cell", options.build)
+        announcing = [
+            asyncio.create_task(announce(producer, options.topic_prefix, each.partition, reader))
+            for each in self.seats
+        ]
         try:
             # What may not be followed is told before the group hears of us.
             warm = await self._begun(producer) if self._is_warm else []
@@ -142,6 +149,9 @@ class CellProcess:
             # speak to the consumer group again before it has begun anew.
             os._exit(EXIT_LEADERSHIP_LOST)
         finally:
+            for each in announcing:
+                each.cancel()
+            await asyncio.gather(*announcing, return_exceptions=True)
             for seat in self.seats:
                 await seat.stop()
             await self._app.stop()
@@ -254,6 +264,7 @@ def options_of(settings: Settings) -> CellOptions:
         healing=settings.healing,
         traces=settings.traces,
         behind_s_max=float(settings.behind_s),
+        is_writing_at_once=settings.is_writing_at_once,
         secret_keys=settings.secret_keys,
         secret_provider=settings.secret_provider,
     )

@@ -8,6 +8,7 @@ itself while the others of the worker go on.
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,7 @@ from streams.secrets.opening_manager import OpeningManager
 from streams.snapshots.opening import Beginnings, beginnings_of
 from streams.tracing.of_cell import CellTracing
 from streams.tracing.spans import SpanQueue
+from streams.upgrade.announcing import Listening
 
 logger = structlog.get_logger(__name__)
 
@@ -75,6 +77,7 @@ class CellOptions(msgspec.Struct, frozen=True):
     traces: float | None = None
     """The share of requests that begin a trace; None: tracing is off."""
     behind_s_max: float = PACE.behind_s_max
+    is_writing_at_once: bool = False
     """With the fold halted for so long, only operators' commands are copied."""
     secret_keys: str = ""
     """Where the key ring of secrets is; empty: there is none."""
@@ -160,6 +163,8 @@ class Seat:
             build=options.build,
             cloud=options.cloud,
             healing=options.healing,
+            readers=partial(Listening, options.bootstrap, options.topic_prefix, self.partition),
+            is_writing_at_once=options.is_writing_at_once,
             volumes=self._volumes(),
             surroundings=Surroundings(pace=Pace(behind_s_max=options.behind_s_max)),
             tracing=self._tracing(),

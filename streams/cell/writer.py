@@ -20,6 +20,7 @@ from scheduler.model.events import CellEvent, CellRecord
 from streams.cell.log_clock import LogClock
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
 from streams.kafka.security import client_options
+from streams.upgrade.gate import Gate
 
 logger = structlog.get_logger(__name__)
 
@@ -65,6 +66,8 @@ class CellLog:
         self._source = f"/flumina/{topic}/{partition}/{name}"
         self._written = 0
         self.clock = LogClock()
+        self.gate: Gate | None = None
+        """Who says in which version a leader may write; None: in this build's."""
 
     async def append(self, epoch: int, events: Sequence[CellEvent]) -> int:
         """The offset of the last record that holds these events, once all replicas have it.
@@ -73,7 +76,8 @@ class CellLog:
         does not fit into a record, and `TimeoutError` after 30 s.
         """
         offset = -1
-        for data in encoded_records(epoch, self.clock.now_ms(), events):
+        version = RECORD_VERSION if self.gate is None else await self.gate.version_for(events)
+        for data in encoded_records(epoch, self.clock.now_ms(), events, version):
             offset = await self._send(data)
         return offset
 
@@ -89,8 +93,10 @@ class CellLog:
         return cloud_event_headers("flumina.cell.record", self._source, str(self._written))
 
 
-def encoded_records(epoch: int, at_ms: int, events: Iterable[CellEvent]) -> Iterator[bytes]:
-    """The events as records of at most 1,000 events and 512 KiB, in order.
+def encoded_records(
+    epoch: int, at_ms: int, events: Iterable[CellEvent], version: int = RECORD_VERSION
+) -> Iterator[bytes]:
+    """The events as records of at most 1,000 events and 512 KiB, in order, in this version.
 
     Raises `RecordTooLarge` when a single event does not fit.
     """
@@ -101,7 +107,7 @@ def encoded_records(epoch: int, at_ms: int, events: Iterable[CellEvent]) -> Iter
             record = CellRecord(
                 version=RECORD_VERSION, epoch=epoch, at_ms=at_ms, events=tuple(waiting[:count])
             )
-            data = encode_record(record)
+            data = encode_record(record, version)
             if len(data) <= RECORD_BYTES_MAX:
                 break
             if count == 1:

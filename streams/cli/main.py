@@ -249,6 +249,11 @@ COMMANDS = (
         "Seal secrets, and make, list and destroy the keys that they are sealed with.",
     ),
     Command(
+        "token",
+        "streams.cli.command_token:app",
+        "Make, list and remove tokens and grants: who may do what.",
+    ),
+    Command(
         "webhook",
         "streams.cli.command_webhook:app",
         "Add, show, try, pause and remove receivers of events of jobs.",

@@ -76,7 +76,7 @@ def _processes(words: Sequence[str], cores: int) -> int:
         return 1
     # What starts nothing waits for nothing.
     waits = not any(QUICK in word for word in words)
-    return min(cores + waits, PROCESSES_MAX)
+    return min(cores + (waits and cores > 1), PROCESSES_MAX)
 
 
 def _without_soak(words: list[str]) -> list[str]:

@@ -33,6 +33,17 @@ def _lift_from_{old}(raw: Raw) -> Raw:
 
 
 UPCASTERS[{old}] = _lift_from_{old}  # type: ignore[index]
+
+
+def _lower_to_{old}(raw: Raw) -> Raw:
+    """What builds of version {old} read, while one of them lives."""
+    for event in raw["events"]:
+        if event["type"] == "Tick" and "{new_name}" in event:
+            event["{old_name}"] = event.pop("{new_name}")
+    return raw
+
+
+DOWNCASTERS[{old}] = _lower_to_{old}  # type: ignore[index]
 '''
 
 

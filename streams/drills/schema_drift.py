@@ -86,7 +86,9 @@ def _drift(stage: Stage, here: Installation, fold: OwnFold, next_release: Path) 
     """Let the next release lead, and see this build's API halt at its first record."""
     here.take_away(CELL)
     fold.read()
-    here.set_environment(CELL, {"PYTHONPATH": str(next_release)})
+    # Left to itself it would wait until the API can read what it writes.
+    at_once = {"PYTHONPATH": str(next_release), "FLUMINA_WRITE_AT_ONCE": "true"}
+    here.set_environment(CELL, at_once)
     here.begin_back(CELL)
     stage.hurt(f"{CELL} is of the next release now; the API is still of this one")
     since = fold.machine.state.next_offset

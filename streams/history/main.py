@@ -10,13 +10,12 @@ import contextlib
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final
-from wsgiref.simple_server import WSGIServer
 
 import structlog
 from aiokafka.errors import KafkaError
-from prometheus_client import start_http_server
 
 from connectors.archive.archive import Archive
+from streams.access.metrics_page import MetricsPage
 from streams.clock import now_ms
 from streams.errors import OperatorError
 from streams.history.folding import rows_of_changes, rows_of_notes
@@ -40,7 +39,6 @@ from streams.store import store_of
 
 logger = structlog.get_logger(__name__)
 
-BIND: Final = "127.0.0.1"
 MERGE_S: Final = 600.0
 
 
@@ -212,15 +210,14 @@ async def run_history(
     process = HistoryProcess(settings)
     if probes is not None:
         probes.why_not_ready = process.why_not_ready
-    server, thread = start_http_server(port, BIND, process.metrics.registry)
-    assert isinstance(server, WSGIServer)
+    page = MetricsPage(settings, port, process.metrics.registry)
     is_over = stop_event()
     desk = contextlib.ExitStack()
     desk.enter_context(paging(settings, "history", PageMetrics(process.metrics.registry)))
     running = asyncio.create_task(process.run())
     stopping = asyncio.create_task(is_over.wait())
     try:
-        ready(f"http://{BIND}:{server.server_port}/metrics")
+        ready(page.url)
         await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
@@ -228,7 +225,5 @@ async def run_history(
         for task in (running, stopping):
             task.cancel()
         await asyncio.gather(running, stopping, return_exceptions=True)
-        server.shutdown()
-        server.server_close()
-        await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(page.close)
         await asyncio.to_thread(desk.close)

@@ -54,6 +54,13 @@ TOPICS = (
         7 * DAY_MS,
     ),
     Topic(
+        "readers",
+        "which versions of records each process that folds a cell can read; leaders wait for them",
+        "the process",
+        PER_CELL,
+        DAY_MS,
+    ),
+    Topic(
         "job-events",
         "what became of jobs and tasks, for producers; the answer to every record of jobs",
         "job id",

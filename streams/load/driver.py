@@ -27,6 +27,7 @@ PATIENCE_S: Final = 180.0
 AGAIN: Final = frozenset((429, 500, 502, 503, 504))
 DONE: Final = frozenset((200, 201, 202))
 POLL_S: Final = 0.02
+SERVICE_LOOK_S: Final = 5.0
 
 
 class Pace(NamedTuple):
@@ -121,6 +122,9 @@ class Driver:
             await asyncio.sleep(1.0)
             while self._ends and self._ends[0][0] <= elapsed_s():
                 _, job_id = heapq.heappop(self._ends)
+                if self._watch.is_starting(job_id):  # None ends that has not run yet.
+                    heapq.heappush(self._ends, (elapsed_s() + SERVICE_LOOK_S, job_id))
+                    continue
                 await self._ask(session, "DELETE", f"{JOBS}/{job_id}", b"", Counter())
                 self.ended_services += 1
 

@@ -94,6 +94,10 @@ class Watch:
         """Note that a job is sent now, for the first time."""
         self._submitted[job_id] = _Sent(self._clock(), tasks)
 
+    def is_starting(self, job_id: str) -> bool:
+        """Whether an index of this job was never seen running."""
+        return job_id in self._submitted
+
     def given_up(self, job_id: str) -> None:
         """Note that a job was not taken."""
         self._submitted.pop(job_id, None)

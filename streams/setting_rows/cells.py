@@ -41,6 +41,14 @@ CELLS = (
         texts.addresses,
     ),
     Setting(
+        "FLUMINA_WRITE_AT_ONCE",
+        "is_writing_at_once",
+        "true: a leader writes new kinds of records though a live reader cannot read them, which"
+        " then halts; default false: it waits (docs/upgrade.md)",
+        lambda _: False,
+        texts.truth,
+    ),
+    Setting(
         "FLUMINA_TOPIC_PREFIX",
         "topic_prefix",
         "what every topic's name begins with, so that several installations share one Kafka",

@@ -22,6 +22,7 @@ EXIT_BAD_INPUT: Final = 2
 GZIP_MAGIC: Final = b"\x1f\x8b"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]*)?([eE]\+?[0-9]{1,2}|[eE]-[0-9]{1,2})?|\.[0-9]+")
+UNPACKED_BYTES_MAX: Final = 1024 * 1024 * 1024
 FIELD_CHARACTERS_MAX: Final = 131_072
 """The csv module's own bound, checked here as well: others of this process may raise that one."""
 _LONG: Final = 60
@@ -97,9 +98,12 @@ def read_table(path: Path, required: Sequence[str]) -> Table:
     line = 1
     try:
         for fields in reader:
+            if not fields:
+                line = reader.line_num + 1
+                continue
             if any(len(each) > FIELD_CHARACTERS_MAX for each in fields):
                 raise _too_long(path, line)
-            if fields and any(each.strip() for each in fields):
+            if any(each.strip() for each in fields):
                 if header is None:
                     header = _header(path, line, fields, required)
                 elif len(fields) != len(header):
@@ -192,13 +196,22 @@ def _bytes(path: Path) -> bytes:
     if not data.startswith(GZIP_MAGIC):
         return data
     try:
-        return gzip.decompress(data)
+        # No more than may be: a kilobyte of gzip can say gigabytes.
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+            found = packed.read(UNPACKED_BYTES_MAX + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise TraceError(
             f"{path} cannot be decompressed: {error}.",
             "The file was cut short or damaged on its way.",
             f"Fetch it again; `gzip -t {path}` tells whether it is whole.",
         ) from error
+    if len(found) > UNPACKED_BYTES_MAX:
+        raise TraceError(
+            f"{path} unpacks to more than {UNPACKED_BYTES_MAX} bytes.",
+            "It is no trace, or one of many months.",
+            "Take a part of it.",
+        )
+    return found
 
 
 def _text(path: Path, data: bytes) -> str:

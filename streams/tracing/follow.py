@@ -28,7 +28,7 @@ INBOUND_MAX: Final = 10_000
 FOLDED_MAX: Final = 64
 FOLD: Final = "fold"
 ENDED: Final = frozenset({"Started", "Finished"})
-"""States of a task with which its trace ends."""
+"""States of a task with which its part of the trace ends; with its last task a job is forgotten."""
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 Place = tuple[str, int, int]
@@ -68,11 +68,18 @@ class TracedJobs:
     """Follows what is traced in one fold, and tells each step; a `Listener` of a follower."""
 
     def __init__(
-        self, state: Callable[[], State], now_ms: Callable[[], float], tell: Callable[[Step], None]
+        self,
+        state: Callable[[], State],
+        now_ms: Callable[[], float],
+        tell: Callable[[Step], None],
+        *,
+        is_told_late: bool = False,
     ) -> None:
+        """``is_told_late``: a copy may be folded before `inbound` is told of its record."""
         self._state = state
         self._now_ms = now_ms
         self._tell = tell
+        self._is_told_late = is_told_late
         self._inbound: OrderedDict[Place, tuple[TraceContext, int]] = OrderedDict()
         self._jobs: OrderedDict[JobId, _Job] = OrderedDict()
         self._folded: OrderedDict[Place, tuple[int, int, CellRecord, Changes]] = OrderedDict()
@@ -95,7 +102,7 @@ class TracedJobs:
     def listen(self, offset: int, record: CellRecord, changes: Changes) -> None:
         """Tell what this record, which was folded just now, means for what is traced."""
         begun: dict[int, TraceContext] = {}
-        if type(record.events[0]) is Copied:
+        if (self._inbound or self._is_told_late) and type(record.events[0]) is Copied:
             begun = self._copies(offset, record, changes)
         if not (begun or self._jobs):
             return
@@ -111,6 +118,8 @@ class TracedJobs:
             place = (event.source.topic, event.source.partition, event.source.offset)
             known = self._inbound.pop(place, None)
             if known is None:
+                if not self._is_told_late:
+                    continue
                 _put(self._folded, place, (offset, index, record, changes), FOLDED_MAX)
                 continue
             found[index] = self._copied(offset, index, record, *known)
@@ -166,6 +175,8 @@ class TracedJobs:
         task.context, task.at_ms = task.context.at(span_id), self._now_ms()
         if change.state in ENDED:
             del job.tasks[change.task_id]
+            if not job.tasks:
+                del self._jobs[change.job_id]
 
     def _address(self, offset: int, index: int) -> str:
         state = self._state()

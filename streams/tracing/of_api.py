@@ -38,7 +38,7 @@ class ApiTracing:
         self.spans = spans
         self._share = share
         self._follower = follower
-        self._jobs = TracedJobs(self._state, now_ms, self._tell)
+        self._jobs = TracedJobs(self._state, now_ms, self._tell, is_told_late=True)
         follower.listeners.append(self._jobs.listen)
 
     def _state(self) -> State:

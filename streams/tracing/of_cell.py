@@ -20,10 +20,11 @@ TRACED: Final = frozenset({"jobs", "commands"})
 """Topics whose records may be part of a trace: what somebody asks for."""
 COPY: Final = "ingest copy"
 PLACED: Final = "placement round"
+PROPOSED: Final = "launch accepted"
 NAMES: Final[dict[str, tuple[str, Kind]]] = {
-    "launch proposed": ("proposal accepted", "internal"),
+    PROPOSED: ("proposal accepted", "internal"),
     "effect started": ("EffectStarted", "internal"),
-    "effect ended": ("ACCEPT", "client"),
+    "call sent": ("ACCEPT", "client"),
 }
 """Steps of tasks that have another name as spans: what one waited for is what the span is about."""
 
@@ -48,7 +49,7 @@ class CellTracing:
             if context is None and self._share:
                 of = f"{kind}/{generation}:{record.partition}:{record.offset}"
                 context = begun(self._share, of)
-            if context is not None:
+            if context is not None and context.is_sampled:
                 place = (kind, record.partition, record.offset)
                 self._jobs.inbound(place, context, record.timestamp)
 
@@ -77,7 +78,7 @@ class CellTracing:
         name, kind = NAMES.get(step.kind, (step.kind, "internal"))
         fault = f"{change.reason} {change.message}" if change.state == "Finished" else ""
         parent_id, begun_at_ms = context.span_id, step.begun_at_ms
-        if step.kind == "launch proposed":
+        if step.kind == PROPOSED:
             # The round's record is stamped when it is decided; from then on it is a proposal.
             parent_id = span_id_of(context.trace_id, PLACED, f"{step.address} {change.task_id}")
             decided = (begun_at_ms, step.stamped_at_ms)

@@ -1,7 +1,8 @@
 """No seed breaks a promise: I1 to I8, over six hours in which processes, Kafka and hosts fail.
 
-A hundred seeds (the quick tests have ten), and all that once failed; the soak runs ten thousand and writes a
-report. A failure names its seed: `flumina simulate faults --seed N --shrink FILE` makes it short.
+A hundred seeds (the quick tests have ten), and all seeds and scripts that once failed; the soak
+runs ten thousand and writes a report. A failure names its seed: `flumina simulate faults --seed N
+--shrink FILE` makes it short.
 """
 
 import time

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import unquote
@@ -34,10 +35,17 @@ class Reader:
     """Reads one stream of an ASGI application while it is entered."""
 
     def __init__(
-        self, app: ASGIApp, target: str, last_id: str = "", address: str = "10.0.0.1"
+        self,
+        app: ASGIApp,
+        target: str,
+        last_id: str = "",
+        address: str = "10.0.0.1",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         path, _, query = target.partition("?")
-        headers = [(b"last-event-id", last_id.encode())] if last_id else []
+        more = {name.lower(): value for name, value in (headers or {}).items()}
+        if last_id:
+            more["last-event-id"] = last_id
         self._app = app
         self._scope = {
             "type": "http",
@@ -49,7 +57,7 @@ class Reader:
             "raw_path": path.encode(),
             "query_string": query.encode(),
             "root_path": "",
-            "headers": headers,
+            "headers": [(name.encode(), value.encode()) for name, value in more.items()],
             "client": (address, 50_000),
             "server": ("127.0.0.1", 7_100),
             "state": {},

@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from connectors.access.door import Door
 from connectors.web.app import web_app
 from connectors.web.cell import (
     FileName,
@@ -44,6 +45,7 @@ class WebCell:
         cell: CellInMemory | None = None,
         travel: Travel | None = None,
         observe: ObserveLimits | None = None,
+        door: Door | None = None,
     ) -> None:
         self.cell = cell or running_cell()
         self.partition = 0
@@ -71,6 +73,7 @@ class WebCell:
             travel=travel,
             observing=self.observing,
             alerting=self.alerting,
+            door=door,
         )
 
     @property

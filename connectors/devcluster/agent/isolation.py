@@ -31,7 +31,7 @@ from connectors.devcluster.words import Json
 
 ALWAYS: Final = ("memory", "cpu", "pids", "no-new-privileges", "seccomp")
 """What `auto` stands for: all that keeps well-behaved programs alone."""
-ON_DEMAND: Final = ("cpu-quota", "affinity", "disk", "users")
+ON_DEMAND: Final = ("cpu-quota", "affinity", "disk", "users", "network")
 _CGROUP_WORD: Final = "cgroup="
 _NOT_ASKED: Final = "not asked for"
 
@@ -111,12 +111,15 @@ class Isolation:
     why_no_users: str
     prefix: str
     """What the names of this agent's cgroups begin with."""
+    why_no_network: str = "not looked at"
     disk_seconds: float = 15.0
     _rows: list[Row] = field(default_factory=list)
     _cpus: dict[int, int] = field(default_factory=dict)
     _bound: dict[str, list[int]] = field(default_factory=dict)
 
-    def plan(self, container_id: str, sandbox: Path, task: Json) -> Json:
+    def plan(
+        self, container_id: str, sandbox: Path, task: Json, *, has_metadata: bool = False
+    ) -> Json:
         """What the executor needs to confine this task; makes its cgroups, may raise OSError."""
         limits = self._limits(task)
         plan: Json = {"sandbox": str(sandbox)}
@@ -134,7 +137,7 @@ class Isolation:
             else:
                 plan["watchdog_bytes"] = limits.memory_bytes
         self._plan_disk(plan, task)
-        self._plan_process(plan, container_id, sandbox, task)
+        self._plan_process(plan, container_id, sandbox, task, has_metadata=has_metadata)
         return plan
 
     def _plan_disk(self, plan: Json, task: Json) -> None:
@@ -142,7 +145,14 @@ class Isolation:
         if "disk" in self.wanted.words and disk_mib:
             plan |= {"disk_bytes": int(disk_mib * (1 << 20)), "disk_seconds": self.disk_seconds}
 
-    def _plan_process(self, plan: Json, container_id: str, sandbox: Path, task: Json) -> None:
+    @property
+    def has_networks(self) -> bool:
+        """Whether each task is given a network of its own."""
+        return "network" in self.wanted.words and not self.why_no_network
+
+    def _plan_process(
+        self, plan: Json, container_id: str, sandbox: Path, task: Json, *, has_metadata: bool
+    ) -> None:
         words = self.wanted.words
         linux = task.get("container", {}).get("linux_info", {})
         plan["rlimits"] = _rlimits(task)
@@ -156,6 +166,8 @@ class Isolation:
         if bounding is not None and os.geteuid() == 0:
             names = bounding.get("capabilities", [])
             plan["capabilities"] = [_CAPABILITIES.index(n) for n in names if n in _CAPABILITIES]
+        if self.has_networks:
+            plan["network"] = {"has_metadata": has_metadata}
         if "users" in words and not self.why_no_users:
             plan["user"] = self.user_of(container_id)
             _give(sandbox, plan["user"])
@@ -238,6 +250,7 @@ class Isolation:
             self._word_row("no-new-privileges", "prctl", "setuid programs give no rights"),
             self._seccomp_row(),
             self._users_row(),
+            self._network_row(),
             Row("bandwidth", "", _bandwidth()),
         ]
 
@@ -282,6 +295,18 @@ class Isolation:
             return Row("users", by, f"from {USERS_FIRST} on; a task sees itself as root")
         return Row("users", by, "a task sees itself as root and is the agent's user")
 
+    def _network_row(self) -> Row:
+        if "network" not in self.wanted.words:
+            return Row("network", "", f"{_NOT_ASKED}: {_NO_NETWORKS}")
+        if self.why_no_network:
+            return Row("network", "", f"not kept apart: {self.why_no_network}; {_NO_NETWORKS}")
+        return Row("network", "network namespace", "a task reaches itself and its metadata only")
+
+
+_NO_NETWORKS: Final = (
+    "tasks are in the computer's network, and reach every port of it that asks for no name"
+)
+
 
 def probe(prefix: str, text: str = "auto") -> Isolation:
     """What this computer allows of what ``text`` asks for; looked at once, when an agent starts."""
@@ -296,7 +321,10 @@ def probe(prefix: str, text: str = "auto") -> Isolation:
     why_no_users = ""
     if "users" in wanted.words and not _works(lambda: confine.enter({"user": USERS_FIRST})):
         why_no_users = "this kernel or its settings allow no user namespaces"
-    return Isolation(wanted, cgroups, can_filter, why_no_users, prefix)
+    why_no_network = ""
+    if "network" in wanted.words and not _works(lambda: confine.enter({"network": {}})):
+        why_no_network = "the agent is not root, or this kernel has no network namespaces"
+    return Isolation(wanted, cgroups, can_filter, why_no_users, prefix, why_no_network)
 
 
 def remove_left(text: str, prefixes: Iterable[str]) -> None:
@@ -368,7 +396,7 @@ def _emulated(container: Json, rows: Iterable[Row]) -> Iterator[str]:
     if container.get("volumes"):
         yield "volumes: none is mounted"
     if container.get("network_infos"):
-        yield "network: the task is in the computer's own, whatever network_infos ask for"
+        yield "network: no plug-in reads what network_infos ask for"
     linux = container.get("linux_info", {})
     if profile := linux.get("seccomp", {}).get("profile_name"):
         yield f"seccomp profile {profile}: the agent's own list stands in for it"

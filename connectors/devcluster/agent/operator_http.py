@@ -1,7 +1,8 @@
 """The operators' endpoints of an agent: its views, its metrics, and the v1 operator API.
 
-The one thing to know: it only reads. Calls that would change something (nested and standalone
-containers, resource providers) are refused with a sentence; files come from ``files.py``.
+The one thing to know: it only reads, but for sessions (``session_http.py``). Other calls that would
+change something (nested and standalone containers, resource providers) are refused with a sentence;
+files come from ``files.py``.
 """
 
 import base64
@@ -16,13 +17,23 @@ from starlette.routing import Route
 from connectors.devcluster.agent import operator_views
 from connectors.devcluster.agent.files import FileError, SandboxFiles
 from connectors.devcluster.agent.operator_views import Statistics
+from connectors.devcluster.agent.session_http import RECORDIO, SessionStream, attach_input
+from connectors.devcluster.agent.sessions import SessionError, Sessions
 from connectors.devcluster.agent.state import AgentState
 from connectors.devcluster.master import metrics
 from connectors.devcluster.master.operator_calls import LOGGING_LEVEL
 from connectors.devcluster.wire import codec
-from connectors.devcluster.wire.negotiation import NOT_ACCEPTABLE, accepted, read_body, refusal
+from connectors.devcluster.wire.negotiation import (
+    NOT_ACCEPTABLE,
+    accepted,
+    last_header,
+    read_body,
+    refusal,
+)
 from connectors.devcluster.words import VERSION_INFO, Json
 
+LAUNCH_SESSION = "LAUNCH_NESTED_CONTAINER_SESSION"
+WAIT_NESTED = "WAIT_NESTED_CONTAINER"
 # Call types whose sub-message must be there.
 _NEEDS_BODY = frozenset(
     {
@@ -58,6 +69,7 @@ class AgentOperatorHttp:
         now: Callable[[], float],
         *,
         own_metrics: Callable[[], dict[str, float]] = dict,
+        sessions: Sessions | None = None,
     ) -> None:
         self._state = state
         self._files = files
@@ -66,6 +78,7 @@ class AgentOperatorHttp:
         self._now = now
         self._started_at = now()
         self._own_metrics = own_metrics
+        self._sessions = sessions
 
     def routes(self) -> list[Route]:
         """All of them; as in Mesos most are there with and without ``/slave(1)``."""
@@ -100,27 +113,28 @@ class AgentOperatorHttp:
 
     async def _api(self, request: Request) -> Response:
         """``POST /api/v1``."""
-        body = await read_body(request)
-        if isinstance(body, Response):
-            return body
+        if self._sessions is not None and last_header(request, "content-type") == RECORDIO:
+            return await attach_input(self._sessions, request)
+        called = await _called(request)
+        if isinstance(called, Response):
+            return called
+        kind, body = called
         try:
-            call = codec.parse("agent.Call", *body)
-        except codec.CallError as error:
-            return refusal(400, str(error))
-        kind = call.get("type", "UNKNOWN")
-        missing = "type" if kind == "UNKNOWN" else None
-        if kind in _NEEDS_BODY and kind.lower() not in call:
-            missing = kind.lower()
-        if missing is not None:
-            text = f"Failed to validate agent::Call: Expecting '{missing}' to be present"
-            return refusal(400, text)
-        content_type = accepted(request)
-        if content_type is None:
-            return refusal(406, NOT_ACCEPTABLE)
-        try:
-            answer = self._answer(kind, call.get(kind.lower(), {}))
+            if self._sessions is not None and kind == LAUNCH_SESSION:
+                self._sessions.check_launch(body)
+                return SessionStream(functools.partial(self._sessions.launched, body))
+            content_type = accepted(request)
+            if content_type is None:
+                return refusal(406, NOT_ACCEPTABLE)
+            if self._sessions is not None and kind == WAIT_NESTED:
+                ended = await self._sessions.waited(body["container_id"])
+                answer: Json | None = {kind.lower(): ended}
+            else:
+                answer = self._answer(kind, body)
         except FileError as error:
             return error.response
+        except SessionError as error:
+            return refusal(error.status, str(error))
         if answer is None:
             return refusal(501, f"An agent of this development cluster has no operator call {kind}")
         encoded = codec.encode("agent.Response", content_type, {"type": kind, **answer})
@@ -157,6 +171,25 @@ class AgentOperatorHttp:
                 return {"size": size, "data": base64.b64encode(data).decode("ascii")}
             case _:
                 return None
+
+
+async def _called(request: Request) -> tuple[str, Json] | Response:
+    """The call's type and its own message, or the refusal of what is no call."""
+    body = await read_body(request)
+    if isinstance(body, Response):
+        return body
+    try:
+        call = codec.parse("agent.Call", *body)
+    except codec.CallError as error:
+        return refusal(400, str(error))
+    kind = call.get("type", "UNKNOWN")
+    missing = "type" if kind == "UNKNOWN" else None
+    if kind in _NEEDS_BODY and kind.lower() not in call:
+        missing = kind.lower()
+    if missing is not None:
+        text = f"Failed to validate agent::Call: Expecting '{missing}' to be present"
+        return refusal(400, text)
+    return kind, call.get(kind.lower(), {})
 
 
 def _named(values: Mapping[str, object]) -> list[Json]:

@@ -51,14 +51,17 @@ from connectors.devcluster.agent.model import (
     LaunchExecutor,
     LocalExecutor,
     LocalTask,
+    Phase,
     ToKeeper,
     ToMaster,
     ToStream,
 )
 from connectors.devcluster.agent.operator_http import AgentOperatorHttp
 from connectors.devcluster.agent.persistent import link_persistent
+from connectors.devcluster.agent.sessions import Sessions
 from connectors.devcluster.agent.state import AgentState
 from connectors.devcluster.agent.store import AgentStore
+from connectors.devcluster.agent.task_doors import TaskDoors
 from connectors.devcluster.agent.usage import Sampler
 from connectors.devcluster.agent.view import agent_state_view
 from connectors.devcluster.agent.volumes import Volumes
@@ -80,7 +83,8 @@ from connectors.devcluster.node import (
 from connectors.devcluster.resources import parse_attributes, parse_resources
 from connectors.devcluster.wire.negotiation import HTTP_ERRORS
 from connectors.devcluster.wire.recordio import Decoder, FramingError
-from connectors.devcluster.words import Json
+from connectors.devcluster.words import TERMINAL, Json
+from connectors.metadata.facts import facts_of
 
 TICK_SECONDS = 0.05
 RELINK_SECONDS = 0.1
@@ -114,6 +118,7 @@ class Agent:
         self.isolation.disk_seconds = config.disk_watch_seconds
         self.isolation.cgroups.remove_left(config.cgroup_prefix(node))
         self._cpu_sets = self._divided() if config.cpu_sets else None
+        self._doors = TaskDoors(config.root / "identity", self._clock.now, config.host)
         agent_id = self._store.agent_id(info)
         now = self._clock.now()
         self._volumes = Volumes(home)
@@ -127,6 +132,8 @@ class Agent:
         )
         self._journal.write("AGENT_STARTED", agent_id=agent_id, pid=os.getpid())
         self._keepers: dict[str, asyncio.StreamWriter] = {}
+        # Of containers that this process launched: what is in them is written nowhere.
+        self._session_places: dict[str, Json] = {}
         self._executor_api = ExecutorApi(self.state, self._clock.now, self._carry_out)
         # What tasks write is shipped only where there is a store for it.
         self._logs = log_shipping(home, node, config.store_url, config.task_log_mib)
@@ -154,11 +161,20 @@ class Agent:
             sampler.statistics,
             self._clock.now,
             own_metrics=self._own_metrics,
+            sessions=Sessions(self._session_place),
         )
         routes = operators.routes() + self._executor_api.routes()
         if self._logs is not None:
             routes += self._logs.routes()
         return Starlette(routes=routes, exception_handlers=HTTP_ERRORS)
+
+    def _session_place(self, container_id: str) -> Json | None:
+        """What a session beside the task of this container needs; None where none runs."""
+        task = self.state.task_in(container_id)
+        if task is None or task.phase is not Phase.RUNNING or task.state in TERMINAL:
+            return None
+        place, task_pid = self._session_places.get(container_id), self._store.task_pid(container_id)
+        return None if place is None or not task_pid else {**place, "task_pid": task_pid}
 
     def _sandbox_of(self, item: LocalTask | LocalExecutor) -> Path:
         agent_id = self.state.agent_id or ""
@@ -257,7 +273,9 @@ class Agent:
                     self._store.keep(output.task, output.fact)
             case Forget():
                 self._store.forget(output.container_id)
+                self._session_places.pop(output.container_id, None)
                 self.isolation.forget(output.container_id)
+                self._doors.forget(output.container_id)
             case _:
                 self._keep_own(output)
 
@@ -307,8 +325,21 @@ class Agent:
             name = str(self.state.frameworks.get(task.framework_id, {}).get("name", ""))
             self._logs.began(task, name, sandbox)
         place = self._place(agent_id, task.framework_id, task.container_id, sandbox)
-        plan = self.isolation.plan(task.container_id, sandbox, task.info)
-        return task_spec(task, place) | {"confinement": plan}
+        facts = facts_of(task.info, self.state.info)
+        plan = self.isolation.plan(
+            task.container_id, sandbox, task.info, has_metadata=facts.is_served
+        )
+        spec = task_spec(task, place) | {"confinement": plan}
+        container = self._store.container(task.container_id)
+        spec["env"] |= self._doors.prepare(
+            task.container_id, container, facts, has_network="network" in plan
+        )
+        self._session_places[task.container_id] = {
+            "env": spec["env"],
+            "sandbox": str(sandbox),
+            "plan": plan,
+        }
+        return spec
 
     def _executor_spec(self, executor: LocalExecutor, agent_id: str) -> Json:
         if problem := command_error(executor.info.get("command", {})):
@@ -376,6 +407,9 @@ class Agent:
                 container_id = message["container_id"]
                 self._keepers[container_id] = writer
                 self.state.from_keeper(message, self._clock.now())
+                if task_pid := message.get("task_pid"):
+                    container = self._store.container(message["container_id"])
+                    self._doors.began(message["container_id"], container, task_pid)
                 if self._cpu_sets is not None:
                     # Before its keeper is told to run it: the command inherits from the keeper.
                     self._cpu_sets.follow(self.state)

@@ -168,6 +168,14 @@ class AgentStore:
         facts = json.loads(path.read_bytes())
         return Exit.of(facts) if "wait_status" in facts else None
 
+    def task_pid(self, container_id: str) -> int:
+        """The process that the container's command is; 0 where none was written down."""
+        try:
+            facts = json.loads((self.container(container_id) / "executor.json").read_bytes())
+        except OSError:
+            return 0
+        return int(facts["task_pid"])
+
     def has_lost_keeper(self, container_id: str) -> bool:
         """Whether the process that kept the container is known, and is no more."""
         path = self.container(container_id) / "executor.json"
@@ -182,8 +190,10 @@ class AgentStore:
         return os.fsencode(self.home) not in words
 
     def end_left_of(self, container_id: str) -> None:
-        """Kill the command's group, if its keeper was killed: the kernel ends the command itself
-        with its keeper, but not what the command had started."""
+        """Kill the command's group, if its keeper was killed.
+
+        The kernel ends the command itself with its keeper, but not what the command had started.
+        """
         path = self.container(container_id) / "executor.json"
         if not path.exists() or not self.has_lost_keeper(container_id):
             return

@@ -20,6 +20,7 @@ EXIT_STATUS_VARIABLE = "SIMULATED_EXIT_STATUS"
 
 _SIGNALS = range(1, 65)
 _SHARE_SLACK = 1e-6
+FILE_BYTES_MAX = 1024 * 1024
 
 
 class ModelError(ValueError):
@@ -174,14 +175,17 @@ def weather_of(path: Path | None, seed: int | None) -> Weather:
 def load(path: Path) -> Model:
     """The model in a TOML or JSON file; raises ``ModelError`` with a sentence for its writer."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         raise ModelError(
             f"the tasks model {path} cannot be read: {error.strerror}; name a TOML or JSON file"
         ) from error
+    if len(raw) > FILE_BYTES_MAX:
+        raise ModelError(f"the tasks model {path} is longer than {FILE_BYTES_MAX} bytes")
     try:
         value = msgspec.json.decode(raw) if path.suffix == ".json" else tomllib.loads(raw.decode())
-    except (tomllib.TOMLDecodeError, *BAD_BYTES) as error:
+    except (ValueError, *BAD_BYTES) as error:
         kind = "JSON" if path.suffix == ".json" else "TOML"
         raise ModelError(f"the tasks model {path} is not {kind}: {error}") from error
     try:

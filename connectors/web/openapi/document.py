@@ -33,7 +33,7 @@ Routes = Mapping[str, Mapping[str, Operation]]
 
 PREFIX: Final = "#/components/schemas/"
 JSON: Final = "application/json"
-READ_ERRORS: Final = (400, 414, 421, 429, 503)
+READ_ERRORS: Final = (400, 401, 403, 414, 421, 429, 503)
 WRITE_ERRORS: Final = (403, 409, 412)
 BODY_ERRORS: Final = (408, 413, 415)
 _DESCRIPTIONS: Final[dict[int, str]] = {
@@ -42,7 +42,8 @@ _DESCRIPTIONS: Final[dict[int, str]] = {
     202: "written, and not folded in time",
     204: "done, with nothing to say",
     400: "the request cannot be understood, or was refused for its content",
-    403: "turned off",
+    401: "nobody who is known here asks",
+    403: "turned off, or not granted to who asks",
     404: "not there",
     408: "the body did not arrive in time",
     409: "the state does not allow it, or the name is another's",
@@ -68,6 +69,10 @@ def openapi_document(routes: Routes) -> Json:
         path: {method.lower(): made.operation(path, method, each) for method, each in ways.items()}
         for path, ways in routes.items()
     }
+    proofs = {
+        "token": {"type": "http", "scheme": "bearer"},
+        "certificate": {"type": "mutualTLS"},
+    }
     written: Json = {
         "openapi": "3.1.0",
         "info": {
@@ -76,7 +81,9 @@ def openapi_document(routes: Routes) -> Json:
             "description": "The REST API of a cell: docs/rest.md and docs/api-v3.md.",
         },
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": proofs},
+        # The last one is nobody: behind an open door, as on a developer's computer.
+        "security": [{"token": []}, {"certificate": []}, {}],
     }
     _fill_parts(written)
     return written

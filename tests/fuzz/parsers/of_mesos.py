@@ -224,7 +224,7 @@ PARSERS: Final = (
     Parser("mesos-event", "json", _heard, (MalformedRecordError,), _EVENTS),
     Parser("mesos-agent-state", "json", _state, (SandboxError, *OTHER_FORM), (_STATE,)),
     Parser("scheduler-call", "json", _call, (CallError,), _JSON_CALLS),
-    Parser("frequent-scheduler-call", "json", _frequent, (CallError,), _JSON_CALLS),
+    Parser("frequent-scheduler-call", "json", _frequent, (CallError,), _JSON_CALLS, tolerant=True),
     Parser(
         "scheduler-call-in-protobuf",
         "binary",

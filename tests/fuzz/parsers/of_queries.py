@@ -21,6 +21,7 @@ from scheduler.model.address import parse_address
 from scheduler.model.foreign_updates import share_of
 from streams.health.log_files import time_ms
 from streams.query.asked import asked_of, fields_of
+from streams.query.depth import is_too_deep
 from tests.fuzz.parser import Parser, Refused, text_of
 
 _AT_MS: Final = 1_763_800_000_000
@@ -54,6 +55,8 @@ def _event(data: bytes) -> object:
         raise Refused("it is no JSON") from error
     if not isinstance(event, dict):
         raise Refused("it is no object")
+    if is_too_deep(data, event):
+        raise Refused("it is nested too deeply")  # as every reader of events has it
     running = Running(_ASKED, lambda: 0.5)
     for at_ms in range(4):
         running.push(dict(event), at_ms)
@@ -174,5 +177,5 @@ PARSERS: Final = (
     Parser("log-file-name", "text", _name, (NameRefused,), (b"stdout", b"logs/a/b.txt")),
     Parser("log-part", "text", _part, (), (b"0000000000000000-0000000000000010-1.gz",)),
     Parser("share", "text", _share, (), (b"25%", b"3")),
-    Parser("uuid-of-mesos", "text", _uuid, (), (b"C4fhokxtSlSdNR9kovDAAQ==",)),
+    Parser("uuid-of-mesos", "text", _uuid, (ValueError,), (b"C4fhokxtSlSdNR9kovDAAQ==",)),
 )

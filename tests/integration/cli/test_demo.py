@@ -38,9 +38,8 @@ ALWAYS = (
 )
 
 
-@pytest.mark.soak
 def test_once(tmp_path: Path) -> None:
-    """`.ci/run` runs the same command, which judges itself; here its words are read as well."""
+    """The command of the README; it judges itself, and here its words are read as well."""
     done = process(tmp_path / "data", "demo", "--once")
     assert done.returncode == 0, done.stdout + done.stderr
     for text in (*ALWAYS, *HURT, "0 unaccounted for, 0 twice, 0 lost"):

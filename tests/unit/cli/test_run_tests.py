@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.cli.run_tests import PROCESSES, _processes, _without_soak
+from streams.cli.run_tests import PROCESSES_MAX, _processes, _without_soak
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ def test_soak_is_left_out_unless_it_is_named(words: list[str], expected: list[st
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], PROCESSES),
-        (["-ra", "--durations=15", "-x"], PROCESSES),
-        (["-m", "not integration", "-k", "log"], PROCESSES),
+        ([], PROCESSES_MAX),
+        (["-ra", "--durations=15", "-x"], PROCESSES_MAX),
+        (["-m", "not integration", "-k", "log"], PROCESSES_MAX),
         (["-n", "4"], 1),
         (["-n0"], 1),
         (["--numprocesses=3"], 1),
@@ -41,3 +41,8 @@ def test_a_run_of_many_is_shared_unless_the_words_say_otherwise(
     monkeypatch.chdir(request.config.rootpath)
     assert _processes(words, cores=8) == expected
     assert _processes(words, cores=1) == 1
+
+
+def test_there_is_one_process_more_than_cores_where_tests_wait() -> None:
+    assert _processes(["-ra"], cores=2) == 3
+    assert _processes(["-m", "not integration"], cores=2) == 2

@@ -35,8 +35,9 @@ FILES = sorted(DELIVERED.glob("*.yaml"))
 
 def panels() -> Iterator[Any]:
     for path in FILES:
-        for panel in checked_file(path).panels:
-            yield pytest.param(checked_file(path), panel, id=f"{path.stem}/{panel.id}")
+        dashboard = checked_file(path)
+        for panel in dashboard.panels:
+            yield pytest.param(dashboard, panel, id=f"{path.stem}/{panel.id}")
 
 
 def test_all_that_are_promised_are_there() -> None:

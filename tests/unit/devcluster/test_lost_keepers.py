@@ -1,5 +1,6 @@
-"""Keepers that are gone: a stranger with the number of one is not it, and a task never outlives its
-own, however late the task's process first runs.
+"""Keepers that are gone: a stranger with the number of one is not it, and no task outlives its own.
+
+Also not one whose process first runs when its keeper is dead already.
 """
 
 import json

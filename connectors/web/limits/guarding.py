@@ -1,0 +1,73 @@
+"""What every answer of every door has: a request id, and headers that keep browsers from harm.
+
+The one thing to know: this stands outside of the applications, so that refusals, failures and what
+a handler forgot have them too. An application that says a header itself is not contradicted: the
+console has its own policy of contents, and an API answer, which nobody should ever run, the
+strictest one.
+"""
+
+import re
+import uuid
+from typing import Final
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+REQUEST_ID: Final = "X-Request-Id"
+"""A caller's name for a request; in our log lines it is ``request_id``."""
+REQUEST_ID_IN_SCOPE: Final = "flumina.request_id"
+_GOOD_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+"""Printable, without blanks or quotes: it stands in log lines and headers as it came."""
+API_POLICY: Final = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+PAGE_POLICY: Final = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""Of an HTML file that the API hands out: it says the rest itself, by the hashes of its parts."""
+HSTS: Final = "max-age=31536000; includeSubDomains"
+"""A year, as hstspreload.org asks for; only where TLS is spoken."""
+ALWAYS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class Guarding:
+    """Wraps the application of a door."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on under its id, and its answer back with what each one has."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = request_id_of(Headers(scope=scope).get(REQUEST_ID, ""))
+        scope[REQUEST_ID_IN_SCOPE] = request_id
+        is_secure = scope.get("scheme") == "https"
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = request_id
+                for name, value in ALWAYS.items():
+                    headers.setdefault(name, value)
+                kind = headers.get("Content-Type", "")
+                policy = PAGE_POLICY if kind.startswith("text/html") else API_POLICY
+                headers.setdefault("Content-Security-Policy", policy)
+                if is_secure:
+                    headers.setdefault("Strict-Transport-Security", HSTS)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._app(scope, receive, sent)
+
+
+def request_id_of(given: str) -> str:
+    """The caller's own id where it is one; else a new one. Never a reason to refuse."""
+    return given if _GOOD_ID.fullmatch(given) else uuid.uuid4().hex

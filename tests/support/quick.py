@@ -1,0 +1,43 @@
+"""What the quick tests (`-m "not integration"`) leave to the whole run: folders, and examples.
+
+The one thing to know: nothing is left out for good. The whole run, which is what is checked before
+merging, reads every folder and draws as many examples as each property asks for.
+"""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import is_hypothesis_test, settings
+
+ONLY_INTEGRATION = ("integration", "console")
+"""Folders whose every test is marked `integration`: where that is left out they are not read."""
+PART = 4
+"""Of the examples of a property, the quick tests draw one in so many."""
+EXAMPLES_MIN = 5
+_SETTINGS = "_hypothesis_internal_use_settings"
+
+
+def is_quick(config: pytest.Config) -> bool:
+    """Whether the words leave out whatever is marked `integration`."""
+    return str(config.option.markexpr or "").startswith(("not integration", "(not integration"))
+
+
+def is_left_out(path: Path) -> bool:
+    """Whether a folder has nothing for the quick tests."""
+    return path.parent == Path(__file__).parents[1] and path.name in ONLY_INTEGRATION
+
+
+def take_fewer_examples(items: list[pytest.Item]) -> None:
+    """Have properties draw a part of their examples."""
+    done: set[object] = set()
+    for item in items:
+        if not isinstance(item, pytest.Function) or not is_hypothesis_test(item.obj):
+            continue
+        holder, name = getattr(item.obj, "__func__", item.obj), _SETTINGS
+        if item.cls is not None and isinstance(getattr(item.cls, "settings", None), settings):
+            holder, name = item.cls, "settings"  # A state machine's.
+        if holder not in done:
+            done.add(holder)
+            asked = getattr(holder, name)
+            few = max(EXAMPLES_MIN, asked.max_examples // PART)
+            setattr(holder, name, settings(asked, max_examples=min(asked.max_examples, few)))

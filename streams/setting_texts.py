@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from connectors.mesos.containers import CONTAINERIZERS
 from connectors.registry.checks import CHECKS
 from projections.masking import DEFAULT_PATTERNS, PATTERN_CHARACTERS_MAX, PATTERNS_MAX
+from projections.rated import Rated
 
 SECRET_CHARACTERS_MIN: Final = 16
 
@@ -183,6 +184,17 @@ def share(text: str) -> float:
     if not 0 <= found <= 1:
         raise ValueError("a number from 0 to 1 is wanted")
     return found
+
+
+def rated(text: str) -> Rated:
+    """The size of a cell, as ``hosts=10000,tasks=150000``; what is not named has no limit."""
+    found: dict[str, int] = {}
+    for each in filter(None, (part.strip() for part in text.split(","))):
+        name, _, number = each.partition("=")
+        if name not in Rated._fields or name in found or not number.isdecimal():
+            raise ValueError(f"{' and '.join(Rated._fields)}, each NAME=NUMBER, are wanted")
+        found[name] = int(number)
+    return Rated(**found)
 
 
 def truth(text: str) -> bool:

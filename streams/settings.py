@@ -16,6 +16,7 @@ from connectors.registry.checks import Check
 from connectors.volumes.opening import VolumeSettings
 from connectors.web.secret_guess import Detection
 from connectors.webhooks.addresses import Network
+from projections.rated import Rated
 from streams.errors import OperatorError
 from streams.kafka.security import Brokers, KafkaSecurity, contradictions
 from streams.probes import ProbeAddress
@@ -59,9 +60,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api_url: str | None
     actor: str
     behind_s: int
+    rated: Rated
     rate_limits: Path | None
     registry_url: str | None
     registry_credentials: Path | None
+    registry_networks: tuple[Network, ...]
     image_check: Check
     centre_attribute: str
     region_attribute: str
@@ -92,6 +95,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secret_keys: str
     secret_provider: str
     secret_detection: Detection
+    is_exec_on: bool
     access: Path | None
     oidc_issuer: str
     oidc_audience: str

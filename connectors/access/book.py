@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from connectors.access.principals import Grant, Principal, Role
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from scheduler.model.reading.checks import name_check
 
 TOKEN_PREFIX: Final = "flumina_"  # noqa: S105 - what every token begins with
@@ -155,7 +156,7 @@ def book_of(data: bytes) -> Book:
     """The book that this JSON is; raises `NoBook` with all that is wrong with it."""
     try:
         found = msgspec.json.decode(data, type=Document)
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise NoBook(f"it cannot be read: {error}") from error
     faults = [f"principals: at most {PRINCIPALS_MAX} are taken"] if _is_too_many(found) else []
     ids: set[str] = set()

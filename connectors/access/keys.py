@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import msgspec
 import structlog
 
+from scheduler.model.reading.bad_bytes import BAD_BYTES
+
 logger = structlog.get_logger(__name__)
 
 TIMEOUT_S: Final = 5.0
@@ -128,7 +130,7 @@ def _read(data: bytes) -> dict[str, Any]:
 
     try:
         raw = msgspec.json.decode(data, type=dict[str, Any]).get("keys")
-    except msgspec.DecodeError as error:
+    except BAD_BYTES as error:
         raise ValueError(f"it is no set of keys: {error}") from error
     if not isinstance(raw, list) or len(raw) > KEYS_MAX:
         raise ValueError(f"it has no list of at most {KEYS_MAX} keys")

@@ -202,7 +202,7 @@ _RUNS: Final[Table] = {
     ),
     **_of(_RUN_TASK, "DELETE", f"{_A3}/tasks/{{id}}", f"{_A3}/eviction/tasks/{{id}}"),
     **_of(_RUN_TASK, "PUT DELETE", f"{_A3}/tasks/{{id}}/attributes"),
-    # A shell in a task is its owner's; a session is its actor's alone (connectors.web.exec_routes).
+    # A shell in a task is its owner's; a session is its actor's alone.
     **_of(
         _RUN_TASK, "POST", f"{_F}/tasks/{{id}}/exec", f"{_F}/tasks/{{id}}/exec/{{session}}/input"
     ),

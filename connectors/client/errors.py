@@ -71,6 +71,14 @@ class BadRequest(Refused):
     """400: the request cannot be understood, or its content is refused."""
 
 
+class Unauthorized(Refused):
+    """401: the token or certificate is missing, unknown or has ended."""
+
+
+class Forbidden(Refused):
+    """403: who asks was not granted that."""
+
+
 class NotFound(Refused):
     """404: there is no such thing."""
 
@@ -93,6 +101,8 @@ class Unavailable(Refused):
 
 _KINDS: Final[dict[int, type[Refused]]] = {
     400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
     404: NotFound,
     409: Conflict,
     412: OtherVersion,

@@ -358,6 +358,19 @@ class Client:
                     pause_s = patience.answered(error.reply, time.monotonic()) or pause_s
             time.sleep(pause_s)
 
+    def lines(self, path: str) -> Iterator[bytes]:
+        """The lines of an answer that goes on until it is over; it is never asked for again."""
+        headers = {**self._headers, "Accept-Encoding": "identity"}
+        timeout = httpx.Timeout(ANSWER_TIMEOUT_S, read=None)
+        with self._http.stream("GET", self.url + path, headers=headers, timeout=timeout) as said:
+            if said.status_code != 200:
+                said.read()
+                raise refusal_of(Reply(said.status_code, dict(said.headers), said.content))
+            rest = b""
+            for piece in said.iter_raw():
+                *whole, rest = (rest + piece).split(b"\n")
+                yield from whole
+
     def _connected(self, ask: Ask[T], following: Following) -> Iterator[Event]:
         """The events of one connection."""
         target, own = self._own.marked(ask)

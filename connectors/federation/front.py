@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 import orjson
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -35,6 +36,7 @@ from connectors.federation.volumes import LISTS as LISTS_OF_VOLUMES
 from connectors.federation.volumes import PATH as VOLUMES
 from connectors.federation.volumes import RELEASE, Volumes
 from connectors.web.problems import Problem, json_response, refused
+from connectors.web.rated import FULL
 from connectors.web.requests import IDEMPOTENCY_KEY, descriptor_body
 from connectors.web.submitting import derived_id
 from scheduler.model.ids import TaskId, job_id_of
@@ -226,6 +228,16 @@ class Front:
         # A spec has no room for the stack, and its bytes are its own.
         body = asked.body if is_v2 else orjson.dumps(stamped(given, descriptor))
         response = await self._to(cell, asked.to_cell(body=body))
+        left = given
+        while FULL in response.headers and there is None and where.is_default:
+            # Refused whole, before anything was written: another that it may go to can take it.
+            left = replace(left, cells=tuple(each for each in left.cells if each != cell))
+            try:
+                where = replace(routed(left, looked_at), why=f"{cell.name} is full")
+            except NoRoute:
+                break
+            cell = next(each for each in left.cells if each.name == where.cell)
+            response = await self._to(cell, asked.to_cell(body=body))
         response.headers["X-Flumina-Routed-By"] = "known" if there is not None else where.why
         return response
 

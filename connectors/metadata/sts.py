@@ -10,6 +10,7 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from connectors.metadata.credentials import Credentials, RoleNotGranted
 
@@ -32,7 +33,7 @@ class Sts:
             answer = self._connected().assume_role(
                 RoleArn=role_arn, RoleSessionName=session, DurationSeconds=lifetime_s
             )
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise RoleNotGranted(f"{role_arn}: {error}") from error
         found = answer["Credentials"]
         return Credentials(

@@ -11,6 +11,7 @@ import aiohttp
 
 from connectors.ports import ImageUnknown, RegistryUnavailable
 from connectors.registry.credentials import Credentials, CredentialsUnreadable
+from connectors.registry.reaching import EVERYWHERE, guarded_socket
 from connectors.registry.translate import (
     MANIFESTS,
     Place,
@@ -20,6 +21,7 @@ from connectors.registry.translate import (
     place_of,
     token_url,
 )
+from connectors.webhooks.addresses import Network
 
 TIMEOUT_S: Final = 5.0
 """Titus' own for its checks of images, for all requests that one answer takes."""
@@ -40,12 +42,17 @@ class HttpRegistry:
         url: str = "",
         timeout_s: float = TIMEOUT_S,
         credentials: Credentials | None = None,
+        networks: tuple[Network, ...] = (),
     ) -> None:
-        """``url`` is the registry of images that name none."""
+        """``url`` is the registry of images that name none.
+
+        ``networks`` are those beside the public internet in which a registry may be.
+        """
         self._url = url.rstrip("/")
         self._credentials = credentials or Credentials()
         self._timeout_s = timeout_s
-        self._http: aiohttp.ClientSession | None = None
+        self._networks = networks
+        self._http: dict[bool, aiohttp.ClientSession] = {}
 
     async def digest_of(self, image: str, tag: str) -> str:
         """The digest that the tag stands for now.
@@ -68,28 +75,29 @@ class HttpRegistry:
 
     async def close(self) -> None:
         """End every connection."""
-        if self._http is not None:
-            await self._http.close()
-            self._http = None
+        while self._http:
+            await self._http.popitem()[1].close()
 
     async def _asked(self, place: Place, tag: str) -> str:
         url = place.url + manifest_path(place.repository, tag)
         headers = {"Accept": MANIFESTS}
-        status, answered = await self._head(url, headers)
+        status, answered = await self._head(place, url, headers)
         if status == UNAUTHORIZED:
             challenge = answered.get("WWW-Authenticate", "")
             headers["Authorization"] = await self._authorization(place, challenge)
-            status, answered = await self._head(url, headers)
+            status, answered = await self._head(place, url, headers)
         if status in {UNAUTHORIZED, FORBIDDEN}:
             raise RegistryUnavailable(f"{place.url} does not let us read {place.repository}")
         if status == NOT_FOUND:
             raise ImageUnknown(f"{place.url} has no {place.repository}:{tag}")
         if status != OK:
             raise RegistryUnavailable(f"{place.url} answers {status}")
-        return digest_in(answered) or await self._by_body(url, headers)
+        return digest_in(answered) or await self._by_body(place, url, headers)
 
-    async def _head(self, url: str, headers: dict[str, str]) -> tuple[int, dict[str, str]]:
-        async with self._session().head(url, headers=headers, allow_redirects=True) as answer:
+    async def _head(
+        self, place: Place, url: str, headers: dict[str, str]
+    ) -> tuple[int, dict[str, str]]:
+        async with self._session(place).head(url, headers=headers, allow_redirects=True) as answer:
             named = {"WWW-Authenticate", "Docker-Content-Digest"}
             return answer.status, {each: answer.headers.get(each, "") for each in named}
 
@@ -117,7 +125,7 @@ class HttpRegistry:
                 f"{place.url} sends our login to {url}, without TLS: not done"
             )
         headers = {"Authorization": f"Basic {basic}"} if basic else {}
-        async with self._session().get(url, headers=headers) as answer:
+        async with self._session(place).get(url, headers=headers) as answer:
             if answer.status != OK:
                 raise RegistryUnavailable(f"{place.url} gives no token: {answer.status}")
             try:
@@ -129,8 +137,8 @@ class HttpRegistry:
             raise RegistryUnavailable(f"{place.url} gives no token")
         return token
 
-    async def _by_body(self, url: str, headers: dict[str, str]) -> str:
-        async with self._session().get(url, headers=headers) as answer:
+    async def _by_body(self, place: Place, url: str, headers: dict[str, str]) -> str:
+        async with self._session(place).get(url, headers=headers) as answer:
             if answer.status != OK:
                 raise RegistryUnavailable(f"{url} answers {answer.status}")
             body = await answer.content.read(BODY_BYTES_MAX + 1)
@@ -140,8 +148,17 @@ class HttpRegistry:
             raise RegistryUnavailable(f"{url} has a manifest of more than {BODY_BYTES_MAX} bytes")
         return digest_of_manifest(body)
 
-    def _session(self) -> aiohttp.ClientSession:
-        if self._http is None:
-            connector = aiohttp.TCPConnector(limit=ASKED_AT_ONCE_MAX)
-            self._http = aiohttp.ClientSession(connector=connector)
-        return self._http
+    def _session(self, place: Place) -> aiohttp.ClientSession:
+        """The connections for a registry: to one that a producer names, fewer may be made."""
+        is_ours = place.url == self._url
+        found = self._http.get(is_ours)
+        if found is None:
+            allowed = EVERYWHERE if is_ours else self._networks
+            connector = aiohttp.TCPConnector(
+                limit=ASKED_AT_ONCE_MAX, socket_factory=guarded_socket(allowed)
+            )
+            # `digest_of` has the time of a whole question; this is of what it would forget.
+            whole = aiohttp.ClientTimeout(total=2 * self._timeout_s)
+            found = aiohttp.ClientSession(connector=connector, timeout=whole)
+            self._http[is_ours] = found
+        return found

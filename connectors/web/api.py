@@ -15,6 +15,7 @@ from connectors.web.images import Images
 from connectors.web.limits.rules import RateLimits
 from connectors.web.metrics import Metrics
 from connectors.web.observing import Observing
+from connectors.web.rated import RatedDoor
 from connectors.web.secret_gate import SecretGate
 from connectors.web.travelling import NoTravel, Travel
 from projections.alerts.rules import RuleBook
@@ -43,6 +44,8 @@ class Api:
     """What seals secrets before a job is published."""
     execs: Execs = field(default_factory=Execs)
     """Sessions beside tasks."""
+    rated: RatedDoor = field(default_factory=RatedDoor)
+    """What the cell bears; above it new jobs are refused."""
     titan: TitanSite = field(default_factory=TitanSite)
     """What places are called, for specs of 2015."""
     alerting: Alerting = field(default_factory=lambda: Alerting(RuleBook()))

@@ -25,6 +25,7 @@ from connectors.web.observe_metrics import ObserveMetrics
 from connectors.web.observing import Observing
 from connectors.web.paths import Paths
 from connectors.web.problems import Problem, sentence
+from connectors.web.rated import RatedDoor
 from connectors.web.resource import Resource
 from connectors.web.routes import ROUTES
 from connectors.web.secret_gate import SecretGate
@@ -55,12 +56,13 @@ def web_app(
     observing: Observing | None = None,
     alerting: Alerting | None = None,
     door: Door | None = None,
+    rated: RatedDoor | None = None,
 ) -> ASGIApp:
     """The REST API of a cell, as an ASGI application.
 
     ``hosts`` are the names by which it may be called; none given, it answers to any. ``registry``
     is where the process has metrics of its own, which are shown with the API's. Streams of events
-    tell of the cell what ``observing`` is told by whoever follows it. ``door`` says who may do what;
+    tell of the cell what ``observing`` is told by whoever follows it. ``door`` says who may what;
     none given, everybody may everything.
     """
     books = Admission(cell, admission or AdmissionLimits())
@@ -69,7 +71,7 @@ def web_app(
     api = replace(api, rate_limits=rate_limits or RateLimits(), images=images or Images())
     api = replace(api, titan=titan or TitanSite(), observing=observing or Observing())
     api = replace(api, secrets=secrets or SecretGate(), execs=execs or Execs())
-    api = replace(api, door=door or Door())
+    api = replace(api, door=door or Door(), rated=rated or RatedDoor())
     if alerting is not None:
         api = replace(api, alerting=alerting)
     metrics.add(ObserveMetrics(api.observing))

@@ -1,7 +1,7 @@
 """Sessions of `flumina exec` that this api process holds: who has them, their limits, their ends.
 
-The one thing to know: a session is one actor's and ends with its reader. It begins only when the log
-says who begins it, where, with which command and why; and whatever ends it, the log is told.
+The one thing to know: a session is one actor's and ends with its reader. It begins only when the
+log says who begins it, where, with which command and why; and whatever ends it, the log is told.
 """
 
 import asyncio
@@ -134,10 +134,14 @@ class Execs:
             code = EXIT_CUT
         yield _line({"exit": code})
 
-    async def close(self) -> None:
-        """End every session."""
+    def stop(self) -> None:
+        """Let every session end soon, and its reader with it."""
         for each in self._there.values():
             each.ended = each.ended or "the api process ended"
+
+    async def close(self) -> None:
+        """End every session, and return when the log was told, or could not be."""
+        self.stop()
         await asyncio.gather(*self._guards, return_exceptions=True)
 
     async def _guard(self, each: Exec, tell: Tell) -> None:

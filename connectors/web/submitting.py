@@ -88,6 +88,8 @@ async def submit(
         headers = {**_location(job_id), TOKEN: str(there), REPEATED: "true"}
         answer = json_response({"id": job_id}, HTTPStatus.CREATED, headers)
         return _warning_of(answer, warning)
+    if known is None:
+        api.rated.demand(api.cell.view.machine.state, spec.desired)
     value = encode_submit(job_id, descriptor_of(spec), actor, why)
     is_read = is_as_read and spec is asked and len(value) <= FOREIGN_BYTES_MAX
     if is_read:

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from connectors.tasklogs.layout import task_prefix
 from connectors.access.principals import reach_of
+from connectors.tasklogs.layout import task_prefix
 from connectors.web.call import Call
 from connectors.web.problems import Problem, refused
 from projections import scheduling

@@ -87,6 +87,13 @@ _ALL: Final[Iterable[Measure]] = (
         ("about", "kind"),
     ),
     Measure("fold_lag", "count", "records that this process has not folded yet", (), "process"),
+    Measure(
+        "cell_full_share",
+        "ppm",
+        "of the cell's rated size the part that is used: hosts, tasks or launches, the largest",
+        (),
+        "process",
+    ),
     Measure("fold_halted", "truth", "1 while this process' fold is halted", (), "process"),
 )
 MEASURES: Final[Mapping[str, Measure]] = {each.name: each for each in _ALL}

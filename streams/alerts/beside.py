@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import structlog
 from prometheus_client import CollectorRegistry
 
+from connectors.web.rated import RatedDoor
 from streams.alerts.metrics import AlertCollector, AlertMetrics
 from streams.alerts.watching import AlertWatch
 from streams.api.followed_cell import FollowedCell
@@ -24,8 +25,9 @@ logger = structlog.get_logger(__name__)
 class AlertsBeside:
     """The alerts of one followed cell."""
 
-    def __init__(self, watch: AlertWatch, cell: FollowedCell) -> None:
+    def __init__(self, watch: AlertWatch, cell: FollowedCell, rated: RatedDoor) -> None:
         self.watch = watch
+        self._rated = rated
         self._cell = cell
         self._running = asyncio.create_task(self._run())
 
@@ -34,7 +36,11 @@ class AlertsBeside:
 
     def _process(self) -> Mapping[str, int]:
         progress = self._cell.progress()
-        return {"fold_lag": progress.lag_records, "fold_halted": int(bool(progress.halt))}
+        return {
+            "fold_lag": progress.lag_records,
+            "fold_halted": int(bool(progress.halt)),
+            "cell_full_share": self._rated.full_ppm(self._cell.view.state),
+        }
 
     async def close(self) -> None:
         """Send what can be sent at once, keep what is known, and end."""
@@ -46,7 +52,11 @@ class AlertsBeside:
 
 
 async def alerts_beside(
-    settings: Settings, cell: FollowedCell, beginnings: Beginnings, registry: CollectorRegistry
+    settings: Settings,
+    cell: FollowedCell,
+    beginnings: Beginnings,
+    registry: CollectorRegistry,
+    rated: RatedDoor,
 ) -> AlertsBeside:
     """The alerts of a cell that is about to be followed."""
     metrics = AlertMetrics(registry)
@@ -55,4 +65,4 @@ async def alerts_beside(
     beginnings.needed_offset = watch.needed_offset
     cell.on_record = watch.folded
     registry.register(AlertCollector(watch.alerting))
-    return AlertsBeside(watch, cell)
+    return AlertsBeside(watch, cell, rated)

@@ -28,6 +28,7 @@ from streams.cell.follower import Changes, Follower, LogRecord
 from streams.cell.lane import Lane
 from streams.cell.writer import cloud_event_headers, our_producer
 from streams.clock import elapsed_s, now_ms
+from streams.logs import Place
 from streams.snapshots.opening import Beginnings
 from streams.tracing.of_api import ApiTracing
 from streams.tracing.spans import SpanQueue
@@ -104,6 +105,10 @@ class FollowedCell:
         fold = self._follower.fold
         assert isinstance(fold, ViewFold)
         return fold.view
+
+    def place(self) -> Place:
+        """How far the fold is, for lines of the log."""
+        return Place(self._follower.machine.state.epoch, self._follower.seen_offset)
 
     def trace(self, spans: SpanQueue, share: float) -> ApiTracing:
         """Tell of traces from now on; ``share`` of what comes without one begins one."""

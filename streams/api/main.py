@@ -26,9 +26,12 @@ from connectors.tasklogs.archive import ArchivedLogs
 from connectors.tasklogs.host_client import HostLogs
 from connectors.web.admission import AdmissionLimits
 from connectors.web.app import LOOPBACK_NAMES, web_app
+from connectors.web.exec_sessions import ExecLimits, Execs
 from connectors.web.images import Images
 from connectors.web.observing import Observing
+from connectors.web.rated import RatedDoor
 from connectors.web.standing import standing_of
+from projections.masking import Masker
 from scheduler.model.v3.titan import TitanSite
 from streams.access.opening import demand_closed, door_of, tls_of
 from streams.alerts.beside import alerts_beside
@@ -42,7 +45,7 @@ from streams.errors import OperatorError
 from streams.garbage import settle
 from streams.history.kafka_log import KafkaLog
 from streams.kafka.topic_admin import ensure_topics
-from streams.logs import configure_logging
+from streams.logs import configure_logging, place_by
 from streams.pages.metrics import PageMetrics
 from streams.pages.opening import paging
 from streams.pages.sources import put_changes
@@ -86,6 +89,8 @@ async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> Non
             tail_records=VIEW_TAIL_RECORDS,
         )
         cell = FollowedCell(bootstrap, settings.topic_prefix, settings.partition, beginnings)
+        structlog.contextvars.bind_contextvars(cell=settings.cell)
+        place_by(settings.cell, cell.place)
         archive = ArchivedLogs(store_of(settings), now_ms)
         files = TaskFiles(HostLogs(SandboxReader()), archive)
         hosts = LOOPBACK_NAMES if bind in LOOPBACK else frozenset[str]()
@@ -96,11 +101,16 @@ async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> Non
         probes.why_not_ready = partial(_why_not_ready, cell)
         cell.on_changes = partial(put_changes, desk)
         cell.observing = observing = Observing()
-        alerts = await alerts_beside(settings, cell, beginnings, registry)
+        rated = RatedDoor(settings.rated, now_ms)
+        alerts = await alerts_beside(settings, cell, beginnings, registry, rated)
         travel = TravelProcess()
         images = HttpRegistry(
-            settings.registry_url or "", credentials=Credentials(settings.registry_credentials)
+            settings.registry_url or "",
+            credentials=Credentials(settings.registry_credentials),
+            networks=settings.registry_networks,
         )
+        limits_of_exec = ExecLimits(is_on=settings.is_exec_on)
+        execs = Execs(limits_of_exec, Masker(settings.masked_keys))
         app: ASGIApp = web_app(
             cell,
             files,
@@ -118,7 +128,9 @@ async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> Non
             ),
             images=Images(settings.image_check, images),
             secrets=gate_of(settings),
+            execs=execs,
             observing=observing,
+            rated=rated,
             alerting=alerts.watch.alerting,
             door=door,
         )
@@ -127,10 +139,11 @@ async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> Non
         server = server_for(app, lambda: probes.begun(f"ready {url}"), tls=tls)
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, _stop, server, observing)
+            loop.add_signal_handler(each, _stop, server, observing, execs)
         try:
             await _serve_until_stopped(server, listener, cell)
         finally:
+            await execs.close()
             await alerts.close()
             await travel.close()
             await files.close()
@@ -146,8 +159,9 @@ def _why_not_ready(cell: FollowedCell) -> str:
     return "" if standing.is_healthy else standing.stale or standing.halt
 
 
-def _stop(server: Server, observing: Observing) -> None:
+def _stop(server: Server, observing: Observing, execs: Execs) -> None:
     observing.close()
+    execs.stop()
     server.should_exit = True
 
 

@@ -36,6 +36,7 @@ from streams.cell.surroundings import PACE, Pace, Surroundings
 from streams.cell.writer import CellLog
 from streams.errors import OperatorError
 from streams.history.kafka_log import KafkaLog
+from streams.logs import Place, place_by
 from streams.secrets.opening_manager import OpeningManager
 from streams.snapshots.opening import Beginnings, beginnings_of
 from streams.tracing.of_cell import CellTracing
@@ -169,6 +170,7 @@ class Seat:
             surroundings=Surroundings(pace=Pace(behind_s_max=options.behind_s_max)),
             tracing=self._tracing(),
         )
+        place_by(self.cell, lambda: Place(follower.machine.state.epoch, follower.seen_offset))
         self.is_begun = True
 
     def _tracing(self) -> CellTracing | None:

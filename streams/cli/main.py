@@ -244,6 +244,11 @@ COMMANDS = (
         "See and scale groups of hosts, and put new ones in the place of old ones.",
     ),
     Command(
+        "exec",
+        "streams.cli.command_exec:exec_",
+        "Run a command, or a shell, beside a running task and confined as the task.",
+    ),
+    Command(
         "secret",
         "streams.cli.command_secret:app",
         "Seal secrets, and make, list and destroy the keys that they are sealed with.",
@@ -267,6 +272,11 @@ COMMANDS = (
         "slo",
         "streams.cli.command_slo:slo",
         "Show the three objectives: budgets, what is left of them, how fast they burn.",
+    ),
+    Command(
+        "sbom",
+        "streams.cli.command_sbom:sbom_command",
+        "List all that flumina is built of, with hashes, as CycloneDX.",
     ),
     Command(
         "blackbox",

@@ -43,6 +43,8 @@ class LoadInstallation(Installation):
         wanted = Wanted(has_own_kafka=True, cell_processes=ground.cell_processes)
         super().__init__(wanted, settings, data_dir, console)
         self._ground = ground
+        # What a cell bears is what is measured here.
+        self.set_environment(API, {"FLUMINA_RATED": "hosts=0"})
         self.options = msgspec.structs.replace(
             self.options, dev_cluster_words=_words(ground, data_dir)
         )

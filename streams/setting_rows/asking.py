@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
+from connectors.webhooks.addresses import networks_of
 from projections.masking import DEFAULT_PATTERNS
+from projections.rated import Rated
 from streams import setting_texts as texts
 from streams.setting_rows.row import Setting
 
 BEHIND_S = 30
 BEHIND_S_MAX = 3_600
+RATED = Rated(hosts=10_000, tasks=150_000, launches_per_s=800)
+"""Hosts and tasks: what folds and placement were measured with, docs/scale.md; launches: what the
+processor time of one launch leaves for two cores."""
 
 ASKING = (
     Setting(
@@ -35,6 +40,14 @@ ASKING = (
         texts.whole_number(1, BEHIND_S_MAX),
     ),
     Setting(
+        "FLUMINA_RATED",
+        "rated",
+        "the size that the cell is rated for, above which new jobs are refused (docs/scale.md);"
+        " default hosts=10000,tasks=150000,launches_per_s=800; 0 is no limit",
+        lambda _: RATED,
+        texts.rated,
+    ),
+    Setting(
         "FLUMINA_RATE_LIMITS",
         "rate_limits",
         "file of rules of how often who may ask the API for what (docs/rest.md); unset, no limits",
@@ -54,6 +67,14 @@ ASKING = (
         "file of logins to image registries, as `docker login` writes it; unset, all are anonymous",
         lambda _: None,
         Path,
+    ),
+    Setting(
+        "FLUMINA_REGISTRY_NETWORKS",
+        "registry_networks",
+        "networks that are not public and in which registries that an image names may be, such as"
+        " 10.0.0.0/8, with commas between; FLUMINA_REGISTRY may be anywhere; unset, none",
+        lambda _: (),
+        networks_of,
     ),
     Setting(
         "FLUMINA_IMAGE_CHECK",

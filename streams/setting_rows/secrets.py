@@ -1,4 +1,4 @@
-"""Secrets: where their keys are, who wraps them, what is done about those that are not marked."""
+"""Secrets: where their keys are, who wraps them; and who is let into tasks."""
 
 from connectors.web.secret_guess import DETECTIONS
 from streams import setting_texts as texts
@@ -27,5 +27,12 @@ SECRETS = (
         " default warn",
         lambda _: "warn",
         texts.one_of(DETECTIONS),
+    ),
+    Setting(
+        "FLUMINA_EXEC",
+        "is_exec_on",
+        "whether `flumina exec` is let into tasks (docs/exec.md): on or off; default on",
+        lambda _: True,
+        lambda text: texts.one_of(("on", "off"))(text) == "on",
     ),
 )

@@ -15,6 +15,8 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
 from starlette.types import ASGIApp
 
+from connectors.access.door import Door
+from connectors.web.query.access import access_routes
 from connectors.web.query.app import QueryApp
 from connectors.web.query.console import ConsoleFiles
 from connectors.web.query.pass_through import PassThrough
@@ -77,7 +79,9 @@ def console() -> Iterator[str]:
     served = Served()
     api = served.serve(incident_day().app)
     passing = PassThrough(api)
-    app = QueryApp([], passing, ConsoleFiles(), frozenset({"127.0.0.1"}))
+    app = QueryApp(
+        access_routes(Door()), passing, ConsoleFiles(), frozenset({"127.0.0.1"})
+    )
     try:
         yield served.serve(app)
     finally:

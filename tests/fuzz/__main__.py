@@ -18,12 +18,14 @@ import msgspec
 
 from tests.fuzz.campaign import Account, campaign
 from tests.fuzz.catalogue import PARSERS
-from tests.fuzz.parser import Failure
+from tests.fuzz.parser import Failure, Kind
 
 MEMORY_MIB_MAX: Final = 2_048
 """Of address space beyond what the process has after its imports. The largest planted input is
 10 MB, and its bomb 100 MB; what needs more than twenty times that holds without bound."""
 PARSER_S_MAX: Final = 7_200
+WEIGHTS: Final[dict[Kind, int]] = {"json": 20, "text": 20, "binary": 20, "yaml": 1}
+"""Shares of the inputs: reading YAML takes milliseconds where JSON takes microseconds."""
 
 
 def main() -> int:
@@ -42,8 +44,15 @@ def main() -> int:
     chosen = [each.name for each in PARSERS if not only or each.name in only]
     if asked.here:
         return _here(chosen, asked.inputs, asked.seed, asked.keep)
-    share = -(-asked.inputs // len(chosen))
-    return max(_in_child(name, share, asked.seed, asked.keep) for name in chosen)
+    shares = _shares(chosen, asked.inputs)
+    return max(_in_child(name, shares[name], asked.seed, asked.keep) for name in chosen)
+
+
+def _shares(names: list[str], inputs: int) -> dict[str, int]:
+    """How many inputs each parser is given, together as many as were asked for."""
+    weights = {each.name: WEIGHTS[each.kind] for each in PARSERS if each.name in names}
+    total = sum(weights.values())
+    return {name: -(-inputs * weight // total) for name, weight in weights.items()}
 
 
 def _here(names: list[str], inputs: int, seed: int, keep: Path | None) -> int:

@@ -237,6 +237,19 @@ def test_every_file_that_a_setting_names_is_mounted(example: str) -> None:
         assert wanted <= {each["mountPath"] for each in container["volumeMounts"]}
 
 
+def test_only_who_seals_and_opens_secrets_has_their_key() -> None:
+    holders = {
+        component(owner)
+        for owner, spec in pods(manifests("hardened"))
+        if any(each["name"] == "secret-key" for each in spec["volumes"])
+    }
+    assert holders == {"api", "cell"}
+    for owner, spec in pods(manifests("production")):
+        values = {each["name"]: each.get("value") for each in spec["containers"][0].get("env", [])}
+        key = "kms:alias/flumina" if component(owner) in {"api", "cell"} else None
+        assert values.get("FLUMINA_SECRET_PROVIDER") == key
+
+
 @every_example
 def test_topics_are_made_before_an_installation_and_before_an_upgrade(example: str) -> None:
     found = manifests(example)

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from starlette.requests import Request
+from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connectors.access.door import Door
+from connectors.web.query.access import ME, access_routes
 from connectors.web.query.app import HEADERS, PASSED
 from connectors.web.query.console import ConsoleFiles
 from tests.support.served import served
@@ -22,9 +25,13 @@ class OneOrigin:
     def __init__(self, api: ASGIApp) -> None:
         self._api = api
         self._files = ConsoleFiles()
+        self._access = Router(access_routes(Door()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["type"] == "http" and scope["path"] == ME:
+            await self._access(scope, receive, send)
+            return
         if scope["type"] != "http" or scope["path"].startswith(PASSED):
             await self._api(scope, receive, send)
             return

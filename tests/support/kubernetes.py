@@ -84,6 +84,8 @@ class Cluster:
             *("--service-account-key-file", str(home / "accounts.pub")),
             *("--service-account-signing-key-file", str(home / "accounts.key")),
             *("--service-cluster-ip-range", "10.96.0.0/16"),
+            # So that PodSecurity is who refuses what is privileged.
+            "--allow-privileged=true",
             # It would publish its own address, and refuses that of loopback.
             *("--endpoint-reconciler-type", "none"),
         )

@@ -65,11 +65,16 @@ EXAMPLES = {
     "FLUMINA_PAGE_URL": ("https://pages.example.org/x?y=z", "https://pages.example.org/x?y=z"),
     "FLUMINA_PAGE_SECRET": ("0123456789abcdef", "0123456789abcdef"),
     "FLUMINA_REGISTRY_CREDENTIALS": ("/etc/docker.json", Path("/etc/docker.json")),
+    "FLUMINA_REGISTRY_NETWORKS": ("10.0.0.0/8", (ip_network("10.0.0.0/8"),)),
     "FLUMINA_WEBHOOK_NETWORKS": ("10.0.0.0/8", (ip_network("10.0.0.0/8"),)),
     "FLUMINA_WEBHOOK_SECRETS": ("/etc/flumina/webhooks", Path("/etc/flumina/webhooks")),
     "FLUMINA_PROBES": ("0.0.0.0:7190", ProbeAddress("0.0.0.0", 7190)),
     "FLUMINA_ALERTS": ("/etc/flumina/alerts.yaml", Path("/etc/flumina/alerts.yaml")),
     "FLUMINA_MASKED_KEYS": ("pin,*plan*", ("pin", "*plan*")),
+    "FLUMINA_SECRET_KEYS": ("s3://bucket/keys/", "s3://bucket/keys"),
+    "FLUMINA_SECRET_PROVIDER": ("kms:alias/flumina", "kms:alias/flumina"),
+    "FLUMINA_SECRET_DETECTION": ("refuse", "refuse"),
+    "FLUMINA_EXEC": ("off", False),
     "FLUMINA_DASHBOARDS": ("/etc/dashboards", Path("/etc/dashboards")),
 }
 

@@ -1,7 +1,8 @@
 """The process that becomes a session's command: confined as its task, in the task's own folder.
 
 The one thing to know: like ``executor.py`` this is run by its path with nothing but the standard
-library. Descriptor 3 has what it is to do; 0, 1 and 2 are the session's own, a terminal or pipes.
+library. A descriptor that it is named has what it is to do; 0, 1 and 2 are the session's own, a
+terminal or pipes.
 What cannot be entered ends the session: it never runs less confined than its task.
 """
 
@@ -14,7 +15,6 @@ import sys
 import termios
 from typing import Any, NoReturn
 
-SPEC = 3
 EXIT_UNUSABLE = 126
 """As a shell says of what it cannot run."""
 EXIT_UNKNOWN = 127
@@ -25,7 +25,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def main() -> NoReturn:
     """Become the command."""
-    with os.fdopen(SPEC, "rb") as file:
+    with os.fdopen(int(sys.argv[1]), "rb") as file:
         spec: dict[str, Any] = json.loads(file.read())
     code = EXIT_UNUSABLE
     try:

@@ -59,6 +59,7 @@ class Session:
         self.has_input = False
         """Whether somebody is attached to its input."""
         self.process: asyncio.subprocess.Process | None = None
+        self._is_killed = False
 
     def begin(self) -> None:
         """Read from now on."""
@@ -117,10 +118,14 @@ class Session:
             fcntl.ioctl(self._stdin, termios.TIOCSWINSZ, size)
 
     def kill(self) -> None:
-        """End the command and what it has started in its process group."""
-        if self.process is not None and self.process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+        """End the command and what it has started in its process group; again is nothing."""
+        if self.process is None or self._is_killed:
+            return
+        self._is_killed = True
+        # Of a group whose first process has ended others may be left. They hold its number.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        if self.process.returncode is None:
             with suppress(ProcessLookupError):
                 self.process.kill()
 
@@ -285,15 +290,13 @@ class Sessions:
 
 
 async def _child(theirs: tuple[int, int, int], spec: int) -> asyncio.subprocess.Process:
-    """The process, which waits for its spec on descriptor 3."""
-    # A shell moves the descriptor: nothing may run between fork and exec of a process with threads.
-    script = f'exec "$0" -I -S "$1" 3<&{spec} {spec}<&-'
+    """The process, which waits for its spec on a descriptor that it is told."""
     return await asyncio.create_subprocess_exec(
-        "/bin/sh",
-        "-c",
-        script,
         sys.executable,
+        "-I",
+        "-S",
         session_child.__file__,
+        str(spec),
         stdin=theirs[0],
         stdout=theirs[1],
         stderr=theirs[2],

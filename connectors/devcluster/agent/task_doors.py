@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
 FILE: Final = "metadata.json"
 ENDPOINT_VARIABLE: Final = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
+PATIENCE: Final = {
+    "AWS_EC2_METADATA_V1_DISABLED": "true",
+    # boto3 waits a second and asks once; the first credentials of a role may take longer.
+    "AWS_METADATA_SERVICE_TIMEOUT": "5",
+    "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "3",
+}
 BACKLOG: Final = 16
 NAMESPACE_S_MAX: Final = 5.0
 POLL_S: Final = 0.005
@@ -68,7 +74,7 @@ class TaskDoors:
         if not facts.is_served:
             return {}
         secret, port = secrets.token_urlsafe(24), 0
-        environment = {"AWS_EC2_METADATA_V1_DISABLED": "true"}
+        environment = dict(PATIENCE)
         if not has_network:
             listener = _on_loopback(self._host, 0)
             port = int(listener.getsockname()[1])

@@ -7,6 +7,10 @@ claim of the StatefulSet holds the data directory), once (a Job: no probes).
 {{- $v := .root.Values -}}
 {{- $part := index $v.parts .part -}}
 {{- $folders := (include "flumina.secretFolders" .root | fromYaml).folders | default list -}}
+{{- $isSealing := and $v.secrets.keys (has .part (list "api" "cell")) -}}
+{{- if and $isSealing $v.secrets.file.name -}}
+{{- $folders = append $folders (dict "folder" "secret-key" "secret" $v.secrets.file.name "key" $v.secrets.file.key) -}}
+{{- end -}}
 metadata:
   labels:
     {{- include "flumina.labels" . | nindent 4 }}
@@ -98,6 +102,12 @@ spec:
         {{- if .api }}
         - name: FLUMINA_API
           value: {{ .api | quote }}
+        {{- end }}
+        {{- if $isSealing }}
+        - name: FLUMINA_SECRET_KEYS
+          value: {{ $v.secrets.keys | quote }}
+        - name: FLUMINA_SECRET_PROVIDER
+          value: {{ ternary (printf "file:/etc/flumina/secret-key/%s" $v.secrets.file.key) $v.secrets.kms (ne $v.secrets.file.name "") | quote }}
         {{- end }}
         {{- range $v.secretSettings }}
         - name: {{ .setting }}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streams.supervise.ports import free_block
-from tests.contract.mesos_master.master_client import Framework, Json, request, task
+from tests.contract.mesos_master.master_client import Framework, Json, request, scalars, task
 from tests.processes import wait_until
 from tests.support.dev_cluster import DevCluster
 from tests.support.moto import environment_of, moto_endpoint
@@ -32,16 +32,24 @@ class Hosted:
         self.cluster = cluster
         self.framework = framework
 
-    def begin(self, name: str, program: str, told: Json, variables: dict[str, str]) -> None:
+    def begin(
+        self,
+        name: str,
+        program: str,
+        told: Json,
+        variables: dict[str, str],
+        python: str = sys.executable,
+    ) -> None:
         """Start a Python program as a task that has these labels."""
         offer = self.framework.offers()[0]
         given = " ".join(f"{key}={shlex.quote(value)}" for key, value in variables.items())
-        script = f"exec env {given} {sys.executable} -c {shlex.quote(program)}"
-        self.framework.launch([offer], [task(name, offer, script, labels=told)])
+        script = f"exec env {given} {python} -c {shlex.quote(program)}"
+        info = task(name, offer, script, labels=told, resources=scalars(mem=512))
+        self.framework.launch([offer], [info])
 
     def printed(self, name: str) -> Any:
         """The JSON value that a task has written as its first whole line; waits for it."""
-        wait_until(lambda: "\n" in self._output(name), f"{name} has written", timeout=60)
+        wait_until(lambda: "\n" in self._output(name), f"{name} has written", 60)
         return json.loads(self._output(name).partition("\n")[0])
 
     def _output(self, name: str) -> str:

@@ -15,6 +15,8 @@ from tests.integration.identity.conftest import ROLE, Hosted, labels
 from tests.integration.identity.test_metadata import ASKS
 
 pytestmark = pytest.mark.integration
+PYTHON = "python3"
+"""The computer's own: a task of another user may not read a checkout in somebody's home."""
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ print(json.dumps({{
 }}), flush=True)
 """
     )
-    apart.begin("apart", program, labels(iamRole=ROLE), {})
+    apart.begin("apart", program, labels(iamRole=ROLE), {}, PYTHON)
     found = apart.printed("apart")
     assert found["reached"] == []
     assert (found["instance"], found["zone"], found["role"]) == ("apart", "eu-west-1b", "Success")
@@ -84,6 +86,6 @@ for address in (("127.0.0.1", 1), ("169.254.169.254", 80)):
         found.append(type(error).__name__)
 print(json.dumps(found), flush=True)
 """
-    apart.begin("bare", program, labels(job="job"), {})
+    apart.begin("bare", program, labels(job="job"), {}, PYTHON)
     assert apart.printed("bare") == ["ConnectionRefusedError", "ConnectionRefusedError"]
     assert json.dumps(apart.cluster.config.isolation)

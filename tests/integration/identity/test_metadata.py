@@ -3,19 +3,16 @@
 Real tasks of a dev cluster; STS is moto over HTTP.
 """
 
-import json
-import os
-import signal
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from connectors.metadata.credentials import RoleNotGranted
 from connectors.metadata.identity import verified
 from connectors.metadata.sts import Sts
-from tests.contract.mesos_master.master_client import request
 from tests.integration.identity.conftest import ROLE, Hosted, labels
 from tests.support.moto import ENVIRONMENT
-from tests.support.scripted_server import Server
 
 pytestmark = pytest.mark.integration
 
@@ -117,23 +114,37 @@ open("again", "w").write("yes")
     )
     shared.begin("survivor", program, labels(iamRole=ROLE), {})
     assert shared.printed("survivor") == "begun"
-    port = shared.cluster.config.port_of("agent1")
-    pid = request(port, "GET", "/state").json["pid"]
-    assert pid
-    journal = (shared.cluster.config.root / "agent1" / "journal.jsonl").read_text().splitlines()
-    started = [json.loads(line) for line in journal if "AGENT_STARTED" in line]
-    os.kill(started[-1]["pid"], signal.SIGKILL)
+    shared.cluster.kill("agent1")
+    shared.cluster.start_node("agent1")
     shared.framework.acknowledge(shared.framework.await_state("survivor", "TASK_FINISHED"))
 
 
+class _Refusing(BaseHTTPRequestHandler):
+    """Answers as STS does where the trust policy of a role does not name the host."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        text = (
+            "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>"
+            "<Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>"
+        )
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+
 def test_a_role_that_is_not_granted_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    refusing = Server((403, {"Error": {"Code": "AccessDenied", "Message": "not this role"}}))
-    try:
-        for name, value in ENVIRONMENT.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", refusing.url)
-        with pytest.raises(RoleNotGranted, match="worker"):
-            Sts()(ROLE, "session", 3600)
-    finally:
-        refusing.shutdown()
-        refusing.server_close()
+    with HTTPServer(("127.0.0.1", 0), _Refusing) as refusing:
+        thread = threading.Thread(target=refusing.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            for name, value in ENVIRONMENT.items():
+                monkeypatch.setenv(name, value)
+            address = f"http://127.0.0.1:{refusing.server_port}"
+            monkeypatch.setenv("AWS_ENDPOINT_URL_STS", address)
+            with pytest.raises(RoleNotGranted, match=r"worker.*AccessDenied"):
+                Sts()(ROLE, "session", 3600)
+        finally:
+            refusing.shutdown()
+            thread.join()

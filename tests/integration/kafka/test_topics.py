@@ -1,12 +1,14 @@
 """Topics on a real broker: made once, compared ever after, never changed; and a record in one."""
 
 import asyncio
+import json
 from collections.abc import Callable
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from streams.cli.main import main
 from streams.errors import OperatorError
 from streams.kafka.topic_admin import ensure_topics
 from streams.kafka.topics import TOPICS
@@ -146,3 +148,32 @@ def test_a_record_is_written_and_read(
         assert record.headers == (("kind", b"test"),)
 
     asyncio.run(scenario())
+
+
+def test_the_command_makes_them_once_and_says_where_they_differ(
+    kafka: str,
+    topic_prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As the chart's hook runs it: before an installation, and again before each upgrade."""
+
+    def left(*words: str) -> tuple[int, dict[str, list[str]]]:
+        with pytest.raises(SystemExit) as ended:
+            main(["topics", *words, "--json"])
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, json.loads(capsys.readouterr().out)
+
+    monkeypatch.setenv("KAFKA_BROKERS", kafka)
+    monkeypatch.setenv("FLUMINA_TOPIC_PREFIX", topic_prefix)
+    monkeypatch.setenv("FLUMINA_CELLS", "2")
+    code, told = left("check")
+    assert (code, f"{topic_prefix}cell is missing" in told["differences"]) == (1, True)
+    code, first = left("ensure")
+    assert (code, len(first["created"])) == (0, len(TOPICS))
+    assert left("ensure") == (0, {"created": [], "topics": len(TOPICS)})
+    assert left("check") == (0, {"differences": []})
+    monkeypatch.setenv("FLUMINA_CELLS", "3")
+    code, refused = left("ensure")
+    assert code == 1
+    assert "cell has 2 partition(s) where 3 are wanted" in str(refused["error"])

@@ -74,6 +74,7 @@ def test_restarts_of_both_builds_in_random_order_lose_and_double_nothing(
             for number, (name, build) in enumerate(plan[:restarts]):
                 if name == "api":
                     api.stop()
+                    api.close()
                     api = BuiltApi(world, build)
                     api.until_ready().until_healthy()
                 else:

@@ -24,6 +24,7 @@ from tests.support.web_cell import WAIT_S, WebCell, descriptor
 JOBS = "/api/v3/jobs"
 SECRETS = "/api/flumina/secrets"
 ADA = {"X-Flumina-Actor": "ada"}
+NAME = "DB_PASSWORD"
 VALUE = "canary-7f3a9c"
 
 
@@ -91,7 +92,7 @@ def test_the_same_submission_again_is_the_same(make: Make) -> None:
     there.ring.rotate(there.ring.tenants_of("ada@example.org")[0])
     again = there.submit("j", _job())
     assert (again.status, again.headers["x-flumina-repeated"]) == (201, "true")
-    other = there.submit("j", _job(DB_PASSWORD="another"))
+    other = there.submit("j", _job(**{NAME: "another"}))
     assert other.status == 409, "another value is another job"
 
 
@@ -208,7 +209,7 @@ def test_nothing_is_forgotten_that_the_log_does_not_say(make: Make) -> None:
     assert there.ask("GET", SECRETS).json["items"][0]["jobs"] == 1
 
 
-def test_what_looks_secret_is_said_or_refused(make: Make, tmp_path: Path) -> None:
+def test_what_looks_secret_is_said_or_refused(make: Make) -> None:
     there = make(detection="warn")
     told = there.submit("j", _job(marked=""))
     assert "DB_PASSWORD" in told.headers["x-flumina-warning"]

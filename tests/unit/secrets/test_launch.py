@@ -84,7 +84,7 @@ def test_a_value_is_opened_for_its_task(tmp_path: Path) -> None:
     assert [dict(each.environment)["KEY"] for each in sent.tasks] == ["s3cret", "plain"]
 
 
-def test_a_launch_without_secrets_is_the_very_same(tmp_path: Path) -> None:
+def test_a_launch_without_secrets_is_the_very_same() -> None:
     recorded, effect = Recorded(), _launch("plain")
     assert _sent(OpeningManager(recorded, "", ""), recorded, effect) is effect
 

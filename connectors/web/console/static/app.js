@@ -6,6 +6,7 @@
  */
 
 import * as address from "./core/address.js";
+import { enter, showLogin } from "./core/access.js";
 import { Failure, get, getText } from "./core/api.js";
 import { h, render } from "./core/dom.js";
 import { bindKeys } from "./core/help.js";
@@ -193,9 +194,13 @@ document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault(); // The part behind the # is the view's.
   main.focus();
 });
-showNavigation(document.getElementById("navigation"));
-showTimeBar(document.getElementById("time"), whenShown);
-showStanding(document.getElementById("standing"));
-bindKeys(whenShown, () => shown);
-address.onChange(show);
-show();
+function begin() {
+  showNavigation(document.getElementById("navigation"));
+  showTimeBar(document.getElementById("time"), whenShown);
+  showStanding(document.getElementById("standing"));
+  bindKeys(whenShown, () => shown);
+  address.onChange(show);
+  show();
+}
+
+enter().then((isIn) => (isIn ? begin() : showLogin(main)));

@@ -21,6 +21,15 @@ export class Failure extends Error {
 }
 
 const listeners = new Set();
+const strangers = new Set();
+
+/** What another origin's page cannot send: a write by a cookie needs it. */
+export const OURS = { "X-Flumina-Console": "1" };
+
+/** Calls `listener()` after each answer that says that nobody is known here to ask. */
+export function onNobody(listener) {
+  strangers.add(listener);
+}
 
 /** Calls `listener(headers, isReached)` after each answer, and after each that did not come. */
 export function onAnswer(listener) {
@@ -66,9 +75,9 @@ async function sent(method, path, parameters, options) {
   const deadline = AbortSignal.timeout(timeout_ms);
   const init = {
     method,
-    headers: { Accept: isText ? "*/*" : "application/json", ...headers },
+    headers: { Accept: isText ? "*/*" : "application/json", ...OURS, ...headers },
     signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-    credentials: "omit",
+    credentials: "same-origin",
     cache: "no-store",
   };
   if (body !== undefined) {
@@ -85,6 +94,7 @@ async function sent(method, path, parameters, options) {
   }
   for (const listener of listeners) listener(answer.headers, true);
   const text = await answer.text();
+  if (answer.status === 401) for (const listener of strangers) listener();
   if (!answer.ok) throw refused(answer, text);
   if (isText) return { status: answer.status, headers: answer.headers, content: text };
   return { status: answer.status, headers: answer.headers, content: decoded(text, path) };

@@ -5,6 +5,7 @@
  * what it does; what the cell refuses stays in the dialog, in its own words.
  */
 
+import { may, whoLooks } from "./access.js";
 import { Failure, change } from "./api.js";
 import { h, render } from "./dom.js";
 import { faults } from "./parts.js";
@@ -68,7 +69,7 @@ export function ask({
   async function submit(event) {
     event.preventDefault();
     const values = valuesOf(event.target, fields);
-    keepActor(values.actor);
+    if (values.actor) keepActor(values.actor);
     isBusy = true;
     failure = null;
     draw();
@@ -94,13 +95,14 @@ export function ask({
       fields.map(field),
       reasonIn !== "none" &&
         field({ name: "why", label: "Reason", hint: "It is kept in the log.", isRequired: true }),
-      field({
-        name: "actor",
-        label: "You are",
-        value: actor(),
-        hint: "As others know you, such as ada@example.org.",
-        isRequired: true,
-      }),
+      whoLooks() === null &&
+        field({
+          name: "actor",
+          label: "You are",
+          value: actor(),
+          hint: "As others know you, such as ada@example.org.",
+          isRequired: true,
+        }),
       failure &&
         h(
           "div",
@@ -124,19 +126,19 @@ export function ask({
   box.holder.querySelector("input, select, textarea")?.focus();
 }
 
-/** A button that opens such a question. */
+/** A button that opens such a question; greyed for whoever may not do what it `needs`. */
 export function action(
   label,
   question,
-  { isDangerous = false, isDisabled = false, title = null } = {},
+  { isDangerous = false, isDisabled = false, title = null, needs = "operate" } = {},
 ) {
   return h(
     "button",
     {
       type: "button",
       class: isDangerous ? "danger quiet" : "quiet",
-      disabled: isDisabled,
-      title,
+      disabled: isDisabled || !may(needs),
+      title: may(needs) ? title : `You were not granted to ${needs}.`,
       onclick: () => ask({ act: label, isDangerous, ...question() }),
     },
     label,
@@ -167,7 +169,7 @@ function field({ name, label, type = "text", value = "", hint, options, isRequir
 function valuesOf(form, fields) {
   const values = {
     why: form.elements.why?.value.trim() ?? "",
-    actor: form.elements.actor.value.trim(),
+    actor: form.elements.actor?.value.trim() ?? "",
   };
   for (const { name, type } of fields) {
     const element = form.elements[name];

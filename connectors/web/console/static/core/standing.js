@@ -5,6 +5,7 @@
  * whose view stands still says that it is cut off.
  */
 
+import { whoParts } from "./access.js";
 import { get } from "./api.js";
 import { h, render } from "./dom.js";
 import { state } from "./parts.js";
@@ -73,6 +74,7 @@ function parts() {
         ` ${standing.text ?? ""}`,
       ),
     ),
+    ...whoParts(),
     h("span", { class: "aside", key: "help" }, "Press ? for keys"),
   ];
 }

@@ -69,7 +69,7 @@ async function readOnce(stream, url, stopping, { onOpen, onEvent }) {
     const answer = await fetch(url, {
       headers,
       signal: AbortSignal.any([stopping.signal, silence.signal]),
-      credentials: "omit",
+      credentials: "same-origin",
       cache: "no-store",
     });
     if (!answer.ok) throw await refusal(answer);

@@ -6,8 +6,11 @@
  */
 
 import { path } from "../core/address.js";
-import { action } from "../core/dialog.js";
+import { action as anyAction } from "../core/dialog.js";
 import { h } from "../core/dom.js";
+
+const action = (label, question, options = {}) =>
+  anyAction(label, question, { ...options, needs: "run" });
 
 /** The buttons of a job; none in the past and none of a job that has ended. */
 export function jobActions(job, context) {

@@ -5,13 +5,16 @@
  * business of `flumina policy`, which can compare it first.
  */
 
-import { action } from "../core/dialog.js";
+import { action as anyAction } from "../core/dialog.js";
 import { h } from "../core/dom.js";
 import { facts, json, section } from "../core/parts.js";
 import { found, search } from "../core/tools.js";
 import { table } from "../core/table.js";
 import { register } from "../core/views.js";
 import { count } from "../core/words.js";
+
+const action = (label, question, options = {}) =>
+  anyAction(label, question, { ...options, needs: "administer" });
 
 register({
   name: "policy",

@@ -6,7 +6,7 @@
  */
 
 import { path } from "../core/address.js";
-import { action } from "../core/dialog.js";
+import { action as anyAction } from "../core/dialog.js";
 import { h } from "../core/dom.js";
 import { facts, json, section, state, to } from "../core/parts.js";
 import { whySection } from "../core/story.js";
@@ -14,6 +14,9 @@ import { register } from "../core/views.js";
 import { age, count, instant } from "../core/words.js";
 import { taskTimeline } from "./task_timeline.js";
 import { hostLink, said } from "./tasks.js";
+
+const action = (label, question, options = {}) =>
+  anyAction(label, question, { ...options, needs: "run" });
 
 /** Of the end of an output so much is shown. */
 const OUTPUT_BYTES = 16384;

@@ -125,6 +125,7 @@ class Probes:
             writer.close()
 
     def _reply(self, head: bytes) -> bytes:
+        body: dict[str, object]
         words = head.partition(b"\r\n")[0].decode("latin-1").split(" ")
         if len(words) != 3:
             status, body = 400, {"why": "that is no HTTP"}

@@ -36,13 +36,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings, typed and checked; `settings_of` makes them from an environment."""
 
     kafka_brokers: str | None
-    kafka_security: str
-    kafka_ca: Path | None
-    kafka_certificate: Path | None
-    kafka_key: Path | None
-    kafka_sasl_mechanism: str
-    kafka_user: str
-    kafka_password_file: Path | None
     is_writing_at_once: bool
     topic_prefix: str
     cells: int
@@ -50,6 +43,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replication_factor: int | None
     cell: str
     candidate: str | None
+    kafka_security: str
+    kafka_ca: Path | None
+    kafka_certificate: Path | None
+    kafka_key: Path | None
+    kafka_sasl_mechanism: str
+    kafka_user: str
+    kafka_password_file: Path | None
     data_dir: Path
     cache_dir: Path
     store_url: str | None

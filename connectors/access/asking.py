@@ -13,9 +13,7 @@ from connectors.access.outgoing import Credentials
 OK: Final = 200
 
 
-def got(
-    url: str, credentials: Credentials, timeout_s: float, bytes_max: int
-) -> bytes:
+def got(url: str, credentials: Credentials, timeout_s: float, bytes_max: int) -> bytes:
     """The answer's body; raises `OSError`, also for an answer that is none, and `NoTls`."""
     parts = urlsplit(url)
     connection: http.client.HTTPConnection
@@ -24,9 +22,7 @@ def got(
             parts.hostname or "", parts.port, timeout=timeout_s, context=credentials.context()
         )
     else:
-        connection = http.client.HTTPConnection(
-            parts.hostname or "", parts.port, timeout=timeout_s
-        )
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     try:
         connection.request("GET", target, headers=credentials.headers())

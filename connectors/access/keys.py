@@ -84,7 +84,7 @@ class Keys:
             data, control = await asyncio.to_thread(_fetched, self._url, self._context)
             keys = _read(data)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self._why = f"{self._url} cannot be read: {error or type(error).__name__}"
+            self._why = f"{self._url} cannot be read: {str(error) or type(error).__name__}"
             logger.warning("keys of signed tokens cannot be had", why=self._why)
             return
         self.fetched += 1

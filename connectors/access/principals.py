@@ -1,4 +1,4 @@
-"""Principals, what they were granted, and the one decision: may this one do that, to this?
+"""Principals, what they were granted, and the one decision: whether one may do that, to this.
 
 The one thing to know: what is not granted is refused. A principal has grants; each is a role, and
 where it counts: for jobs of some owners, of some applications, in some cells; nothing said is all.
@@ -104,12 +104,10 @@ def decide(principal: Principal, action: Action, target: Target, cell: str) -> R
         return None
     if any(not each.is_scoped for each in grants):
         return None
-    return Refusal("scope", f"this is about jobs of others, and {principal.name} has some jobs only")
+    return Refusal("scope", f"it is about jobs of others, and {principal.name} has some jobs only")
 
 
-def reach_of(
-    principal: Principal, action: Action, cell: str
-) -> Callable[[str, str], bool] | None:
+def reach_of(principal: Principal, action: Action, cell: str) -> Callable[[str, str], bool] | None:
     """Whether a job of an owner and an application is within reach; None where every job is."""
     grants = tuple(each for each in principal.grants if each.allows(action, cell))
     if any(not each.is_scoped for each in grants):

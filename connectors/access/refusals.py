@@ -27,9 +27,7 @@ class Refusals:
         self._said_s = float("-inf")
         self._unsaid = 0
 
-    def note(
-        self, code: str, *, who: str, address: str, method: str, path: str, why: str
-    ) -> None:
+    def note(self, code: str, *, who: str, address: str, method: str, path: str, why: str) -> None:
         """One more; ``who`` is a principal's name, or empty."""
         self.counted[code] += 1
         now_s = self._now_s()

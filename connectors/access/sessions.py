@@ -82,5 +82,3 @@ def id_of(cookie: str) -> str:
         if name == COOKIE:
             return value
     return ""
-
-

@@ -57,7 +57,8 @@ class Watched(Generic[T]):
         except Exception as error:  # noqa: BLE001 - whatever it is, the last good ones go on
             self.failed += 1
             names = [str(each) for each in self._paths]
-            logger.error("files of access cannot be read; the last go on", files=names, why=str(error))  # noqa: TRY400 - said in the text
+            # No traceback: what is wrong with the file is said in its text.
+            logger.error("files of access are not taken", files=names, why=str(error))  # noqa: TRY400
             return
         self.generation += 1
 

@@ -117,10 +117,10 @@ def exit_code_of(body: bytes) -> int:
     """The exit code in the answer to a wait, as a shell has it: 128 and the signal for a kill."""
     try:
         value = msgspec.json.decode(body)
-        status = value["wait_nested_container"]["exit_status"]
+        status = int(value["wait_nested_container"]["exit_status"])
         # As wait(2) has it: the code above, the signal below.
         return 128 + (status & 0x7F) if status & 0x7F else (status >> 8) & 0xFF
-    except (*BAD_BYTES, KeyError, TypeError) as error:
+    except (*BAD_BYTES, KeyError, TypeError, ValueError) as error:
         raise ProtocolError(f"the agent told no exit status: {error}") from error
 
 

@@ -247,9 +247,9 @@ class KeyRing:
         mark = f"{path.removesuffix('.key')}.gone"
         if not self._is_there(mark):
             return SecretForgotten(
-                f"The key ring at {self.url} has no key of {whose}. The value was sealed for another "
-                "job or variable or with another ring, or the ring was lost. Give the value anew, "
-                "or restore the ring."
+                f"The key ring at {self.url} has no key of {whose}. The value was sealed for "
+                "another job or variable or with another ring, or the ring was lost. Give the "
+                "value anew, or restore the ring."
             )
         return SecretForgotten(
             f"The key of {whose} was forgotten by {self._read(mark).actor}: what was sealed with "

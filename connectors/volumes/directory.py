@@ -5,6 +5,7 @@ a snapshot or a copy is there whole or not at all, and doing a work again finds 
 has no quota of its own: what it holds is measured and told.
 """
 
+import gzip
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from zlib import error as zlib_error
 
 from connectors.ports import (
     NoSuchObject,
@@ -34,6 +36,9 @@ MEASURE_S: Final = 20.0
 _NAME: Final = re.compile("[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?")
 _MIB: Final = 1 << 20
 
+DAMAGE: Final = (tarfile.TarError, zlib_error, EOFError, ValueError)
+"""What an archive raises that was cut, damaged, or names files that are not its own."""
+
 
 class DirectoryVolumes:
     """Volumes below one root."""
@@ -46,7 +51,7 @@ class DirectoryVolumes:
         """Do it; raises `VolumeRefused`, `VolumeUnsure`."""
         try:
             return self._carry_out(ask)
-        except (ObjectExists, NoSuchObject, StoreFailed, tarfile.TarError) as error:
+        except (ObjectExists, NoSuchObject, StoreFailed, *DAMAGE) as error:
             raise VolumeRefused(f"{type(error).__name__}: {error}") from error
         except OSError as error:
             raise VolumeRefused(str(error)) from error
@@ -167,8 +172,11 @@ class DirectoryVolumes:
             with self._beside(place) as new:
                 packed = new / "data.tar.gz"
                 self._store().get_to_file(ask.archive, packed)
-                with tarfile.open(packed, "r:gz") as tar:
+                with gzip.open(packed) as whole, tarfile.open(fileobj=whole, mode="r:") as tar:
                     tar.extractall(new, filter="tar")
+                    # A tar ends before its gzip does, whose checksum is read at its very end.
+                    while whole.read(1 << 20):
+                        pass
                 packed.unlink()
                 _named(new, mark, place)
         return VolumeTold(host=ask.target, zone=ask.zone)

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.access.door import Door
+from connectors.access.metrics import DoorMetrics
 from connectors.web.admission import Admission, AdmissionLimits
 from connectors.web.api import WAIT_S_MAX, Api
 from connectors.web.cell import Cell, TaskFiles
@@ -75,6 +76,7 @@ def web_app(
     if alerting is not None:
         api = replace(api, alerting=alerting)
     metrics.add(ObserveMetrics(api.observing))
+    metrics.add(DoorMetrics(api.door.refusals))
     resources = {path: Resource(api, path, operations) for path, operations in ROUTES.items()}
     return Edge(Paths(resources, _no_such_path), api, hosts)
 

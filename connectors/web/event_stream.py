@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from connectors.web.api import Api
 from connectors.web.edge import LIMIT_IN_SCOPE
 from connectors.web.observing import Ended
+from connectors.web.secret_views import curtain_of
 from connectors.web.standing import standing_of
 from connectors.web.travelling import TravelRefused
 from connectors.web.walking import Walking
@@ -139,8 +140,10 @@ class EventStream(Response):
             observing.ended[self._ended] += 1
 
     async def _send_all(self, send: Send) -> None:
+        curtain = curtain_of(self._api)
         try:
-            async for piece in self._body():
+            async for told in self._body():
+                piece = told if curtain is None else curtain.events(told)
                 async with asyncio.timeout(self._observing.limits.send_s_max):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
         except TimeoutError:

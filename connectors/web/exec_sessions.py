@@ -145,9 +145,9 @@ class Execs:
         await asyncio.gather(*self._guards, return_exceptions=True)
 
     async def _guard(self, each: Exec, tell: Tell) -> None:
-        while not each.ended:
+        while not (why := each.ended or each.over(self.limits)):
             await asyncio.sleep(LOOK_S)
-            each.ended = each.ended or each.over(self.limits)
+        each.ended = why
         seconds = asyncio.get_running_loop().time() - each.began_s
         await each.session.close()
         del self._there[each.name]

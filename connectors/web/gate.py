@@ -42,7 +42,7 @@ async def enter(api: Api, scope: dict[str, Any], method: str, path: str) -> Api:
             text = f"{method} {path} is in no table of who may what, so nobody may"
             raise door.denied(scope, HTTPStatus.FORBIDDEN, "unlisted", text, "Tell its makers.")
         target = rule.reach if rule.reach in {"cell", "all"} else "list"
-        door.check(scope, principal, rule.action, target)  # type: ignore[arg-type] # of these three
+        door.check(scope, principal, rule.action, target)
     except Denied as denied:
         raise problem_of(denied) from denied
     api = replace(api, asking=principal, asked=rule.action)
@@ -107,16 +107,23 @@ def demand_spec(api: Api, spec: JobSpec, known: JobSpec | None) -> None:
         raise Problem(
             HTTPStatus.CONFLICT, "The id is of another job", "Submit under another id, or none."
         )
-    if may(api, spec):
+    demand_owner(api, spec.owner_email, spec.application_name)
+
+
+def demand_owner(api: Api, owner: str, application: str) -> None:
+    """Return where jobs of this owner and application are within reach; a 403 `Problem` else."""
+    if api.asking is None:
         return
-    assert api.asking is not None
+    refusal = decide(api.asking, api.asked, Job(owner, application), api.door.cell)
+    if refusal is None:
+        return
     api.door.refusals.note(
-        "scope", who=api.asking.name, address="", method="POST", path="", why="a job of others"
+        refusal.code, who=api.asking.name, address="", method="", path="", why=refusal.text
     )
-    owner, application = shown_text(spec.owner_email), shown_text(spec.application_name)
+    shown = f"owner {shown_text(owner)} and application {shown_text(application)}"
     raise Problem(
         HTTPStatus.FORBIDDEN,
-        f"{api.asking.name} may not run jobs of owner {owner} and application {application}",
+        f"{api.asking.name} may not run jobs of {shown}",
         "Name an owner and an application that you were granted (docs/access.md).",
     )
 
@@ -139,4 +146,3 @@ def _none(kind: str, id_: str) -> Problem:
         f"There is no {kind} {shown_text(id_)}",
         "It never was, is not folded yet (read with atLeast), or ended long ago.",
     )
-

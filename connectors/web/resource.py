@@ -29,6 +29,7 @@ from connectors.web.requests import (
     refuse_body,
     token_or_fault,
 )
+from connectors.web.secret_views import behind_curtain
 from connectors.web.standing import standing_of
 from connectors.web.travel import asked
 from projections.travel.questions import ReadAt
@@ -111,10 +112,12 @@ class Resource:
         if operation.is_rewound and query.given(AT):
             if "id" not in request.path_params:
                 refuse_some(api, "A list of another instant")
-            response = await self._then(api, request, query)
+            response = behind_curtain(api, await self._then(api, request, query))
             await response(scope, receive, send)
             return
         response = await operation.handler(Call(api, request, query))
+        if method == "GET":
+            response = behind_curtain(api, response)
         await response(scope, receive, send)
 
     async def _then(self, api: Api, request: Request, query: Query) -> Response:

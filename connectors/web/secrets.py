@@ -11,6 +11,7 @@ import msgspec
 from starlette.responses import Response
 
 from connectors.web.call import Call
+from connectors.web.gate import demand_owner
 from connectors.web.problems import json_response, refused, unavailable
 from connectors.web.requests import actor_of, document_body, small_body
 from connectors.web.resource import Operation
@@ -61,6 +62,7 @@ async def seal_values(call: Call) -> Response:
         bytes_max=limits.ENVIRONMENT_BYTES_MAX,
     )
     _close(fields, faults)
+    demand_owner(call.api, tenant.owner, tenant.application)
     from connectors.secrets.sealing import Variable, seal  # noqa: PLC0415 - ciphers, on demand
 
     ring = call.api.secrets.ring("values")

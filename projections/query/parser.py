@@ -42,7 +42,19 @@ def parse(text: str) -> Query:
     if len(text) > QUERY_CHARACTERS_MAX:
         what = f"The query has {len(text)} characters; {QUERY_CHARACTERS_MAX} are the most"
         raise QueryError(what, text[:200], 0)
+    if not is_text(text):
+        place = next(at for at, each in enumerate(text) if not is_text(each))
+        raise QueryError("Half a surrogate pair is no character", text, place)
     return _Parser(text.strip()).query()
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8, which a lone surrogate cannot; patterns need that."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _Parser:

@@ -30,7 +30,7 @@ _SHORT: Final = {
 """Names of Java that tzdata has not; Spinnaker writes ``PST`` into every budget."""
 _NAME: Final = r"(?:<[A-Za-z0-9+-]+>|[A-Za-z]{3,})"
 _TIME: Final = r"[+-]?[0-9]{1,3}(?::[0-9]{2}){0,2}"
-_CHANGE: Final = rf"M[0-9]{{1,2}}\.[1-5]\.[0-6](?:/{_TIME})?"
+_CHANGE: Final = rf"M(?:1[0-2]|0?[1-9])\.[1-5]\.[0-6](?:/{_TIME})?"
 _RULE: Final = re.compile(
     rf"{_NAME}({_TIME})(?:{_NAME}({_TIME})?,({_CHANGE}),({_CHANGE}))?", re.ASCII
 )

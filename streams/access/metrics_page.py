@@ -64,8 +64,6 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = REQUEST_S_MAX
-
     def get_environ(self) -> dict[str, Any]:
         """The request, with the client's certificate."""
         found: dict[str, Any] = super().get_environ()

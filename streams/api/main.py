@@ -52,7 +52,7 @@ from streams.pages.sources import put_changes
 from streams.probes import Probes, run_probed
 from streams.secrets.ring_here import gate_of
 from streams.settings import Settings, settings_of, store_url_of
-from streams.snapshots.opening import VIEW_TAIL_RECORDS, beginnings_of
+from streams.snapshots.opening import VIEW_TAIL_RECORDS, Beginnings, beginnings_of
 from streams.store import store_of
 from streams.tracing.beside import traced
 from streams.travel.client import TravelProcess
@@ -67,13 +67,7 @@ PORT: Final = 7100
 
 async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> None:
     """Follow and serve until SIGTERM or SIGINT; raises `OperatorError` where it cannot begin."""
-    bootstrap = settings.kafka_brokers
-    if bootstrap is None:
-        raise OperatorError(
-            "The api process needs a Kafka.",
-            "KAFKA_BROKERS is not set; `flumina up` starts one and sets it.",
-            "Set it to host:port, or use `flumina up`.",
-        )
+    bootstrap = _brokers_of(settings)
     rate_limits = rate_limits_of(settings.rate_limits)
     demand_closed(settings, bind)
     door, tls = door_of(settings), tls_of(settings)
@@ -81,13 +75,7 @@ async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> Non
     leaving = ExitStack()
     try:
         await ensure_topics(bootstrap, settings)
-        beginnings = beginnings_of(
-            KafkaLog(bootstrap, settings.topic_prefix + "cell", settings.partition),
-            store_url_of(settings),
-            settings.cell,
-            wrap=ViewFold,
-            tail_records=VIEW_TAIL_RECORDS,
-        )
+        beginnings = _beginnings_of(settings, bootstrap)
         cell = FollowedCell(bootstrap, settings.topic_prefix, settings.partition, beginnings)
         structlog.contextvars.bind_contextvars(cell=settings.cell)
         place_by(settings.cell, cell.place)
@@ -104,13 +92,8 @@ async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> Non
         rated = RatedDoor(settings.rated, now_ms)
         alerts = await alerts_beside(settings, cell, beginnings, registry, rated)
         travel = TravelProcess()
-        images = HttpRegistry(
-            settings.registry_url or "",
-            credentials=Credentials(settings.registry_credentials),
-            networks=settings.registry_networks,
-        )
-        limits_of_exec = ExecLimits(is_on=settings.is_exec_on)
-        execs = Execs(limits_of_exec, Masker(settings.masked_keys))
+        images = _registry_of(settings)
+        execs = Execs(ExecLimits(is_on=settings.is_exec_on), Masker(settings.masked_keys))
         app: ASGIApp = web_app(
             cell,
             files,
@@ -120,12 +103,7 @@ async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> Non
             log_store=archive.url,
             travel=travel,
             rate_limits=rate_limits,
-            titan=TitanSite(
-                settings.centre_attribute,
-                settings.region_attribute,
-                settings.own_region,
-                settings.titan_entry_point,
-            ),
+            titan=_titan_of(settings),
             images=Images(settings.image_check, images),
             secrets=gate_of(settings),
             execs=execs,
@@ -151,6 +129,43 @@ async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> Non
     finally:
         await asyncio.to_thread(leaving.close)
         listener.close()
+
+
+def _brokers_of(settings: Settings) -> str:
+    if settings.kafka_brokers is not None:
+        return settings.kafka_brokers
+    raise OperatorError(
+        "The api process needs a Kafka.",
+        "KAFKA_BROKERS is not set; `flumina up` starts one and sets it.",
+        "Set it to host:port, or use `flumina up`.",
+    )
+
+
+def _beginnings_of(settings: Settings, bootstrap: str) -> Beginnings:
+    return beginnings_of(
+        KafkaLog(bootstrap, settings.topic_prefix + "cell", settings.partition),
+        store_url_of(settings),
+        settings.cell,
+        wrap=ViewFold,
+        tail_records=VIEW_TAIL_RECORDS,
+    )
+
+
+def _registry_of(settings: Settings) -> HttpRegistry:
+    return HttpRegistry(
+        settings.registry_url or "",
+        credentials=Credentials(settings.registry_credentials),
+        networks=settings.registry_networks,
+    )
+
+
+def _titan_of(settings: Settings) -> TitanSite:
+    return TitanSite(
+        settings.centre_attribute,
+        settings.region_attribute,
+        settings.own_region,
+        settings.titan_entry_point,
+    )
 
 
 def _why_not_ready(cell: FollowedCell) -> str:

@@ -23,9 +23,11 @@ from streams.cli.common import (
     running_here,
 )
 from streams.cli.doctor_checks import Finding, Status, local_findings, of_error, python, versions
+from streams.cli.doctor_files import file_findings
 from streams.cli.doctor_isolation import isolation_findings
 from streams.cli.doctor_network import Places, network_findings
 from streams.cli.doctor_query import query_findings
+from streams.cli.doctor_store import store_findings
 from streams.cli.each_cell import cells_meant
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import out, plain, print_json
@@ -104,6 +106,9 @@ def _findings(api: str | None, data_dir: Path | None) -> list[Finding]:
         return [of_error("settings", error), python(), *versions()]
     directory = Path(running.data_dir) if running else data_dir_of(settings, data_dir)
     local = [*local_findings(settings, directory, running), *query_findings(running)]
+    local += file_findings(settings, directory)
+    of_store = msgspec.structs.replace(settings, data_dir=directory)
+    local += store_findings(of_store, is_running=running is not None)
     if places is not None:
         return [*local, *network_findings(places), *isolation_findings(places.mesos)]
     assert running is not None

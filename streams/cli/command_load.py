@@ -17,7 +17,14 @@ import typer
 from rich.console import Console
 
 import streams
-from streams.cli.common import DataDirOption, JsonOption, data_dir_of, settings_here
+from streams.cli.common import (
+    DataDirOption,
+    JsonOption,
+    PolicyOption,
+    data_dir_of,
+    policy_numbers,
+    settings_here,
+)
 from streams.cli.interrupts import EXIT_INTERRUPTED, interruptible
 from streams.cli.own_directory import fresh_directory, unused_directory
 from streams.cli.quiet import speak_by_errors
@@ -62,6 +69,7 @@ def load(
         Path | None,
         typer.Option(metavar="FILE", help="The page; default docs/reports/DATE-load.md."),
     ] = None,
+    policy: PolicyOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -94,7 +102,13 @@ def load(
         else unused_directory(data_dir, "load")
     )
     console = errors() if as_json else out()
-    ground = Ground(hosts=hosts, compress=speed, seed=seed, cell_processes=2 if soak else 1)
+    ground = Ground(
+        hosts=hosts,
+        compress=speed,
+        seed=seed,
+        cell_processes=2 if soak else 1,
+        policy=policy_numbers(policy),
+    )
     here = LoadInstallation(ground, settings, directory, console)
     with interruptible():
         try:

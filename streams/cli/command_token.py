@@ -50,7 +50,7 @@ DAY_MS = 86_400_000
 
 
 @app.command()
-def new(
+def new(  # noqa: PLR0917 - options, each by its name
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who it is for.")],
     role: RoleOption,
     owner: OwnersOption = None,
@@ -74,7 +74,7 @@ def new(
 
 
 @app.command()
-def grant(
+def grant(  # noqa: PLR0917 - see above
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who it is.")],
     role: RoleOption,
     certificate: Annotated[
@@ -166,9 +166,7 @@ def _way(entry: Entry) -> str:
     return ""
 
 
-def _row(
-    name: str, role: str, scopes: tuple[list[str] | None, ...], days: int | None
-) -> Entry:
+def _row(name: str, role: str, scopes: tuple[list[str] | None, ...], days: int | None) -> Entry:
     found: Role | None = next((each for each in ROLES if each == role), None)
     if found is None:
         raise OperatorError(
@@ -221,4 +219,3 @@ def _write(path: Path, entries: list[Entry]) -> None:
         raise OperatorError(
             f"{path} cannot be written: {error.strerror or error}.", "", "Name another file."
         ) from error
-

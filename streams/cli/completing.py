@@ -78,10 +78,14 @@ def _api_url() -> str:
 def _asked(url: str, path: str) -> list[str]:
     parts = urlsplit(url)
     is_tls = parts.scheme == "https"
-    kind = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
     credentials = credentials_of(settings_of(os.environ))
-    secure = {"context": context_of(credentials)} if is_tls else {}
-    connection = kind(parts.hostname or "", parts.port, timeout=WAIT_S_MAX, **secure)
+    host = parts.hostname or ""
+    connection = http.client.HTTPConnection(host, parts.port, timeout=WAIT_S_MAX)
+    if is_tls:
+        secure = context_of(credentials)
+        connection = http.client.HTTPSConnection(
+            host, parts.port, timeout=WAIT_S_MAX, context=secure
+        )
     try:
         connection.request("GET", parts.path.rstrip("/") + path, headers=credentials.headers())
         answer = connection.getresponse()

@@ -7,11 +7,14 @@ himself is asked.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from connectors.client.shapes import State
+from scheduler.machine import FOLD_VERSION
 from streams.cli.doctor_checks import Finding, failed, ok, skipped, warning
+from streams.cli.log_look import ends_of_topics
+from streams.kafka.generations import INBOUND
 from streams.kafka.security import client_options
 
 REQUEST_TIMEOUT_MS: Final = 5_000
@@ -27,6 +30,29 @@ DANGEROUS: Final = {
     "auto.create.topics.enable": ("true", "a misspelt topic is made, with the wrong settings"),
 }
 """Settings of brokers, with the value that hurts, and how."""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """How far an inbound topic has been copied."""
+
+    topic: str
+    offset: int
+
+
+class FoldState(msgspec.Struct, frozen=True, rename="camel"):
+    """Of the API's answer about the cell, what is compared with Kafka and with this build."""
+
+    watermarks: tuple[Mark, ...] = ()
+    fold_version: int = 0
+    epoch: int = -1
+
+
+async def cell_findings(
+    bootstrap: str, prefix: str, partition: int, state: FoldState, builds_of: tuple[str, str]
+) -> list[Finding]:
+    """What waits for the cell; and ``builds_of`` this command and of the leader, compared."""
+    ends = await ends_of_topics(bootstrap, prefix, INBOUND, partition)
+    return [waiting(state, ends), builds(*builds_of, state.fold_version)]
 
 
 async def broker_findings(bootstrap: str, prefix: str) -> list[Finding]:
@@ -93,12 +119,10 @@ def dangers(configs: Mapping[str, Mapping[str, str | None]]) -> list[Finding]:
     return found or [ok("brokers", "their settings lose nothing")]
 
 
-def waiting(state: State, ends: Mapping[str, tuple[str, int]]) -> Finding:
+def waiting(state: FoldState, ends: Mapping[str, tuple[str, int]]) -> Finding:
     """How many inbound records the cell has not copied; ``ends`` are the topics' own."""
     marks = {each.topic: each.offset for each in state.watermarks}
-    behind = {
-        topic: end - 1 - marks[topic] for topic, (_, end) in ends.items() if topic in marks
-    }
+    behind = {topic: end - 1 - marks[topic] for topic, (_, end) in ends.items() if topic in marks}
     if not behind:
         return skipped("inbound", "the cell has copied nothing yet")
     topic, count = max(behind.items(), key=lambda each: each[1])
@@ -111,7 +135,7 @@ def waiting(state: State, ends: Mapping[str, tuple[str, int]]) -> Finding:
     return ok("inbound", text if count > 0 else "all that was written has been copied")
 
 
-def builds(ours: str, leaders: str, fold_version: int, ours_fold: int) -> Finding:
+def builds(ours: str, leaders: str, fold_version: int, ours_fold: int = FOLD_VERSION) -> Finding:
     """Whether this build and the leader's are the same, and fold by the same rules."""
     text = f"this is {ours}, the leader's is {leaders or 'unknown'}; the log is folded by rules "
     text += f"{fold_version}, this build knows {ours_fold}"

@@ -92,7 +92,9 @@ def _valid(check: str, variable: str, path: Path) -> Finding:
     text = f"{path} is valid until {last:%Y-%m-%d %H:%M} UTC"
     if last < now or first > now:
         text = f"{path} is valid from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
-        remedy = "Put a valid one in its place: it is read anew without a restart. Is the clock right?"
+        remedy = (
+            "Put a valid one in its place: it is read anew without a restart. Is the clock right?"
+        )
         return failed(check, text, remedy)
     if last < now + timedelta(days=DAYS_WISE):
         return warning(check, text, "Have it renewed; it is read anew without a restart.")

@@ -25,6 +25,7 @@ NAMES: Final = {
     "no-new-privileges": "no-new-privileges",
     "seccomp": "seccomp",
     "users": "shifted users",
+    "network": "tasks' network",
     "bandwidth": "bandwidth",
 }
 NO_MEMORY_LIMITS: Final = (

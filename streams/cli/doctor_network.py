@@ -16,8 +16,11 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from scheduler.model.codec import Undecodable
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.cli.calls import Api
 from streams.cli.client import ApiConnection, ApiError
+from streams.cli.common import version
+from streams.cli.doctor_brokers import FoldState, broker_findings, cell_findings
 from streams.cli.doctor_checks import (
     Finding,
     failed,
@@ -27,7 +30,7 @@ from streams.cli.doctor_checks import (
     skipped,
     warning,
 )
-from streams.cli.log_look import Identity, identity_of_log, next_tick
+from streams.cli.log_look import Identity, build_of_leader, identity_of_log, next_tick
 from streams.errors import OperatorError
 from streams.kafka.probe import describe
 from streams.kafka.refusals import not_allowed, refused_because
@@ -62,6 +65,8 @@ def network_findings(places: Places) -> list[Finding]:
     else:
         found.append(skipped("kafka", "none runs here; `flumina up` starts one"))
     found += api_findings(places)
+    if identity is not None and any(each.check == "fold" for each in found):
+        found += _cell_findings(places, identity)
     found += mesos_findings(places, identity)
     return found
 
@@ -79,6 +84,10 @@ async def _kafka_findings(places: Places) -> tuple[list[Finding], Identity | Non
         text = f"{bootstrap} does not answer: {error or type(error).__name__}"
         return [failed("kafka", text, remedy)], None
     found = [ok("kafka", f"{bootstrap}, {len(cluster.broker_ids)} broker(s)")]
+    try:
+        found += await broker_findings(bootstrap, places.settings.topic_prefix)
+    except (KafkaError, OSError) as error:
+        found.append(skipped("copies", f"Kafka does not tell: {error or type(error).__name__}"))
     try:
         differences = await differences_of_topics(bootstrap, places.settings)
     except OperatorError as error:
@@ -114,12 +123,37 @@ async def _log_findings(
                 "leader",
                 f"no tick of a leader within {TICK_WAIT_S:g} s",
                 "Start a cell's process, or read the log of the one that runs: it says what it "
-                "waits for.",
+                "waits for. docs/runbooks/leader-silent.md",
             )
         )
         return identity, [*found, skipped("clocks", "no tick to compare with")]
     found.append(ok("leader", f"ticks, in epoch {newest.record.epoch}, at offset {newest.offset}"))
     return identity, [*found, skew(newest.arrived_at_ms - newest.record.at_ms)]
+
+
+def _cell_findings(places: Places, identity: Identity) -> list[Finding]:
+    """What the API says of the cell, held against Kafka and against this build."""
+    connection = ApiConnection(places.api, places.actor, patience_s=0)
+    try:
+        state = msgspec.json.decode(Api(connection).state(), type=FoldState)
+        return asyncio.run(_compared(places, state))
+    except (ApiError, KafkaError, OSError, TimeoutError, *BAD_BYTES) as error:
+        why = f"cell {identity.cell} cannot be compared with Kafka: {error or type(error).__name__}"
+        return [skipped("inbound", why)]
+    finally:
+        connection.close()
+
+
+async def _compared(places: Places, state: FoldState) -> list[Finding]:
+    settings = places.settings
+    topic, partition = f"{settings.topic_prefix}cell", settings.partition
+    async with asyncio.timeout(KAFKA_TIMEOUT_S):
+        build = ""
+        if state.epoch >= 0:
+            build = await build_of_leader(places.kafka, topic, state.epoch, partition)
+        return await cell_findings(
+            places.kafka, settings.topic_prefix, partition, state, (version(), build)
+        )
 
 
 def skew(milliseconds: int) -> Finding:
@@ -147,11 +181,16 @@ def api_findings(places: Places) -> Iterator[Finding]:
         connection.close()
     yield ok("api", f"{places.api}, cell {standing.cell}")
     if standing.safe:
-        yield failed("safe", standing.safe, "See `flumina safe status`; confirm or reject it.")
+        yield failed(
+            "safe",
+            standing.safe,
+            "See `flumina safe status`; confirm or reject it: docs/runbooks/cell-safe.md.",
+        )
     else:
         yield ok("safe", "the cell trusts what it hears")
     if standing.halt:
-        yield failed("fold", standing.halt, "Follow the way on that it names.")
+        remedy = "Follow the way on that it names; step by step: docs/runbooks/fold-halted.md."
+        yield failed("fold", standing.halt, remedy)
     elif standing.stale:
         yield warning("fold", standing.stale, "Look again in a moment; then read the API's log.")
     else:

@@ -4,6 +4,10 @@ The one thing to know: it is listed and never written to. A store that answers a
 is seen by the age of what is in it.
 """
 
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
 from connectors.objects.opening import open_store
 from connectors.ports import StoreFailed
 from streams.cli.doctor_checks import Finding, failed, ok, skipped, warning
@@ -19,6 +23,7 @@ def store_findings(settings: Settings, *, is_running: bool) -> list[Finding]:
     """Whether the store answers, and the age of the newest snapshot of the cell."""
     url = store_url_of(settings)
     try:
+        _check_directory(url)
         names = Shelf(open_store(url), settings.cell).names()
     except (StoreFailed, OSError, ValueError) as error:
         text = f"{url} does not answer: {error}"
@@ -33,8 +38,21 @@ def store_findings(settings: Settings, *, is_running: bool) -> list[Finding]:
     text = f"{len(names)}, the newest {age_s / 60:.0f} min old, of {newest.next_offset} records"
     if is_running and age_s > AGE_S_WISE:
         remedy = (
-            "Read the log of the history process: it says why none is taken, or nothing happened in "
-            "the cell. `flumina snapshots take` makes one now. docs/runbooks/process-snapshots.md"
+            "Read the log of the history process: it says why none is taken, unless nothing "
+            "happened in the cell. `flumina snapshots take` makes one now. "
+            "docs/runbooks/process-snapshots.md"
         )
         return [*found, warning("snapshots", text, remedy)]
     return [*found, ok("snapshots", text)]
+
+
+def _check_directory(url: str) -> None:
+    """Return if a store of files could be written to; raises `OSError` else."""
+    parts = urlsplit(url)
+    directory = Path(unquote(parts.path))
+    if parts.scheme != "file" or not directory.exists():
+        return  # It is made by who writes first.
+    if not directory.is_dir():
+        raise NotADirectoryError("it is no directory")
+    if not os.access(directory, os.W_OK):
+        raise PermissionError("it cannot be written to")

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from scheduler.model.address import Address
 from scheduler.model.codec import decode_record
-from scheduler.model.events import CellContinued, CellCreated, CellRecord, Tick
+from scheduler.model.events import CellContinued, CellCreated, CellRecord, LeaderElected, Tick
 from streams.clock import now_ms
 from streams.kafka.security import client_options
 
@@ -93,6 +93,17 @@ async def identity_of_log(bootstrap: str, topic: str, partition: int = 0) -> Ide
             return None
         await consumer.seek_to_beginning(place)
         return _identity(decode_record((await consumer.getone(place)).value or b""))
+
+
+async def build_of_leader(bootstrap: str, topic: str, epoch: int, partition: int = 0) -> str:
+    """The build of the leader that was elected there, as it said itself; empty where it did not."""
+    place = TopicPartition(topic, partition)
+    async with _consumer(bootstrap) as consumer:
+        consumer.assign([place])
+        consumer.seek(place, epoch)
+        record = decode_record((await consumer.getone(place)).value or b"")
+    first = record.events[0]
+    return first.build if isinstance(first, LeaderElected) else ""
 
 
 async def next_tick(

@@ -289,6 +289,11 @@ COMMANDS = (
         "Archive every topic to the store, in the foreground.",
     ),
     Command(
+        "upgrade",
+        "streams.cli.command_upgrade:app",
+        "Show who reads a cell's log, and what an upgrade waits for.",
+    ),
+    Command(
         "snapshots",
         "streams.cli.command_snapshots:app",
         "List, take, prove and restore snapshots; rehearse a new build on them.",
@@ -334,6 +339,11 @@ COMMANDS = (
         "Run a trace through placement policies, and compare what comes of it.",
     ),
     Command(
+        "simulate cells",
+        "streams.cli.command_simulate_cells:simulate_cells",
+        "Launch the mix in many simulated cells behind the federation's front.",
+    ),
+    Command(
         "simulate faults",
         "streams.cli.command_simulate_faults:faults",
         "Run a whole cell through a seeded bad day, and check every promise it makes.",
@@ -371,8 +381,9 @@ COMMANDS = (
 NOT_OF_A_CELL: Final = frozenset(
     {
         *("up", "demo", "drill", "cell", "usage", "dev-cluster", "simulate", "simulate faults"),
-        *("bench", "test", "federation", "failover", "failover drill", "topics"),
-        "scale backtest",
+        *("simulate cells", "load"),
+        *("bench", "test", "federation", "failover", "failover drill", "topics", "acl"),
+        *("scale backtest", "token"),
     }
 )
 """Commands about a whole installation, or about none; all others take `--cell`."""

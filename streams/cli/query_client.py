@@ -88,10 +88,12 @@ class LiveQuery:
             time.sleep(PAUSE_S)
 
     def _connected(self) -> Iterator[Event]:
-        of_kind = http.client.HTTPSConnection if self._is_secret else http.client.HTTPConnection
         credentials = credentials_of(settings_of(os.environ))
-        secure = {"context": context_of(credentials)} if self._is_secret else {}
-        connection = of_kind(self._host, self._port, timeout=SILENCE_S_MAX, **secure)
+        where = (self._host, self._port)
+        connection = http.client.HTTPConnection(*where, timeout=SILENCE_S_MAX)
+        if self._is_secret:
+            secure = context_of(credentials)
+            connection = http.client.HTTPSConnection(*where, timeout=SILENCE_S_MAX, context=secure)
         try:
             headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
             headers |= credentials.headers()

@@ -67,8 +67,10 @@ async def describe(bootstrap: str) -> ClusterView:
 
 async def _accepts(host: str, port: int) -> bool:
     try:
-        _, writer = await asyncio.open_connection(host, port)
-    except OSError:
+        # A host that takes packets and answers none is given up by the kernel after two minutes.
+        async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1_000):
+            _, writer = await asyncio.open_connection(host, port)
+    except OSError:  # TimeoutError is one
         return False
     writer.close()
     await writer.wait_closed()

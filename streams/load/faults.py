@@ -8,10 +8,12 @@ is let go on, as after a long pause of its machine.
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from random import Random
 from typing import Final, Literal, NamedTuple
 
 from streams.clock import elapsed_s
+from streams.errors import OperatorError
 from streams.load.installation import LoadInstallation
 
 Kind = Literal["kill-cell", "kill-api", "pause-kafka", "kill-kafka", "restart-master"]
@@ -22,6 +24,8 @@ KINDS: Final[tuple[Kind, ...]] = (
     "kill-kafka",
     "restart-master",
 )
+SAFE_S_MAX: Final = 60.0
+SAFE_LOOK_S: Final = 2.0
 PAUSE_S: Final = 4.0
 """A broker stands still for so long: longer than requests are patient on loopback."""
 
@@ -68,7 +72,18 @@ class Faults:
             case "pause-kafka":
                 return await self._pause("kafka")
             case "restart-master":
-                return await asyncio.to_thread(here.restart_master)
+                text = await asyncio.to_thread(here.restart_master)
+                return f"{text}; {await self._operator()}"
+
+    async def _operator(self) -> str:
+        """Confirm what a safe cell has found, as an operator does who knows of the power cut."""
+        deadline = elapsed_s() + SAFE_S_MAX
+        while elapsed_s() < deadline:
+            with suppress(OperatorError):
+                if told := await asyncio.to_thread(self._here.confirm_finding):
+                    return told
+            await asyncio.sleep(SAFE_LOOK_S)
+        return "the cell did not become safe"
 
     async def _pause(self, name: str) -> str:
         pid = self._here.part(name).pid

@@ -8,6 +8,7 @@ a load measures is the way of a task.
 import asyncio
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,6 +18,7 @@ from rich.console import Console
 from connectors.devcluster.supervise.control import ask
 from streams.clock import elapsed_s
 from streams.drills.installation import API, Installation, Wanted
+from streams.drills.looks import finding_of
 from streams.load.mix import host_resources, tasks_model
 from streams.settings import Settings
 from streams.supervise.up import Notice, no_notice
@@ -32,6 +34,8 @@ class Ground(NamedTuple):
     compress: float
     seed: int
     cell_processes: int = 1
+    policy: Mapping[str, int] = {}
+    """Numbers that the cell decides by, instead of the usual ones."""
 
 
 class LoadInstallation(Installation):
@@ -40,7 +44,9 @@ class LoadInstallation(Installation):
     def __init__(
         self, ground: Ground, settings: Settings, data_dir: Path, console: Console
     ) -> None:
-        wanted = Wanted(has_own_kafka=True, cell_processes=ground.cell_processes)
+        wanted = Wanted(
+            has_own_kafka=True, cell_processes=ground.cell_processes, policy=ground.policy
+        )
         super().__init__(wanted, settings, data_dir, console)
         self._ground = ground
         # What a cell bears is what is measured here.
@@ -88,6 +94,19 @@ class LoadInstallation(Installation):
             return f"{name} was not running; nothing was done"
         os.kill(pid, signal.SIGKILL)
         return f"{name} was ended with kill -9"
+
+    def confirm_finding(self) -> str:
+        """Say that what a safe cell has found is so; empty where it is not safe.
+
+        Raises `ApiError` where the api does not answer, or the list has grown meanwhile.
+        """
+        found = finding_of(self)
+        if not found.is_safe or found.finding is None:
+            return ""
+        why = "the load restarted the master on purpose"
+        asked = {"finding": found.finding, "tasks": found.tasks, "why": why}
+        self.there.command("confirm-finding", asked)
+        return f"the cell was safe, and {found.tasks} tasks were confirmed to be gone"
 
     def restart_master(self) -> str:
         """End the cluster's master with kill -9 and start it again; what was done, as a sentence.

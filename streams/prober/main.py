@@ -47,6 +47,7 @@ AT_ONCE_MAX: Final = 32
 ANSWER_S_MAX: Final = 5.0
 INSTANCE_ATTRIBUTE: Final = "instance-id"
 HEALTH: Final = "/api/flumina/health"
+ANSWER_BYTES_MAX: Final = 64 << 20
 
 
 class ProberOptions(msgspec.Struct, frozen=True):

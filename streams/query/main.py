@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry
 
+from connectors.access.metrics import DoorMetrics
 from connectors.web.query.access import access_routes
 from connectors.web.query.app import QueryApp
 from connectors.web.query.console import ConsoleFiles
@@ -63,6 +64,7 @@ async def serve(settings: Settings, bind: str, port: int, probes: Probes) -> Non
     serving = Serving(kafka, LazyHistory(settings, kafka), EventMasker(settings.masked_keys))
     registry = CollectorRegistry()
     registry.register(QueryMetrics(serving, api))
+    registry.register(DoorMetrics(door.refusals))
     keeping = Keeping(settings, serving, registry)
     try:
         hosts = NAMES if bind in LOOPBACK else frozenset[str]()

@@ -52,7 +52,5 @@ def changes_since(baseline: Baseline = BASELINE) -> tuple[list[str], list[str]]:
     """The kinds that are new since, and those whose shape differs: the latter need a version."""
     now = baseline_here("", "").kinds
     added = sorted(now.keys() - baseline.kinds.keys())
-    changed = sorted(
-        name for name, each in now.items() if baseline.kinds.get(name, each) != each
-    )
+    changed = sorted(name for name, each in now.items() if baseline.kinds.get(name, each) != each)
     return added, changed

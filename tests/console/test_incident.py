@@ -79,9 +79,7 @@ def console() -> Iterator[str]:
     served = Served()
     api = served.serve(incident_day().app)
     passing = PassThrough(api)
-    app = QueryApp(
-        access_routes(Door()), passing, ConsoleFiles(), frozenset({"127.0.0.1"})
-    )
+    app = QueryApp(access_routes(Door()), passing, ConsoleFiles(), frozenset({"127.0.0.1"}))
     try:
         yield served.serve(app)
     finally:

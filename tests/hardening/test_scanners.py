@@ -18,10 +18,10 @@ import subprocess
 import msgspec
 
 
-def f(data, token, other):
+def f(data, secret, other):
     subprocess.run(data, shell=True)
     hashlib.md5(data)
-    if token == other:
+    if secret == other:
         return pickle.loads(data)
     try:
         return msgspec.json.decode(data)

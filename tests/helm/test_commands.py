@@ -4,12 +4,15 @@ How: typer's own parser is given the arguments of every container, and does not 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import typer
 from typer.main import get_command
 
+from streams.access.opening import demand_closed
 from streams.cli.main import COMMANDS, app_for, with_pair
+from streams.errors import OperatorError
 from streams.settings import SETTINGS, settings_of
 from tests.support.chart import EXAMPLES, component, lasting, manifests, named, pods
 
@@ -20,9 +23,10 @@ every_example = pytest.mark.parametrize("example", EXAMPLES)
 
 def parsed(arguments: Sequence[str]) -> None:
     """Parse them as `flumina` would; raises what it would refuse them with."""
-    name, *rest = with_pair(arguments)
-    command = get_command(app_for([name])).commands[name]  # type: ignore[attr-defined] - a group
-    context = None
+    rest = with_pair(arguments)
+    # Typer's groups are click's, which comes with it and has no name of its own here.
+    command: Any = get_command(app_for(rest[:1]))
+    name, context = "flumina", None
     while hasattr(command, "commands"):
         context = command.context_class(command, parent=context)
         name, *rest = rest
@@ -64,6 +68,17 @@ def test_every_name_in_the_environment_is_a_setting_with_a_good_value(example: s
         ours = {name: text for name, text in {**shared, **texts}.items() if name not in FOREIGN}
         # Reads every value as a process would: a wrong one would stop each of them.
         settings_of(ours)
+
+
+@every_example
+def test_no_server_would_refuse_to_listen_beyond_loopback(example: str) -> None:
+    """Who is not closed does not start: docs/access.md."""
+    found = manifests(example)
+    shared = named(found, "ConfigMap", "-settings")["data"]
+    ours = {name: text for name, text in shared.items() if name not in FOREIGN}
+    demand_closed(settings_of(ours), "0.0.0.0")  # noqa: S104 - where pods listen
+    with pytest.raises(OperatorError, match=r"is not closed|needs FLUMINA_ACCESS"):
+        demand_closed(settings_of(ours | {"FLUMINA_ACCESS": ""}), "0.0.0.0")  # noqa: S104
 
 
 @every_example

@@ -6,6 +6,7 @@ hold against the code.
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
@@ -48,8 +49,8 @@ def test_every_metric_of_a_rule_exists_and_each_rule_says_what_to_do() -> None:
 @pytest.mark.parametrize(
     "path", sorted((CHART / "dashboards").glob("*.json")), ids=lambda p: p.stem
 )
-def test_every_metric_of_a_dashboard_exists(path: object) -> None:
-    board = json.loads(path.read_text("utf-8"))  # type: ignore[attr-defined] - a Path
+def test_every_metric_of_a_dashboard_exists(path: Path) -> None:
+    board = json.loads(path.read_text("utf-8"))
     asked = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
     assert len(asked) >= 8
     assert all(NAME.search(each) for each in asked)
@@ -80,6 +81,8 @@ def test_each_monitor_finds_a_port_of_a_service() -> None:
     for monitor in of_kind(found, "ServiceMonitor"):
         (parts,) = [each["values"] for each in monitor["spec"]["selector"]["matchExpressions"]]
         (endpoint,) = monitor["spec"]["endpoints"]
+        assert endpoint["scheme"] == "https"
+        assert endpoint["authorization"]["credentials"]["name"] == "flumina-metrics"
         for part in parts:
             ports = [
                 port["name"]

@@ -1,6 +1,6 @@
 """No seed breaks a promise: I1 to I8, over six hours in which processes, Kafka and hosts fail.
 
-A hundred seeds (the quick tests have ten), and all seeds and scripts that once failed; the soak
+A hundred seeds (the quick tests have three), and all seeds and scripts that once failed; the soak
 runs ten thousand and writes a report. A failure names its seed: `flumina simulate faults --seed N
 --shrink FILE` makes it short.
 """
@@ -14,6 +14,7 @@ import pytest
 from streams.simulation.batch import run_seed, run_seeds
 from streams.simulation.run import run_script
 from streams.simulation.script import decode_script
+from tests.support.quick import is_quick
 
 HOURS = 6.0
 EVENTS_MIN = 2_000
@@ -29,7 +30,8 @@ def failed_seeds() -> list[int]:
     return [int(line.split()[0]) for line in lines if line.strip() and not line.startswith("#")]
 
 
-# Ten seeds are ten seconds' work of a processor: the quick tests have the first ten.
+# Ten seeds are six to ten seconds' work of a processor: the quick tests have three.
+QUICK_SEEDS = 3
 TENS = [
     pytest.param(first, marks=pytest.mark.integration if first else ())
     for first in range(0, 100, 10)
@@ -37,8 +39,9 @@ TENS = [
 
 
 @pytest.mark.parametrize("first", TENS)
-def test_ten_seeds_keep_every_promise(first: int) -> None:
-    for seed in range(first, first + 10):
+def test_ten_seeds_keep_every_promise(first: int, request: pytest.FixtureRequest) -> None:
+    count = QUICK_SEEDS if is_quick(request.config) else 10
+    for seed in range(first, first + count):
         outcome, _ = run_seed(seed, HOURS)
         assert not outcome.violations, f"seed {seed}: {outcome.violations}"
         assert outcome.events >= EVENTS_MIN, f"seed {seed} is too quiet: {outcome.events} events"

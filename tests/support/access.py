@@ -51,7 +51,11 @@ class People:
         return {role: self.token(role, role) for role in ROLES}
 
     def door(
-        self, *, sessions: Sessions | None = None, signed: Signed | None = None, now_ms: int = 10**12
+        self,
+        *,
+        sessions: Sessions | None = None,
+        signed: Signed | None = None,
+        now_ms: int = 10**12,
     ) -> Door:
         """A door that reads the file, of a process that looks at it with each request."""
         clock = iter(range(10**9))

@@ -56,7 +56,9 @@ class Authority:
         self.ca.write_bytes(built.public_bytes(serialization.Encoding.PEM))
         self.write_crl()
 
-    def server(self, name: str = "server", hosts: Sequence[str] = ("localhost", "127.0.0.1")) -> Pair:
+    def server(
+        self, name: str = "server", hosts: Sequence[str] = ("localhost", "127.0.0.1")
+    ) -> Pair:
         """A server's pair; the same name again replaces the files: a rotation."""
         return self._signed(name, [_of_host(each) for each in hosts], is_server=True)
 

@@ -75,8 +75,9 @@ def tried(
 def manifests(example: str, *options: str) -> tuple[Manifest, ...]:
     """The objects that the chart makes of an example's values, hooks and the test pod included."""
     text = ran(
-        *("template", RELEASE, CHART, "--namespace", NAMESPACE, "--kube-version", KUBERNETES),
-        *("-f", CHART / "examples" / f"{example}.yaml", *options),
+        *("template", RELEASE, str(CHART), "--namespace", NAMESPACE),
+        *("--kube-version", KUBERNETES, "-f", str(CHART / "examples" / f"{example}.yaml")),
+        *options,
     )
     return tuple(each for each in YAML(typ="safe").load_all(text) if each)
 

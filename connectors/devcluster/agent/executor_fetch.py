@@ -6,6 +6,7 @@ written outside the sandbox, and everything has a limit.
 """
 
 import ctypes
+import lzma
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import tarfile
 import time
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Any, NoReturn
 from urllib.parse import unquote, urlsplit
@@ -65,6 +67,13 @@ def _become_fetcher(spec: dict[str, Any], writer: int, keeper: int) -> NoReturn:
     os._exit(0)
 
 
+_UNFETCHED = (
+    *(OSError, ValueError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error),
+    # Of `zipfile`: a member that is encrypted, or packed in a way that nobody knows.
+    *(RuntimeError, NotImplementedError, lzma.LZMAError),
+)
+
+
 class FetchError(Exception):
     """A URI could not be fetched; the text names it and says why."""
 
@@ -74,7 +83,7 @@ def fetch_all(uris: list[dict[str, Any]], sandbox: str) -> None:
     for uri in uris:
         try:
             _fetch(uri, Path(sandbox))
-        except (OSError, ValueError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        except _UNFETCHED as error:
             raise FetchError(f"Failed to fetch '{uri['value']}': {error}") from error
 
 

@@ -121,7 +121,6 @@ class QueryApp:
             )
         await response(scope, receive, send)
 
-
     async def _enter(self, scope: Scope, route: BaseRoute) -> None:
         """Return where who asks may use the route; raises `Denied`."""
         if not self._door.is_guarded:

@@ -43,7 +43,10 @@ class QueryProblem(Exception):
     def response(self) -> Response:
         """The answer."""
         headers = dict(self.headers)
-        if not headers and self.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
+        if not headers and self.status in {
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            HTTPStatus.TOO_MANY_REQUESTS,
+        }:
             headers["Retry-After"] = str(RETRY_AFTER_S)
         return Response(orjson.dumps(self.body()), int(self.status), headers, JSON)
 

@@ -51,9 +51,7 @@ async def submit_job(call: Call) -> Response:
     there = call.api.cell.view.state.jobs.get(job_id)
     known = None if there is None else Known(there.spec, there.digest)
     spec, _ = await with_digest(call.api.images, spec, known)
-    response = await submit(
-        call.api, job_id, spec, said_by(call.request, spec.owner_email)
-    )
+    response = await submit(call.api, job_id, spec, said_by(call.request, spec.owner_email))
     if response.status_code != HTTPStatus.CREATED:
         return response
     kept = {name: value for name, value in response.headers.items() if name.startswith("x-")}

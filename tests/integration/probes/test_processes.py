@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -39,7 +40,7 @@ WORDS = {
 NOT_READY = {
     "usage": "127.0.0.1",
     "prober": "no Mesos master answers",
-    "fleet": "dev cluster",
+    "fleet": "cluster.json",
 }
 START_S = 180.0
 
@@ -59,6 +60,10 @@ class Running:
             return self._http.get(path).status_code
         except httpx.TransportError:
             return 0
+
+    def says(self, path: str, status: int) -> bool:
+        """Whether it answers so."""
+        return self.status(path) == status
 
     def why(self) -> str:
         """Why it is not ready; empty where it is."""
@@ -111,15 +116,15 @@ def test_each_process_answers_and_outlives_kafka(own_kafka: EmbeddedKafka, tmp_p
     own_kafka.start()
     with all_running(own_kafka.bootstrap, tmp_path) as found:
         for name, each in found.items():
-            wait_until(lambda each=each: each.status("/started") == 200, f"{name} starts", START_S)
+            wait_until(partial(each.says, "/started", 200), f"{name} starts", START_S)
             assert each.status("/live") == 200
         for name, each in found.items():
             wanted = 503 if name in NOT_READY else 200
-            text = f"/ready of {name} is {wanted}"
-            wait_until(lambda each=each, wanted=wanted: each.status("/ready") == wanted, text)
+            wait_until(partial(each.says, "/ready", wanted), f"/ready of {name} is {wanted}")
             assert NOT_READY.get(name, "") in each.why()
         own_kafka.stop()
-        wait_until(lambda: found["api"].status("/ready") == 503, "the api knows that Kafka is away")
+        unready = partial(found["api"].says, "/ready", 503)
+        wait_until(unready, "the api knows that Kafka is away")
         for name, each in found.items():
             if name == "cell" and each.process.poll() == EXIT_LEADERSHIP_LOST:
                 continue  # It led and cannot tell whether it does: its own end, and no probe's.

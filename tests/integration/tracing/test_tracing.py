@@ -5,6 +5,7 @@ forward; a record that was written past the API is traced by its header; and wha
 see, or what came when the collector was away, costs the cell nothing.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from scheduler.model.ids import JobId
 from streams.supervise.ports import free_block
 from tests.support.api_process import ApiProcess
 from tests.support.collector import Collector, Told, collecting
+from tests.support.metric_page import unnamed
 from tests.support.world import World, batch_of, service_of
 
 pytestmark = pytest.mark.integration
@@ -131,6 +133,8 @@ def test_a_trace_goes_from_a_request_across_kafka_to_its_running_task(
     _traced_past_the_api(world, collector)
     metrics = api.ask("GET", "/metrics").body.decode()
     assert 'flumina_trace_spans_total{outcome="dropped"} 0.0' in metrics
+    assert unnamed(metrics) == []
+    _lines_have_their_place(world, api)
     _nobody_waits_for_a_collector_that_is_away(collector, api)
 
 
@@ -145,6 +149,22 @@ def _traced_past_the_api(world: World, collector: Collector) -> None:
     )
     (copy,) = [each for each in _of(spans, OTHER) if each.name == "ingest copy"]
     assert copy.parent_id == CALLER
+
+
+def _lines_have_their_place(world: World, api: ApiProcess) -> None:
+    """Log lines of both processes: JSON, whose they are, and how far the fold was."""
+    (path,) = world.home.glob("cell-0-*.log")
+    of_cell = [json.loads(each) for each in path.read_text("utf-8").splitlines()]
+    of_api = [json.loads(each) for each in api.log.read_text("utf-8").splitlines()]
+    assert of_cell
+    assert {each["process"] for each in of_cell} == {"cell-0"}
+    assert {each["process"] for each in of_api} <= {"api"}
+    (leads,) = [each for each in of_cell if each["event"] == "leads the cell"]
+    assert leads["cell"] == "main"
+    assert leads["offset"] >= leads["epoch"] > 0
+    begins = [each for each in of_api if each["event"] == "the fold begins"]
+    assert all({"cell", "epoch", "offset"} <= each.keys() for each in begins)
+    assert begins
 
 
 def _nobody_waits_for_a_collector_that_is_away(collector: Collector, api: ApiProcess) -> None:

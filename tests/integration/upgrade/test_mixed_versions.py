@@ -120,9 +120,7 @@ def _same_digests(world: MixedWorld, api: BuiltApi, before: Path) -> None:
     ours = world.machine.digest.value()
     end = len(world.log)
     for build in (ROOT, before):
-        found = folded_elsewhere(
-            world.kafka, f"{world.prefix}cell", end, environment_of(build)
-        )
+        found = folded_elsewhere(world.kafka, f"{world.prefix}cell", end, environment_of(build))
         assert (found.end_offset, found.digest) == (end, ours), build
     there = api.ask("GET", "/api/flumina/state").json
     until = there["nextOffset"]

@@ -1,4 +1,4 @@
-"""The console's login over the real applications: cookie, CSRF, origins, logout, the way to the api.
+"""The console's login over the real applications: cookie, origins, logout, the way to the api.
 
 The query process stands in front of an API on a real socket; both read the same principals.
 """
@@ -7,7 +7,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -42,7 +42,7 @@ class Here:
         self.server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self.server.run, daemon=True)
 
-    def __enter__(self) -> "Here":
+    def __enter__(self) -> Self:
         self._thread.start()
         while not self.server.started:
             assert self._thread.is_alive()

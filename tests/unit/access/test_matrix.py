@@ -30,6 +30,7 @@ from connectors.web.query.routes import query_routes
 from connectors.web.resource import Resource
 from connectors.web.routes import ROUTES
 from tests.support.access import People, bearer
+from tests.support.access_page import PAGE, matrix_page
 from tests.support.asgi import answer
 from tests.support.web_cell import WebCell
 
@@ -118,7 +119,7 @@ async def _statuses(app: Any, tokens: dict[str, str], rows: Table) -> dict[Any, 
     shown |= {"nobody": {}, "stranger": bearer("flumina_000000000000_nothing")}
     for method, path in rows:
         asked = "HEAD" if method == "GET" else method
-        body = {} if method in {"POST", "PUT"} else None
+        body: dict[str, str] | None = {} if method in {"POST", "PUT"} else None
         found[method, path] = {
             who: (await answer(app, asked, _target(path), body, headers)).status
             for who, headers in shown.items()
@@ -162,7 +163,7 @@ def test_the_query_process_asks_the_same_of_its_own_paths(people: People) -> Non
     for (method, path), rule in rows.items():
         for who, headers in _askers(people).items():
             status = asyncio.run(_status(app, method, _target(path), headers))
-            may = who in ACTIONS_OF and rule.action in ACTIONS_OF[who]  # type: ignore[index] # a role
+            may = who in ACTIONS_OF and rule.action in ACTIONS_OF[who]
             # Behind the door there is nothing here, which is a mistake of ours: 500.
             is_refused = status == (403 if who in ACTIONS_OF else 401)
             if may == is_refused:
@@ -192,8 +193,8 @@ def test_the_federations_front_lets_nobody_through_whom_it_does_not_know(people:
             paths = ("/health", "/api/flumina/federation", "/api/v3/jobs")
             found = []
             for path in paths:
-                for headers in ({}, bearer(people.tokens["viewer"])):
-                    found.append(await _status(app, "GET", path, headers))
+                shown: tuple[dict[str, str], ...] = ({}, bearer(people.tokens["viewer"]))
+                found += [await _status(app, "GET", path, headers) for headers in shown]
         finally:
             await cells.close()
         return found
@@ -232,3 +233,7 @@ async def _status(app: Any, method: str, path: str, headers: dict[str, str]) -> 
     await app(scope, receive, send)
     return int(sent[0]["status"])
 
+
+def test_the_page_of_the_matrix_is_what_the_tables_say() -> None:
+    said = "run: .venv/bin/python -m tests.support.access_page"
+    assert PAGE.read_text("utf-8") == matrix_page(), said

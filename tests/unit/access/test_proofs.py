@@ -1,6 +1,8 @@
-"""Proofs of who one is: tokens, signed tokens, certificates, delegates; each wrong one is refused."""
+"""Proofs of who one is: tokens, signed tokens, delegates, logins; each wrong one is refused."""
 
 import asyncio
+import base64
+import hmac
 import json
 import time
 from collections.abc import Iterator
@@ -100,9 +102,9 @@ def test_a_clock_may_differ_by_a_minute_and_no_more(server: KeyServer) -> None:
     now = int(time.time())
     asyncio.run(signed(server).claims(token(exp=now - 50)))
     asyncio.run(signed(server).claims(token(nbf=now + 50)))
-    for claims, why in (({"exp": now - 70}, "expired"), ({"nbf": now + 70}, "not count yet")):
+    for made, why in ((token(exp=now - 70), "expired"), (token(nbf=now + 70), "not count yet")):
         with pytest.raises(NotSigned, match=why):
-            asyncio.run(signed(server).claims(token(**claims)))
+            asyncio.run(signed(server).claims(made))
 
 
 def _none_signed() -> str:
@@ -115,8 +117,6 @@ def _signed_by_the_public_key() -> str:
     pem = RSA_KEY.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    import base64
-    import hmac
 
     def text(value: object) -> bytes:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
@@ -167,7 +167,7 @@ def test_a_token_never_says_where_its_keys_are(server: KeyServer) -> None:
 
 
 def test_keys_count_until_they_run_out_and_then_nobody_is_let_in(server: KeyServer) -> None:
-    """Fault row 40: the issuer's keys are away; what was fetched counts to its end, never longer."""
+    """Row 40: the issuer's keys are away; what was fetched counts to its end, and no longer."""
     clock = [1_000.0]
     server.headers = {"Cache-Control": "public, max-age=120"}
     reader = signed(server, now_s=lambda: clock[0])

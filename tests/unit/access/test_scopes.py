@@ -1,4 +1,4 @@
-"""Who has some jobs only: sees them in lists, reads and streams, and cannot touch or find others."""
+"""Who has some jobs sees them in lists, reads and streams, and cannot find or touch others."""
 
 import asyncio
 from pathlib import Path
@@ -40,7 +40,9 @@ def web(people: People) -> WebCell:
     return web
 
 
-def asked(web: WebCell, people: People, who: str, method: str, target: str, body: Any = None) -> Answer:
+def asked(  # noqa: PLR0917 - as a request is said
+    web: WebCell, people: People, who: str, method: str, target: str, body: Any = None
+) -> Answer:
     return call(web.app, method, target, body, bearer(people.tokens[who]))
 
 
@@ -112,9 +114,7 @@ def test_own_jobs_are_run_and_those_of_others_are_not(web: WebCell, people: Peop
     assert asked(web, people, "ada", "PUT", "/api/flumina/policy", {}).status == 403
 
 
-def test_what_only_a_body_or_parameter_names_is_looked_at_too(
-    web: WebCell, people: People
-) -> None:
+def test_what_only_a_body_or_parameter_names_is_looked_at_too(web: WebCell, people: People) -> None:
     task = asked(web, people, "root", "GET", "/api/v3/tasks?jobIds=of-eve").json["items"][0]["id"]
     own = asked(web, people, "root", "GET", "/api/v3/tasks?jobIds=of-ada").json["items"][0]["id"]
     tries: list[tuple[str, str, Any]] = [
@@ -233,7 +233,9 @@ def test_a_list_in_pieces_is_asked_for_by_a_cursor_within_reach(
         found, cursor = [], ""
         while True:
             target = "/api/v3/jobs?pageSize=1" + (f"&cursor={cursor}" if cursor else "")
-            page = (await answer(web.app, "GET", target, None, bearer(people.tokens["looker"]))).json
+            page = (
+                await answer(web.app, "GET", target, None, bearer(people.tokens["looker"]))
+            ).json
             found += [each["id"] for each in page["items"]]
             if not page["pagination"]["hasMore"]:
                 return found

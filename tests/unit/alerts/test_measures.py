@@ -39,7 +39,7 @@ def cell() -> CellInMemory:
 
 def test_every_measure_is_taken(cell: CellInMemory) -> None:
     watched = Watched(cell)
-    watched.look(0, fold_lag=3, fold_halted=0)
+    watched.look(0, fold_lag=3, fold_halted=0, cell_full_share=0)
     cell.tick(5_000)
     last = watched.catch_up().last
     assert last is not None

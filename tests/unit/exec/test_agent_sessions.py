@@ -20,8 +20,12 @@ class Beside:
 
     def __init__(self, folder: Path) -> None:
         self.is_running = True
-        place = {"env": {"PATH": "/bin:/usr/bin", "A": "b"}, "sandbox": str(folder), "plan": None}
-        place["task_pid"] = 1
+        place: dict[str, Any] = {
+            "env": {"PATH": "/bin:/usr/bin", "A": "b"},
+            "sandbox": str(folder),
+            "plan": None,
+            "task_pid": 1,
+        }
         self.sessions = Sessions(
             lambda parent: place if parent == "task" and self.is_running else None
         )

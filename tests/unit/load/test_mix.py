@@ -66,9 +66,7 @@ def test_the_largest_task_fits_the_largest_host() -> None:
 def test_simulated_hosts_take_turns_with_the_sorts() -> None:
     text = mix.host_resources()
     sorts = [parse_resources(resources_of(number, text)).to_json() for number in range(1, 7)]
-    cpus = [
-        each["scalar"]["value"] for sort in sorts for each in sort if each["name"] == "cpus"
-    ]
+    cpus = [each["scalar"]["value"] for sort in sorts for each in sort if each["name"] == "cpus"]
     assert cpus == [*(float(each.cpus) for each in mix.HOST_SORTS), float(mix.HOST_SORTS[0].cpus)]
 
 

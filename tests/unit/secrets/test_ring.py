@@ -104,7 +104,7 @@ def test_two_that_seal_at_once_use_one_key(tmp_path: Path) -> None:
     here, there = _ring(tmp_path), _ring(tmp_path)
     store, provider = DirectoryStore(tmp_path / "ring"), FileProvider(tmp_path / "secret.key")
     text = _sealed(there)
-    late = KeyRing(Late(store), provider, elapsed_s=Watch())
+    late = KeyRing(Late(store), provider, elapsed_s=Watch())  # type: ignore[arg-type]
     assert _sealed(late) == text == _sealed(here)
 
 

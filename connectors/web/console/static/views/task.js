@@ -85,6 +85,12 @@ function about(task, context) {
           ? `until ${instant(task.migrationDetails.deadline)}`
           : null,
       ],
+      [
+        "A shell in it",
+        context.isLive &&
+          status.state === "Started" &&
+          h("code", null, `flumina exec ${task.id} --why "…"`),
+      ],
       ["Decided at", known["flumina.proposal"] && h("code", null, known["flumina.proposal"])],
       ["Version", count(task.version.version)],
     ]),

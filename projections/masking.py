@@ -45,10 +45,10 @@ _NAMES_REMEMBERED_MAX: Final = 10_000
 _ENVIRONMENT_NAMES: Final = ENVIRONMENT_KEYS | {"environment_variables"}
 # A name is looked at once, from its first character, and has a bound: so a line of a mebibyte
 # costs a walk along it and no more.
-_NAMED: Final = re.compile(
-    r"(?<![\w.\-])([\w.\-]{1,100})([\\\\\"']{0,4}\s{0,3}[=:]\s{0,3})"
-    r"(?:(Bearer|Basic)\s)?(\\{0,3}\"[^\"]*\"|'[^']*'|[^\s\"',;&]+)"
-)
+_NAMED: Final = re.compile(r"(?<![\w.\-])([\w.\-]{1,100})[\\\\\"']{0,4}\s{0,3}[=:]\s{0,3}")
+_VALUE: Final = re.compile(r"(?:(Bearer|Basic)\s)?(?:\\{0,3}\"[^\"]*\"|'[^']*'|[^\s\"',;&]+)")
+"""What stands behind a secret name; behind another name the search goes on, for a secret one may
+stand there: ``ValueError: token=x``."""
 _IN_ADDRESS: Final = re.compile(r"(?<=://)([^\s/:@]{1,200}):([^\s/@]{1,200})@")
 _OPTION: Final = re.compile(r"--?([\w.\-]{1,100})\Z")
 _OPTION_IN_TEXT: Final = re.compile(r"(?<!\S)(--?)([\w.\-]{1,100})(\s{1,3})(?![-\s])(\S+)")
@@ -80,7 +80,7 @@ class Masker:
         """The text with values masked that stand behind secret names in it."""
         masked = text
         if "=" in text or ":" in text:
-            masked = _NAMED.sub(self._masked_pair, masked)
+            masked = self._without_values(masked)
             if "://" in text:
                 masked = _IN_ADDRESS.sub(rf"\1:{MASK}@", masked)
         if "-" in text:
@@ -153,11 +153,18 @@ class Masker:
             return [value[0], MASK]  # As environments of the log are.
         return value if is_same else masked
 
-    def _masked_pair(self, found: re.Match[str]) -> str:
-        name, between, scheme, _ = found.groups()
-        if not self.is_secret(name):
-            return found[0]
-        return f"{name}{between}{scheme + ' ' if scheme else ''}{MASK}"
+    def _without_values(self, text: str) -> str:
+        """The text with a mask for each value behind a secret name."""
+        parts: list[str] = []
+        at = begin = 0
+        while (found := _NAMED.search(text, at)) is not None:
+            at = found.end()
+            value = _VALUE.match(text, at) if self.is_secret(found[1]) else None
+            if value is not None:
+                scheme = f"{value[1]} " if value[1] else ""
+                parts += [text[begin:at], scheme, MASK]
+                begin = at = value.end()
+        return "".join(parts) + text[begin:] if parts else text
 
     def _masked_option(self, found: re.Match[str]) -> str:
         dashes, name, blank, _ = found.groups()

@@ -66,8 +66,13 @@ def configure_logging(process: str) -> None:
         found: Line = masker.value(line)
         return found
 
+    def named(_: object, __: str, line: Line) -> Line:
+        line.setdefault("process", process)  # Threads and libraries have no context of ours.
+        return line
+
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        named,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _placed,

@@ -158,8 +158,9 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
             "A variable is misspelt or has a wrong value.",
             "Correct it or unset it.",
         )
-    if values["kafka_brokers"] is not None:
-        values["kafka_brokers"] = Brokers(values["kafka_brokers"], _kafka_security(values))
+    security = _kafka_security(values)
+    if security != KafkaSecurity():
+        values["kafka_brokers"] = Brokers(values["kafka_brokers"], security)
     return Settings(**values)
 
 

@@ -10,8 +10,11 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import cast
 
 import pytest
+from hypothesis import settings
 
 from streams.kafka.embedded import EmbeddedKafka
 from tests.support.quick import is_left_out, is_quick, take_fewer_examples
@@ -23,8 +26,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 # It makes 38 grammars when jsonschema imports it, in every process of tests, for two formats of
-# strings (IRIs) that no schema of ours has.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type] - Python's own way to say so
+# strings (IRIs) that no schema of ours has. None is Python's word for what is not to be imported.
+sys.modules.setdefault("rfc3987_syntax", cast("ModuleType", None))
+
+# How long an example takes says nothing while other processes compute.
+settings.register_profile("here", deadline=None)
+settings.load_profile("here")
 
 _numbers = itertools.count(1)
 _session = uuid.uuid4().hex[:8]

@@ -112,11 +112,11 @@ _READS: Final[Table] = {
         "/v2/tasks/{id}",
         f"{_A2}/logs/{{id}}",
         f"{_A2}/scheduler/failures/{{id}}",
-        f"{_F}/incident/tasks/{{id}}",
     ),
     **_of(
         _LOOK_ALL,
         "GET",
+        f"{_F}/incident/tasks/{{id}}",
         f"{_A2}/jobs",
         "/v2/jobs",
         f"{_A2}/tasks/summary",

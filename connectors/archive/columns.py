@@ -298,7 +298,8 @@ class _damage:  # noqa: N801 - a context manager reads as a word
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, pa.ArrowException) or type(error) is OSError:
+        is_text_broken = isinstance(error, UnicodeError)  # of a column that pyarrow did not check
+        if isinstance(error, pa.ArrowException) or is_text_broken or type(error) is OSError:
             raise DamagedFile(str(error)) from error
 
 

@@ -23,7 +23,7 @@ from connectors.client.asking import (
     shape,
 )
 from connectors.client.calls import JOBS, TASKS, Descriptor, Dry, Evicted, Piece
-from connectors.client.errors import Limited, Reply, Unavailable, refusal_of
+from connectors.client.errors import Limited, Reply, Unavailable, Unreachable, refusal_of
 from connectors.client.events import SILENCE_S_MAX, Event, Following, Parser
 from connectors.client.shapes import (
     History,
@@ -361,6 +361,25 @@ class AsyncClient:
                 if not has_opened:
                     pause_s = patience.answered(error.reply, time.monotonic()) or pause_s
             await asyncio.sleep(pause_s)
+
+    async def lines(self, path: str) -> AsyncIterator[bytes]:
+        """The lines of an answer that goes on until it is over; it is never asked for again."""
+        headers = {**self._headers, "Accept-Encoding": "identity"}
+        timeout = httpx.Timeout(ANSWER_TIMEOUT_S, read=None)
+        try:
+            async with self._http.stream(
+                "GET", self.url + path, headers=headers, timeout=timeout
+            ) as said:
+                if said.status_code != 200:
+                    await said.aread()
+                    raise refusal_of(Reply(said.status_code, dict(said.headers), said.content))
+                rest = b""
+                async for piece in said.aiter_raw():
+                    *whole, rest = (rest + piece).split(b"\n")
+                    for line in whole:
+                        yield line
+        except httpx.TransportError as error:
+            raise Unreachable(f"{self.url} broke off: {error}") from error
 
     async def _connected(self, ask: Ask[T], following: Following) -> AsyncIterator[Event]:
         """The events of one connection."""

@@ -23,7 +23,7 @@ from connectors.client.asking import (
     shape,
 )
 from connectors.client.calls import JOBS, TASKS, Descriptor, Dry, Evicted, Piece
-from connectors.client.errors import Limited, Reply, Unavailable, refusal_of
+from connectors.client.errors import Limited, Reply, Unavailable, Unreachable, refusal_of
 from connectors.client.events import SILENCE_S_MAX, Event, Following, Parser
 from connectors.client.shapes import (
     History,
@@ -362,14 +362,19 @@ class Client:
         """The lines of an answer that goes on until it is over; it is never asked for again."""
         headers = {**self._headers, "Accept-Encoding": "identity"}
         timeout = httpx.Timeout(ANSWER_TIMEOUT_S, read=None)
-        with self._http.stream("GET", self.url + path, headers=headers, timeout=timeout) as said:
-            if said.status_code != 200:
-                said.read()
-                raise refusal_of(Reply(said.status_code, dict(said.headers), said.content))
-            rest = b""
-            for piece in said.iter_raw():
-                *whole, rest = (rest + piece).split(b"\n")
-                yield from whole
+        try:
+            with self._http.stream(
+                "GET", self.url + path, headers=headers, timeout=timeout
+            ) as said:
+                if said.status_code != 200:
+                    said.read()
+                    raise refusal_of(Reply(said.status_code, dict(said.headers), said.content))
+                rest = b""
+                for piece in said.iter_raw():
+                    *whole, rest = (rest + piece).split(b"\n")
+                    yield from whole
+        except httpx.TransportError as error:
+            raise Unreachable(f"{self.url} broke off: {error}") from error
 
     def _connected(self, ask: Ask[T], following: Following) -> Iterator[Event]:
         """The events of one connection."""

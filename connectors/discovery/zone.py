@@ -26,7 +26,7 @@ TTL_S: Final = 5
 LABEL_MAX: Final = 62
 """RFC 1035: a label has 63 octets at most; one is the underscore of a service."""
 _SERIALS: Final = 2**32
-_SERIAL: Final = re.compile(r"^@ SOA \S+ \S+ (\d+) ", re.MULTILINE)
+_SERIAL: Final = re.compile(r"^@ SOA \S+ \S+ ([0-9]{1,10}) ", re.MULTILINE)
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -42,6 +42,7 @@ PASSED_UP: Final = (
     "X-Flumina-Offset",
     "X-Flumina-Token",
     "X-Flumina-Repeated",
+    "X-Flumina-Cell-Full",
     "X-Flumina-Log-Offset",
     "X-Flumina-Log-Next-Offset",
     "X-Flumina-Log-Note",

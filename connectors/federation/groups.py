@@ -19,6 +19,7 @@ from connectors.federation.configuration import Configuration, FederatedCell, sh
 from connectors.federation.telling import Json, Told, object_of
 from connectors.web.problems import Problem, json_response, refused
 from scheduler.model.inbound import Fault
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 PATH: Final = "/api/v2/management/applications"
 
@@ -43,7 +44,12 @@ class Groups:
                 continue
             if answer.stale:
                 told.stale.append((name, answer.stale))
-            for group in msgspec.json.decode(answer.body, type=list[Json]):
+            try:
+                there = msgspec.json.decode(answer.body, type=list[Json])
+            except BAD_BYTES as error:
+                told.failed.append((name, f"answered with no list: {error}"))
+                continue
+            for group in there:
                 _add(groups, name, group)
         found = [group for _, group in sorted(groups.items())]
         return json_response(found, headers=told.headers())

@@ -7,6 +7,7 @@ token cannot choose how it is checked.
 """
 
 import base64
+import contextlib
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
@@ -67,13 +68,15 @@ class KeyRing:
         )
         number = len(list(self._directory.glob("*.pem"))) + 1
         path = self._directory / f"key-{number:04}.pem"
+        whole = self._directory / f".key-{os.getpid()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        try:
-            descriptor = os.open(path, flags, 0o600)
-        except FileExistsError:
-            return  # Another agent of this computer was faster; its key is as good.
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(os.open(whole, flags, 0o600), "wb") as file:
             file.write(pem)
+        # By a link: nobody reads half a key, and of two agents that begin at once one is faster,
+        # whose key is as good.
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(whole)
+        whole.unlink()
 
     def _read(self) -> list[tuple[str, ec.EllipticCurvePrivateKey]]:
         found = []

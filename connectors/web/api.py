@@ -15,11 +15,11 @@ from connectors.web.images import Images
 from connectors.web.limits.rules import RateLimits
 from connectors.web.metrics import Metrics
 from connectors.web.observing import Observing
-from connectors.web.rated import RatedDoor
 from connectors.web.secret_gate import SecretGate
 from connectors.web.travelling import NoTravel, Travel
 from projections.alerts.rules import RuleBook
 from projections.alerts.whole import Alerting
+from projections.rated import RatedDoor
 from scheduler.model.v3.titan import TitanSite
 
 WAIT_S_MAX = 2.0

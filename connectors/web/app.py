@@ -26,12 +26,12 @@ from connectors.web.observe_metrics import ObserveMetrics
 from connectors.web.observing import Observing
 from connectors.web.paths import Paths
 from connectors.web.problems import Problem, sentence
-from connectors.web.rated import RatedDoor
 from connectors.web.resource import Resource
 from connectors.web.routes import ROUTES
 from connectors.web.secret_gate import SecretGate
 from connectors.web.travelling import NoTravel, Travel
 from projections.alerts.whole import Alerting
+from projections.rated import RatedDoor
 from scheduler.model.reading.faults import nearest_name, shown_text
 from scheduler.model.v3.titan import TitanSite
 

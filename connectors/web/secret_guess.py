@@ -17,6 +17,8 @@ Detection = Literal["off", "warn", "refuse"]
 """What may be done about variables that look secret and are not marked."""
 DETECTIONS: Final = get_args(Detection)
 NAMES_SHOWN_MAX: Final = 10
+KNOWN_CHARACTERS_MIN: Final = 8
+"""An address with a password is the shortest of the known forms."""
 VALUE_CHARACTERS_MIN: Final = 20
 """Shorter values have too few characters to tell chance from words by."""
 VALUE_CHARACTERS_MAX: Final = 512
@@ -62,6 +64,8 @@ def looks_secret(value: str) -> bool:
     A path, a digest, a UUID and a sentence do not.
     """
     begin = value[:VALUE_CHARACTERS_MAX]
+    if len(begin) < KNOWN_CHARACTERS_MIN:
+        return False
     if _KNOWN.search(begin):
         return True
     if len(begin) < VALUE_CHARACTERS_MIN or not _ONE_WORD.fullmatch(begin):

@@ -18,6 +18,7 @@ from connectors.web.cell import Token
 from connectors.web.gate import demand_spec
 from connectors.web.images import WARNING, Known, with_digest
 from connectors.web.problems import json_response, refused
+from connectors.web.rated import demand_room
 from connectors.web.requests import (
     IDEMPOTENCY_KEY,
     actor_of,
@@ -89,7 +90,7 @@ async def submit(
         answer = json_response({"id": job_id}, HTTPStatus.CREATED, headers)
         return _warning_of(answer, warning)
     if known is None:
-        api.rated.demand(api.cell.view.machine.state, spec.desired)
+        demand_room(api, spec.desired)
     value = encode_submit(job_id, descriptor_of(spec), actor, why)
     is_read = is_as_read and spec is asked and len(value) <= FOREIGN_BYTES_MAX
     if is_read:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from connectors.web.call import Call
+from connectors.web.gate import demand_owner
 from connectors.web.images import described_with_digest, with_digest
 from connectors.web.lifecycle import asking, job_id, publish
 from connectors.web.problems import json_response, refused
@@ -50,6 +51,17 @@ async def show_update(call: Call) -> Response:
     return json_response(found)
 
 
+def _demand_within_reach(call: Call, descriptor: object) -> None:
+    """Return where the new version is of an owner and application that who asks was granted."""
+    if not isinstance(descriptor, dict):
+        return  # The reader of the topic says what is wrong with it.
+    owner = descriptor.get("owner")
+    email = owner.get("teamEmail") if isinstance(owner, dict) else None
+    application = descriptor.get("applicationName")
+    if isinstance(email, str) and isinstance(application, str):
+        demand_owner(call.api, email, application)
+
+
 async def begin_update(call: Call) -> Response:
     """``200 {"id"}`` once the fold has begun the update: ``{"job": descriptor, "plan": {...}}``."""
     said, job = asking(call), job_id(call)
@@ -63,6 +75,7 @@ async def begin_update(call: Call) -> Response:
     find_doubled(body, "", faults)
     if faults:
         raise refused(faults.all())
+    _demand_within_reach(call, body["job"])
     body["job"] = await described_with_digest(call.api.images, body["job"])
     body = {**body, "job": await _sealed(call, job, await _by_digest(call, body["job"]))}
     record: dict[str, Any] = json.loads(

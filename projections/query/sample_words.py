@@ -73,8 +73,9 @@ def _fault_of_keys(values: dict[str, Any]) -> str:
 
 
 def _is_number(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and -NUMBER_MAX <= value <= NUMBER_MAX  # and so no NaN
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return -NUMBER_MAX <= value <= NUMBER_MAX  # and so no NaN
 
 
 def _sample(values: dict[str, Any]) -> Sample:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import structlog
 from prometheus_client import CollectorRegistry
 
-from connectors.web.rated import RatedDoor
+from projections.rated import RatedDoor
 from streams.alerts.metrics import AlertCollector, AlertMetrics
 from streams.alerts.watching import AlertWatch
 from streams.api.followed_cell import FollowedCell

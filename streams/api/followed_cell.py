@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from connectors.web.cell import NotWritten, Progress, Token, Topic
+from connectors.web.limits.guarding import request_headers
 from connectors.web.observing import Observing
 from connectors.web.passing import Passing
 from projections.cell_view import CellView
@@ -188,6 +189,7 @@ class FollowedCell:
     async def publish(self, topic: Topic, key: str, value: bytes) -> Token:
         """Where the record stands, once it is on all in-sync replicas; raises `NotWritten`."""
         headers = cloud_event_headers(f"flumina.{topic}.request", "/flumina/api", uuid.uuid4().hex)
+        headers += request_headers()
         span = self.tracing.publishing(topic) if self.tracing is not None else None
         if span is not None:
             headers.append(span.header)

@@ -29,9 +29,9 @@ from connectors.web.app import LOOPBACK_NAMES, web_app
 from connectors.web.exec_sessions import ExecLimits, Execs
 from connectors.web.images import Images
 from connectors.web.observing import Observing
-from connectors.web.rated import RatedDoor
 from connectors.web.standing import standing_of
 from projections.masking import Masker
+from projections.rated import RatedDoor
 from scheduler.model.v3.titan import TitanSite
 from streams.access.opening import demand_closed, door_of, tls_of
 from streams.alerts.beside import alerts_beside

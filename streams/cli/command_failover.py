@@ -14,6 +14,7 @@ from connectors.federation.cells import Cells
 from connectors.federation.evacuations import Evacuation, folded, open_of
 from connectors.federation.records import EvacuationTurned
 from connectors.objects.opening import open_store
+from streams.access.opening import credentials_of
 from streams.cli.command_federation import everywhere, opened
 from streams.cli.common import DataDirOption, JsonOption
 from streams.cli.quiet import speak_by_errors
@@ -86,7 +87,7 @@ async def _run(
         order = with_percent(order, begun)
         if word == "failback" or (begun is not None and _is_news(begun, order)):
             await _turned(journal, order, word or "resume")
-        cells = Cells()
+        cells = Cells(credentials_of(settings))
         store = open_store(replica) if replica else None
         console = errors()
         try:

@@ -102,13 +102,7 @@ def load(
         else unused_directory(data_dir, "load")
     )
     console = errors() if as_json else out()
-    ground = Ground(
-        hosts=hosts,
-        compress=speed,
-        seed=seed,
-        cell_processes=2 if soak else 1,
-        policy=policy_numbers(policy),
-    )
+    ground = _ground_of(asked, policy_numbers(policy))
     here = LoadInstallation(ground, settings, directory, console)
     with interruptible():
         try:
@@ -116,16 +110,27 @@ def load(
         except KeyboardInterrupt:
             console.print(f"Interrupted; data and logs are under {directory}.", markup=False)
             sys.exit(EXIT_INTERRUPTED)
-    page = report or _page_path(found)
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(found.markdown(), "utf-8")
     if as_json:
         print_json(found.figures())
-    _tell(found, page, console)
+    _tell(found, _written(found, report), console)
     if found.broken:
         console.print(f"Data and logs are under {directory}.", markup=False, soft_wrap=True)
         raise typer.Exit(1)
     shutil.rmtree(directory)
+
+
+def _written(found: Report, report: Path | None) -> Path:
+    """The file of the page, once it is there."""
+    page = report or _page_path(found)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(found.markdown(), "utf-8")
+    return page
+
+
+def _ground_of(asked: Asked, policy: dict[str, int]) -> Ground:
+    """Two cell processes where one of them will be ended."""
+    processes = 2 if asked.faults else 1
+    return Ground(asked.hosts, asked.compress, asked.seed, processes, policy)
 
 
 def _launches_of(minutes: float, rate: float) -> int:

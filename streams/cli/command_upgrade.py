@@ -92,10 +92,8 @@ def changes(as_json: JsonOption = False) -> None:
     else:
         here = baseline_here("", "")
         lines = (
-            (
-                f"baseline {BASELINE.release} ({BASELINE.commit[:10]}): records {BASELINE.records}, "
-                f"folds {BASELINE.folds}, schemas {BASELINE.schemas}"
-            ),
+            f"baseline {BASELINE.release}, commit {BASELINE.commit[:10]}",
+            f"it: records {BASELINE.records}, folds {BASELINE.folds}, schemas {BASELINE.schemas}",
             f"this build: records {here.records}, folds {here.folds}, schemas {here.schemas}",
             f"new kinds, which wait for old readers: {', '.join(added) or 'none'}",
             f"kinds of another shape: {', '.join(changed) or 'none'}",

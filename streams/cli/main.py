@@ -434,11 +434,10 @@ def _refused_by_kafka(error: Exception) -> OperatorError | None:
         return None  # Who has not spoken to Kafka was not refused by it.
     from streams.kafka.refusals import not_allowed  # noqa: PLC0415 - half a second
 
-    found = not_allowed(error)
-    while found is None and isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-        found = not_allowed(error)
-    return found
+    cause: BaseException = error
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return not_allowed(cause)
 
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)

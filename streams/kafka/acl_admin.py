@@ -119,7 +119,7 @@ async def _entries(client: AIOKafkaClient) -> set[tuple[Any, ...]]:
     }
 
 
-class _CreateMany(CreateAclsRequest):  # type: ignore[misc] - aiokafka's, untyped
+class _CreateMany(CreateAclsRequest):  # type: ignore[misc] # aiokafka has no types
     """Many entries in one request, which the protocol has and aiokafka's class does not."""
 
     def __init__(self, entries: Sequence[tuple[Any, ...]]) -> None:

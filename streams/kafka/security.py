@@ -57,6 +57,10 @@ class Brokers(str):
         made.security = security
         return made
 
+    def __reduce__(self) -> tuple[type["Brokers"], tuple[str, KafkaSecurity]]:
+        """What a copy is made of."""
+        return Brokers, (str(self), self.security)
+
 
 def security_of(bootstrap: str) -> KafkaSecurity:
     """How this address is spoken to; a plain text: without security."""

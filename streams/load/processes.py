@@ -47,7 +47,7 @@ def uses(pids: Mapping[str, int | None], *, is_alone: bool = False) -> dict[str,
 def _of_tree(
     root: int | None, stats: Mapping[int, list[str]], children: Mapping[int, list[int]]
 ) -> Use:
-    waiting = [root] if root in stats else []
+    waiting = [root] if root is not None and root in stats else []
     cpu_s, rss_mib, files = 0.0, 0.0, 0
     while waiting:
         pid = waiting.pop()

@@ -20,6 +20,10 @@ from projections.query.syntax import Query
 BATCH_ROWS: Final = 10_000
 
 
+DAMAGE: Final = (pa.ArrowException, UnicodeError, OSError)
+"""What pyarrow raises for a damaged file; UnicodeError is of texts, which it looks at last."""
+
+
 class ParquetFault(ValueError):
     """The file is no Parquet, or a damaged one."""
 
@@ -35,7 +39,7 @@ class ParquetEvents:
         self._keys = None if keys is None else {*keys, *times}
         try:
             self._file = pq.ParquetFile(path)
-        except (pa.ArrowInvalid, OSError) as error:
+        except DAMAGE as error:
             raise ParquetFault(str(error)) from error
         self.groups_read = 0
         self.groups_passed = 0
@@ -54,7 +58,7 @@ class ParquetEvents:
                 table = self._file.read_row_group(group, columns=wanted, use_threads=False)
                 for batch in table.to_batches(max_chunksize=BATCH_ROWS):
                     yield from self._events(batch)
-        except (pa.ArrowException, OSError) as error:
+        except DAMAGE as error:
             raise ParquetFault(str(error)) from error
 
     def _events(self, batch: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - pyarrow has no types

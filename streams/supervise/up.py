@@ -124,7 +124,7 @@ class Up:
             started_at_ms=self._started_at_ms,
             data_dir=str(self.data_dir),
             api=self._api,
-            kafka=self._kafka,
+            kafka=str(self._kafka),
             topic_prefix=self.options.settings.topic_prefix,
             mesos=self._masters,
             dev_cluster=self._dev_cluster,

@@ -56,7 +56,7 @@ def campaign(
             give(data)
     for data in found_inputs(parser).values():
         give(data)
-    for _ in range(inputs):
+    for _ in range(inputs if parser.has_made else 0):
         if len(failures) >= FAILURES_MAX:
             break
         give(spoilt(parser.kind, parser.samples, chance))

@@ -27,6 +27,8 @@ class Parser(NamedTuple):
     """The errors by which it says no; every other one is a bug."""
     samples: tuple[bytes, ...]
     """What it accepts."""
+    has_made: bool = True
+    """Whether mutated samples are given to it as well, and not only planted and found ones."""
     tolerant: bool = False
     """It refuses (nearly) nothing: what it cannot read it passes over, leaves out or counts."""
 
@@ -51,11 +53,12 @@ class Tried(NamedTuple):
 
 def tried(parser: Parser, data: bytes) -> Tried:
     """Give the parser the input; raises `Failure` where it does what it may not."""
+    refusals: tuple[type[BaseException], ...] = (Refused, *parser.refuses)
     began = time.thread_time()
     is_refused = False
     try:
         parser.parse(data)
-    except (Refused, *parser.refuses):
+    except refusals:
         is_refused = True
     except Exception as error:
         why = f"{type(error).__name__} is none of its errors: {str(error)[:200]}"

@@ -12,7 +12,8 @@ from connectors.access.table import API, FEDERATION, METRICS, QUERY, Table
 PAGE: Final = Path(__file__).parents[2] / "docs" / "access-matrix.md"
 _HEAD: Final = """# The matrix: which path needs what
 
-Drawn from `connectors/access/table.py` by `python -m tests.support.access_page`; a test compares. Roles and scopes: [access](access.md).
+Drawn from `connectors/access/table.py` by `python -m tests.support.access_page`; a test compares.
+Roles and scopes: [access](access.md).
 
 | about | means for who has some jobs only |
 | --- | --- |

@@ -60,7 +60,7 @@ def run_guide(
         f"printf '\\n{_MARK}%s\\n' {number}\n{each.commands}" for number, each in enumerate(blocks)
     ]
     shell = subprocess.Popen(
-        ["bash", "-c", _PROLOGUE + "\n".join(parts)],
+        ["bash", "-c", _PROLOGUE + "\n".join(parts)],  # noqa: S607 - the reader's own shell
         cwd=cwd,
         env=dict(environment),
         stdin=subprocess.DEVNULL,

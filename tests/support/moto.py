@@ -13,10 +13,6 @@ import boto3
 import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-# Every client of ours has a session of its own, which reads the descriptions of AWS anew: most of a
-# second for each test. They are the same ones, so all sessions of tests share a reader.
-botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
-
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",

@@ -12,9 +12,7 @@ import re
 from collections.abc import Collection
 
 import pytest
-from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
-from xdist.workermanage import WorkerController
 
 from streams.supervise.ports import BLOCKS_FROM, BLOCKS_TO, BLOCKS_VARIABLE
 
@@ -39,30 +37,28 @@ def scope_of(test: str) -> str:
     return f"{path} on {found[1]}"
 
 
-class Spread(LoadScopeScheduling):
-    """Hands out whole scopes."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return scope_of(nodeid)
-
-    def _assign_work_unit(self, node: WorkerController) -> None:
-        """Give the process the first scope of its kind, or whichever is first."""
-        scope = next_scope(self.workqueue, is_computing=node is self.nodes[-1])
-        self.workqueue.move_to_end(scope, last=False)
-        super()._assign_work_unit(node)
-
-
 def next_scope(scopes: Collection[str], *, is_computing: bool) -> str:
     """Which scope comes next in a process that begins with what computes, or with what waits."""
     wanted = (scope for scope in scopes if scope.startswith(COMPUTING) == is_computing)
     return next(wanted, "") or next(iter(scopes))
 
 
-def spread(config: pytest.Config, log: Producer) -> Spread:
+def spread(config: pytest.Config, log: object) -> object:
     """What hands out whole scopes, in the order in which they were collected."""
     # Its own order puts the scopes with the most tests first, and those are short ones.
     config.option.loadscopereorder = False
-    return Spread(config, log)
+    scheduling = LoadScopeScheduling(config, log)
+    scheduling._split_scope = scope_of
+    give = scheduling._assign_work_unit
+
+    def give_of_its_kind(node: object) -> None:
+        waiting = scheduling.workqueue
+        scope = next_scope(waiting, is_computing=node is scheduling.nodes[-1])
+        waiting.move_to_end(scope, last=False)
+        give(node)
+
+    scheduling._assign_work_unit = give_of_its_kind
+    return scheduling
 
 
 def give_own_ports() -> None:

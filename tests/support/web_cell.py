@@ -25,6 +25,7 @@ from connectors.web.passing import Passing
 from connectors.web.travelling import Travel
 from projections.alerts.whole import Alerting
 from projections.cell_view import CellView
+from projections.rated import RatedDoor
 from scheduler.model.codec import decode_record
 from scheduler.model.foreign import decode_commands_record, decode_jobs_record
 from scheduler.model.inbound import InboundBody
@@ -66,6 +67,7 @@ class WebCell:
         self.alerting = Alerting(rules_of(None))
         self.files = FilesInMemory()
         travel = travel or TravelHere(Answering(LogInMemory(self.cell.log)))
+        self.rated = RatedDoor()
         self.app: ASGIApp = web_app(
             self,
             self.files,
@@ -74,6 +76,7 @@ class WebCell:
             observing=self.observing,
             alerting=self.alerting,
             door=door,
+            rated=self.rated,
         )
 
     @property

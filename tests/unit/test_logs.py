@@ -22,7 +22,7 @@ log.info("of no cell", url="https://user:hunter2@registry.example.com/x")
 logging.getLogger("aiokafka").error("login failed, secret: %s", "hunter2")
 logging.getLogger("aiokafka").info("chatter")
 try:
-    raise ValueError("refused: password=hunter2")
+    raise ValueError("token=hunter2")
 except ValueError:
     log.exception("broke")
 """

@@ -82,6 +82,8 @@ EXAMPLES = {
     "FLUMINA_SECRET_PROVIDER": ("kms:alias/flumina", "kms:alias/flumina"),
     "FLUMINA_SECRET_DETECTION": ("refuse", "refuse"),
     "FLUMINA_EXEC": ("off", False),
+    "FLUMINA_TRACES": ("0.01", 0.01),
+    "FLUMINA_LOG_FORMAT": ("console", "console"),
     "FLUMINA_DASHBOARDS": ("/etc/dashboards", Path("/etc/dashboards")),
 }
 
@@ -148,6 +150,9 @@ def test_names_and_number_of_cells_have_to_agree(environment: dict[str, str], te
         ("MESOS_CONTAINERIZER", "podman"),
         ("FLUMINA_USAGE_INTERVAL_S", "0"),
         ("FLUMINA_NOISE_BY_LOAD", "yes"),
+        ("FLUMINA_TRACES", "1.5"),
+        ("FLUMINA_TRACES", "nan"),
+        ("FLUMINA_LOG_FORMAT", "xml"),
         ("FLUMINA_CELLS", "0"),
         ("FLUMINA_BEHIND_S", "0"),
         ("FLUMINA_TASK_LOG_FILE_MIB", "10"),

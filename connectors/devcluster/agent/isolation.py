@@ -31,7 +31,7 @@ from connectors.devcluster.words import Json
 
 ALWAYS: Final = ("memory", "cpu", "pids", "no-new-privileges", "seccomp")
 """What `auto` stands for: all that keeps well-behaved programs alone."""
-ON_DEMAND: Final = ("cpu-quota", "affinity", "disk", "users", "network")
+ON_DEMAND: Final = ("cpu-quota", "affinity", "disk", "users", "network", "strict")
 _CGROUP_WORD: Final = "cgroup="
 _NOT_ASKED: Final = "not asked for"
 
@@ -160,7 +160,8 @@ class Isolation:
             plan["affinity"] = self._bind(container_id, _amount(task, "cpus"))
         if "no-new-privileges" in words:
             plan["no_new_privileges"] = True
-        is_open = bool(linux.get("seccomp", {}).get("unconfined"))
+        # What a job asks for beside its host's rules, its host may refuse.
+        is_open = _is_unconfined(linux) and "strict" not in words
         plan["seccomp"] = "seccomp" in words and self.can_filter and not is_open
         bounding = linux.get("bounding_capabilities") or linux.get("effective_capabilities")
         if bounding is not None and os.geteuid() == 0:
@@ -230,7 +231,10 @@ class Isolation:
         enforced = {kind: rows[kind].by for kind in rows if rows[kind].by}
         if limits.memory_bytes is not None:
             enforced["memory"] += f", {limits.memory_bytes >> 20} MiB"
-        return {"enforced": enforced, "emulated": list(_emulated(container, rows.values()))}
+        emulated = list(_emulated(container, rows.values()))
+        if "strict" in self.wanted.words and _is_unconfined(container.get("linux_info", {})):
+            emulated.append("seccomp unconfined: not granted, the agent is strict")
+        return {"enforced": enforced, "emulated": emulated}
 
     def rows(self) -> list[Row]:
         """Each kind of isolation, for people: by what, or why not and what would help."""
@@ -382,6 +386,11 @@ def _rlimits(task: Json) -> list[tuple[int, int, int]]:
             infinity = resource.RLIM_INFINITY
             found.append((number, int(each.get("soft", infinity)), int(each.get("hard", infinity))))
     return found
+
+
+def _is_unconfined(linux: Json) -> bool:
+    """Whether the container asks to have no filter of system calls."""
+    return bool(linux.get("seccomp", {}).get("unconfined"))
 
 
 def _emulated(container: Json, rows: Iterable[Row]) -> Iterator[str]:

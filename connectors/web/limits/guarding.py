@@ -68,6 +68,12 @@ class Guarding:
             await self._app(scope, receive, sent)
 
 
+def request_headers() -> list[tuple[str, bytes]]:
+    """The request under way as headers of a Kafka record, so that the log names who caused it."""
+    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
+    return [(REQUEST_ID.lower(), str(request_id).encode())] if request_id else []
+
+
 def request_id_of(given: str) -> str:
     """The caller's own id where it is one; else a new one. Never a reason to refuse."""
     return given if _GOOD_ID.fullmatch(given) else uuid.uuid4().hex

@@ -169,6 +169,9 @@ PARSERS: Final = (
         in_file("a.parquet", _parquet),
         (ParquetFault,),
         (encode_rows("records", _ROWS),),
+        # pyarrow 26 ends the process for some damaged statistics ("terminate called after throwing
+        # parquet::ParquetException"), which no Python can catch: docs/security.md says so.
+        has_made=False,
     ),
     Parser("log-part-unpacked", "binary", _part, (BrokenPart,), (gzip.compress(b"hello world"),)),
     Parser("dns-zone", "text", _zone, (RegistrationFailed,), (_ZONE,)),

@@ -29,6 +29,7 @@ from streams.snapshots.shelf import Shelf
 from streams.snapshots.taking import SnapshotTaker
 from tests.integration.history.conftest import Place, a_day, question, until, until_archived
 from tests.support.cell import GENERATION, service
+from tests.support.metric_page import unnamed
 
 pytestmark = pytest.mark.integration
 
@@ -146,6 +147,7 @@ def test_while_the_store_is_away_kafka_keeps_and_somebody_is_paged(
             stone.unlink()
             await until_archived(process)
             assert "flumina_history_store_failing 0.0" in process.metrics.text().decode()
+            assert unnamed(process.metrics.text().decode()) == []
         assert await read_all(place) == cell.log
 
     asyncio.run(scenario())

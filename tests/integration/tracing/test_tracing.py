@@ -7,7 +7,7 @@ see, or what came when the collector was away, costs the cell nothing.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -74,10 +74,11 @@ def _of(spans: list[Told], trace_id: str) -> list[Told]:
     return [each for each in spans if each.trace_id == trace_id]
 
 
-def _is_seen_running(trace_id: str, tasks: int) -> "object":
+def _is_seen_running(trace_id: str, tasks: int) -> Callable[[list[Told]], bool]:
     def holds(spans: list[Told]) -> bool:
         seen = [each for each in _of(spans, trace_id) if each.name == "api fold"]
-        return sum(each.attributes.get("flumina.state") == "Started" for each in seen) >= tasks
+        states = [each.attributes.get("flumina.state") for each in seen]
+        return states.count("Started") >= tasks
 
     return holds
 

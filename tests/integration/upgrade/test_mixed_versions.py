@@ -55,7 +55,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_restarts_of_both_builds_in_random_order_lose_and_double_nothing(
     world: MixedWorld, before: Path, restarts: int
 ) -> None:
-    chance = random.Random(restarts)  # noqa: S311 - the order of restarts
+    chance = random.Random(restarts)
     world.build = before
     for name in CELLS:
         world.start_cell(name)

@@ -1,4 +1,4 @@
-"""Expand, migrate, contract: a new version of records is written when nobody lives who needs the old.
+"""Expand, migrate, contract: a new version is written when nobody lives who needs the old one.
 
 The next release is a whole build that renames a field of the cell log and so raises the version.
 Its leader writes the old version while this build's api follows, the new one once that has gone,

@@ -162,6 +162,10 @@ def test_a_job_is_submitted_for_oneself_only_and_not_under_anothers_id(
     others = asked(web, people, "ada", "POST", "/api/v3/jobs", made | {"owner": {"teamEmail": EVE}})
     assert others.status == 403
     assert "may not run jobs of owner" in others.json["message"]
+    # Nor may a job of one's own become one of others by its next version.
+    moved = {"job": made | {"owner": {"teamEmail": EVE}}}
+    update = asked(web, people, "ada", "POST", "/api/flumina/jobs/of-ada/updates", moved)
+    assert update.status == 403, update.body
     taken = asked(web, people, "ada", "POST", "/api/v3/jobs?jobId=of-eve", made)
     assert taken.status == 409
     assert taken.json["message"] == "The id is of another job"

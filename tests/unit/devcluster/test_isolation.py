@@ -187,3 +187,21 @@ def test_a_sandbox_is_counted_once_a_file_and_links_are_not_followed(tmp_path: P
     (tmp_path / "again").hardlink_to(tmp_path / "inner" / "file")
     (tmp_path / "way-out").symlink_to("/")
     assert 100_000 <= confine.disk_bytes(str(tmp_path)) < 200_000
+
+
+def test_a_strict_agent_grants_no_absence_of_the_filter(tmp_path: Path) -> None:
+    asks = task(container={"linux_info": {"seccomp": {"unconfined": True}}})
+    assert isolation("seccomp").plan("c", tmp_path, asks)["seccomp"] is False
+    strict = isolation("seccomp", "strict")
+    assert strict.plan("c", tmp_path, asks)["seccomp"] is True
+    assert any("not granted" in each for each in strict.report(asks)["emulated"])
+
+
+def test_a_network_of_its_own_is_planned_only_where_this_computer_has_them(tmp_path: Path) -> None:
+    """An agent that cannot give one says why, and runs the task without."""
+    made = isolation("network")
+    assert "network" not in made.plan("c", tmp_path, task())
+    (row,) = [each for each in made.rows() if each.kind == "network"]
+    assert (row.by, "not looked at" in row.text) == ("", True)
+    made.why_no_network = ""
+    assert made.plan("c", tmp_path, task(), has_metadata=True)["network"] == {"has_metadata": True}

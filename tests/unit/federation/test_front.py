@@ -10,6 +10,7 @@ import msgspec
 from connectors.federation.configuration import FederatedCell, Route
 from connectors.federation.front import CELL
 from connectors.federation.telling import FAILED, STALE
+from projections.rated import Rated
 from streams.kafka.ports import free_ports
 from tests.support.federated import Federation, federation
 from tests.support.world import batch_of
@@ -41,6 +42,27 @@ def test_jobs_go_where_the_routes_say_and_bear_the_stack() -> None:
         _, told, job = await there.ask("GET", "/api/v3/jobs/b")
         assert told[CELL] == "two"
         assert job["jobDescriptor"]["attributes"]["titus.stack"] == "prod"
+
+    run(test)
+
+
+def test_a_job_that_no_rule_binds_goes_on_from_a_full_cell_to_the_next() -> None:
+    async def test(there: Federation) -> None:
+        there.without_third()
+        there.cells["one"].rated.rated = Rated(tasks=2)
+        assert await there.submit("a") == "one"
+        assert await there.submit("b") == "two"
+        assert await there.submit("a") == "one", "a repetition goes where the first one went"
+        _, told, _ = await there.ask("POST", "/api/v3/jobs?jobId=c", batch_of(1, "true"))
+        assert told["X-Flumina-Routed-By"] == "one is full"
+        # A job that names its cell is that cell's to refuse; so is one that no cell has room for.
+        status, _, _ = await there.ask(
+            "POST", "/api/v3/jobs?jobId=d", batch_of(1, "true"), X_Flumina_Cell="one"
+        )
+        assert status == 429
+        there.cells["two"].rated.rated = Rated(tasks=2)
+        status, _, _ = await there.ask("POST", "/api/v3/jobs?jobId=e", batch_of(1, "true"))
+        assert status == 429
 
     run(test)
 

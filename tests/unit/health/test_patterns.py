@@ -42,5 +42,32 @@ def test_fast_and_slow_agree(patterns: list[str], lines: list[str]) -> None:
     assert fast.matches(lines, block) == slow.matches(lines, block) == expected(patterns, lines)
 
 
+@pytest.mark.parametrize(
+    ("patterns", "lines"),
+    [
+        (["^b", "a b"], ["111", "1111", "111111", "", "b"]),
+        (["^a$", "é", "^x[^y]"], [".a$yx", "ro r", "", "yr ", "", "r", "ybrr$1", "a"]),
+        (["b$", r"error \d+"], [".o", "", "e ro", "bxoy.yb"]),
+    ],
+)
+def test_what_the_last_line_matches_is_found_whatever_else_is_looked_for(
+    patterns: list[str], lines: list[str]
+) -> None:
+    """Hyperscan by itself misses these, which stand in the last bytes."""
+    found = matcher_of(patterns).matches(lines, "\n".join(lines).encode())
+    assert found == expected(patterns, lines)
+    assert found[-1].line == len(lines) - 1
+
+
+@pytest.mark.parametrize(
+    "pattern", ["^", "$", "^$", "^a?", "^a|b$", "^|b$", "(^a|y)", r"a\$", r"a\\$", "[$]a", "a$|^b"]
+)
+def test_begins_and_ends_mean_the_same_wherever_they_stand(pattern: str) -> None:
+    lines = ["", "a", "ba", "b", "a$", "a\\", "$a", "", "yb"]
+    block = "\n".join(lines).encode()
+    for patterns in ([pattern], [pattern, r"error \d+", "x[[:space:]]y"]):
+        assert matcher_of(patterns).matches(lines, block) == expected(patterns, lines)
+
+
 def test_no_patterns_match_nothing() -> None:
     assert matcher_of([]).matches(["a"], b"a") == []

@@ -126,3 +126,24 @@ def test_the_setting() -> None:
     assert settings_of({"FLUMINA_MASKED_KEYS": "pin"}).masked_keys == ("pin",)
     with pytest.raises(OperatorError, match="names are wanted"):
         settings_of({"FLUMINA_MASKED_KEYS": "+"})
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("ValueError: token=hunter2", "ValueError: token=masked"),
+        ('msg="login password=hunter2 failed"', 'msg="login password=masked failed"'),
+        ("a: b: c: api_key: hunter2", "a: b: c: api_key: masked"),
+        ("error: authorization: Bearer abc.def", "error: authorization: Bearer masked"),
+        ("password=password=hunter2", "password=masked"),
+    ],
+)
+def test_a_secret_name_behind_another_name_is_seen(text: str, masked: str) -> None:
+    assert Masker().text(text) == masked
+
+
+def test_a_long_line_of_names_is_a_walk_along_it() -> None:
+    begun_s = time.perf_counter()
+    Masker().text("a:" * 500_000)
+    Masker().text("a" * 1_000_000 + ":")
+    assert time.perf_counter() - begun_s < 10, "a mebibyte; quadratic would take hours"

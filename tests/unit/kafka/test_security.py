@@ -1,6 +1,7 @@
 """How Kafka is spoken to: settings, options of every client, and files that are exchanged."""
 
 import asyncio
+import copy
 import ssl
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,12 @@ def test_addresses_of_settings_carry_how_they_are_spoken_to(tmp_path: Path) -> N
     assert (security.protocol, security.user) == ("sasl_ssl", "flumina-api")
     assert security_of(spoken_to_alike("three:9093", brokers or "")) == security
     assert security_of("plain:9092") == KafkaSecurity()
+    assert security_of(copy.deepcopy(brokers) or "") == security
+
+
+def test_addresses_without_security_are_a_plain_text() -> None:
+    """Which every encoder takes, as the file that tells where `flumina up` runs."""
+    assert type(settings_of({"KAFKA_BROKERS": "one:9092"}).kafka_brokers) is str
 
 
 def test_a_client_is_given_everything_it_needs(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The mix is the one that was told: ranges, shares and exact numbers, the same for one seed."""
 
 import tomllib
+from pathlib import Path
 
 import orjson
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from connectors.devcluster.resources import parse_resources
 from connectors.devcluster.simulated.fleet import resources_of
 from connectors.devcluster.simulated.model import load
-from scheduler.model.descriptor import spec_of
-from scheduler.model.reading.faults import Faults
+from scheduler.model.descriptor import decode_descriptor
+from scheduler.model.job import JobSpec
 from streams.load import mix
 
 LAUNCHES = 30_000
@@ -49,9 +50,9 @@ def test_sizes_and_lives_lie_in_the_ranges_that_netflix_told(plans: list[mix.Job
 
 def test_a_job_of_the_mix_is_one_that_the_api_takes(plans: list[mix.JobPlan]) -> None:
     for each in plans[:200]:
-        faults = Faults()
-        spec_of(orjson.loads(each.body), faults)
-        assert not faults, faults.all()
+        spec = decode_descriptor(each.body)
+        assert isinstance(spec, JobSpec), spec
+        assert spec.desired == each.tasks
 
 
 def test_the_largest_task_fits_the_largest_host() -> None:
@@ -75,7 +76,7 @@ def test_time_is_compressed_so_that_the_hosts_hold_what_runs() -> None:
     assert mix.compression(1_000, 1_000) == pytest.approx(7 * mix.compression(7_000, 1_000))
 
 
-def test_the_model_of_tasks_is_one_that_the_dev_cluster_reads(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_model_of_tasks_is_one_that_the_dev_cluster_reads(tmp_path: Path) -> None:
     path = tmp_path / "model.toml"
     path.write_text(mix.tasks_model(120.0), "utf-8")
     runs = tomllib.loads(path.read_text("utf-8"))["runs"]

@@ -75,3 +75,18 @@ def test_the_state_is_asked_for_new_containers_only() -> None:
         assert asked["/state"] == 2
 
     run(answers, story)
+
+
+def test_a_host_that_answers_in_another_form_is_named_and_ends_no_round() -> None:
+    container = {"framework_id": "f", "executor_id": "e", "container_id": "c"}
+    label = {"key": "flumina.job", "value": "a"}
+    index = {"key": "flumina.index", "value": "9" * 5_000}
+    task = {"id": "t", "labels": [label, index]}
+    state = {"frameworks": [{"id": "f", "executors": [{"id": "e", "tasks": [task]}]}]}
+
+    async def story(poller: Poller, _: Answers, __: Counter[str]) -> None:
+        assert [type(each) for each in await poller.round()] == [CellUsage]
+        assert "another form" in poller.failed["one"]
+
+    run({"/containers": [container], "/state": state, "/metrics/snapshot": {}}, story)
+    run({"/containers": [container], "/state": {"frameworks": 7}, "/metrics/snapshot": {}}, story)

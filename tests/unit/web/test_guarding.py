@@ -18,7 +18,14 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from connectors.web.limits.guarding import ALWAYS, HSTS, REQUEST_ID, Guarding, request_id_of
+from connectors.web.limits.guarding import (
+    ALWAYS,
+    HSTS,
+    REQUEST_ID,
+    Guarding,
+    request_headers,
+    request_id_of,
+)
 from streams.api.server import listening_socket, server_for
 from tests.support.web_cell import WebCell
 
@@ -108,15 +115,16 @@ def test_what_an_application_says_itself_stands_and_tls_is_kept() -> None:
     assert page["content-security-policy"].startswith("base-uri 'none'")
 
 
-def test_log_lines_of_a_request_have_its_id() -> None:
-    seen: list[dict[str, Any]] = []
+def test_log_lines_and_records_of_a_request_have_its_id() -> None:
+    seen: list[Any] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(structlog.contextvars.get_contextvars())
+        seen.extend((structlog.contextvars.get_contextvars(), request_headers()))
         await Response(b"")(scope, receive, send)
 
     _called(app, [(b"x-request-id", b"abc-1")], "http")
-    assert seen == [{"request_id": "abc-1"}]
+    assert seen == [{"request_id": "abc-1"}, [("x-request-id", b"abc-1")]]
+    assert request_headers() == []
     assert structlog.contextvars.get_contextvars() == {}
 
 

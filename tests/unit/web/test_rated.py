@@ -2,11 +2,16 @@
 
 import pytest
 
-from connectors.web.problems import Problem
-from connectors.web.rated import FULL, WINDOW_MS, RatedDoor
-from projections.rated import Rated
+from connectors.web.rated import FULL
+from projections.rated import WINDOW_MS, Full, Rated, RatedDoor
 from streams.setting_texts import rated as read
+from tests.support.asgi import call
 from tests.support.cell import CellInMemory, batch, running_cell
+from tests.support.web_cell import WebCell
+from tests.support.world import batch_of
+
+
+BODY = batch_of(1, "true")
 
 
 @pytest.fixture
@@ -22,20 +27,18 @@ def test_tasks_count_with_those_that_are_asked_for(cell: CellInMemory) -> None:
     state = cell.machine.state
     door = RatedDoor(Rated(tasks=len(state.tasks) + 5))
     door.demand(state, 5)
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(Full) as refused:
         door.demand(state, 6)
-    assert refused.value.status == 429
-    assert refused.value.headers[FULL] == "tasks"
-    assert int(refused.value.headers["Retry-After"]) > 0
+    assert (refused.value.name, refused.value.most) == ("tasks", len(state.tasks) + 5)
     assert door.refused == 1
 
 
 def test_hosts_count_as_they_are(cell: CellInMemory) -> None:
     hosts = len(cell.machine.state.hosts)
     RatedDoor(Rated(hosts=hosts)).demand(cell.machine.state, 1)
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(Full) as refused:
         RatedDoor(Rated(hosts=hosts - 1)).demand(cell.machine.state, 1)
-    assert refused.value.headers[FULL] == "hosts"
+    assert refused.value.name == "hosts"
 
 
 def test_launches_are_counted_over_a_minute_and_forgotten_after_it(cell: CellInMemory) -> None:
@@ -45,7 +48,7 @@ def test_launches_are_counted_over_a_minute_and_forgotten_after_it(cell: CellInM
     door.demand(state, 40)
     door.demand(state, 20)
     assert door.full_ppm(state) == 1_000_000
-    with pytest.raises(Problem, match="launches within a minute"):
+    with pytest.raises(Full, match="launches"):
         door.demand(state, 1)
     now_ms += WINDOW_MS
     assert door.full_ppm(state) == 0
@@ -55,7 +58,7 @@ def test_launches_are_counted_over_a_minute_and_forgotten_after_it(cell: CellInM
 def test_one_large_job_passes_an_idle_door(cell: CellInMemory) -> None:
     door = RatedDoor(Rated(launches_per_s=1), lambda: 0)
     door.demand(cell.machine.state, 1_000)
-    with pytest.raises(Problem):
+    with pytest.raises(Full):
         door.demand(cell.machine.state, 1)
 
 
@@ -87,3 +90,17 @@ def test_the_setting_reads(text: str, expected: Rated) -> None:
 def test_what_the_setting_refuses(text: str) -> None:
     with pytest.raises(ValueError, match="NAME=NUMBER"):
         read(text)
+
+
+def test_the_api_answers_429_for_a_new_job_and_knows_an_old_one_again() -> None:
+    web = WebCell()
+    web.rated.rated = Rated(tasks=1)
+    target = "/api/v3/jobs?jobId={}"
+    assert call(web.app, "POST", target.format("one"), BODY).status == 201
+    assert call(web.app, "POST", target.format("one"), BODY).status == 201, "a repetition"
+    full = call(web.app, "POST", target.format("two"), BODY)
+    assert full.status == 429
+    assert full.headers[FULL.lower()] == "tasks"
+    assert int(full.headers["retry-after"]) > 0
+    assert "rated size: 2 tasks exceed 1" in full.json["message"]
+    assert call(web.app, "GET", "/api/v3/jobs/one").status == 200

@@ -1,5 +1,5 @@
 /**
- * Who looks at the page: the login, who one is, and what of the buttons is greyed for want of a role.
+ * Who looks at the page: the login, who one is, and which buttons are grey for want of a role.
  *
  * The one thing to know: the page never keeps the token. It is sent once, and from then on the
  * browser sends a cookie that no script can read. What is greyed here is a courtesy: the server

@@ -14,7 +14,7 @@ OK: Final = 200
 
 
 def got(url: str, credentials: Credentials, timeout_s: float, bytes_max: int) -> bytes:
-    """The answer's body; raises `OSError`, also for an answer that is none, and `NoTls`."""
+    """The answer's body; raises `OSError`, also for an answer that is none (`NoTls` is one)."""
     parts = urlsplit(url)
     connection: http.client.HTTPConnection
     if parts.scheme == "https":

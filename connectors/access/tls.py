@@ -13,7 +13,7 @@ import msgspec
 from connectors.access.watched import Watched
 
 
-class NoTls(Exception):
+class NoTls(OSError):
     """Files of certificates that cannot be used; the text says which and why."""
 
 

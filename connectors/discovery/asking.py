@@ -69,11 +69,13 @@ class Asking:
 
     def _asked(self, method: str, path: str, body: object, more: Mapping[str, str]) -> Answer:
         parts = self._parts
-        is_safe = parts.scheme == "https"
-        kind = http.client.HTTPSConnection if is_safe else http.client.HTTPConnection
-        own = self._credentials
-        secure = {"context": own.context()} if own is not None and is_safe else {}
-        connection = kind(parts.hostname or "", parts.port, timeout=self._timeout_s, **secure)
+        own, host = self._credentials, parts.hostname or ""
+        connection = http.client.HTTPConnection(host, parts.port, timeout=self._timeout_s)
+        if parts.scheme == "https":
+            secure = own.context() if own is not None else None
+            connection = http.client.HTTPSConnection(
+                host, parts.port, timeout=self._timeout_s, context=secure
+            )
         headers: Mapping[str, str] = {"Accept": "application/json", **more}
         if own is not None:
             headers = {**headers, **own.headers()}

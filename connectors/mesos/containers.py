@@ -68,7 +68,7 @@ def labels_of(task: TaskToRun) -> list[Json]:
     if task.container and profile_of(task.container.attributes, is_lenient=True).is_burst:
         labels[BURST_ATTRIBUTE] = "true"
     if task.container:
-        labels |= _identity(task.container)
+        labels |= _identity(task.container, task.application)
     return [{"key": key, "value": value} for key, value in labels.items()]
 
 
@@ -165,7 +165,7 @@ def _shared(container: Container, profile: Profile) -> Json:
     return shared
 
 
-def _identity(container: Container) -> dict[str, str]:
+def _identity(container: Container, application: str) -> dict[str, str]:
     """What the metadata endpoint of a host acts on (`docs/task-identity.md`)."""
     wanted = dict(container.security_attributes).get(AUDIENCES_ATTRIBUTE, "")
     account = profile_of(container.attributes, is_lenient=True).account
@@ -173,6 +173,7 @@ def _identity(container: Container) -> dict[str, str]:
         "flumina.iamRole": container.iam_role,
         "flumina.accountId": account if container.iam_role else "",
         AUDIENCES_ATTRIBUTE: wanted,
+        "flumina.application": application if wanted else "",
     }
     return {key: value for key, value in labels.items() if value}
 

@@ -68,7 +68,7 @@ class ExecStream(Response):
             if sending.done():
                 sending.result()
         finally:
-            self._exec.ended = self._exec.ended or "its reader left"
+            self._exec.end("its reader left")
             for each in (sending, leaving):
                 each.cancel()
             await asyncio.gather(sending, leaving, return_exceptions=True)
@@ -162,7 +162,7 @@ async def end(call: Call) -> Response:
     call.query.done()
     refuse_body(call.request)
     each = _find(call)
-    each.ended = each.ended or f"ended by {each.actor}"
+    each.end(f"ended by {each.actor}")
     return json_response({"id": each.name})
 
 

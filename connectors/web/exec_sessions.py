@@ -8,6 +8,7 @@ import asyncio
 import base64
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -56,6 +57,12 @@ class Exec:
         self.is_read = False
         self.ended = ""
         """Why it has ended; empty while it has not."""
+        self.has_ended = asyncio.Event()
+
+    def end(self, why: str) -> None:
+        """It has ended, or ends now; what was said first stays."""
+        self.ended = self.ended or why
+        self.has_ended.set()
 
     def touch(self) -> None:
         """Note that somebody said something."""
@@ -122,13 +129,13 @@ class Execs:
                 said_bytes += len(data)
                 yield _line({channel: base64.b64encode(data).decode("ascii")})
                 if said_bytes > self.limits.output_bytes_max:
-                    each.ended = f"it said more than {self.limits.output_bytes_max} bytes"
+                    each.end(f"it said more than {self.limits.output_bytes_max} bytes")
                     break
             else:
                 code = await each.session.exit_code()
-                each.ended = each.ended or f"exit {'unknown' if code is None else code}"
+                each.end(f"exit {'unknown' if code is None else code}")
         except ExecError as error:
-            each.ended = each.ended or str(error)
+            each.end(str(error))
         if not each.ended.startswith("exit"):
             yield _line({"why": each.ended})
             code = EXIT_CUT
@@ -137,7 +144,7 @@ class Execs:
     def stop(self) -> None:
         """Let every session end soon, and its reader with it."""
         for each in self._there.values():
-            each.ended = each.ended or "the api process ended"
+            each.end("the api process ended")
 
     async def close(self) -> None:
         """End every session, and return when the log was told, or could not be."""
@@ -145,9 +152,12 @@ class Execs:
         await asyncio.gather(*self._guards, return_exceptions=True)
 
     async def _guard(self, each: Exec, tell: Tell) -> None:
-        while not (why := each.ended or each.over(self.limits)):
-            await asyncio.sleep(LOOK_S)
-        each.ended = why
+        while not each.has_ended.is_set():
+            if why := each.over(self.limits):
+                each.end(why)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await each.has_ended.wait()
         seconds = asyncio.get_running_loop().time() - each.began_s
         await each.session.close()
         del self._there[each.name]

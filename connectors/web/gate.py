@@ -5,7 +5,7 @@ that nobody learns its name by asking. What only the body names is checked where
 written (`connectors.web.writing`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -26,7 +26,7 @@ def problem_of(denied: Denied) -> Problem:
     return Problem(denied.status, denied.text, denied.hint, headers=denied.headers)
 
 
-async def enter(api: Api, scope: dict[str, Any], method: str, path: str) -> Api:
+async def enter(api: Api, scope: MutableMapping[str, Any], method: str, path: str) -> Api:
     """The API as this request may use it; raises `Problem`. Behind an open door, as it is."""
     door = api.door
     if not door.is_guarded:

@@ -23,6 +23,9 @@ else:
 _ACROSS: Final = re.compile(r"\\[^.dwbB\[\](){}*+?|/$^-]|\[\^|\[\[|\(\?(?!:|i\))|\n|\r")
 # What speaks of a whole text's ends or of kinds of characters means something else in a block.
 _OF_ONE_TEXT: Final = re.compile(r"\\[AzZCpPQ]|[^\x00-\x7f]")
+# Hyperscan misses some matches within a text's last bytes where it looks for several patterns. Of
+# 24,000 random blocks 30 were read wrongly with one byte more, and none with 16.
+_BEHIND: Final = b"\n" * 64
 _TAIL: Final = re.compile(r"(?<!\\)\.\*\$?$")
 
 
@@ -108,7 +111,8 @@ class BlockMatcher:
         ends: set[tuple[int, int]] = set()
         if self._database is not None:
             self._database.scan(
-                block, match_event_handler=lambda number, _, end, *__: ends.add((end, number))
+                block + _BEHIND,
+                match_event_handler=lambda number, _, end, *__: ends.add((end, number)),
             )
         if not ends and not self._by_line:
             return []

@@ -11,7 +11,6 @@ import msgspec
 
 from connectors.access.asking import got
 from connectors.access.outgoing import Credentials
-from connectors.access.tls import NoTls
 from connectors.ports import AskedMetric
 from scheduler.model.autoscaling import PolicyId
 from scheduler.model.ids import JobId
@@ -39,7 +38,7 @@ def _get(api: str, credentials: Credentials) -> bytes:
     # No proxies: the API stands beside us, and commands ask it directly as well.
     try:
         return got(api.rstrip("/") + PATH, credentials, ANSWER_S_MAX, ANSWER_BYTES_MAX)
-    except (NoTls, OSError) as error:
+    except OSError as error:
         raise PoliciesUnknown(f"{api} cannot be asked: {error}") from error
 
 

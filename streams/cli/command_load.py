@@ -38,6 +38,7 @@ from streams.load.installation import Ground, LoadInstallation
 from streams.load.proving import Digest, Proof, digests_of, lag_left, launches_in, snapshot_of
 from streams.load.report import BAR_PER_S, Report
 from streams.load.running import Asked, Minute, Ran, Run
+from streams.settings import Settings
 
 MILLION: Final = 1_000_000
 AHEAD: Final = 4_000
@@ -84,8 +85,7 @@ def load(
     speak_by_errors()
     settings = settings_here()
     refuse_production(settings)
-    if minutes is not None:
-        launches = _launches_of(minutes, rate)
+    launches = launches if minutes is None else _launches_of(minutes, rate)
     speed = compress or round(mix.compression(hosts, rate or BAR_PER_S), 1)
     asked = Asked(
         launches=launches,
@@ -96,11 +96,7 @@ def load(
         row_s=row,
         faults=FaultPlan(fault_every, seed) if soak else None,
     )
-    directory = (
-        fresh_directory(data_dir_of(settings, None), "load")
-        if data_dir is None
-        else unused_directory(data_dir, "load")
-    )
+    directory = _directory(settings, data_dir)
     console = errors() if as_json else out()
     ground = _ground_of(asked, policy_numbers(policy))
     here = LoadInstallation(ground, settings, directory, console)
@@ -117,6 +113,12 @@ def load(
         console.print(f"Data and logs are under {directory}.", markup=False, soft_wrap=True)
         raise typer.Exit(1)
     shutil.rmtree(directory)
+
+
+def _directory(settings: Settings, data_dir: Path | None) -> Path:
+    if data_dir is not None:
+        return unused_directory(data_dir, "load")
+    return fresh_directory(data_dir_of(settings, None), "load")
 
 
 def _written(found: Report, report: Path | None) -> Path:

@@ -19,7 +19,6 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from connectors.access.asking import got
-from connectors.access.tls import NoTls
 from connectors.healing.faults import broken
 from connectors.mesos.usage import Host, hosts_of
 from scheduler.model.codec import encode_verdict
@@ -250,5 +249,5 @@ def _waited_for(settings: Settings) -> set[str]:
         url, shown = f"{api.rstrip('/')}{HEALTH}", credentials_of(settings)
         found: Any = json.loads(got(url, shown, ANSWER_S_MAX, ANSWER_BYTES_MAX))
         return {each["hostId"] for each in found["hosts"] if each["standing"] == "away"}
-    except (NoTls, OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return set()  # What is bad, and what gets better, is told all the same.

@@ -27,6 +27,8 @@ INBOUND_MAX: Final = 10_000
 """Inbound records whose copy has not been folded yet."""
 FOLDED_MAX: Final = 64
 FOLD: Final = "fold"
+FILLED_IN: Final = "filled in"
+"""A state that a task must have passed although nobody said so: there is no time that it took."""
 ENDED: Final = frozenset({"Started", "Finished"})
 """States of a task with which its part of the trace ends; with its last task a job is forgotten."""
 Key = TypeVar("Key")
@@ -145,7 +147,7 @@ class TracedJobs:
             if context is not None and change.job_id is not None:
                 job = _Job(context, self._now_ms())
                 _put(self._jobs, change.job_id, job, JOBS_MAX)
-        elif isinstance(change, TaskChanged):
+        elif isinstance(change, TaskChanged) and change.step != FILLED_IN:
             traced = self._jobs.get(change.job_id)
             if traced is not None:
                 self._task(traced, self._address(offset, index), record.at_ms, change)

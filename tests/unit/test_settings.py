@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from connectors.volumes.opening import VolumeSettings
+from projections.rated import Rated
 from streams.errors import OperatorError
 from streams.probes import ProbeAddress
 from streams.settings import SETTINGS, Settings, settings_of
@@ -40,6 +41,8 @@ EXAMPLES = {
     "FLUMINA_STORE": ("s3://bucket/prefix/", "s3://bucket/prefix"),
     "FLUMINA_ARCHIVE_AGE_S": ("5", 5),
     "FLUMINA_BEHIND_S": ("60", 60),
+    "FLUMINA_RATED": ("hosts=5,tasks=7", Rated(hosts=5, tasks=7)),
+    "FLUMINA_WRITE_AT_ONCE": ("true", True),
     "FLUMINA_REGISTRY": ("https://hub.example.org/", "https://hub.example.org"),
     "FLUMINA_IMAGE_CHECK": ("hard", "hard"),
     "FLUMINA_DATA_CENTER_ATTRIBUTE": ("dc", "dc"),
@@ -150,6 +153,8 @@ def test_names_and_number_of_cells_have_to_agree(environment: dict[str, str], te
         ("MESOS_CONTAINERIZER", "podman"),
         ("FLUMINA_USAGE_INTERVAL_S", "0"),
         ("FLUMINA_NOISE_BY_LOAD", "yes"),
+        ("FLUMINA_RATED", "hosts"),
+        ("FLUMINA_WRITE_AT_ONCE", "yes"),
         ("FLUMINA_TRACES", "1.5"),
         ("FLUMINA_TRACES", "nan"),
         ("FLUMINA_LOG_FORMAT", "xml"),

@@ -243,6 +243,7 @@ def test_what_a_task_had_started_ends_with_its_executor(dev: DevCluster, tmp_pat
         offer = framework.offers()[0]
         framework.launch([offer], [task("parent", offer, script)])
         status = framework.await_state("parent", "TASK_RUNNING")
+        framework.acknowledge(status)
         left = tmp_path / "left"
         wait_until(lambda: left.exists() and left.read_text().endswith("\n"), "its child runs")
         os.kill(status["container_status"]["executor_pid"], signal.SIGKILL)

@@ -264,6 +264,22 @@ def test_burst_work_is_labelled_for_the_agent(text: str, expected: dict[str, str
     assert labels(task_of(container(attributes=(("flumina.cpu.burst", text),)))) == expected
 
 
+def test_role_and_identity_are_labels_also_where_nothing_is_said_of_a_container() -> None:
+    """What the metadata endpoint of a host gives to the task."""
+    given = container(
+        iam_role="worker",
+        attributes=(("titusParameter.agent.accountId", "123456789012"),),
+        security_attributes=(("flumina.identity.audiences", "vault"), ("other", "x")),
+    )
+    assert labels(task_of(given)) == {
+        "flumina.iamRole": "worker",
+        "flumina.accountId": "123456789012",
+        "flumina.identity.audiences": "vault",
+        "flumina.application": "web",
+    }
+    assert labels(task_of(container())) == {}
+
+
 def test_every_attribute_stands_in_the_documentation() -> None:
     text = (ROOT / "docs" / "containers.md").read_text("utf-8")
     assert [name for name in READERS if f"`{name}`" not in text] == []

@@ -10,7 +10,6 @@ from tests.support.cell import CellInMemory, batch, running_cell
 from tests.support.web_cell import WebCell
 from tests.support.world import batch_of
 
-
 BODY = batch_of(1, "true")
 
 

@@ -28,6 +28,8 @@ CHECKOUT: Final = Path(__file__).parents[3]
 AGENTS: Final = ("agent1", "agent2")
 ZONES: Final = {"z1", "z2"}
 NODES: Final = ("master", *AGENTS)
+CANNOT_RUN: Final = "cannot open shared object file"
+"""Who says so will not come up however long one waits."""
 UP_S: Final = 60.0
 WHOLE_S: Final = 60.0
 """A registration that failed is tried again after up to 15 s, and computers may be busy."""
@@ -130,8 +132,9 @@ class Cluster(ABC):
     def _await(self, node: str, port: int, path: str) -> None:
         deadline = time.monotonic() + UP_S
         while not _answers(f"http://127.0.0.1:{port}{path}"):
-            if time.monotonic() > deadline:
-                raise ClusterDownError(f"{node} of {self.name} is not up: {self.log(node)}")
+            said = self.log(node)
+            if CANNOT_RUN in said or time.monotonic() > deadline:
+                raise ClusterDownError(f"{node} of {self.name} is not up: {said}")
             time.sleep(0.05)
 
 

@@ -40,6 +40,10 @@ def point_of(asked: AskedMetric, reading: Reading) -> MetricPoint:
     )
 
 
+_DIGITS_MAX: Final = 20
+"""Of a count of messages."""
+
+
 def prometheus_readings(answer: object) -> list[Reading]:
     """What an instant query answered; raises `MetricFailed` for what is no single series."""
     if not isinstance(answer, dict) or answer.get("status") != "success":
@@ -104,8 +108,8 @@ def queue_reading(answer: Json, name: str, now_ms: int) -> Reading:
     """What `GetQueueAttributes` answered; raises `MetricFailed` for whatever is no number."""
     attributes = answer.get("Attributes")
     text = attributes.get(name) if isinstance(attributes, dict) else None
-    if text is None or not str(text).isdecimal():
-        raise MetricFailed(f"the queue's {name} is {text!r}, which is no number")
+    if text is None or not str(text).isdecimal() or len(str(text)) > _DIGITS_MAX:
+        raise MetricFailed(f"the queue's {name} is {str(text)[:100]!r}, which is no number")
     return Reading(now_ms, float(text))
 
 

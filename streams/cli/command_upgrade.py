@@ -22,7 +22,11 @@ from streams.upgrade.announcing import TOPIC, begin_lately, hear
 from streams.upgrade.baseline import BASELINE, FILE, baseline_here, changes_since
 from streams.upgrade.reader import Roll
 
-app = typer.Typer(help="Show who reads a cell's log, and what an upgrade waits for.")
+app = typer.Typer(
+    help="Show who reads a cell's log, and what an upgrade waits for.\n\n"
+    "Example: flumina upgrade status",
+    no_args_is_help=True,
+)
 
 
 @app.command()

@@ -327,6 +327,7 @@ _OTHERS: Final = {
     "federation": "federation",
     "federated-jobs": "federated-jobs",
     "queries": "queries",
+    "readers": "readers",
 }
 """Every other topic is a stream as well, of its records as they are."""
 

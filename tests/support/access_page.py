@@ -29,14 +29,18 @@ _TABLES: Final = (
     (
         "The query process",
         QUERY,
-        "Every other path below `/api/` is passed on: it needs somebody here, and the API decides. "
-        "The console's files are open.",
+        (
+            "Every other path below `/api/` is passed on: it needs somebody here, and the API "
+            "decides. The console's files are open."
+        ),
     ),
     (
         "The federation's front",
         FEDERATION,
-        "Every other path needs somebody here, and is asked of each cell as the same one; the "
-        "cell decides.",
+        (
+            "Every other path needs somebody here, and is asked of each cell as the same one; the "
+            "cell decides."
+        ),
     ),
     ("Pages of metrics", METRICS, "Of processes that serve nothing else."),
 )

@@ -78,7 +78,7 @@ EXAMPLES = {
     "FLUMINA_REGISTRY_NETWORKS": ("10.0.0.0/8", (ip_network("10.0.0.0/8"),)),
     "FLUMINA_WEBHOOK_NETWORKS": ("10.0.0.0/8", (ip_network("10.0.0.0/8"),)),
     "FLUMINA_WEBHOOK_SECRETS": ("/etc/flumina/webhooks", Path("/etc/flumina/webhooks")),
-    "FLUMINA_PROBES": ("0.0.0.0:7190", ProbeAddress("0.0.0.0", 7190)),
+    "FLUMINA_PROBES": ("10.0.0.1:7190", ProbeAddress("10.0.0.1", 7190)),
     "FLUMINA_ALERTS": ("/etc/flumina/alerts.yaml", Path("/etc/flumina/alerts.yaml")),
     "FLUMINA_MASKED_KEYS": ("pin,*plan*", ("pin", "*plan*")),
     "FLUMINA_SECRET_KEYS": ("s3://bucket/keys/", "s3://bucket/keys"),
@@ -88,14 +88,36 @@ EXAMPLES = {
     "FLUMINA_TRACES": ("0.01", 0.01),
     "FLUMINA_LOG_FORMAT": ("console", "console"),
     "FLUMINA_DASHBOARDS": ("/etc/dashboards", Path("/etc/dashboards")),
+    "FLUMINA_ACCESS": ("/etc/flumina/access.json", Path("/etc/flumina/access.json")),
+    "FLUMINA_OIDC_ISSUER": ("https://id.example.org", "https://id.example.org"),
+    "FLUMINA_OIDC_AUDIENCE": ("containers", "containers"),
+    "FLUMINA_OIDC_KEYS": ("https://id.example.org/keys", "https://id.example.org/keys"),
+    "FLUMINA_OIDC_GROUPS": ("roles", "roles"),
+    "FLUMINA_SESSION_S": ("3600", 3_600),
+    "FLUMINA_TLS_CERTIFICATE": ("/etc/tls/tls.crt", Path("/etc/tls/tls.crt")),
+    "FLUMINA_TLS_KEY": ("/etc/tls/tls.key", Path("/etc/tls/tls.key")),
+    "FLUMINA_TLS_CLIENT_CA": ("/etc/tls/ca.crt", Path("/etc/tls/ca.crt")),
+    "FLUMINA_TLS_CLIENT_CRL": ("/etc/tls/ca.crl", Path("/etc/tls/ca.crl")),
+    "FLUMINA_TLS_IN_FRONT": ("true", True),
+    "FLUMINA_METRICS_BIND": ("10.0.0.1", "10.0.0.1"),
+    "FLUMINA_TOKEN": ("flumina-0123456789abcdef", "flumina-0123456789abcdef"),
+    "FLUMINA_TOKEN_FILE": ("/etc/flumina/token", Path("/etc/flumina/token")),
+    "FLUMINA_CA": ("/etc/tls/ca.crt", Path("/etc/tls/ca.crt")),
+    "FLUMINA_CLIENT_CERTIFICATE": ("/etc/tls/tls.crt", Path("/etc/tls/tls.crt")),
+    "FLUMINA_CLIENT_KEY": ("/etc/tls/tls.key", Path("/etc/tls/tls.key")),
 }
 
 
 def test_every_setting_has_an_example_and_is_read() -> None:
     assert set(EXAMPLES) == {setting.variable for setting in SETTINGS}
-    settings = settings_of({variable: text for variable, (text, _) in EXAMPLES.items()})
-    for setting in SETTINGS:
-        assert getattr(settings, setting.field) == EXAMPLES[setting.variable][1], setting.variable
+    # Of a token and the file of one, one is given.
+    for other in ("FLUMINA_TOKEN", "FLUMINA_TOKEN_FILE"):
+        given = {name: example for name, example in EXAMPLES.items() if name != other}
+        settings = settings_of({variable: text for variable, (text, _) in given.items()})
+        for setting in SETTINGS:
+            if setting.variable != other:
+                wanted = EXAMPLES[setting.variable][1]
+                assert getattr(settings, setting.field) == wanted, setting.variable
 
 
 def test_other_variables_do_not_matter() -> None:

@@ -11,7 +11,7 @@ from connectors.devcluster.agent.executor_checks import Checks
 Json = dict[str, Any]
 
 
-def nothing_runs(_spec: Json, _go: int) -> NoReturn:
+def nothing_runs(_spec: Json, _go: int, _parent: int) -> NoReturn:
     raise AssertionError("no check is started in these tests")
 
 

@@ -157,7 +157,7 @@ class FollowedCell:
             reader = reader_here(name, "api", version("flumina"))
             await announce(producer, self._prefix, self.partition, reader)
         finally:
-            await producer.stop()
+            await _stopped(producer)
 
     async def _watch_lane(self) -> None:
         while True:
@@ -227,10 +227,14 @@ class FollowedCell:
 
     async def _stop_producer(self) -> None:
         producer, self._producer = self._producer, None
-        if producer is None:
-            return
-        try:
-            async with asyncio.timeout(STOP_S_MAX):
-                await producer.stop()
-        except (TimeoutError, KafkaError, OSError) as error:
-            logger.warning("the producer did not stop cleanly", why=repr(error))
+        if producer is not None:
+            await _stopped(producer)
+
+
+async def _stopped(producer: AIOKafkaProducer) -> None:
+    """Stop the producer; where Kafka is away, without what it did not get rid of."""
+    try:
+        async with asyncio.timeout(STOP_S_MAX):
+            await producer.stop()
+    except (TimeoutError, KafkaError, OSError) as error:
+        logger.warning("the producer did not stop cleanly", why=repr(error))

@@ -6,7 +6,6 @@ after, so a kill loses none; what is written again has the id it had.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from connectors.cancelling import end_all
 from connectors.web.kept.ports import NotKept
 from connectors.web.query.problems import QueryProblem
 from projections.query.kept import Entry, ToAlert, ToMetric
@@ -270,9 +270,7 @@ class DerivedStreams:
 
     async def _stop(self, name: str) -> None:
         _, task = self._streams.pop(name)
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await end_all(task)
         logger.info("stream stops", stream=name)
 
     async def _stop_all(self) -> None:

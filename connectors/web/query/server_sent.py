@@ -12,6 +12,8 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from connectors.cancelling import end_all
+
 MEDIA: Final = "text/event-stream"
 RETRY_MS: Final = 1_000
 """When a reader's own client comes again after a break."""
@@ -52,9 +54,7 @@ class ServerSent(Response):
             if sending.done():
                 sending.result()
         finally:
-            for task in (sending, leaving):
-                task.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
+            await end_all(sending, leaving)
             await self._close()
 
     async def _send_all(self, send: Send) -> None:

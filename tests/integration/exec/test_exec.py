@@ -166,7 +166,8 @@ def _ends_with_its_task(world: World, api: ApiProcess, here: Here, path: str) ->
         assert process.stdout is not None
         assert process.stdout.readline() == "on\n"
         assert api.ask("DELETE", "/api/v3/jobs/s", None, ADA).status in {200, 202}
-        assert process.wait(30) == 137
+        # Killed with its task; or the agent let go of it before it told how it ended.
+        assert process.wait(30) in {137, 255}
     finally:
         process.kill()
         process.wait()

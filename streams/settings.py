@@ -133,7 +133,13 @@ SETTINGS: tuple[Setting, ...] = (
 LAUNCHER_VARIABLES = ("FLUMINA_PYTHON",)
 # Read by tests, by the points at which a test ends a process (`streams/cell/points.py`), and where
 # ports are chosen while several processes test (`streams/supervise/ports.py`).
-TEST_VARIABLES = ("FLUMINA_CRASH_AT", "FLUMINA_HELM", "FLUMINA_REAL_MESOS", "FLUMINA_TEST_PORTS")
+TEST_VARIABLES = (
+    "FLUMINA_CHROMIUM",
+    "FLUMINA_CRASH_AT",
+    "FLUMINA_HELM",
+    "FLUMINA_REAL_MESOS",
+    "FLUMINA_TEST_PORTS",
+)
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:

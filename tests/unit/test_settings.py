@@ -1,5 +1,6 @@
 """Settings: defaults, each one read, and every mistake in an environment named at once."""
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from connectors.volumes.opening import VolumeSettings
 from projections.rated import Rated
 from streams.errors import OperatorError
 from streams.probes import ProbeAddress
-from streams.settings import SETTINGS, Settings, settings_of
+from streams.settings import SETTINGS, TEST_VARIABLES, Settings, settings_of
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -118,6 +119,15 @@ def test_every_setting_has_an_example_and_is_read() -> None:
             if setting.variable != other:
                 wanted = EXAMPLES[setting.variable][1]
                 assert getattr(settings, setting.field) == wanted, setting.variable
+
+
+def test_what_tests_are_told_stops_no_process_that_they_start() -> None:
+    """A variable that a test looks at is in the environment of all that it starts."""
+    asked = re.compile(r'environ(?:\.get\(|\[)"(FLUMINA_\w+)"')
+    tests = Path(__file__).parents[1].rglob("*.py")
+    looked_at = {name for path in tests for name in asked.findall(path.read_text("utf-8"))}
+    known = {setting.variable for setting in SETTINGS} | set(TEST_VARIABLES)
+    assert {"FLUMINA_CHROMIUM"} <= looked_at <= known
 
 
 def test_other_variables_do_not_matter() -> None:

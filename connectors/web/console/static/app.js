@@ -198,9 +198,10 @@ function begin() {
   showNavigation(document.getElementById("navigation"));
   showTimeBar(document.getElementById("time"), whenShown);
   showStanding(document.getElementById("standing"));
-  bindKeys(whenShown, () => shown);
   address.onChange(show);
   show();
 }
 
+// Before it is known who looks: a key pressed in the first instant is meant as well.
+bindKeys(whenShown, () => shown);
 enter().then((isIn) => (isIn ? begin() : showLogin(main)));

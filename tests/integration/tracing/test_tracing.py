@@ -8,6 +8,7 @@ see, or what came when the collector was away, costs the cell nothing.
 import json
 import os
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -118,8 +119,9 @@ def test_a_trace_goes_from_a_request_across_kafka_to_its_running_task(
         assert tuple((each.service, each.name) for each in way) == WAY
         assert way[0].parent_id == CALLER
         assert all(each.begun_ns <= each.ended_ns for each in way)
+        # Times of the log are in milliseconds, those of a process finer.
         ends = [each.ended_ns for each in way[1:]]
-        assert ends == sorted(ends)
+        assert all(after + 2_000_000 > before for before, after in pairwise(ends))
         assert leaf.attributes["flumina.job"] == "traced"
         assert leaf.attributes["flumina.state"] == "Started"
         assert leaf.attributes["flumina.address"].startswith("main/")

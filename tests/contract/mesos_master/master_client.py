@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 Json = dict[str, Any]
@@ -325,6 +326,11 @@ def task(name: str, offer: Json, script: str = "exec sleep 600", /, **more: Any)
         **more,
     }
     return {k: v for k, v in info.items() if v is not None}
+
+
+def until(over: Path) -> str:
+    """What a task runs that ends well once this file is there."""
+    return f'while [ ! -e "{over}" ]; do sleep 0.05; done'
 
 
 def fresh_uuid() -> str:

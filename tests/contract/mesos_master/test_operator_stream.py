@@ -13,6 +13,7 @@ from tests.contract.mesos_master.master_client import (
     await_agents,
     scalars,
     task,
+    until,
 )
 from tests.contract.mesos_master.operator_client import Watch, get, of_agent, operate, run_on
 
@@ -36,7 +37,8 @@ def test_it_begins_with_all_there_is_and_a_heartbeat(port: int) -> None:
         assert watch.events.get(timeout=PATIENCE_S)["type"] == "HEARTBEAT"
 
 
-def test_the_life_of_a_framework_and_its_tasks(port: int) -> None:
+def test_the_life_of_a_framework_and_its_tasks(port: int, tmp_path: Path) -> None:
+    over = tmp_path / "over"
     watch = Watch(port)
     watch.next("SUBSCRIBED")
     with Framework(port, name="watched") as one:
@@ -45,7 +47,7 @@ def test_the_life_of_a_framework_and_its_tasks(port: int) -> None:
         assert (added["active"], added["connected"], added["recovered"]) == (True, True, False)
 
         offer = one.offers()[0]
-        one.launch([offer], [task("short", offer, "exit 0")])
+        one.launch([offer], [task("short", offer, until(over))])
         item = watch.next("TASK_ADDED")["task"]
         assert (item["task_id"]["value"], item["state"]) == ("short", "TASK_STAGING")
         assert "statuses" not in item
@@ -57,6 +59,8 @@ def test_the_life_of_a_framework_and_its_tasks(port: int) -> None:
             assert told["framework_id"]["value"] == one.framework_id
             assert (told["state"], told["status"]["state"]) == (state, state)
             assert told["status"]["source"] == "SOURCE_EXECUTOR"
+            # Not before: `state` is the newest that the agent knows, not the one told of.
+            over.touch()
 
         # Nothing is said of a task that was never launched.
         offer = one.offers()[0]

@@ -17,6 +17,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from connectors.http.while_read import while_read
 from connectors.web.api import Api
 from connectors.web.edge import LIMIT_IN_SCOPE
 from connectors.web.observing import Ended
@@ -123,16 +124,9 @@ class EventStream(Response):
         observing, stream = self._observing, self._reading.stream
         observing.open[stream] += 1
         observing.of_address[self._address] += 1
-        sending = asyncio.create_task(self._send_all(send))
-        leaving = asyncio.create_task(_left(receive))
         try:
-            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
+            await while_read(self._send_all(send), receive)
         finally:
-            for task in (sending, leaving):
-                task.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
             observing.open[stream] -= 1
             observing.of_address[self._address] -= 1
             if observing.of_address[self._address] <= 0:
@@ -325,12 +319,6 @@ class EventStream(Response):
 
     def _id_of(self, offset: int, number: int | None = None) -> str:
         return f"{self._log}:{offset}" if number is None else f"{self._log}:{offset}[{number}]"
-
-
-async def _left(receive: Receive) -> None:
-    """Return when the reader has closed its connection."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _event(kind: str, said: object, id_: str = "") -> bytes:

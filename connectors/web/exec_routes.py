@@ -4,7 +4,6 @@ The one thing to know: never a shell of the host. What begins is a container bel
 confined as the task, and only beside a task that runs.
 """
 
-import asyncio
 import base64
 import binascii
 import json
@@ -17,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from connectors.exec.client import ExecError, open_session
 from connectors.exec.protocol import Window
+from connectors.http.while_read import while_read
 from connectors.web.api import Api
 from connectors.web.call import Call
 from connectors.web.edge import LIMIT_IN_SCOPE
@@ -61,27 +61,15 @@ class ExecStream(Response):
         head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(head)
         scope[LIMIT_IN_SCOPE].reschedule(None)
-        sending = asyncio.create_task(self._send_all(send))
-        leaving = asyncio.create_task(_left(receive))
         try:
-            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
+            await while_read(self._send_all(send), receive)
         finally:
             self._exec.end("its reader left")
-            for each in (sending, leaving):
-                each.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
 
     async def _send_all(self, send: Send) -> None:
         async for line in self._api.execs.lines(self._exec):
             await send({"type": "http.response.body", "body": line, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def begin(call: Call) -> Response:

@@ -4,7 +4,6 @@ The one thing to know: both are streams of RecordIO, one in the answer and one i
 reader that leaves is noticed at once, whether or not the command says anything.
 """
 
-import asyncio
 import base64
 import binascii
 from collections.abc import AsyncGenerator, Callable
@@ -17,6 +16,7 @@ from connectors.devcluster.agent.sessions import Session, SessionError, Sessions
 from connectors.devcluster.wire import codec, recordio
 from connectors.devcluster.wire.negotiation import last_header, refusal
 from connectors.devcluster.words import Json
+from connectors.http.while_read import while_read
 
 RECORDIO = "application/recordio"
 INPUT = "ATTACH_CONTAINER_INPUT"
@@ -35,14 +35,7 @@ class SessionStream(Response):
         del scope
         head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(head)
-        sending = asyncio.create_task(self._send_all(send))
-        leaving = asyncio.create_task(_left(receive))
-        try:
-            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in (sending, leaving):
-                each.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
+        await while_read(self._send_all(send), receive)
 
     async def _send_all(self, send: Send) -> None:
         records = self._begin()
@@ -53,11 +46,6 @@ class SessionStream(Response):
             await send({"type": "http.response.body", "body": b""})
         finally:
             await records.aclose()
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def attach_input(sessions: Sessions, request: Request) -> Response:

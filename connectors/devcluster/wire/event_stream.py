@@ -15,6 +15,7 @@ from connectors.devcluster.wire.codec import (
     ContentType,
 )
 from connectors.devcluster.words import Json
+from connectors.http.while_read import while_read
 
 # A reader that lets this much pile up is as good as gone; its connection is ended.
 BACKLOG_BYTES_MAX = 64 * 1024 * 1024
@@ -73,18 +74,11 @@ class EventStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the stream ends or the reader goes."""
         chunks = scope.get("extensions", {}).get(CHUNKS, _one_by_one)
-        sender = asyncio.create_task(self._send_all(send, chunks))
-        listener = asyncio.create_task(_disconnected(receive))
         try:
-            done, _ = await asyncio.wait((sender, listener), return_when=asyncio.FIRST_COMPLETED)
+            await while_read(self._send_all(send, chunks), receive)
         finally:
-            for part in (sender, listener):
-                part.cancel()
-            await asyncio.gather(sender, listener, return_exceptions=True)
             self._ended = True
             self._on_closed()
-        if sender in done:
-            sender.result()
 
     async def _send_all(self, send: Send, chunks: Callable[[Iterable[bytes]], bool]) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self._headers})
@@ -106,8 +100,3 @@ class EventStream:
 
 def _one_by_one(_records: Iterable[bytes]) -> bool:
     return False
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -4,7 +4,6 @@ The one thing to know: the answer takes from its source only what the connection
 a slow reader slows its own source and nobody else's.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
@@ -12,7 +11,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from connectors.cancelling import end_all
+from connectors.http.while_read import while_read
 
 MEDIA: Final = "text/event-stream"
 RETRY_MS: Final = 1_000
@@ -47,14 +46,9 @@ class ServerSent(Response):
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send all pieces; `close` is called however it ends."""
-        sending = asyncio.create_task(self._send_all(send))
-        leaving = asyncio.create_task(_left(receive))
         try:
-            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
+            await while_read(self._send_all(send), receive)
         finally:
-            await end_all(sending, leaving)
             await self._close()
 
     async def _send_all(self, send: Send) -> None:
@@ -63,9 +57,3 @@ class ServerSent(Response):
         async for piece in self._pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
-
-
-async def _left(receive: Receive) -> None:
-    """Return when the reader has closed its connection."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -13,8 +13,8 @@ and the same however often they are sent.
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Final
 
 import aiohttp
@@ -272,20 +272,15 @@ class Session:
         try:
             payload = orjson.dumps(body)
         except orjson.JSONEncodeError as fault:
-            return self._called(Verdict("refused", f"not sent: no valid text for JSON ({fault})"))
+            return self._not_sent(f"no valid text for JSON ({fault})")
         async with self._turn:
             if self._under_way:
                 await asyncio.wait(set(self._under_way))
             if self._why is not None:
-                return self._called(Verdict("refused", f"not sent: stream over ({self._why})"))
-            try:
+                return self._not_sent(f"stream over ({self._why})")
+            with self._fencing():
                 found = await self._posted(payload)
-            except asyncio.CancelledError:
-                self.end("a call was given up before its answer came; only a new stream fences it")
-                raise
-            if found.is_stream_over:
-                self.end(f"a call of type {body['type']} ended it: {found.detail}")
-            return self._called(found)
+            return self._judged(body, found)
 
     async def accept(self, body: Json) -> Called:
         """Send an ACCEPT once, behind those asked for before, without waiting for their answers.
@@ -295,27 +290,40 @@ class Session:
         try:
             payload = orjson.dumps(body)
         except orjson.JSONEncodeError as fault:
-            return self._called(Verdict("refused", f"not sent: no valid text for JSON ({fault})"))
+            return self._not_sent(f"no valid text for JSON ({fault})")
         async with self._turn:
             if self._why is not None:
-                return self._called(Verdict("refused", f"not sent: stream over ({self._why})"))
+                return self._not_sent(f"stream over ({self._why})")
             try:
                 lane = await self._accepting_lane()
             except LaneBrokenError as fault:
-                return self._called(Verdict("refused", f"not sent: {self.master} {fault}"))
+                return self._not_sent(f"{self.master} {fault}")
             answering = asyncio.ensure_future(lane.post(payload, self._settings.timeouts.answer_s))
             self._under_way.add(answering)
             answering.add_done_callback(self._under_way.discard)
         try:
-            answer = await answering
+            with self._fencing():
+                answer = await answering
         except LaneBrokenError as fault:
             found = Verdict("unknown", f"{self.master} {fault}", is_stream_over=True)
+        else:
+            found = _verdict_of(answer)
+        return self._judged(body, found)
+
+    @contextmanager
+    def _fencing(self) -> Iterator[None]:
+        """End the stream where a call is given up inside, whose answer has not come."""
+        try:
+            yield
         except asyncio.CancelledError:
             self.end("a call was given up before its answer came; only a new stream fences it")
             raise
-        else:
-            text = answer.body[:SAID_BYTES_MAX].decode("utf-8", errors="replace")
-            found = verdict(answer.status, text)
+
+    def _not_sent(self, why: str) -> Called:
+        return self._called(Verdict("refused", f"not sent: {why}"))
+
+    def _judged(self, body: Json, found: Verdict) -> Called:
+        """What is told of a call; one that ended the stream ends it here as well."""
         if found.is_stream_over:
             self.end(f"a call of type {body['type']} ended it: {found.detail}")
         return self._called(found)
@@ -343,15 +351,14 @@ class Session:
         said = Verdict("unknown", "")
         for _ in range(2):
             if self._why is not None:
-                return self._called(Verdict("refused", f"not sent: stream over ({self._why})"))
+                return self._not_sent(f"stream over ({self._why})")
             try:
                 lane = await self._open_lane()
                 answer = await lane.post(payload, self._settings.timeouts.answer_s)
             except LaneBrokenError as fault:
                 said = Verdict("unknown", f"{self.master} {fault}")
                 continue
-            text = answer.body[:SAID_BYTES_MAX].decode("utf-8", errors="replace")
-            said = verdict(answer.status, text)
+            said = _verdict_of(answer)
             break
         if said.is_stream_over and said.fate == "refused":
             self.end(f"an acknowledgement ended it: {said.detail}")
@@ -457,6 +464,11 @@ class Session:
     def _called(self, found: Verdict) -> Called:
         """The verdict as the port words it."""
         return Called(found.fate, self.stream_id, found.detail)
+
+
+def _verdict_of(answer: Answer) -> Verdict:
+    text = answer.body[:SAID_BYTES_MAX].decode("utf-8", errors="replace")
+    return verdict(answer.status, text)
 
 
 class _StreamOverError(Exception):

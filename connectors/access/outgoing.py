@@ -42,6 +42,10 @@ class Credentials:
         token = self.token
         return {"Authorization": f"Bearer {token}"} if token else {}
 
+    def verify(self, url: str) -> ssl.SSLContext | bool:
+        """The same as httpx wants it for this address; raises `NoTls`."""
+        return self.context() if url.startswith("https:") else True
+
     def context(self) -> ssl.SSLContext:
         """How servers are believed; raises `NoTls`."""
         if self._context is None:

@@ -68,7 +68,7 @@ class AsyncClient:
             patience_s if connect_patience_s is None else connect_patience_s,
         )
         self._credentials, self._actor = credentials or Credentials(), actor
-        verify = self._credentials.context() if self.url.startswith("https:") else True
+        verify = self._credentials.verify(self.url)
         self._http = httpx.AsyncClient(timeout=ANSWER_TIMEOUT_S, trust_env=False, verify=verify)
         self._own = OwnWrites(is_kept=is_reading_own_writes)
 

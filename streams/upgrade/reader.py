@@ -12,6 +12,7 @@ import msgspec
 
 from scheduler.machine import FOLD_VERSION
 from scheduler.model.codec import RECORD_VERSION
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from scheduler.model.schemas import published_types
 from streams.clock import elapsed_s
 
@@ -60,7 +61,7 @@ def decode_reader(value: bytes | None) -> Reader | None:
     """What a record of topic ``readers`` says; None where it says nothing that we understand."""
     try:
         return msgspec.json.decode(value or b"", type=Reader)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except BAD_BYTES:
         return None  # Of a build that words it otherwise; its next one comes in seconds.
 
 

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from connectors.access.door import PRINCIPAL, Denied, Door
 from connectors.access.principals import Target
 from connectors.access.table import QUERY
+from connectors.web.limits.guarding import ALWAYS
 from connectors.web.query.console import ConsoleFiles
 from connectors.web.query.pass_through import PassThrough
 from connectors.web.query.problems import QueryProblem
@@ -29,15 +30,7 @@ CSP: Final = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
-HEADERS: Final = {
-    "Content-Security-Policy": CSP,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
+HEADERS: Final = {"Content-Security-Policy": CSP, **ALWAYS}
 PASSED: Final = ("/api/", "/health")
 HEALTH: Final = "/health"
 Handler = Callable[[Request], Awaitable[Response]]

@@ -135,7 +135,7 @@ class PassThrough:
                 limits=httpx.Limits(max_connections=CONNECTIONS_MAX),
                 follow_redirects=False,
                 trust_env=False,
-                verify=self._credentials.context() if self._api.startswith("https:") else True,
+                verify=self._credentials.verify(self._api),
             )
         path = request.scope.get("raw_path") or request.url.path.encode()
         query = request.scope["query_string"]

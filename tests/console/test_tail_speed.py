@@ -59,7 +59,8 @@ async def _stream(_: Request) -> StreamingResponse:
 
 async def _nothing(request: Request) -> JSONResponse:
     answers: dict[str, object] = {"sources": {"sources": []}, "saved": {"saved": []}}
-    return JSONResponse(answers.get(request.url.path.rpartition("/")[2], {"cell": "none"}))
+    found = answers.get(request.url.path.rpartition("/")[2])
+    return JSONResponse(found or {}, status_code=200 if found else 404)
 
 
 @pytest.fixture

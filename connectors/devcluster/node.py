@@ -14,7 +14,7 @@ import time
 import traceback
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import uvicorn
@@ -63,6 +63,9 @@ class ClusterConfig:
     simulate: int = 0
     tasks_model: str = ""
     seed: int | None = None
+    # Agents that are hosts of their own (instances of a cloud): by name, their resources and
+    # attributes, which stand in place of the cluster's.
+    hosts: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
@@ -102,12 +105,27 @@ class ClusterConfig:
         """What a part of the cluster binds before it calls another; None off loopback."""
         return None if loopback_error(self.host) else (address_of(node), 0)
 
+    def resources_of(self, node: str) -> str:
+        """The resources of an agent."""
+        return self.hosts.get(node, {}).get("resources", self.resources)
+
     def attributes_of(self, node: str) -> str:
         """The attributes of an agent; ``zone:zN`` unless others were asked for."""
         number = node.removeprefix("agent")
-        text = (self.attributes or "zone:z{n}").replace("{n}", number)
+        usual = (self.attributes or "zone:z{n}").replace("{n}", number)
+        text = self.hosts.get(node, {}).get("attributes", usual)
         # For jobs that want their threads to themselves: a constraint on a host attribute.
         return f"{text};cpuSets:true" if self.cpu_sets and not self.simulate else text
+
+    def with_host(self, node: str, words: object) -> "ClusterConfig":
+        """The configuration in which this agent is a host with these words; raises `ConfigError`.
+
+        ``words`` are ``resources`` and ``attributes``, as the cluster's own are written.
+        """
+        is_known = isinstance(words, dict) and words.keys() == {"resources", "attributes"}
+        if not is_known or not node.startswith("agent"):
+            raise ConfigError(f"{node} is no host; an agent with resources and attributes is one")
+        return replace(self, hosts=self.hosts | {node: dict(words)})
 
     def cgroup_prefix(self, node: str) -> str:
         """What the names of an agent's cgroups begin with, different for every data directory."""

@@ -18,6 +18,7 @@ from projections.glance.waits import Waits, WaitsGlance
 from projections.health.blocks import LineRecord
 from projections.travel.instants import (
     AtTime,
+    Instant,
     InstantUnclear,
     address_of,
     parse_instant,
@@ -135,9 +136,8 @@ class Glancing:
 
     async def _marks(self, first: str, second: str) -> MarksGlance:
         begin, end = await self._ends(first, second)
-        before = (await self._machine.machine_at(begin, is_proving=False)).state
-        from_ms = _time_ms(first, before.clock.now_ms)
         after = (await self._machine.machine_at(end, is_proving=False)).state
+        from_ms = await self._time_ms(first, begin)
         marks = Marks(after)
         for low, high in _stretches(begin, end):
             marks.take(row for row in await self._notes.rows(low, high) if row.kind in KINDS)
@@ -145,10 +145,8 @@ class Glancing:
 
     async def _lines_of(self, first: str, second: str) -> LinesGlance:
         begin, end = await self._ends(first, second)
-        before = (await self._machine.machine_at(begin, is_proving=False)).state.clock.now_ms
-        after = (await self._machine.machine_at(end, is_proving=False)).state.clock.now_ms
-        from_ms = _time_ms(first, before)
-        to_ms = max(from_ms, _time_ms(second, after, is_wall=True))
+        from_ms = await self._time_ms(first, begin)
+        to_ms = max(from_ms, await self._time_ms(second, end, is_wall=True))
         before_ms = from_ms - max(BEFORE_MS_LEAST, to_ms - from_ms)
         counting = LineCounting(before_ms, from_ms, to_ms)
         messages, missing = await self._lines.messages(before_ms, to_ms)
@@ -183,6 +181,15 @@ class Glancing:
             "unknown", f"There is no event at {address}.", "Its record holds fewer events."
         )
 
+    async def _time_ms(self, text: str, end: int, *, is_wall: bool = False) -> int:
+        """As `_time_ms`, which folds nothing for a time that has passed."""
+        now = now_ms()
+        instant = _instant(text, now)
+        if isinstance(instant, AtTime) and instant.at_ms <= now:
+            return instant.at_ms
+        folded = await self._machine.machine_at(end, is_proving=False)
+        return _time_ms(text, folded.state.clock.now_ms, is_wall=is_wall)
+
     async def _ends(self, first: str, second: str) -> tuple[int, int]:
         begin = await self._traveller.begin_of(first)
         # A range that lies wholly before the log is empty, and no mistake.
@@ -209,11 +216,15 @@ def _time_ms(text: str, folded_ms: int, *, is_wall: bool = False) -> int:
     Lines go on while the cell's log is silent, so their ``now`` is the wall's (``is_wall``).
     """
     now = now_ms()
-    try:
-        instant = parse_instant(text, now)
-    except InstantUnclear as error:
-        raise TravelError("unclear", f"{error}.", "") from error
+    instant = _instant(text, now)
     if isinstance(instant, AtTime):
         return min(instant.at_ms, max(now, folded_ms))
     is_now = is_wall and text.strip() in {"", "now", "latest"}
     return max(now, folded_ms) if is_now else folded_ms
+
+
+def _instant(text: str, now: int) -> Instant:
+    try:
+        return parse_instant(text, now)
+    except InstantUnclear as error:
+        raise TravelError("unclear", f"{error}.", "") from error

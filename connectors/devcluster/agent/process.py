@@ -108,7 +108,7 @@ class Agent:
             "hostname": node,
             "ip": config.host,
             "port": config.port_of(node),
-            "resources": parse_resources(config.resources).to_json(),
+            "resources": parse_resources(config.resources_of(node)).to_json(),
             "attributes": parse_attributes(config.attributes_of(node)),
         }
         self.state = AgentState(info, lambda: str(uuid.uuid4()), _status_uuid)

@@ -9,6 +9,7 @@ import ctypes
 import fcntl
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -340,6 +341,8 @@ class Supervisor:
         if verb == "start":
             if runs:
                 raise ConfigError(f"{node} already runs")
+            if "as_host" in request:
+                self._make_host(node, request["as_host"])
             self._start(node)
         elif verb == "kill" and request.get("host"):
             return {"node": node, **self._kill_host(node)}
@@ -375,6 +378,13 @@ class Supervisor:
         names = ", ".join(self._config.node_names())
         also = f"; the next new one would be {following}" if is_new_welcome else ""
         raise ConfigError(f"there is no {name!r} here; there are {names}{also}")
+
+    def _make_host(self, node: str, words: object) -> None:
+        """Have an agent begin as another host than before: empty, and with what it says of it."""
+        self._config = self._config.with_host(node, words)
+        # The disk of the one before went with it, and its identity lay there.
+        shutil.rmtree(self._config.root / node, ignore_errors=True)
+        self._config.write()
 
     def _kill_host(self, node: str) -> Json:
         """End an agent and all that runs there, as when a computer loses its power."""

@@ -24,6 +24,8 @@ const SPANS = [
 /** A moving bar is drawn this often. */
 const MOVE_MS = 1000;
 
+/** So long a range must stand before lanes are asked for it: the view comes first. */
+const CALM_MS = 200;
 const lanes = [];
 let speed = 1;
 let message = "";
@@ -349,15 +351,20 @@ function loadLanes() {
     if (lane.key === key) continue;
     lane.key = key;
     lane.leaving?.abort();
-    lane.leaving = new AbortController();
-    const { signal } = lane.leaving;
-    lane.load({ from_ms, to_ms, signal }).then(
-      (data) => {
-        if (signal.aborted) return;
-        lane.data = data;
-        draw();
-      },
-      () => signal.aborted || (lane.data = null), // The foot of the page says that the API is away.
-    );
+    clearTimeout(lane.timer);
+    lane.timer = setTimeout(() => loadLane(lane, from_ms, to_ms), CALM_MS);
   }
+}
+
+function loadLane(lane, from_ms, to_ms) {
+  lane.leaving = new AbortController();
+  const { signal } = lane.leaving;
+  lane.load({ from_ms, to_ms, signal }).then(
+    (data) => {
+      if (signal.aborted) return;
+      lane.data = data;
+      draw();
+    },
+    () => signal.aborted || (lane.data = null), // The foot of the page says that the API is away.
+  );
 }

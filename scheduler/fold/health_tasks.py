@@ -7,6 +7,7 @@ Where neither is known yet, it is looked again when somebody has had time to run
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec.structs import replace
@@ -117,19 +118,37 @@ def _telling(state: State, host_id: HostId, failures: tuple[Failure, ...]) -> tu
     first_ms = failures[0].at_ms
     telling, open_jobs = set(), set()
     for job_id, count in here.items():
-        elsewhere = sum(n for host, n in state.failing_jobs[job_id].items() if host != host_id)
+        others = (n for host, n in state.failing_jobs[job_id].items() if host != host_id)
+        elsewhere = _up_to(count, others)
+        if elsewhere == count:
+            continue  # It fails elsewhere as well: this speaks against the job.
         well_here, well_elsewhere = _running_well(state, job_id, host_id, first_ms)
         if well_here >= count:
             continue
-        if well_elsewhere and elsewhere < count:
+        if well_elsewhere:
             telling.add(job_id)
         elif not elsewhere:
             open_jobs.add(job_id)
-    elsewhere = sum(len(known.failures) for known in state.host_failures.values()) - len(failures)
-    if len(telling) + len(open_jobs) >= JOBS_MIN and elsewhere < len(failures):
-        telling |= open_jobs
+    if len(telling) + len(open_jobs) >= JOBS_MIN:
+        of_all = (len(known.failures) for known in state.host_failures.values())
+        if _up_to(2 * len(failures), of_all) < 2 * len(failures):
+            telling |= open_jobs
     found = tuple(each for each in failures if each.job_id in telling)
     return found if len(found) >= least else ()
+
+
+def _up_to(most: int, numbers: Iterable[int]) -> int:
+    """Their sum, or ``most`` where it is more.
+
+    No more is looked at than that takes: when a master dies with all hosts, thousands of them are
+    in question in one moment, and each would be compared with all others.
+    """
+    found = 0
+    for each in numbers:
+        found += each
+        if found >= most:
+            return most
+    return found
 
 
 def _running_well(state: State, job_id: JobId, host_id: HostId, first_ms: int) -> tuple[int, int]:

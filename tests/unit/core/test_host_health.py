@@ -4,17 +4,20 @@ How: a cell in memory, with verdicts and checks copied from topic ``verdicts`` a
 tasks that fail on hosts that the test chooses.
 """
 
+from time import process_time
 from typing import Literal
 
-from scheduler.fold import guards, health
+from scheduler.fold import guards, health, health_tasks
+from scheduler.fold.context import Fold
 from scheduler.fold.health_early import EARLY_MAX
 from scheduler.model.changes import CellPaged, HostHealthChanged, TaskChanged
 from scheduler.model.events import RoundRecord
 from scheduler.model.health import Evidence, HostJudged, HostProbed, Probe, ProbeState, TaskSilent
-from scheduler.model.ids import HostId, TaskId
+from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.mesos import HostFailed
 from scheduler.model.proposals import ReconcileTasks
 from scheduler.model.task import Started
+from scheduler.state import Failure, HostFailures, State
 from tests.support.cell import CellInMemory, batch, running_cell, service
 from tests.support.derived import check_digest
 
@@ -361,3 +364,24 @@ def test_a_host_on_trial_is_given_few_tasks_at_a_time_until_one_ran_well() -> No
     assert health.launching_max(cell.state, H1) == 0, "two have run for ten seconds"
     assert len(cell.launched()) >= 1
     check_digest(cell.machine)
+
+
+def _cost_of_a_look_s(hosts: int) -> float:
+    """Processor time to look at a host while so many have failed, as after a power cut."""
+    state = State()
+    jobs = [JobId(f"job-{number}") for number in range(state.policy.fast_failures_min)]
+    names = [HostId(f"host-{number}") for number in range(hosts)]
+    failures = tuple(Failure(0, 1_000, job_id, hosts) for job_id in jobs)
+    state.host_failures = dict.fromkeys(names, HostFailures(failures, 0, 1))
+    state.failing_jobs = {job_id: dict.fromkeys(names, 1) for job_id in jobs}
+    fold = Fold(state)
+    began = process_time()
+    for name in names[:200]:
+        health_tasks.look(fold, name)
+    return process_time() - began
+
+
+def test_a_host_is_looked_at_as_quickly_where_thousands_have_failed() -> None:
+    """A soak's master died with its 2,000 hosts; each look was at all of them, for minutes."""
+    few, many = (min(_cost_of_a_look_s(hosts) for _ in range(3)) for hosts in (200, 10_000))
+    assert many < 5 * few

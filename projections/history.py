@@ -253,6 +253,7 @@ class StateMark(msgspec.Struct, frozen=True):
 
 
 _ORDER: Final = ("Accepted", "Launched", "StartInitiated", "Started")
+_PLACES: Final = {state: place for place, state in enumerate(_ORDER)}
 
 
 def state_marks(entries: Iterable[Entry]) -> list[StateMark]:
@@ -276,11 +277,13 @@ def state_marks(entries: Iterable[Entry]) -> list[StateMark]:
 
 
 def _filled_in(marks: list[StateMark], entry: Entry) -> list[StateMark]:
-    is_proof = entry.state in _ORDER or (entry.state, entry.reason) == ("Finished", "normal")
-    if not marks or marks[-1].state not in _ORDER or not is_proof:
+    is_proof = entry.state in _PLACES or (entry.state, entry.reason) == ("Finished", "normal")
+    if not marks or marks[-1].state not in _PLACES or not is_proof:
         return []
-    begin = _ORDER.index(marks[-1].state) + 1
-    end = _ORDER.index(entry.state) if entry.state in _ORDER else len(_ORDER)
+    begin = _PLACES[marks[-1].state] + 1
+    end = _PLACES.get(entry.state, len(_ORDER))
+    if begin >= end:
+        return []
     return [
         StateMark(state, entry.at_ms, entry.spot, "filledIn", "", is_filled_in=True)
         for state in _ORDER[begin:end]

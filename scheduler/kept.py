@@ -4,7 +4,8 @@ The one thing to know: a copy takes the containers and shares the values, which 
 costs milliseconds on a cell of 100,000 tasks, and nothing that is folded later can change it.
 Nothing is chosen here: every field of the state is copied, the derived ones too, for the order of
 a derived dict may decide what is proposed first. Only what is stale of the digest is left out, and
-whether somebody plans by this state: a machine that is made of a copy begins both anew.
+what is only kept where somebody plans by this state: a machine that is made of a copy begins them
+anew.
 """
 
 from dataclasses import dataclass, fields, is_dataclass
@@ -14,7 +15,7 @@ from scheduler.fold.context import Deadline
 from scheduler.model.ids import TaskId
 from scheduler.state import State
 
-BEGUN_ANEW: Final = frozenset(("dirty", "is_planned"))
+BEGUN_ANEW: Final = frozenset(("dirty", "is_planned", "offers_by_age"))
 """Fields of the state that a restored machine has as a new one has them."""
 
 

@@ -556,6 +556,9 @@ class State:
     """Jobs of which other tasks wait or hold resources than before; the same."""
     is_planned: bool = False
     """Whether somebody places by this state: else what changed need not be remembered for ever."""
+    offers_by_age: dict[int, dict[OfferId, None]] | None = None
+    """Held offers by the time since which they are held, the oldest first; None: nobody has asked
+    for it yet. A busy cell holds 20,000 and is asked for the oldest many times a second."""
     group_names: dict[str, JobId] = field(default_factory=dict)
     moving_jobs: dict[JobId, None] = field(default_factory=dict)
     """Jobs with an attribute of relocation, see `scheduler.disruption.marks`."""

@@ -82,6 +82,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     balancers: str
     cloud: str
     cloud_notices: str
+    cloud_look_s: int
     healing: str
     discovery_url: str | None
     page_url: str | None

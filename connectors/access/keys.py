@@ -139,12 +139,12 @@ def _read(data: bytes) -> dict[str, Any]:
         if not isinstance(each, dict) or not isinstance(each.get("kid"), str):
             continue
         # A symmetric key in a public document would be everybody's.
-        if each.get("kty") not in {"RSA", "EC", "OKP"} or each.get("use", "sig") != "sig":
+        if each.get("kty") not in ("RSA", "EC", "OKP") or each.get("use", "sig") != "sig":
             continue
         try:
             found[each["kid"]] = jwt.PyJWK.from_dict(each)
-        except jwt.PyJWTError:
-            continue  # Of a kind that we do not know; the others count.
+        except (jwt.PyJWTError, TypeError, ValueError):
+            continue  # Of a kind that we do not know, or damaged; the others count.
     if not found:
         raise ValueError("it has no key that verifies a signature")
     return found

@@ -11,6 +11,8 @@ from connectors.access.keys import Keys, NoKeys
 ALGORITHMS: Final = frozenset({"RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"})
 SKEW_S: Final = 60
 """Two clocks may differ by so much."""
+EXPIRES_S_MAX: Final = 253_402_300_799
+"""The end of the year 9999, behind which nothing here reckons."""
 TOKEN_BYTES_MAX: Final = 16 * 1024
 GROUPS_MAX: Final = 1_000
 REQUIRED: Final = ("exp", "iss", "aud", "sub")
@@ -53,7 +55,7 @@ class Signed:
         except jwt.PyJWTError as error:
             raise NotSigned("it is no signed token") from error
         algorithm, id_ = header.get("alg"), header.get("kid")
-        if algorithm not in ALGORITHMS:
+        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
             raise NotSigned(f"its algorithm is none of {', '.join(sorted(ALGORITHMS))}")
         if not isinstance(id_, str) or not id_:
             raise NotSigned("it does not name its key (kid)")
@@ -84,7 +86,7 @@ class Signed:
             raise NotSigned("its subject is no name")
         named = groups if isinstance(groups, list) else [groups]
         texts = tuple(each for each in named[:GROUPS_MAX] if isinstance(each, str) and each)
-        return Claims(subject[:200], texts, int(found["exp"]) * 1_000)
+        return Claims(subject[:200], texts, min(int(found["exp"]), EXPIRES_S_MAX) * 1_000)
 
 
 def _is_same_family(of_key: str, algorithm: str) -> bool:

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TypeGuard
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -122,10 +123,10 @@ class ClusterConfig:
 
         ``words`` are ``resources`` and ``attributes``, as the cluster's own are written.
         """
-        is_known = isinstance(words, dict) and words.keys() == {"resources", "attributes"}
-        if not is_known or not node.startswith("agent"):
+        told = {str(name): str(text) for name, text in words.items()} if _is_dict(words) else {}
+        if told.keys() != {"resources", "attributes"} or not node.startswith("agent"):
             raise ConfigError(f"{node} is no host; an agent with resources and attributes is one")
-        return replace(self, hosts=self.hosts | {node: dict(words)})
+        return replace(self, hosts=self.hosts | {node: told})
 
     def cgroup_prefix(self, node: str) -> str:
         """What the names of an agent's cgroups begin with, different for every data directory."""
@@ -142,6 +143,10 @@ class ClusterConfig:
     def read(data_dir: Path) -> "ClusterConfig":
         """The configuration of the cluster in this data directory."""
         return ClusterConfig(**json.loads((data_dir / CONFIG_FILE).read_bytes()))
+
+
+def _is_dict(value: object) -> TypeGuard[dict[object, object]]:
+    return isinstance(value, dict)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -22,6 +22,7 @@ TOKEN_HEADER: Final = "x-aws-ec2-metadata-token"  # noqa: S105 - the name of a h
 FORWARDED: Final = "x-forwarded-for"
 TTL_S_MAX: Final = 21_600
 """EC2's own."""
+TTL_DIGITS_MAX: Final = len(str(TTL_S_MAX))
 VERSIONS: Final = ("latest", "2021-03-23", "2024-04-11")
 TOKEN_PATH: Final = "api/token"  # noqa: S105 - a path
 CREDENTIALS_PATH: Final = "meta-data/iam/security-credentials"
@@ -61,7 +62,10 @@ class TaskAnswers:
 
     def answer(self, method: str, target: str, headers: Mapping[str, str]) -> Reply:
         """The answer to one request; header names in lower case. May wait for AWS."""
-        address = urlsplit(target)
+        try:
+            address = urlsplit(target)
+        except ValueError:  # As //[ is, which would be half an address of IPv6.
+            return Reply(400, "Bad Request")
         version, _, path = address.path.strip("/").partition("/")
         if version not in VERSIONS:
             return NOT_FOUND
@@ -93,7 +97,8 @@ class TaskAnswers:
         if method != "PUT":
             return Reply(405, "Method Not Allowed", headers=(("Allow", "PUT"),))
         text = headers.get(TTL_HEADER, "")
-        if not (text.isascii() and text.isdecimal() and 0 < int(text[:9]) <= TTL_S_MAX):
+        is_number = text.isascii() and text.isdecimal() and len(text) <= TTL_DIGITS_MAX
+        if not (is_number and 0 < int(text) <= TTL_S_MAX):
             return Reply(400, "Bad Request")
         ends_at_s = int(self._now_s()) + int(text)
         return Reply(200, f"{ends_at_s}.{self._mac(ends_at_s)}", headers=((TTL_HEADER, text),))

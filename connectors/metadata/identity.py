@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from connectors.metadata.facts import TaskFacts
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 ALGORITHM: Final = "ES256"
 LIFETIME_S: Final = 900
@@ -28,6 +29,8 @@ SKEW_S: Final = 60
 """How far the clocks of two hosts may be apart."""
 ISSUER: Final = "flumina"
 KEYS_MAX: Final = 8
+TOKEN_CHARACTERS_MAX: Final = 16 * 1024
+"""Ours have less than a thousand."""
 SUBJECT_BEGINS: Final = "flumina:task:"
 
 
@@ -45,6 +48,23 @@ class TaskIdentity(msgspec.Struct, frozen=True):
     host: str
     audience: str
     expires_at_s: int
+
+
+class _Claims(msgspec.Struct, frozen=True):
+    """What a token of ours says, as `KeyRing.issued` writes it."""
+
+    sub: str
+    exp: int
+    nbf: int
+    task: str
+    job: str
+    owner: str
+    application: str
+    host: str
+
+    def texts(self) -> tuple[str, ...]:
+        """What it names."""
+        return self.task, self.job, self.owner, self.application, self.host
 
 
 class KeyRing:
@@ -116,12 +136,14 @@ def verified(
     token: str, keys: Mapping[str, Sequence[Mapping[str, Any]]], audience: str, now_s: float
 ) -> TaskIdentity:
     """What the token proves to this audience; raises `NotIdentified`."""
+    if len(token) > TOKEN_CHARACTERS_MAX:
+        raise NotIdentified(f"the token is longer than {TOKEN_CHARACTERS_MAX} characters")
     try:
         key_id = jwt.get_unverified_header(token).get("kid")
         found = [each for each in keys["keys"] if each["kid"] == key_id]
         if len(found) != 1:
             raise NotIdentified("the token names no key that is known")
-        claims = jwt.decode(
+        told = jwt.decode(
             token,
             jwt.PyJWK(dict(found[0]), algorithm=ALGORITHM),
             algorithms=[ALGORITHM],
@@ -135,22 +157,25 @@ def verified(
                 "verify_iat": False,
             },
         )
-    except jwt.PyJWTError as error:
+        claims = msgspec.convert(told, _Claims)
+    except (jwt.PyJWTError, *BAD_BYTES) as error:
         raise NotIdentified(f"the token proves nothing: {error}") from error
-    if now_s > claims["exp"] + SKEW_S:
+    if now_s > claims.exp + SKEW_S:
         raise NotIdentified("the token has expired")
-    if now_s < claims["nbf"] - SKEW_S:
+    if now_s < claims.nbf - SKEW_S:
         raise NotIdentified("the token is not valid yet")
-    if claims["sub"] != SUBJECT_BEGINS + claims["task"]:
+    if not "".join(claims.texts()).isprintable():
+        raise NotIdentified("the token names what is no name")
+    if claims.sub != SUBJECT_BEGINS + claims.task:
         raise NotIdentified("the token names two tasks")
     return TaskIdentity(
-        task_id=claims["task"],
-        job_id=claims["job"],
-        owner=claims["owner"],
-        application=claims["application"],
-        host=claims["host"],
+        task_id=claims.task,
+        job_id=claims.job,
+        owner=claims.owner,
+        application=claims.application,
+        host=claims.host,
         audience=audience,
-        expires_at_s=claims["exp"],
+        expires_at_s=claims.exp,
     )
 
 

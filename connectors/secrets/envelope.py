@@ -90,6 +90,8 @@ def wrapped_key(above: bytes, key: bytes, place: bytes) -> bytes:
 def unwrapped_key(above: bytes, wrapped: bytes, place: bytes) -> bytes:
     """The key again; raises cryptography's `InvalidTag` where it was wrapped otherwise."""
     nonce, data = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
+    if len(nonce) < NONCE_BYTES:
+        raise InvalidTag  # As for whatever else is cut short.
     return AESGCM(_derived(above, b"wrap")).decrypt(nonce, data, place)
 
 

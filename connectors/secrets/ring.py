@@ -11,6 +11,7 @@ mark, so that a number never comes again, and so that everybody can say when it 
 | ``….gone`` | that there was one, and when and by whom it was forgotten |
 """
 
+import re
 import time
 from base64 import b64decode, b64encode
 from collections import OrderedDict
@@ -32,6 +33,8 @@ from connectors.secrets.envelope import (
 )
 from connectors.secrets.errors import ProviderUnusable, SecretForgotten, SecretsUnavailable
 from connectors.secrets.providers import KeyProvider
+from scheduler.model.reading.bad_bytes import BAD_BYTES
+from scheduler.model.sealed import TENANT_CHARACTERS
 
 SEEN_S: Final = 5.0
 """For so long what the ring holds is not read again: so soon a removed key is gone everywhere."""
@@ -39,6 +42,12 @@ UNWRAPPED_S: Final = 300.0
 """For so long the provider's answer serves; an outage of KMS is survived for that time."""
 REMEMBERED_MAX: Final = 10_000
 """Keys in memory, about 2 MB."""
+_OURS: Final = re.compile(
+    rf"(tenants/|jobs/[A-Za-z0-9_-]{{{TENANT_CHARACTERS}}}/)[A-Za-z0-9_-]{{{TENANT_CHARACTERS}}}"
+    r"/[0-9]{8}\.(key|gone)",
+    re.ASCII,
+)
+"""How the ring names its objects."""
 
 
 class Tenant(NamedTuple):
@@ -65,6 +74,14 @@ class _Held(msgspec.Struct, frozen=True, omit_defaults=True):
     made_at_ms: int = 0
     forgotten_at_ms: int = 0
     actor: str = ""
+
+    def bytes(self) -> bytes:
+        """The wrapped key; raises `ProviderUnusable`."""
+        try:
+            return b64decode(self.wrapped, validate=True)
+        except ValueError as error:
+            whose = f"job {self.job}" if self.job else f"{self.owner} {self.application}"
+            raise _damaged(f"The key of {whose}", "it is no base64") from error
 
 
 class TenantKeys(msgspec.Struct, frozen=True, rename="camel"):
@@ -115,7 +132,7 @@ class KeyRing:
         above = self._tenant_key(tenant, version)
         try:
             place = place_of("job", tenant, job_id, version)
-            return unwrapped_key(above, b64decode(held.wrapped), place)
+            return unwrapped_key(above, held.bytes(), place)
         except InvalidTag as error:
             raise ProviderUnusable(
                 f"The key of job {job_id} does not fit the ring. It was changed by hand, or comes "
@@ -168,7 +185,7 @@ class KeyRing:
         if isinstance(known, bytes):
             return known
         context = {"flumina:tenant": tenant, "flumina:version": str(version)}
-        key = self.provider.unwrapped(b64decode(held.wrapped), held.by, context)
+        key = self.provider.unwrapped(held.bytes(), held.by, context)
         self._remember(name, key)
         return key
 
@@ -267,7 +284,11 @@ class KeyRing:
 
     def _read(self, path: str) -> _Held:
         with _answering():
-            return msgspec.json.decode(self._store.get(path), type=_Held)
+            data = self._store.get(path)
+        try:
+            return msgspec.json.decode(data, type=_Held)
+        except BAD_BYTES as error:
+            raise _damaged(path, str(error)) from error
 
     def _put(self, path: str, held: _Held) -> None:
         """Write an object, or return where another was first: then his counts."""
@@ -278,8 +299,9 @@ class KeyRing:
                 return
 
     def _paths(self, prefix: str) -> list[str]:
+        """The names of the ring's own objects; what else lies in its store is none of its."""
         with _answering():
-            return [each.key for each in self._store.facts(prefix)]
+            return [each.key for each in self._store.facts(prefix) if _OURS.fullmatch(each.key)]
 
     def _remembered(self, name: str, seconds: float) -> object:
         with self._lock:
@@ -292,6 +314,13 @@ class KeyRing:
             self._seen[name] = (self._elapsed_s(), value)
             while len(self._seen) > REMEMBERED_MAX:
                 self._seen.popitem(last=False)
+
+
+def _damaged(what: str, why: str) -> ProviderUnusable:
+    return ProviderUnusable(
+        f"{what} in the key ring cannot be read: {why}. It was changed by hand, or not written "
+        "whole. Restore the ring from a backup."
+    )
 
 
 @contextmanager

@@ -4,7 +4,6 @@ The one thing to know: nothing that a caller sends ends in a 500. A 500 is a mis
 logged with its traceback, and the caller gets the same shape as for any other problem.
 """
 
-import asyncio
 import time
 from collections.abc import Collection
 from http import HTTPStatus
@@ -14,9 +13,10 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connectors.web.api import Api
+from connectors.web.limits.deadlines import Deadlines
 from connectors.web.problems import Problem, unavailable
 from connectors.web.resource import PATH_IN_SCOPE
-from connectors.web.standing import standing_of
+from connectors.web.standing import header_of, why_stale
 
 logger = structlog.get_logger(__name__)
 
@@ -39,6 +39,7 @@ class Edge:
     def __init__(self, app: ASGIApp, api: Api, hosts: Collection[str]) -> None:
         self._app = app
         self._api = api
+        self._deadlines = Deadlines(REQUEST_S_MAX)
         self._hosts = frozenset(hosts)
         """Names by which this server may be called; empty for any."""
 
@@ -55,13 +56,14 @@ class Edge:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             path = scope.get(PATH_IN_SCOPE, "other")
             # Of an answer that goes on until its reader leaves, the time to its head counts.
-            is_stream = scope.get(LIMIT_IN_SCOPE) and scope[LIMIT_IN_SCOPE].when() is None
+            limit = scope.get(LIMIT_IN_SCOPE)
+            is_stream = limit is not None and limit.is_lifted
             seconds = (answer.begun_s if is_stream else time.perf_counter()) - begun_s
             self._api.metrics.answered(method, path, answer.status, seconds)
 
     async def _answered(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:
-            async with asyncio.timeout(REQUEST_S_MAX) as limit:
+            async with self._deadlines.limit() as limit:
                 scope[LIMIT_IN_SCOPE] = limit
                 self._check_host(scope)
                 await self._app(scope, receive, answer.send)
@@ -114,11 +116,11 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.is_begun, self.begun_s = True, time.perf_counter()
             self.status = message["status"]
-            standing = standing_of(self._api.cell)
+            cell = self._api.cell
             headers = [each for each in message["headers"] if each[0] not in _ALWAYS]
-            headers.append((_OFFSET, b"%d" % standing.offset))
-            if standing.stale:
-                headers.append((_STALE, standing.header.encode("ascii")))
+            headers.append((_OFFSET, b"%d" % (cell.view.machine.state.next_offset - 1)))
+            if stale := why_stale(cell):
+                headers.append((_STALE, header_of(stale).encode("ascii")))
             headers += _ALWAYS.items()
             message["headers"] = headers
         elif message.get("more_body") and not await self._api.door.still(self._scope):

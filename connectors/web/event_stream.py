@@ -120,7 +120,7 @@ class EventStream(Response):
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b""})
             return
-        scope[LIMIT_IN_SCOPE].reschedule(None)
+        scope[LIMIT_IN_SCOPE].lift()
         observing, stream = self._observing, self._reading.stream
         observing.open[stream] += 1
         observing.of_address[self._address] += 1

@@ -60,7 +60,7 @@ class ExecStream(Response):
         """Send lines until the session or the reader is gone."""
         head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(head)
-        scope[LIMIT_IN_SCOPE].reschedule(None)
+        scope[LIMIT_IN_SCOPE].lift()
         try:
             await while_read(self._send_all(send), receive)
         finally:

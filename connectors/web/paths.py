@@ -11,10 +11,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class _Pattern(NamedTuple):
-    parts: tuple[str | None, ...]
-    """None where the path has a name."""
+    rank: int
+    """Where several fit, the lowest is meant."""
     names: tuple[tuple[int, str], ...]
+    """Places of the names among the parts, and the names."""
     app: ASGIApp
+
+
+class _Shape(NamedTuple):
+    """Paths of as many parts that have names at the same places."""
+
+    fixed: tuple[int, ...]
+    named: tuple[int, ...]
+    patterns: dict[tuple[str, ...], _Pattern]
+    """By the parts that are no names."""
 
 
 class Paths:
@@ -23,15 +33,27 @@ class Paths:
     def __init__(self, apps: Mapping[str, ASGIApp], missing: ASGIApp) -> None:
         self._missing = missing
         self._fixed: dict[str, ASGIApp] = {}
-        self._patterns: dict[int, list[_Pattern]] = {}
-        for path, app in sorted(apps.items(), key=lambda row: row[0].count("{")):
+        self._shapes: dict[int, list[_Shape]] = {}
+        """By how many parts a path has."""
+        by_names = sorted(apps.items(), key=lambda row: row[0].count("{"))
+        for rank, (path, app) in enumerate(by_names):
             if "{" not in path:
                 self._fixed[path] = app
                 continue
             words = path.split("/")
-            names = [(at, word[1:-1]) for at, word in enumerate(words) if word.startswith("{")]
-            parts = tuple(None if word.startswith("{") else word for word in words)
-            self._patterns.setdefault(len(words), []).append(_Pattern(parts, tuple(names), app))
+            names = tuple((at, word[1:-1]) for at, word in enumerate(words) if word[:1] == "{")
+            shape = self._shape(len(words), tuple(at for at, _ in names))
+            fixed = tuple(words[at] for at in shape.fixed)
+            shape.patterns.setdefault(fixed, _Pattern(rank, names, app))
+
+    def _shape(self, parts: int, named: tuple[int, ...]) -> _Shape:
+        shapes = self._shapes.setdefault(parts, [])
+        for shape in shapes:
+            if shape.named == named:
+                return shape
+        fixed = tuple(at for at in range(parts) if at not in named)
+        shapes.append(_Shape(fixed, named, {}))
+        return shapes[-1]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with the names of its path in ``path_params``."""
@@ -42,10 +64,13 @@ class Paths:
         await app(scope, receive, send)
 
     def _found(self, words: list[str]) -> tuple[ASGIApp, dict[str, str]]:
-        for pattern in self._patterns.get(len(words), ()):
-            if all(
-                word == part if part is not None else word
-                for word, part in zip(words, pattern.parts, strict=True)
-            ):
-                return pattern.app, {name: words[at] for at, name in pattern.names}
-        return self._missing, {}
+        best: _Pattern | None = None
+        for fixed, named, patterns in self._shapes.get(len(words), ()):
+            found = patterns.get(tuple([words[at] for at in fixed]))
+            if found is None or (best is not None and best.rank < found.rank):
+                continue
+            if all([words[at] for at in named]):  # A name is never empty.
+                best = found
+        if best is None:
+            return self._missing, {}
+        return best.app, {name: words[at] for at, name in best.names}

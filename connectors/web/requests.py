@@ -7,6 +7,7 @@ before anything is published.
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
@@ -54,6 +55,8 @@ class Query:
     def __init__(self, query_string: bytes, known: Sequence[str]) -> None:
         self.faults = Faults()
         self._values: dict[str, list[str]] = {}
+        if not query_string:
+            return
         if len(query_string) > QUERY_BYTES_MAX:
             text = f"is {len(query_string)} bytes long; at most {QUERY_BYTES_MAX} are taken"
             raise Problem(HTTPStatus.REQUEST_URI_TOO_LONG, f"The query {text}", "Ask for less.")
@@ -154,17 +157,24 @@ def token_or_fault(name: str, value: str, faults: Faults) -> Token | None:
     return token
 
 
+@lru_cache(maxsize=64)
+def _header_name(name: str) -> bytes:
+    """The name as it stands in a request's scope; there are a handful of them."""
+    return name.lower().encode()
+
+
 def header_text(request: Request, name: str) -> str | None:
     """The value of a header, read as UTF-8, or None; raises `Problem` where it is none."""
-    values = request.headers.getlist(name)
+    wanted = _header_name(name)
+    # As bytes: starlette's view of headers is Latin-1, and people write their names in UTF-8.
+    values = [value for known, value in request.scope["headers"] if known == wanted]
     if not values:
         return None
     faults = Faults()
     if len(values) > 1:
         faults.add(name, "is given twice", "keep one of them")
     try:
-        # Header bytes reach us as Latin-1; people write their names in UTF-8.
-        text = values[0].encode("latin-1").decode("utf-8").strip()
+        text = values[0].decode("utf-8").strip()
     except UnicodeDecodeError:
         text = ""
         faults.add(name, "is not UTF-8", "encode it as UTF-8")
@@ -284,8 +294,8 @@ def find_doubled(raw: object, path: str, faults: Faults, depth: int = 0) -> None
 
 def refuse_body(request: Request) -> None:
     """Raise `Problem` where a body comes with a request that takes none."""
-    length = request.headers.get("content-length", "0")
-    if "transfer-encoding" in request.headers or length.strip("0"):
+    given = dict(request.scope["headers"])
+    if b"transfer-encoding" in given or given.get(b"content-length", b"0").strip(b"0"):
         faults = Faults()
         faults.add("", "has a body, which is not taken here", "use the query's parameters")
         raise refused(faults.all())

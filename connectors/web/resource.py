@@ -30,7 +30,7 @@ from connectors.web.requests import (
     token_or_fault,
 )
 from connectors.web.secret_views import behind_curtain
-from connectors.web.standing import standing_of
+from connectors.web.standing import why_stale
 from connectors.web.travel import asked
 from projections.travel.questions import ReadAt
 from scheduler.model.inbound import Fault
@@ -86,6 +86,7 @@ class Resource:
         self._api = api
         self._path = path
         self._operations = operations
+        self._parameters = {name: each.all_parameters for name, each in operations.items()}
         with_head = [*operations, *(["HEAD"] if "GET" in operations else [])]
         self._allow = ", ".join(sorted(with_head))
 
@@ -104,7 +105,7 @@ class Resource:
             )
         api = await enter(self._api, scope, method, self._path)
         check_rate(api, request, f"{method} {self._path}")
-        query = Query(scope["query_string"], operation.all_parameters)
+        query = Query(scope["query_string"], self._parameters[method])
         if operation.is_read:
             refuse_body(request)
             await _wait_at_least(api, request, query)
@@ -134,8 +135,7 @@ class Resource:
 
 def _mark(cell: Cell) -> None:
     """Tell the view how it stands, so that its sentences say so."""
-    stale = standing_of(cell).stale
-    if stale:
+    if stale := why_stale(cell):
         cell.view.mark_stale(stale)
     else:
         cell.view.mark_current()

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from connectors.web.cell import Cell
+from connectors.web.cell import Cell, Progress
 from connectors.web.problems import unavailable
 
 LEADER_SILENT_MS_MAX: Final = 10_000
@@ -42,31 +42,20 @@ class Standing(msgspec.Struct, frozen=True):
     is_healthy: bool
     """Whether the fold goes on and is as far as the log, be there a leader or not."""
 
-    @property
-    def header(self) -> str:
-        """``stale`` as a header's value."""
-        text = self.stale.encode("ascii", "replace").decode("ascii")
-        line = "".join(each if each.isprintable() else " " for each in text)
-        # A value that ends with a space is none: the server would break off instead of answering.
-        return line[:_HEADER_CHARACTERS_MAX].strip()
+
+def header_of(stale: str) -> str:
+    """Why an answer may be old, as a header's value."""
+    text = stale.encode("ascii", "replace").decode("ascii")
+    line = "".join(each if each.isprintable() else " " for each in text)
+    # A value that ends with a space is none: the server would break off instead of answering.
+    return line[:_HEADER_CHARACTERS_MAX].strip()
 
 
 def standing_of(cell: Cell) -> Standing:
     """How the cell stands right now, as this process sees it."""
     state, progress = cell.view.machine.state, cell.progress()
-    silent_ms = None
-    if state.epoch != NO_EPOCH:
-        silent_ms = max(0, cell.now_ms() - state.clock.now_ms)
-    unhealthy = ""
-    kafka_silent_ms = progress.kafka_silent_ms
-    if progress.halt:
-        unhealthy = f"halted: {progress.halt}"
-    elif state.next_offset == 0:
-        unhealthy = "the cell log has not been read yet, or is empty"
-    elif kafka_silent_ms is None or kafka_silent_ms > KAFKA_SILENT_MS_MAX:
-        unhealthy = "Kafka does not answer, so nobody knows whether the log has gone on"
-    elif progress.lag_records > LAG_RECORDS_MAX:
-        unhealthy = f"behind the cell log by {progress.lag_records} records"
+    silent_ms = _leader_silent_ms(cell)
+    unhealthy = _unhealthy(progress, state.next_offset)
     return Standing(
         cell=state.cell,
         generation=state.generation,
@@ -80,6 +69,31 @@ def standing_of(cell: Cell) -> Standing:
         stale=unhealthy or _leaderless(silent_ms),
         is_healthy=not unhealthy,
     )
+
+
+def why_stale(cell: Cell) -> str:
+    """Why an answer from the fold may be old; empty where it is not. Asked for each answer."""
+    unhealthy = _unhealthy(cell.progress(), cell.view.machine.state.next_offset)
+    return unhealthy or _leaderless(_leader_silent_ms(cell))
+
+
+def _unhealthy(progress: Progress, next_offset: int) -> str:
+    """Why the fold does not go on, or is not as far as the log; empty where it is."""
+    kafka_silent_ms = progress.kafka_silent_ms
+    if progress.halt:
+        return f"halted: {progress.halt}"
+    if next_offset == 0:
+        return "the cell log has not been read yet, or is empty"
+    if kafka_silent_ms is None or kafka_silent_ms > KAFKA_SILENT_MS_MAX:
+        return "Kafka does not answer, so nobody knows whether the log has gone on"
+    if progress.lag_records > LAG_RECORDS_MAX:
+        return f"behind the cell log by {progress.lag_records} records"
+    return ""
+
+
+def _leader_silent_ms(cell: Cell) -> int | None:
+    state = cell.view.machine.state
+    return None if state.epoch == NO_EPOCH else max(0, cell.now_ms() - state.clock.now_ms)
 
 
 def _leaderless(silent_ms: int | None) -> str:

@@ -189,10 +189,9 @@ def _locate_log(call: Call, task_item: Json) -> None:
     """Say where the task's output is, as Titus does: followed here, and kept in a bucket."""
     path = f"/api/v3/tasks/{task_item['id']}/log?file=stdout"
     location: Json = {"ui": {"url": path}, "liveStream": {"url": path}}
-    task_id = TaskId(task_item["id"])
-    job_id = job_id_of(task_id)
     scheme, _, place = call.api.log_store.partition("://")
-    if scheme == "s3" and job_id is not None:
+    task_id = TaskId(task_item["id"])
+    if scheme == "s3" and (job_id := job_id_of(task_id)) is not None:
         bucket, _, before = place.partition("/")
         prefix = task_prefix(call.api.cell.view.state.cell, job_id, task_id)
         key = f"{before}/{prefix}" if before else prefix

@@ -11,10 +11,11 @@ from typing import Final, Literal
 
 import msgspec
 
-from projections.failover.cell import STREAM, DrillCell, Meter
+from projections.failover.cell import STREAM, DrillCell
 from projections.failover.demand import GROUP, Demand, demand_of, tasks_of
 from projections.failover.numbers import Numbers
 from projections.failover.world import Totals, World
+from projections.memory_cell import Meter
 from scheduler.model.effects import (
     AcceptOffers,
     AnswerInverseOffers,

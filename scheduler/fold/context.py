@@ -281,8 +281,9 @@ def _reindex(
             # What never left the cell has used no address that could have to rest.
             if place.interface >= 0 and not holds and was_kind is not Placed:
                 _rest(fold, place, after)
-        changed = now_on or place_of(was)
-        if changed is not None:
+        if what.is_rehosted or (what.has_started and _is_launching_seen(fold.state)):
+            changed = now_on or place_of(was)
+            assert changed is not None
             fold.state.hosts_changed[changed.host_id] = None
         if was_kind is Disconnected and fold.state.missing:
             found(fold, after)
@@ -296,6 +297,16 @@ def _reindex(
         fold.state.killing.pop(after.task_id, None)
     if now_kind in _TIMED and not (was_kind is now_kind and now_kind in _TIMED_ONCE):
         watch(fold, after)
+
+
+def _is_launching_seen(state: State) -> bool:
+    """Whether a rule or a plug-in sees how many tasks of a host have not started yet.
+
+    Else a step of a task that stays on its host changes nothing that placement looks at: of a task
+    from its launch to its end two of four steps would have its host looked at anew in vain.
+    """
+    rules = state.policy.placement
+    return bool(rules.guards.launching_per_host_max or rules.plugins)
 
 
 _PAST_START = frozenset((Started, Finished))

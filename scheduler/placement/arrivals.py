@@ -5,6 +5,10 @@ changes with its tasks (`Prepared.is_plain`, and no launch guard); so few column
 numbers afterwards are those of `Index.take`.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from scheduler.placement.columns import (
     FIRST_CHOICE,
     FULLNESS_BITS,
@@ -46,3 +50,37 @@ def arrive(columns: Columns, request: Request, slot: Slot, count: int) -> None:
     columns.jobs.change(job_id, row, count)
     columns.tally(slot, job_id, count)
     columns.changed.append(row)
+
+
+def arrive_each(columns: Columns, requests: Sequence[Request], rows: Sequence[int]) -> None:
+    """Put one task of each request on the host of its row: all but amounts and standing of columns.
+
+    The requests are of one manner; the hosts are open, have room, and are all of equal units.
+    """
+    at, slots = columns.at, columns.slots
+    counted = columns.is_counting_jobs
+    for request, row in zip(requests, rows, strict=True):
+        slot = slots[row]
+        if slot is None or not slot.is_filled:
+            slot = at(row)
+        need, job_id = request.need, request.job_id
+        cpu, memory = need.cpu_milli, need.memory_mib
+        slot.is_touched = True
+        slot.launching += 1
+        slot.launches += 1
+        slot.tasks += 1
+        slot.cpu_free -= cpu
+        slot.memory_free -= memory
+        slot.packed += cpu * slot.cpu_unit + memory * slot.memory_unit
+        counts = slot.job_counts
+        counts[job_id] = counts.get(job_id, 0) + 1
+        if counted:
+            columns.tally(slot, job_id, 1)
+    columns.jobs.come([request.job_id for request in requests], rows)
+    come = np.bincount(rows, minlength=columns.length)
+    columns.tasks += come
+    if requests[0].is_service:
+        for row in rows:
+            slot = at(row)
+            slot.services += 1
+        columns.services += come

@@ -507,6 +507,11 @@ class Columns:
         """Whether any task of the job is on any host."""
         return bool(self.jobs.rows.get(job_id))
 
+    @property
+    def is_counting_jobs(self) -> bool:
+        """Whether somebody asked to have the tasks of any job counted."""
+        return bool(self.job_changes or self._counted)
+
     def tally(self, slot: Slot, job_id: JobId, change: int) -> None:
         """Count tasks of the job by the values of the host's attributes, where somebody asked."""
         if job_id in self.job_changes:

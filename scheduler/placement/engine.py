@@ -21,15 +21,18 @@ from scheduler.placement.hopeless import Hopeless
 from scheduler.placement.host import HostView
 from scheduler.placement.index import Index
 from scheduler.placement.outcome import Choice, Outcome, Refused
-from scheduler.placement.plain import PlainTasks
+from scheduler.placement.plain import NOWHERE, PlainTasks
 from scheduler.placement.plugins import NO_PLUGINS, PluginFailed, Plugins
 from scheduler.placement.prepared import Prepared, asks_amounts_only, manner_of
 from scheduler.placement.reasons import reason_of
 from scheduler.placement.request import Request
 from scheduler.placement.search import NOBODY, Found, fill
 from scheduler.placement.shapes import Shapes
+from scheduler.placement.singles import Singles, run_of
 
 _PREPARED_MAX: Final = 16_384
+_RUN_MIN: Final = 8
+"""Single tasks from which on preparing for all of them costs less than each for itself."""
 _NOWHERE: Final[frozenset[HostId]] = frozenset()
 
 
@@ -119,6 +122,27 @@ class Placement:
             self._hopeless.remember(prepared, refused, wake)
         return Outcome(tuple(choices), reason, left, refused, wake)
 
+    def place_each(
+        self, asked: Sequence[tuple[Request, int]], most: int, *, is_all: bool = False
+    ) -> list[Outcome]:
+        """What `place`, without explaining, makes of each, in this order, of ``most`` tasks in all.
+
+        The first behind those tasks is not placed, nor any behind it; with ``is_all`` the first
+        that does not get all its hosts is the last. As many are answered as were placed.
+        """
+        outcomes: list[Outcome] = []
+        while most > 0 and len(outcomes) < len(asked):
+            begun = len(outcomes)
+            found = self._place_run(asked, begun, most, is_all=is_all)
+            if not found:
+                request, count = asked[begun]
+                found = [self.place(request, min(count, most), explain=False)]
+            outcomes += found
+            most -= sum([len(each.choices) for each in found])
+            if is_all and found[-1].left:
+                break
+        return outcomes
+
     def put_back(self, request: Request, choices: Sequence[Choice]) -> None:
         """Undo choices of `place`: their tasks are not launched after all."""
         self._index.give_back(self._ready(request), choices)
@@ -191,6 +215,39 @@ class Placement:
             model.manner_number = self._manners_seen
             self._manners[manner] = model
         return model
+
+    def _place_run(
+        self, asked: Sequence[tuple[Request, int]], begun: int, most: int, *, is_all: bool
+    ) -> list[Outcome]:
+        """What becomes of the run of single tasks that begins there; nothing: it is too short."""
+        index = self._index
+        if (
+            len(asked) - begun < _RUN_MIN
+            or asked[begun][1] != 1
+            or index.demands
+            or index.columns.has_launch_guards
+        ):
+            return []
+        columns = index.columns
+        columns.ranked()
+        even = columns.even()
+        if even is None:
+            return []
+        requests = run_of(asked, begun, begun + most)
+        if len(requests) < _RUN_MIN:
+            return []
+        manner = self._manner(requests[0])
+        if not manner.is_by_packing:
+            return []
+        singles = Singles(index, requests, manner, even)
+        outcomes = singles.place(self._plain.scores(manner, even), is_all=is_all)
+        left = [
+            request
+            for request, outcome in zip(requests, outcomes, strict=False)
+            if outcome is NOWHERE
+        ]
+        self._hopeless.remember_each(left, manner)
+        return outcomes
 
     def _plain_task(self, request: Request) -> Outcome | None:
         """What `PlainTasks` makes of one task; None: the long way serves it, or serves it better.

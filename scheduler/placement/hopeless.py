@@ -6,12 +6,14 @@ about that host. A request whose rules look at where other tasks run is forgotte
 those jobs, or the set of hosts, changes.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from scheduler.constraints.moving import BALANCED
 from scheduler.model.ids import JobId
+from scheduler.model.resources import Need
 from scheduler.placement.columns import Array, Flags
 from scheduler.placement.index import Index
 from scheduler.placement.outcome import Refused
@@ -37,22 +39,43 @@ _AMOUNTS: Final = (
 class Entry:
     """A request that fits nowhere, and what was said of it."""
 
-    __slots__ = ("at", "is_plain", "jobs", "number", "prepared", "refused", "state", "wake")
+    __slots__ = (
+        "_prepared",
+        "at",
+        "is_plain",
+        "jobs",
+        "manner",
+        "number",
+        "refused",
+        "request",
+        "state",
+        "wake",
+    )
 
-    def __init__(self, prepared: Prepared, number: int) -> None:
-        self.prepared = prepared
+    def __init__(self, request: Request, manner: Prepared, number: int) -> None:
+        self.request = request
+        self.manner = manner
+        """A request of the same manner made ready; this one, where it has been."""
+        self._prepared = manner if manner.request is request else None
         self.number = number
-        need = prepared.request.need
+        need = request.need
         self.is_plain = not (
-            prepared.moving_hard or prepared.asks_devices or need.scalars or need.addresses
+            manner.moving_hard or manner.asks_devices or need.scalars or need.addresses
         )
         """Amounts of `_AMOUNTS` are all that it asks of a host, but for fixed constraints."""
-        self.jobs: tuple[JobId, ...] = _jobs_of(prepared)
+        self.jobs: tuple[JobId, ...] = _jobs_of(manner, request)
         self.state: tuple[int, ...] = ()
         self.refused: tuple[Refused, ...] = ()
         self.wake = ""
         self.at = -1
         """The place in the log of changes at which ``refused`` was true."""
+
+    @property
+    def prepared(self) -> Prepared:
+        """The request made ready."""
+        if self._prepared is None:
+            self._prepared = self.manner.like(self.request)
+        return self._prepared
 
 
 class Hopeless:
@@ -90,13 +113,12 @@ class Hopeless:
         """The request fits nowhere now, and this is why."""
         entry = self._entries.get(prepared.request)
         if not self._entries:
-            self._forget_all()
-            self._read = self._index.columns.changed.end
+            self._begin()
         if entry is None:
             if self._count >= REMEMBERED_MAX:
                 self._compact()
-            entry = self._entries[prepared.request] = Entry(prepared, self._count)
-            self._write(prepared)
+            entry = Entry(prepared.request, prepared, self._count)
+            self._add([entry])
         # Changes that are not read yet may be older than this: then the host is asked in vain.
         columns = self._index.columns
         for job_id in entry.jobs:
@@ -105,26 +127,46 @@ class Hopeless:
         entry.refused, entry.wake = refused, wake
         entry.at = columns.changed.end if refused else -1
 
-    def _write(self, prepared: Prepared) -> None:
-        if self._count == self._needs.shape[1]:
-            self._needs = np.concatenate([self._needs, np.zeros_like(self._needs)], axis=1)
-            grown = np.zeros(2 * self._count, np.bool_)
-            self._suspect = np.concatenate([self._suspect, grown[: self._count]])
-            self._fitting = {
-                row: np.concatenate([flags, grown[: self._count]])
-                for row, flags in self._fitting.items()
-            }
-        need = prepared.request.need
-        self._needs[:, self._count] = (
-            need.cpu_milli,
-            need.memory_mib,
-            need.disk_mib,
-            need.network_mbps,
-            need.gpus,
-            need.gpu_milli,
-            need.ports,
-        )
-        self._count += 1
+    def remember_each(self, requests: Sequence[Request], manner: Prepared) -> None:
+        """These requests, of one manner and for cpu and memory only, fit nowhere now."""
+        entries = self._entries
+        if not entries:
+            self._begin()
+        new = [request for request in requests if request not in entries]
+        if self._count + len(new) > REMEMBERED_MAX:
+            self._compact()
+        new = new[-REMEMBERED_MAX // 2 :]
+        self._add([Entry(each, manner, self._count + place) for place, each in enumerate(new)])
+        state = (self._index.columns.version,)
+        for request in requests:
+            entry = entries.get(request)
+            if entry is not None:
+                entry.state, entry.refused, entry.wake, entry.at = state, (), "", -1
+
+    def _begin(self) -> None:
+        self._forget_all()
+        self._read = self._index.columns.changed.end
+
+    def _add(self, entries: Sequence[Entry]) -> None:
+        """Write needs behind those that are there; the entries are numbered so."""
+        end = self._count + len(entries)
+        while end > self._needs.shape[1]:
+            self._widen()
+        if entries:
+            amounts = [_amounts_of(each.request.need) for each in entries]
+            self._needs[:, self._count : end] = np.array(amounts, np.int64).T
+        self._count = end
+        for each in entries:
+            self._entries[each.request] = each
+
+    def _widen(self) -> None:
+        width = self._needs.shape[1]
+        self._needs = np.concatenate([self._needs, np.zeros_like(self._needs)], axis=1)
+        grown = np.zeros(width, np.bool_)
+        self._suspect = np.concatenate([self._suspect, grown])
+        self._fitting = {
+            row: np.concatenate([flags, grown]) for row, flags in self._fitting.items()
+        }
 
     def _compact(self) -> None:
         """Forget the older half, so that the table does not grow without end."""
@@ -132,10 +174,9 @@ class Hopeless:
         newer = list(self._entries.values())[len(self._entries) // 2 :]
         kept = [entry for entry in newer if not self._suspect[entry.number]]
         self._forget_all()
-        for entry in kept:
-            entry.number = self._count
-            self._entries[entry.prepared.request] = entry
-            self._write(entry.prepared)
+        for number, entry in enumerate(kept):
+            entry.number = number
+        self._add(kept)
 
     def _forget_all(self) -> None:
         self._entries.clear()
@@ -177,7 +218,7 @@ class Hopeless:
     def _fits_now(self, entry: Entry) -> bool:
         """Whether one of the changed hosts takes the request; hosts that do not are noted."""
         index = self._index
-        if entry.is_plain and not index.demands and index.allowed(entry.prepared) is None:
+        if entry.is_plain and not index.demands and index.allowed(entry.manner) is None:
             return True  # The amounts were compared, and there is no more to ask.
         for row, flags in self._fitting.items():
             if flags[entry.number]:
@@ -188,14 +229,27 @@ class Hopeless:
         return False
 
 
-def _jobs_of(prepared: Prepared) -> tuple[JobId, ...]:
+def _amounts_of(need: Need) -> tuple[int, ...]:
+    """What it needs of `_AMOUNTS`."""
+    return (
+        need.cpu_milli,
+        need.memory_mib,
+        need.disk_mib,
+        need.network_mbps,
+        need.gpus,
+        need.gpu_milli,
+        need.ports,
+    )
+
+
+def _jobs_of(manner: Prepared, request: Request) -> tuple[JobId, ...]:
     """Jobs whose tasks elsewhere could change the answer."""
-    if not prepared.moving_hard:
+    if not manner.moving_hard:
         return ()
     found: set[JobId] = set()
-    for each in prepared.moving_hard:
+    for each in manner.moving_hard:
         if each.kind in BALANCED:
-            found.add(prepared.request.job_id)
+            found.add(request.job_id)
         if each.kind in {"nearJob", "awayFromJob"}:
             found.add(JobId(each.values[0]))
     return tuple(sorted(found))

@@ -21,7 +21,7 @@ from scheduler.placement.slot import UNIT_BITS
 
 _FULL: Final = (1 << FULLNESS_BITS) - 1
 _BUCKET: Final = (1 << FULLNESS_SHIFT) - 1
-_POINT_SHIFT: Final = UNIT_BITS + 1
+POINT_SHIFT: Final = UNIT_BITS + 1
 """Packing is the mean of two shares."""
 NOWHERE: Final = Outcome((), None, 1)
 
@@ -32,7 +32,7 @@ class PlainTasks:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._even: Even | None = None
-        self._scores: dict[int, _Scores] = {}
+        self._scores: dict[int, Scores] = {}
         """By manner of requests."""
         self._cpu, self._memory = np.zeros((), np.int64), np.zeros((), np.int64)
         self._fits, self._has_memory = np.zeros(0, np.bool_), np.zeros(0, np.bool_)
@@ -59,22 +59,27 @@ class PlainTasks:
         # A key of 0 is a host that does not fit, or the very last of those that do.
         if not key or not next_key or _is_parted(key, asked) or _is_parted(next_key, asked):
             return None
+        scores = self.scores(manner, even)
+        first, second = columns.at(row), columns.slots[next_row]
+        assert second is not None
+        packed = even.packed
+        reason = Reason(
+            *scores.of((asked + first.packed) >> POINT_SHIFT),
+            second.host_id,
+            *scores.of((asked + packed.item(next_row)) >> POINT_SHIFT),
+        )
+        arrive(columns, request, first, 1)
+        return Outcome((Choice(first.host_id),), reason, 0)
+
+    def scores(self, manner: Prepared, even: Even) -> "Scores":
+        """The scores of hosts for requests of this manner, kept while hosts stay alike."""
         if self._even is not even:
             self._even = even
             self._scores.clear()
         scores = self._scores.get(manner.manner_number)
         if scores is None:
-            scores = self._scores[manner.manner_number] = _Scores(manner, even)
-        first, second = columns.at(row), columns.slots[next_row]
-        assert second is not None
-        packed = even.packed
-        reason = Reason(
-            *scores.of((asked + first.packed) >> _POINT_SHIFT),
-            second.host_id,
-            *scores.of((asked + packed.item(next_row)) >> _POINT_SHIFT),
-        )
-        arrive(columns, request, first, 1)
-        return Outcome((Choice(first.host_id),), reason, 0)
+            scores = self._scores[manner.manner_number] = Scores(manner, even)
+        return scores
 
     def _fitting(self, cpu_milli: int, memory_mib: int) -> Flags:
         """The rows with so much free, to be read before the next question.
@@ -94,10 +99,10 @@ class PlainTasks:
         return self._fits
 
 
-class _Scores:
+class Scores:
     """What hosts have for requests of one manner, by their packing."""
 
-    __slots__ = ("_after", "_before", "_fixed", "_known", "_manner", "_weight")
+    __slots__ = ("_after", "_before", "_fixed", "_manner", "_weight", "known")
 
     def __init__(self, manner: Prepared, even: Even) -> None:
         self._manner = manner
@@ -110,15 +115,16 @@ class _Scores:
             [points.get(name, FITNESS_MAX) * weight for name, weight, _ in manner.parts]
         )
         self._fixed -= FITNESS_MAX * self._weight
-        self._known: dict[int, tuple[int, Parts]] = {}
+        self.known: dict[int, tuple[int, Parts]] = {}
+        """What `of` has answered."""
 
     def of(self, packing: int) -> tuple[int, Parts]:
         """Fitness and parts, as a reason names them."""
-        score = self._known.get(packing)
+        score = self.known.get(packing)
         if score is None:
             fitness = (self._fixed + packing * self._weight) // self._manner.weight
             parts = (*self._before, ("packing", packing), *self._after)
-            score = self._known[packing] = (fitness, parts)
+            score = self.known[packing] = (fitness, parts)
         return score
 
 
@@ -126,4 +132,4 @@ def _is_parted(standing: int, asked: int) -> bool:
     """Whether hosts as full as this one, to the bit that is kept, may differ by a point."""
     fullness = (standing >> RANK_BITS) & _FULL
     lowest = (fullness << FULLNESS_SHIFT) + asked
-    return fullness == _FULL or lowest >> _POINT_SHIFT != (lowest + _BUCKET) >> _POINT_SHIFT
+    return fullness == _FULL or lowest >> POINT_SHIFT != (lowest + _BUCKET) >> POINT_SHIFT

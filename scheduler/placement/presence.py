@@ -4,7 +4,7 @@ The one thing to know: most things are on few hosts, so what is kept is a small 
 array over all hosts is made when somebody asks, and kept only where there are many rows.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Final, Generic, TypeVar
 
 import numpy as np
@@ -40,6 +40,18 @@ class Presence(Generic[Key]):
         kept = self._kept.get(key)
         if kept is not None:
             kept[row] = max(0, count)
+
+    def come(self, keys: Iterable[Key], rows: Iterable[int]) -> None:
+        """One more of each key is there, on the row beside it."""
+        known, kept = self.rows, self._kept
+        for key, row in zip(keys, rows, strict=True):
+            of_key = known.get(key)
+            if of_key is None:
+                known[key] = {row: 1}
+            else:
+                of_key[row] = of_key.get(row, 0) + 1
+                if kept and key in kept:
+                    kept[key][row] += 1
 
     def resized(self) -> None:
         """There are more rows than before: arrays of the old length are of no use."""

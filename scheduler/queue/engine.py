@@ -54,6 +54,15 @@ class Engine(Protocol):
     ) -> Outcome:
         """Hosts for up to ``count`` tasks, none of ``avoid``; the index changes as if launched."""
 
+    def place_each(
+        self, asked: Sequence[tuple[Request, int]], most: int, *, is_all: bool = False
+    ) -> list[Outcome]:
+        """What `place` makes of each in this order, of ``most`` tasks in all; not explained.
+
+        The first behind those tasks is not placed, nor any behind it; with ``is_all`` the first
+        that does not get all its hosts is the last. As many are answered as were placed.
+        """
+
     def put_back(self, request: Request, choices: Sequence[Choice]) -> None:
         """Undo choices of `place`."""
 

@@ -210,9 +210,11 @@ class _Round:
             claim,
         )
 
-    def _take_turns(self, entries: Sequence[Entry], claim: Claim) -> None:
+    def _take_turns(
+        self, entries: Sequence[Entry], claim: Claim, *, is_all: bool = False
+    ) -> None:
         if self._is_straight(entries, claim):
-            self._take_straight(entries, claim)
+            self._take_straight(entries, claim, is_all=is_all)
             return
         turns = Turns(entries, self.tree)
         while self.allowance.budget > 0 and (entry := turns.next()) is not None:
@@ -228,28 +230,32 @@ class _Round:
             entry.leaf is leaf and not entry.gang_size for entry in entries
         )
 
-    def _take_straight(self, entries: Sequence[Entry], claim: Claim) -> None:
+    def _take_straight(self, entries: Sequence[Entry], claim: Claim, *, is_all: bool) -> None:
         """What turns come to where one class follows the other: the same, in fewer steps.
 
-        Nobody asks in between what the group uses, so it is added up once.
+        Nobody asks in between what the group uses, so it is added up once. With ``is_all`` the
+        first class that does not get all its hosts has the last turn.
         """
-        place, budget, taken = self.placement.place, self.allowance.budget, NOTHING
-        for entry in entries:
-            if budget <= 0:
-                break
-            if not entry.is_open:
-                continue
+        open_ones = [entry for entry in entries if entry.is_open]
+        asked = [(entry.request, entry.left) for entry in open_ones]
+        budget = self.allowance.budget
+        outcomes = self.placement.place_each(asked, budget, is_all=is_all)
+        taken = [0] * len(NOTHING)
+        for entry, outcome in zip(open_ones, outcomes, strict=False):
             entry.claim = claim
-            outcome = place(entry.request, min(entry.left, budget), explain=False)
             count = len(outcome.choices)
             if count:
                 self.placed.append(Placed(entry.request, outcome))
                 entry.left -= count
                 budget -= count
-                taken = plus(taken, entry.need, count)
+                for number, amount in enumerate(entry.need):
+                    taken[number] += count * amount
             if outcome.left:
                 entry.is_closed = True
-        self.allowance.took(entries[0].leaf, self.allowance.budget - budget, taken)
+        cpu, memory, disk, network, gpu = taken
+        self.allowance.took(
+            entries[0].leaf, self.allowance.budget - budget, (cpu, memory, disk, network, gpu)
+        )
 
     def _is_room_for_all(self, waiting: Sequence[Entry]) -> bool:
         """Whether the sums of all that waits fit into what is free, and no rule is in the way."""
@@ -276,7 +282,8 @@ class _Round:
         that somebody finds no host, it is put back: then it is first come, first served.
         """
         before, windows, total = len(self.placed), self.allowance.windows, self.tree.total
-        self._take_turns(sorted(waiting, key=lambda entry: -size(entry.need, total)), claim)
+        ordered = sorted(waiting, key=lambda entry: -size(entry.need, total))
+        self._take_turns(ordered, claim, is_all=True)
         if not any(entry.left for entry in waiting):
             return True
         self._put_back(waiting, before, windows)

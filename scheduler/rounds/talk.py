@@ -13,6 +13,7 @@ from scheduler.fold.kills import (
     is_inferred,
     kills_left_now,
 )
+from scheduler.fold.offers import offers_by_age
 from scheduler.model.ids import OfferId
 from scheduler.model.proposals import (
     DeclineOffers,
@@ -107,16 +108,16 @@ def offer_care(
     )
     if is_long_idle and not stream.is_suppressed:
         yield SuppressOffers()
-    stale = [
-        (held.since_ms, offer_id)
-        for offer_id, held in state.offers.items()
-        if is_long_idle or now_ms >= held.since_ms + policy.offer_hold_ms
-    ]
-    surplus = len(state.offers) - policy.offers_held_max
-    if surplus > len(stale):  # What is stale is older than all the others.
-        by_age = sorted((held.since_ms, offer_id) for offer_id, held in state.offers.items())
-        stale = by_age[:surplus]
-    returned = [offer_id for _, offer_id in sorted(stale) if offer_id not in kept]
+    # Bits that ended tasks free come as offers of their own: thousands are held, few are too old.
+    seen, surplus = 0, len(state.offers) - policy.offers_held_max
+    returned: list[OfferId] = []
+    for since_ms, offer_ids in offers_by_age(state).items():
+        is_stale = is_long_idle or now_ms >= since_ms + policy.offer_hold_ms
+        if not is_stale and seen >= surplus:
+            break  # What is stale is older than all the others.
+        oldest = sorted(offer_ids)[: None if is_stale else surplus - seen]
+        returned += [offer_id for offer_id in oldest if offer_id not in kept]
+        seen += len(offer_ids)
     for begin in range(0, len(returned), 500):
         yield DeclineOffers(
             offer_ids=tuple(returned[begin : begin + 500]), refuse_ms=policy.offer_refuse_ms

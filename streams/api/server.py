@@ -15,11 +15,13 @@ from typing import Any, ClassVar, Final
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from connectors.access.door import CERTIFICATE
 from connectors.http.never_upgrading import NeverUpgrading
 from connectors.web.limits.guarding import Guarding
-from streams.api.one_send import OneSend
+from streams.api.whole_answer import WholeAnswer
 from streams.errors import OperatorError
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -55,6 +57,10 @@ class ImpatientProtocol(NeverUpgrading):
         self._stuck_timer: asyncio.TimerHandle | None = None
         self._address = ""
         self._is_head_due = True
+        self._is_head_begun = False
+        """Whether some of a head is there and the rest is not."""
+        self._idle_since_s = 0.0
+        """When the last answer ended; 0: a request is under way, or none has been."""
         self._heads = 0
         """How many were whole."""
         self._head_bytes = 0
@@ -72,7 +78,6 @@ class ImpatientProtocol(NeverUpgrading):
             return
         if (secure := transport.get_extra_info("ssl_object")) is not None:
             self._certificate = secure.getpeercert(binary_form=True) or b""
-        self.transport = OneSend(transport, self.loop)  # type: ignore[assignment] # stands for it
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
@@ -83,6 +88,9 @@ class ImpatientProtocol(NeverUpgrading):
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX:
                 self.send_400_response("Head of the request too long.")
+        # Nearly every head comes whole: a timer for each would cost more than to read it.
+        if self._is_head_begun:
+            self._wait_for_head()
 
     def on_message_begin(self) -> None:
         """The first byte of a head is there."""
@@ -90,7 +98,7 @@ class ImpatientProtocol(NeverUpgrading):
         if self._certificate:
             self.scope[CERTIFICATE] = self._certificate  # type: ignore[typeddict-unknown-key] # ours
         self._head_bytes = 0
-        self._wait_for_head()
+        self._is_head_begun = True
 
     def on_url(self, url: bytes) -> None:
         """A part of the target is there."""
@@ -104,7 +112,7 @@ class ImpatientProtocol(NeverUpgrading):
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        self._is_head_due = False
+        self._is_head_due = self._is_head_begun = False
         self._heads += 1
         self._stop_waiting()
         super().on_headers_complete()
@@ -114,6 +122,47 @@ class ImpatientProtocol(NeverUpgrading):
         self._is_head_due = True
         self._head_bytes = 0
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Answer a request, with head and body in one piece."""
+        cycle.__class__ = WholeAnswer
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """Begin with the request that waits behind this one; else wait for the next, not for ever.
+
+        As uvicorn does, but one timer a connection looks when the last answer was.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since_s = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_for_idleness_after(self.timeout_keep_alive)
+
+    def _look_for_idleness_after(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End a connection that has asked for nothing since its last answer, or look again."""
+        self.timeout_keep_alive_task = None
+        if not self._idle_since_s:
+            return  # The end of the answer that is under way begins anew.
+        left_s = self._idle_since_s + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._look_for_idleness_after(left_s)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Something has come: the connection is not idle."""
+        self._idle_since_s = 0.0
 
     def pause_writing(self) -> None:
         """The peer takes less than it is sent; not for ever."""
@@ -132,8 +181,11 @@ class ImpatientProtocol(NeverUpgrading):
             self._stuck_timer = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer with the connection."""
+        """Forget the timers with the connection."""
         self._stop_waiting()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         self._stop_stuck_timer()
         self.of_addresses[self._address] -= 1
         if not self.of_addresses[self._address]:

@@ -29,6 +29,28 @@ class PoliciesUnknown(Exception):
     """The API did not tell which policies there are; the text says how."""
 
 
+class _Id(msgspec.Struct):
+    id: str
+
+
+class _State(msgspec.Struct):
+    state: str
+
+
+class _Item(msgspec.Struct, rename="camel"):
+    """A policy, as much of it as is looked at."""
+
+    id: _Id
+    job_id: str
+    policy_state: _State
+    scaling_policy: Any
+    version: int = msgspec.field(name="flumina.version")
+
+
+class _Told(msgspec.Struct):
+    items: list[_Item]
+
+
 async def policies_now(api: str, credentials: Credentials) -> list[AskedMetric]:
     """What the policies of the cell ask for; raises `PoliciesUnknown`."""
     return asked_of(await asyncio.to_thread(_get, api, credentials))
@@ -45,20 +67,20 @@ def _get(api: str, credentials: Credentials) -> bytes:
 def asked_of(body: bytes) -> list[AskedMetric]:
     """The metrics of the policies of an answer that are still followed."""
     try:
-        items: list[dict[str, Any]] = msgspec.json.decode(body)["items"]
-    except (KeyError, TypeError, *BAD_BYTES) as error:
+        items = msgspec.json.decode(body, type=_Told).items
+    except BAD_BYTES as error:
         raise PoliciesUnknown(f"the API's answer cannot be read: {error}") from error
     found = []
     for item in items:
-        if item["policyState"]["state"] not in FOLLOWED:
+        if item.policy_state.state not in FOLLOWED:
             continue
-        spec = read_scaling(Fields(item["scalingPolicy"], "scalingPolicy", Faults()))
+        spec = read_scaling(Fields(item.scaling_policy, "scalingPolicy", Faults()))
         if spec is not None:
             found.append(
                 AskedMetric(
-                    policy_id=PolicyId(item["id"]["id"]),
-                    version=item["flumina.version"],
-                    job_id=JobId(item["jobId"]),
+                    policy_id=PolicyId(item.id.id),
+                    version=item.version,
+                    job_id=JobId(item.job_id),
                     metric=spec.metric,
                     period_ms=spec.period_ms,
                 )

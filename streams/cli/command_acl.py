@@ -30,7 +30,8 @@ UserOption = Annotated[
 ]
 
 
-def _users(given: Sequence[str] | None) -> dict[str, str]:
+def users_of(given: Sequence[str] | None) -> dict[str, str]:
+    """The users that options name, by component; raises `OperatorError`."""
     found = {}
     for text in given or ():
         component, _, name = text.partition("=")
@@ -56,7 +57,7 @@ def list_(
 
     Example: flumina acl list --commands
     """
-    settings, users = settings_here(), _users(user)
+    settings, users = settings_here(), users_of(user)
     wanted = bindings(settings.topic_prefix, users)
     if as_json:
         print_json({"items": [_item(each) for each in wanted]})
@@ -106,7 +107,7 @@ def apply(
             "KAFKA_BROKERS is not set; the embedded one of `flumina up` has no access control.",
             "Set KAFKA_BROKERS and the FLUMINA_KAFKA_... of an administrator.",
         )
-    wanted = bindings(settings.topic_prefix, _users(user))
+    wanted = bindings(settings.topic_prefix, users_of(user))
     work = compared if is_dry else applied
     found = asyncio.run(work(settings.kafka_brokers, wanted))
     if as_json:

@@ -15,13 +15,14 @@ import threading
 import tty as raw_terminal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 import typer
 
 from connectors.client.asking import segment
 from connectors.client.errors import ClientError, Refused
+from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.cli.client import ApiConnection, ApiError, refusal_of
 from streams.cli.common import ApiOption, DataDirOption, WhyOption, api_here
 from streams.errors import OperatorError
@@ -95,21 +96,57 @@ def _show(connection: ApiConnection, path: str) -> int:
     outs = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer}
     try:
         for line in connection.client.lines(path):
-            said = msgspec.json.decode(line)
-            if "exit" in said:
-                code = said["exit"]
-                return 1 if code is None else int(code)
-            if "why" in said:
-                sys.stderr.write(f"\r\nThe session ended: {said['why']}.\r\n")
-            for name, out in outs.items():
-                if name in said:
-                    out.write(base64.b64decode(said[name]))
-                    out.flush()
+            said = said_of(line)
+            if said.is_end:
+                return 1 if said.exit is None else said.exit
+            if said.why:
+                sys.stderr.write(f"\r\nThe session ended: {said.why}.\r\n")
+            for name, data in said.data.items():
+                outs[name].write(data)
+                outs[name].flush()
     except Refused as error:
         raise refusal_of(error.reply) from error
-    except ClientError as error:
+    except (ClientError, Unreadable) as error:
         raise _broken(str(error)) from error
     raise _broken("it ended without an exit code")
+
+
+class Unreadable(ValueError):
+    """A line that no api process of ours says; tells what is wrong with it."""
+
+
+class Said(NamedTuple):
+    """What one line of a session's output tells."""
+
+    data: dict[str, bytes]
+    why: str = ""
+    is_end: bool = False
+    exit: int | None = None
+
+
+class _Line(msgspec.Struct):
+    """The line as it comes, its data in base64; fields are only ever added."""
+
+    stdout: bytes = b""
+    stderr: bytes = b""
+    why: str = ""
+    exit: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
+_LINE: Final = msgspec.json.Decoder(_Line)
+
+
+def said_of(line: bytes) -> Said:
+    """What the line says; raises `Unreadable`."""
+    try:
+        found = _LINE.decode(line)
+    except BAD_BYTES as error:
+        raise Unreadable(f"it said what cannot be read: {error}") from error
+    data = {"stdout": found.stdout, "stderr": found.stderr}
+    told = {name: each for name, each in data.items() if each}
+    if found.exit is msgspec.UNSET:
+        return Said(told, found.why)
+    return Said(told, found.why, is_end=True, exit=found.exit)
 
 
 def _broken(why: str) -> ApiError:

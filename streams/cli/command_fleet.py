@@ -199,7 +199,7 @@ def rules(
     if file is None:
         print_json(found if as_json else found["rules"])
         return
-    document = _document(file)
+    document = rules_of(file)
     query = {"why": _needed(why), "ifVersion": found["version"]}
     with api_here(api, data_dir) as there:
         taken = decoded(there.connection.ask("PUT", f"{PATH}/rules", query, document).body, Taken)
@@ -207,7 +207,8 @@ def rules(
     _say({"id": "fleet"}, "The fleet is scaled by these rules.", as_json=as_json)
 
 
-def _document(file: Path) -> dict[str, Any]:
+def rules_of(file: Path) -> dict[str, Any]:
+    """The rules in a file, as they stand there; raises `OperatorError`."""
     try:
         found = orjson.loads(file.read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:

@@ -92,7 +92,7 @@ def seal(  # noqa: PLR0917 - typer gives every option by its name
             return asked.read(connection.send(asked.method, asked.path, None, asked.body))
 
         if file is not None:
-            print_json(sealed_descriptor(ask, _descriptor(file), job))
+            print_json(sealeddescriptor_of(ask, descriptor_of(file), job))
             return
         value = sys.stdin.read().removesuffix("\n")
         found = ask(seal_ask(job, owner, application, {name: value}))
@@ -180,7 +180,8 @@ def _needed(why: str) -> str:
     )
 
 
-def _descriptor(path: Path) -> dict[str, Any]:
+def descriptor_of(path: Path) -> dict[str, Any]:
+    """The descriptor in a file; raises `OperatorError`."""
     try:
         found = orjson.loads(path.read_bytes())
     except (OSError, *BAD_BYTES, orjson.JSONDecodeError) as error:

@@ -4,11 +4,13 @@ The one thing to know: `up` is for one computer. Elsewhere `flumina cell` and `f
 by whatever keeps services running there, with a Kafka and a Mesos named by the environment.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 import msgspec
 import typer
 
+from connectors.cloud.loopback.account import USUAL, groups_of
 from streams.cli.common import (
     DataDirOption,
     PolicyOption,
@@ -16,12 +18,15 @@ from streams.cli.common import (
     policy_numbers,
     settings_here,
 )
+from streams.cli.dev_cluster_cloud import has_moto
 from streams.cli.interrupts import interruptible
 from streams.cli.quiet import speak_by_errors
 from streams.cli.render import errors, out, plain
 from streams.errors import OperatorError
 from streams.setting_rows.cells import default_cell_names
 from streams.settings import Settings
+from streams.supervise.loopback import LoopbackCloud
+from streams.supervise.ports import free_block
 from streams.supervise.up import Up, UpOptions
 
 CHANGES_POLL_S: Final = 0.5
@@ -68,6 +73,31 @@ def with_cells(settings: Settings, cells: int | None) -> Settings:
     return msgspec.structs.replace(settings, cells=cells, cell_names=names, cell=names[0])
 
 
+def checked_fleet(settings: Settings, groups: Sequence[str]) -> LoopbackCloud:
+    """The cloud to run on loopback; raises `OperatorError` where it cannot be."""
+    if settings.cloud or settings.mesos_masters:
+        name = "FLUMINA_CLOUD" if settings.cloud else "MESOS_MASTER"
+        raise OperatorError(
+            "--fleet brings a cloud and a dev cluster of its own.",
+            f"{name} names one that is there already.",
+            f"Unset {name}, or leave --fleet out.",
+        )
+    if not has_moto():
+        raise OperatorError(
+            "--fleet needs moto, the double of AWS.",
+            "It is a tool of development, and not installed here.",
+            "Install it (python -m pip install 'moto[server]'), or leave --fleet out.",
+        )
+    try:
+        return LoopbackCloud(free_block(1), groups_of(groups), settings.cell_names[0])
+    except ValueError as error:
+        raise OperatorError(
+            f"--fleet-group is not possible: {error}.",
+            "A group has a name, a machine type of EC2, and the bounds of its size.",
+            f"Write --fleet-group {USUAL.text}, for example.",
+        ) from error
+
+
 def up(  # noqa: PLR0917 - typer gives every option by its name
     data_dir: DataDirOption = None,
     cells: Annotated[
@@ -83,13 +113,32 @@ def up(  # noqa: PLR0917 - typer gives every option by its name
         ),
     ] = None,
     brokers: BrokersOption = 1,
-    agents: Annotated[int, typer.Option(min=1, max=64, help="Agents of the dev cluster.")] = 2,
+    agents: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=64, help="Agents of the dev cluster; default 2, and with --fleet 0."
+        ),
+    ] = None,
     masters: Annotated[
         int, typer.Option(min=1, max=5, help="Masters of the dev cluster; one leads.")
     ] = 1,
     ping_timeout: Annotated[
         str, typer.Option(metavar="TIME", help="Ping time-out of the dev cluster's agents.")
     ] = "15s",
+    fleet: Annotated[
+        bool,
+        typer.Option(
+            "--fleet",
+            help="Groups of EC2 on loopback (moto), whose instances are agents here.",
+        ),
+    ] = False,
+    fleet_group: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:TYPE:MIN:MAX",
+            help=f"A group, with --fleet; may be repeated. Default {USUAL.text}.",
+        ),
+    ] = None,
     policy: PolicyOption = None,
     api_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port of the API; default 7100 if free.")
@@ -111,12 +160,21 @@ def up(  # noqa: PLR0917 - typer gives every option by its name
     speak_by_errors()
     settings = with_cells(settings_here(), cells)
     number = checked_brokers(settings, brokers)
+    loopback = checked_fleet(settings, fleet_group or ()) if fleet or fleet_group else None
+    agents = (0 if loopback else 2) if agents is None else agents
+    if not agents and loopback is None:
+        raise OperatorError(
+            "--agents 0 leaves no host.",
+            "Agents that come by themselves are those of --fleet.",
+            "Say --agents 1 or more, or --fleet.",
+        )
     options = UpOptions(
         settings=settings,
         data_dir=data_dir_of(settings, data_dir),
         cell_processes=cell_processes or min(settings.cells, 9),
         brokers=number,
         agents=agents,
+        loopback=loopback,
         masters=masters,
         ping_timeout=ping_timeout,
         policy=policy_numbers(policy),
@@ -159,6 +217,12 @@ def _run(running: Up) -> None:
         "Ctrl-C stops everything.",
         markup=False,
     )
+    if running.options.loopback is not None:
+        url = running.options.loopback.url
+        console.print(
+            f"cloud {url}: flumina fleet groups; AWS_ENDPOINT_URL={url} for boto3 and the aws CLI",
+            markup=False,
+        )
     while True:
         for event in running.changed(CHANGES_POLL_S):
             console.print(f"{event.part} {event.what}: {plain(event.text)}", markup=False)

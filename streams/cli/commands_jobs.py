@@ -55,7 +55,7 @@ def submit(  # noqa: PLR0917 - typer gives every option by its name
 
     Example: flumina submit docs/examples/batch-20.json --id hello --wait
     """
-    descriptor = _read(file)
+    descriptor = read_job_file(file)
     with api_here(api, data_dir) as there:
         if dry_run:
             answer = orjson.loads(there.dry_run(descriptor, job_id))
@@ -73,7 +73,8 @@ def submit(  # noqa: PLR0917 - typer gives every option by its name
             print_json({"id": taken.id})
 
 
-def _read(file: str) -> bytes:
+def read_job_file(file: str) -> bytes:
+    """The file's bytes, or what stands on standard input; raises `OperatorError`."""
     if file == "-":
         return sys.stdin.buffer.read()
     try:

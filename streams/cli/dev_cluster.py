@@ -29,7 +29,7 @@ from connectors.devcluster.supervise import consequences, operating, supervisor
 from connectors.devcluster.supervise.control import default_data_dir
 from connectors.objects.opening import open_store
 from scheduler.placement.interfaces import declared_interfaces
-from streams.cli import dev_cluster_faults, dev_cluster_operate
+from streams.cli import dev_cluster_cloud, dev_cluster_faults, dev_cluster_operate
 from streams.cli.dev_cluster_common import (
     DirOption,
     JsonOption,
@@ -95,6 +95,14 @@ def run(
     ] = False,
     store: StoreOption = None,
     task_log_mib: TaskLogOption = TASK_LOG_FILE_MIB,
+    elastic: Annotated[
+        bool,
+        typer.Option(
+            "--elastic",
+            help="Agents come and go with a cloud's instances ('dev-cluster cloud'), or by 'start';"
+            " --agents may be 0.",
+        ),
+    ] = False,
     unsafe_listen: UnsafeOption = False,
 ) -> None:
     """Run masters and agents in the foreground until Ctrl-C."""
@@ -121,7 +129,7 @@ def run(
         store_url=_store_url(store) if weather is None else "",
         task_log_mib=task_log_mib,
     )
-    _refuse_nonsense(config, is_unsafe_welcome=unsafe_listen)
+    _refuse_nonsense(config, is_unsafe_welcome=unsafe_listen, agents_least=0 if elastic else 1)
     try:
         supervisor.Supervisor(config).run(lambda: _announce(config, weather))
     except ConfigError as error:
@@ -139,10 +147,11 @@ def _store_url(text: str | None) -> str:
         fail(str(error))
 
 
-def _refuse_nonsense(config: ClusterConfig, *, is_unsafe_welcome: bool) -> None:
+def _refuse_nonsense(config: ClusterConfig, *, is_unsafe_welcome: bool, agents_least: int) -> None:
     """End the command with a sentence if the cluster cannot be as it was asked for."""
-    if not config.simulate and not 1 <= config.agents <= AGENT_PROCESSES_MAX:
-        fail(f"--agents {config.agents} is out of range; 1 to {AGENT_PROCESSES_MAX} are possible")
+    if not config.simulate and not agents_least <= config.agents <= AGENT_PROCESSES_MAX:
+        span = f"{agents_least} to {AGENT_PROCESSES_MAX}"
+        fail(f"--agents {config.agents} is out of range; {span} are possible")
     if not 1 <= config.masters <= _MASTERS_MAX:
         fail(f"--masters {config.masters} is out of range; 1 to {_MASTERS_MAX} are possible")
     if config.cpu_sets and config.simulate:
@@ -456,6 +465,7 @@ def stop(port: PortOption = 5050, data_dir: DirOption = None, as_json: JsonOptio
 
 dev_cluster_operate.register(app)
 dev_cluster_faults.register(app)
+dev_cluster_cloud.register(app)
 
 if __name__ == "__main__":
     app()

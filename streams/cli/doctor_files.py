@@ -84,11 +84,11 @@ def _valid(check: str, variable: str, path: Path) -> Finding:
 
     try:
         found = x509.load_pem_x509_certificates(path.read_bytes())
-    except (OSError, ValueError) as error:
+        first = max(each.not_valid_before_utc for each in found)
+        last = min(each.not_valid_after_utc for each in found)
+    except (OSError, ValueError, x509.InvalidVersion) as error:
         return failed(check, f"{path} cannot be read: {error}", f"Correct {variable}.")
     now = datetime.fromtimestamp(now_ms() / 1_000, UTC)
-    first = max(each.not_valid_before_utc for each in found)
-    last = min(each.not_valid_after_utc for each in found)
     text = f"{path} is valid until {last:%Y-%m-%d %H:%M} UTC"
     if last < now or first > now:
         text = f"{path} is valid from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"

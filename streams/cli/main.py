@@ -53,6 +53,11 @@ COMMANDS = (
         "streams.cli.commands_jobs:submit",
         "Submit a job from a file.",
     ),
+    Command(
+        "run",
+        "streams.cli.command_run:run",
+        "Run a job's tasks on this computer, without a cluster.",
+    ),
     Command("jobs", "streams.cli.commands_jobs:jobs", "List the jobs."),
     Command("tasks", "streams.cli.commands_jobs:tasks", "List the tasks."),
     Command("top", "streams.cli.command_top:top", "Show what tasks and hosts use, live."),
@@ -383,7 +388,7 @@ NOT_OF_A_CELL: Final = frozenset(
         *("up", "demo", "drill", "cell", "usage", "dev-cluster", "simulate", "simulate faults"),
         *("simulate cells", "load"),
         *("bench", "test", "federation", "failover", "failover drill", "topics", "acl"),
-        *("scale backtest", "token"),
+        *("scale backtest", "token", "run"),
     }
 )
 """Commands about a whole installation, or about none; all others take `--cell`."""

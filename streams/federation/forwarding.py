@@ -18,6 +18,7 @@ from connectors.federation.routing import NoRoute, hashed, routed
 from scheduler.model.ids import TaskId, job_id_of
 from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.cell.writer import our_producer
+from streams.kafka.headers import header_values
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
 from streams.kafka.security import client_options
 
@@ -49,7 +50,8 @@ async def cells_for(
     First the cell that it names; then the one that has its job; then, of a new job, where a route
     sends it; and else the one of all open cells that its job's id hashes to.
     """
-    named = next((value.decode() for key, value in record.headers if key == CELL_HEADER), "")
+    told = [value for name, value in header_values(record.headers) if name == CELL_HEADER]
+    named = told[0].decode("utf-8", "replace") if told else ""
     if named:
         if named not in here:
             raise Strayed(f"it names cell {named!r}, and here are {', '.join(here)}")
@@ -156,7 +158,7 @@ class Forwarder:
                 self._prefix + "dead-letters",
                 record.value,
                 key=f"{record.topic}/{record.partition}".encode(),
-                headers=[*record.headers, (STRAYED_HEADER, str(error).encode())],
+                headers=[*record.headers, (STRAYED_HEADER, str(error).encode("utf-8", "replace"))],
             )
             return
         for cell in cells:

@@ -10,7 +10,7 @@ and heartbeats named by their time, of which the newest counts.
 import asyncio
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
@@ -47,6 +47,9 @@ class Heartbeat(msgspec.Struct, frozen=True, rename="camel"):
     region: str
     at_ms: int
     jobs: int
+
+
+Kept = TypeVar("Kept", Replica, Heartbeat)
 
 
 class Unread(Exception):
@@ -159,10 +162,9 @@ def replicas(store: ObjectStore, cell: FederatedCell) -> dict[str, Replica]:
     """What a store has of a cell's jobs, by id; raises `StoreFailed`."""
     found: dict[str, Replica] = {}
     for each in list(store.facts(f"{prefix_of(cell)}jobs/")):
-        try:
-            replica = msgspec.json.decode(store.get(each.key), type=Replica)
-        except NoSuchObject:
-            continue  # A newer one took its place while we were reading.
+        replica = _read(store, each.key, Replica)
+        if replica is None:
+            continue
         before = found.get(replica.job_id)
         if before is None or before.kept_at_ms < replica.kept_at_ms:
             found[replica.job_id] = replica
@@ -173,8 +175,19 @@ def last_heartbeat(store: ObjectStore, cell: FederatedCell) -> Heartbeat | None:
     """The newest heartbeat of a cell in a store; None where there never was one."""
     keys = [each.key for each in store.facts(f"{prefix_of(cell)}heartbeats/")]
     for key in reversed(keys):
-        try:
-            return msgspec.json.decode(store.get(key), type=Heartbeat)
-        except NoSuchObject:
-            continue
+        found = _read(store, key, Heartbeat)
+        if found is not None:
+            return found
     return None
+
+
+def _read(store: ObjectStore, key: str, kind: type[Kept]) -> Kept | None:
+    """An object of the store; None where it is gone, or is none that we can read."""
+    try:
+        return msgspec.json.decode(store.get(key), type=kind)
+    except NoSuchObject:
+        return None  # A newer one took its place while we were reading.
+    except BAD_BYTES as error:
+        # One damaged object may not hide the jobs of a whole cell.
+        logger.warning("a kept object is passed over", key=key, why=str(error))
+        return None

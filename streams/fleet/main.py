@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 
 logger = structlog.get_logger(__name__)
 
-LOOK_S: Final = 10.0
-"""How often the cloud is asked; AWS throttles describing calls by the account."""
+FAULT_PAUSE_S: Final = 10.0
 REST_S: Final = 1.0
 PAUSE_S_MAX: Final = 120.0
 """After failures the pause doubles up to this."""
@@ -140,7 +139,7 @@ async def follow_fleet(
     probes.why_not_ready = lambda: observer.trouble
     probes.begun(f"ready {settings.cloud}")
     lanes = [
-        asyncio.create_task(_looking(observer, api)),
+        asyncio.create_task(_looking(observer, api, settings.cloud_look_s)),
         asyncio.create_task(_hearing(observer, is_queue=bool(settings.cloud_notices))),
     ]
     try:
@@ -164,14 +163,14 @@ def _collector(counts: FleetCounts) -> "FleetCollector":
     return FleetCollector(counts)
 
 
-async def _looking(observer: Observer, api: str) -> None:
-    pause_s, said = LOOK_S, ""
+async def _looking(observer: Observer, api: str, look_s: float) -> None:
+    pause_s, said = look_s, ""
     while True:
         try:
             known = observer.names, observer.is_network
             observer.names, observer.is_network = await asyncio.to_thread(_rules, api, known)
             await observer.look()
-            pause_s, said = LOOK_S, ""
+            pause_s, said = look_s, ""
             observer.trouble = ""
         except (CloudFailed, KafkaError, TimeoutError) as error:
             observer.counts.failures += 1
@@ -183,12 +182,12 @@ async def _looking(observer: Observer, api: str) -> None:
 
 
 async def _hearing(observer: Observer, *, is_queue: bool) -> None:
-    pause_s = LOOK_S
+    pause_s = FAULT_PAUSE_S
     while is_queue:
         try:
             # With more waiting there is no pause; the queue itself waits for the next, mostly.
             heard = await observer.hear()
-            pause_s = LOOK_S
+            pause_s = FAULT_PAUSE_S
             if not heard:
                 await asyncio.sleep(REST_S)
         except (CloudFailed, KafkaError, TimeoutError) as error:

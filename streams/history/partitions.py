@@ -18,6 +18,7 @@ from connectors.archive.ranges import ROOT, Series
 from connectors.archive.rows import ArchivedMessage
 from scheduler.model.codec import Undecodable, decode_mesos
 from scheduler.model.inbound import PartitionBegan
+from streams.kafka.headers import header_values
 
 ARCHIVED_TOPICS: Final = (
     "jobs",
@@ -48,7 +49,7 @@ def archived_message(record: Message) -> ArchivedMessage:
         record.timestamp,
         record.key,
         record.value,
-        tuple((name, bytes(value)) for name, value in record.headers),
+        header_values(record.headers),
     )
 
 

@@ -22,6 +22,7 @@ from streams.history.heads import archived_record
 from streams.history.joined_log import JoinedLog
 from streams.history.partitions import Message, archived_message, series_in_kafka
 from streams.history.resuming import resume_at
+from streams.kafka.headers import header_texts
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
 from streams.kafka.security import client_options
 
@@ -139,9 +140,8 @@ async def tail_of_changes(
     rows: dict[tuple[int, int, bytes], ArchivedChange] = {}
     places: dict[tuple[int, int], int] = {}
     for each in found:
-        address = dict(each.headers).get("ce_id", b"").decode()
         try:
-            spot = parse_address(address)
+            spot = parse_address(header_texts(each.headers).get("ce_id", ""))
             change = decode_change(each.value or b"")
         except (ValueError, Undecodable):
             continue  # A stranger's record; the leader's have an address each.

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from connectors.pager.translate import Page
 from projections.query.kept import Kept, ToAlert, ToMetric
 from streams.clock import now_ms
+from streams.kafka.headers import header_texts
 from streams.kafka.security import client_options
 from streams.pages.desk import Desk
 from streams.query.kafka import Kafka
@@ -135,7 +136,7 @@ class TopicSink:
                 return None
             consumer.seek(place, end - 1)
             record = await consumer.getone(place)
-        headers = {name: bytes(value).decode("utf-8", "replace") for name, value in record.headers}
+        headers = header_texts(record.headers)
         is_own = headers.get(ROW_HEADER, "").startswith(f"{self._name}@{self._version}:")
         return place_of(headers.get(ID_HEADER, "")) if is_own else None
 

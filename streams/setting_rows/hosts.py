@@ -10,6 +10,9 @@ from streams.setting_rows.row import Setting
 
 USAGE_INTERVAL_S = 10
 USAGE_INTERVAL_S_MAX = 3_600
+CLOUD_LOOK_S = 10
+"""AWS throttles describing calls by the account."""
+CLOUD_LOOK_S_MAX = 300
 
 HOSTS = (
     Setting(
@@ -84,6 +87,13 @@ HOSTS = (
         "URL of the SQS queue with the cloud's notices of hosts; unset, none are heard",
         lambda _: "",
         texts.url,
+    ),
+    Setting(
+        "FLUMINA_CLOUD_LOOK_S",
+        "cloud_look_s",
+        "seconds between two looks at the cloud's groups; default 10",
+        lambda _: CLOUD_LOOK_S,
+        texts.whole_number(1, CLOUD_LOOK_S_MAX),
     ),
     Setting(
         "FLUMINA_HEALING",

@@ -30,6 +30,7 @@ from streams.kafka.trio import KafkaTrio
 from streams.settings import Settings
 from streams.supervise.keeper import Event, Keeper
 from streams.supervise.log_file import LogFile
+from streams.supervise.loopback import SPARE_PORTS, LoopbackCloud, ensure_rules
 from streams.supervise.parts import (
     KafkaPart,
     Part,
@@ -83,6 +84,8 @@ class UpOptions(msgspec.Struct, frozen=True):
     api_port: int | None = None
     dev_cluster_words: tuple[str, ...] = ()
     """Further words for `flumina dev-cluster`, as drills need them."""
+    loopback: LoopbackCloud | None = None
+    """The double of a cloud whose instances are agents of the dev cluster."""
     is_continued: bool = False
     """The cell goes on in this Kafka, which is empty, from what the store has of it."""
 
@@ -159,6 +162,8 @@ class Up:
         asyncio.run(self._ensure_topics())
         notice("topics", "created or as they have to be", time.monotonic() - began_s)
         second = [self._keep(self._cell_part(number + 1)) for number in self._cell_numbers()]
+        if self.options.loopback is not None:
+            second.append(self._keep(self._cloud_part(self.options.loopback)))
         names = settings.cell_names
         second += [self._keep(self._api_part(name)) for name in names]
         second.append(self._keep(self._usage_part()))
@@ -171,10 +176,12 @@ class Up:
             front = self._keep(self._federation_part())
             self._api = self._until_ready([front], notice)["federation"]
         tellers = [self._autoscale_part, self._webhooks_part, self._prober_part]
-        tellers += [self._fleet_part] if settings.cloud else []
+        tellers += [self._fleet_part] if settings.cloud or self.options.loopback else []
         parts = [self._keep(part(each)) for part in tellers for each in self._cells]
         found = self._until_ready([*parts, self._keep(self._query_part())], notice)
         self._console_address = found["query"]
+        if self.options.loopback is not None:
+            notice("fleet rules", self._ensure_fleet_rules(), 0.0)
         if settings.is_registering:
             third = [self._keep(self._registrar_part(each)) for each in self._cells]
             self._until_ready(third, notice)
@@ -248,13 +255,15 @@ class Up:
     def _dev_cluster_part(self) -> Part:
         options = self.options
         directory = self.data_dir / "dev-cluster"
-        port = _dev_cluster_port(directory, options.masters + options.agents)
+        spare = SPARE_PORTS if options.loopback is not None else 0
+        port = _dev_cluster_port(directory, options.masters + options.agents + spare)
         self._dev_cluster = DevClusterView(port, str(directory), options.agents)
         command = [
             *("-m", "streams.cli.dev_cluster", "--port", str(port)),
             *("--agents", str(options.agents), "--data-dir", str(directory)),
             *("--masters", str(options.masters), "--ping-timeout", options.ping_timeout),
             *("--max-ping-timeouts", str(options.max_ping_timeouts)),
+            *(["--elastic"] if options.loopback is not None else []),
             *options.dev_cluster_words,
         ]
         return self._program("dev-cluster", command, {}, dev_cluster_address)
@@ -267,8 +276,7 @@ class Up:
         command = ["-m", "streams.cli.main", "cell", *policy]
         # Each has a directory of its own, for the tables that Faust keeps.
         own = {"FLUMINA_CANDIDATE": name, "FLUMINA_DATA": str(self.data_dir / name)}
-        if self.options.settings.cloud:
-            own["FLUMINA_CLOUD"] = self.options.settings.cloud
+        own |= self._cloud_variables()
         if healing := self._healing():
             own["FLUMINA_HEALING"] = healing
         return self._program(name, command, own)
@@ -285,9 +293,24 @@ class Up:
         if self._dev_cluster is not None:
             command += ["--dev-cluster", self._dev_cluster.data_dir]
         own = {"FLUMINA_CELL": cell.name, "FLUMINA_API": cell.api}
-        if self.options.settings.cloud:
-            own["FLUMINA_CLOUD"] = self.options.settings.cloud
+        own |= self._cloud_variables()
         return self._program(self._part_of("prober", cell.name), command, own)
+
+    def _cloud_part(self, loopback: LoopbackCloud) -> Part:
+        assert self._dev_cluster is not None, "the double's instances are agents of a dev cluster"
+        command = loopback.command(Path(self._dev_cluster.data_dir))
+        return self._program("cloud", command, {})
+
+    def _cloud_variables(self) -> dict[str, str]:
+        """What who speaks to the cloud is told of it."""
+        settings, loopback = self.options.settings, self.options.loopback
+        if loopback is not None:
+            return loopback.variables()
+        return {"FLUMINA_CLOUD": settings.cloud} if settings.cloud else {}
+
+    def _ensure_fleet_rules(self) -> str:
+        assert self._dev_cluster is not None, "the double's instances are agents of a dev cluster"
+        return ensure_rules(self._cells[0].api, Path(self._dev_cluster.data_dir))
 
     def _part_of(self, what: str, cell: str) -> str:
         """The name of a cell's part: of several cells each has its own."""
@@ -330,9 +353,11 @@ class Up:
 
     def _fleet_part(self, cell: CellAddress) -> Part:
         settings = self.options.settings
-        own = {"FLUMINA_CELL": cell.name, "FLUMINA_API": cell.api, "FLUMINA_CLOUD": settings.cloud}
+        own = {"FLUMINA_CELL": cell.name, "FLUMINA_API": cell.api}
+        own["FLUMINA_CLOUD_LOOK_S"] = str(settings.cloud_look_s)
         if settings.cloud_notices:
             own["FLUMINA_CLOUD_NOTICES"] = settings.cloud_notices
+        own |= self._cloud_variables()
         command = ["-m", "streams.cli.main", "fleet", "run"]
         return self._program(self._part_of("fleet", cell.name), command, own)
 

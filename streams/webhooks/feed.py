@@ -14,6 +14,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from connectors.webhooks.translate import Event
 from scheduler.model.address import parse_address
+from scheduler.model.reading.bad_bytes import BAD_BYTES
+from streams.kafka.headers import header_texts
 from streams.kafka.security import client_options
 from streams.webhooks.told import Hook
 
@@ -100,7 +102,7 @@ class Feed:
 
     def _event(self, record: ConsumerRecord) -> Event | None:
         """The record as an event; None where it is another cell's, or before the webhook."""
-        headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+        headers = header_texts(record.headers)
         if headers.get("ce_source") != self._source:
             return None
         try:
@@ -108,7 +110,7 @@ class Feed:
             state = msgspec.json.decode(record.value or b"", type=_Change).state
             kind = headers["ce_type"].removeprefix("flumina.")
             subject = (record.key or b"").decode()
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, *BAD_BYTES) as error:
             # Of somebody else, who may write to this topic: it is no event of ours.
             logger.warning("no event", offset=record.offset, why=repr(error))
             return None

@@ -96,9 +96,13 @@ RELINK_WHEN_DOWN_SECONDS = 1.0
 class Agent:
     """The agent's outside."""
 
-    def __init__(self, config: ClusterConfig, node: str) -> None:
+    def __init__(
+        self, config: ClusterConfig, node: str, *, lifeline_end: int | None = None
+    ) -> None:
+        """``lifeline_end``: a descriptor whose other end whoever outlives nothing holds."""
         self._config = config
         self._node = node
+        self._lifeline = lifeline_end
         self._clock = Clock()
         home = config.root / node
         home.mkdir(parents=True, exist_ok=True)
@@ -153,7 +157,7 @@ class Agent:
 
     def app(self) -> ASGIApp:
         """The HTTP application."""
-        sampler = Sampler(self.state, self._sandbox_of, self.isolation, self._clock.now)
+        sampler = Sampler(self.state, self.sandbox_of, self.isolation, self._clock.now)
         operators = AgentOperatorHttp(
             self.state,
             SandboxFiles(self._store, lambda: self.state.agent_id),
@@ -176,7 +180,8 @@ class Agent:
         place, task_pid = self._session_places.get(container_id), self._store.task_pid(container_id)
         return None if place is None or not task_pid else {**place, "task_pid": task_pid}
 
-    def _sandbox_of(self, item: LocalTask | LocalExecutor) -> Path:
+    def sandbox_of(self, item: LocalTask | LocalExecutor) -> Path:
+        """The directory that the task or executor runs in."""
         agent_id = self.state.agent_id or ""
         if isinstance(item, LocalExecutor):
             return self._store.executor_sandbox(agent_id, item)
@@ -186,11 +191,20 @@ class Agent:
         """Serve until the process is ended."""
         end_with_supervisor()
         gate = told_by_supervisor(self._node)
+        await self.begin()
+        self._begin(self._keep_link())
+        port = self._config.port_of(self._node)
+        listening = functools.partial(log, "agent is listening", port=port)
+        await serve(self.app(), self._config.host, port, gate, listening)
+
+    async def begin(self) -> None:
+        """Launch what is asked for and let time pass; a link to a master is somebody else's."""
         # By way of the open directory: a path of its own may be too long for a socket.
         home = os.open(self._store.home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._home_descriptor = home
         path = self._store.home / executor_program.SOCKET_NAME
         path.unlink(missing_ok=True)
-        await asyncio.start_unix_server(
+        self._server = await asyncio.start_unix_server(
             self._keeper_came,
             f"/proc/self/fd/{home}/{executor_program.SOCKET_NAME}",
             limit=1 << 20,
@@ -200,10 +214,21 @@ class Agent:
         self._begin(self._tick())
         if self._logs is not None:
             self._logs.begin()
-        self._begin(self._keep_link())
-        port = self._config.port_of(self._node)
-        listening = functools.partial(log, "agent is listening", port=port)
-        await serve(self.app(), self._config.host, port, gate, listening)
+
+    async def stop(self) -> None:
+        """Give back what `begin` took; tasks have their keepers, and those the lifeline."""
+        for task in list(self._work):
+            task.cancel()
+        await asyncio.gather(*self._work, return_exceptions=True)
+        self._server.close()
+        os.close(self._home_descriptor)
+        for writer in list(self._keepers.values()):
+            writer.close()
+        if (launcher := self._launcher) is not None:
+            assert launcher.stdin is not None
+            launcher.stdin.close()
+            await launcher.wait()
+        self._journal.close()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -241,8 +266,7 @@ class Agent:
     def _carry_out_one(self, output: AgentOutput) -> None:
         match output:
             case ToMaster():
-                self._to_master.append(output.message)
-                self._master_wake.set()
+                self.tell_master(output.message)
             case ToKeeper():
                 if writer := self._keepers.get(output.container_id):
                     writer.write(orjson.dumps(output.message) + b"\n")
@@ -257,6 +281,11 @@ class Agent:
                 self._launch(output.executor.container_id, spec)
             case _:
                 self._keep(output)
+
+    def tell_master(self, message: Json) -> None:
+        """Have the message sent, behind those before it."""
+        self._to_master.append(message)
+        self._master_wake.set()
 
     def _keep(self, output: AgentOutput) -> None:
         """Carry out what only touches the disk."""
@@ -370,7 +399,7 @@ class Agent:
 
     async def _start_launcher(self) -> None:
         """Start the warm process that executors are forked from, with the cluster's lifeline."""
-        descriptor = lifeline()
+        descriptor = lifeline() if self._lifeline is None else self._lifeline
         # Its environment is this and nothing else; tasks never see more than their own.
         environment = {} if descriptor is None else {LIFELINE_VARIABLE: str(descriptor)}
         self._launcher = await asyncio.create_subprocess_exec(
@@ -482,12 +511,13 @@ class Agent:
                 decoder = Decoder()
                 async for data in response.content.iter_any():
                     for record in decoder.feed(data):
-                        self._hear(orjson.loads(record))
+                        self.hear(orjson.loads(record))
             finally:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
 
-    def _hear(self, message: Json) -> None:
+    def hear(self, message: Json) -> None:
+        """Obey the master."""
         if message["type"] == "SHUTDOWN":
             log("the master shuts this agent down", why=message["message"])
             self._is_gone = not message.get("may_return", False)

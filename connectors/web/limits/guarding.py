@@ -8,10 +8,10 @@ strictest one.
 
 import re
 import uuid
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID: Final = "X-Request-Id"
@@ -35,6 +35,14 @@ ALWAYS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
+Header = tuple[bytes, bytes]
+_REQUEST_ID: Final = REQUEST_ID.lower().encode()
+_ALWAYS: Final = tuple((name.lower().encode(), value.encode()) for name, value in ALWAYS.items())
+_POLICY: Final = b"content-security-policy"
+_API_POLICY: Final = (_POLICY, API_POLICY.encode())
+_PAGE_POLICY: Final = (_POLICY, PAGE_POLICY.encode())
+_HSTS: Final = (b"strict-transport-security", HSTS.encode())
+
 
 class Guarding:
     """Wraps the application of a door."""
@@ -47,25 +55,45 @@ class Guarding:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = request_id_of(Headers(scope=scope).get(REQUEST_ID, ""))
+        request_id = request_id_of(_given_id(scope["headers"]))
         scope[REQUEST_ID_IN_SCOPE] = request_id
         is_secure = scope.get("scheme") == "https"
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID] = request_id
-                for name, value in ALWAYS.items():
-                    headers.setdefault(name, value)
-                kind = headers.get("Content-Type", "")
-                policy = PAGE_POLICY if kind.startswith("text/html") else API_POLICY
-                headers.setdefault("Content-Security-Policy", policy)
-                if is_secure:
-                    headers.setdefault("Strict-Transport-Security", HSTS)
+                given = message.get("headers", ())
+                message["headers"] = _guarded(given, request_id.encode(), is_secure=is_secure)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        # Not `bound_contextvars`: it copies the whole context to learn what was bound before, and
+        # nothing is, for each request has a context of its own.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
             await self._app(scope, receive, sent)
+        finally:
+            structlog.contextvars.unbind_contextvars("request_id")
+
+
+def _given_id(headers: Iterable[Header]) -> str:
+    """The request's own name for itself, if it has one."""
+    for name, value in headers:
+        if name == _REQUEST_ID:
+            return value.decode("latin-1")
+    return ""
+
+
+def _guarded(given: Iterable[Header], request_id: bytes, *, is_secure: bool) -> list[Header]:
+    """The headers of an answer with those that each one has; what it says itself stays."""
+    headers = [each for each in given if each[0] != _REQUEST_ID]
+    said = dict(headers)
+    headers.append((_REQUEST_ID, request_id))
+    headers += [each for each in _ALWAYS if each[0] not in said]
+    if _POLICY not in said:
+        is_page = said.get(b"content-type", b"").startswith(b"text/html")
+        headers.append(_PAGE_POLICY if is_page else _API_POLICY)
+    if is_secure and _HSTS[0] not in said:
+        headers.append(_HSTS)
+    return headers
 
 
 def request_headers() -> list[tuple[str, bytes]]:

@@ -261,7 +261,7 @@ def _milli(fields: Fields, name: str, least: int = -VALUE_MILLI_MAX) -> int:
         what = "is missing" if value is None else f"is {shown(value)}; a number is needed"
         fields.fault(name, what, "write a number such as 5")
         return max(least, 1_000)
-    if not math.isfinite(value) or not least <= value * 1_000 <= VALUE_MILLI_MAX:
+    if not least <= value * 1_000 <= VALUE_MILLI_MAX:  # False for NaN, too
         fields.fault(name, f"is {shown(value)}, which is out of bounds", "give a sensible number")
         return max(least, 1_000)
     nearest = round(value * 1_000)

@@ -1,0 +1,1 @@
+"""AWS on loopback: moto with AWS' own rules, whose instances are agents of a dev cluster."""

@@ -1,0 +1,1 @@
+"""A cluster that is this computer: the development cluster's master and agent, in one process."""

@@ -1,0 +1,211 @@
+"""Many single tasks, one after the other, that ask for cpu and memory alone, of hosts all alike.
+
+The one thing to know: this is `scheduler.placement.plain` for a whole run of requests. The hosts
+that could take any of them are copied out of the columns, and what the run did to them is written
+back once, at its end. Who fits is said by signs: a number that is below 0 has all of its upper bits
+set, and so has whatever it is joined to. The answers are those of one request after the other.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from scheduler.placement.arrivals import arrive_each
+from scheduler.placement.columns import (
+    FIRST_CHOICE,
+    FULLNESS_BITS,
+    FULLNESS_SHIFT,
+    RANK_BITS,
+    SUM_SHIFT,
+    Array,
+    Even,
+    Flags,
+)
+from scheduler.placement.index import Index
+from scheduler.placement.outcome import Choice, Outcome, Reason
+from scheduler.placement.plain import NOWHERE, POINT_SHIFT, Scores
+from scheduler.placement.prepared import Prepared, asks_amounts_only, manner_of
+from scheduler.placement.request import Request
+
+_ALL_BITS: Final = np.array(63)
+_UNCHANGED: Final = ((1 << RANK_BITS) - 1) | FIRST_CHOICE
+"""What tasks do not change of a standing."""
+_FULL: Final = (1 << FULLNESS_BITS) - 1
+_FULL_PACKED: Final = _FULL << FULLNESS_SHIFT
+_BUCKET: Final = (1 << FULLNESS_SHIFT) - 1
+_POINT: Final = (1 << POINT_SHIFT) - 1
+_SAFE: Final = _POINT - _BUCKET
+
+
+class Singles:
+    """One run of requests of one manner, each of them for one task."""
+
+    def __init__(
+        self, index: Index, requests: Sequence[Request], manner: Prepared, even: Even
+    ) -> None:
+        """All of them ask for some cpu and some memory."""
+        self._columns = columns = index.columns
+        self._requests = requests
+        self._weight = manner.of_amounts[0][0]
+        cpu = [request.need.cpu_milli for request in requests]
+        memory = [request.need.memory_mib for request in requests]
+        self._needs = [
+            (one, other, one * even.cpu_unit + other * even.memory_unit)
+            for one, other in zip(cpu, memory, strict=True)
+        ]
+        rows = self._reachable(min(cpu), min(memory), index.allowed(manner))
+        self._rows = rows
+        self._cpu: Array = columns.cpu_free[rows]
+        self._memory: Array = columns.memory_free[rows]
+        self._packed: Array = columns.packed[rows]
+        self._standing: Array = columns.standing[rows]
+
+    def _reachable(self, cpu_milli: int, memory_mib: int, allowed: Flags | None) -> Array:
+        """The rows that could take a task of at least so much, or stand second to one that does."""
+        columns, most = self._columns, len(self._requests) + 1
+        fits: Flags = columns.cpu_open >= cpu_milli
+        fits &= columns.memory_free >= memory_mib
+        if allowed is not None:
+            fits &= allowed
+        rows: Array = fits.nonzero()[0]
+        if len(rows) <= 2 * most:
+            return rows
+        # Of hosts with the same numbers no more are reached than there are tasks.
+        packed = columns.packed[rows]
+        one = int(packed.argmin())
+        same = packed == packed[one]
+        for column in (columns.cpu_free, columns.memory_free):
+            free = column[rows]
+            same &= free == free[one]
+        alike = same.nonzero()[0]
+        spare = len(alike) - most
+        if spare <= 0:
+            return rows
+        least = np.argpartition(columns.standing[rows[alike]], spare)[:spare]
+        return np.delete(rows, alike[least])
+
+    def place(self, scores: Scores, *, is_all: bool) -> list[Outcome]:
+        """What becomes of each request; with ``is_all`` the first without a host is the last."""
+        if not len(self._rows):
+            return [NOWHERE] * (1 if is_all else len(self._requests))
+        slots, rows, known = self._columns.slots, self._rows.tolist(), scores.known
+        cpu, memory, packed, standing = self._cpu, self._memory, self._packed, self._standing
+        keys, left = np.empty_like(cpu), np.empty_like(cpu)
+        asked_cpu, asked_memory = np.zeros((), np.int64), np.zeros((), np.int64)
+        subtract, joined, signs, all_bits = np.subtract, np.bitwise_or, np.right_shift, _ALL_BITS
+        outcomes: list[Outcome] = []
+        landed: list[int] = []
+        come: list[Request] = []
+        doomed: list[bool] = []
+        for number, (need_cpu, need_memory, asked) in enumerate(self._needs):
+            if doomed and doomed[number]:
+                outcomes.append(NOWHERE)
+                continue
+            asked_cpu[()] = need_cpu
+            asked_memory[()] = need_memory
+            subtract(cpu, asked_cpu, keys)
+            subtract(memory, asked_memory, left)
+            joined(keys, left, keys)
+            signs(keys, all_bits, keys)
+            joined(keys, standing, keys)
+            at = int(keys.argmax())
+            if keys.item(at) < 0:
+                outcomes.append(NOWHERE)
+                if is_all:
+                    break
+                doomed = doomed or self._doomed()
+                continue
+            keys[at] = -1
+            then = int(keys.argmax())
+            if keys.item(then) < 0:
+                then = -1
+            before, second = packed.item(at), packed.item(then)
+            if _is_parted(before, asked) or (then >= 0 and _is_parted(second, asked)):
+                at, then = self._first_two(number)
+                before, second = packed.item(at), packed.item(then)
+            after = before + asked
+            points = after >> POINT_SHIFT
+            first = known.get(points) or scores.of(points)
+            host_id = slots[rows[at]].host_id  # type: ignore[union-attr] - rows have hosts
+            if then < 0:
+                reason = Reason(*first)
+            else:
+                points = (second + asked) >> POINT_SHIFT
+                host = slots[rows[then]].host_id  # type: ignore[union-attr] - as above
+                reason = Reason(*first, host, *(known.get(points) or scores.of(points)))
+            outcomes.append(Outcome((Choice(host_id),), reason, 0))
+            cpu[at] = cpu.item(at) - need_cpu
+            memory[at] = memory.item(at) - need_memory
+            packed[at] = after
+            fullness = min(after >> FULLNESS_SHIFT, _FULL)
+            standing[at] = (standing.item(at) & _UNCHANGED) | fullness << RANK_BITS
+            landed.append(at)
+            come.append(self._requests[number])
+        self._write_back(landed, come)
+        return outcomes
+
+    def _first_two(self, number: int) -> tuple[int, int]:
+        """The best and the second, by all of their keys; the second is -1 where there is none."""
+        cpu, memory, asked = self._needs[number]
+        fits = (self._cpu >= cpu) & (self._memory >= memory)
+        points = (self._packed + asked) >> POINT_SHIFT
+        standing = self._standing
+        keys: Array = standing | (points * self._weight << SUM_SHIFT)
+        keys[~fits] = -1
+        first = int(keys.argmax())
+        keys[first] = -1
+        second = int(keys.argmax())
+        return first, second if keys.item(second) >= 0 else -1
+
+    def _doomed(self) -> list[bool]:
+        """Which requests fit nowhere from now on: hosts only get fuller."""
+        order = self._cpu.argsort()
+        # Of the hosts with at least so much cpu: what the one with most memory has.
+        most = np.maximum.accumulate(self._memory[order[::-1]])[::-1]
+        needs = np.array([need[:2] for need in self._needs], np.int64)
+        places = self._cpu[order].searchsorted(needs[:, 0])
+        found: list[bool] = (np.append(most, -1)[places] < needs[:, 1]).tolist()
+        return found
+
+    def _write_back(self, landed: list[int], come: list[Request]) -> None:
+        """Tell the table of hosts what came where."""
+        if not landed:
+            return
+        columns, rows = self._columns, self._rows
+        arrive_each(columns, come, rows[landed].tolist())
+        changed = np.unique(landed)
+        at = rows[changed]
+        columns.cpu_free[at] = columns.cpu_open[at] = self._cpu[changed]
+        columns.memory_free[at] = self._memory[changed]
+        columns.packed[at] = self._packed[changed]
+        columns.standing[at] = self._standing[changed]
+        for row in at.tolist():
+            columns.changed.append(row)
+
+
+def run_of(asked: Sequence[tuple[Request, int]], begin: int, end: int) -> list[Request]:
+    """The requests of one manner, for one plain task each, that stand together from ``begin``."""
+    requests: list[Request] = []
+    manner: tuple[object, ...] | None = None
+    for request, count in asked[begin:end]:
+        need = request.need
+        if (
+            count != 1
+            or not asks_amounts_only(request)
+            or need.cpu_milli <= 0
+            or need.memory_mib <= 0
+        ):
+            break
+        its_manner = manner_of(request)
+        if manner is None:
+            manner = its_manner
+        elif its_manner != manner:
+            break
+        requests.append(request)
+    return requests
+
+
+def _is_parted(packed: int, asked: int) -> bool:
+    """Whether hosts as full as this one, to the bit that is kept, may differ by a point."""
+    return packed >= _FULL_PACKED or ((packed & ~_BUCKET) + asked) & _POINT > _SAFE

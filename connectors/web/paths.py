@@ -69,7 +69,7 @@ class Paths:
             found = patterns.get(tuple([words[at] for at in fixed]))
             if found is None or (best is not None and best.rank < found.rank):
                 continue
-            if all([words[at] for at in named]):  # A name is never empty.
+            if all(words[at] for at in named):  # A name is never empty.
                 best = found
         if best is None:
             return self._missing, {}

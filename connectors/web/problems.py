@@ -121,7 +121,7 @@ def json_response(
 class JsonResponse(Response):
     """Written JSON as an answer: starlette's own, made with less work for each of many reads."""
 
-    media_type = JSON
+    media_type: str | None = JSON
 
     def __init__(self, data: bytes, status: int, headers: Mapping[str, str] | None) -> None:
         """``data`` is the body; ``headers`` go before its length and kind."""

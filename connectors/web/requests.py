@@ -167,7 +167,8 @@ def header_text(request: Request, name: str) -> str | None:
     """The value of a header, read as UTF-8, or None; raises `Problem` where it is none."""
     wanted = _header_name(name)
     # As bytes: starlette's view of headers is Latin-1, and people write their names in UTF-8.
-    values = [value for known, value in request.scope["headers"] if known == wanted]
+    given: list[tuple[bytes, bytes]] = request.scope["headers"]
+    values = [value for name_given, value in given if name_given == wanted]
     if not values:
         return None
     faults = Faults()

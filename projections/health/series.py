@@ -1,9 +1,9 @@
 """How surprising each value of one metric is, from 0 to 1, by the values before it.
 
 The one thing to know: what counts is a *record*. Three views of a series (the value, the median of
-the last hour, the last two hours against the sixteen before) are each held against the highest and
-lowest they ever were; a number beyond them is the more surprising, the further beyond it is and the
-longer nothing was. Nothing is assumed of the shape of the noise, a spike that comes daily is no
+the last hour, the last two hours against up to sixteen before) are each held against the highest
+and lowest they ever were; a number beyond them is the more surprising, the further beyond it is and
+the longer nothing was. Nothing is assumed of the shape of the noise, a spike that comes daily is no
 record, and one threshold serves all series. `docs/health-series.md` has the measurements, and what
 was tried.
 """
@@ -20,15 +20,20 @@ HOUR_ROWS: Final = 12
 """Rows of the median: an hour, where a row is five minutes. All lengths here are in rows."""
 NEAR_ROWS: Final = 24
 FAR_ROWS: Final = 192
-"""The mean of the near rows is compared with that of so many before them."""
+"""The mean of the near rows is compared with that of so many before them,"""
+FAR_ROWS_MIN: Final = 96
+"""and at the beginning with what there is, from so many on."""
 KEPT_ROWS: Final = NEAR_ROWS + FAR_ROWS
-HOLD_ROWS: Final = 24
-"""So long a record of one view waits for those of the others: they see the same thing later."""
+HOLD_ROWS: Final = 96
+"""So long a record of one view waits for those of the others: they see the same thing later. What
+grows slowly is seen by the change alone, hours after the first value beyond."""
 QUIET_ROWS: Final = 150
 """After a surprise so many rows have to pass before a lesser one is told: one incident is one
 alarm."""
-EXCEED: Final = 1.1
+EXCEED: Final = 1.2
 """What is to be told within them has to be so many times as surprising."""
+VIEWS: Final = 3
+"""The value, the hour and the change."""
 THRESHOLD: Final = 0.5
 """From this score on a row is an alarm."""
 
@@ -50,6 +55,12 @@ class _Seen(NamedTuple):
     view: str
     number: float
     margin: float
+
+
+class _Mark(NamedTuple):
+    row: int
+    surprise: float
+    seen: _Seen
 
 
 QUIET: Final = Judged(0.0)
@@ -122,7 +133,8 @@ class _Views:
         self._value = Records(1)
         self._hour = Records(HOUR_ROWS)
         self._change = Records(NEAR_ROWS)
-        self._marks: deque[tuple[int, int, float, _Seen]] | None = None
+        self._marks: list[deque[_Mark]] | None = None
+        """Of each view the records that still wait, strongest first; None while there are none."""
 
     def after(self, value: float) -> tuple[float, _Seen]:
         """The mean surprise of the views, and the one with the most of it."""
@@ -137,8 +149,9 @@ class _Views:
             new = self._hour.after(middle, scatter)
             if new:
                 self._mark(1, new, _Seen("hour", middle, self._hour.margin))
-        if self._row >= KEPT_ROWS:
-            change = self._near_sum / NEAR_ROWS - self._far_sum / FAR_ROWS
+        if self._row >= NEAR_ROWS + FAR_ROWS_MIN:
+            far_rows = min(self._row, KEPT_ROWS) - NEAR_ROWS
+            change = self._near_sum / NEAR_ROWS - self._far_sum / far_rows
             new = self._change.after(change, scatter)
             if new:
                 self._mark(2, new, _Seen("change", change, self._change.margin))
@@ -158,6 +171,11 @@ class _Views:
         if row <= KEPT_ROWS:
             kept.append(value)
             self._newest = row - 1
+            self._near_sum += value
+            if row > NEAR_ROWS:
+                between = kept[row - 1 - NEAR_ROWS]
+                self._far_sum += between
+                self._near_sum -= between
             if row == KEPT_ROWS:
                 self._add_up()
             return
@@ -175,19 +193,28 @@ class _Views:
 
     def _mark(self, view: int, surprise: float, seen: _Seen) -> None:
         if self._marks is None:
-            self._marks = deque()
-        self._marks.append((self._row, view, surprise, seen))
+            self._marks = [deque() for _ in range(VIEWS)]
+        waiting = self._marks[view]
+        # A weaker record that is older as well is never the strongest again.
+        while waiting and waiting[-1].surprise <= surprise:
+            waiting.pop()
+        waiting.append(_Mark(self._row, surprise, seen))
 
     def _together(self) -> tuple[float, _Seen]:
+        """The mean of the strongest records of the views that still wait."""
         marks = self._marks
         assert marks is not None, "there is something to put together"
-        while marks and marks[0][0] <= self._row - HOLD_ROWS:
-            marks.popleft()
-        if not marks:
+        oldest = self._row - HOLD_ROWS
+        total = most = 0.0
+        seen = _NOTHING
+        for waiting in marks:
+            while waiting and waiting[0].row <= oldest:
+                waiting.popleft()
+            if waiting:
+                strongest = waiting[0]
+                total += strongest.surprise
+                if strongest.surprise > most:
+                    most, seen = strongest.surprise, strongest.seen
+        if not most:
             self._marks = None
-            return 0.0, _NOTHING
-        most = [0.0, 0.0, 0.0]
-        for _, view, surprise, _ in marks:
-            most[view] = max(most[view], surprise)
-        strongest = max(marks, key=lambda mark: mark[2])
-        return sum(most) / len(most), strongest[3]
+        return total / VIEWS, seen

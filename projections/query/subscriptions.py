@@ -249,9 +249,10 @@ def _split(where: Condition | None) -> tuple[_Found, Condition | None]:
         return _split_all(where)
     if isinstance(where, AnyOf):
         equalities = [_equality_of(each) for each in where.conditions]
-        found = {_place_of(each.constant): each for each in equalities if each is not None}
+        keys = {each and each.key for each in equalities}
         # Of two keys both may hold, and an event must not be matched twice.
-        if None not in equalities and len({each.key for each in found.values()}) == 1:
+        if None not in keys and len(keys) == 1:
+            found = {_place_of(each.constant): each for each in equalities if each is not None}
             return tuple(found.values()), None
         return (), where
     equality, part = _equality_of(where), _part_of(where)

@@ -9,7 +9,6 @@ same moment arrive, and a task that waited runs for as long as it would have run
 
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
-from itertools import islice
 
 import msgspec
 
@@ -19,6 +18,7 @@ from scheduler.placement.engine import Placement
 from scheduler.placement.fitness.gpu import GpuFitness
 from scheduler.placement.outcome import Choice
 from scheduler.placement.request import Request
+from scheduler.queue.outcome import Placed as Turn
 from scheduler.queue.usage import Usage
 from scheduler.queue.waiting import Queue
 from scheduler.rounds.placing import place_round
@@ -97,7 +97,7 @@ class Replay:
         while next_new < len(order) or self._ends:
             self.now_ms = self._next_moment(order, next_new)
             has_ended = self._end_tasks()
-            arrived = next_new
+            arrived = next_new if self.trace.has_times else len(order)
             while arrived < len(order) and tasks[order[arrived]].arrive_ms <= self.now_ms:
                 arrived += 1
             if arrived == next_new and not (has_ended and self._left):
@@ -147,15 +147,7 @@ class Replay:
             self.now_ms,
             is_told=lambda request, count: self._told.get(request) == count,
         )
-        names: list[tuple[str, str]] = []
-        for turn in outcome.placed:
-            request, choices = turn.request, turn.outcome.choices
-            self._usage.add(request, len(choices))
-            indexes = classes[request]
-            first, classes[request] = indexes[: len(choices)], indexes[len(choices) :]
-            for index, choice in zip(first, choices, strict=True):
-                self._put(index, choice)
-                names.append((tasks[index].task_id, choice.host_id))
+        names = self._put(outcome.placed, classes)
         if self._is_retrying:
             self._left = sorted(index for indexes in classes.values() for index in indexes)
         self.waiting = len(self._left)
@@ -165,8 +157,8 @@ class Replay:
             Refusal(
                 each.request.job_id,
                 each.count,
-                tuple((rule.rule, rule.hosts) for rule in each.outcome.refused),
-                "; ".join(rule.missing for rule in islice(each.outcome.refused, 3) if rule.missing),
+                tuple([(rule.rule, rule.hosts) for rule in each.outcome.refused]),
+                "; ".join([rule.missing for rule in each.outcome.refused[:3] if rule.missing]),
             )
             for each in outcome.refused
         ]
@@ -191,14 +183,31 @@ class Replay:
             indexes.append(index)
         return classes
 
-    def _put(self, index: int, choice: Choice) -> None:
-        task = self.trace.tasks[index]
-        assert index not in self.placed, f"task {task.task_id} has two hosts"
-        self.placed[index] = Placed(choice, self.now_ms, self._calls)
-        self.running.add(index)
-        if task.end_ms is not None:
-            ends_ms = self.now_ms + task.end_ms - task.arrive_ms
-            heappush(self._ends, (ends_ms, index))
+    def _put(
+        self, turns: Sequence[Turn], classes: dict[Request, list[int]]
+    ) -> list[tuple[str, str]]:
+        """Let tasks be where they were put, and leave in ``classes`` who waits; their names."""
+        tasks, placed, now_ms, call = self.trace.tasks, self.placed, self.now_ms, self._calls
+        names: list[tuple[str, str]] = []
+        came: list[int] = []
+        counts: list[tuple[Request, int]] = []
+        for turn in turns:
+            request, choices = turn.request, turn.outcome.choices
+            indexes = classes[request]
+            count = len(choices)
+            classes[request] = indexes[count:]
+            came += indexes[:count]
+            counts.append((request, count))
+            for index, choice in zip(indexes, choices, strict=False):
+                task = tasks[index]
+                assert index not in placed, f"task {task.task_id} has two hosts"
+                placed[index] = Placed(choice, now_ms, call)
+                names.append((task.task_id, choice.host_id))
+                if task.end_ms is not None:
+                    heappush(self._ends, (now_ms + task.end_ms - task.arrive_ms, index))
+        self.running.update(came)
+        self._usage.add_each(counts)
+        return names
 
     def _learn(self, new: Sequence[int]) -> None:
         if not self._has_gpus:

@@ -379,14 +379,14 @@ def _lifted(body: memoryview, lift: Upcast) -> Raw:
 def _read_chunks(body: memoryview) -> Iterator[memoryview]:
     at = 0
     while at < len(body):
-        raw_bytes, packed_bytes = _BLOCK.unpack(body[at : at + _BLOCK.size])
+        raw_bytes, packed_bytes = _BLOCK.unpack_from(body, at)
         at += _BLOCK.size
         packed = bytes(body[at : at + packed_bytes])
         raw = memoryview(bytes(cramjam.zstd.decompress(packed, output_len=raw_bytes)))
         at += packed_bytes
         inside = 0
         while inside < len(raw):
-            (length,) = _LENGTH.unpack(raw[inside : inside + _LENGTH.size])
+            (length,) = _LENGTH.unpack_from(raw, inside)
             inside += _LENGTH.size
             yield raw[inside : inside + length]
             inside += length

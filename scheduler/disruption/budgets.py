@@ -46,10 +46,18 @@ def effective(policy: Policy, spec: JobSpec) -> DisruptionBudget:
         return own
     return DisruptionBudget(
         policy=AvailabilityPercentage(policy.self_managed_healthy_percent * 1_000),
-        rate=PercentagePerHour(policy.self_managed_percent_per_hour * 1_000),
+        rate=effective_rate(policy, spec),
         windows=own.windows,
         health=own.health,
     )
+
+
+def effective_rate(policy: Policy, spec: JobSpec) -> BudgetRate:
+    """The rate of the budget that `effective` says, which every tick asks for alone."""
+    own = spec.budget
+    if own is None or isinstance(own.policy, SelfManaged):
+        return PercentagePerHour(policy.self_managed_percent_per_hour * 1_000)
+    return own.rate
 
 
 def _injected_notice_ms(policy: Policy, spec: JobSpec) -> int:

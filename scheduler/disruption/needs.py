@@ -116,6 +116,17 @@ class Looker:
         return known
 
 
+def may_move(state: State) -> bool:
+    """Whether anything speaks for a task, a job or a host that has to be emptied."""
+    return bool(
+        state.moving_tasks
+        or state.moving_jobs
+        or state.host_orders
+        or state.host_marks
+        or state.policy.placement.instance_groups
+    )
+
+
 def _leave_by_ms(state: State, host_id: HostId) -> int | None:
     """When a host's tasks should have left before its maintenance; None where there is none."""
     window = state.maintenance.get(host_id)

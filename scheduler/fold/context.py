@@ -300,13 +300,13 @@ def _reindex(
 
 
 def _is_launching_seen(state: State) -> bool:
-    """Whether a rule or a plug-in sees how many tasks of a host have not started yet.
+    """Whether a rule, a trial or a plug-in sees how many tasks of a host have not started yet.
 
     Else a step of a task that stays on its host changes nothing that placement looks at: of a task
     from its launch to its end two of four steps would have its host looked at anew in vain.
     """
     rules = state.policy.placement
-    return bool(rules.guards.launching_per_host_max or rules.plugins)
+    return bool(state.on_trial or rules.guards.launching_per_host_max or rules.plugins)
 
 
 _PAST_START = frozenset((Started, Finished))

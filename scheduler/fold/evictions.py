@@ -8,7 +8,7 @@ the cell's pace, and waits while the cell is safe.
 
 from msgspec.structs import replace
 
-from scheduler.disruption.budgets import effective, rate_of, size_of
+from scheduler.disruption.budgets import effective_rate, rate_of, size_of
 from scheduler.disruption.quotas import Quota, Quotas, tokens_milli
 from scheduler.fold.context import Fold, moved_task
 from scheduler.fold.jobs import changeable, changed_job, no_task, refuse
@@ -89,7 +89,7 @@ def count_eviction(fold: Fold, job_id: JobId) -> None:
     """Count a task that was ended for others against its job's rate, where it has one."""
     state = fold.state
     job = state.jobs[job_id]
-    rate = rate_of(effective(state.policy, job.spec).rate, size_of(job))
+    rate = rate_of(effective_rate(state.policy, job.spec), size_of(job))
     if rate is None:
         return
     now_ms = state.clock.now_ms
@@ -109,10 +109,10 @@ def forget_old_evictions(fold: Fold) -> None:
         job, kept = state.jobs.get(job_id), state.evictions[job_id]
         rate = None
         if job is not None and job.state == "Accepted":
-            rate = rate_of(effective(state.policy, job.spec).rate, size_of(job))
+            rate = rate_of(effective_rate(state.policy, job.spec), size_of(job))
+        if rate is not None and kept[0].at_ms > state.clock.now_ms - rate[1]:
+            continue  # The oldest stands first, and mostly it counts still.
         left = _counting(kept, state.clock.now_ms - rate[1]) if rate is not None else ()
-        if len(left) == len(kept):
-            continue
         fold.touch("evictions", job_id)
         if left:
             state.evictions[job_id] = left

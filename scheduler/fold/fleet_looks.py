@@ -227,6 +227,9 @@ def _complete_hooks(fold: Fold) -> None:
     """Let go on what waits for our word: hosts that joined, and hosts that are empty."""
     state = fold.state
     for each in _hooked(state):
+        group = state.cloud_groups.get(each.group)
+        if group is not None and state.clock.now_ms < group.retry_at_ms:
+            continue  # Its cloud has just refused: it is asked no oftener than for anything else.
         is_empty = each.host_id is None or each.host_id not in state.host_tasks
         is_over = each.due_ms and state.clock.now_ms >= each.due_ms
         if each.state == "pending" and each.host_id is None:

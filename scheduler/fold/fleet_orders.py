@@ -201,7 +201,8 @@ def order_ended(fold: Fold, event: EffectEnded) -> None:
 
 
 def _is_gone_anyway(effect: FleetEffect, detail: str) -> bool:
-    return isinstance(effect, EndInstance | RemoveGroup) and detail.startswith(GONE)
+    is_over = isinstance(effect, EndInstance | RemoveGroup | CompleteHook)
+    return is_over and detail.startswith(GONE)
 
 
 def _done(fold: Fold, effect: GroupEffect) -> None:
@@ -261,11 +262,22 @@ def _failed(fold: Fold, effect: FleetEffect, why: str) -> None:
 def _undo(fold: Fold, effect: FleetEffect, why: str) -> None:
     """Take back what was taken for granted of an order that was not carried out."""
     note_activity(fold, effect.group, "orderFailed", why[:300])
+    _hold_again(fold, effect)
     group = fold.state.cloud_groups.get(effect.group)
     if group is None or not isinstance(effect, SetDesiredCapacity):
         return
     if group.ordered == effect.desired:
         put_group(fold, replace(group, ordered=None))
+
+
+def _hold_again(fold: Fold, effect: FleetEffect) -> None:
+    """A hook that was not completed still holds its instance, and is completed at a later look."""
+    if not isinstance(effect, CompleteHook):
+        return
+    instance = fold.state.cloud_instances.get(effect.instance_id)
+    if instance is not None and not instance.hook:
+        fold.state.cloud_instances[effect.instance_id] = replace(instance, hook=effect.hook)
+        fold.touch("cloud instance", effect.instance_id)
 
 
 def drop_orders(fold: Fold, *, unstarted_for_ms: int = 0) -> None:
@@ -274,6 +286,7 @@ def drop_orders(fold: Fold, *, unstarted_for_ms: int = 0) -> None:
     for each in list(state.fleet_orders.values()):
         if not unstarted_for_ms:
             _drop(fold, each)
+            _hold_again(fold, each.effect)
             continue
         if each.is_started or state.clock.now_ms < each.decided_at_ms + unstarted_for_ms:
             continue

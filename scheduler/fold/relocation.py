@@ -7,7 +7,7 @@ seldom, evicts those whose owner had his notice, as far as budgets allow. What w
 
 from msgspec.structs import replace
 
-from scheduler.disruption.needs import Looker, Need, in_order, plan_of
+from scheduler.disruption.needs import Looker, Need, in_order, may_move, plan_of
 from scheduler.disruption.quotas import CELL_LIMITS, Quota, Quotas
 from scheduler.fold.context import Fold
 from scheduler.fold.evictions import evicted, forget_old_evictions
@@ -29,13 +29,16 @@ def relocate(fold: Fold) -> None:
     forget_old_evictions(fold)
     if silent_ms > policy.relocation_stale_ms or not _is_heard(state):
         return
-    looker = Looker(state)
-    _note_marked_jobs(fold, looker)
-    _plan(fold, looker.needs())
+    if may_move(state) or state.plans or state.jobs_marked_at_ms:  # Mostly nobody has to move.
+        looker = Looker(state)
+        _note_marked_jobs(fold, looker)
+        _plan(fold, looker.needs())
     is_turn = clock.now_ms >= clock.descheduled_at_ms + policy.descheduling_ms
     if is_turn:
         clock.descheduled_at_ms = clock.now_ms
-    due = in_order(state, state.plans) if state.plans else []
+    if not state.plans:
+        return
+    due = in_order(state, state.plans)
     hurried = [each for each in due if each.is_immediate]
     others = [each for each in due if not each.is_immediate] if is_turn else []
     _carry_out(fold, [*hurried, *others])

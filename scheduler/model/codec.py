@@ -213,11 +213,13 @@ def _plain(value: object) -> object:
         _DEEP[kind] = deep = _deep_fields(type(value))
     if deep is not None:
         plain = [kind.__name__, *_astuple(value)]
-        for index in deep:
-            plain[index] = _plain(plain[index])
+        for index in deep:  # What is an atom is not worth the call, here and below.
+            each = plain[index]
+            if type(each) not in _ATOMS:
+                plain[index] = _plain(each)
         return plain
-    if isinstance(value, tuple | list):
-        return [_plain(each) for each in value]
+    if kind is tuple or isinstance(value, tuple | list):
+        return [each if type(each) in _ATOMS else _plain(each) for each in value]
     if isinstance(value, dict):
         return [[_plain(key), _plain(each)] for key, each in sorted(value.items())]
     return value

@@ -7,7 +7,7 @@ Why a host is closed is asked only when a refusal is explained.
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,7 @@ FULLNESS_SHIFT: Final = UNIT_BITS + 11 - FULLNESS_BITS
 """Packed cpu and memory together are below 2**11 points."""
 ROWS_MAX: Final = 1 << RANK_BITS
 _FEW: Final = 64
+Key = TypeVar("Key")
 
 _NAMES: Final = (
     "cpu_open",
@@ -257,7 +258,6 @@ class Columns:
             or (slot.gpu_total > 0) != (bool(view.gpus) or view.total.gpus > 0)
         ):
             self._shaken()
-        self._leave_indexes(slot)
         self._take_over(slot, view)
 
     def _take_over(self, slot: Slot, view: HostView) -> None:
@@ -265,20 +265,11 @@ class Columns:
         self.handed_over += 1
         slot.fill(view)
         slot.attributes = self._attributes.of(view)
-        for job_id, count in view.tasks_of_job:
-            slot.job_counts[job_id] = count
-            self.jobs.change(job_id, row, count)
-            self.tally(slot, job_id, count)
+        self._reindex(slot, view)
         slot.tasks = sum([count for _, count in view.tasks_of_job])
         slot.takes = int(view.is_schedulable and not self.is_lost(slot.attributes))
         slot.interface_class = 0
         self._scalar_names.update(slot.scalar_totals)
-        for image in view.images:
-            slot.images[image] = 1
-            self.images.change(image, row, 1)
-        for groups in view.security_groups:
-            slot.groups[groups] = 1
-            self.groups.change(groups, row, 1)
         for name in _OF_SLOT:
             getattr(self, name)[row] = getattr(slot, name)
         self._is_even_known = False
@@ -287,6 +278,24 @@ class Columns:
         for name, (free, total) in self._scalars.items():
             free[row], total[row] = slot.scalar_free(name), slot.scalar_total(name)
         self.settle(slot)
+
+    def _reindex(self, slot: Slot, view: HostView) -> None:
+        """Have the indexes say what the view says; most of what is on a host stays there."""
+        row, counts = slot.row, dict(view.tasks_of_job)
+        if counts != slot.job_counts:
+            for job_id, change in _differences(slot.job_counts, counts):
+                self.jobs.change(job_id, row, change)
+                self.tally(slot, job_id, change)
+            slot.job_counts = counts
+        images, groups = dict.fromkeys(view.images, 1), dict.fromkeys(view.security_groups, 1)
+        if images != slot.images:
+            for image, change in _differences(slot.images, images):
+                self.images.change(image, row, change)
+            slot.images = images
+        if groups != slot.groups:
+            for of_task, change in _differences(slot.groups, groups):
+                self.groups.change(of_task, row, change)
+            slot.groups = groups
 
     def _leave_indexes(self, slot: Slot) -> None:
         for job_id, count in slot.job_counts.items():
@@ -564,6 +573,15 @@ class Columns:
                     total[slot.row] = slot.scalar_total(name)
             known = self._scalars[name] = (free[: self.length], total[: self.length])
         return known
+
+
+def _differences(before: dict[Key, int], after: dict[Key, int]) -> list[tuple[Key, int]]:
+    """What has another count than before, and by how much."""
+    found = [(key, -count) for key, count in before.items() if key not in after]
+    for key, count in after.items():
+        if change := count - before.get(key, 0):
+            found.append((key, change))
+    return found
 
 
 def _grown(array: Array | None, capacity: int) -> Array:

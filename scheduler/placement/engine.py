@@ -161,7 +161,7 @@ class Placement:
         if entry is not None and entry.at == self._index.columns.changed.end and not avoid:
             return entry.refused
         if entry is not None and not avoid and not self._index.demands:
-            return self._explainer.hopeless(entry.prepared)
+            return self._explainer.hopeless(entry)
         try:
             return refusals(self._index, self._ready(request), avoid)
         except PluginFailed as failed:

@@ -21,6 +21,7 @@ from scheduler.placement.by_cpu import NEED_MAX, SHORT_BITS, ByCpu
 from scheduler.placement.closing import CLOSED_BY, GONE, UNOFFERED, why_closed
 from scheduler.placement.columns import RANK_BITS, Array, Flags
 from scheduler.placement.devices import lacking_devices
+from scheduler.placement.hopeless import Entry
 from scheduler.placement.index import Index, demanded
 from scheduler.placement.interfaces import lacking_interface
 from scheduler.placement.masks import moving_flags
@@ -50,35 +51,53 @@ class Explainer:
         self._asked_at = -1
         self._made_at = -1
         self._by_cpu: ByCpu | None = None
+        self._about: dict[int, bool] = {}
+        """By manner, at ``_asked_at``: whether nothing but amounts refuses its plain requests."""
 
-    def hopeless(self, prepared: Prepared) -> tuple[Refused, ...]:
+    def hopeless(self, entry: Entry) -> tuple[Refused, ...]:
         """What `refusals` answers for a request that is known to fit on no host."""
-        columns, need = self._index.columns, prepared.request.need
+        columns, need = self._index.columns, entry.request.need
         place = columns.changed.end
-        is_first = self._asked_at != place
-        self._asked_at = place
+        if self._asked_at != place:
+            self._asked_at, self._about = place, {}
+            return refusals(self._index, entry.prepared)
         if (
-            is_first
-            or not 0 <= need.cpu_milli <= NEED_MAX
+            not 0 <= need.cpu_milli <= NEED_MAX
             or not 0 <= need.memory_mib <= NEED_MAX
-            or not _is_about_amounts(self._index, prepared)
+            or not self._is_about_amounts(entry)
         ):
-            return refusals(self._index, prepared)
-        if self._by_cpu is None or self._made_at != place:
+            return refusals(self._index, entry.prepared)
+        by_cpu = self._by_cpu
+        if by_cpu is None or self._made_at != place:
             columns.ranked()
-            self._by_cpu, self._made_at = ByCpu(columns), place
+            by_cpu = self._by_cpu = ByCpu(columns)
+            self._made_at = place
         found: tuple[Refused, ...] = ()
-        nearest = self._by_cpu.lacking_cpu(need)
+        nearest = by_cpu.lacking_cpu(need)
         if nearest is not None:
-            slot = columns.at(nearest.row)
-            missing = lacking(need.cpu_milli, slot.cpu_free, "")
-            found = (Refused("cpu", nearest.hosts, slot.host_id, missing),)
-        nearest = self._by_cpu.lacking_memory(found[0].hosts if found else 0)
+            missing = lacking_milli(need.cpu_milli, columns.cpu_free.item(nearest.row), "cpus")
+            found = (Refused("cpu", nearest.hosts, self._host_in(nearest.row), missing),)
+        nearest = by_cpu.lacking_memory(found[0].hosts if found else 0)
         if nearest is not None:
-            slot = columns.at(nearest.row)
-            missing = lacking(need.memory_mib, slot.memory_free, "MiB of memory")
-            found += (Refused("memory", nearest.hosts, slot.host_id, missing),)
+            free = columns.memory_free.item(nearest.row)
+            missing = lacking(need.memory_mib, free, "MiB of memory")
+            found += (Refused("memory", nearest.hosts, self._host_in(nearest.row), missing),)
         return found
+
+    def _is_about_amounts(self, entry: Entry) -> bool:
+        """`_is_about_amounts`, which requests of one manner for cpu and memory share."""
+        if not entry.asks_amounts_only:
+            return _is_about_amounts(self._index, entry.prepared)
+        number = entry.manner.manner_number
+        known = self._about.get(number)
+        if known is None:
+            known = self._about[number] = _is_about_amounts(self._index, entry.prepared)
+        return known
+
+    def _host_in(self, row: int) -> HostId:
+        slot = self._index.columns.slots[row]
+        assert slot is not None, f"there is no host in row {row}"
+        return slot.host_id
 
 
 def refusals(
@@ -361,6 +380,8 @@ _WAKES: Final = {
 
 def wake_of(refused: tuple[Refused, ...], request: Request) -> str:
     """The events that could change the answer, in words."""
+    if len(refused) == 1 and refused[0].rule in _RESOURCES:
+        return _MORE
     named = {name for name, _ in request.need.scalars}
     wakes: list[str] = []
     for each in refused:

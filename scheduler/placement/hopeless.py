@@ -17,7 +17,7 @@ from scheduler.model.resources import Need
 from scheduler.placement.columns import Array, Flags
 from scheduler.placement.index import Index
 from scheduler.placement.outcome import Refused
-from scheduler.placement.prepared import Prepared
+from scheduler.placement.prepared import Prepared, asks_amounts_only
 from scheduler.placement.request import Request
 from scheduler.placement.slot import Slot
 
@@ -41,6 +41,7 @@ class Entry:
 
     __slots__ = (
         "_prepared",
+        "asks_amounts_only",
         "at",
         "is_plain",
         "jobs",
@@ -63,6 +64,7 @@ class Entry:
             manner.moving_hard or manner.asks_devices or need.scalars or need.addresses
         )
         """Amounts of `_AMOUNTS` are all that it asks of a host, but for fixed constraints."""
+        self.asks_amounts_only = asks_amounts_only(request)
         self.jobs: tuple[JobId, ...] = _jobs_of(manner, request)
         self.state: tuple[int, ...] = ()
         self.refused: tuple[Refused, ...] = ()

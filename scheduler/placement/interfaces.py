@@ -27,6 +27,8 @@ INTERFACES_MAX: Final = 256
 ADDRESSES_MAX: Final = 65_536
 """Of one interface: a /16, more than any cloud gives."""
 
+RESOURCE_SETS: Final = "res"
+"""How the name of an attribute begins that declares interfaces."""
 _ATTRIBUTE: Final = re.compile("res(?:[0-9]+|[-._][A-Za-z0-9._-]+)?")
 _SET: Final = re.compile("ResourceSet-([A-Za-z][A-Za-z0-9_.]*)-([0-9]{1,6})-([0-9]{1,6})")
 _KIND: Final = "eni"
@@ -73,7 +75,7 @@ def declared_interfaces(attributes: Iterable[tuple[str, str]]) -> Declared:
     faults: list[str] = []
     for name, value in sorted(attributes):
         # The first question is the quicker one, and asked of each attribute of each changed host.
-        if not name.startswith("res") or _ATTRIBUTE.fullmatch(name) is None:
+        if not name.startswith(RESOURCE_SETS) or _ATTRIBUTE.fullmatch(name) is None:
             continue
         count, addresses, fault = _read_set(value)
         if not fault and len(found) + count > INTERFACES_MAX:

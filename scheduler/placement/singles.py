@@ -82,8 +82,10 @@ class Singles:
         spare = len(alike) - most
         if spare <= 0:
             return rows
-        least = np.argpartition(columns.standing[rows[alike]], spare)[:spare]
-        return np.delete(rows, alike[least])
+        least = columns.standing[rows[alike]].argpartition(spare)[:spare]
+        same[:] = True
+        same[alike[least]] = False
+        return rows[same]
 
     def place(self, scores: Scores, *, is_all: bool) -> list[Outcome]:
         """What becomes of each request; with ``is_all`` the first without a host is the last."""
@@ -174,7 +176,7 @@ class Singles:
             return
         columns, rows = self._columns, self._rows
         arrive_each(columns, come, rows[landed].tolist())
-        changed = np.unique(landed)
+        changed = sorted(set(landed))
         at = rows[changed]
         columns.cpu_free[at] = columns.cpu_open[at] = self._cpu[changed]
         columns.memory_free[at] = self._memory[changed]

@@ -4,6 +4,7 @@ The one thing to know: devices are counted in thousandths here, so that a share 
 one add up; every other number has the unit of its name in `scheduler.model.resources`.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from scheduler.model.resources import Need
@@ -56,6 +57,15 @@ def plus(left: Vector, right: Vector, times: int = 1) -> Vector:
     )
 
 
+def sum_of(each: Iterable[tuple[Vector, int]]) -> Vector:
+    """All of these together, each so many times."""
+    found = [need if count == 1 else plus(NOTHING, need, count) for need, count in each]
+    if not found:
+        return NOTHING
+    cpu, memory, disk, network, gpu = map(sum, zip(*found, strict=True))
+    return (cpu, memory, disk, network, gpu)
+
+
 def over(left: Vector, right: Vector) -> Vector:
     """What ``left`` has more than ``right``, resource by resource; never below 0."""
     return (
@@ -81,9 +91,10 @@ def most(left: Vector, right: Vector) -> Vector:
 def size(need: Vector, total: Vector) -> int:
     """The sum of a need's shares of the whole, in millionths: how large a task is beside others."""
     found = 0
-    for amount, whole in zip(need, total, strict=True):
-        if amount and whole:
-            found += 1_000_000 * amount // whole
+    for number in RESOURCES:
+        amount = need[number]
+        if amount and total[number]:
+            found += 1_000_000 * amount // total[number]
     return found
 
 

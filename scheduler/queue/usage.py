@@ -4,9 +4,11 @@ The one thing to know: it is a sum of needs, not a measurement. Tasks count from
 launches them until they have ended; what they really use is told apart, for the second trough.
 """
 
+from collections.abc import Iterable
+
 from scheduler.placement.request import Request
 
-from .amounts import NOTHING, Vector, of_need, plus
+from .amounts import NOTHING, Vector, of_need, plus, sum_of
 
 
 class Usage:
@@ -15,6 +17,23 @@ class Usage:
     def __init__(self) -> None:
         self._ordinary: dict[tuple[str, str], Vector] = {}
         self._opportunistic: dict[tuple[str, str], Vector] = {}
+
+    def add_each(self, tasks: Iterable[tuple[Request, int]]) -> None:
+        """Tasks of these requests hold resources now, so many of each."""
+        found: dict[tuple[bool, str, str], list[tuple[Vector, int]]] = {}
+        last: tuple[bool, str, str] | None = None
+        needs: list[tuple[Vector, int]] = []
+        for request, count in tasks:
+            key = (request.is_opportunistic, request.tier, request.group)
+            if key != last:
+                needs = found.setdefault(key, [])
+                last = key
+            needs.append((of_need(request.need), count))
+        for (is_opportunistic, tier, group), needs in found.items():
+            sums = self._opportunistic if is_opportunistic else self._ordinary
+            total = plus(sums.get((tier, group), NOTHING), sum_of(needs))
+            if total != NOTHING:
+                sums[tier, group] = total
 
     def add(self, request: Request, count: int = 1) -> None:
         """Tasks of this request hold resources now; a negative count: no longer."""

@@ -47,9 +47,7 @@ class Queue:
 
     def __init__(self, waiting: Iterable[Waiting] = ()) -> None:
         self._entries: dict[Request, Waiting] = {}
-        self._rows: dict[Request, _Row] = {}
         self._groups: dict[tuple[str, str], list[_Row]] = {}
-        self._of_row: dict[_Row, Waiting] = {}
         self.tasks = 0
         """Tasks that wait, in all classes."""
         for each in waiting:
@@ -66,14 +64,19 @@ class Queue:
         if before is not None and before.order != waiting.order:
             self._remove(request, before)
             before = None
-        self.tasks += waiting.count - (0 if before is None else before.count)
         self._entries[request] = waiting
-        row = self._rows.get(request)
-        if row is None:
-            row = (waiting.order, request.job_id, _Written(request))
-            self._rows[request] = row
-            insort(self._groups.setdefault((request.tier, request.group), []), row)
-        self._of_row[row] = waiting
+        if before is not None:
+            self.tasks += waiting.count - before.count
+            return
+        self.tasks += waiting.count
+        row = (waiting.order, request.job_id, _Written(request))
+        rows = self._groups.get((request.tier, request.group))
+        if rows is None:
+            self._groups[request.tier, request.group] = [row]
+        elif rows[-1] < row:
+            rows.append(row)  # Who comes later mostly stands later.
+        else:
+            insort(rows, row)
 
     def set_waiting(
         self,
@@ -109,8 +112,8 @@ class Queue:
 
     def of_group(self, tier: str, group: str) -> list[Waiting]:
         """The classes of a group as jobs name it, first come first."""
-        of_row = self._of_row
-        return [of_row[row] for row in self._groups.get((tier, group), ())]
+        entries = self._entries
+        return [entries[row[2].request] for row in self._groups.get((tier, group), ())]
 
     def __iter__(self) -> Iterator[Waiting]:
         for tier, group in self.groups():
@@ -120,11 +123,9 @@ class Queue:
         return len(self._entries)
 
     def _remove(self, request: Request, before: Waiting) -> None:
-        row = self._rows.pop(request)
         rows = self._groups[request.tier, request.group]
-        del rows[bisect_left(rows, row)]
+        del rows[bisect_left(rows, (before.order, request.job_id, _Written(request)))]
         if not rows:
             del self._groups[request.tier, request.group]
-        del self._of_row[row]
         del self._entries[request]
         self.tasks -= before.count

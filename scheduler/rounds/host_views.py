@@ -5,20 +5,21 @@ says more. A host whose offers are used up or given back is still here: its task
 that look at them, and it gets none until it offers again.
 """
 
-from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from scheduler.constraints.fixed import GPU_MODEL_ATTRIBUTE
 from scheduler.fold import guards
-from scheduler.model.ids import HostId, JobId
+from scheduler.fold.context import LAUNCHING
+from scheduler.model.ids import HostId, JobId, OfferId
 from scheduler.model.job import Batch, JobSpec
 from scheduler.model.resources import Need, Resources, added, summed_scalars
 from scheduler.model.rules import PlacementRules
 from scheduler.model.task import Task, place_of
 from scheduler.placement.host import GpuDevice, HostView, Interface
-from scheduler.placement.interfaces import Lodger, group_set, interfaces_of
+from scheduler.placement.interfaces import RESOURCE_SETS, Lodger, group_set, interfaces_of
 from scheduler.placement.requests_of_jobs import hard_constraints_of
 from scheduler.state import Job, State
-from scheduler.versions import container_of, is_mixed, spec_of, variant_of
+from scheduler.versions import container_of, spec_of, variant_of
 
 UNAVAILABLE_ATTRIBUTE = "mesos.unavailable_from_ms"
 """When a host's maintenance begins, as the Mesos connector writes it."""
@@ -29,21 +30,25 @@ def host_view(state: State, host_id: HostId) -> HostView | None:
     offers, there = state.host_offers.get(host_id), state.host_tasks.get(host_id)
     if not offers and not there:
         return None
-    free = Resources()
-    for offer_id in sorted(offers or ()):
-        free = added(free, state.offers[offer_id].resources)
+    free = _offered(state, offers or {})
+    # One look at the tasks tells most: a busy cell makes thousands of views a second.
     tasks = [state.tasks[task_id] for task_id in there or ()]
-    jobs = {task.job_id: state.jobs[task.job_id] for task in tasks}
-    kinds = [(job_id, job.spec) for job_id, job in jobs.items()]
-    needs = [jobs[task.job_id].spec.container.need for task in tasks]
-    if any(is_mixed(job) for job in jobs.values()):
-        kinds, needs = _mixed(jobs, tasks)
+    counts: dict[JobId, int] = {}
+    launching = 0
+    for task in tasks:
+        counts[task.job_id] = counts.get(task.job_id, 0) + 1
+        if type(task.state) in LAUNCHING:
+            launching += 1
+    jobs = {job_id: state.jobs[job_id] for job_id in counts}
     facts = state.hosts.get(host_id)
     attributes = facts.attributes if facts else ()
     named = dict(attributes)
-    counts = Counter(task.job_id for task in tasks)
+    if any([job.specs or job.spec.sets or job.pins for job in jobs.values()]):  # As `is_mixed`.
+        kinds, needs = _mixed(jobs, tasks)
+    else:
+        kinds = [(job_id, job.spec) for job_id, job in jobs.items()]
+        needs = [(job.spec.container.need, counts[job_id]) for job_id, job in jobs.items()]
     total = _total(free, needs)
-    launching, launches_last_minute, quality_milli = guards.view(state, host_id)
     return HostView(
         host_id=host_id,
         free=free,
@@ -51,13 +56,15 @@ def host_view(state: State, host_id: HostId) -> HostView | None:
         attributes=attributes,
         hostname=state.hostname(host_id),
         tasks_of_job=tuple(sorted(counts.items())),
-        services=sum(n for job_id, n in counts.items() if not _is_batch(jobs[job_id])),
+        services=sum(
+            [n for job_id, n in counts.items() if type(jobs[job_id].spec.kind) is not Batch]
+        ),
         exclusive_job=_exclusive_job(kinds, state.policy.placement),
         images=tuple(sorted({spec.container.full_image for _, spec in kinds} - {""})),
-        security_groups=_group_sets([spec for _, spec in kinds]),
+        security_groups=_group_sets(kinds),
         launching=launching,
-        launches_last_minute=launches_last_minute,
-        quality_milli=quality_milli,
+        launches_last_minute=state.launches_of_hosts.get(host_id, 0),
+        quality_milli=guards.quality(state, host_id),
         is_offered=bool(offers),
         is_schedulable=guards.is_schedulable(state, host_id),
         is_last_choice=guards.is_last_choice(state, host_id),
@@ -71,16 +78,30 @@ def host_view(state: State, host_id: HostId) -> HostView | None:
     )
 
 
-def _total(free: Resources, needs: list[Need]) -> Resources:
+def _offered(state: State, offers: Mapping[OfferId, None]) -> Resources:
+    """What all offers of the host come to."""
+    if len(offers) == 1:
+        (offer_id,) = offers
+        only = state.offers[offer_id].resources
+        if len(only.ports) < 2:  # More ranges are put in order by `added`.
+            return only
+    free = Resources()
+    for offer_id in sorted(offers):
+        free = added(free, state.offers[offer_id].resources)
+    return free
+
+
+def _total(free: Resources, needs: Iterable[tuple[Need, int]]) -> Resources:
     cpu_milli, memory_mib, disk_mib = free.cpu_milli, free.memory_mib, free.disk_mib
     network_mbps, gpus, scalars = free.network_mbps, free.gpus, free.scalars
-    for need in needs:
-        cpu_milli += need.cpu_milli
-        memory_mib += need.memory_mib
-        disk_mib += need.disk_mib
-        network_mbps += need.network_mbps
-        gpus += need.gpus
-        scalars = summed_scalars(scalars, need.scalars)
+    for need, count in needs:
+        cpu_milli += count * need.cpu_milli
+        memory_mib += count * need.memory_mib
+        disk_mib += count * need.disk_mib
+        network_mbps += count * need.network_mbps
+        gpus += count * need.gpus
+        if need.scalars:
+            scalars = summed_scalars(scalars, need.scalars, count)
     return Resources(cpu_milli, memory_mib, disk_mib, (), network_mbps, gpus, scalars)
 
 
@@ -89,40 +110,39 @@ def _whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
-def _is_batch(job: Job) -> bool:
-    return isinstance(job.spec.kind, Batch)
-
-
 def _mixed(
     jobs: dict[JobId, Job], tasks: list[Task]
-) -> tuple[list[tuple[JobId, JobSpec]], list[Need]]:
+) -> tuple[list[tuple[JobId, JobSpec]], list[tuple[Need, int]]]:
     """The specs of the tasks, each variant of a job once, and the need of each task."""
     specs = [spec_of(jobs[task.job_id], task) for task in tasks]
     kinds = {
         (task.job_id, variant_of(jobs[task.job_id], task)): spec
         for task, spec in zip(tasks, specs, strict=True)
     }
-    needs = [spec.container.need for spec in specs]
+    needs = [(spec.container.need, 1) for spec in specs]
     return [(job_id, spec) for (job_id, _), spec in kinds.items()], needs
 
 
 def _exclusive_job(kinds: list[tuple[JobId, JobSpec]], rules: PlacementRules) -> JobId | None:
-    wanting = (
+    wanting = [
         job_id
         for job_id, spec in kinds
-        if any(each.kind == "exclusiveHost" for each in hard_constraints_of(spec, rules))
-    )
+        for each in hard_constraints_of(spec, rules)
+        if each.kind == "exclusiveHost"
+    ]
     return min(wanting, default=None)
 
 
-def _group_sets(specs: list[JobSpec]) -> tuple[tuple[str, ...], ...]:
-    found = {group_set(spec.container.security_groups) for spec in specs}
-    return tuple(sorted(found - {()}))
+def _group_sets(kinds: list[tuple[JobId, JobSpec]]) -> tuple[tuple[str, ...], ...]:
+    sets = {spec.container.security_groups for _, spec in kinds} - {()}
+    return tuple(sorted({group_set(each) for each in sets})) if sets else ()
 
 
 def _interfaces(
     state: State, host_id: HostId, attributes: tuple[tuple[str, str], ...], tasks: list[Task]
 ) -> tuple[Interface, ...]:
+    if not any([name.startswith(RESOURCE_SETS) for name, _ in attributes]):
+        return ()  # It declares none, as most do.
     lodgers = [
         Lodger(rest.interface, rest.security_groups, rest.ended_at_ms)
         for rest in state.address_rests.get(host_id, ())

@@ -25,7 +25,7 @@ from scheduler.queue.allowance import (
     RESERVATION,
     Allowance,
 )
-from scheduler.queue.amounts import NOTHING, Vector, over, plus, size
+from scheduler.queue.amounts import Vector, over, size, sum_of
 from scheduler.queue.engine import Engine, TotalsLike
 from scheduler.queue.kept import (
     BEST_EFFORT,
@@ -240,7 +240,7 @@ class _Round:
         asked = [(entry.request, entry.left) for entry in open_ones]
         budget = self.allowance.budget
         outcomes = self.placement.place_each(asked, budget, is_all=is_all)
-        taken = [0] * len(NOTHING)
+        taken: list[tuple[Vector, int]] = []
         for entry, outcome in zip(open_ones, outcomes, strict=False):
             entry.claim = claim
             count = len(outcome.choices)
@@ -248,14 +248,10 @@ class _Round:
                 self.placed.append(Placed(entry.request, outcome))
                 entry.left -= count
                 budget -= count
-                for number, amount in enumerate(entry.need):
-                    taken[number] += count * amount
+                taken.append((entry.need, count))
             if outcome.left:
                 entry.is_closed = True
-        cpu, memory, disk, network, gpu = taken
-        self.allowance.took(
-            entries[0].leaf, self.allowance.budget - budget, (cpu, memory, disk, network, gpu)
-        )
+        self.allowance.took(entries[0].leaf, self.allowance.budget - budget, sum_of(taken))
 
     def _is_room_for_all(self, waiting: Sequence[Entry]) -> bool:
         """Whether the sums of all that waits fit into what is free, and no rule is in the way."""
@@ -475,7 +471,8 @@ class _Round:
     def _answer(self, entry: Entry) -> Held | Outcome:
         """The rule of the queue that holds the class, or else what the hosts say."""
         request = entry.request
-        held = self._freeing(entry) or entry.gang_answer or self.allowance.held(entry)
+        held = self._freeing(entry) if self.kept.promises else None
+        held = held or entry.gang_answer or self.allowance.held(entry)
         if held is not None:
             return held
         is_untried = entry.is_open and not self.placement.is_hopeless(request)

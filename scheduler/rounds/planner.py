@@ -60,10 +60,11 @@ class Planner:
         self._state = state
         self._rules: PlacementRules | None = None
         self._plugins = NO_PLUGINS
-        self._placement = Placement(PlacementRules())
-        self._mix = CellMix()
-        self._queue = Queue()
-        self._usage = Usage()
+        # Made by the first round, as for other rules: most machines only fold, and plan none.
+        self._placement: Placement
+        self._mix: CellMix
+        self._queue: Queue
+        self._usage: Usage
         self._requests: dict[JobId, Request] = {}
         self._mixed: dict[JobId, dict[Variant, tuple[Request, int]]] = {}
         """Of jobs of which tasks differ, the request of each variant and its tasks on hosts."""

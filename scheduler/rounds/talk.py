@@ -51,6 +51,8 @@ def questions(state: State) -> Iterator[ReconcileTasks | ReconcileAll]:
 
 def kills(state: State) -> Iterator[KillTask]:
     """End what must end, and say it again until it has."""
+    if not state.killing:
+        return  # Mostly nothing has to, and the budgets are counted over an hour.
     now_ms = state.clock.now_ms
     left = min(kills_left_now(state), state.policy.kills_per_round_max)
     budgets = {"inferred": budget_left(state, "inferred"), "stuck": budget_left(state, "stuck")}

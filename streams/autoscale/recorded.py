@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import math
+import zlib
 from collections import Counter
 from datetime import datetime
 from itertools import pairwise
@@ -31,7 +32,19 @@ class Recorded(NamedTuple):
 
 def read_series(path: Path, column: str) -> Recorded:
     """The column's numbers; raises `OperatorError` that names the row where there is none."""
-    rows = csv.DictReader(io.StringIO(_text(path)))
+    text = _text(path)
+    try:
+        return _read(path, text, column)
+    except csv.Error as error:
+        raise OperatorError(
+            f"{path} is no CSV: {error}.",
+            "It is another kind of file, or a quote is not closed.",
+            "Name a CSV file whose first line names its columns.",
+        ) from error
+
+
+def _read(path: Path, text: str, column: str) -> Recorded:
+    rows = csv.DictReader(io.StringIO(text, newline=""))
     names = rows.fieldnames or []
     if column not in names:
         raise OperatorError(
@@ -57,7 +70,7 @@ def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
         return (gzip.decompress(data) if data.startswith(_GZIP) else data).decode()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise OperatorError(
             f"{path} cannot be read: {error}.",
             "The name is misspelt, or the file is no CSV, plain or gzipped.",
@@ -83,9 +96,10 @@ def _step_s(instants: list[str]) -> int | None:
     """The commonest distance of two rows in seconds; None where the times cannot be read."""
     try:
         moments = [datetime.fromisoformat(each) for each in instants]
-    except ValueError:
-        return None
-    steps = Counter(round((after - before).total_seconds()) for before, after in pairwise(moments))
+        apart = [(after - before).total_seconds() for before, after in pairwise(moments)]
+    except (ValueError, TypeError):
+        return None  # Some have a time zone and some have none: nobody knows how far apart.
+    steps = Counter(map(round, apart))
     if not steps:
         return None
     common, _ = steps.most_common(1)[0]

@@ -26,6 +26,8 @@ logger = structlog.get_logger(__name__)
 
 Changes = list[tuple[int, Change]]
 _OF_CHAIN = frozenset((Mark, Checkpoint))
+EVENTS_A_LOOK = 64
+"""The tail comes record by record, and to count what is stale takes as long as a short one."""
 
 
 class Foldable(Protocol):
@@ -129,6 +131,8 @@ class Follower:
         self._marked_chain = -1, ""
         """The last mark's offset, and the chain there."""
         self.events_folded = 0
+        self._taken_in_at = 0
+        """How many events must have been folded when the digest looks at stale entities again."""
         self.listeners: list[Listener] = []
         """Called for each folded record, in order, before anybody who waits is told."""
         self.hearers: list[Callable[[CellRecord], None]] = []
@@ -140,7 +144,8 @@ class Follower:
         self._numbers = itertools.count()
         self.version = 0
         """Counts the batches that were looked at."""
-        self._next_version: asyncio.Future[None] | None = None
+        self._looking: dict[asyncio.Future[None], None] = {}
+        """Who waits for the next version, in the order in which they came."""
 
     @property
     def machine(self) -> Machine:
@@ -181,8 +186,10 @@ class Follower:
                 self._fold_one(record)
             if self.seen_offset != record.offset:
                 break  # Begun anew: the lane seeks back before it hands over more.
-        if self.halt is None and self.machine.is_proving:
-            self.machine.digest.take_in()
+        machine = self.fold.machine
+        if self.events_folded >= self._taken_in_at and self.halt is None and machine.is_proving:
+            self._taken_in_at = self.events_folded + EVENTS_A_LOOK
+            machine.digest.take_in()
         self._tell()
 
     def _fold_one(self, record: LogRecord) -> None:
@@ -290,9 +297,10 @@ class Follower:
             if not future.done():
                 future.set_result(None)
         self.version += 1
-        if self._next_version is not None:
-            self._next_version.set_result(None)
-            self._next_version = None
+        if self._looking:
+            looking, self._looking = self._looking, {}
+            for each in looking:
+                each.get_loop().call_soon(_settle, each)
 
     async def until(self, offset: int) -> None:
         """Return when this offset has been looked at."""
@@ -310,9 +318,23 @@ class Follower:
         await self.until(self._anew_until_offset)
 
     async def newer(self, than: int, timeout_s: float) -> int:
-        """The version, as soon as it is above ``than``, or after the time-out as it is."""
+        """The version, as soon as it is above ``than``, or after the time-out as it is.
+
+        By hand, as every batch wakes several: `asyncio.wait` takes three times as long.
+        """
         if self.version <= than:
-            if self._next_version is None:
-                self._next_version = asyncio.get_running_loop().create_future()
-            await asyncio.wait((self._next_version,), timeout=timeout_s)
+            loop = asyncio.get_running_loop()
+            told: asyncio.Future[None] = loop.create_future()
+            timer = loop.call_later(timeout_s, _settle, told)
+            self._looking[told] = None
+            try:
+                await told
+            finally:
+                timer.cancel()
+                self._looking.pop(told, None)
         return self.version
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -58,7 +58,7 @@ class Publisher:
             self._unpublished.append((offset, changes))
             self._has_more.set()
         for event in record.events:
-            if isinstance(event, Tick):
+            if type(event) is Tick:
                 self._forget(self._follower.machine.state.published_offset)
 
     def _forget(self, published_offset: int) -> None:

@@ -9,16 +9,16 @@ from typing import Annotated, Any, Final
 
 import orjson
 import typer
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from connectors.client.asking import segment
 from connectors.client.shapes import Taken
+from scheduler.model.reading.faults import Faults
 from streams.cli.client import decoded
 from streams.cli.commands_explain import needed_why
 from streams.cli.common import ApiOption, DataDirOption, JsonOption, WhyOption, api_here
 from streams.cli.render import clock, out, print_json, show, table
 from streams.errors import OperatorError
+from streams.policy_file.reading import read_yaml
 
 PATH: Final = "/api/flumina/healing"
 app = typer.Typer(
@@ -216,17 +216,19 @@ def _runbook_row(each: dict[str, Any]) -> tuple[str, ...]:
 def read_runbook_file(file: Path) -> list[Any]:
     """The runbooks of a YAML file, as they stand there; the cell says what is wrong with them."""
     try:
-        raw = YAML(typ="safe").load(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise OperatorError(
             f"{file} cannot be read: {error}.", "It is not there, or no text.", "Name another."
         ) from error
-    except YAMLError as error:
+    faults = Faults()
+    raw = read_yaml(text, faults).document
+    if faults:
         raise OperatorError(
-            f"{file} is no YAML: {error}.",
+            f"{file} {faults.all()[0].text}.",
             "Often a colon without a space, or a tab.",
             "docs/healing.md has an example.",
-        ) from error
+        )
     found = raw.get("runbooks") if isinstance(raw, dict) else None
     if not isinstance(found, list) or set(raw) != {"runbooks"}:
         raise OperatorError(

@@ -227,7 +227,8 @@ def _lines_of(
 def _rows(path: str, query: Query, time_field: str | None) -> Iterator[Line]:
     """The rows of a Parquet file that the query may want."""
     # Columns are some 40 MiB: who asks lines of text has no need of them.
-    from streams.query.parquet_files import ParquetEvents, ParquetFault  # noqa: PLC0415
+    from streams.query.parquet_files import ParquetEvents  # noqa: PLC0415
+    from streams.query.parquet_statistics import ParquetFault  # noqa: PLC0415
 
     try:
         for number, event in enumerate(ParquetEvents(Path(path), query, time_field), 1):

@@ -92,7 +92,7 @@ def seal(  # noqa: PLR0917 - typer gives every option by its name
             return asked.read(connection.send(asked.method, asked.path, None, asked.body))
 
         if file is not None:
-            print_json(sealeddescriptor_of(ask, descriptor_of(file), job))
+            print_json(sealed_descriptor(ask, descriptor_of(file), job))
             return
         value = sys.stdin.read().removesuffix("\n")
         found = ask(seal_ask(job, owner, application, {name: value}))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -42,6 +42,9 @@ PolicyOption = Annotated[
 WhyOption = Annotated[
     str, typer.Option("--why", metavar="REASON", help="The reason, as it is written into the log.")
 ]
+
+POLICY_DIGITS_MAX: Final = 20
+"""No policy's bounds have more; Python takes no number of thousands of them."""
 
 
 def settings_here() -> Settings:
@@ -156,7 +159,8 @@ def policy_numbers(texts: list[str] | None) -> dict[str, int]:
     numbers: dict[str, int] = {}
     for text in texts or ():
         name, _, value = text.partition("=")
-        if not value.strip().removeprefix("-").isdecimal():
+        digits = value.strip().removeprefix("-")
+        if not digits.isdecimal() or len(digits) > POLICY_DIGITS_MAX:
             raise OperatorError(
                 f"{text!r} sets no policy.",
                 "A policy is a name and a whole number.",

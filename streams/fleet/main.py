@@ -68,9 +68,16 @@ class Observer:
         """Whether the cell's rules have a part about the network."""
         self.names: frozenset[str] = frozenset()
         """Groups of the cell's rules; they are looked for whatever their tags say."""
+        self._instances: dict[str, frozenset[str]] = {}
+        """The instances that were told of, by group."""
+        self._one_look = asyncio.Lock()
 
     async def look(self) -> None:
         """Ask for the groups and write what is new; raises `CloudFailed`, `KafkaError`."""
+        async with self._one_look:
+            await self._look()
+
+    async def _look(self) -> None:
         seen = await self._cloud.groups(self._cell, self.names, now_ms())
         self.counts.looks += 1
         self.counts.looked_at_ms = now_ms()
@@ -82,6 +89,9 @@ class Observer:
         except (KafkaError, TimeoutError):
             self._reports.forget()  # Who knows what was written: all is told anew.
             raise
+        self._instances = {
+            group.group: frozenset(each.instance_id for each in group.instances) for group in seen
+        }
         if self.is_network:
             await self._look_at_networks(seen)
 
@@ -102,14 +112,30 @@ class Observer:
             raise
 
     async def hear(self) -> int:
-        """Write notices that wait and take them off; how many there were."""
+        """Write notices that wait and take them off; how many there were.
+
+        A cell makes nothing of a notice of an instance that it was not told of, so the groups are
+        looked at first. One of ours that still is in no answer keeps its notice waiting: the queue
+        gives it once more.
+        """
         notices = await self._cloud.notices(now_ms())
-        for each in notices:
+        if any(each.body is not None and self._is_news(each.body) for each in notices):
+            await self.look()
+        heard = [each for each in notices if each.body is None or not self._is_early(each.body)]
+        for each in heard:
             if each.body is not None:
                 await self._write(each.body.instance_id, each.body)
-        self.counts.notices += len(notices)
-        await self._cloud.taken([each.handle for each in notices])
-        return len(notices)
+        self.counts.notices += len(heard)
+        await self._cloud.taken([each.handle for each in heard])
+        return len(heard)
+
+    def _is_news(self, notice: InstanceNoticed) -> bool:
+        return not any(notice.instance_id in there for there in self._instances.values())
+
+    def _is_early(self, notice: InstanceNoticed) -> bool:
+        """Whether it comes before the cloud tells of its instance: only who launches can."""
+        is_ours = notice.kind == "launching" and notice.group in self._instances
+        return is_ours and self._is_news(notice)
 
     async def _write(self, key: str, report: FleetReport | InstanceNoticed) -> None:
         self.counts.reports += 1

@@ -7,6 +7,7 @@ counted from 1, without the row that names the columns.
 import csv
 import gzip
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -61,7 +62,7 @@ def lines_of(path: Path, columns: Columns) -> Iterator[FileLine]:
                 _demand(path, rows.fieldnames or (), columns)
                 for number, row in enumerate(rows, start=1):
                     yield _of_row(number, row, columns)
-    except (OSError, EOFError, csv.Error) as error:
+    except (OSError, EOFError, csv.Error, zlib.error) as error:
         raise OperatorError(
             f"{path} cannot be read behind line {number}: {error}.",
             "The name is misspelt, the file is cut short, or it is neither text nor CSV.",

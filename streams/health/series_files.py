@@ -9,6 +9,7 @@ import csv
 import gzip
 import math
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain, islice
@@ -117,7 +118,7 @@ def _table(path: Path, held: ExitStack) -> tuple[list[str], Iterator[tuple[int, 
     try:
         reader = csv.reader(held.enter_context(_opened(path)))
         names = [each.strip() for each in next(reader, [])]
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise _unreadable(path, 1, error) from error
     if len(names) < 2:
         raise OperatorError(
@@ -134,7 +135,7 @@ def _rows(path: Path, reader: Iterator[list[str]]) -> Iterator[tuple[int, list[s
         for number, row in enumerate(reader, start=2):
             if row:
                 yield number, row
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise _unreadable(path, number, error) from error
 
 

@@ -16,16 +16,13 @@ from projections.query.batches import ColumnBatch
 from projections.query.bounds import NOTHING, Bounds, may_hold
 from projections.query.columns import ColumnQuery
 from projections.query.syntax import Query
+from streams.query.parquet_statistics import ParquetFault, demand_whole_statistics
 
 BATCH_ROWS: Final = 10_000
 
 
-DAMAGE: Final = (pa.ArrowException, UnicodeError, OSError)
-"""What pyarrow raises for a damaged file; UnicodeError is of texts, which it looks at last."""
-
-
-class ParquetFault(ValueError):
-    """The file is no Parquet, or a damaged one."""
+DAMAGE: Final = (pa.ArrowException, ValueError, OverflowError, OSError)
+"""What pyarrow raises for a damaged file: of texts, dates and numbers Python's own errors."""
 
 
 class ParquetEvents:
@@ -41,6 +38,9 @@ class ParquetEvents:
             self._file = pq.ParquetFile(path)
         except DAMAGE as error:
             raise ParquetFault(str(error)) from error
+        self._has_bounds = self._query.query.where is not None
+        if self._has_bounds:
+            demand_whole_statistics(path)
         self.groups_read = 0
         self.groups_passed = 0
         """Row groups that statistics ruled out."""
@@ -70,6 +70,8 @@ class ParquetEvents:
         return [dict(each) for each in whole.taken(self._query.places(whole)).rows()]
 
     def _may_have(self, group: int) -> bool:
+        if not self._has_bounds:
+            return True
         metadata = self._file.metadata.row_group(group)
         places = {metadata.column(n).path_in_schema: n for n in range(metadata.num_columns)}
         names = self._file.schema_arrow.names

@@ -3,6 +3,7 @@
 The one thing to know: seeds share nothing, so how many run at a time changes no outcome.
 """
 
+import gc
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -25,8 +26,12 @@ def run_seeds(
 ) -> Iterator[tuple[Outcome, float]]:
     """What each seed came to and the processor time it took, in the order of the seeds."""
     if workers <= 1:
-        for seed in seeds:
-            yield run_seed(seed, hours)
+        gc.freeze()  # What a run leaves is looked for behind each; the program itself need not be.
+        try:
+            for seed in seeds:
+                yield run_seed(seed, hours)
+        finally:
+            gc.unfreeze()
         return
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=gc.freeze) as pool:
         yield from pool.map(partial(run_seed, hours=hours), seeds, chunksize=4)

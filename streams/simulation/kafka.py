@@ -9,8 +9,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+import msgspec
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, OffsetOutOfRangeError
 
@@ -21,7 +22,7 @@ REQUEST_TIMEOUT_S: Final = 15.0
 RETRY_S: Final = 0.5
 
 
-class Stored(NamedTuple):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """A record as consumers see it."""
 
     offset: int
@@ -30,7 +31,7 @@ class Stored(NamedTuple):
     value: bytes | None
 
 
-class Written(NamedTuple):
+class Written(msgspec.Struct, frozen=True, gc=False):
     """What a producer is told of its record."""
 
     offset: int
@@ -73,7 +74,8 @@ class Client:
 
     def cut_from_until_s(self, topic: str) -> float:
         """Until when nothing comes from the broker that has this topic."""
-        return self.kafka_cut_until_s if self.cut_topic in {"", topic} else 0.0
+        only = self.cut_topic
+        return self.kafka_cut_until_s if not only or only == topic else 0.0
 
 
 class Broker:
@@ -98,7 +100,7 @@ class Broker:
     def latency_s(self) -> float:
         """How long one message takes: some milliseconds, in bad times many seconds."""
         usual = 0.001 + 0.004 * self.chance.random()
-        if self.loop.time() < self.late_until_s and self.chance.random() < 0.3:
+        if self.loop.now_s < self.late_until_s and self.chance.random() < 0.3:
             return usual + self.late_s_max * self.chance.random()
         return usual
 
@@ -110,6 +112,8 @@ class Broker:
         return offset
 
     def _wake(self, partition: Partition) -> None:
+        if not partition.waiting:
+            return
         waiting, partition.waiting = partition.waiting, []
         for each in waiting:
             self.loop.later(self.latency_s(), settle, each)
@@ -158,12 +162,15 @@ class Producer:
         told: asyncio.Future[Written] = broker.loop.create_future()
         if self._client.is_dead:
             return told
-        arrives_s = broker.loop.time() + broker.latency_s()
+        now_s = broker.loop.now_s
+        arrives_s = now_s + broker.latency_s()
         # In order: what was sent earlier arrives earlier.
         arrives_s = max(arrives_s, self._arrives_s.get(topic, 0.0))
         self._arrives_s[topic] = arrives_s
-        queue = self._waiting.setdefault(topic, deque())
-        queue.append((value, key, told, broker.loop.time() + REQUEST_TIMEOUT_S))
+        queue = self._waiting.get(topic)
+        if queue is None:
+            queue = self._waiting[topic] = deque()
+        queue.append((value, key, told, now_s + REQUEST_TIMEOUT_S))
         broker.loop.at(arrives_s, self._arrive, topic)
         return told
 
@@ -200,7 +207,7 @@ class Producer:
         if not queue:
             return
         broker = self._broker
-        now_s = broker.loop.time()
+        now_s = broker.loop.now_s
         cut_until_s = self._client.cut_from_until_s(topic)
         blocked_until_s = max(broker.stalled_until_s, cut_until_s)
         if now_s >= broker.stalled_until_s and self._client.is_cut_one_way:
@@ -223,7 +230,7 @@ class Producer:
     def _acknowledge(
         self, topic: str, told: "asyncio.Future[Written]", offset: int, deadline_s: float
     ) -> None:
-        now_s, until_s = self._broker.loop.time(), self._client.cut_from_until_s(topic)
+        now_s, until_s = self._broker.loop.now_s, self._client.cut_from_until_s(topic)
         if now_s >= deadline_s and now_s < until_s:
             fail(told, KafkaTimeoutError())
         elif now_s < until_s:
@@ -295,19 +302,20 @@ class Consumer:
         """
         del timeout_ms
         partition = self._broker.partition(place.topic)
+        loop, client = self._broker.loop, self._client
         while True:
-            if self._broker.loop.time() < self._client.cut_from_until_s(place.topic):
+            if loop.now_s < client.cut_from_until_s(place.topic):
                 await self._reach(None, place.topic)
             at = self._position - partition.begins
-            if at < 0 or self._position > partition.ends:
+            if at < 0 or at > len(partition.records):
                 raise OffsetOutOfRangeError({place: self._position})
-            if self._client.is_dead:
-                await self._broker.loop.create_future()
+            if client.is_dead:
+                await loop.create_future()
             if at < len(partition.records):
                 records = partition.records[at : at + max_records]
                 self._position += len(records)
                 return {place: records}
-            news: asyncio.Future[None] = self._broker.loop.create_future()
+            news: asyncio.Future[None] = loop.create_future()
             partition.waiting.append(news)
             await news
 

@@ -62,7 +62,7 @@ class Stream:
 
     def put(self, record: MesosRecord) -> None:
         """Send a record; they arrive in order."""
-        at_s = self._loop.time() + 0.001 + 0.004 * self._chance.random()
+        at_s = self._loop.now_s + 0.001 + 0.004 * self._chance.random()
         self._arrives_s = max(at_s, self._arrives_s)
         self._loop.at(self._arrives_s, self._arrive, record)
 

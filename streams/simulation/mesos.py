@@ -248,7 +248,7 @@ class Master:
     # Offers.
 
     def _allocate_soon(self, delay_s: float = ALLOCATION_S) -> None:
-        at_s = self._loop.time() + delay_s
+        at_s = self._loop.now_s + delay_s
         if self._allocates_at_s is None or at_s < self._allocates_at_s:
             self._allocates_at_s = at_s
             self._loop.at(at_s, self._allocate, at_s)
@@ -262,8 +262,8 @@ class Master:
         made: list[Offer] = []
         for host in self.hosts.values():
             until_s = self._refused_until_s.get(host.host_id, 0.0)
-            if until_s > self._loop.time():
-                self._allocate_soon(until_s - self._loop.time())
+            if until_s > self._loop.now_s:
+                self._allocate_soon(until_s - self._loop.now_s)
             elif host.is_known:
                 made += self._offers_of(host)
         if made:
@@ -294,7 +294,7 @@ class Master:
     def _give_back(self, offer_id: OfferId, refused_s: float) -> None:
         found = self.offers.pop(offer_id, None)
         if found is not None:
-            self._refused_until_s[found[0]] = self._loop.time() + refused_s
+            self._refused_until_s[found[0]] = self._loop.now_s + refused_s
             self._allocate_soon(max(ALLOCATION_S, refused_s))
 
     def rescind(self, offer_ids: tuple[OfferId, ...]) -> None:
@@ -315,7 +315,7 @@ class Master:
 
         def arrive() -> None:
             host = self.hosts.get(host_id)
-            if host is not None and host.is_reachable(self._loop.time()):
+            if host is not None and host.is_reachable(self._loop.now_s):
                 do(host, *given)
 
         self._loop.later(0.002 + 0.01 * self._chance.random(), arrive)
@@ -372,7 +372,7 @@ class Master:
 
     def _say(self, host: Host, task_id: TaskId, again_s: float) -> None:
         said = host.unheard[task_id][0]
-        now_s = self._loop.time()
+        now_s = self._loop.now_s
         delay_s = 0.002 + 0.01 * self._chance.random()
         if now_s < self.shuffled_until_s:
             delay_s += 40.0 * self._chance.random()
@@ -389,7 +389,7 @@ class Master:
 
     def _forward(self, host: Host, task_id: TaskId, said: Said) -> None:
         """A host's word has reached the master."""
-        if not self.is_up or not host.is_known or not host.is_reachable(self._loop.time()):
+        if not self.is_up or not host.is_known or not host.is_reachable(self._loop.now_s):
             return
         known = self.known.get(task_id)
         if known is not None and known.state not in TERMINAL:
@@ -420,7 +420,7 @@ class Master:
 
     def _register(self, host: Host) -> None:
         """A host that can be reached tells the master what it has."""
-        if not self.is_up or not host.is_reachable(self._loop.time()) or host.host_id in self.gone:
+        if not self.is_up or not host.is_reachable(self._loop.now_s) or host.host_id in self.gone:
             return
         was_away = host.host_id in self.unreachable
         self.unreachable.discard(host.host_id)
@@ -447,7 +447,7 @@ class Master:
 
     def cut(self, host: Host, for_s: float) -> None:
         """Nothing gets to the host or back for a while."""
-        now_s = self._loop.time()
+        now_s = self._loop.now_s
         host.cut_until_s = max(host.cut_until_s, now_s + for_s)
         host.cuts += 1
         self._loop.later(PING_TIMEOUT_S, self._miss, host, host.cuts)
@@ -463,7 +463,7 @@ class Master:
 
     def _miss(self, host: Host, cuts: int) -> None:
         """A host that did not answer its pings is unreachable, and its tasks are with it."""
-        if not self.is_up or cuts != host.cuts or host.is_reachable(self._loop.time()):
+        if not self.is_up or cuts != host.cuts or host.is_reachable(self._loop.now_s):
             return
         self._lose(host)
 

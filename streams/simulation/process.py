@@ -53,14 +53,12 @@ class Slot:
         """Where the process is to be killed when it passes there."""
         self.life: Life | None = None
         self.starts = 0
+        self.elapsed_s = world.loop.time
+        """Monotonic seconds."""
 
     def now_ms(self) -> int:
         """What the clock of this computer shows."""
         return self.world.wall_ms() + self.clock_ahead_ms
-
-    def elapsed_s(self) -> float:
-        """Monotonic seconds."""
-        return self.world.loop.time()
 
     def start(self) -> None:
         """Start the process, if none runs."""
@@ -124,7 +122,7 @@ class Life(Client):
     def freeze(self, for_s: float) -> None:
         """Stop it as SIGSTOP does, and let it go on after a while."""
         if not self.is_frozen:
-            self.is_frozen = True
+            self.world.loop.freeze(self)
             self.world.loop.later(for_s, self.world.loop.thaw, self)
 
     def take_snapshot(self) -> None:

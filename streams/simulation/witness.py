@@ -61,7 +61,7 @@ class Witness:
         self._launched: set[TaskId] = set()
         self._asked: set[str] = set()
         """Jobs and tasks whose end, or other size, a user asked for."""
-        self._marks: dict[str, int] = {}
+        self._marks: dict[tuple[str, int], int] = {}
         """How far each inbound topic has been taken, by our own reading of the copies."""
         self.copies_refused = 0
         self._judging_since_ms = 0
@@ -116,9 +116,9 @@ class Witness:
 
     def _read_events(self, offset: int, record: CellRecord, *, is_of_epoch: bool) -> None:
         for index, event in enumerate(record.events):
-            if isinstance(event, Copied):
+            if type(event) is Copied:
                 self._copied(event)
-            elif isinstance(event, EffectStarted):
+            elif type(event) is EffectStarted:
                 if is_of_epoch:
                     self._started.setdefault(event.proposal_id, record.epoch)
             elif proposal_id_of(offset, index) in self.state.decisions:
@@ -156,22 +156,27 @@ class Witness:
         if record.epoch != self.epoch:
             return
         not_taken: set[int] = set()
+        marks = self._marks
         for index, event in enumerate(record.events):
-            if not isinstance(event, Copied):
+            if type(event) is not Copied:
                 continue
             source = event.source
-            if source.previous_offset == self._marks.get(source.topic, NO_OFFSET):
-                self._marks[source.topic] = source.offset
+            lane = source.topic, 0
+            if source.previous_offset == marks.get(lane, NO_OFFSET):
+                marks[lane] = source.offset
             else:
                 not_taken.add(index)
-        self.copies_refused += len(not_taken)
-        if any(index in not_taken for index, _ in changes):
-            self.violated("I5", f"record {offset} takes a copy twice, or one behind a gap")
-        for topic, mark in self._marks.items():
-            found = self.state.watermarks.get((topic, 0))
+        if not_taken:
+            self.copies_refused += len(not_taken)
+            if any(index in not_taken for index, _ in changes):
+                self.violated("I5", f"record {offset} takes a copy twice, or one behind a gap")
+        watermarks = self.state.watermarks
+        for lane, mark in marks.items():
+            found = watermarks.get(lane)
             if found is None or found.offset != mark:
-                self.violated("I5", f"record {offset} leaves {topic} at {found}, and not at {mark}")
-                self._marks[topic] = found.offset if found else NO_OFFSET
+                why = f"record {offset} leaves {lane[0]} at {found}, and not at {mark}"
+                self.violated("I5", why)
+                marks[lane] = found.offset if found else NO_OFFSET
 
     def _copied(self, event: Copied) -> None:
         match event.body:

@@ -92,7 +92,7 @@ class World:
 
     def wall_ms(self) -> int:
         """The true time of day."""
-        return BEGAN_AT_MS + int(self.loop.time() * 1_000)
+        return BEGAN_AT_MS + int(self.loop.now_s * 1_000)
 
     def new_id(self) -> str:
         """An id that no other has, the same in every run of the script."""

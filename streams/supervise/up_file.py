@@ -152,7 +152,7 @@ def running_up(data_dir: Path) -> UpView | None:
     with lock:
         if _could_take(lock, fcntl.LOCK_SH):
             return None
-    return _read(data_dir)
+    return read_up_file(data_dir)
 
 
 def running_ups(parent: Path) -> list[UpView]:
@@ -161,7 +161,8 @@ def running_ups(parent: Path) -> list[UpView]:
     return [found for each in (parent, *below) if (found := running_up(each)) is not None]
 
 
-def _read(data_dir: Path) -> UpView | None:
+def read_up_file(data_dir: Path) -> UpView | None:
+    """What the file tells, whoever wrote it; None where there is none. Raises `OperatorError`."""
     try:
         return msgspec.json.decode((data_dir / UP_FILE).read_bytes(), type=UpView)
     except FileNotFoundError:

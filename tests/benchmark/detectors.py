@@ -149,7 +149,8 @@ def moved(random: Random) -> Iterator[None]:
     """Every number of the detector times something between 2/3 and 3/2."""
     whole = [(series, name) for name in ("HOUR_ROWS", "NEAR_ROWS", "HOLD_ROWS", "QUIET_ROWS")]
     parts = [(series_records, name) for name in ("NEW_PART", "SCATTER_PARTS")]
-    names = [*whole, *parts, (series, "FAR_ROWS"), (series, "KEPT_ROWS")]
+    fixed = [(series, name) for name in ("FAR_ROWS", "FAR_ROWS_MIN", "KEPT_ROWS")]
+    names = [*whole, *parts, *fixed]
     before = [(module, name, getattr(module, name)) for module, name in names]
     try:
         for module, name, value in before:
@@ -158,6 +159,7 @@ def moved(random: Random) -> Iterator[None]:
             setattr(module, name, value * factor if is_part else max(2, round(value * factor)))
         # The means have to stay in their proportion, and fit into what is kept.
         vars(series)["FAR_ROWS"] = 8 * series.NEAR_ROWS
+        vars(series)["FAR_ROWS_MIN"] = 4 * series.NEAR_ROWS
         vars(series)["KEPT_ROWS"] = 9 * series.NEAR_ROWS
         yield
     finally:

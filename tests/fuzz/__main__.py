@@ -11,10 +11,12 @@ import resource
 import subprocess
 import sys
 from hashlib import sha256
+from logging import CRITICAL
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 
 from tests.fuzz.campaign import Account, campaign
 from tests.fuzz.catalogue import PARSERS
@@ -56,6 +58,8 @@ def _shares(names: list[str], inputs: int) -> dict[str, int]:
 
 
 def _here(names: list[str], inputs: int, seed: int, keep: Path | None) -> int:
+    # What a parser logs of each input would stand among the lines of JSON, and takes longer than it.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(CRITICAL))
     faulthandler.dump_traceback_later(PARSER_S_MAX, exit=True)
     used = _address_space_bytes() + MEMORY_MIB_MAX * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (used, used))

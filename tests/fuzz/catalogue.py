@@ -9,12 +9,17 @@ from typing import Final
 
 from tests.fuzz.parser import Parser
 from tests.fuzz.parsers import (
+    of_access,
     of_answers,
     of_files,
     of_jobs,
     of_mesos,
+    of_neighbours,
+    of_operators,
     of_queries,
     of_rules,
+    of_secrets,
+    of_tasks,
     of_the_log,
 )
 
@@ -27,6 +32,11 @@ PARSERS: Final[tuple[Parser, ...]] = (
     *of_queries.PARSERS,
     *of_files.PARSERS,
     *of_answers.PARSERS,
+    *of_access.PARSERS,
+    *of_secrets.PARSERS,
+    *of_tasks.PARSERS,
+    *of_neighbours.PARSERS,
+    *of_operators.PARSERS,
 )
 
 

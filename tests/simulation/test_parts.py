@@ -80,7 +80,7 @@ def test_a_stopped_process_goes_on_where_it_was_and_others_do_not_wait() -> None
         stopped = loop.create_task(beat("stopped"), context=context)
         other = loop.create_task(beat("other"))
         await asyncio.sleep(1.5)
-        process.is_frozen = True
+        loop.freeze(process)
         loop.later(60.0, loop.thaw, process)
         await asyncio.gather(stopped, other)
 

@@ -199,9 +199,11 @@ class AutoScalingGroups:
             try:
                 self._set_protection(effect, some)
             except ClientError as error:
-                if failure_of(error).kind not in {"gone", "refused"} or len(some) == 1:
+                kind, is_alone = failure_of(error).kind, len(some) == 1
+                if kind not in {"gone", "refused"} or (kind == "refused" and is_alone):
                     raise
-                self._protect_each(effect, some)
+                if not is_alone:
+                    self._protect_each(effect, some)
         return Carried("sent")
 
     def _protect_each(self, effect: ProtectInstances, ids: Sequence[str]) -> None:

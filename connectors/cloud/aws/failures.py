@@ -39,7 +39,16 @@ NO_ADDRESSES: Final = frozenset(
     {"InsufficientFreeAddressesInSubnet", "PrivateIpAddressLimitExceeded"}
 )
 """The subnet has no address left, or the interface takes no more."""
-_ABSENCES: Final = ("not found", "no managed instance", "does not exist", "invalid group")
+_ABSENCES: Final = (
+    "not found",
+    "no managed instance",
+    "does not exist",
+    "invalid group",
+    # It is on its way out, or not in yet: there is nobody to protect.
+    "is not in inservice",
+    # Of CompleteLifecycleAction: it was completed, or its time is over.
+    "no active lifecycle action",
+)
 _SENT_NOTHING: Final = (
     ConnectTimeoutError,
     EndpointConnectionError,

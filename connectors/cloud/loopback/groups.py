@@ -7,9 +7,10 @@ The one thing to know: moto's instances are in service at once and gone at once.
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any, Final
+from uuid import NAMESPACE_OID, uuid5
 
 import moto.autoscaling.urls as moto_urls
 from moto.autoscaling.exceptions import AutoscalingClientError
@@ -20,6 +21,7 @@ from moto.autoscaling.models import (
     TerminateInstanceActivity,
 )
 from moto.core.exceptions import ServiceException
+from moto.core.utils import utcnow
 from werkzeug.exceptions import HTTPException
 
 from connectors.cloud.loopback import checks
@@ -38,6 +40,10 @@ from connectors.cloud.loopback.hooks import (
 
 LOCK: Final = threading.RLock()
 """moto's threads and ours: one at a time."""
+LAUNCH_AGAIN_S: Final = 10.0
+"""After a launch that failed; AWS takes longer each time."""
+ACTIVITIES_MAX: Final = 100
+"""AWS keeps those of six weeks, and gives a hundred at a time."""
 _LEAVING: Final = "Terminating"
 _ARRIVING: Final = "Pending"
 
@@ -50,6 +56,9 @@ def require(refusal: Refusal | None) -> None:
 
 class Group(FakeAutoScalingGroup):
     """A group that launches into the emptiest zone, and whose instances come and go by states."""
+
+    launch_after_s = 0.0
+    """After a launch that failed, by the steady clock."""
 
     def active_instances(self) -> list[InstanceState]:
         """Instances that count for the desired capacity: in service, or on their way."""
@@ -75,7 +84,8 @@ class Group(FakeAutoScalingGroup):
         """Take a size, and launch or end instances until the group has it."""
         self.desired_capacity = self.min_size if new_capacity is None else new_capacity
         missing = int(self.desired_capacity or 0) - len(self.active_instances())
-        if missing > 0 and not self.is_suspended("Launch"):
+        is_early = time.monotonic() < self.launch_after_s
+        if missing > 0 and not is_early and not self.is_suspended("Launch"):
             self.replace_autoscaling_group_instances(missing, self.get_propagated_tags())
         elif missing < 0 and not self.is_suspended("Terminate"):
             for each in self.victims(-missing):
@@ -107,9 +117,11 @@ class Group(FakeAutoScalingGroup):
                 super().replace_autoscaling_group_instances(1, dict(propagated_tags))
                 for each in self.instance_states[before:]:
                     each.lifecycle_state = _ARRIVING
-        except (HTTPException, ServiceException):
+                    self._note(f"Launching a new EC2 instance: {each.instance_id}")
+        except (HTTPException, ServiceException) as error:
             # AWS takes the size and tries again later; what it says is a failed activity.
-            return
+            self.launch_after_s = time.monotonic() + LAUNCH_AGAIN_S
+            self._note("Launching a new EC2 instance.", f"{error} Launching EC2 instance failed.")
         finally:
             self.availability_zones, self.vpc_zone_identifier = whole
 
@@ -142,8 +154,30 @@ class Group(FakeAutoScalingGroup):
             return
         backend = self.autoscaling_backend
         assert isinstance(backend, Account)
+        self._note(f"Terminating EC2 instance: {state.instance_id}")
         is_held = backend.hold(self, state, TERMINATING)
         state.lifecycle_state = f"{_LEAVING}:Wait" if is_held else _LEAVING
+
+    def _note(self, description: str, fault: str = "") -> None:
+        """Write an activity down."""
+        backend = self.autoscaling_backend
+        assert isinstance(backend, Account)
+        there = backend.activities.setdefault(self.name, deque(maxlen=ACTIVITIES_MAX))
+        now = utcnow()
+        there.appendleft(
+            {
+                "ActivityId": str(uuid5(NAMESPACE_OID, f"{self.name} {description} {now}")),
+                "AutoScalingGroupName": self.name,
+                "Description": description,
+                "Cause": f"At {now:%Y-%m-%dT%H:%M:%SZ} the group was to have "
+                f"{self.desired_capacity} instances.",
+                "StartTime": now,
+                "EndTime": now,
+                "StatusCode": "Failed" if fault else "Successful",
+                "StatusMessage": fault,
+                "Progress": 100,
+            }
+        )
 
 
 class Account(AutoScalingBackend):
@@ -153,6 +187,8 @@ class Account(AutoScalingBackend):
         super().__init__(region_name, account_id)
         self.waiting: dict[str, Waiting] = {}
         """What holds an instance, by its id."""
+        self.activities: dict[str, deque[dict[str, Any]]] = {}
+        """What the groups did, the last first."""
         self.announce: Announce | None = None
         self._is_policy = False
 

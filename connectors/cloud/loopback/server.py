@@ -18,6 +18,7 @@ from moto.autoscaling.models import FakeAutoScalingGroup, autoscaling_backends
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult, EmptyResult
+from moto.ec2.responses.elastic_block_store import ElasticBlockStore
 from moto.events.models import events_backends
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -50,6 +51,13 @@ class Responses(AutoScalingResponse):
         self._account.heartbeat(*self._action_words())
         return EmptyResult()
 
+    def describe_scaling_activities(self) -> ActionResult:
+        """What a group did lately, or all of them."""
+        name = self._get_param("AutoScalingGroupName")
+        known = self._account.activities
+        found = [each for key in known if name in {None, key} for each in known[key]]
+        return ActionResult({"Activities": found})
+
     def delete_auto_scaling_group(self) -> ActionResult:
         """Delete a group; one with instances only by force."""
         self._account.delete_auto_scaling_group(
@@ -70,6 +78,23 @@ class Responses(AutoScalingResponse):
         return backend
 
 
+def _volume_status(self: ElasticBlockStore) -> ActionResult:
+    """`DescribeVolumeStatus`, which moto has not: every volume is well."""
+    volumes = self.ec2_backend.describe_volumes(volume_ids=self._get_param("VolumeIds", []))
+    statuses = [
+        {
+            "VolumeId": each.id,
+            "AvailabilityZone": each.zone.name,
+            "VolumeStatus": {
+                "Status": "ok",
+                "Details": [{"Name": "io-enabled", "Status": "passed"}],
+            },
+        }
+        for each in volumes
+    ]
+    return ActionResult({"VolumeStatuses": statuses})
+
+
 def install() -> None:
     """Put our groups in the place of moto's, in this process, for good."""
     vars(moto_models)[FakeAutoScalingGroup.__name__] = Group
@@ -77,6 +102,8 @@ def install() -> None:
     # A line for each request would hide what is worth to be read.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     moto_urls.url_paths["{0}/$"] = Responses.dispatch
+    missing = ElasticBlockStore.describe_volume_status.__name__
+    setattr(ElasticBlockStore, missing, _volume_status)
 
 
 def account_of(region: str) -> Account:

@@ -7,6 +7,7 @@ time, the one that began first ends first, and one timer looks at that one only.
 
 import asyncio
 from types import TracebackType
+from typing import Self
 
 
 class Limit:
@@ -34,7 +35,7 @@ class Limit:
             self.is_passed = True
             self._task.cancel()
 
-    async def __aenter__(self) -> "Limit":
+    async def __aenter__(self) -> Self:
         """Begin."""
         task = asyncio.current_task()
         assert task is not None, "a request is answered in a task"

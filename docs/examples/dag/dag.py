@@ -2,10 +2,11 @@
 
     python docs/examples/dag/dag.py docs/examples/dag/pipeline.yaml --run 2026-11-22
 
-The one thing to know: this program keeps nothing. What has been done stands in the cell: a step's job
-has a name made of the file's name, the run and the step, and attributes that say the same. Killed and
-started again, it reads the jobs of its run from the event stream and goes on; and because a job's name
-is its idempotency key, asking for a step twice, by two runners even, is asking for it once.
+The one thing to know: this program keeps nothing. What has been done stands in the cell: a step's
+job has a name made of the file's name, the run and the step, and attributes that say the same.
+Killed and started again, it reads the jobs of its run from the event stream and goes on; and
+because a job's name is its idempotency key, asking for a step twice, by two runners even, is asking
+for it once.
 """
 
 import argparse
@@ -90,8 +91,7 @@ def ready(dag: Dag, jobs: Mapping[str, Job]) -> list[str]:
     return [
         name
         for name, step in dag.steps.items()
-        if name not in jobs
-        and all(standing(jobs.get(each)) == "succeeded" for each in step.after)
+        if name not in jobs and all(standing(jobs.get(each)) == "succeeded" for each in step.after)
     ]
 
 

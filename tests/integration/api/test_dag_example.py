@@ -1,4 +1,4 @@
-"""The runner of steps in docs/examples on a real cell: killed in the middle, twice at once, failing.
+"""The runner of steps in docs/examples on a real cell: killed half-way, two at once, failing.
 
 The witness is a file that each task writes a line into: a step that ran twice stands there twice.
 """
@@ -6,6 +6,7 @@ The witness is a file that each task writes a line into: a step that ran twice s
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.support.world import World, batch_of
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[3]
+StartApi = Callable[[], ApiProcess]
 WAIT_S = 90.0
 STEPS = {"extract": [], "clean": ["extract"], "index": ["extract"], "publish": ["clean", "index"]}
 
@@ -79,10 +81,11 @@ class Runs:
 
 
 def test_a_runner_that_is_killed_goes_on_and_runs_no_step_twice(
-    world: World, cluster_port: int, api: ApiProcess, tmp_path: Path
+    world: World, cluster_port: int, start_api: StartApi, tmp_path: Path
 ) -> None:
     world.start_cluster(cluster_port)
     world.start_cell("cell-0")
+    api = start_api()
     api.until("/health", lambda said: said.json["leader"] == "cell-0", "the leader is known")
     runs = Runs(tmp_path, api)
     try:

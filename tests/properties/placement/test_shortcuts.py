@@ -18,6 +18,7 @@ from scheduler.placement import balance_growing, scales, steps
 from scheduler.placement.columns import Columns
 from scheduler.placement.engine import Placement
 from scheduler.placement.explain import Explainer, refusals
+from scheduler.placement.hopeless import Entry
 from scheduler.placement.host import HostView
 from scheduler.placement.outcome import Outcome
 from scheduler.placement.plain import NOWHERE, PlainTasks
@@ -53,7 +54,8 @@ def test_refusals_of_many_are_those_of_each(
     for number, need in enumerate((needs[0], *needs)):
         prepared = placement._ready(Request(JobId(f"j{number}"), need))
         if not index.fits(prepared).any():
-            assert explainer.hopeless(prepared) == refusals(index, prepared)
+            entry = Entry(prepared.request, prepared, 0)
+            assert explainer.hopeless(entry) == refusals(index, prepared)
 
 
 @given(

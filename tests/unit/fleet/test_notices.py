@@ -72,6 +72,47 @@ def test_an_instance_in_a_terminating_hook_goes_on_once_its_host_is_empty() -> N
     assert (world.running(), world.lost_tasks) == (6, 0)
 
 
+def test_a_hook_that_the_cloud_would_not_complete_is_completed_later() -> None:
+    world = running_world()
+    held = next(iter(world.groups["blue"].instances))
+    asked = CompleteHook("blue", held, "come")
+    world.refusal = "throttled: Rate exceeded"
+    world.notice(held, kind="launching", detail="come")
+    world.notice(held, kind="terminating", detail="come")  # Whichever: its host is emptied.
+    world.pass_ms(3 * MINUTE_MS)
+    refused = world.effects.count(asked)
+    assert 1 <= refused < 18  # As often as anything else is asked of a cloud that refuses.
+    world.refusal = ""
+    world.pass_ms(6 * MINUTE_MS)
+    assert world.effects.count(asked) == refused + 1
+    assert world.state.cloud_instances[held].hook == ""
+
+
+def test_a_hook_whose_order_no_leader_carried_out_is_completed_by_the_next() -> None:
+    world = running_world()
+    held = busy_instance(world)
+    world.is_carried_out = False
+    world.notice(held, kind="terminating", detail="drain")
+    world.pass_ms(2 * MINUTE_MS)
+    assert CompleteHook("blue", held, "drain") in [
+        each.effect for each in world.state.fleet_orders.values()
+    ]
+    world.elect("cell-2")
+    assert world.state.cloud_instances[held].hook == "drain"
+    world.is_carried_out = True
+    world.pass_ms(2 * MINUTE_MS)
+    assert CompleteHook("blue", held, "drain") in world.effects
+
+
+def test_a_hook_that_is_over_is_not_asked_for_again() -> None:
+    world = running_world()
+    held = busy_instance(world)
+    world.refusal = "gone: ValidationError: No active Lifecycle Action found"
+    world.notice(held, kind="terminating", detail="drain")
+    world.pass_ms(5 * MINUTE_MS)
+    assert world.effects.count(CompleteHook("blue", held, "drain")) == 1
+
+
 def test_a_host_that_is_taken_without_notice_costs_its_tasks_and_nothing_more() -> None:
     world = running_world()
     gone = busy_instance(world)

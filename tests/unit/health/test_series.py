@@ -6,10 +6,21 @@ Made-up series, and where the data is at hand the eleven of NAB under one thresh
 from collections.abc import Iterable
 from math import pi, sin
 from random import Random
+from statistics import fmean, median
 
 import pytest
 
-from projections.health.series import QUIET_ROWS, THRESHOLD, SeriesDetector
+from projections.health.series import (
+    EXCEED,
+    FAR_ROWS,
+    FAR_ROWS_MIN,
+    HOLD_ROWS,
+    HOUR_ROWS,
+    NEAR_ROWS,
+    QUIET_ROWS,
+    THRESHOLD,
+    SeriesDetector,
+)
 from projections.health.series_records import MEMORY_ROWS, Records
 from tests.support.nab_score import DATA, FALSE, MISS, alarms_worth, labelled, score, shape
 
@@ -30,6 +41,60 @@ def noise(seed: int, rows: int, level: float = 50.0, width: float = 2.0) -> list
 
 def first_after(found: list[int], row: int) -> int | None:
     return next((each for each in found if each >= row), None)
+
+
+def plainly(values: list[float]) -> list[float]:
+    """The same scores by the definition: everything is reckoned anew from all rows so far."""
+    records = [Records(1), Records(HOUR_ROWS), Records(NEAR_ROWS)]
+    marks: list[tuple[int, int, float]] = []
+    scores, told, last, level, scatter = [], 0.0, -QUIET_ROWS, 0.0, 0.0
+    for row, value in enumerate(values, start=1):
+        near, far = values[max(0, row - NEAR_ROWS) : row], values[: max(0, row - NEAR_ROWS)]
+        far = far[-FAR_ROWS:]
+        views = [value, None, None]
+        if row >= HOUR_ROWS:
+            views[1] = median(values[row - HOUR_ROWS : row])
+        if len(far) >= FAR_ROWS_MIN:
+            views[2] = fmean(near) - fmean(far)
+        for at, number in enumerate(views):
+            new = 0.0 if number is None else records[at].after(number, scatter)
+            if new:
+                marks.append((row, at, new))
+        distance = abs(value - level) if row > 1 else 0.0
+        scatter += (distance - scatter) / row
+        level += (value - level) / row
+        marks = [mark for mark in marks if mark[0] > row - HOLD_ROWS]
+        most = [max((new for _, at, new in marks if at == view), default=0.0) for view in range(3)]
+        surprise = fmean(most)
+        if row - last > QUIET_ROWS:
+            told = 0.0
+        is_told = surprise > EXCEED * told
+        if is_told:
+            told, last = surprise, row
+        scores.append(surprise / (1 + surprise) if is_told else 0.0)
+    return scores
+
+
+def test_scores_are_those_of_the_definition() -> None:
+    random, values = Random(9), list[float]()
+    for row in range(700):
+        level = values[-1] if values else 0.0
+        values.append(level * 0.98 + random.gauss(0, 1) + (30 if row in {90, 300, 301} else 0))
+    values += [each + 25 for each in noise(10, 60, level=0.0, width=1.0)]
+    values += [values[-1] + row for row in range(50)]
+    detector = SeriesDetector()
+    scores = [detector.feed(each).score for each in values]
+    assert sum(score > 0 for score in scores) > 10
+    assert scores == pytest.approx(plainly(values), abs=1e-9)
+
+
+def test_a_short_series_is_looked_at_for_a_change_as_well() -> None:
+    values = noise(11, 200, width=4.0)
+    values[150:] = [each + 11 for each in values[150:]]
+    detector = SeriesDetector()
+    views = {judged.view for judged in map(detector.feed, values) if judged.score > 0}
+    assert "change" in views
+    assert first_after(alarms(values), 150) is not None
 
 
 def test_a_spike_beyond_all_before_is_an_alarm_at_once() -> None:

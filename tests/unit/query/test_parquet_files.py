@@ -13,7 +13,8 @@ from projections.query.bounds import NOTHING, Bounds, may_hold
 from projections.query.engine import Running
 from projections.query.parser import parse
 from streams.cli.main import main
-from streams.query.parquet_files import ParquetEvents, ParquetFault
+from streams.query.parquet_files import ParquetEvents
+from streams.query.parquet_statistics import ParquetFault
 
 AT_MS = 1_763_800_000_000
 QUERIES = [

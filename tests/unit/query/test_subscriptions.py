@@ -22,6 +22,7 @@ QUERIES = (
     "select c where b == 'x' or b == 'y'",
     "select c where b == 'x' or a == 1",
     "select c where a == 1 or a == 1.0",
+    "select c where b == 'x' or a == 'x'",
     "select * where c ==+ 'z'",
     "select a where (b == 'y' or b == 'x') and c ==~ /.*z.*/",
     "select e['m']['k'] where e['m']['k'] == 1",
@@ -69,6 +70,31 @@ def test_each_gets_what_it_alone_would_get() -> None:
             assert found.row.keys() == {key for row in rows.values() for key in row}
         seen |= rows.keys()
     assert len(seen) == len(QUERIES)
+
+
+def condition(chance: random.Random, depth: int = 2) -> str:
+    """Some condition over the keys and values of `events`."""
+    if depth and chance.random() < 0.6:
+        word = chance.choice((" and ", " or ", " or "))
+        parts = word.join(condition(chance, depth - 1) for _ in range(chance.randint(2, 3)))
+        return f"{chance.choice(('', '', 'not '))}({parts})"
+    key, value = (
+        chance.choice("abc"),
+        chance.choice(("1", "1", "1.0", "true", "'x'", "'x'", "null")),
+    )
+    operator = chance.choice((*["=="] * 8, "!=", "==+", ">"))
+    return f"{key} {operator} {value}"
+
+
+def test_each_of_many_conditions_gets_what_it_alone_would_get() -> None:
+    chance = random.Random(11)
+    queries = [f"select a where {condition(chance)}" for _ in range(400)]
+    there = events()[:60]
+    for mql in queries:
+        found, alone = subscribed(mql), Running(parse(mql), lambda: 0.5, "server")
+        for event in there:
+            sent = found.match(event, 0)
+            assert ([] if sent is None else [sent.row]) == alone.push(event, 0), (mql, event)
 
 
 def test_what_is_equal_is_looked_up_and_not_tested() -> None:

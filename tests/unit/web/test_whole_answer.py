@@ -61,6 +61,7 @@ def said(kind: type[HttpToolsProtocol], request: bytes, messages: Messages) -> K
     """What a protocol writes for this request, when the application says these messages."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
         for each in messages:
             await send(each)
 

@@ -109,16 +109,16 @@ def _check_tasks(state: State) -> None:
     queued = {task_id for waiting in state.queue.values() for task_id in waiting}
     hosted = {task_id for there in state.host_tasks.values() for task_id in there}
     for task_id, task in state.tasks.items():
+        now = task.state
+        kind, is_hosted = type(now), is_on_host(now)
         assert task.task_id == task_id
-        assert (task_id in queued) == isinstance(task.state, Queued), f"queue and {task}"
-        assert (task_id in hosted) == is_on_host(task.state), f"hosts and {task}"
-        place = place_of(task.state)
-        if is_on_host(task.state):
+        assert (task_id in queued) == (kind is Queued), f"queue and {task}"
+        assert (task_id in hosted) == is_hosted, f"hosts and {task}"
+        if is_hosted:
+            place = place_of(now)
             assert place is not None
             assert task_id in state.host_tasks[place.host_id], f"host of {task}"
-        must_end = isinstance(task.state, KillInitiated) or (
-            isinstance(task.state, Finished) and task.state.is_back
-        )
+        must_end = kind is KillInitiated or (isinstance(now, Finished) and now.is_back)
         assert (task_id in state.killing) == must_end, f"kill list and {task}"
     assert queued <= state.tasks.keys()
     assert hosted <= state.tasks.keys()

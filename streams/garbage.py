@@ -7,6 +7,8 @@ of a second in which nothing is folded.
 """
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from streams.clock import elapsed_s
@@ -54,3 +56,18 @@ def settle(young_max: int = THRESHOLDS[0]) -> None:
     gc.set_threshold(young_max, *THRESHOLDS[1:])
     if LOOKS.heard not in gc.callbacks:
         gc.callbacks.append(LOOKS.heard)
+
+
+@contextmanager
+def not_looking() -> Iterator[None]:
+    """Have no looks inside the ``with``, and leave alone what came in it.
+
+    For what makes a million containers at once, all of which stay: looking at them each 10,000 is a
+    fifth of the time in which a snapshot of 100,000 tasks becomes a view.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -4,6 +4,7 @@ A test that stops or kills its broker takes `own_kafka` instead of `kafka`.
 """
 
 import faulthandler
+import gc
 import itertools
 import os
 import sys
@@ -17,7 +18,12 @@ import pytest
 from hypothesis import settings
 
 from streams.kafka.embedded import EmbeddedKafka
-from tests.support.quick import is_left_out, is_quick, take_fewer_examples
+from tests.support.quick import (
+    is_left_out,
+    is_quick,
+    mark_who_starts_others,
+    take_fewer_examples,
+)
 from tests.support.spread import give_own_ports, spread
 
 # Tests start hundreds of processes. Where Python is told to keep no compiled modules, each of them
@@ -47,10 +53,21 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if is_quick(config) and is_left_out(collection_path) else None
 
 
+@pytest.hookimpl(tryfirst=True)  # Before those are left out whose marks are not wanted.
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The quick tests draw fewer examples of what holds for all."""
+    mark_who_starts_others(items)
     if is_quick(config):
         take_fewer_examples(items)
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector of garbage leave alone what lives as long as all tests.
+
+    That is some millions of objects, which each full collection would look through again.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -72,15 +72,6 @@ _TRANSIENT: Final = (
 """Ends that say nothing of the host: an offer that was taken back, a master that changed."""
 
 
-def view(state: State, host_id: HostId) -> tuple[int, int, int]:
-    """Tasks that launch on the host, launches in the last minute, and its quality."""
-    return (
-        launching(state, host_id),
-        state.launches_of_hosts.get(host_id, 0),
-        quality(state, host_id),
-    )
-
-
 def is_schedulable(state: State, host_id: HostId) -> bool:
     """Whether operators let the host be given tasks."""
     order = state.host_orders.get(host_id)

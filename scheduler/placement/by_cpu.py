@@ -39,10 +39,10 @@ class ByCpu:
         order = order[columns.cpu_free[order].argsort(kind="stable")]
         memory: Array = columns.memory_free[order]
         self._memory = memory
-        self._rows: list[int] = order.tolist()
+        self._rows = order
         self._cpus: list[int] = columns.cpu_free[order].tolist()
         self._memories: list[int] = memory.tolist()
-        self._ranks: list[int] = ranks[order].tolist()
+        self._ranks: Array = ranks[order]
         self._richest: Array = np.maximum.accumulate(richness[order][::-1])[::-1]
         self._row_of_rank: Array = np.empty(len(order), np.int64)
         self._row_of_rank[ranks] = np.arange(len(order))
@@ -55,14 +55,14 @@ class ByCpu:
         than all those with more cpu are looked at: a handful.
         """
         cpu, memory = need.cpu_milli, need.memory_mib
-        cpus, memories, ranks = self._cpus, self._memories, self._ranks
+        cpus, memories, rank = self._cpus, self._memories, self._ranks.item
         hosts = bisect_left(cpus, cpu)
         if not hosts:
             return None
         per_cpu = NEED_MAX // cpu if cpu > 0 else 0
         per_memory = NEED_MAX // memory if memory > 0 else 0
         if not per_cpu:
-            return Nearest(hosts, self._rows[self._least_missing(hosts, memory)])
+            return Nearest(hosts, self._rows.item(self._least_missing(hosts, memory)))
         at, best, best_short = hosts - 1, -1, _FAR
         while at >= 0:
             short = (cpu - cpus[at]) * per_cpu
@@ -74,12 +74,12 @@ class ByCpu:
                 at = self._least_rank(at, memory if per_memory else None)
             else:
                 short += missing * per_memory
-            if short < best_short or (short == best_short and ranks[at] < ranks[best]):
+            if short < best_short or (short == best_short and rank(at) < rank(best)):
                 best, best_short = at, short
             if is_enough:
                 break
             at = self._richer_before(at)
-        return Nearest(hosts, self._rows[best])
+        return Nearest(hosts, self._rows.item(best))
 
     def lacking_memory(self, without_cpu: int) -> Nearest | None:
         """The hosts that lack memory only, where so many lack cpu; None: there are none."""
@@ -98,16 +98,16 @@ class ByCpu:
         return found
 
     def _least_rank(self, last: int, memory_mib: int | None) -> int:
-        """Of the places with as much cpu as this last one, and so much memory, the first by rank."""
+        """Of the places with as much cpu as this last one, and so much memory, first by rank."""
         cpus = self._cpus
         if not last or cpus[last - 1] != cpus[last]:
             return last
         begin = bisect_left(cpus, cpus[last])
         if memory_mib is not None:
             begin = bisect_left(self._memories, memory_mib, begin, last + 1)
-        return min(range(begin, last + 1), key=self._ranks.__getitem__)
+        return min(range(begin, last + 1), key=self._ranks.item)
 
     def _least_missing(self, hosts: int, memory_mib: int) -> int:
         """Where cpu counts nothing: the place that lacks least memory, of equal ones by rank."""
         missing = [max(0, memory_mib - each) for each in self._memories[:hosts]]
-        return min(range(hosts), key=lambda at: (missing[at], self._ranks[at]))
+        return min(range(hosts), key=lambda at: (missing[at], self._ranks.item(at)))

@@ -233,7 +233,7 @@ class Columns:
         if not slot.is_filled:
             assert slot.view is not None
             slot.begin()
-            slot.fill(slot.view)
+            slot.fill(slot.view, self.packed.item(row))
             slot.tasks = slot.interface_class = 0
             slot.takes = self.takes.item(row)
             slot.closed = self.closed.item(row)

@@ -10,6 +10,7 @@ parts of the need.
 
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -354,6 +355,7 @@ def lacking_milli(amount: int, free: int, unit: str) -> str:
     return f"{_thousandths(amount - max(0, free))} of {_thousandths(amount)} {unit} missing"
 
 
+@lru_cache(maxsize=8_192)  # Few sizes are asked for again and again, of hosts that lack as much.
 def _thousandths(amount: int) -> str:
     whole, rest = divmod(amount, 1_000)
     return f"{whole}.{rest:03}".rstrip("0") if rest else str(whole)

@@ -138,12 +138,12 @@ class Hopeless:
         if self._count + len(new) > REMEMBERED_MAX:
             self._compact()
         new = new[-REMEMBERED_MAX // 2 :]
-        self._add([Entry(each, manner, self._count + place) for place, each in enumerate(new)])
-        state = (self._index.columns.version,)
-        for request in requests:
-            entry = entries.get(request)
-            if entry is not None:
-                entry.state, entry.refused, entry.wake, entry.at = state, (), "", -1
+        self._add([_plain_entry(each, manner, place) for place, each in enumerate(new, self._count)])
+        if len(new) < len(requests):
+            for request in requests:
+                entry = entries.get(request)
+                if entry is not None:
+                    entry.refused, entry.wake, entry.at = (), "", -1
 
     def _begin(self) -> None:
         self._forget_all()
@@ -229,6 +229,17 @@ class Hopeless:
                 flags[entry.number] = False
         self._suspect[entry.number] = False
         return False
+
+
+def _plain_entry(request: Request, manner: Prepared, number: int) -> Entry:
+    """An entry of which it is known that cpu and memory are all that it asks for."""
+    entry = Entry.__new__(Entry)
+    entry.request, entry.manner, entry.number = request, manner, number
+    entry._prepared = None
+    entry.is_plain = entry.asks_amounts_only = True
+    entry.jobs = entry.state = entry.refused = ()
+    entry.wake, entry.at = "", -1
+    return entry
 
 
 def _amounts_of(need: Need) -> tuple[int, ...]:

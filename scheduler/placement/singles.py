@@ -25,7 +25,7 @@ from scheduler.placement.columns import (
 from scheduler.placement.index import Index
 from scheduler.placement.outcome import Choice, Outcome, Reason
 from scheduler.placement.plain import NOWHERE, POINT_SHIFT, Scores
-from scheduler.placement.prepared import Prepared, asks_amounts_only, manner_of
+from scheduler.placement.prepared import Prepared, asks_amounts_only
 from scheduler.placement.request import Request
 
 _ALL_BITS: Final = np.array(63)
@@ -36,6 +36,8 @@ _FULL_PACKED: Final = _FULL << FULLNESS_SHIFT
 _BUCKET: Final = (1 << FULLNESS_SHIFT) - 1
 _POINT: Final = (1 << POINT_SHIFT) - 1
 _SAFE: Final = _POINT - _BUCKET
+"""Hosts of one fullness, to the bit that is kept, differ by a point only where the part of a point
+that they have in common is above this."""
 
 
 class Singles:
@@ -123,7 +125,12 @@ class Singles:
             if keys.item(then) < 0:
                 then = -1
             before, second = packed.item(at), packed.item(then)
-            if _is_parted(before, asked) or (then >= 0 and _is_parted(second, asked)):
+            if (
+                ((before & ~_BUCKET) + asked) & _POINT > _SAFE
+                or ((second & ~_BUCKET) + asked) & _POINT > _SAFE
+                or before >= _FULL_PACKED
+                or second >= _FULL_PACKED
+            ):
                 at, then = self._first_two(number)
                 before, second = packed.item(at), packed.item(then)
             after = before + asked
@@ -189,7 +196,7 @@ class Singles:
 def run_of(asked: Sequence[tuple[Request, int]], begin: int, end: int) -> list[Request]:
     """The requests of one manner, for one plain task each, that stand together from ``begin``."""
     requests: list[Request] = []
-    manner: tuple[object, ...] | None = None
+    before: Request | None = None
     for request, count in asked[begin:end]:
         need = request.need
         if (
@@ -197,17 +204,21 @@ def run_of(asked: Sequence[tuple[Request, int]], begin: int, end: int) -> list[R
             or not asks_amounts_only(request)
             or need.cpu_milli <= 0
             or need.memory_mib <= 0
+            or (before is not None and not _is_alike(request, before))
         ):
             break
-        its_manner = manner_of(request)
-        if manner is None:
-            manner = its_manner
-        elif its_manner != manner:
-            break
         requests.append(request)
+        before = request
     return requests
 
 
-def _is_parted(packed: int, asked: int) -> bool:
-    """Whether hosts as full as this one, to the bit that is kept, may differ by a point."""
-    return packed >= _FULL_PACKED or ((packed & ~_BUCKET) + asked) & _POINT > _SAFE
+def _is_alike(one: Request, other: Request) -> bool:
+    """Whether both are of one `manner_of`, as plain requests: in less than making two of them."""
+    return (
+        one.tier == other.tier
+        and one.group == other.group
+        and one.is_service == other.is_service
+        and one.hard == other.hard
+        and one.soft == other.soft
+        and one.application == other.application
+    )

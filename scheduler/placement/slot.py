@@ -117,8 +117,11 @@ class Slot:
         self.images: dict[str, int] = {}
         self.groups: dict[tuple[str, ...], int] = {}
 
-    def fill(self, view: HostView) -> None:
-        """Take every number over from the host's view; what others index is not touched."""
+    def fill(self, view: HostView, packed: int | None = None) -> None:
+        """Take every number over from the host's view; what others index is not touched.
+
+        ``packed`` is for those who have worked it out.
+        """
         free, total = view.free, view.total
         self.is_touched = False
         """Whether tasks came or went since the view was made."""
@@ -139,19 +142,20 @@ class Slot:
         self.network_free = free.network_mbps if is_counted else NOT_COUNTED
         self.network_total = total.network_mbps if is_counted else NOT_COUNTED
         self.network_unit = unit_of(total.network_mbps) if is_counted else 0
-        self.packed = _packed(self.cpu_total, self.cpu_free, self.cpu_unit) + _packed(
-            self.memory_total, self.memory_free, self.memory_unit
-        )
+        if packed is None:
+            packed = _packed(self.cpu_total, self.cpu_free, self.cpu_unit)
+            packed += _packed(self.memory_total, self.memory_free, self.memory_unit)
+        self.packed = packed
         self.port_ranges: tuple[PortRange, ...] = free.ports
         self.ports_free = (
             sum([each.end - each.begin + 1 for each in free.ports]) if free.ports else 0
         )
         self.gpu_model = view.gpu_model
         self.gpus = view.gpus
-        self.gpu_total = len(view.gpus)
-        self.gpu_milli = sum([each.total_milli for each in view.gpus])
-        self.gpu_free = self.gpu_idle = self.share_free = 0
+        self.gpu_total = self.gpu_milli = self.gpu_free = self.gpu_idle = self.share_free = 0
         if view.gpus:
+            self.gpu_total = len(view.gpus)
+            self.gpu_milli = sum([each.total_milli for each in view.gpus])
             self.count_gpus()
         self.interfaces = view.interfaces
         self.scalars = dict(free.scalars) if free.scalars else {}

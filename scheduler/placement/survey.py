@@ -22,7 +22,6 @@ from scheduler.placement.masks import moving_flags
 from scheduler.placement.prepared import Prepared
 from scheduler.placement.slot import NOT_COUNTED
 
-
 _sum = np.add.reduce
 """What a column's own `sum` comes to by way of Python, which takes as long as twenty hosts."""
 

@@ -59,10 +59,14 @@ def plus(left: Vector, right: Vector, times: int = 1) -> Vector:
 
 def sum_of(each: Iterable[tuple[Vector, int]]) -> Vector:
     """All of these together, each so many times."""
-    found = [need if count == 1 else plus(NOTHING, need, count) for need, count in each]
-    if not found:
-        return NOTHING
-    cpu, memory, disk, network, gpu = map(sum, zip(*found, strict=True))
+    cpu = memory = disk = network = gpu = 0
+    for need, count in each:
+        cpu += need[0] * count
+        memory += need[1] * count
+        if need[2] or need[3] or need[4]:
+            disk += need[2] * count
+            network += need[3] * count
+            gpu += need[4] * count
     return (cpu, memory, disk, network, gpu)
 
 
@@ -90,11 +94,14 @@ def most(left: Vector, right: Vector) -> Vector:
 
 def size(need: Vector, total: Vector) -> int:
     """The sum of a need's shares of the whole, in millionths: how large a task is beside others."""
-    found = 0
-    for number in RESOURCES:
-        amount = need[number]
-        if amount and total[number]:
-            found += 1_000_000 * amount // total[number]
+    cpu, memory, *others = need
+    found = 1_000_000 * cpu // total[0] if total[0] else 0
+    if total[1]:
+        found += 1_000_000 * memory // total[1]
+    if any(others):
+        for amount, whole in zip(others, total[2:], strict=True):
+            if amount and whole:
+                found += 1_000_000 * amount // whole
     return found
 
 

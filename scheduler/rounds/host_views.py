@@ -43,7 +43,7 @@ def host_view(state: State, host_id: HostId) -> HostView | None:
     facts = state.hosts.get(host_id)
     attributes = facts.attributes if facts else ()
     named = dict(attributes)
-    if any([job.specs or job.spec.sets or job.pins for job in jobs.values()]):  # As `is_mixed`.
+    if any(job.specs or job.spec.sets or job.pins for job in jobs.values()):  # As `is_mixed`.
         kinds, needs = _mixed(jobs, tasks)
     else:
         kinds = [(job_id, job.spec) for job_id, job in jobs.items()]
@@ -83,7 +83,7 @@ def _offered(state: State, offers: Mapping[OfferId, None]) -> Resources:
     if len(offers) == 1:
         (offer_id,) = offers
         only = state.offers[offer_id].resources
-        if len(only.ports) < 2:  # More ranges are put in order by `added`.
+        if len(only.ports) < 2 and not only.scalars:  # Else `added` puts them in order.
             return only
     free = Resources()
     for offer_id in sorted(offers):
@@ -108,6 +108,10 @@ def _total(free: Resources, needs: Iterable[tuple[Need, int]]) -> Resources:
 def _whole(text: str) -> int | None:
     """The number that an attribute is, None where it is none: attributes are anybody's."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def _services(jobs: dict[JobId, Job], counts: dict[JobId, int]) -> int:
+    return sum([n for job_id, n in counts.items() if type(jobs[job_id].spec.kind) is not Batch])
 
 
 def _mixed(
@@ -141,7 +145,7 @@ def _group_sets(kinds: list[tuple[JobId, JobSpec]]) -> tuple[tuple[str, ...], ..
 def _interfaces(
     state: State, host_id: HostId, attributes: tuple[tuple[str, str], ...], tasks: list[Task]
 ) -> tuple[Interface, ...]:
-    if not any([name.startswith(RESOURCE_SETS) for name, _ in attributes]):
+    if not any(name.startswith(RESOURCE_SETS) for name, _ in attributes):
         return ()  # It declares none, as most do.
     lodgers = [
         Lodger(rest.interface, rest.security_groups, rest.ended_at_ms)

@@ -29,6 +29,7 @@ from streams.cell.follower import Changes, Follower, LogRecord
 from streams.cell.lane import Lane
 from streams.cell.writer import cloud_event_headers, our_producer
 from streams.clock import elapsed_s, now_ms
+from streams.garbage import not_looking
 from streams.logs import Place
 from streams.snapshots.opening import Beginnings
 from streams.tracing.of_api import ApiTracing
@@ -137,7 +138,8 @@ class FollowedCell:
     async def run(self) -> None:
         """Follow the log until cancelled; raises when the lane ends for any other reason."""
         if self._beginnings is not None:
-            await self._beginnings.begin(self._follower)
+            with not_looking():
+                await self._beginnings.begin(self._follower)
         await self._lane.start()
         try:
             async with asyncio.TaskGroup() as group:

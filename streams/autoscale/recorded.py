@@ -6,7 +6,6 @@ season's length in rows is found from their usual distance; nothing is known of 
 
 import csv
 import gzip
-import io
 import math
 import zlib
 from collections import Counter
@@ -32,19 +31,21 @@ class Recorded(NamedTuple):
 
 def read_series(path: Path, column: str) -> Recorded:
     """The column's numbers; raises `OperatorError` that names the row where there is none."""
-    text = _text(path)
     try:
-        return _read(path, text, column)
-    except csv.Error as error:
+        with path.open("rb") as probe:
+            is_packed = probe.read(len(_GZIP)) == _GZIP
+        open_ = gzip.open if is_packed else open
+        with open_(path, "rt", encoding="utf-8", newline="") as file:
+            return _read(path, csv.DictReader(file), column)
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise OperatorError(
-            f"{path} is no CSV: {error}.",
-            "It is another kind of file, or a quote is not closed.",
+            f"{path} cannot be read: {error}.",
+            "The name is misspelt, or the file is no CSV, plain or gzipped.",
             "Name a CSV file whose first line names its columns.",
         ) from error
 
 
-def _read(path: Path, text: str, column: str) -> Recorded:
-    rows = csv.DictReader(io.StringIO(text, newline=""))
+def _read(path: Path, rows: "csv.DictReader[str]", column: str) -> Recorded:
     names = rows.fieldnames or []
     if column not in names:
         raise OperatorError(
@@ -64,18 +65,6 @@ def _read(path: Path, text: str, column: str) -> Recorded:
                 f"{path} has more than {ROWS_MAX} rows.", "It is too long to be held.", "Cut it."
             )
     return Recorded(loads, _step_s(instants))
-
-
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-        return (gzip.decompress(data) if data.startswith(_GZIP) else data).decode()
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise OperatorError(
-            f"{path} cannot be read: {error}.",
-            "The name is misspelt, or the file is no CSV, plain or gzipped.",
-            "Name a CSV file whose first line names its columns.",
-        ) from error
 
 
 def _number(text: str, path: Path, number: int) -> float:

@@ -94,6 +94,7 @@ class JsonTeller:
             type="task",
             task=change.task_id,
             state=change.state,
+            step=change.step,
             reason=change.reason,
             message=change.message,
             **more,

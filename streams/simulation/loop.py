@@ -63,6 +63,15 @@ OWNER: Final[ContextVar[Stoppable | None]] = ContextVar("owner", default=None)
 """The simulated process in whose context this code runs; None: the world itself."""
 
 
+def _is_put_aside(turn: Turn) -> bool:
+    """Whether the turn is of a process that is stopped, which has it when it goes on."""
+    owner = None if turn.context is None else turn.context.get(OWNER)
+    if owner is None or not owner.is_frozen:
+        return False
+    owner.frozen.append(turn)
+    return True
+
+
 class NothingLeft(Exception):
     """No callback is ready and no timer will ever come: everybody waits for somebody else."""
 
@@ -134,7 +143,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def at(self, at_s: float, call: Callable[..., object], *given: Any) -> None:  # noqa: ANN401 - as asyncio
         """Let the world do something at a time; at once if that is over."""
-        when_s = self.now_s if at_s < self.now_s else at_s
+        when_s = max(self.now_s, at_s)
         heappush(self._timers, (when_s, next(self._numbers), Turn(call, given, None, when_s)))
 
     def freeze(self, owner: Stoppable) -> None:
@@ -153,8 +162,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         """Give everybody their turns, in order, until somebody stops the loop."""
-        ready, timers, owner_of = self._ready, self._timers, OWNER
-        next_turn = ready.popleft
+        ready, timers, next_turn = self._ready, self._timers, self._ready.popleft
         while not self._stopping:
             if not ready:
                 while timers and timers[0][2].is_cancelled:
@@ -169,19 +177,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     ready.append(turn)
             for _ in range(len(ready)):
                 turn = next_turn()
-                if turn.is_cancelled:
+                if turn.is_cancelled or (self._frozen and _is_put_aside(turn)):
                     continue
                 context = turn.context
                 try:
                     if context is None:
                         turn.callback(*turn.args)
-                        continue
-                    if self._frozen:
-                        owner = context.get(owner_of)
-                        if owner is not None and owner.is_frozen:
-                            owner.frozen.append(turn)
-                            continue
-                    context.run(turn.callback, *turn.args)
+                    else:
+                        context.run(turn.callback, *turn.args)
                 except Exception as error:  # noqa: BLE001 - as every event loop: one callback's fault
                     name = getattr(turn.callback, "__qualname__", repr(turn.callback))
                     self.call_exception_handler(

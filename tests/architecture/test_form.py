@@ -16,6 +16,8 @@ from tests.architecture.tree import (
     statements,
 )
 
+pytestmark = pytest.mark.integration  # It reads all of the code.
+
 COLUMNS_MAX = 100
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 600

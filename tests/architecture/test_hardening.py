@@ -8,7 +8,11 @@ msgspec's own error alone.
 import ast
 from functools import cache
 
+import pytest
+
 from tests.architecture.tree import PACKAGES, ROOT, parsed, place, python_files
+
+pytestmark = pytest.mark.integration  # It reads all of the code.
 
 MAKERS = {
     "ClientSession": "timeout",

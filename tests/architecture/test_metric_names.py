@@ -4,8 +4,12 @@ import ast
 import re
 from collections.abc import Iterator
 
+import pytest
+
 from streams.metric_names import LABELS, NAMES, PREFIX, STREAM_PREFIX
 from tests.architecture.tree import ROOT, demand_none, parsed, place, python_files
+
+pytestmark = pytest.mark.integration  # It reads all of the code.
 
 PAGE = (ROOT / "docs" / "metrics.md").read_text("utf-8")
 ROW = re.compile(r"^\| (`flumina_[^|]*)\| (counter|gauge|histogram)([^|]*)\|", re.MULTILINE)

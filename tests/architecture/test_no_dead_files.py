@@ -5,6 +5,8 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 from streams.cli.main import COMMANDS
 from tests.architecture.tree import (
     PACKAGES,
@@ -17,6 +19,8 @@ from tests.architecture.tree import (
     place,
     python_files,
 )
+
+pytestmark = pytest.mark.integration  # It reads all of the code.
 
 # Part of the product although only tests import it, each with its reason.
 FOR_TESTS = {

@@ -20,6 +20,8 @@ from tests.architecture.tree import (
     python_files,
 )
 
+pytestmark = pytest.mark.integration  # It reads all of the code.
+
 LIBRARIES = {
     "scheduler": {"msgspec", "numpy"},
     "projections": {"msgspec"},

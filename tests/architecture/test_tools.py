@@ -33,5 +33,6 @@ def test_mypy_finds_nothing() -> None:
     _assert_content("-m", "mypy", "--no-error-summary")
 
 
+@pytest.mark.integration  # It starts processes.
 def test_the_import_contracts_hold() -> None:
     _assert_content("-c", IMPORT_LINTER)

@@ -12,8 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from streams.kafka.topics import TOPICS
 from tests.architecture.tree import ROOT, demand_none, imported_names, parsed
+
+pytestmark = pytest.mark.integration  # It reads all of the code.
 
 PAGE = ROOT / "docs" / "architecture.md"
 WAYS = 4

@@ -224,8 +224,8 @@ def cold_start(world: World, kafka: EmbeddedKafka, home: Path, tasks: int) -> tu
 
 
 @contextmanager
-def bare(size: int) -> Iterator[str]:
-    """The address of a server that answers everything with so many bytes."""
+def bare(size: int) -> Iterator[tuple[str, int]]:
+    """Address and process id of a server that answers everything with so many bytes."""
     port = free_block(1)
     process = subprocess.Popen([sys.executable, "-c", BARE_SERVER, str(port), str(size)])
     try:
@@ -237,7 +237,7 @@ def bare(size: int) -> Iterator[str]:
             except OSError:
                 assert time.monotonic() < deadline, "the bare server does not listen"
                 time.sleep(0.05)
-        yield f"127.0.0.1:{port}"
+        yield f"127.0.0.1:{port}", process.pid
     finally:
         process.terminate()
         process.wait()
@@ -283,12 +283,12 @@ def _run(world: World, kafka: EmbeddedKafka, home: Path, jobs: int, seconds: flo
         load = Load(api.address, jobs)
         reads, posts = asyncio.run(load.run(seconds, READS_PER_S, SUBMISSIONS_PER_S))
         used = {name: round((cpu_s(pid) - before[name]) / seconds, 3) for name, pid in pids.items()}
-        with bare(sum(reads.bytes_total) // len(reads.bytes_total)) as address:
+        with bare(sum(reads.bytes_total) // len(reads.bytes_total)) as (address, _):
             plain, _ = asyncio.run(Load(address, jobs).run(min(seconds, 10), READS_PER_S, 0))
         _print_load(reads, posts, plain, facts | {"cores_used": used})
         for what, least in (("tasks", tasks), ("jobs", jobs)):
             took_ms, size = asyncio.run(pages(api.address, f"/api/v3/{what}", least))
-            with bare(size) as address:
+            with bare(size) as (address, _):
                 plain_ms = asyncio.run(bare_pages(address, len(took_ms)))
             _print_pages(what, took_ms, plain_ms, facts | {"bytes": size})
         _print_collector(api, facts)

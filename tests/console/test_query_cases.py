@@ -43,7 +43,7 @@ def _asked(case: dict[str, Any]) -> str | None:
         return None
     if case["mode"] != "full" or "select *" in mql or "(*)" in mql or not case.get("rows"):
         return None
-    running = Running(parse(mql), lambda: 0.5, "full", is_compat=False)
+    running = Running(parse(mql), lambda: 0.5, "client", is_compat=False)
     rows = [row for at_ms, each in enumerate(FIRST["events"]) for row in running.push(each, at_ms)]
     return mql if rows + running.close() == case["rows"] else None
 
@@ -84,8 +84,8 @@ def test_the_page_shows_where_a_question_is_wrong(
     watched.refusals.add(400)
     for case in [each for each in CASES if "error" in each][:8]:
         page.goto(f"{here.url}/#/query?mql={quote_plus(case['mql'])}")
-        page.get_by_role("combobox", name="Query in MQL").press("Enter")
-        expect(page.get_by_role("alert").first).to_contain_text(" ".join(case["error"].split()))
+        expect(page.get_by_role("combobox", name="Query in MQL")).to_have_value(case["mql"])
+        expect(page.get_by_role("alert")).to_contain_text(case["error"])
 
 
 def _text(value: object) -> str:
@@ -94,4 +94,8 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, str):
         return value
-    return json.dumps(value, separators=(",", ":"))
+    # A script knows one kind of numbers.
+    return json.dumps(
+        int(value) if isinstance(value, float) and value.is_integer() else value,
+        separators=(",", ":"),
+    )

@@ -58,7 +58,7 @@ def _shares(names: list[str], inputs: int) -> dict[str, int]:
 
 
 def _here(names: list[str], inputs: int, seed: int, keep: Path | None) -> int:
-    # What a parser logs of each input would stand among the lines of JSON, and takes longer than it.
+    # What parsers log of inputs would stand among the lines of JSON, and takes longer than they.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(CRITICAL))
     faulthandler.dump_traceback_later(PARSER_S_MAX, exit=True)
     used = _address_space_bytes() + MEMORY_MIB_MAX * 1024 * 1024

@@ -77,6 +77,7 @@ def folded_with_seed(seed: str) -> bytes:
     return output_with_seed(seed, "tests.support.fold_log", str(LOG))
 
 
+@pytest.mark.integration  # It starts processes.
 def test_the_same_log_gives_the_same_bytes_under_any_hash_seed() -> None:
     """Two processes order their sets differently; digests, changes, decisions, state are equal."""
     first, second = folded_with_seed("1"), folded_with_seed("2")

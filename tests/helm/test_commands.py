@@ -34,6 +34,7 @@ def parsed(arguments: Sequence[str]) -> None:
     command.make_context(name, rest, parent=context)
 
 
+@pytest.mark.integration  # It starts processes.
 @every_example
 def test_every_command_with_its_options_is_taken_by_the_real_command_line(example: str) -> None:
     called = set()

@@ -26,6 +26,7 @@ FOREIGN = {"ServiceMonitor", "PrometheusRule"}
 every_example = pytest.mark.parametrize("example", EXAMPLES)
 
 
+@pytest.mark.integration  # It starts processes.
 @every_example
 def test_helm_finds_nothing_to_say(example: str) -> None:
     said = ran(
@@ -36,6 +37,7 @@ def test_helm_finds_nothing_to_say(example: str) -> None:
     assert "WARNING" not in said
 
 
+@pytest.mark.integration  # It starts processes.
 @every_example
 def test_every_manifest_is_valid_and_has_no_field_that_kubernetes_does_not_know(
     example: str,
@@ -204,6 +206,7 @@ def test_only_telemetry_is_scaled_by_its_lag_and_never_a_decider() -> None:
             assert "replicas" not in target["spec"], "an upgrade would undo what the lag made"
 
 
+@pytest.mark.integration  # It starts processes.
 @every_example
 def test_settings_make_a_pod_anew_and_secrets_are_only_named(example: str) -> None:
     found = manifests(example)

@@ -36,6 +36,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.integration  # It starts processes.
 @pytest.mark.parametrize("words", REFUSED)
 def test_a_wrong_value_is_refused_by_its_place(words: str) -> None:
     done = tried(

@@ -16,6 +16,7 @@ SEED = 4
 HOURS = 6.0
 
 
+@pytest.mark.integration  # It starts processes.
 def test_two_hash_seeds_give_the_same_log_and_state() -> None:
     words = ("simulate", "faults", "--seed", str(SEED), "--hours", str(HOURS), "--json")
     outputs = [output_with_seed(seed, "streams.cli.main", *words) for seed in ("1", "2")]

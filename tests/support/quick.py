@@ -4,6 +4,7 @@ The one thing to know: nothing is left out for good. The whole run, which is wha
 merging, reads every folder and draws as many examples as each property asks for.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ from hypothesis import is_hypothesis_test, settings
 
 ONLY_INTEGRATION = ("integration", "console")
 """Folders whose every test is marked `integration`: where that is left out they are not read."""
+MARKED = re.compile(r"^pytestmark = .*\b(integration|soak)\b", re.MULTILINE)
+"""A file whose every test is marked is not read either: its imports take longer than many tests."""
+STANDS_IN = frozenset({"moto_endpoint", "s3_url"})
+"""Fixtures that start a stand-in for AWS, which takes seconds: who asks for one is marked so."""
+TESTS = Path(__file__).parents[1]
 PART = 4
 """Of the examples of a property, the quick tests draw one in so many."""
 EXAMPLES_MIN = 5
@@ -23,8 +29,17 @@ def is_quick(config: pytest.Config) -> bool:
 
 
 def is_left_out(path: Path) -> bool:
-    """Whether a folder has nothing for the quick tests."""
-    return path.parent == Path(__file__).parents[1] and path.name in ONLY_INTEGRATION
+    """Whether a folder or a file has nothing for the quick tests."""
+    if path.suffix == ".py":
+        return path.name.startswith("test_") and bool(MARKED.search(path.read_text("utf-8")))
+    return path.parent == TESTS and path.name in ONLY_INTEGRATION
+
+
+def mark_who_starts_others(items: list[pytest.Item]) -> None:
+    """Mark as `integration` what asks for a stand-in, by whatever fixture of its own."""
+    for item in items:
+        if not STANDS_IN.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.integration)
 
 
 def take_fewer_examples(items: list[pytest.Item]) -> None:

@@ -8,7 +8,7 @@ import sys
 
 PROGRAM = """
 import gc
-from streams.garbage import LOOKS, THRESHOLDS, settle
+from streams.garbage import LOOKS, THRESHOLDS, not_looking, settle
 
 settle()
 settle()
@@ -31,6 +31,17 @@ for _ in range(120_000):
     knot = Knot()
     knot.itself = knot
 assert Knot.freed > 50_000, "what is in a cycle and dead is freed"
+
+looks, frozen = LOOKS.count, gc.get_freeze_count()
+with not_looking():
+    more = [[number] for number in range(300_000)]
+assert LOOKS.count == looks, "nothing is looked at meanwhile"
+assert gc.get_freeze_count() - frozen >= 300_000, "and what came is not looked at later"
+assert gc.isenabled()
+for _ in range(120_000):
+    knot = Knot()
+    knot.itself = knot
+assert LOOKS.count > looks, "afterwards it goes on"
 """
 
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from tests.support.command_line import ROOT
 
 PROGRAM = """
@@ -41,6 +43,7 @@ def _lines(**more: str) -> list[str]:
     return done.stderr.splitlines()
 
 
+@pytest.mark.integration  # It starts processes.
 def test_each_line_is_json_with_its_process_and_its_place() -> None:
     lines: list[dict[str, Any]] = [json.loads(each) for each in _lines()]
     assert {each["process"] for each in lines} == {"cell-7"}
@@ -54,6 +57,7 @@ def test_each_line_is_json_with_its_process_and_its_place() -> None:
     assert "ValueError" in broke["exception"]
 
 
+@pytest.mark.integration  # It starts processes.
 def test_on_a_console_lines_are_for_people() -> None:
     lines = _lines(FLUMINA_LOG_FORMAT="console")
     assert "said" in lines[0]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from streams.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,7 @@ def _run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.integration  # It starts processes.
 def test_help_lists_every_command_and_imports_none() -> None:
     done = _run("-c", HELP_AND_MODULES)
     assert done.returncode == 0, done.stderr
@@ -45,12 +48,14 @@ def test_help_lists_every_command_and_imports_none() -> None:
     assert not set(SLOW_LIBRARIES) & set(modules.split())
 
 
+@pytest.mark.integration  # It starts processes.
 def test_a_misspelt_command_gets_a_hint() -> None:
     done = _run("-m", "streams.cli.main", "tset")
     assert done.returncode == 2
     assert "Did you mean" in done.stderr
 
 
+@pytest.mark.integration  # It starts processes.
 def test_an_error_is_two_sentences_and_a_code_and_no_traceback() -> None:
     done = _run("-m", "streams.cli.main", "jobs", FLUMINA_CELS="[bold]1[/bold]")
     assert done.returncode == 1
@@ -60,12 +65,14 @@ def test_an_error_is_two_sentences_and_a_code_and_no_traceback() -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.integration  # It starts processes.
 def test_the_version_is_that_of_the_distribution() -> None:
     done = _run("-m", "streams.cli.main", "--version")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("flumina 0.")
 
 
+@pytest.mark.integration  # It starts processes.
 def test_test_hands_every_word_to_pytest() -> None:
     done = _run("-m", "streams.cli.main", "test", "--version")
     assert done.returncode == 0, done.stderr
@@ -74,6 +81,7 @@ def test_test_hands_every_word_to_pytest() -> None:
     assert "unrecognized arguments: --no-such-option" in nonsense.stderr
 
 
+@pytest.mark.integration  # It starts processes.
 def test_test_leaves_out_soak_unless_markers_are_named(tmp_path: Path) -> None:
     cases = tmp_path / "test_cases.py"
     cases.write_text(

@@ -1,6 +1,5 @@
 """What the quick tests leave to the whole run: whole folders, and most examples of properties."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -8,10 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from tests.support.quick import EXAMPLES_MIN, is_left_out, is_quick, take_fewer_examples
+from tests.support.quick import (
+    EXAMPLES_MIN,
+    MARKED,
+    is_left_out,
+    is_quick,
+    take_fewer_examples,
+)
 
 TESTS = Path(__file__).parents[1]
-MARKED = re.compile(r"^pytestmark = .*\b(integration|soak)\b", re.MULTILINE)
 drawn: list[int] = []
 
 

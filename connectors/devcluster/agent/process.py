@@ -217,6 +217,7 @@ class Agent:
 
     async def stop(self) -> None:
         """Give back what `begin` took; tasks have their keepers, and those the lifeline."""
+        self._is_gone = True
         for task in list(self._work):
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
@@ -444,7 +445,8 @@ class Agent:
                     self._cpu_sets.follow(self.state)
                 self._carry_out()
         except ConnectionError as error:
-            log("connection of a keeper broke", container=container_id, error=error)
+            if not self._is_gone:
+                log("connection of a keeper broke", container=container_id, error=error)
         finally:
             writer.close()
         if container_id is not None and self._keepers.get(container_id) is writer:

@@ -7,7 +7,7 @@ strictest one.
 """
 
 import re
-import uuid
+import secrets
 from collections.abc import Iterable
 from typing import Final
 
@@ -104,4 +104,4 @@ def request_headers() -> list[tuple[str, bytes]]:
 
 def request_id_of(given: str) -> str:
     """The caller's own id where it is one; else a new one. Never a reason to refuse."""
-    return given if _GOOD_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if _GOOD_ID.fullmatch(given) else secrets.token_hex(16)

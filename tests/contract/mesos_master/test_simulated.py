@@ -103,6 +103,7 @@ def test_one_that_was_drained_while_it_was_dead_is_back_once_it_has_registered(
     wait_until(lambda: bool((operating.agent_on(config, "agent3") or {})["active"]), "it is active")
 
 
+@pytest.mark.integration  # It starts processes.
 def test_nobody_without_the_token_kills_agents(simulated: DevCluster) -> None:
     reply = request(simulated.config.port, "POST", "/inner/simulated/kill/agent1", "{}")
     assert reply.status == 403

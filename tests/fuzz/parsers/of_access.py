@@ -163,7 +163,7 @@ def _admitted(data: bytes) -> object:
     authentication = Authentication(
         lambda: _NOW_MS, signed=Signed(_ISSUER, _keys()), now_s=lambda: 0.0
     )
-    door = Door(authentication, "main", Sessions(60.0, is_secure=False))
+    door = Door(authentication, "main", Sessions(60, is_secure=False))
     headers = [(b"authorization", b"Bearer " + data), (b"cookie", data)]
     return _ran(door.admit({"headers": headers, "method": "GET", "path": "/", "client": None}))
 

@@ -146,19 +146,23 @@ def test_fields_that_need_a_cell_are_named(tmp_path: Path, write: Write) -> None
     assert "stream runs until it is ended" in flumina(tmp_path, "run", stream).stderr
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """The service of the examples, with five tasks that say `ended` when they are."""
-    words = ["run", str(ROOT / "docs/examples/service-5.json"), "--resources", "cpus:4;mem:4096;"]
-    words[-1] += "disk:4000;ports:[31000-31010]"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streams.cli.main", *words],
+def started(tmp_path: Path, file: str) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    here = "cpus:4;mem:4096;disk:4000;ports:[31000-31010]"
+    return subprocess.Popen(
+        [sys.executable, "-m", "streams.cli.main", "run", file, "--resources", here],
         cwd=tmp_path,
         env=environment(tmp_path, TMPDIR=str(tmp_path)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """The service of the examples, with five tasks that say `ended` when they are."""
+    process = started(tmp_path, str(ROOT / "docs/examples/service-5.json"))
     try:
         yield process
     finally:
@@ -198,6 +202,25 @@ def test_ctrl_c_ends_all_tasks_as_their_user_would(
     assert out.count("| ended") == 5, errors
     assert all(is_gone(each) for each in keepers)
     assert not list(tmp_path.glob("flumina-run-*"))
+
+
+def test_a_second_ctrl_c_waits_for_nobody(tmp_path: Path, write: Write) -> None:
+    stubborn = "trap 'echo not yet' TERM; echo started; while :; do sleep 0.1; done"
+    patient = {"titusParameter.agent.killWaitSeconds": "120"}
+    process = started(tmp_path, write(stubborn, attributes=patient))
+    try:
+        until_started(process, 1)
+        keepers = keepers_of(tmp_path)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        assert process.stdout.readline().endswith("| not yet\n")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == 130
+        assert all(is_gone(each) for each in keepers)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_nothing_outlives_a_run_that_is_killed(

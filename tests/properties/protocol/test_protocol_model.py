@@ -58,6 +58,7 @@ def test_the_protocol_keeps_its_promises_in_each_season(names: tuple[str, ...]) 
     _play(Rules(), SEASONS[names], max(EXAMPLES, 500), Phase.generate, Phase.shrink)
 
 
+@pytest.mark.integration  # It walks thousands of states for each rule.
 @pytest.mark.parametrize("names", SEASONS, ids="+".join)
 def test_without_a_rule_a_promise_is_broken(names: tuple[str, ...]) -> None:
     with pytest.raises(ViolationError):

@@ -59,6 +59,7 @@ def test_the_golden_day_from_snapshots_all_along_it() -> None:
     check_snapshots(FIRST_DAY, range(0, len(FIRST_DAY), len(FIRST_DAY) // 20))
 
 
+@pytest.mark.integration  # It starts processes.
 def test_a_snapshot_of_one_hash_seed_goes_on_the_same_under_another(tmp_path: Path) -> None:
     module, begins = "tests.support.snapshot_and_tail", str(len(FIRST_DAY) // 2)
     snapshot = str(tmp_path / "snapshot")

@@ -133,6 +133,47 @@ def test_who_waits_for_an_offset_is_told_when_it_was_looked_at() -> None:
     asyncio.run(scenario())
 
 
+def test_who_looks_for_news_goes_on_without_it_after_a_while() -> None:
+    """The version as it is; who has given up, and who was ended, is told no more."""
+
+    async def scenario() -> None:
+        cell = running_cell()
+        follower = follower_of(cell.log)
+        version = follower.version
+        assert await follower.newer(version, timeout_s=0.001) == version
+        ended = asyncio.create_task(follower.newer(version, timeout_s=60))
+        await asyncio.sleep(0)
+        ended.cancel()
+        await asyncio.wait((ended,))
+        assert ended.cancelled()
+        cell.tick()
+        hand_over(follower, cell.log)
+        assert follower.version > version
+        assert await follower.newer(version, timeout_s=60) == follower.version
+
+    asyncio.run(scenario())
+
+
+def test_all_who_look_for_news_are_told_of_it_in_the_order_in_which_they_came() -> None:
+    async def scenario() -> None:
+        cell = running_cell()
+        follower, told = follower_of(cell.log), list[int]()
+
+        async def look(number: int) -> None:
+            await follower.newer(follower.version, timeout_s=60)
+            told.append(number)
+
+        looking = [asyncio.create_task(look(number)) for number in range(3)]
+        await asyncio.sleep(0)
+        cell.tick()
+        hand_over(follower, cell.log)
+        assert not told, "a batch is folded whole before anybody goes on"
+        await asyncio.wait_for(asyncio.gather(*looking), 5)
+        assert told == [0, 1, 2]
+
+    asyncio.run(scenario())
+
+
 def test_listeners_hear_changes_in_order_with_their_offsets() -> None:
     cell = running_cell()
     follower = Follower("cell", 0, BareFold)

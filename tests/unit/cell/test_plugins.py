@@ -95,6 +95,7 @@ def placed(folder: Path, version: str) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.integration  # It starts processes.
 def test_a_cell_places_by_the_functions_of_the_version_that_its_rules_name(tmp_path: Path) -> None:
     install(tmp_path)
     told = placed(tmp_path, "1.2.0")
@@ -105,6 +106,7 @@ def test_a_cell_places_by_the_functions_of_the_version_that_its_rules_name(tmp_p
     assert told["hosts"].count("host1") == 4, "host 2 is as good, and forbidden"
 
 
+@pytest.mark.integration  # It starts processes.
 def test_another_version_places_nothing_and_says_what_to_install(tmp_path: Path) -> None:
     install(tmp_path, "1.3.0")
     told = placed(tmp_path, "1.2.0")

@@ -61,6 +61,7 @@ def test_the_words_are_those_of_the_line_that_is_completed() -> None:
     assert words_to_complete(bash) == ["policy"]
 
 
+@pytest.mark.integration  # It starts processes.
 def test_a_shell_is_answered_by_the_command_itself() -> None:
     """A process as a shell starts it: for a command's own options, and for an id."""
     web = WebCell()

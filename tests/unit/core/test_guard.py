@@ -396,6 +396,7 @@ def test_an_empty_state_and_twelve_thousand_running_tasks() -> None:
     assert len(pages) < 15
 
 
+@pytest.mark.integration  # Twelve thousand tasks.
 def test_twelve_thousand_tasks_in_the_log_and_none_at_the_master() -> None:
     """Fault 15 with answers instead of silence: none is given up, none replaced, in any order."""
     cell = CellInMemory(MANY)

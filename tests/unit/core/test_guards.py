@@ -14,6 +14,7 @@ from scheduler.model.policy import Policy
 from scheduler.model.proposals import Launch, LaunchTasks
 from scheduler.model.rules import Guards, PlacementRules
 from scheduler.model.task import Queued
+from scheduler.rounds.host_views import host_view
 from scheduler.state import State
 from tests.support.cell import CellInMemory, batch, running_cell
 from tests.support.derived import check_digest
@@ -63,7 +64,14 @@ def fail(cell: CellInMemory, host: str, job_id: str, times: int = 1) -> None:
 
 def quality(cell: CellInMemory, host: str = BAD) -> int:
     """The quality that placement sees."""
-    return guards.view(cell.state, HostId(host))[2]
+    return guards.quality(cell.state, HostId(host))
+
+
+def launches(cell: CellInMemory, host: str) -> tuple[int, int]:
+    """Tasks that placement sees launching on the host, and launches of the last minute there."""
+    view = host_view(cell.state, HostId(host))
+    assert view is not None
+    return view.launching, view.launches_last_minute
 
 
 def usable_again_ms(state: State, host_id: HostId) -> int | None:
@@ -96,14 +104,14 @@ def test_launches_count_until_they_have_started_and_for_a_minute() -> None:
     first, second, third = waiting(cell, "job")
     launch(cell, "host1", first, second)
     launch(cell, "host2", third)
-    assert guards.view(cell.state, HostId("host1")) == (2, 2, 1_000)
-    assert guards.view(cell.state, HostId("host2")) == (1, 1, 1_000)
+    assert (launches(cell, "host1"), quality(cell, "host1")) == ((2, 2), 1_000)
+    assert (launches(cell, "host2"), quality(cell, "host2")) == ((1, 1), 1_000)
     cell.status(first, "TASK_RUNNING")
-    assert guards.view(cell.state, HostId("host1"))[:2] == (1, 2)
+    assert launches(cell, "host1") == (1, 2)
     cell.tick(1_000, times=59)
-    assert guards.view(cell.state, HostId("host1"))[:2] == (1, 2)
+    assert launches(cell, "host1") == (1, 2)
     cell.tick(1_000, times=2)
-    assert guards.view(cell.state, HostId("host1"))[:2] == (1, 0)
+    assert launches(cell, "host1") == (1, 0)
     assert not cell.state.launch_seconds
     check_digest(cell.machine)
 

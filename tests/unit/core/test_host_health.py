@@ -7,6 +7,8 @@ tasks that fail on hosts that the test chooses.
 from time import process_time
 from typing import Literal
 
+import pytest
+
 from scheduler.fold import guards, health, health_tasks
 from scheduler.fold.context import Fold
 from scheduler.fold.health_early import EARLY_MAX
@@ -287,6 +289,7 @@ def play(cell: CellInMemory, holes: set[HostId], minutes: int) -> dict[HostId, i
     return given
 
 
+@pytest.mark.integration  # A whole hour of a cell.
 def test_a_black_hole_gets_fewer_than_twenty_tasks_in_an_hour() -> None:
     cell = running_cell(hosts=5)
     cell.records_a_check = 50

@@ -92,6 +92,7 @@ def ends(cell: CellInMemory) -> dict[str, tuple[object, ...]]:
     return found
 
 
+@pytest.mark.integration  # Ten thousand tasks.
 def test_updates_of_ten_thousand_tasks_in_any_order_lead_to_the_same(
     ordered: dict[str, tuple[object, ...]],
 ) -> None:

@@ -40,6 +40,7 @@ def _through(release: Path, data: bytes) -> bytes:
     return done.stdout
 
 
+@pytest.mark.integration  # It starts processes.
 def test_it_lifts_our_records_and_we_refuse_its_own(next_release: Path) -> None:
     ours = encode_record(
         CellRecord(RECORD_VERSION, epoch=1, at_ms=3, events=(Tick(published_offset=4),))

@@ -30,6 +30,8 @@ from tests.support.cell import batch
 from tests.support.moto import environment_of, moto_endpoint
 from tests.support.moto_fleet import Account, Following
 
+pytestmark = pytest.mark.integration  # It starts a stand-in for AWS.
+
 __all__ = ["moto_endpoint"]
 
 

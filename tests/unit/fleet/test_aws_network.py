@@ -24,6 +24,8 @@ from scheduler.model.network import (
 )
 from tests.support.moto import environment_of, moto_endpoint
 
+pytestmark = pytest.mark.integration  # It starts a stand-in for AWS.
+
 __all__ = ["moto_endpoint"]
 
 

@@ -29,6 +29,8 @@ from tests.support.fleet import group_rule
 from tests.support.moto import environment_of, moto_endpoint
 from tests.support.moto_fleet import Account, Following
 
+pytestmark = pytest.mark.integration  # It starts a stand-in for AWS.
+
 __all__ = ["moto_endpoint"]
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "runbooks.yaml"
 LINE = "kernel: Out of memory: Killed process 4242 (containerd)"

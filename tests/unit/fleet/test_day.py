@@ -83,6 +83,7 @@ RULES = fleet_rules(
 )
 
 
+@pytest.mark.integration  # A whole day.
 def test_a_day_from_ten_hosts_to_a_hundred_and_back_loses_no_task() -> None:
     day = day_of(10, 100, RULES, hours=6, step_ms=60_000)
     print(told(day))

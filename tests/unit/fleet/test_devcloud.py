@@ -44,6 +44,7 @@ def ask(cloud: DevCloud, effect: FleetEffect) -> Carried:
     return asyncio.run(cloud.carry_out(effect))
 
 
+@pytest.mark.integration  # It starts processes.
 def test_agents_are_started_ended_replaced_and_protected(root: Path) -> None:
     cloud = open_cloud(f"devcloud:{root}")
     assert isinstance(cloud, DevCloud)

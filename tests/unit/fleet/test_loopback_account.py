@@ -13,6 +13,7 @@ from connectors.cloud.loopback.account import (
 from connectors.cloud.loopback.shapes import Shape, shape_of
 from connectors.devcluster.node import ClusterConfig, ConfigError
 from scheduler.model.foreign_fleet import read_rules
+from scheduler.model.reading.faults import Faults
 from scheduler.model.reading.fields import Fields
 from streams.cli.command_up import checked_fleet
 from streams.errors import OperatorError

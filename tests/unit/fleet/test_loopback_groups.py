@@ -17,6 +17,8 @@ from connectors.cloud.loopback import groups as groups_module
 from connectors.cloud.loopback.groups import Account, Group
 from connectors.cloud.loopback.hooks import LAUNCHING, TERMINATING
 
+pytestmark = pytest.mark.integration  # It starts a stand-in for AWS.
+
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
 

@@ -180,6 +180,7 @@ def test_a_backtest_goes_by_times(tmp_path: Path, text: str) -> None:
     assert left.value.code
 
 
+@pytest.mark.integration  # It starts processes.
 def test_the_health_process_does_not_load_what_only_reading_the_past_needs() -> None:
     """It runs on every installation: the archive's libraries would double its memory."""
     code = (

@@ -5,6 +5,8 @@ Made-up groups from seeds that were never looked at when numbers were chosen.
 
 from itertools import groupby
 
+import pytest
+
 from projections.health.peers import FORGET_ROUNDS, PEERS_MIN, PeerJudged, PeerWatch
 from tests.support.sick_hosts import KINDS, METRICS, hosts_of, samples
 
@@ -21,6 +23,7 @@ def found_sick(seed: int, hosts: int) -> tuple[set[str], dict[str, str | None]]:
     return found, known
 
 
+@pytest.mark.integration  # Days of a hundred hosts.
 def test_one_sick_host_of_a_hundred_is_found_with_few_false() -> None:
     hit = false = missed = 0
     kinds = set[str]()

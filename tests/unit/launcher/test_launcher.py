@@ -148,6 +148,7 @@ def test_what_is_ready_is_used_without_looking_for_a_python(checkout: Checkout) 
     assert not (checkout.root / "asked").exists()
 
 
+@pytest.mark.integration  # It starts processes.
 @pytest.mark.parametrize(
     "change",
     ["requirements.lock", "pyproject.toml", "moved", "python gone", "FLUMINA_PYTHON"],

@@ -21,6 +21,8 @@ from connectors.objects.s3_calls import Limits
 from connectors.ports import NoSuchObject, ObjectExists, StoreFailed
 from tests.support.moto import environment_of, moto_endpoint, s3_url
 
+pytestmark = pytest.mark.integration  # It starts a stand-in for AWS.
+
 __all__ = ["moto_endpoint", "s3_url"]
 
 LIMITS: Final = Limits(attempts=3, pause_s=0.001, pause_s_max=0.002, connect_s=1, call_s=5)

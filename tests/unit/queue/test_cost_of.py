@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.command_line import flumina
 
 POLICY = """
@@ -28,6 +30,7 @@ def _write(folder: Path) -> tuple[str, ...]:
     return ("--hosts", hosts_csv, "--tasks", tasks_csv, "--policy", policy, "--retry")
 
 
+@pytest.mark.integration  # An hour of a cell, twice.
 def test_the_wait_of_the_tier_and_what_the_others_lost_are_told(tmp_path: Path) -> None:
     done = flumina(tmp_path, "simulate", *_write(tmp_path), "--cost-of", "Critical", "--json")
     assert done.returncode == 0, done.stderr

@@ -15,6 +15,8 @@ from connectors.ports import Endpoint, PlaceUnknown, RegistrationFailed
 from tests.support.moto import moto_endpoint  # noqa: F401 - a fixture
 from tests.support.targets import Groups
 
+pytestmark = pytest.mark.integration  # It starts a stand-in for AWS.
+
 ENDPOINTS = [Endpoint(f"task-{port}", "job", "10.0.0.1", port) for port in range(1, 4)]
 KEYS = {"10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"}
 

@@ -10,6 +10,8 @@ from connectors.secrets.ring import KeyRing, Tenant
 from connectors.secrets.sealing import Variable, open_sealed, seal
 from tests.support.moto import moto_endpoint, s3_url
 
+pytestmark = pytest.mark.integration  # It starts a stand-in for AWS.
+
 __all__ = ["moto_endpoint", "s3_url"]
 
 

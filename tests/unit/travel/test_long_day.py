@@ -64,6 +64,7 @@ async def folded_from_zero(
     return machines, notes
 
 
+@pytest.mark.integration  # A whole day.
 def test_differences_of_random_instants_are_those_of_a_fold_from_zero(
     store: DirectoryStore, day: Day
 ) -> None:

@@ -24,6 +24,8 @@ from connectors.volumes.opening import (
 from scheduler.model.volumes import VolumeId
 from tests.support.moto import environment_of, moto_endpoint  # noqa: F401 - a fixture
 
+pytestmark = pytest.mark.integration  # It starts a stand-in for AWS.
+
 VOLUME = VolumeId("db-volume-data-0")
 ZONE = "us-east-1a"
 

@@ -40,9 +40,11 @@ const EXAMPLES = [
 ];
 
 let checking = 0;
-/** What is wrong with the text in the field, as the server says; of that text only. */
+/** What is wrong with a text, as the server says: `{text, failure}`; shown beside that text only. */
 let fault = null;
+/** What was written and not asked yet; it is let go when the address asks something else. */
 let draft = null;
+let asked = "";
 
 register({
   name: "query",
@@ -71,9 +73,11 @@ register({
   },
   render: (data, context) => {
     const mql = context.query("mql");
+    if (mql !== asked) draft = null;
+    asked = mql;
     return [
       bar(data, context, mql),
-      fault && faultPart(fault),
+      fault?.text === (draft ?? mql) && faultPart(fault.failure),
       mql ? tailPart(parametersOf(context, mql), context) : beginnings(data, context),
     ];
   },
@@ -153,8 +157,9 @@ async function start(context, text) {
   const wanted = text.trim();
   clearTimeout(checking);
   if (!wanted) return;
-  draft = null;
+  draft = wanted;
   if (!(await check(context, wanted))) return;
+  draft = null;
   if (context.query("mql") === wanted)
     context.set({ select: null, again: String(Number(context.query("again", "0")) + 1) });
   else context.set({ mql: wanted, select: null, again: null }, { isStep: true });
@@ -183,7 +188,7 @@ async function check(context, text) {
     if (!(failure instanceof Failure)) throw failure;
     // While somebody writes on, the fault is of a text that is there no more.
     if (draft !== null && draft !== text) return false;
-    fault = failure;
+    fault = { text, failure };
     context.redraw();
     return false;
   }

@@ -155,8 +155,8 @@ class LocalCluster:
         os.close(self._lifeline_end)
         await self._agent.stop()
         os.close(self._lifeline)
-        ends_at_s = self._clock.now() + KEEPERS_S_MAX
-        while any(map(_is_alive, keepers)) and self._clock.now() < ends_at_s:  # noqa: ASYNC110 - 5 s
+        until_s = self._clock.now() + KEEPERS_S_MAX
+        while any(map(_is_alive, keepers)) and self._clock.now() < until_s:  # noqa: ASYNC110 - 5 s
             await asyncio.sleep(TICK_S)
 
 

@@ -30,7 +30,7 @@ grows slowly is seen by the change alone, hours after the first value beyond."""
 QUIET_ROWS: Final = 150
 """After a surprise so many rows have to pass before a lesser one is told: one incident is one
 alarm."""
-EXCEED: Final = 1.2
+EXCEED: Final = 1.3
 """What is to be told within them has to be so many times as surprising."""
 VIEWS: Final = 3
 """The value, the hour and the change."""

@@ -4,7 +4,7 @@ A cell in memory with some services of 10 running tasks stands behind the api's 
 process of its own; reads of each kind of `api_load` go to it over sockets, and processor time of
 that process is counted. Peer, in turns with it: a bare uvicorn in a process of its own that answers
 as many bytes and looks at nothing. A kind's figure is the median of the turns; the mean of all is
-weighted as `api_load` asks. Submissions, the fold and a cell's many tasks are `api_load`'s business.
+weighted as `api_load` asks. Submissions, the fold and many tasks are `api_load`'s business.
 ``--profile KIND`` prints where one kind's time goes, without sockets between.
 """
 

@@ -101,8 +101,9 @@ def _disk(chance: Generator) -> Made:
 
 def _requests(chance: Generator) -> Made:
     """Requests with a daily shape: a spike, and two hours of three times as many."""
-    values = chance.poisson(60 * (1 + 0.6 * _wave(ROWS, DAY_ROWS, chance.uniform(0, 6))))
-    values = values * (1 + (chance.random(ROWS) < 0.02) * chance.uniform(1, 2.5, ROWS))
+    mean = 60 * (1 + 0.6 * _wave(ROWS, DAY_ROWS, chance.uniform(0, 6)))
+    more_at_times = 1 + (chance.random(ROWS) < 0.02) * chance.uniform(1, 2.5, ROWS)
+    values: Values = chance.poisson(mean) * more_at_times
     spike, more = places = _places(chance, ROWS, 2)
     values[spike : spike + 3] += chance.uniform(400, 700)
     values[more : more + 24] *= chance.uniform(2.5, 4)

@@ -11,9 +11,7 @@ from tests.support.moto import moto_endpoint, s3_url
 __all__ = ["moto_endpoint", "s3_url"]
 
 
-@pytest.fixture(
-    params=["directory", "rocks", pytest.param("s3", marks=pytest.mark.integration)]
-)
+@pytest.fixture(params=["directory", "rocks", pytest.param("s3", marks=pytest.mark.integration)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store of each kind."""
     match request.param:

@@ -91,9 +91,7 @@ _SET: Final = (
     b"KAFKA_BROKERS=a:9092,b:9092\nFLUMINA_KAFKA_SECURITY=ssl\nFLUMINA_CELL=main",
     b"FLUMINA_STORE=s3://bucket/a\nFLUMINA_API=http://a:1",
 )
-_UP: Final = msgspec.json.encode(
-    UpView(1, 7, 1, "/d", "http://a:1", "a:1", "p.", (), None, ())
-)
+_UP: Final = msgspec.json.encode(UpView(1, 7, 1, "/d", "http://a:1", "a:1", "p.", (), None, ()))
 
 PARSERS: Final = (
     Parser("settings", "text", _settings, (OperatorError,), _SET),

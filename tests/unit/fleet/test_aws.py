@@ -8,12 +8,14 @@ where AWS refuses, throttles, or answers with what is no XML.
 import asyncio
 from collections.abc import Iterator
 from typing import Any
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import boto3
 import msgspec
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ReadTimeoutError
 
 from connectors.cloud.aws.client import AutoScalingGroups
 from connectors.cloud.ports import CloudFailed
@@ -174,6 +176,33 @@ def test_an_answer_that_says_nothing_leaves_it_open(
     before_send(account, [(status, body)] * 3)
     with pytest.raises(CloudFailed):
         account.seen()
+
+
+def test_an_answer_that_comes_too_late_leaves_it_open_and_asking_again_does_no_harm(
+    account: Account,
+) -> None:
+    name = account.group(desired=1)
+    account.cloud._client("autoscaling").meta.events.register("before-send", too_late(3))
+    # The group is read, then the size is set: what of it was done nobody knows.
+    assert account.ask(SetDesiredCapacity(name, 3)).fate == "unknown"
+    assert account.ask(SetDesiredCapacity(name, 3)).fate == "sent"
+    assert (account.seen()[name].desired, account.seen()[name].instances_total) == (3, 3)
+
+
+def too_late(number: int) -> Any:
+    """A hook that does the calls that set a size, and then has no answer for so many of them."""
+    left = [number]
+
+    def answer(request: Any, **_: object) -> None:
+        if "Action=SetDesiredCapacity" not in str(request.body) or not left[0]:
+            return
+        left[0] -= 1
+        # The address of moto, which botocore was about to ask itself.
+        asked = Request(request.url, request.body, dict(request.headers))  # noqa: S310
+        with urlopen(asked, timeout=5):  # noqa: S310
+            raise ReadTimeoutError(endpoint_url=request.url)
+
+    return answer
 
 
 def test_what_moto_does_not_have_is_an_unknown_fate_and_no_exception(account: Account) -> None:

@@ -119,11 +119,17 @@ class _Version:
         self.rules = rules
         self.parts: dict[str, dict[object, int]] = {kind: {} for kind in _KINDS}
         self._sum = 0
+        self._identity: object = None
+        """The cell's own names and policy as last taken in. They are many values, and seldom others
+        than before: equal ones have equal bytes."""
 
     def update(self, state: State, look_up: Mapping[str, Callable[[Any], object]]) -> None:
         """Take in what is stale."""
-        for kind, keys in (*state.dirty.items(), ("cell", _CELL_PARTS)):
+        for kind, keys in state.dirty.items():
             self.take_in(kind, keys, look_up[kind])
+        before, self._identity = self._identity, _cell(state, "identity")
+        parts = _CELL_PARTS if before != self._identity else _MOVING_PARTS
+        self.take_in("cell", parts, look_up["cell"])
 
     def take_in(self, kind: str, keys: Iterable[object], find: Callable[[Any], object]) -> None:
         """Take in what is stale of one kind."""
@@ -283,3 +289,4 @@ def _cell(state: State, part: object) -> tuple[object, ...]:
 
 
 _CELL_PARTS: Final = ("clock", "epoch", "fleet", "guard", "identity", "kept", "round", "stream")
+_MOVING_PARTS: Final = tuple(part for part in _CELL_PARTS if part != "identity")

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from connectors.access.outgoing import Credentials
+from connectors.http.connecting import connection_to
 
 OK: Final = 200
 
@@ -16,13 +17,8 @@ OK: Final = 200
 def got(url: str, credentials: Credentials, timeout_s: float, bytes_max: int) -> bytes:
     """The answer's body; raises `OSError`, also for an answer that is none (`NoTls` is one)."""
     parts = urlsplit(url)
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(
-            parts.hostname or "", parts.port, timeout=timeout_s, context=credentials.context()
-        )
-    else:
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
+    context = credentials.context if parts.scheme == "https" else None
+    connection = connection_to(parts.hostname or "", parts.port, timeout_s, context)
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     try:
         connection.request("GET", target, headers=credentials.headers())

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 import structlog
 
+from connectors.http.connecting import connection_to
 from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 logger = structlog.get_logger(__name__)
@@ -104,12 +105,12 @@ def _fetched(url: str, context: ssl.SSLContext | None) -> tuple[bytes, str]:
     """The body and its ``Cache-Control``; nothing is followed to another address."""
     parts = urlsplit(url)
     host, path = parts.hostname or "", parts.path or "/"
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        made = context or ssl.create_default_context()
-        connection = http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT_S, context=made)
-    else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
+    connection = connection_to(
+        host,
+        parts.port,
+        TIMEOUT_S,
+        (lambda: context or ssl.create_default_context()) if parts.scheme == "https" else None,
+    )
     try:
         target = f"{path}?{parts.query}" if parts.query else path
         connection.request("GET", target, headers={"Accept": "application/json"})

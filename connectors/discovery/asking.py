@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from connectors.access.outgoing import Credentials
+from connectors.http.connecting import connection_to
 from connectors.ports import RegistrationFailed
 from scheduler.model.reading.bad_bytes import BAD_BYTES
 
@@ -69,13 +70,14 @@ class Asking:
 
     def _asked(self, method: str, path: str, body: object, more: Mapping[str, str]) -> Answer:
         parts = self._parts
-        own, host = self._credentials, parts.hostname or ""
-        connection = http.client.HTTPConnection(host, parts.port, timeout=self._timeout_s)
-        if parts.scheme == "https":
-            secure = own.context() if own is not None else None
-            connection = http.client.HTTPSConnection(
-                host, parts.port, timeout=self._timeout_s, context=secure
-            )
+        own = self._credentials
+        context = own.context if own is not None else lambda: None
+        connection = connection_to(
+            parts.hostname or "",
+            parts.port,
+            self._timeout_s,
+            context if parts.scheme == "https" else None,
+        )
         headers: Mapping[str, str] = {"Accept": "application/json", **more}
         if own is not None:
             headers = {**headers, **own.headers()}

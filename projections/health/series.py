@@ -10,7 +10,6 @@ was tried.
 
 from array import array
 from bisect import bisect_left, insort
-from collections import deque
 from typing import Final, NamedTuple
 
 from projections.health.series_records import MEMORY_ROWS, Records
@@ -32,8 +31,6 @@ QUIET_ROWS: Final = 150
 alarm."""
 EXCEED: Final = 1.3
 """What is to be told within them has to be so many times as surprising."""
-VIEWS: Final = 3
-"""The value, the hour and the change."""
 THRESHOLD: Final = 0.5
 """From this score on a row is an alarm."""
 
@@ -133,8 +130,9 @@ class _Views:
         self._value = Records(1)
         self._hour = Records(HOUR_ROWS)
         self._change = Records(NEAR_ROWS)
-        self._marks: list[deque[_Mark]] | None = None
-        """Of each view the records that still wait, strongest first; None while there are none."""
+        self._marks: tuple[list[_Mark], ...] | None = None
+        """Of value, hour and change the records that still wait, strongest first, `HOLD_ROWS` at
+        most, and few but where every record is weaker than the last; None while there are none."""
 
     def after(self, value: float) -> tuple[float, _Seen]:
         """The mean surprise of the views, and the one with the most of it."""
@@ -193,7 +191,7 @@ class _Views:
 
     def _mark(self, view: int, surprise: float, seen: _Seen) -> None:
         if self._marks is None:
-            self._marks = [deque() for _ in range(VIEWS)]
+            self._marks = ([], [], [])
         waiting = self._marks[view]
         # A weaker record that is older as well is never the strongest again.
         while waiting and waiting[-1].surprise <= surprise:
@@ -209,7 +207,7 @@ class _Views:
         seen = _NOTHING
         for waiting in marks:
             while waiting and waiting[0].row <= oldest:
-                waiting.popleft()
+                del waiting[0]
             if waiting:
                 strongest = waiting[0]
                 total += strongest.surprise
@@ -217,4 +215,4 @@ class _Views:
                     most, seen = strongest.surprise, strongest.seen
         if not most:
             self._marks = None
-        return total / VIEWS, seen
+        return total / len(marks), seen

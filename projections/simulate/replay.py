@@ -20,7 +20,7 @@ from scheduler.placement.outcome import Choice
 from scheduler.placement.request import Request
 from scheduler.queue.outcome import Placed as Turn
 from scheduler.queue.usage import Usage
-from scheduler.queue.waiting import Queue
+from scheduler.queue.waiting import Queue, Waiting
 from scheduler.rounds.placing import place_round
 
 from .openb import MixLearner, capacity_of
@@ -137,7 +137,7 @@ class Replay:
         queue = Queue()
         for number, (request, indexes) in enumerate(classes.items()):
             since_ms = tasks[indexes[0]].arrive_ms
-            queue.set_waiting(request, len(indexes), since_ms, (self._calls, number))
+            queue.set(Waiting(request, len(indexes), since_ms, (self._calls, number)))
         self._placement.advance(self.now_ms)
         outcome = place_round(
             self._placement,

@@ -98,6 +98,7 @@ class Singles:
         keys, left = np.empty_like(cpu), np.empty_like(cpu)
         asked_cpu, asked_memory = np.zeros((), np.int64), np.zeros((), np.int64)
         subtract, joined, signs, all_bits = np.subtract, np.bitwise_or, np.right_shift, _ALL_BITS
+        best, key_of, packed_of = keys.argmax, keys.item, packed.item
         outcomes: list[Outcome] = []
         landed: list[int] = []
         come: list[Request] = []
@@ -113,18 +114,18 @@ class Singles:
             joined(keys, left, keys)
             signs(keys, all_bits, keys)
             joined(keys, standing, keys)
-            at = int(keys.argmax())
-            if keys.item(at) < 0:
+            at = int(best())
+            if key_of(at) < 0:
                 outcomes.append(NOWHERE)
                 if is_all:
                     break
                 doomed = doomed or self._doomed()
                 continue
             keys[at] = -1
-            then = int(keys.argmax())
-            if keys.item(then) < 0:
+            then = int(best())
+            if key_of(then) < 0:
                 then = -1
-            before, second = packed.item(at), packed.item(then)
+            before, second = packed_of(at), packed_of(then)
             if (
                 ((before & ~_BUCKET) + asked) & _POINT > _SAFE
                 or ((second & ~_BUCKET) + asked) & _POINT > _SAFE
@@ -132,7 +133,7 @@ class Singles:
                 or second >= _FULL_PACKED
             ):
                 at, then = self._first_two(number)
-                before, second = packed.item(at), packed.item(then)
+                before, second = packed_of(at), packed_of(then)
             after = before + asked
             points = after >> POINT_SHIFT
             first = known.get(points) or scores.of(points)
@@ -147,7 +148,7 @@ class Singles:
             cpu[at] = cpu.item(at) - need_cpu
             memory[at] = memory.item(at) - need_memory
             packed[at] = after
-            fullness = min(after >> FULLNESS_SHIFT, _FULL)
+            fullness = after >> FULLNESS_SHIFT if after < _FULL_PACKED else _FULL
             standing[at] = (standing.item(at) & _UNCHANGED) | fullness << RANK_BITS
             landed.append(at)
             come.append(self._requests[number])

@@ -38,7 +38,7 @@ class _Written:
         return msgspec.msgpack.encode(self.request) < msgspec.msgpack.encode(other.request)
 
 
-_Row = tuple[tuple[int, int], JobId, _Written]
+_Place = tuple[tuple[int, int], JobId, _Written]
 """Place in the log, job, and the request itself: no two classes stand at one place."""
 
 
@@ -47,7 +47,7 @@ class Queue:
 
     def __init__(self, waiting: Iterable[Waiting] = ()) -> None:
         self._entries: dict[Request, Waiting] = {}
-        self._groups: dict[tuple[str, str], list[_Row]] = {}
+        self._groups: dict[tuple[str, str], list[Request]] = {}
         self.tasks = 0
         """Tasks that wait, in all classes."""
         for each in waiting:
@@ -69,14 +69,13 @@ class Queue:
             self.tasks += waiting.count - before.count
             return
         self.tasks += waiting.count
-        row = (waiting.order, request.job_id, _Written(request))
-        rows = self._groups.get((request.tier, request.group))
-        if rows is None:
-            self._groups[request.tier, request.group] = [row]
-        elif rows[-1] < row:
-            rows.append(row)  # Who comes later mostly stands later.
+        requests = self._groups.get((request.tier, request.group))
+        if requests is None:
+            self._groups[request.tier, request.group] = [request]
+        elif self._entries[requests[-1]].order < waiting.order:
+            requests.append(request)  # Who comes later mostly stands later.
         else:
-            insort(rows, row)
+            insort(requests, request, key=self._place)
 
     def set_waiting(
         self,
@@ -113,7 +112,7 @@ class Queue:
     def of_group(self, tier: str, group: str) -> list[Waiting]:
         """The classes of a group as jobs name it, first come first."""
         entries = self._entries
-        return [entries[row[2].request] for row in self._groups.get((tier, group), ())]
+        return [entries[request] for request in self._groups.get((tier, group), ())]
 
     def __iter__(self) -> Iterator[Waiting]:
         for tier, group in self.groups():
@@ -123,9 +122,12 @@ class Queue:
         return len(self._entries)
 
     def _remove(self, request: Request, before: Waiting) -> None:
-        rows = self._groups[request.tier, request.group]
-        del rows[bisect_left(rows, (before.order, request.job_id, _Written(request)))]
-        if not rows:
+        requests = self._groups[request.tier, request.group]
+        del requests[bisect_left(requests, self._place(request), key=self._place)]
+        if not requests:
             del self._groups[request.tier, request.group]
         del self._entries[request]
         self.tasks -= before.count
+
+    def _place(self, request: Request) -> _Place:
+        return (self._entries[request].order, request.job_id, _Written(request))

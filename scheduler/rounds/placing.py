@@ -226,9 +226,12 @@ class _Round:
         if not entries or claim[1] != BEST_EFFORT or self.kept.kept:
             return False
         leaf = entries[0].leaf
-        return self.allowance.is_unruled(leaf) and all(
-            entry.leaf is leaf and not entry.gang_size for entry in entries
-        )
+        if not self.allowance.is_unruled(leaf):
+            return False
+        for entry in entries:
+            if entry.leaf is not leaf or entry.gang_size:
+                return False
+        return True
 
     def _take_straight(self, entries: Sequence[Entry], claim: Claim, *, is_all: bool) -> None:
         """What turns come to where one class follows the other: the same, in fewer steps.

@@ -102,6 +102,7 @@ class Base(NamedTuple):
 
 FindBase = Callable[[int], Awaitable[Base]]
 """Answers with the nearest base at or below an offset, the beginning of the log at last."""
+Decode = Callable[[bytes], CellRecord]
 Listener = Callable[[int, CellRecord, Changes], None]
 
 
@@ -114,12 +115,17 @@ class Follower:
         partition: int,
         make: Callable[[], Foldable],
         find_base: FindBase | None = None,
+        decode: Decode = decode_record,
     ) -> None:
-        """``find_base``: where to begin anew after a skip; without it, before the first record."""
+        """``find_base``: where to begin anew after a skip; without it, before the first record.
+
+        ``decode`` may be another function of the same result, or of the same `Undecodable`.
+        """
         self.topic = topic
         self.partition = partition
         self._make = make
         self._find_base = find_base
+        self._decode = decode
         self._anew_below: int | None = None
         """A base that has not folded this offset is looked for; nothing is taken meanwhile."""
         self.fold = make()
@@ -195,12 +201,11 @@ class Follower:
     def _fold_one(self, record: LogRecord) -> None:
         self.seen_offset = record.offset
         self.chain.take(record.value)
-        digest = self._skips.get(record.offset)
-        if digest is not None and digest == digest_of(record.value):
+        if self._skips and self._skips.get(record.offset) == digest_of(record.value):
             self.fold.pass_over(record.offset)
             return
         try:
-            decoded = decode_record(record.value)
+            decoded = self._decode(record.value)
             changes = self.fold.apply(record.offset, decoded)
             if type(decoded.events[0]) in _OF_CHAIN:
                 self._follow_chain(record.offset, decoded)

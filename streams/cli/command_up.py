@@ -34,6 +34,33 @@ CELLS_HERE_MAX: Final = 8
 """Each has an api and a history of its own, and this is one computer."""
 
 
+CellsOption = Annotated[
+    int | None,
+    typer.Option("--cells", min=1, max=CELLS_HERE_MAX, help="Cells; default FLUMINA_CELLS, 1."),
+]
+CellProcessesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=9, help="Workers that lead the cells, or stand by to; default one for each cell."
+    ),
+]
+AgentsOption = Annotated[
+    int | None,
+    typer.Option(min=0, max=64, help="Agents of the dev cluster; default 2, and with --fleet 0."),
+]
+FleetOption = Annotated[
+    bool,
+    typer.Option(
+        "--fleet", help="Groups of EC2 on loopback (moto), whose instances are agents here."
+    ),
+]
+FleetGroupOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME:TYPE:MIN:MAX",
+        help=f"A group, with --fleet; may be repeated. Default {USUAL.text}.",
+    ),
+]
 BrokersOption = Annotated[
     int,
     typer.Option(
@@ -73,6 +100,19 @@ def with_cells(settings: Settings, cells: int | None) -> Settings:
     return msgspec.structs.replace(settings, cells=cells, cell_names=names, cell=names[0])
 
 
+def checked_agents(agents: int | None, *, is_fleet: bool) -> int:
+    """How many agents there are from the beginning; raises `OperatorError` where none could come."""
+    if agents is None:
+        return 0 if is_fleet else 2
+    if not agents and not is_fleet:
+        raise OperatorError(
+            "--agents 0 leaves no host.",
+            "Agents that come by themselves are those of --fleet.",
+            "Say --agents 1 or more, or --fleet.",
+        )
+    return agents
+
+
 def checked_fleet(settings: Settings, groups: Sequence[str]) -> LoopbackCloud:
     """The cloud to run on loopback; raises `OperatorError` where it cannot be."""
     if settings.cloud or settings.mesos_masters:
@@ -100,45 +140,18 @@ def checked_fleet(settings: Settings, groups: Sequence[str]) -> LoopbackCloud:
 
 def up(  # noqa: PLR0917 - typer gives every option by its name
     data_dir: DataDirOption = None,
-    cells: Annotated[
-        int | None,
-        typer.Option("--cells", min=1, max=CELLS_HERE_MAX, help="Cells; default FLUMINA_CELLS, 1."),
-    ] = None,
-    cell_processes: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=9,
-            help="Workers that lead the cells, or stand by to; default one for each cell.",
-        ),
-    ] = None,
+    cells: CellsOption = None,
+    cell_processes: CellProcessesOption = None,
     brokers: BrokersOption = 1,
-    agents: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=64, help="Agents of the dev cluster; default 2, and with --fleet 0."
-        ),
-    ] = None,
+    agents: AgentsOption = None,
     masters: Annotated[
         int, typer.Option(min=1, max=5, help="Masters of the dev cluster; one leads.")
     ] = 1,
     ping_timeout: Annotated[
         str, typer.Option(metavar="TIME", help="Ping time-out of the dev cluster's agents.")
     ] = "15s",
-    fleet: Annotated[
-        bool,
-        typer.Option(
-            "--fleet",
-            help="Groups of EC2 on loopback (moto), whose instances are agents here.",
-        ),
-    ] = False,
-    fleet_group: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME:TYPE:MIN:MAX",
-            help=f"A group, with --fleet; may be repeated. Default {USUAL.text}.",
-        ),
-    ] = None,
+    fleet: FleetOption = False,
+    fleet_group: FleetGroupOption = None,
     policy: PolicyOption = None,
     api_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port of the API; default 7100 if free.")
@@ -161,19 +174,12 @@ def up(  # noqa: PLR0917 - typer gives every option by its name
     settings = with_cells(settings_here(), cells)
     number = checked_brokers(settings, brokers)
     loopback = checked_fleet(settings, fleet_group or ()) if fleet or fleet_group else None
-    agents = (0 if loopback else 2) if agents is None else agents
-    if not agents and loopback is None:
-        raise OperatorError(
-            "--agents 0 leaves no host.",
-            "Agents that come by themselves are those of --fleet.",
-            "Say --agents 1 or more, or --fleet.",
-        )
     options = UpOptions(
         settings=settings,
         data_dir=data_dir_of(settings, data_dir),
         cell_processes=cell_processes or min(settings.cells, 9),
         brokers=number,
-        agents=agents,
+        agents=checked_agents(agents, is_fleet=loopback is not None),
         loopback=loopback,
         masters=masters,
         ping_timeout=ping_timeout,

@@ -7,11 +7,13 @@ answer; where it has none by then, or nothing runs, nothing is offered and nothi
 import http.client
 import os
 import threading
+from functools import partial
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from connectors.http.connecting import connection_to
 from scheduler.model.ids import TaskId, job_id_of
 from scheduler.model.reading.bad_bytes import BAD_BYTES
 from streams.access.opening import context_of, credentials_of
@@ -77,15 +79,9 @@ def _api_url() -> str:
 
 def _asked(url: str, path: str) -> list[str]:
     parts = urlsplit(url)
-    is_tls = parts.scheme == "https"
     credentials = credentials_of(settings_of(os.environ))
-    host = parts.hostname or ""
-    connection = http.client.HTTPConnection(host, parts.port, timeout=WAIT_S_MAX)
-    if is_tls:
-        secure = context_of(credentials)
-        connection = http.client.HTTPSConnection(
-            host, parts.port, timeout=WAIT_S_MAX, context=secure
-        )
+    context = partial(context_of, credentials) if parts.scheme == "https" else None
+    connection = connection_to(parts.hostname or "", parts.port, WAIT_S_MAX, context)
     try:
         connection.request("GET", parts.path.rstrip("/") + path, headers=credentials.headers())
         answer = connection.getresponse()

@@ -53,6 +53,14 @@ app = typer.Typer(
 )
 
 _MASTERS_MAX = 5
+ElasticOption = Annotated[
+    bool,
+    typer.Option(
+        "--elastic",
+        help="Agents come and go with a cloud's instances ('dev-cluster cloud'), or by 'start'; "
+        "--agents may be 0.",
+    ),
+]
 
 
 @app.callback()
@@ -95,14 +103,7 @@ def run(
     ] = False,
     store: StoreOption = None,
     task_log_mib: TaskLogOption = TASK_LOG_FILE_MIB,
-    elastic: Annotated[
-        bool,
-        typer.Option(
-            "--elastic",
-            help="Agents come and go with a cloud's instances ('dev-cluster cloud'), or by 'start';"
-            " --agents may be 0.",
-        ),
-    ] = False,
+    elastic: ElasticOption = False,
     unsafe_listen: UnsafeOption = False,
 ) -> None:
     """Run masters and agents in the foreground until Ctrl-C."""

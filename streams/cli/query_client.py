@@ -8,11 +8,13 @@ import http.client
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 import orjson
 
+from connectors.http.connecting import connection_to
 from streams.access.opening import context_of, credentials_of
 from streams.cli.client import EXIT_UNAVAILABLE, ApiError, checked_address
 from streams.errors import OperatorError
@@ -89,11 +91,8 @@ class LiveQuery:
 
     def _connected(self) -> Iterator[Event]:
         credentials = credentials_of(settings_of(os.environ))
-        where = (self._host, self._port)
-        connection = http.client.HTTPConnection(*where, timeout=SILENCE_S_MAX)
-        if self._is_secret:
-            secure = context_of(credentials)
-            connection = http.client.HTTPSConnection(*where, timeout=SILENCE_S_MAX, context=secure)
+        context = partial(context_of, credentials) if self._is_secret else None
+        connection = connection_to(self._host, self._port, SILENCE_S_MAX, context)
         try:
             headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
             headers |= credentials.headers()

@@ -191,7 +191,7 @@ class Life(Client):
 
     def _folded(self, offset: int, record: CellRecord, changes: Changes) -> None:
         if not self.is_dead:
-            self.world.witness.folded(self.follower.machine.state, offset, record, changes)
+            self.world.witness.folded(self.follower.fold.machine.state, offset, record, changes)
 
     async def _follow(self) -> None:
         """Feed the follower, as `streams.cell.lane` does with a real consumer."""

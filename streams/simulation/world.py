@@ -15,7 +15,7 @@ import msgspec
 
 from scheduler.digest import canonical_bytes
 from scheduler.machine import FOLD_VERSION
-from scheduler.model.codec import RECORD_VERSION, encode_mesos, encode_record
+from scheduler.model.codec import RECORD_VERSION, decode_record, encode_mesos, encode_record
 from scheduler.model.events import CellCreated, CellRecord, FoldVersion, PolicySet
 from scheduler.model.ids import CellName, CellUuid, Generation, JobId, TaskId
 from scheduler.model.inbound import PartitionBegan
@@ -89,6 +89,7 @@ class World:
         self.unreadable: set[int] = set()
         """The same of topic ``mesos``: each ends every leader that meets it."""
         self.submitted: set[JobId] = set()
+        self._decoded: dict[bytes, CellRecord] = {}
 
     def wall_ms(self) -> int:
         """The true time of day."""
@@ -100,7 +101,17 @@ class World:
 
     def new_follower(self) -> Follower:
         """A fold that knows nothing yet."""
-        return Follower("cell", 0, BareFold, find_base=self.bases.at_or_below)
+        return Follower("cell", 0, BareFold, find_base=self.bases.at_or_below, decode=self._decode)
+
+    def _decode(self, value: bytes) -> CellRecord:
+        """What a record says; the processes read the same bytes, and each is decoded once for them.
+
+        The fold from zero at the end decodes all anew: it would see if one had changed a record.
+        """
+        known = self._decoded.get(value)
+        if known is None:
+            known = self._decoded[value] = decode_record(value)
+        return known
 
     async def begin(self, follower: Follower) -> None:
         """Let a fold begin at the newest good snapshot, as a cell process does."""

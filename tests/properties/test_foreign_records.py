@@ -19,6 +19,7 @@ from scheduler.model.foreign import (
     decode_jobs_record,
 )
 from scheduler.model.inbound import InboundBody, InboundRejected
+from tests.support.samples_foreign import BATCH_JOB
 
 BODY = msgspec.json.Decoder(InboundBody)
 NASTY_TEXTS = st.one_of(
@@ -38,36 +39,12 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NASTY_TEXTS, inner, max_size=4),
     max_leaves=12,
 )
-JOB: dict[str, Any] = {
-    "owner": {"teamEmail": "team@example.com"},
-    "applicationName": "worker",
-    "capacityGroup": "DEFAULT",
-    "jobGroupInfo": {"stack": "a", "detail": "b", "sequence": "c"},
-    "attributes": {"a": "1"},
-    "container": {
-        "resources": {"cpu": 1, "memoryMB": 64, "diskMB": 10, "networkMbps": 1, "ports": 1},
-        "securityProfile": {"securityGroups": ["sg-1"], "iamRole": "role", "attributes": {}},
-        "image": {"name": "team/worker", "tag": "latest"},
-        "attributes": {"titusParameter.agent.killWaitSeconds": "5"},
-        "entryPoint": ["/bin/sh"],
-        "command": ["-c", "true"],
-        "env": {"A": "b"},
-        "softConstraints": {"constraints": {}},
-        "hardConstraints": {"constraints": {"uniqueHost": "true"}},
-    },
-    "batch": {
-        "size": 1,
-        "runtimeLimitSec": 60,
-        "retryOnRuntimeLimit": True,
-        "retryPolicy": {"exponentialBackOff": {"initialDelayMs": 1, "maxDelayIntervalMs": 2}},
-    },
-}
-SERVICE = {k: v for k, v in JOB.items() if k != "batch"} | {
+SERVICE = {k: v for k, v in BATCH_JOB.items() if k != "batch"} | {
     "service": {"capacity": {"min": 1, "max": 3, "desired": 2}, "enabled": True}
 }
 SAID = {"actor": "ada", "why": "a test"}
 RECORDS: list[dict[str, Any]] = [
-    {"type": "SubmitJob", "jobId": "titus-1", "actor": "ada", "job": JOB},
+    {"type": "SubmitJob", "jobId": "titus-1", "actor": "ada", "job": BATCH_JOB},
     {"type": "SubmitJob", "jobId": "titus-1", "actor": "ada", "job": SERVICE},
     {"type": "KillJob", "jobId": "titus-1", **SAID},
     {"type": "ScaleJob", "jobId": "titus-1", "desired": 2, "min": 1, "max": 3, **SAID},

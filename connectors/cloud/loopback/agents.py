@@ -74,6 +74,8 @@ class Hosts:
                 account.tick()
             wanted = {each.instance_id: each for each in self._wanted()}
         self._end_strangers(running)
+        for instance_id in [each for each, node in self._nodes.items() if node not in running]:
+            del self._nodes[instance_id]  # The dev cluster began anew: the machine boots again.
         for instance_id in list(self._nodes):
             each = wanted.get(instance_id)
             if each is None or each.is_over:

@@ -16,6 +16,7 @@ from connectors.access.authentication import NotAdmitted
 from connectors.access.door import Denied, Door
 from connectors.access.principals import Principal, actions_of
 from connectors.access.sessions import id_of
+from connectors.web.query.bodies import bounded_body
 from connectors.web.query.problems import JSON, QueryProblem
 
 ME: Final = "/api/flumina/access/me"
@@ -99,17 +100,9 @@ def _told(principal: Principal | None, *, is_guarded: bool, door: Door) -> Respo
 
 
 async def _token(request: Request) -> str:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > BODY_BYTES_MAX:
-            raise QueryProblem(
-                "too-large",
-                f"A body has at most {BODY_BYTES_MAX} bytes.",
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            )
+    body = await bounded_body(request, BODY_BYTES_MAX)
     try:
-        given = orjson.loads(bytes(body))
+        given = orjson.loads(body)
     except orjson.JSONDecodeError:
         given = None
     token = given.get("token") if isinstance(given, dict) else None

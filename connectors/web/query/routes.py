@@ -5,7 +5,6 @@ the port's.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from http import HTTPStatus
 from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from connectors.web.query.bodies import bounded_body
 from connectors.web.query.problems import JSON, QueryProblem
 from connectors.web.query.server_sent import ServerSent
 
@@ -69,17 +69,9 @@ def query_routes(questions: Questions) -> list[Route]:
         return _json(questions.sources())
 
     async def check(request: Request) -> Response:
-        body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            if len(body) > CHECK_BYTES_MAX:
-                raise QueryProblem(
-                    "too-large",
-                    f"A body has at most {CHECK_BYTES_MAX} bytes.",
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                )
+        body = await bounded_body(request, CHECK_BYTES_MAX)
         try:
-            given = orjson.loads(bytes(body))
+            given = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise QueryProblem("json", f"The body is no JSON: {error}.") from error
         text = given.get("mql") if isinstance(given, dict) else None

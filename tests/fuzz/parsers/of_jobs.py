@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from connectors.web.v2.spec import descriptor_of_v2
 from scheduler.model.cron import BadSchedule, firings, schedule_of
@@ -16,6 +16,7 @@ from scheduler.model.time_zones import is_rule, offset_s, wall_time, zone_rule
 from scheduler.model.v3.constraints import read_constraints
 from scheduler.model.v3.titan import TitanSite, is_titan_spec, titan_job
 from tests.fuzz.parser import Parser, Refused, answered, text_of, unless
+from tests.support.samples_foreign import BATCH_JOB
 
 EXAMPLES: Final = Path(__file__).parents[3] / "docs" / "examples"
 _AT_MS: Final = 1_763_800_000_000
@@ -87,30 +88,6 @@ def _constraints(data: bytes) -> object:
     return found
 
 
-_JOB: Final[dict[str, Any]] = {
-    "owner": {"teamEmail": "team@example.com"},
-    "applicationName": "worker",
-    "capacityGroup": "DEFAULT",
-    "jobGroupInfo": {"stack": "a", "detail": "b", "sequence": "c"},
-    "attributes": {"a": "1"},
-    "container": {
-        "resources": {"cpu": 1, "memoryMB": 64, "diskMB": 10, "networkMbps": 1, "ports": 1},
-        "securityProfile": {"securityGroups": ["sg-1"], "iamRole": "role", "attributes": {}},
-        "image": {"name": "team/worker", "tag": "latest"},
-        "attributes": {"titusParameter.agent.killWaitSeconds": "5"},
-        "entryPoint": ["/bin/sh"],
-        "command": ["-c", "true"],
-        "env": {"A": "b"},
-        "softConstraints": {"constraints": {"zoneBalance": "true"}},
-        "hardConstraints": {"constraints": {"uniqueHost": "true"}},
-    },
-    "batch": {
-        "size": 1,
-        "runtimeLimitSec": 60,
-        "retryOnRuntimeLimit": True,
-        "retryPolicy": {"exponentialBackOff": {"initialDelayMs": 1, "maxDelayIntervalMs": 2}},
-    },
-}
 _V2: Final = {
     "name": "batch-1",
     "type": "batch",
@@ -155,7 +132,7 @@ def _written(*values: object) -> tuple[bytes, ...]:
 
 
 _JOBS: Final = (
-    *_written(_JOB),
+    *_written(BATCH_JOB),
     *(each.read_bytes() for each in sorted(EXAMPLES.glob("*.json"))),
 )
 PARSERS: Final = (

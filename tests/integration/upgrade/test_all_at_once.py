@@ -1,13 +1,11 @@
 """A thundering restart: every process of the control plane dies at once and comes back at once."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scheduler.model.task import Started
-from streams.supervise.ports import free_block
 from tests.support.api_process import ApiProcess
 from tests.support.world import World, batch_of, service_of
 
@@ -16,17 +14,6 @@ pytestmark = pytest.mark.integration
 FAIL_OVER_S_MAX = 15.0
 """What docs/cells.md promises from the death of a leader to the next election."""
 CELLS = ("cell-0", "cell-1")
-
-
-@pytest.fixture
-def world(kafka: str, topic_prefix: str, tmp_path: Path) -> Iterator[World]:
-    """Kafka and a dev cluster of two agents."""
-    there = World(kafka, topic_prefix, tmp_path)
-    try:
-        there.start_cluster(free_block(3))
-        yield there
-    finally:
-        there.close()
 
 
 def test_a_restart_of_everything_at_once_converges_within_twice_a_fail_over(

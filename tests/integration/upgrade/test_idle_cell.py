@@ -1,14 +1,11 @@
 """An idle cell process is light: a few percent of a core, and under 200 MB."""
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from scheduler.model.task import Started
 from streams.load.processes import Use, uses
-from streams.supervise.ports import free_block
 from tests.processes import wait_until
 from tests.support.world import World, service_of
 
@@ -19,17 +16,6 @@ RSS_MIB_MAX = 200.0
 WATCHED_S = 4.0
 LOOKS = 5
 """Processor time does not depend on how busy a computer is by much; one quiet look is enough."""
-
-
-@pytest.fixture
-def world(kafka: str, topic_prefix: str, tmp_path: Path) -> Iterator[World]:
-    """Kafka and a dev cluster of two agents."""
-    there = World(kafka, topic_prefix, tmp_path)
-    try:
-        there.start_cluster(free_block(3))
-        yield there
-    finally:
-        there.close()
 
 
 def test_a_leader_with_nothing_to_do_uses_next_to_nothing(world: World) -> None:

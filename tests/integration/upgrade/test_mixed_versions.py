@@ -6,14 +6,12 @@ folds of both builds, of the api and of this test come to one digest.
 """
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scheduler.model.task import Finished, Started
 from streams.drills.own_fold import folded_elsewhere
-from streams.supervise.ports import free_block
 from streams.upgrade.baseline import BASELINE
 from tests.integration.upgrade.builds import (
     ROOT,
@@ -30,17 +28,6 @@ pytestmark = pytest.mark.integration
 
 CELLS = ("cell-0", "cell-1")
 LED_WITHIN_S = 60.0
-
-
-@pytest.fixture
-def world(kafka: str, topic_prefix: str, tmp_path: Path) -> Iterator[MixedWorld]:
-    """Kafka and a dev cluster of two agents; the test starts processes of both builds."""
-    there = MixedWorld(kafka, topic_prefix, tmp_path)
-    try:
-        there.start_cluster(free_block(3))
-        yield there
-    finally:
-        there.close()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ Its leader writes the old version while this build's api follows, the new one on
 and then this build refuses the log and names both versions.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,23 +13,11 @@ from scheduler.model.codec import RECORD_VERSION
 from scheduler.model.task import Started
 from streams.drills.newer_records import first_newer
 from streams.drills.next_release import make_next_release
-from streams.supervise.ports import free_block
 from tests.integration.upgrade.builds import ROOT, BuiltApi, MixedWorld
 from tests.processes import wait_until
 from tests.support.world import service_of
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def world(kafka: str, topic_prefix: str, tmp_path: Path) -> Iterator[MixedWorld]:
-    """Kafka and a dev cluster of two agents; the test starts processes of both builds."""
-    there = MixedWorld(kafka, topic_prefix, tmp_path)
-    try:
-        there.start_cluster(free_block(3))
-        yield there
-    finally:
-        there.close()
 
 
 def test_the_new_version_waits_for_its_last_old_reader_and_is_refused_by_it_later(

@@ -106,7 +106,7 @@ def test_runbooks_are_set_and_their_runs_shown_approved_and_stopped(
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("runbooks: [", "is no YAML"),
+        ("runbooks: [", "is not YAML"),
         ("- name: x", "must hold one field, runbooks"),
         ("runbooks: [{name: x}]", "runbooks[0].when"),
     ],

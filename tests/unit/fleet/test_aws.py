@@ -198,11 +198,15 @@ def too_late(number: int) -> Any:
             return
         left[0] -= 1
         # The address of moto, which botocore was about to ask itself.
-        asked = Request(request.url, request.body, dict(request.headers))  # noqa: S310
+        asked = Request(request.url, _bytes(request.body), dict(request.headers))  # noqa: S310
         with urlopen(asked, timeout=5):  # noqa: S310
             raise ReadTimeoutError(endpoint_url=request.url)
 
     return answer
+
+
+def _bytes(body: str | bytes) -> bytes:
+    return body.encode() if isinstance(body, str) else body
 
 
 def test_what_moto_does_not_have_is_an_unknown_fate_and_no_exception(account: Account) -> None:

@@ -5,7 +5,6 @@ when a host is up or down, as the agents' part does. The same calls by boto3 ove
 agents, are in `tests/integration/fleet/test_loopback.py`.
 """
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -82,11 +81,11 @@ def double(monkeypatch: pytest.MonkeyPatch) -> Double:
 
 
 @pytest.fixture
-def steady(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def steady(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The steady clock of the double, in the test's hands."""
     now = [1_000.0]
     monkeypatch.setattr(groups_module.time, "monotonic", lambda: now[0])
-    yield now
+    return now
 
 
 def refused(code: str = "ValidationError") -> Any:

@@ -180,6 +180,15 @@ def _check_offers(state: State) -> None:
     used = [held.offer_id for each in state.decisions.values() for held in each.offers]
     assert len(used) == len(set(used)), "an offer is used by two decisions"
     assert not state.offers.keys() & set(used), "a used offer is still held"
+    if state.offers_by_age is not None:
+        _check_ages(state, state.offers_by_age)
+
+
+def _check_ages(state: State, ages: dict[int, dict[OfferId, None]]) -> None:
+    assert list(ages) == sorted(ages), "offers are not kept by their age, the oldest first"
+    by_age = {each: since_ms for since_ms, offer_ids in ages.items() for each in offer_ids}
+    assert by_age == {offer_id: held.since_ms for offer_id, held in state.offers.items()}
+    assert all(ages.values()), "a time since which no offer is held is kept"
 
 
 def _check_decisions(state: State) -> None:

@@ -101,7 +101,7 @@ def with_cells(settings: Settings, cells: int | None) -> Settings:
 
 
 def checked_agents(agents: int | None, *, is_fleet: bool) -> int:
-    """How many agents there are from the beginning; raises `OperatorError` where none could come."""
+    """How many agents there are at first; raises `OperatorError` where none could come."""
     if agents is None:
         return 0 if is_fleet else 2
     if not agents and not is_fleet:

@@ -53,6 +53,9 @@ app = typer.Typer(
 )
 
 _MASTERS_MAX = 5
+CpuSetsOption = Annotated[
+    bool, typer.Option("--cpu-sets", help="Agents divide the computer's threads among tasks.")
+]
 ElasticOption = Annotated[
     bool,
     typer.Option(
@@ -98,9 +101,7 @@ def run(
     isolation: Annotated[
         str, typer.Option(help="What tasks are confined by: auto, none, or words with commas.")
     ] = "auto",
-    cpu_sets: Annotated[
-        bool, typer.Option("--cpu-sets", help="Agents divide the computer's threads among tasks.")
-    ] = False,
+    cpu_sets: CpuSetsOption = False,
     store: StoreOption = None,
     task_log_mib: TaskLogOption = TASK_LOG_FILE_MIB,
     elastic: ElasticOption = False,

@@ -8,6 +8,7 @@ is damaged raises an error, in any process.
 import contextlib
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,13 @@ class ParquetFault(ValueError):
 
 def demand_whole_statistics(path: Path) -> None:
     """Return where the statistics of a file can be read; raises `ParquetFault`."""
-    command = [sys.executable, "-m", MODULE, str(path.absolute())]
+    found = path.stat()
+    _demand(path.absolute(), (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=64)  # A file may be several inputs'; what failed is not remembered.
+def _demand(path: Path, _: tuple[int, int, int]) -> None:
+    command = [sys.executable, "-m", MODULE, str(path)]
     try:
         done = subprocess.run(
             command, capture_output=True, check=False, timeout=LOOK_S_MAX, stdin=subprocess.DEVNULL

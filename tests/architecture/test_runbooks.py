@@ -57,6 +57,7 @@ def _paged_texts() -> Iterator[tuple[str, str]]:
                 yield place(path, node.lineno), str(first.value)
 
 
+@pytest.mark.integration  # It reads all of the code.
 def test_every_page_of_a_process_is_in_a_runbook() -> None:
     found = dict(_paged_texts())
     assert len(found) > 15

@@ -7,6 +7,7 @@ does a row of a path that is no more.
 import asyncio
 import re
 from http import HTTPStatus
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def rows_of_api(app: Any) -> set[tuple[str, str]]:
     assert isinstance(app, Edge)
     paths = app._app
     resources = [*paths._fixed.values()]  # type: ignore[attr-defined] # as a test may
-    resources += [each.app for rows in paths._patterns.values() for each in rows]  # type: ignore[attr-defined] # see above
+    shapes = chain.from_iterable(paths._shapes.values())  # type: ignore[attr-defined] # see above
+    resources += [each.app for shape in shapes for each in shape.patterns.values()]
     found = set()
     for each in resources:
         assert isinstance(each, Resource)

@@ -8,7 +8,7 @@ running cell does at every `Mark`.
 from collections.abc import Callable
 
 from scheduler.disruption.marks import has_mark
-from scheduler.model.ids import JobId, TaskId
+from scheduler.model.ids import JobId, OfferId, TaskId
 from scheduler.model.job import Service
 from scheduler.model.proposals import LaunchTasks
 from scheduler.model.task import (

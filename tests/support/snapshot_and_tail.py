@@ -48,7 +48,13 @@ NOT_KEPT: Final = frozenset(
     # Of the digest and the planner; what `apply` sets before it reads it; what is counted anew for
     # each record.
     (
-        *("state.dirty", "state.is_planned", "state.offers_by_age", "fold.state", "fold.on_finished"),
+        *(
+            "state.dirty",
+            "state.is_planned",
+            "state.offers_by_age",
+            "fold.state",
+            "fold.on_finished",
+        ),
         *("fold.offset", "fold.index", "fold.changes", "fold.cut_zones"),
     )
 )

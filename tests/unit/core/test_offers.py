@@ -4,6 +4,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from scheduler.invariants import check_everything
+from scheduler.machine import Machine
 from scheduler.model.events import LeaderElected
 from scheduler.model.ids import HostId, StreamId
 from scheduler.model.inbound import OffersChanged
@@ -16,7 +18,9 @@ from scheduler.model.proposals import (
     SuppressOffers,
 )
 from scheduler.model.resources import PortRange, Resources
+from scheduler.model.rules import Guards, PlacementRules
 from scheduler.model.task import Launched, Placed, Queued
+from scheduler.rounds.talk import offer_care
 from tests.support.cell import CellInMemory, batch, offer_of, running_cell, subscription
 
 SMALL = Resources(1_000, 512, 100)
@@ -281,3 +285,51 @@ def test_offers_before_any_stream_are_ignored() -> None:
         ),
     )
     assert held(cell) == []
+
+
+def test_an_offer_that_comes_back_from_a_refused_launch_is_as_old_as_it_was() -> None:
+    """Ages are kept from the first question on; a younger offer came while the launch was away."""
+    cell = running_cell(hosts=0, policy=Policy(offer_hold_ms=20_000, offers_held_max=1))
+    cell.offer("host1", name="b")
+    cell.submit(batch(1))
+    proposal_id = launch_decided(cell)
+    cell.tick(1_000)
+    cell.offer("host2", memory_mib=8, name="a")
+    assert cell.proposed(DeclineOffers) == []
+    cell.carry_out(proposal_id, "refused")
+    assert list(cell.state.offers) == ["a", "b"], "the order of coming is another than that of age"
+    check_everything(cell.state)
+    (declined,) = offer_care(cell.state, frozenset())
+    assert isinstance(declined, DeclineOffers)
+    assert declined.offer_ids == ("b",), "the oldest is given back first"
+
+
+def test_offers_are_given_back_alike_whether_ages_were_kept_all_along_or_are_made_now() -> None:
+    cell = running_cell(hosts=0, policy=Policy(offer_hold_ms=20_000, offers_held_max=4))
+    declined = []
+    for number in range(30):
+        cell.offer(f"host{number % 7}", memory_mib=8, name=f"o{number * 7 % 30:02}")
+        if number % 5 == 4:
+            cell.rescind(next(reversed(cell.state.offers)))
+        cell.tick(number % 3 * 4_000)
+        anew = Machine.restored(cell.machine.kept())
+        assert anew.state.offers_by_age is None
+        kept = frozenset(list(cell.state.offers)[::3])
+        declined.append(tuple(offer_care(cell.state, kept)))
+        assert declined[-1] == tuple(offer_care(anew.state, kept))
+        check_everything(cell.state)
+    assert any(declined)
+
+
+def test_a_host_is_looked_at_anew_where_a_step_of_its_task_changes_what_placement_sees() -> None:
+    """Half of a task's steps change nothing there, unless a rule counts what has not started."""
+    for guards, is_seen in ((Guards(), False), (Guards(launching_per_host_max=3), True)):
+        cell = running_cell(hosts=1, policy=Policy(placement=PlacementRules(guards=guards)))
+        cell.submit(batch(1))
+        cell.launched()
+        seen = []
+        for state in ("TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"):
+            cell.state.hosts_changed.clear()
+            cell.status(cell.task().task_id, state)
+            seen.append(bool(cell.state.hosts_changed))
+        assert seen == [False, is_seen, True]

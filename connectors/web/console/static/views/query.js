@@ -40,7 +40,7 @@ const EXAMPLES = [
 ];
 
 let checking = 0;
-/** What is wrong with a text, as the server says: `{text, failure}`; shown beside that text only. */
+/** What is wrong with a text, as the server says: `{text, failure}`; shown beside it only. */
 let fault = null;
 /** What was written and not asked yet; it is let go when the address asks something else. */
 let draft = null;

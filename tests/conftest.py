@@ -76,6 +76,15 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True)
+def _logs_stay_as_they_are() -> Iterator[None]:
+    """A command that a test runs in this process may log less; the next test hears all again."""
+    before = structlog.get_config()
+    yield
+    if structlog.get_config() != before:
+        structlog.configure(**before)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A soak may take longer than what is taken for a test that hangs."""
     if item.get_closest_marker("soak"):

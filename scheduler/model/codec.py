@@ -218,7 +218,7 @@ def _plain(value: object) -> object:
             if type(each) not in _ATOMS:
                 plain[index] = _plain(each)
         return plain
-    if kind is tuple or isinstance(value, tuple | list):
+    if isinstance(value, tuple | list):
         return [each if type(each) in _ATOMS else _plain(each) for each in value]
     if isinstance(value, dict):
         return [[_plain(key), _plain(each)] for key, each in sorted(value.items())]

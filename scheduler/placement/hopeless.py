@@ -7,6 +7,7 @@ those jobs, or the set of hosts, changes.
 """
 
 from collections.abc import Sequence
+from operator import lt
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,7 @@ from scheduler.placement.request import Request
 from scheduler.placement.slot import Slot
 
 REMEMBERED_MAX: Final = 16_384
+_FAR: Final = 1 << 62
 _ROWS_MAX: Final = 256
 """With more changed hosts than this, trying anew costs less than asking."""
 
@@ -72,6 +74,17 @@ class Entry:
         self.at = -1
         """The place in the log of changes at which ``refused`` was true."""
 
+    @classmethod
+    def plain(cls, request: Request, manner: Prepared, number: int) -> "Entry":
+        """The entry of a request of which it is known that it asks for cpu and memory alone."""
+        entry = cls.__new__(cls)
+        entry.request, entry.manner, entry.number = request, manner, number
+        entry._prepared = None  # noqa: SLF001 - its own, made without the asking of __init__
+        entry.is_plain = entry.asks_amounts_only = True
+        entry.jobs = entry.state = entry.refused = ()
+        entry.wake, entry.at = "", -1
+        return entry
+
     @property
     def prepared(self) -> Prepared:
         """The request made ready."""
@@ -87,6 +100,8 @@ class Hopeless:
         self._index = index
         self._entries: dict[Request, Entry] = {}
         self._needs: Array = np.zeros((len(_AMOUNTS), 64), np.int64)
+        self._least = [_FAR] * len(_AMOUNTS)
+        """Of each amount, what the most modest of all entries needs."""
         self._count = 0
         self._read = 0
         self._fitting: dict[int, Flags] = {}
@@ -138,7 +153,8 @@ class Hopeless:
         if self._count + len(new) > REMEMBERED_MAX:
             self._compact()
         new = new[-REMEMBERED_MAX // 2 :]
-        self._add([_plain_entry(each, manner, place) for place, each in enumerate(new, self._count)])
+        begin = self._count
+        self._add([Entry.plain(each, manner, at) for at, each in enumerate(new, begin)])
         if len(new) < len(requests):
             for request in requests:
                 entry = entries.get(request)
@@ -157,6 +173,7 @@ class Hopeless:
         if entries:
             amounts = [_amounts_of(each.request.need) for each in entries]
             self._needs[:, self._count : end] = np.array(amounts, np.int64).T
+            self._least = [min(each) for each in zip(self._least, *amounts, strict=True)]
         self._count = end
         for each in entries:
             self._entries[each.request] = each
@@ -184,6 +201,7 @@ class Hopeless:
         self._entries.clear()
         self._fitting.clear()
         self._suspect[:] = False
+        self._least = [_FAR] * len(_AMOUNTS)
         self._count = 0
 
     def _state(self, entry: Entry) -> tuple[int, ...]:
@@ -211,10 +229,14 @@ class Hopeless:
         for flags in self._fitting.values():
             self._suspect |= flags
 
-    def _compared(self, slot: Slot) -> Flags:
+    def _compared(self, slot: Slot) -> Flags | None:
+        """Which entries fit there by amounts; None: no entry does, at a glance."""
+        there = [getattr(slot, name) for name in _AMOUNTS]
+        if any(map(lt, there, self._least)):
+            return None
         fits: Flags = np.zeros(self._needs.shape[1], np.bool_)
-        there = [[getattr(slot, name)] for name in _AMOUNTS]
-        fits[: self._count] = (self._needs[:, : self._count] <= there).all(axis=0)
+        amounts = np.array(there)[:, np.newaxis]
+        fits[: self._count] = (self._needs[:, : self._count] <= amounts).all(axis=0)
         return fits
 
     def _fits_now(self, entry: Entry) -> bool:
@@ -229,17 +251,6 @@ class Hopeless:
                 flags[entry.number] = False
         self._suspect[entry.number] = False
         return False
-
-
-def _plain_entry(request: Request, manner: Prepared, number: int) -> Entry:
-    """An entry of which it is known that cpu and memory are all that it asks for."""
-    entry = Entry.__new__(Entry)
-    entry.request, entry.manner, entry.number = request, manner, number
-    entry._prepared = None
-    entry.is_plain = entry.asks_amounts_only = True
-    entry.jobs = entry.state = entry.refused = ()
-    entry.wake, entry.at = "", -1
-    return entry
 
 
 def _amounts_of(need: Need) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ set, and so has whatever it is joined to. The answers are those of one request a
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from scheduler.placement.outcome import Choice, Outcome, Reason
 from scheduler.placement.plain import NOWHERE, POINT_SHIFT, Scores
 from scheduler.placement.prepared import Prepared, asks_amounts_only
 from scheduler.placement.request import Request
+from scheduler.placement.slot import Slot
 
 _ALL_BITS: Final = np.array(63)
 _UNCHANGED: Final = ((1 << RANK_BITS) - 1) | FIRST_CHOICE
@@ -87,13 +88,15 @@ class Singles:
         least = columns.standing[rows[alike]].argpartition(spare)[:spare]
         same[:] = True
         same[alike[least]] = False
-        return rows[same]
+        kept: Array = rows[same]
+        return kept
 
     def place(self, scores: Scores, *, is_all: bool) -> list[Outcome]:
         """What becomes of each request; with ``is_all`` the first without a host is the last."""
         if not len(self._rows):
             return [NOWHERE] * (1 if is_all else len(self._requests))
-        slots, rows, known = self._columns.slots, self._rows.tolist(), scores.known
+        slots = cast("list[Slot]", self._columns.slots)  # The rows are of hosts that are there.
+        row_of, known = self._rows.item, scores.known
         cpu, memory, packed, standing = self._cpu, self._memory, self._packed, self._standing
         keys, left = np.empty_like(cpu), np.empty_like(cpu)
         asked_cpu, asked_memory = np.zeros((), np.int64), np.zeros((), np.int64)
@@ -137,12 +140,12 @@ class Singles:
             after = before + asked
             points = after >> POINT_SHIFT
             first = known.get(points) or scores.of(points)
-            host_id = slots[rows[at]].host_id  # type: ignore[union-attr] - rows have hosts
+            host_id = slots[row_of(at)].host_id
             if then < 0:
                 reason = Reason(*first)
             else:
                 points = (second + asked) >> POINT_SHIFT
-                host = slots[rows[then]].host_id  # type: ignore[union-attr] - as above
+                host = slots[row_of(then)].host_id
                 reason = Reason(*first, host, *(known.get(points) or scores.of(points)))
             outcomes.append(Outcome((Choice(host_id),), reason, 0))
             cpu[at] = cpu.item(at) - need_cpu

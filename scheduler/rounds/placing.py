@@ -210,9 +210,7 @@ class _Round:
             claim,
         )
 
-    def _take_turns(
-        self, entries: Sequence[Entry], claim: Claim, *, is_all: bool = False
-    ) -> None:
+    def _take_turns(self, entries: Sequence[Entry], claim: Claim, *, is_all: bool = False) -> None:
         if self._is_straight(entries, claim):
             self._take_straight(entries, claim, is_all=is_all)
             return
@@ -226,12 +224,9 @@ class _Round:
         if not entries or claim[1] != BEST_EFFORT or self.kept.kept:
             return False
         leaf = entries[0].leaf
-        if not self.allowance.is_unruled(leaf):
-            return False
-        for entry in entries:
-            if entry.leaf is not leaf or entry.gang_size:
-                return False
-        return True
+        return self.allowance.is_unruled(leaf) and all(
+            entry.leaf is leaf and not entry.gang_size for entry in entries
+        )
 
     def _take_straight(self, entries: Sequence[Entry], claim: Claim, *, is_all: bool) -> None:
         """What turns come to where one class follows the other: the same, in fewer steps.
@@ -474,8 +469,8 @@ class _Round:
     def _answer(self, entry: Entry) -> Held | Outcome:
         """The rule of the queue that holds the class, or else what the hosts say."""
         request = entry.request
-        held = self._freeing(entry) if self.kept.promises else None
-        held = held or entry.gang_answer or self.allowance.held(entry)
+        freeing = self._freeing(entry) if self.kept.promises else None
+        held = freeing or entry.gang_answer or self.allowance.held(entry)
         if held is not None:
             return held
         is_untried = entry.is_open and not self.placement.is_hopeless(request)

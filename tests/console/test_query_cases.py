@@ -5,6 +5,7 @@ that engine (`tests/unit/query/engine_answers.jsonl`), not from ours.
 """
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote_plus
@@ -18,6 +19,7 @@ from projections.words import instant
 from streams.clock import now_ms
 from tests.console.conftest import Watched
 from tests.support.console_world import ConsoleWorld
+from tests.support.world import World
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
@@ -55,9 +57,12 @@ ASKED: Final = [(mql, case["rows"]) for case in CASES if (mql := _asked(case))][
 def end(here: ConsoleWorld) -> str:
     """The instant behind the events, as the page takes it."""
     for event in FIRST["events"]:
-        value = json.dumps(event).encode()
-        here.do(lambda world, value=value: world.publish(SOURCE, "case", value, partition=0))
+        here.do(partial(_publish, value=json.dumps(event).encode()))
     return instant(now_ms() + 1).removesuffix(" UTC").replace(" ", "T") + "Z"
+
+
+def _publish(world: World, value: bytes) -> None:
+    world.publish(SOURCE, "case", value, partition=0)
 
 
 def test_the_page_shows_the_rows_that_the_engine_gave(

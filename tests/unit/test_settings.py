@@ -66,6 +66,7 @@ EXAMPLES = {
     "FLUMINA_VOLUMES": ("zfs=tank/f", VolumeSettings(zfs="tank/f")),
     "FLUMINA_CLOUD": ("aws", "aws"),
     "FLUMINA_HEALING": ("dev:/tmp/agents", "dev:/tmp/agents"),
+    "FLUMINA_CLOUD_LOOK_S": ("20", 20),
     "FLUMINA_CLOUD_NOTICES": (
         "https://sqs.eu-west-1.amazonaws.com/1/notices",
         "https://sqs.eu-west-1.amazonaws.com/1/notices",

@@ -15,6 +15,7 @@ from typing import Final
 
 import boto3
 import msgspec
+from botocore.config import Config
 
 from connectors.cloud.loopback.account import (
     ACCOUNT,
@@ -32,6 +33,8 @@ from connectors.devcluster.node import write_atomically
 
 LOOK_S: Final = 0.3
 """Between two looks; each asks the dev cluster's supervisor once."""
+ANSWER_S_MAX: Final = 30.0
+"""For one answer of the double, which is in this process."""
 IMAGE: Final = "ami-12c6146b"
 """One of those that moto knows; nothing is read of it."""
 EVENTS: Final = (
@@ -49,10 +52,11 @@ def prepare(url: str, region: str, cell: str, groups: Sequence[GroupAsked]) -> N
         aws_secret_access_key="loopback",  # noqa: S106 - of a double, which asks for none
         region_name=region,
     )
-    sqs = session.client("sqs", endpoint_url=url)
-    events = session.client("events", endpoint_url=url)
-    ec2 = session.client("ec2", endpoint_url=url)
-    autoscaling = session.client("autoscaling", endpoint_url=url)
+    patient = Config(connect_timeout=ANSWER_S_MAX, read_timeout=ANSWER_S_MAX)
+    sqs = session.client("sqs", endpoint_url=url, config=patient)
+    events = session.client("events", endpoint_url=url, config=patient)
+    ec2 = session.client("ec2", endpoint_url=url, config=patient)
+    autoscaling = session.client("autoscaling", endpoint_url=url, config=patient)
     sqs.create_queue(QueueName=QUEUE)
     pattern = msgspec.json.encode({"detail-type": EVENTS}).decode()
     events.put_rule(Name=QUEUE, EventPattern=pattern)

@@ -2,7 +2,8 @@
 
 The one thing to know: these are the programs that `flumina up` starts, by its own code. The rest of
 `up` (history, health, usage, console, …) follows the same log and would share the same cores; what
-a load measures is the way of a task.
+a load measures is the way of a task. A soak has `history` as well: what is killed again and again
+begins at a snapshot, as everywhere else.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from streams.supervise.up import Notice, no_notice
 from streams.supervise.up_file import UpView, write_up_file
 
 MASTER: Final = "master"
+HISTORY: Final = "history"
 
 
 class Ground(NamedTuple):
@@ -49,6 +51,7 @@ class LoadInstallation(Installation):
         )
         super().__init__(wanted, settings, data_dir, console)
         self._ground = ground
+        self._has_history = ground.cell_processes > 1
         # What a cell bears is what is measured here.
         self.set_environment(API, {"FLUMINA_RATED": "hosts=0"})
         self.options = msgspec.structs.replace(
@@ -69,6 +72,8 @@ class LoadInstallation(Installation):
         (cell,) = self.options.settings.cell_names
         second = [self._keep(self._cell_part(number + 1)) for number in self._cell_numbers()]
         second.append(self._keep(self._api_part(cell)))
+        if self._has_history:
+            second.append(self._keep(self._history_part(cell)))
         self._api = self._until_ready(second, notice)[API]
         write_up_file(self.view)
         return self.view
@@ -84,6 +89,7 @@ class LoadInstallation(Installation):
             "kafka": found.get("kafka"),
             **cells,
             "api": found.get(API),
+            **({HISTORY: found.get(HISTORY)} if self._has_history else {}),
             "dev_cluster": found.get("dev-cluster"),
         }
 

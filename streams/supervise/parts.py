@@ -23,6 +23,9 @@ logger = structlog.get_logger(__name__)
 
 READY_POLL_S = 0.03
 READY_TIMEOUT_S = 90.0
+READY_AGAIN_TIMEOUT_S = 1_800.0
+"""A cell process that begins anew folds its log first, without a snapshot all of it; one that was
+ended for taking long would never come to the end of it."""
 READY_WORD = "ready"
 
 ReadyLine = Callable[[str], str | None]
@@ -89,6 +92,7 @@ class Program:
         self._stop_timeout_s = stop_timeout_s
         self._ready_line = ready_line
         self._process: GuardedProcess | None = None
+        self._was_ready = False
 
     @property
     def log_file(self) -> Path:
@@ -116,7 +120,8 @@ class Program:
                 "Make room, or choose another data directory.",
             ) from error
         self._process = process
-        deadline = time.monotonic() + READY_TIMEOUT_S
+        limit_s = READY_AGAIN_TIMEOUT_S if self._was_ready else READY_TIMEOUT_S
+        deadline = time.monotonic() + limit_s
         while (found := self._ready_since(begins)) is None:
             code = process.poll()
             if code is not None:
@@ -124,11 +129,12 @@ class Program:
                 raise self._failed(f"ended with code {code} before it was ready", begins)
             if time.monotonic() > deadline:
                 self.stop()
-                raise self._failed(f"was not ready within {READY_TIMEOUT_S:.0f} s", begins)
+                raise self._failed(f"was not ready within {limit_s:.0f} s", begins)
             if is_over.wait(READY_POLL_S):
                 self.stop()
                 raise self._failed("was stopped before it was ready", begins)
         process.confirm_ready()
+        self._was_ready = True
         return found
 
     def _ready_since(self, begins: int) -> str | None:

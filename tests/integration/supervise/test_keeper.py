@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from streams.errors import OperatorError
+from streams.supervise import parts
 from streams.supervise.keeper import Event, Keeper
 from streams.supervise.log_file import LogFile
 from streams.supervise.parts import Program
@@ -142,3 +143,19 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     program = Program("part", ["/nowhere/program"], os.environ, log, stop_timeout_s=1)
     with pytest.raises(OperatorError, match="/nowhere/program: No such file"):
         program.start(threading.Event())
+
+
+def test_a_program_that_was_ready_once_may_take_long_to_be_ready_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A soak's cell process, which had a long log to fold, was ended for it again and again."""
+    monkeypatch.setattr(parts, "READY_TIMEOUT_S", 3.0)
+    again = tmp_path / "again"
+    script = f'if [ -e "{again}" ]; then sleep 4; fi; echo ready; touch "{again}"; exec sleep 600'
+    log = LogFile(tmp_path / "part.log")
+    program = Program("part", ["/bin/sh", "-c", script], os.environ, log, stop_timeout_s=5)
+    try:
+        for _ in range(2):
+            program.start(threading.Event())
+    finally:
+        program.stop()

@@ -2,7 +2,8 @@
 
 The one thing to know: each shortcut is compared with the way that serves every request: refusals of
 many hopeless classes at once, balanced steps whose hosts are brought up to date at the end, fitness
-of hosts that are all alike, and single tasks for which the fullest of such hosts is the best.
+of hosts that are all alike, single tasks for which the fullest of such hosts is the best, and whole
+runs of them.
 """
 
 from unittest.mock import patch
@@ -14,16 +15,17 @@ from scheduler.model.constraint import Constraint
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.resources import Need, Resources
 from scheduler.model.rules import PlacementRules
-from scheduler.placement import balance_growing, scales, steps
+from scheduler.placement import balance_growing, engine, scales, steps
 from scheduler.placement.columns import Columns
 from scheduler.placement.engine import Placement
 from scheduler.placement.explain import Explainer, refusals
 from scheduler.placement.hopeless import Entry
 from scheduler.placement.host import HostView
 from scheduler.placement.outcome import Outcome
-from scheduler.placement.plain import NOWHERE, PlainTasks
+from scheduler.placement.plain import NOWHERE, PlainTasks, Scores
 from scheduler.placement.prepared import Prepared
 from scheduler.placement.request import Request
+from scheduler.placement.singles import Singles
 
 AMOUNTS = st.tuples(st.integers(0, 8), st.integers(0, 8))
 NEEDS = st.builds(Need, st.integers(0, 9), st.integers(0, 9))
@@ -151,3 +153,71 @@ def test_the_way_of_single_tasks_is_gone() -> None:
     assert answers[0] is not None
     assert [each.host_id for each in answers[0].choices] == ["h2"]
     assert answers[1] is NOWHERE
+
+
+@given(
+    st.lists(FILLS, min_size=1, max_size=12),
+    st.integers(-9, 9),
+    st.lists(SINGLES, min_size=1, max_size=24),
+    st.integers(1, 30),
+    st.booleans(),
+)
+def test_a_run_of_single_tasks_goes_where_each_would_go(
+    fills: list[tuple[int, int]],
+    odd: int,
+    asked: list[tuple[int, int, bool, int]],
+    most: int,
+    is_all: bool,
+) -> None:
+    # Twice as many hosts as the tasks can reach, so that some of the empty ones are left out.
+    fills = [*fills, *[(7_919, 32_771)] * 60]
+    only = Constraint("hostAttributeIn", attribute="zone", values=("A", "C"))
+    requests = [
+        (
+            Request(
+                JobId(f"j{number % 3}"),
+                Need(cpu_milli, memory_mib),
+                (only,) if is_bound and number % 5 == 0 else (),
+            ),
+            count if number % 4 == 0 else 1,
+        )
+        for number, (cpu_milli, memory_mib, is_bound, count) in enumerate(asked)
+    ]
+
+    def outcomes(run_min: int) -> list[object]:
+        placement = Placement(PlacementRules())
+        placement.put_hosts(alike(fills, odd))
+        with patch.object(engine, "_RUN_MIN", run_min):
+            first = placement.place_each(requests, most, is_all=is_all)
+            again = placement.place_each(requests, most, is_all=is_all)
+        refused = [placement.refusals(request) for request, _ in requests]
+        known = [placement.is_hopeless(request) for request, _ in requests]
+        return [
+            first,
+            again,
+            refused,
+            known,
+            [placement.host(HostId(f"h{number}")) for number in range(len(fills))],
+        ]
+
+    assert outcomes(1) == outcomes(1_000)
+
+
+def test_the_way_of_runs_is_gone() -> None:
+    placement = Placement(PlacementRules())
+    placement.put_hosts(alike([(7_919, 32_771), (5_000, 20_000), (4_000, 9_000)], -9))
+    runs: list[list[Outcome]] = []
+    place = Singles.place
+
+    def noted(self: Singles, scores: Scores, *, is_all: bool) -> list[Outcome]:
+        runs.append(place(self, scores, is_all=is_all))
+        return runs[-1]
+
+    asked = [(Request(JobId(f"j{at}"), Need(2_000 + at, 100)), 1) for at in range(8)]
+    with patch.object(Singles, "place", noted):
+        outcomes = placement.place_each(asked, 100)
+    assert runs == [outcomes]
+    placed = [[each.host_id for each in outcome.choices] for outcome in outcomes]
+    # The fullest first; of what fits nowhere any more this is known.
+    assert placed == [["h2"], ["h1"], ["h1"], ["h0"], ["h0"], ["h0"], [], []]
+    assert [placement.is_hopeless(request) for request, _ in asked] == [False] * 6 + [True] * 2

@@ -19,6 +19,8 @@ SHORT_BITS: Final = 30
 NEED_MAX: Final = 1 << SHORT_BITS
 _RANK_MASK: Final = (1 << RANK_BITS) - 1
 _FAR: Final = 1 << 62
+_LISTED_FROM: Final = 16
+"""From so many questions on, making a list to bisect costs less than asking an array."""
 
 
 class Nearest(NamedTuple):
@@ -33,20 +35,23 @@ class ByCpu:
 
     def __init__(self, columns: Columns) -> None:
         ranks = columns.ranks
+        places = np.arange(len(ranks))
         # Of hosts with equal cpu the last is the one with most memory and, of those, least rank.
         richness: Array = (columns.memory_free << RANK_BITS) | (_RANK_MASK - ranks)
-        order = richness.argsort()
-        order = order[columns.cpu_free[order].argsort(kind="stable")]
-        memory: Array = columns.memory_free[order]
-        self._memory = memory
-        self._rows = order
-        self._cpus: list[int] = columns.cpu_free[order].tolist()
-        self._memories: list[int] = memory.tolist()
+        order = np.empty_like(ranks)
+        order[richness.argsort()] = places
+        order |= columns.cpu_free << RANK_BITS
+        order = order.argsort()
+        self._cpu: Array = columns.cpu_free[order]
+        self._memory: Array = columns.memory_free[order]
         self._ranks: Array = ranks[order]
         self._richest: Array = np.maximum.accumulate(richness[order][::-1])[::-1]
-        self._row_of_rank: Array = np.empty(len(order), np.int64)
-        self._row_of_rank[ranks] = np.arange(len(order))
+        self._row_of_rank: Array = np.empty_like(ranks)
+        self._row_of_rank[ranks] = places
+        self._asked = 0
+        self._cpus: list[int] | None = None
         self._richer: dict[int, int] = {}
+        self._groups: dict[int, _Group] = {}
 
     def lacking_cpu(self, need: Need) -> Nearest | None:
         """The hosts that have too little cpu; None: there are none.
@@ -55,59 +60,84 @@ class ByCpu:
         than all those with more cpu are looked at: a handful.
         """
         cpu, memory = need.cpu_milli, need.memory_mib
-        cpus, memories, rank = self._cpus, self._memories, self._ranks.item
-        hosts = bisect_left(cpus, cpu)
+        hosts = self._below(cpu)
         if not hosts:
             return None
-        per_cpu = NEED_MAX // cpu if cpu > 0 else 0
+        if cpu <= 0:
+            return Nearest(hosts, self._least_missing(hosts, memory))
+        per_cpu = NEED_MAX // cpu
         per_memory = NEED_MAX // memory if memory > 0 else 0
-        if not per_cpu:
-            return Nearest(hosts, self._rows.item(self._least_missing(hosts, memory)))
+        cpu_of, memory_of, rank_of = self._cpu.item, self._memory.item, self._ranks.item
         at, best, best_short = hosts - 1, -1, _FAR
         while at >= 0:
-            short = (cpu - cpus[at]) * per_cpu
+            short = (cpu - cpu_of(at)) * per_cpu
             if short > best_short:
                 break
-            missing = memory - memories[at]
+            missing = memory - memory_of(at)
             is_enough = missing <= 0 or not per_memory
             if is_enough:
-                at = self._least_rank(at, memory if per_memory else None)
+                rank = self._least_rank(at, memory if per_memory else None)
             else:
                 short += missing * per_memory
-            if short < best_short or (short == best_short and rank(at) < rank(best)):
-                best, best_short = at, short
+                rank = rank_of(at)
+            if short < best_short or (short == best_short and rank < best):
+                best, best_short = rank, short
             if is_enough:
                 break
             at = self._richer_before(at)
-        return Nearest(hosts, self._rows.item(best))
+        return Nearest(hosts, self._row_of_rank.item(best))
 
     def lacking_memory(self, without_cpu: int) -> Nearest | None:
         """The hosts that lack memory only, where so many lack cpu; None: there are none."""
-        hosts = len(self._rows) - without_cpu
+        hosts = len(self._cpu) - without_cpu
         if not hosts:
             return None
         rank = _RANK_MASK - (self._richest.item(without_cpu) & _RANK_MASK)
         return Nearest(hosts, self._row_of_rank.item(rank))
 
+    def _below(self, cpu_milli: int) -> int:
+        """How many hosts have less cpu."""
+        if self._cpus is None:
+            self._asked += 1
+            if self._asked < _LISTED_FROM:
+                return int(self._cpu.searchsorted(cpu_milli))
+            self._cpus = self._cpu.tolist()
+        return bisect_left(self._cpus, cpu_milli)
+
     def _richer_before(self, at: int) -> int:
         """The last place before this one with more memory; -1: there is none."""
         found = self._richer.get(at)
         if found is None:
-            places = (self._memory[:at] > self._memories[at]).nonzero()[0]
+            places = (self._memory[:at] > self._memory[at]).nonzero()[0]
             found = self._richer[at] = places.item(-1) if len(places) else -1
         return found
 
     def _least_rank(self, last: int, memory_mib: int | None) -> int:
-        """Of the places with as much cpu as this last one, and so much memory, first by rank."""
-        cpus = self._cpus
-        if not last or cpus[last - 1] != cpus[last]:
-            return last
-        begin = bisect_left(cpus, cpus[last])
-        if memory_mib is not None:
-            begin = bisect_left(self._memories, memory_mib, begin, last + 1)
-        return min(range(begin, last + 1), key=self._ranks.item)
+        """Of the hosts with as much cpu as at this last place, and so much memory: least rank."""
+        if not last or self._cpu.item(last - 1) != self._cpu.item(last):
+            return self._ranks.item(last)
+        group = self._groups.get(last)
+        if group is None:
+            begin = int(self._cpu.searchsorted(self._cpu[last]))
+            least = np.minimum.accumulate(self._ranks[begin : last + 1][::-1])[::-1]
+            group = _Group(self._memory[begin : last + 1].tolist(), least)
+            self._groups[last] = group
+        begin = 0 if memory_mib is None else bisect_left(group.memories, memory_mib)
+        return group.least_ranks.item(begin)
 
     def _least_missing(self, hosts: int, memory_mib: int) -> int:
-        """Where cpu counts nothing: the place that lacks least memory, of equal ones by rank."""
-        missing = [max(0, memory_mib - each) for each in self._memories[:hosts]]
-        return min(range(hosts), key=lambda at: (missing[at], self._ranks.item(at)))
+        """Where cpu counts nothing: the row that lacks least memory, of equal ones by rank."""
+        wanted = memory_mib if memory_mib > 0 else int(self._memory.min())  # Then nobody lacks any.
+        missing = np.maximum(wanted - self._memory[:hosts], 0)
+        missing <<= RANK_BITS
+        missing += self._ranks[:hosts]
+        return self._row_of_rank.item(int(missing.min()) & _RANK_MASK)
+
+
+class _Group(NamedTuple):
+    """Hosts with equal cpu."""
+
+    memories: list[int]
+    """In ascending order."""
+    least_ranks: Array
+    """Of those from each place on, the least rank."""

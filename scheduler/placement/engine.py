@@ -131,15 +131,21 @@ class Placement:
         that does not get all its hosts is the last. As many are answered as were placed.
         """
         outcomes: list[Outcome] = []
-        while most > 0 and len(outcomes) < len(asked):
-            begun = len(outcomes)
-            found = self._place_run(asked, begun, most, is_all=is_all)
-            if not found:
-                request, count = asked[begun]
-                found = [self.place(request, min(count, most), explain=False)]
-            outcomes += found
-            most -= sum([len(each.choices) for each in found])
-            if is_all and found[-1].left:
+        last_run = len(asked) - _RUN_MIN
+        while most > 0 and (begun := len(outcomes)) < len(asked):
+            request, count = asked[begun]
+            if count == 1 and begun <= last_run:
+                found = self._place_run(asked, begun, most, is_all=is_all)
+                if found:
+                    outcomes += found
+                    most -= sum([len(each.choices) for each in found])
+                    if is_all and found[-1].left:
+                        break
+                    continue
+            outcome = self.place(request, min(count, most), explain=False)
+            outcomes.append(outcome)
+            most -= len(outcome.choices)
+            if is_all and outcome.left:
                 break
         return outcomes
 
@@ -221,12 +227,7 @@ class Placement:
     ) -> list[Outcome]:
         """What becomes of the run of single tasks that begins there; nothing: it is too short."""
         index = self._index
-        if (
-            len(asked) - begun < _RUN_MIN
-            or asked[begun][1] != 1
-            or index.demands
-            or index.columns.has_launch_guards
-        ):
+        if index.demands or index.columns.has_launch_guards:
             return []
         columns = index.columns
         columns.ranked()

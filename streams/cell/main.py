@@ -21,6 +21,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
+from connectors.cancelling import end_all
 from scheduler.model.ids import CellName
 from streams.cell.ingest import UnreadableInbound
 from streams.cell.lead import LeadershipLost
@@ -149,9 +150,7 @@ class CellProcess:
             # speak to the consumer group again before it has begun anew.
             os._exit(EXIT_LEADERSHIP_LOST)
         finally:
-            for each in announcing:
-                each.cancel()
-            await asyncio.gather(*announcing, return_exceptions=True)
+            await end_all(*announcing)
             for seat in self.seats:
                 await seat.stop()
             await self._app.stop()

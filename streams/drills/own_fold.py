@@ -8,7 +8,6 @@ state at an offset, so that another build, or the same one under another hash se
 
 import asyncio
 import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -20,9 +19,8 @@ from scheduler.machine import Machine
 from scheduler.model.changes import Change
 from scheduler.model.codec import decode_record
 from scheduler.model.events import CellContinued, CellCreated
-from streams.errors import OperatorError
 from streams.history.kafka_log import KafkaLog
-from streams.supervise.parts import child_environment
+from streams.supervise.answering import answer_of
 
 TIMEOUT_S: Final = 120.0
 
@@ -93,21 +91,15 @@ def folded_elsewhere(
     bootstrap: str, topic: str, end_offset: int, environment: Mapping[str, str]
 ) -> Folded:
     """What a process of its own comes to; the environment names its build or its hash seed."""
-    command = [sys.executable, "-P", "-m", "streams.drills.own_fold"]
-    done = subprocess.run(
-        [*command, bootstrap, topic, str(end_offset)],
-        env=child_environment(environment),
-        capture_output=True,
-        timeout=TIMEOUT_S,
-        check=False,
+    return answer_of(
+        "streams.drills.own_fold",
+        [bootstrap, topic, str(end_offset)],
+        Folded,
+        environment=environment,
+        timeout_s=TIMEOUT_S,
+        what=f"A fold of {topic} up to {end_offset}",
+        advice="The log holds what that build cannot read.",
     )
-    if done.returncode != 0:
-        raise OperatorError(
-            f"A fold of {topic} up to {end_offset} ended with {done.returncode}.",
-            done.stderr.decode(errors="replace").strip()[-1_000:],
-            "The log holds what that build cannot read.",
-        )
-    return msgspec.json.decode(done.stdout, type=Folded)
 
 
 def main() -> None:

@@ -5,8 +5,6 @@ front. So each cell runs in a process of its own, some at a time, and the front'
 routes, pages that are merged of all cells) is measured with as many cells as there are.
 """
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +16,9 @@ import orjson
 from connectors.federation.configuration import Configuration, FederatedCell
 from connectors.federation.paging import after, cursor_of, part_of, places_of, shares
 from connectors.federation.routing import hashed, routed
-from streams.errors import OperatorError
 from streams.load import mix
 from streams.load.one_cell import AskedCell, CellFigures, cell_names
-from streams.supervise.parts import child_environment
+from streams.supervise.answering import answer_of
 
 CELL_S_MAX: Final = 1_800.0
 ROUTED_JOBS: Final = 2_000
@@ -50,21 +47,15 @@ def run_cells(
 
 
 def _one(asked: AskedCell) -> CellFigures:
-    command = [sys.executable, "-P", "-m", "streams.load.one_cell"]
-    done = subprocess.run(
-        [*command, msgspec.json.encode(asked).decode()],
-        env=child_environment({}),
-        capture_output=True,
-        timeout=CELL_S_MAX,
-        check=False,
+    return answer_of(
+        "streams.load.one_cell",
+        [msgspec.json.encode(asked).decode()],
+        CellFigures,
+        environment={},
+        timeout_s=CELL_S_MAX,
+        what=asked.cell,
+        advice="Try fewer --hosts or a smaller --at-once, if memory was short.",
     )
-    if done.returncode != 0:
-        raise OperatorError(
-            f"{asked.cell} ended with code {done.returncode}.",
-            done.stderr.decode(errors="replace").strip()[-1_000:],
-            "Try fewer --hosts or a smaller --at-once, if memory was short.",
-        )
-    return msgspec.json.decode(done.stdout, type=CellFigures)
 
 
 def measure_front(cells: int, seed: int) -> Front:

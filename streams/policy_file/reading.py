@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, StreamMark, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from scheduler.model.reading.faults import Faults, path_below, shown_text
@@ -78,8 +78,7 @@ def read_yaml(
     try:
         node = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = {} if mark is None else {"": Place(mark.line + 1, mark.column + 1)}
+        place = _whole_at(error.problem_mark or error.context_mark)
         what = " ".join(str(error.problem or error.context or "cannot be read").split())
         faults.add("", f"is not YAML: {what}", "indent by spaces, one entry a line")
         return YamlText(None, place)
@@ -93,8 +92,19 @@ def read_yaml(
     if node is None:
         faults.add("", "is empty", hint)
         return YamlText(None, {})
+    counted: dict[int, int] = {}
+    if _written_out(node, counted) > ENTRIES_MAX:
+        # Before it is walked over: a few hundred bytes of aliases can stand for any number of them.
+        text = f"stands for more than {ENTRIES_MAX} entries, as its aliases are followed"
+        faults.add("", text, "write it out, without aliases")
+        return YamlText(None, _whole_at(_first_above(node, counted).start_mark))
     reader = _Reader(faults)
     return YamlText(reader.value(node, "", 0), reader.places)
+
+
+def _whole_at(mark: StreamMark | None) -> dict[str, Place]:
+    """Where a fault of the whole text is told to stand."""
+    return {} if mark is None else {"": Place(mark.line + 1, mark.column + 1)}
 
 
 def _open_brackets(text: str) -> int:
@@ -106,23 +116,43 @@ def _open_brackets(text: str) -> int:
     return most
 
 
+def _written_out(node: Node, counted: dict[int, int]) -> int:
+    """How many entries the node stands for; more than any limit where it holds itself.
+
+    ``counted``: what is known so far, by the nodes' identity. Each node is counted once.
+    """
+    key = id(node)
+    if key not in counted:
+        counted[key] = ENTRIES_MAX + 1
+        entries = 1
+        if isinstance(node, MappingNode):
+            entries += sum(_written_out(value, counted) for _, value in node.value)
+        elif isinstance(node, SequenceNode):
+            entries += sum(_written_out(each, counted) for each in node.value)
+        counted[key] = entries
+    return counted[key]
+
+
+def _first_above(node: Node, counted: dict[int, int]) -> Node:
+    """What first stands for too many entries: a value of the document, or the document itself."""
+    values = [value for _, value in node.value] if isinstance(node, MappingNode) else []
+    return next((each for each in values if counted[id(each)] > ENTRIES_MAX), node)
+
+
 class _Reader:
     """Walks over the nodes of one text."""
 
     def __init__(self, faults: Faults) -> None:
         self.places: dict[str, Place] = {}
         self._faults = faults
-        self._entries = 0
 
     def value(self, node: Node, path: str, depth: int) -> object:
         """The node's value; what is wrong with it is remembered with its path."""
-        self._entries += 1
         mark = node.start_mark
         if mark is not None:
             self.places.setdefault(path, Place(mark.line + 1, mark.column + 1))
-        if depth > DEPTH_MAX or self._entries > ENTRIES_MAX:
-            text = "is nested too deeply" if depth > DEPTH_MAX else "has too many entries"
-            self._faults.add(path, text, "write it out, without aliases")
+        if depth > DEPTH_MAX:
+            self._faults.add(path, "is nested too deeply", "write fewer levels")
             return None
         if isinstance(node, MappingNode):
             return self._mapping(node, path, depth)

@@ -23,7 +23,16 @@ from projections.health.series import (
 )
 from projections.health.series_records import MEMORY_ROWS, Records
 from tests.support.made_up_series import KINDS, made_up
-from tests.support.nab_score import DATA, FALSE, MISS, alarms_worth, labelled, score, shape
+from tests.support.nab_score import (
+    DATA,
+    FALSE,
+    MISS,
+    Labelled,
+    alarms_worth,
+    labelled,
+    score,
+    shape,
+)
 
 
 def alarms(values: Iterable[float], *, has_season: bool = False, step_s: float = 300) -> list[int]:
@@ -33,6 +42,17 @@ def alarms(values: Iterable[float], *, has_season: bool = False, step_s: float =
         for row, value in enumerate(values)
         if detector.feed(value, row * step_s).score >= THRESHOLD
     ]
+
+
+def worth(series: Labelled) -> float:
+    """What the alarms of the one threshold are worth on one series."""
+    detector = SeriesDetector(has_season=True)
+    rows = [
+        row
+        for row, (at_s, value) in enumerate(zip(series.at_s, series.values, strict=True))
+        if detector.feed(value, at_s).score >= THRESHOLD
+    ]
+    return alarms_worth(rows, len(series.values), series.windows)
 
 
 def noise(seed: int, rows: int, level: float = 50.0, width: float = 2.0) -> list[float]:
@@ -195,13 +215,7 @@ def test_made_up_series_of_all_kinds_with_the_one_threshold() -> None:
     total, windows, found = 0.0, 0, made_up(900, of_each=1)
     assert len(found) == len(KINDS)
     for each in found:
-        detector = SeriesDetector(has_season=True)
-        rows = [
-            row
-            for row, (at_s, value) in enumerate(zip(each.at_s, each.values, strict=True))
-            if detector.feed(value, at_s).score >= THRESHOLD
-        ]
-        total += alarms_worth(rows, len(each.values), each.windows)
+        total += worth(each)
         windows += len(each.windows)
     assert score(total, windows) > 65.0
 
@@ -210,13 +224,7 @@ def test_made_up_series_of_all_kinds_with_the_one_threshold() -> None:
 def test_nab_with_the_one_threshold() -> None:
     total, windows = 0.0, 0
     for each in labelled():
-        detector = SeriesDetector(has_season=True)
-        rows = [
-            row
-            for row, (at_s, value) in enumerate(zip(each.at_s, each.values, strict=True))
-            if detector.feed(value, at_s).score >= THRESHOLD
-        ]
-        total += alarms_worth(rows, len(each.values), each.windows)
+        total += worth(each)
         windows += len(each.windows)
     assert windows == 16
     assert score(total, windows) > 76.5, "ARTime's"

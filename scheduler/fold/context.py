@@ -6,7 +6,7 @@ index of the state in step with the task itself.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from heapq import heappush
+from heapq import heapify, heappush
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -37,6 +37,8 @@ from scheduler.versions import container_of
 
 ADDRESS_RESTS_MAX = 1_024
 """Of one host; beyond that the oldest is taken for rested."""
+STALE_MIN: Final = 1_000
+"""So many stale deadlines are not worth looking for."""
 
 Deadline = tuple[int, str, str]
 """Due time, kind of deadline, task or job id."""
@@ -55,6 +57,8 @@ class Fold:
     looked_at_ms: dict[TaskId, int] = field(default_factory=dict)
     """When each task is looked at next. A later deadline needs no entry of its own in the heap:
     it is found when the task is looked at. So a short task has one entry, and not three."""
+    stale: int = field(init=False)
+    """Entries of the heap for a task that ended, or is looked at at another time."""
     cut_zones: frozenset[str] | None = None
     """Zones that are cut off, once a tick had to count them; None before."""
     on_finished: Callable[["Fold", Task, Task], None] | None = None
@@ -62,6 +66,11 @@ class Fold:
     do not know jobs."""
     on_storage: Callable[["Fold", Task], None] | None = None
     """What follows for volumes and addresses where a task that has some was made or moved."""
+
+    def __post_init__(self) -> None:
+        """Count what is stale, so that a restored fold drops it when the one before would have."""
+        of_tasks = sum(kind == "task" for _, kind, _ in self.deadlines)
+        self.stale = of_tasks - len(self.looked_at_ms)
 
     @property
     def proposal_id(self) -> ProposalId:
@@ -295,7 +304,7 @@ def _reindex(
         fold.state.killing[after.task_id] = None
     elif was_kind is KillInitiated or was_kind is Finished:
         fold.state.killing.pop(after.task_id, None)
-    if now_kind in _TIMED and not (was_kind is now_kind and now_kind in _TIMED_ONCE):
+    if was_kind is not now_kind or now_kind not in _TIMED_ONCE:
         watch(fold, after)
 
 
@@ -314,7 +323,6 @@ LAUNCHING = frozenset((Placed, Launched, StartInitiated))
 """States of a task that is given to a host and has not started there."""
 _UNSTARTED = frozenset((Queued, Placed, Launched, StartInitiated))
 _ON_HOST = frozenset((Placed, Launched, StartInitiated, Started, Disconnected, KillInitiated))
-_TIMED = frozenset((Launched, StartInitiated, Started, Disconnected, KillInitiated))
 _TIMED_ONCE = frozenset((Launched, Started))
 """Health that flaps for days changes no deadline and fills no heap; nor does a call's answer."""
 
@@ -421,6 +429,8 @@ def watch(fold: Fold, task: Task) -> None:
     """Note when this task must be looked at again, if ever."""
     due_ms = due_at_ms(fold.state, task)
     if due_ms is None:
+        if type(task.state) is Finished:
+            _look_no_more(fold, task.task_id)
         return
     next_ms = fold.looked_at_ms.get(task.task_id)
     if next_ms is None or due_ms < next_ms:
@@ -429,8 +439,38 @@ def watch(fold: Fold, task: Task) -> None:
 
 def look_at(fold: Fold, task_id: TaskId, at_ms: int) -> None:
     """Note that the task is looked at then, and at no other time that was noted before."""
+    before_ms = fold.looked_at_ms.get(task_id)
+    if before_ms == at_ms:
+        return
+    if before_ms is not None:
+        _outdate(fold)
     fold.looked_at_ms[task_id] = at_ms
     heappush(fold.deadlines, (at_ms, "task", task_id))
+
+
+def _look_no_more(fold: Fold, task_id: TaskId) -> None:
+    """Forget when an ended task would have been looked at, if it waits for no turn."""
+    if task_id in fold.looked_at_ms and task_id not in fold.state.stuck_turns:
+        del fold.looked_at_ms[task_id]
+        _outdate(fold)
+
+
+def _outdate(fold: Fold) -> None:
+    """Count one more stale entry of the heap; too many, and all of them are dropped.
+
+    Else each task would have an entry until its runtime limit: days, where it ran for seconds.
+    """
+    fold.stale += 1
+    if fold.stale <= STALE_MIN + len(fold.looked_at_ms):
+        return
+    looked_at_ms = fold.looked_at_ms
+    fold.deadlines[:] = [
+        each
+        for each in fold.deadlines
+        if each[1] != "task" or looked_at_ms.get(TaskId(each[2])) == each[0]
+    ]
+    heapify(fold.deadlines)
+    fold.stale = 0
 
 
 def due_at_ms(state: State, task: Task) -> int | None:

@@ -88,6 +88,8 @@ def ticked(fold: Fold, event: Tick) -> None:
         elif looked_at_ms.get(TaskId(name)) == noted_ms:  # Else an earlier entry came before it.
             del looked_at_ms[TaskId(name)]
             task_due(fold, TaskId(name), noted_ms)
+        else:
+            fold.stale -= 1
     scale_jobs(fold, asking)
     look_at_finding(fold)
     look_at_budgets(fold)

@@ -6,10 +6,9 @@ waited for longer than those of a single host, unless an operator declares the z
 """
 
 from collections import Counter
-from heapq import heappush
 from typing import Final
 
-from scheduler.fold.context import Fold
+from scheduler.fold.context import Fold, look_at
 from scheduler.fold.safe import page_once
 from scheduler.model.ids import HostId
 from scheduler.model.task import Disconnected, KillInitiated, Task, place_of
@@ -32,8 +31,7 @@ def is_waited_for(fold: Fold, task: Task) -> bool:
     if zone in policy.placement.lost_zones or zone not in cut_zones(fold):
         return False
     next_ms = min(state.clock.now_ms + LOOK_MS, since_ms + policy.zone_hold_ms)
-    fold.looked_at_ms[task.task_id] = next_ms
-    heappush(fold.deadlines, (next_ms, "task", task.task_id))
+    look_at(fold, task.task_id, next_ms)
     return True
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
+from scheduler.fold.context import STALE_MIN
 from scheduler.model.changes import TimeGapped
 from scheduler.model.events import LeaderElected, Mark, Tick
 from scheduler.model.ids import TaskId
@@ -266,6 +267,19 @@ def test_health_that_flaps_leaves_nothing_behind() -> None:
         cell.status(task_id, "TASK_RUNNING", is_healthy=count % 2 == 0)
     assert not cell.is_in(task_id, Started).is_healthy
     assert len(cell.machine._fold.deadlines) == waiting
+
+
+def test_what_ended_waits_for_no_time_out() -> None:
+    # Each had an entry until its runtime limit: 300 bytes a launch, for days.
+    cell = running_cell(cpus=400)
+    cell.records_a_check = 100
+    for number in range(4):
+        for task_id in cell.run(batch(800), f"job-{number}"):
+            cell.status(task_id, "TASK_FINISHED")
+        fold = cell.machine._fold
+        assert not fold.looked_at_ms
+        assert len(fold.deadlines) == fold.stale <= STALE_MIN
+    assert cell.refolded().kept().deadlines == fold.deadlines
 
 
 def test_how_far_changes_are_published_is_remembered_and_never_goes_back() -> None:

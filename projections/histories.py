@@ -5,6 +5,7 @@ while longer. The fold's own limits are in its `Policy`; beyond those, `TASKS_BE
 `JOBS_BEYOND_FOLD_MAX` ended ones are kept, the oldest dropped first. The log still has them.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar, cast
 
@@ -46,8 +47,10 @@ from scheduler.model.ids import JobId, ProposalId, TaskId
 from scheduler.model.task import Finished, FinishReason, Queued, place_of, titus_state
 from scheduler.state import Job, State
 
-_FORGET_STEPS_MAX: Final = 64
-"""How many histories one record may look at to find those to forget."""
+_DROPPED_MIN: Final = 64
+"""So many histories one record may drop, and an eighth of those that are too many beside."""
+_LOOKS_A_DROP: Final = 16
+"""So many ended ones it may look at to find one of them that the fold does not know."""
 
 _Id = TypeVar("_Id", bound=str)
 
@@ -87,8 +90,9 @@ class Histories:
         self._state = state
         self._made_at, self._made_there = -1, 0
         """Where the last job was made, and how many before it at the same place."""
-        self._ended_jobs: dict[JobId, None] = {}
-        self._ended_tasks: dict[TaskId, None] = {}
+        # The first is taken out again and again, for which a plain dict looks past all that went.
+        self._ended_jobs: OrderedDict[JobId, None] = OrderedDict()
+        self._ended_tasks: OrderedDict[TaskId, None] = OrderedDict()
 
     def begin_late(self) -> None:
         """Begin the histories of all that the fold knows already; they have no entries yet.
@@ -120,9 +124,9 @@ class Histories:
                 self.tasks[task.resubmit_of].replaced_by = task_id
         # Oldest first: those that were replaced, then those that their jobs still show.
         ended = [each for each, task in state.tasks.items() if isinstance(task.state, Finished)]
-        self._ended_tasks = dict.fromkeys([*state.finished_tasks, *ended])
+        self._ended_tasks = OrderedDict.fromkeys([*state.finished_tasks, *ended])
         over = [each for each, job in state.jobs.items() if job.state == "Finished"]
-        self._ended_jobs = dict.fromkeys([*state.finished_jobs, *over])
+        self._ended_jobs = OrderedDict.fromkeys([*state.finished_jobs, *over])
 
     def new_job(self, place: Place, job_id: JobId) -> None:
         """Begin a job's history; an older job of that name, forgotten by the fold, goes."""
@@ -365,23 +369,24 @@ def add_refusal(history: JobHistory, place: Place, refusal: ClassRefusal) -> Non
 
 
 def _drop_oldest(
-    ended: dict[_Id, None],
+    ended: OrderedDict[_Id, None],
     known: Mapping[_Id, object],
     surplus: int,
     drop: Callable[[_Id], None],
 ) -> None:
-    """Drop up to ``surplus`` of the ended that are not ``known`` to the fold, oldest first.
+    """Drop some of the ended that are not ``known`` to the fold, oldest first, all in the end.
 
     Those that the fold still knows go to the end of the line, so that the next record finds
-    others; a record looks at a few only, and a surplus that is left is dropped by the next.
+    others. The more there are too many, the more one record drops: so they cannot grow without
+    end, and no record takes long.
     """
-    for _ in range(min(_FORGET_STEPS_MAX, len(ended))):
+    left = min(surplus, _DROPPED_MIN + surplus // 8)
+    for _ in range(min(_LOOKS_A_DROP * left, len(ended))):
         oldest = next(iter(ended))
-        del ended[oldest]
         if oldest in known:
-            ended[oldest] = None
+            ended.move_to_end(oldest)
             continue
         drop(oldest)
-        surplus -= 1
-        if surplus <= 0:
+        left -= 1
+        if not left:
             return

@@ -40,7 +40,7 @@ from scheduler.model.changes import (
     TaskChanged,
 )
 from scheduler.model.events import Copied, EffectEnded, EffectStarted, LeaderElected, RoundRecord
-from scheduler.model.ids import ProposalId, StreamId, TaskId, proposal_id_of
+from scheduler.model.ids import Generation, ProposalId, StreamId, TaskId, proposal_id_of
 from scheduler.model.inbound import JobKillAsked, JobScaleAsked, JobSubmitted, TaskKillAsked
 from scheduler.model.job_requests import (
     JobAttributesAsked,
@@ -97,6 +97,9 @@ and shares only its source and its author."""
 class OpenProposal(msgspec.Struct):
     """An accepted proposal about tasks that has not ended."""
 
+    proposal_id: ProposalId
+    spot: Spot
+    """Where it stands; of this and of the id the entries of its effect have no copies."""
     task_ids: tuple[TaskId, ...]
     is_started: bool = False
 
@@ -133,7 +136,9 @@ class Timeline:
                     task_ids = (task_id,)
                 case _:
                     continue
-            self._open[proposal_id] = OpenProposal(task_ids, decision.is_started)
+            offset, _, index = proposal_id.partition(".")
+            spot = (int(offset), int(index))
+            self._open[proposal_id] = OpenProposal(proposal_id, spot, task_ids, decision.is_started)
         self._stream_id = state.stream.stream_id
         self.elections = [(state.epoch, 0)] if state.epoch >= 0 else []
         before = state.next_offset - 1
@@ -171,7 +176,7 @@ class Timeline:
                 self._changed(place, changes, Origin())
 
     def _copied(self, place: Place, event: Copied, changes: Sequence[Change]) -> None:
-        body, source = event.body, event.source
+        body, source = event.body, _named_once(event.source)
         match body:
             case StatusUpdate():
                 self._status(place, source, body, changes)
@@ -333,7 +338,7 @@ class Timeline:
             for task_id in task_ids:
                 self.histories.note_task(place, task_id, "launch refused", origin)
             return
-        self._open[proposal_id] = OpenProposal(task_ids)
+        self._open[proposal_id] = OpenProposal(proposal_id, place.spot, task_ids)
         self._launches.update(dict.fromkeys(task_ids, proposal_id))
         self._changed(place, changes, origin)
 
@@ -348,7 +353,7 @@ class Timeline:
             what: What = "kill refused" if why else "kill proposed"
             self.histories.note_task(place, event.task_id, what, origin)
             if not why:
-                self._open[proposal_id] = OpenProposal((event.task_id,))
+                self._open[proposal_id] = OpenProposal(proposal_id, place.spot, (event.task_id,))
         elif not why:
             origin = Origin(proposal_id=proposal_id)
             for task_id in event.task_ids:
@@ -368,8 +373,7 @@ class Timeline:
         opened = self._open.get(event.proposal_id)
         if opened is None or opened.is_started == isinstance(event, EffectStarted):
             return  # Of no task, or one that the fold passes over as well.
-        offset, _, index = event.proposal_id.partition(".")
-        origin = Origin(cause=(int(offset), int(index)), proposal_id=event.proposal_id)
+        origin = Origin(cause=opened.spot, proposal_id=opened.proposal_id)
         if isinstance(event, EffectStarted):
             opened.is_started = True
             what: What = "effect started"
@@ -459,6 +463,17 @@ class Timeline:
     def _close(self, proposal_id: ProposalId) -> None:
         for task_id in self._open.pop(proposal_id).task_ids:
             self._launches.pop(task_id, None)
+
+
+def _named_once(source: Source) -> Source:
+    """The same, its names shared with all others: entries keep half a million of them."""
+    return Source(
+        intern(source.topic),
+        Generation(intern(source.generation)),
+        source.partition,
+        source.offset,
+        source.previous_offset,
+    )
 
 
 def _named(changes: Sequence[Change]) -> set[TaskId]:

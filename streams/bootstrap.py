@@ -15,8 +15,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
@@ -26,6 +28,9 @@ FREE_BYTES_MIN = 1_500_000_000
 PIP_RETRIES = 2
 LAST_LINES = 12
 STEPS = 3
+# How often a person sees how far a step is: at a terminal one line that changes, else new lines.
+PULSE_S = 1.0
+PULSE_IN_LOG_S = 10.0
 
 
 class SetupError(Exception):
@@ -135,7 +140,7 @@ class Environment:
             tell("flumina: pyproject.toml has changed; installing the project again.")
         else:
             tell(
-                "flumina: setting up this checkout, once; about a minute. Nothing outside it is "
+                "flumina: setting up this checkout, once; a minute or two. Nothing outside it is "
                 "changed."
             )
             self._check_room()
@@ -193,7 +198,7 @@ class Environment:
         self._run(
             *("-m", "pip", "install", "--require-hashes", "--no-deps", "--only-binary", ":all:"),
             *(*PIP_OPTIONS, "--requirement", str(lock)),
-            total=total,
+            told=Told(lambda: len(list(self.venv.glob("lib/*/site-packages/*.dist-info"))), total),
         )
 
     def _install_project(self) -> None:
@@ -216,9 +221,10 @@ class Environment:
     def _step(self, number: int, what: str) -> None:
         tell(f"  [{number}/{STEPS}] {what} …")
 
-    def _run(self, *arguments: str, total: int = 0) -> None:
+    def _run(self, *arguments: str, told: "Told | None" = None) -> None:
         """Run the environment's Python, its words to the log; raises what they mean if it fails."""
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        told = told or Told(lambda: 0, 0)
         with (
             self._log.open("a", encoding="utf-8") as log,
             subprocess.Popen(
@@ -230,9 +236,10 @@ class Environment:
                 errors="replace",
                 env=environment,
             ) as process,
+            pulsing(told.line),
         ):
             assert process.stdout is not None
-            output = _followed(process.stdout, log, total)
+            output = told.followed(process.stdout, log)
         if process.returncode != 0:
             raise explained(output, self._log)
 
@@ -244,23 +251,63 @@ PIP_OPTIONS = (
 )
 
 
-def _followed(lines: IO[str], log: IO[str], total: int) -> str:
-    """All that a program said, logged as it came; packages are counted on the terminal."""
-    heard: list[str] = []
-    count = 0
+class Told:
+    """What a program has said so far, and how far it is: packages found, then packages unpacked."""
+
+    def __init__(self, installed: Callable[[], int], total: int) -> None:
+        self._installed = installed
+        self._total = total
+        self._found = 0
+        self._newest = ""
+        self._is_unpacking = False
+
+    def line(self) -> str:
+        """How far it is now; empty where nothing is counted."""
+        if not self._total:
+            return ""
+        if self._is_unpacking:
+            return f"{self._installed()} of {self._total} packages unpacked"
+        return f"{self._found} of {self._total} packages found {self._newest}".rstrip()
+
+    def followed(self, lines: Iterable[str], log: IO[str]) -> str:
+        """All that the program says until its end, logged as it comes."""
+        heard: list[str] = []
+        for line in lines:
+            heard.append(line)
+            log.write(line)
+            if match := re.match(r"Collecting (\S+)", line):
+                self._found += 1
+                self._newest = match[1]
+            # The longest part of it is silent: pip names what it installs only at the end.
+            self._is_unpacking |= line.startswith("Installing collected packages")
+        return "".join(heard)
+
+
+@contextmanager
+def pulsing(line: Callable[[], str]) -> Iterator[None]:
+    """While inside, people see that something goes on: how far it is, and for how long."""
+    is_over = threading.Event()
     is_terminal = sys.stderr.isatty()
-    for line in lines:
-        heard.append(line)
-        log.write(line)
-        if total and (match := re.match(r"Collecting (\S+)", line)):
-            count += 1
+    began_s = time.monotonic()
+
+    def pulse() -> None:
+        while not is_over.wait(PULSE_S if is_terminal else PULSE_IN_LOG_S):
+            words = [line(), f"{time.monotonic() - began_s:.0f} s"]
+            text = "        " + ", ".join(filter(None, words))
             if is_terminal:
-                print(f"\r\033[K        {count} {match[1]}", end="", file=sys.stderr, flush=True)
-            elif count % 20 == 0:
-                tell(f"        {count} of {total} packages")
-    if total and is_terminal:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
-    return "".join(heard)
+                print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+            else:
+                tell(text)
+
+    thread = threading.Thread(target=pulse, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+        if is_terminal:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from connectors.access.door import PRINCIPAL, Denied, Door
 from connectors.access.table import FEDERATION
 from connectors.federation.cells import ASKER, Asker
 from connectors.federation.front import Front
+from connectors.http.host_names import is_called
 from connectors.web.gate import problem_of
 from connectors.web.problems import Problem, unavailable
 
@@ -89,9 +90,7 @@ async def _admit(door: Door, request: Request) -> None:
 
 def _check_host(request: Request, names: frozenset[str]) -> None:
     """Refuse names that are not ours, by which a web page could reach a loopback server."""
-    given = request.headers.get("host", "")
-    name = given.rpartition(":")[0] if given.rpartition(":")[2].isdecimal() else given
-    if names and name.lower() not in names:
+    if not is_called(request.headers.get("host", ""), names):
         raise Problem(
             HTTPStatus.MISDIRECTED_REQUEST,
             "This server is not called by that name",

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from connectors.http.host_names import is_called
 from connectors.web.api import Api
 from connectors.web.limits.deadlines import Deadlines
 from connectors.web.problems import Problem, unavailable
@@ -91,9 +92,7 @@ class Edge:
         if not self._hosts:
             return
         named = next((value for name, value in scope["headers"] if name == b"host"), b"")
-        given = named.decode("latin-1")
-        name = given.rpartition(":")[0] if given.rpartition(":")[2].isdecimal() else given
-        if name.lower() not in self._hosts:
+        if not is_called(named.decode("latin-1"), self._hosts):
             raise Problem(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "This server is not called by that name",

@@ -5,6 +5,7 @@ keys. So each such partition keeps its best host, and a task goes to the partiti
 and whose balance together stand highest.
 """
 
+from scheduler.placement.balance_even import fill_even
 from scheduler.placement.balance_growing import fill_growing, is_growing_alone
 from scheduler.placement.columns import SUM_MASK, SUM_SHIFT, Array
 from scheduler.placement.index import Index, total_of
@@ -20,6 +21,9 @@ def fill_balanced(
     index: Index, prepared: Prepared, keys: Array, count: int, choices: list[Choice]
 ) -> Found:
     """Put up to ``count`` tasks on the best hosts, the balances looked at anew after each."""
+    found = fill_even(index, prepared, keys, count, choices)
+    if found is not None:
+        return found
     columns = index.columns
     names = tuple(name for name, _, _ in prepared.balances)
     partitions = [Partition(values, rows, keys[rows]) for values, rows in columns.partitions(names)]

@@ -19,7 +19,7 @@ from scheduler.placement.attributes import Attributes
 from scheduler.placement.changes import ChangeLog
 from scheduler.placement.closing import GONE, NUMBERS, UNOFFERED, closed_by
 from scheduler.placement.host import HostView
-from scheduler.placement.intake import is_plain, light_slot, take_in
+from scheduler.placement.intake import fill_up, is_plain, light_slot, take_in
 from scheduler.placement.interface_book import InterfaceBook
 from scheduler.placement.presence import Presence
 from scheduler.placement.slot import UNIT_BITS, Slot
@@ -129,6 +129,8 @@ class Columns:
         self.now_ms = 0
         self.row_of: dict[HostId, int] = {}
         self.slots: list[Slot | None] = []
+        self.come: dict[int, dict[JobId, int]] = {}
+        """Tasks by job on rows whose slots nobody asked for yet (`scheduler.placement.intake`)."""
         self._attributes = Attributes(self)
         self.jobs: Presence[JobId] = Presence()
         self.images: Presence[str] = Presence()
@@ -231,13 +233,7 @@ class Columns:
         slot = self.slots[row]
         assert slot is not None, f"there is no host in row {row}"
         if not slot.is_filled:
-            assert slot.view is not None
-            slot.begin()
-            slot.fill(slot.view, self.packed.item(row))
-            slot.tasks = slot.interface_class = 0
-            slot.takes = self.takes.item(row)
-            slot.closed = self.closed.item(row)
-            slot.is_open = not slot.closed
+            fill_up(self, slot)
         return slot
 
     def find(self, host_id: HostId) -> Slot | None:
@@ -467,11 +463,16 @@ class Columns:
     def even(self) -> Even | None:
         """What all rows have in common; None where they differ."""
         if not self._is_even_known:
-            self._is_even_known, self._even = True, None
+            self._is_even_known = True
+            before, self._even = self._even, None
             of_all = [self.cpu_unit, self.memory_unit, self.agent]
             if self.length and all((each == each[0]).all() for each in of_all):
-                cpu_unit, memory_unit, agent = [each.item(0) for each in of_all]
-                self._even = Even(cpu_unit, memory_unit, agent, self.packed)
+                numbers = tuple([each.item(0) for each in of_all])
+                # What others keep for hosts that are alike serves on while they are as they were.
+                if before and before[:3] == numbers and before.packed is self.packed:
+                    self._even = before
+                else:
+                    self._even = Even(*numbers, self.packed)
         return self._even
 
     def offered(self) -> int:

@@ -21,7 +21,7 @@ from scheduler.placement.hopeless import Hopeless
 from scheduler.placement.host import HostView
 from scheduler.placement.index import Index
 from scheduler.placement.outcome import Choice, Outcome, Refused
-from scheduler.placement.plain import NOWHERE, PlainTasks
+from scheduler.placement.plain import NOWHERE, PlainTasks, scores_of
 from scheduler.placement.plugins import NO_PLUGINS, PluginFailed, Plugins
 from scheduler.placement.prepared import Prepared, asks_amounts_only, manner_of
 from scheduler.placement.reasons import reason_of
@@ -241,7 +241,7 @@ class Placement:
         if not manner.is_by_packing:
             return []
         singles = Singles(index, requests, manner, even)
-        outcomes = singles.place(self._plain.scores(manner, even), is_all=is_all)
+        outcomes = singles.place(scores_of(manner, even), is_all=is_all)
         left = [
             request
             for request, outcome in zip(requests, outcomes, strict=False)

@@ -1,7 +1,8 @@
 """New hosts taken over all at once, column by column; most come empty and in great numbers.
 
 The one thing to know: a host without tasks, devices and interfaces gets its numbers in the columns
-only. Its slot is filled when somebody asks about that host alone; many are never asked about.
+only. Its slot is filled when somebody asks about that host alone; many are never asked about, even
+as tasks come there.
 """
 
 from collections.abc import Sequence
@@ -48,6 +49,29 @@ def light_slot(row: int, view: HostView, attributes: AttributeSet) -> Slot:
     slot.gpus = ()
     slot.scalars = slot.scalar_totals = _NO_SCALARS
     return slot
+
+
+def fill_up(columns: "Columns", slot: Slot) -> None:
+    """Give a slot of `light_slot` all its numbers: those of its view, and the tasks since."""
+    view, row = slot.view, slot.row
+    assert view is not None
+    slot.begin()
+    slot.fill(view, columns.packed.item(row))
+    slot.tasks = slot.interface_class = 0
+    slot.takes = columns.takes.item(row)
+    slot.closed = columns.closed.item(row)
+    slot.is_open = not slot.closed
+    come = columns.come.pop(row, None)
+    if come is None:
+        return
+    slot.is_touched = True
+    slot.job_counts = come
+    slot.tasks = columns.tasks.item(row)
+    slot.services = columns.services.item(row)
+    slot.launching += slot.tasks
+    slot.launches += slot.tasks
+    slot.cpu_free = columns.cpu_free.item(row)
+    slot.memory_free = columns.memory_free.item(row)
 
 
 def take_in(columns: "Columns", rows: Sequence[int], views: Sequence[HostView]) -> None:

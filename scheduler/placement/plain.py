@@ -24,16 +24,15 @@ _BUCKET: Final = (1 << FULLNESS_SHIFT) - 1
 POINT_SHIFT: Final = UNIT_BITS + 1
 """Packing is the mean of two shares."""
 NOWHERE: Final = Outcome((), None, 1)
+_KEPT: Final = "scores"
+"""Under this name `Prepared.levels` has the scores for requests of a manner."""
 
 
 class PlainTasks:
-    """Single tasks of plain requests, and the scores of hosts that are all alike."""
+    """Single tasks of plain requests."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._even: Even | None = None
-        self._scores: dict[int, Scores] = {}
-        """By manner of requests."""
         self._cpu, self._memory = np.zeros((), np.int64), np.zeros((), np.int64)
         self._fits, self._has_memory = np.zeros(0, np.bool_), np.zeros(0, np.bool_)
 
@@ -59,27 +58,17 @@ class PlainTasks:
         # A key of 0 is a host that does not fit, or the very last of those that do.
         if not key or not next_key or _is_parted(key, asked) or _is_parted(next_key, asked):
             return None
-        scores = self.scores(manner, even)
-        first, second = columns.at(row), columns.slots[next_row]
+        scores, packed = scores_of(manner, even), even.packed
+        first, second = columns.slots[row], columns.slots[next_row]
+        assert first is not None
         assert second is not None
-        packed = even.packed
         reason = Reason(
-            *scores.of((asked + first.packed) >> POINT_SHIFT),
+            *scores.of((asked + packed.item(row)) >> POINT_SHIFT),
             second.host_id,
             *scores.of((asked + packed.item(next_row)) >> POINT_SHIFT),
         )
         arrive(columns, request, first, 1)
         return Outcome((Choice(first.host_id),), reason, 0)
-
-    def scores(self, manner: Prepared, even: Even) -> "Scores":
-        """The scores of hosts for requests of this manner, kept while hosts stay alike."""
-        if self._even is not even:
-            self._even = even
-            self._scores.clear()
-        scores = self._scores.get(manner.manner_number)
-        if scores is None:
-            scores = self._scores[manner.manner_number] = Scores(manner, even)
-        return scores
 
     def _fitting(self, cpu_milli: int, memory_mib: int) -> Flags:
         """The rows with so much free, to be read before the next question.
@@ -102,19 +91,21 @@ class PlainTasks:
 class Scores:
     """What hosts have for requests of one manner, by their packing."""
 
-    __slots__ = ("_after", "_before", "_fixed", "_manner", "_weight", "known")
+    __slots__ = ("_after", "_before", "_manner", "even", "fixed", "known", "weight")
 
     def __init__(self, manner: Prepared, even: Even) -> None:
         self._manner = manner
+        self.even = even
         points = {"agent": even.agent}
         parts = [(name, points.get(name, FITNESS_MAX)) for name, _, _ in manner.parts]
         at = [name for name, _ in parts].index("packing")
         self._before, self._after = tuple(parts[:at]), tuple(parts[at + 1 :])
-        self._weight = manner.of_amounts[0][0]
-        self._fixed = sum(
+        self.weight = manner.of_amounts[0][0]
+        self.fixed = sum(
             [points.get(name, FITNESS_MAX) * weight for name, weight, _ in manner.parts]
         )
-        self._fixed -= FITNESS_MAX * self._weight
+        self.fixed -= FITNESS_MAX * self.weight
+        """What the other parts add to the weighted sum of any host."""
         self.known: dict[int, tuple[int, Parts]] = {}
         """What `of` has answered."""
 
@@ -122,10 +113,18 @@ class Scores:
         """Fitness and parts, as a reason names them."""
         score = self.known.get(packing)
         if score is None:
-            fitness = (self._fixed + packing * self._weight) // self._manner.weight
+            fitness = (self.fixed + packing * self.weight) // self._manner.weight
             parts = (*self._before, ("packing", packing), *self._after)
             score = self.known[packing] = (fitness, parts)
         return score
+
+
+def scores_of(prepared: Prepared, even: Even) -> Scores:
+    """The scores of hosts for requests of this manner, kept while hosts stay alike."""
+    kept = prepared.levels.get(_KEPT)
+    if not isinstance(kept, Scores) or kept.even is not even:
+        kept = prepared.levels[_KEPT] = Scores(prepared, even)
+    return kept
 
 
 def _is_parted(standing: int, asked: int) -> bool:

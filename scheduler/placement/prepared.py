@@ -124,7 +124,7 @@ class Prepared:
         self.worths: dict[object, dict[tuple[int, ...], dict[str | None, int]]] = {}
         """What `scheduler.placement.balance` found values to be worth, by their counts."""
         self.levels: dict[object, object] = {}
-        """What `scheduler.placement.levels` keeps for requests of this manner."""
+        """What `levels`, `plain` and `balance_even` beside this keep for requests of a manner."""
         self.allowed: Flags | None = None
         self.soft_base: Array | int = 0
         self.allowed_version = self.soft_version = -1
@@ -156,20 +156,20 @@ class Prepared:
             or any(PARTS.get(name) is not part for name, _, part in self.parts)
         )
         """Whether tasks change no more of a host than they take, as far as rules and parts go."""
-        self.is_by_packing = (
+        self.is_packed_alone = (
             self._is_plain
             and self.is_packing
             and self.cap is None
-            and not self.soft_total
-            and not self.balances
+            and not self.fixed_soft
             and names <= SAME | {"packing"}
         )
-        """Whether packing alone tells hosts apart that are otherwise alike."""
+        """Whether packing alone, but for balances, tells hosts apart that are otherwise alike."""
+        self.is_by_packing = self.is_packed_alone and not self.soft_total and not self.balances
 
     def like(self, request: Request) -> "Prepared":
         """The same for another request of the same `manner`, at little cost."""
         other = Prepared.__new__(Prepared)
-        other.__dict__.update(self.__dict__)
+        other.__dict__ = self.__dict__.copy()
         other.ask(request)
         return other
 

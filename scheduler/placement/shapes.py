@@ -5,14 +5,17 @@ same keys, and between two of them only a few hosts change. Kept is what was ask
 depends on the job, the clock or on functions of others is never kept.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from scheduler.model.resources import Need
+from scheduler.placement.columns import SUM_SHIFT
 from scheduler.placement.devices import is_model_right
 from scheduler.placement.index import Index
+from scheduler.placement.plain import POINT_SHIFT, scores_of
 from scheduler.placement.prepared import NOT_ASKED, Prepared
 from scheduler.placement.request import Request
 
@@ -88,11 +91,35 @@ class Shapes:
             self._keep(shape)
         else:
             assert shape.keys is not None
-            for row in rows:
-                shape.keys[row] = self._key(row, prepared)
+            self._renew(shape.keys, rows, prepared)
         shape.version = version
         shape.place = columns.changed.end
-        return shape.keys.copy()
+        keys = shape.keys
+        return keys.copy() if len(keys) and keys.item(int(keys.argmax())) >= 0 else None
+
+    def _renew(self, keys: Array, rows: Sequence[int], prepared: Prepared) -> None:
+        """Bring the keys of these rows up to date."""
+        columns = self._index.columns
+        even = columns.even() if prepared.is_packed_alone and prepared.is_plain else None
+        if even is None or columns.has_launch_guards:
+            for row in rows:
+                keys[row] = self._key(row, prepared)
+            return
+        need, scores = prepared.request.need, scores_of(prepared, even)
+        cpu, memory = max(0, need.cpu_milli), need.memory_mib
+        asked = need.cpu_milli * even.cpu_unit + memory * even.memory_unit
+        allowed = self._index.allowed(prepared)
+        for row in rows:
+            if (
+                columns.cpu_open.item(row) < cpu
+                or (memory > 0 and columns.memory_free.item(row) < memory)
+                or (allowed is not None and not allowed[row])
+            ):
+                keys[row] = -1
+                continue
+            points = (columns.packed.item(row) + asked) >> POINT_SHIFT
+            total = scores.fixed + points * scores.weight
+            keys[row] = total << SUM_SHIFT | columns.standing.item(row)
 
     def _key(self, row: int, prepared: Prepared) -> int:
         index = self._index

@@ -11,9 +11,8 @@ from typing import Final, cast
 
 import numpy as np
 
-from scheduler.placement.arrivals import arrive_each
+from scheduler.placement.arrivals import UNCHANGED, arrive_each
 from scheduler.placement.columns import (
-    FIRST_CHOICE,
     FULLNESS_BITS,
     FULLNESS_SHIFT,
     RANK_BITS,
@@ -30,8 +29,6 @@ from scheduler.placement.request import Request
 from scheduler.placement.slot import Slot
 
 _ALL_BITS: Final = np.array(63)
-_UNCHANGED: Final = ((1 << RANK_BITS) - 1) | FIRST_CHOICE
-"""What tasks do not change of a standing."""
 _FULL: Final = (1 << FULLNESS_BITS) - 1
 _FULL_PACKED: Final = _FULL << FULLNESS_SHIFT
 _BUCKET: Final = (1 << FULLNESS_SHIFT) - 1
@@ -152,7 +149,7 @@ class Singles:
             memory[at] = memory.item(at) - need_memory
             packed[at] = after
             fullness = after >> FULLNESS_SHIFT if after < _FULL_PACKED else _FULL
-            standing[at] = (standing.item(at) & _UNCHANGED) | fullness << RANK_BITS
+            standing[at] = (standing.item(at) & UNCHANGED) | fullness << RANK_BITS
             landed.append(at)
             come.append(self._requests[number])
         self._write_back(landed, come)
@@ -186,13 +183,13 @@ class Singles:
         if not landed:
             return
         columns, rows = self._columns, self._rows
-        arrive_each(columns, come, rows[landed].tolist())
         changed = sorted(set(landed))
         at = rows[changed]
         columns.cpu_free[at] = columns.cpu_open[at] = self._cpu[changed]
         columns.memory_free[at] = self._memory[changed]
         columns.packed[at] = self._packed[changed]
         columns.standing[at] = self._standing[changed]
+        arrive_each(columns, come, rows[landed].tolist())
         for row in at.tolist():
             columns.changed.append(row)
 

@@ -64,11 +64,16 @@ class CellProcess:
         self._is_warm = len(options.cells) <= warm_cells_max
         self._app = _faust_app(options)
         self._batches = SteadyChannel(self._app)
+        self._is_in_group = False
         self.seats = [Seat(options, number, self._send) for number in range(len(options.cells))]
         self._define_agents()
 
     async def _send(self, batch: Batch) -> None:
-        await self._batches.hand_over(batch)
+        """Hand records to the folding agent, or fold them here where agents do not run yet."""
+        if self._is_in_group:
+            await self._batches.hand_over(batch)
+        else:
+            _fold(batch)
 
     def _define_agents(self) -> None:
         app, options = self._app, self.options
@@ -79,9 +84,7 @@ class CellProcess:
         @app.agent(self._batches, name="fold")
         async def fold(batches: faust.StreamT[Batch]) -> None:
             async for batch in batches:
-                with structlog.contextvars.bound_contextvars(cell=batch.seat.cell):
-                    batch.seat.follower.take(batch.records)
-                batch.done.set_result(None)
+                _fold(batch)
 
         @app.agent(leaders, name="claim")
         async def claim(records: faust.StreamT[bytes]) -> None:
@@ -135,8 +138,11 @@ class CellProcess:
         try:
             # What may not be followed is told before the group hears of us.
             warm = await self._begun(producer) if self._is_warm else []
-            await self._app.start()
+            # Nor does it before all is folded: who was killed and is back in a moment would be
+            # given its cells again, though another process could lead them at once.
             await asyncio.gather(*(self._follow(seat, producer) for seat in warm))
+            await self._app.start()
+            self._is_in_group = True
             settle()
             ready()
             async with asyncio.TaskGroup() as group:
@@ -179,6 +185,12 @@ class CellProcess:
         # In a task of its own, whose lines name the cell, and so do those of what it starts.
         structlog.contextvars.bind_contextvars(cell=seat.cell)
         await seat.follow(producer)
+
+
+def _fold(batch: Batch) -> None:
+    with structlog.contextvars.bound_contextvars(cell=batch.seat.cell):
+        batch.seat.follower.take(batch.records)
+    batch.done.set_result(None)
 
 
 def _faust_app(options: CellOptions) -> faust.App:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final
 
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
@@ -22,8 +23,11 @@ from scheduler.state import State
 from streams.cell.follower import Changes, Follower
 from streams.cell.writer import cloud_event_headers
 
+logger = structlog.get_logger(__name__)
+
 UNPUBLISHED_MAX: Final = 1_000_000
-"""Changes kept for publication; a leader that is further behind than this has another problem."""
+"""Changes kept for publication, some 300 bytes each; a leader that is further behind than this has
+another problem, and says so."""
 TOGETHER_MAX: Final = 500
 """Changes of a piece: 5 ms of processor time (10 µs each, of which 2 are ours)."""
 REST_S: Final = 0.01
@@ -48,7 +52,10 @@ class Publisher:
         self._follower = follower
         self._producer = producer
         self._topic = topic
-        self._unpublished: deque[tuple[int, Changes]] = deque(maxlen=UNPUBLISHED_MAX)
+        self._unpublished: deque[tuple[int, Changes]] = deque()
+        self._kept = 0
+        """Changes in ``_unpublished``: a record may have made a thousand."""
+        self._is_dropping = False
         self._has_more = asyncio.Event()
         self.published_offset = -1
         follower.listeners.append(self._listen)
@@ -56,7 +63,10 @@ class Publisher:
     def _listen(self, offset: int, record: CellRecord, changes: Changes) -> None:
         if changes:
             self._unpublished.append((offset, changes))
+            self._kept += len(changes)
             self._has_more.set()
+            if self._kept > UNPUBLISHED_MAX:
+                self._drop_oldest()
         for event in record.events:
             if type(event) is Tick:
                 self._forget(self._follower.machine.state.published_offset)
@@ -64,7 +74,23 @@ class Publisher:
     def _forget(self, published_offset: int) -> None:
         waiting = self._unpublished
         while waiting and waiting[0][0] <= published_offset:
-            waiting.popleft()
+            self._kept -= len(waiting.popleft()[1])
+        if not waiting:
+            self._is_dropping = False
+
+    def _drop_oldest(self) -> None:
+        """Make room: what goes is in the cell log, and will not be told."""
+        first = self._unpublished[0][0]
+        while self._kept > UNPUBLISHED_MAX and len(self._unpublished) > 1:
+            self._kept -= len(self._unpublished.popleft()[1])
+        if not self._is_dropping:
+            logger.critical(
+                "changes are dropped unpublished",
+                page=True,
+                why=f"more than {UNPUBLISHED_MAX:,} wait for topic {self._topic}; those of record "
+                f"{first} and of some behind it will not be told there, the cell log has them",
+            )
+        self._is_dropping = True
 
     async def run(self) -> None:
         """Publish until cancelled; the caller leads."""

@@ -25,6 +25,9 @@ from streams.upgrade.gate import Gate
 logger = structlog.get_logger(__name__)
 
 SEND_TIMEOUT_S = 30.0
+BATCH_BYTES_MAX = 256 * 1024
+"""Of one partition in one request, and the next waits for its answer. aiokafka's own 16 KiB hold
+30 changes: a leader with 700 launches a second told only two thirds of what it made."""
 Header = tuple[str, bytes]
 
 
@@ -40,6 +43,7 @@ def our_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:
         acks="all",
         enable_idempotence=True,
         linger_ms=0,
+        max_batch_size=BATCH_BYTES_MAX,
         max_request_size=1024 * 1024,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
     )

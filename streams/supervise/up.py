@@ -39,7 +39,7 @@ from streams.supervise.parts import (
     after_ready_word,
     child_environment,
 )
-from streams.supervise.ports import api_port, block_is_free, console_port, free_block
+from streams.supervise.ports import Claims, block_is_free, free_block
 from streams.supervise.up_file import (
     CellAddress,
     DevClusterView,
@@ -107,6 +107,7 @@ class Up:
         self._events: queue.Queue[Event] = queue.Queue()
         self._console = console
         self._lock = UpLock(self.data_dir)
+        self._claims = Claims()
         self._keepers: dict[str, Keeper] = {}
         self._started_at_ms = 0
         self._kafka = options.settings.kafka_brokers or ""
@@ -214,6 +215,7 @@ class Up:
         if self._lock.is_held:  # Else the file is another one's.
             forget_up_file(self.data_dir)
         self._lock.release()
+        self._claims.release()
 
     def _cell_numbers(self) -> range:
         return range(self.options.cell_processes)
@@ -319,19 +321,19 @@ class Up:
     def _api_part(self, cell: str) -> Part:
         is_only = self.options.settings.cells == 1
         # Of several cells the federation has the address that people know.
-        port = api_port(self.options.api_port) if is_only else free_block(1)
+        port = self._claims.api_port(self.options.api_port) if is_only else free_block(1)
         command = ["-m", "streams.cli.main", "api", "--port", str(port)]
         return self._program(self._part_of("api", cell), command, {"FLUMINA_CELL": cell})
 
     def _federation_part(self) -> Part:
-        port = api_port(self.options.api_port)
+        port = self._claims.api_port(self.options.api_port)
         command = ["-m", "streams.cli.main", "federation", "serve", "--port", str(port)]
         for cell in self._cells:
             command += ["--cell-api", f"{cell.name}={cell.api}"]
         return self._program("federation", command, {})
 
     def _query_part(self) -> Part:
-        command = ["-m", "streams.cli.main", "query", "serve", "--port", str(console_port())]
+        command = ["-m", "streams.cli.main", "query", "serve", "--port", str(self._claims.console_port())]
         return self._program("query", command, {"FLUMINA_API": self._api})
 
     def _usage_part(self) -> Part:

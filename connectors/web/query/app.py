@@ -13,11 +13,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from connectors.access.door import PRINCIPAL, Denied, Door
 from connectors.access.principals import Target
 from connectors.access.table import QUERY
+from connectors.http.host_names import is_called
 from connectors.web.limits.guarding import ALWAYS
 from connectors.web.query.console import ConsoleFiles
 from connectors.web.query.pass_through import PassThrough
@@ -91,7 +92,7 @@ class QueryApp:
             match, child = route.matches(scope)
             if match is Match.FULL:
                 await self._enter(scope, route)
-                await _routed(route)({**scope, **child}, receive, send)
+                await route.handle({**scope, **child}, receive, send)
                 return
             allowed = match if allowed is Match.NONE else allowed
         if allowed is Match.PARTIAL:
@@ -142,18 +143,9 @@ def _refusal(denied: Denied) -> Response:
     return problem.response()
 
 
-def _routed(route: BaseRoute) -> ASGIApp:
-    """The route without Starlette's answer to methods, which is in another shape."""
-    return route.handle
-
-
 def _check_host(headers: Headers, hosts: frozenset[str]) -> None:
     """Refuse names that are not ours, by which a web page could reach a loopback server."""
-    if not hosts:
-        return
-    given = headers.get("host", "")
-    name = given.rpartition(":")[0] if given.rpartition(":")[2].isdecimal() else given
-    if name.lower() not in hosts:
+    if not is_called(headers.get("host", ""), hosts):
         raise QueryProblem(
             "host",
             f"This server is not called by that name. Use one of {', '.join(sorted(hosts))}.",

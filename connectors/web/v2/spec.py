@@ -138,9 +138,10 @@ def _ports(fields: Fields) -> int:
 
 def _batch(fields: Fields) -> Json:
     size = _whole(fields, "instances", 1, BATCH_MAX, default=1)
-    for name in ("instancesMin", "instancesMax", "instancesDesired", "inService"):
-        if fields.raw(name) is not None and name != "inService":
+    for name in ("instancesMin", "instancesMax", "instancesDesired"):
+        if fields.has(name):
             fields.fault(name, "is given for a batch job", "give instances")
+    fields.raw("inService")  # Whatever it says: only services can be switched off.
     _check_restart(fields, is_service=False)
     part: Json = {"size": size, "retryPolicy": _retry(fields)}
     if fields.has("runtimeLimitSecs"):
@@ -150,7 +151,6 @@ def _batch(fields: Fields) -> Json:
             limits.RUNTIME_LIMIT_SECONDS_MIN,
             limits.RUNTIME_LIMIT_SECONDS_MAX,
         )
-    fields.raw("runtimeLimitSecs")
     _migration(fields)
     return part
 
@@ -165,7 +165,6 @@ def _service(fields: Fields) -> Json:
         fields.fault("instancesDesired", text, "give min <= desired <= max")
     if fields.has("runtimeLimitSecs") and fields.raw("runtimeLimitSecs") != 0:
         fields.fault("runtimeLimitSecs", "is given for a service", "a service has no end")
-    fields.raw("runtimeLimitSecs")
     _check_restart(fields, is_service=True)
     migration = _migration(fields)
     return {

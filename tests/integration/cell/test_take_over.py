@@ -88,3 +88,6 @@ def test_a_long_absence_ends_no_task_and_times_none_out(world: World) -> None:
     assert world.are("service", Started, 4)
     assert not world.journal("KILL")
     world.check_sound()
+    # It joins the group when it could lead: till then a process that stands by is given the cell.
+    said = (world.home / "cell-0-0.log").read_text()
+    assert 0 <= said.find("caught up") < said.find("cells were assigned")

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import structlog
 from aiokafka.partitioner import DefaultPartitioner
 
 from scheduler.model.address import parse_address
@@ -171,3 +172,19 @@ def test_a_log_that_is_folded_anew_is_not_told_again() -> None:
         assert kafka.ids() == ids_of(cell)
 
     asyncio.run(run())
+
+
+def test_what_nobody_takes_is_kept_up_to_a_number_of_changes_and_then_it_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cell = busy_cell(6)
+    wanted = len(ids_of(cell)) // 2
+    monkeypatch.setattr("streams.cell.publisher.UNPUBLISHED_MAX", wanted)
+    follower, records = followed(cell)
+    publisher = Publisher(follower, Kafka(), "job-events")
+    with structlog.testing.capture_logs() as lines:
+        follower.take(records)
+    kept = [each for _, changes in publisher._unpublished for each in changes]
+    assert 0 < len(kept) <= wanted
+    assert [each["event"] for each in lines] == ["changes are dropped unpublished"]
+    assert "more than" in lines[0]["why"]

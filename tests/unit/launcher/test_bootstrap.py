@@ -1,10 +1,14 @@
 """What pip's failures mean for a person. The texts are pip's own, shortened."""
 
+import io
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from streams.bootstrap import explained
+from streams import bootstrap
+from streams.bootstrap import Told, explained, pulsing
 
 NO_NETWORK = """\
 WARNING: Retrying (Retry(total=1, connect=None)) after connection broken by 'NewConnectionError(
@@ -44,3 +48,38 @@ def test_each_failure_has_its_sentence_and_its_way_out(output: str, what: str, r
     error = explained(output, Path("setup.log"))
     assert what in error.what
     assert remedy in error.remedy
+
+
+def test_packages_are_counted_as_pip_finds_them_and_as_it_unpacks_them() -> None:
+    installed = 0
+    told, log = Told(lambda: installed, 3), io.StringIO()
+    lines_seen = []
+
+    def words_of_pip() -> Iterator[str]:
+        yield "Collecting aiohttp==3.14.5 (from -r requirements.lock (line 1))\n"
+        lines_seen.append(told.line())
+        yield "  Downloading aiohttp-3.14.5-cp311.whl (1.7 MB)\n"
+        yield "Installing collected packages: aiohttp, attrs, zstandard\n"
+        nonlocal installed
+        installed = 2
+        lines_seen.append(told.line())
+
+    output = told.followed(words_of_pip(), log)
+    assert lines_seen == ["1 of 3 packages found aiohttp==3.14.5", "2 of 3 packages unpacked"]
+    assert output == log.getvalue()
+    assert "Downloading" in output
+
+
+def test_a_long_step_says_again_and_again_that_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bootstrap, "PULSE_IN_LOG_S", 0.001)
+    has_told_twice = threading.Semaphore(0)
+
+    def line() -> str:
+        has_told_twice.release()
+        return "7 of 9 packages unpacked"
+
+    with pulsing(line):
+        assert all(has_told_twice.acquire(timeout=30) for _ in range(2))
+    assert "        7 of 9 packages unpacked, 0 s\n" in capsys.readouterr().err

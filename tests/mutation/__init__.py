@@ -1,0 +1,1 @@
+"""Mutants of `scheduler/` and `projections/`, and whether the quick tests notice them."""

@@ -19,6 +19,8 @@ SHORT_BITS: Final = 30
 NEED_MAX: Final = 1 << SHORT_BITS
 _RANK_MASK: Final = (1 << RANK_BITS) - 1
 _FAR: Final = 1 << 62
+_NEAR: Final = 16
+"""Places that are looked at one by one; more of them cost less all at once."""
 _LISTED_FROM: Final = 16
 """From so many questions on, making a list to bisect costs less than asking an array."""
 
@@ -50,7 +52,8 @@ class ByCpu:
         self._row_of_rank[ranks] = places
         self._asked = 0
         self._cpus: list[int] | None = None
-        self._richer: dict[int, int] = {}
+        self._known: dict[int, tuple[int, int, int, int]] = {}
+        """By place, what `_learn` found."""
         self._groups: dict[int, _Group] = {}
 
     def lacking_cpu(self, need: Need) -> Nearest | None:
@@ -67,24 +70,24 @@ class ByCpu:
             return Nearest(hosts, self._least_missing(hosts, memory))
         per_cpu = NEED_MAX // cpu
         per_memory = NEED_MAX // memory if memory > 0 else 0
-        cpu_of, memory_of, rank_of = self._cpu.item, self._memory.item, self._ranks.item
         at, best, best_short = hosts - 1, -1, _FAR
         while at >= 0:
-            short = (cpu - cpu_of(at)) * per_cpu
+            known = self._known.get(at) or self._learn(at)
+            there, memory_there, rank, richer = known
+            short = (cpu - there) * per_cpu
             if short > best_short:
                 break
-            missing = memory - memory_of(at)
+            missing = memory - memory_there
             is_enough = missing <= 0 or not per_memory
             if is_enough:
                 rank = self._least_rank(at, memory if per_memory else None)
             else:
                 short += missing * per_memory
-                rank = rank_of(at)
             if short < best_short or (short == best_short and rank < best):
                 best, best_short = rank, short
             if is_enough:
                 break
-            at = self._richer_before(at)
+            at = richer
         return Nearest(hosts, self._row_of_rank.item(best))
 
     def lacking_memory(self, without_cpu: int) -> Nearest | None:
@@ -104,12 +107,18 @@ class ByCpu:
             self._cpus = self._cpu.tolist()
         return bisect_left(self._cpus, cpu_milli)
 
-    def _richer_before(self, at: int) -> int:
-        """The last place before this one with more memory; -1: there is none."""
-        found = self._richer.get(at)
-        if found is None:
-            places = (self._memory[:at] > self._memory[at]).nonzero()[0]
-            found = self._richer[at] = places.item(-1) if len(places) else -1
+    def _learn(self, at: int) -> tuple[int, int, int, int]:
+        """Cpu, memory and rank at this place, and the last one before it with more memory or -1."""
+        memory = self._memory.item(at)
+        # Mostly it is near by.
+        richer, far = at - 1, max(0, at - _NEAR)
+        while richer >= far and self._memory.item(richer) <= memory:
+            richer -= 1
+        if 0 <= richer < far:
+            places = (self._memory[:far] > memory).nonzero()[0]
+            richer = places.item(-1) if len(places) else -1
+        found = (self._cpu.item(at), memory, self._ranks.item(at), richer)
+        self._known[at] = found
         return found
 
     def _least_rank(self, last: int, memory_mib: int | None) -> int:

@@ -150,8 +150,10 @@ class Follower:
         self._numbers = itertools.count()
         self.version = 0
         """Counts the batches that were looked at."""
-        self._looking: dict[asyncio.Future[None], None] = {}
-        """Who waits for the next version, in the order in which they came."""
+        self._looking: dict[asyncio.Future[None], float] = {}
+        """Who waits for the next version, in the order in which they came, and until when."""
+        self._look_ends: asyncio.TimerHandle | None = None
+        """When the first of them, or one who was told since, has waited long enough."""
 
     @property
     def machine(self) -> Machine:
@@ -201,7 +203,7 @@ class Follower:
     def _fold_one(self, record: LogRecord) -> None:
         self.seen_offset = record.offset
         self.chain.take(record.value)
-        if self._skips and self._skips.get(record.offset) == digest_of(record.value):
+        if record.offset in self._skips and self._skips[record.offset] == digest_of(record.value):
             self.fold.pass_over(record.offset)
             return
         try:
@@ -325,19 +327,35 @@ class Follower:
     async def newer(self, than: int, timeout_s: float) -> int:
         """The version, as soon as it is above ``than``, or after the time-out as it is.
 
-        By hand, as every batch wakes several: `asyncio.wait` takes three times as long.
+        By hand, as every batch wakes several: `asyncio.wait` takes three times as long. One timer
+        serves all, and stays when they are told: mostly the next ones wait longer than that.
         """
         if self.version <= than:
             loop = asyncio.get_running_loop()
             told: asyncio.Future[None] = loop.create_future()
-            timer = loop.call_later(timeout_s, _settle, told)
-            self._looking[told] = None
+            until_s = self._looking[told] = loop.time() + timeout_s
+            ends = self._look_ends
+            if ends is None or until_s < ends.when():
+                if ends is not None:
+                    ends.cancel()
+                self._look_ends = loop.call_at(until_s, self._looked_long, until_s)
             try:
                 await told
             finally:
-                timer.cancel()
                 self._looking.pop(told, None)
         return self.version
+
+    def _looked_long(self, now_s: float) -> None:
+        """Let those go on who have waited long enough, and see to the next of them."""
+        self._look_ends = None
+        for each, until_s in self._looking.items():
+            if until_s <= now_s:
+                _settle(each)
+        left_s = [until_s for until_s in self._looking.values() if until_s > now_s]
+        if left_s:
+            until_s = min(left_s)
+            loop = asyncio.get_running_loop()
+            self._look_ends = loop.call_at(until_s, self._looked_long, until_s)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -219,6 +219,13 @@ def _explained_errors(home: Path) -> Iterator[None]:
             "A proxy or mirror answers with a page of its own, or the file was tampered with.",
             f"Check the proxy (HTTPS_PROXY) and the mirror in jgo's configuration, {elsewhere}",
         ) from error
+    except requests.exceptions.SSLError as error:
+        raise OperatorError(
+            f"Apache Kafka could not be downloaded: {_innermost(error)}",
+            "A proxy in between answers with a certificate of its own.",
+            "Name the file of certificates that this network trusts with REQUESTS_CA_BUNDLE "
+            f"and run this again, {elsewhere}",
+        ) from error
     except requests.RequestException as error:
         raise OperatorError(
             f"Apache Kafka could not be downloaded: {_innermost(error)}",

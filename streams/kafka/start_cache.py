@@ -24,6 +24,7 @@ from streams.kafka.node import Node, NodeAddress, NodeFiles
 from streams.kafka.ports import free_ports
 from streams.kafka.probe import in_own_loop, wait_until_ready
 from streams.kafka.security import client_options
+from streams.told_waits import told_waits
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +46,8 @@ def ensure_start_cache(installation: Installation, console: Console) -> Path | N
             if not cache.exists() and not failed.exists():
                 console.print("Preparing Kafka for quick starts: about 12 s, once …")
                 try:
-                    _train(installation, cache)
+                    with told_waits(console, lambda: "Java"):
+                        _train(installation, cache)
                 except (OperatorError, OSError, KafkaError) as error:
                     # Not tried again at each start: that would cost more than it saves.
                     failed.write_text(f"{error}\nDelete this file to try again.\n", "utf-8")

@@ -48,6 +48,7 @@ from streams.supervise.up_file import (
     forget_up_file,
     write_up_file,
 )
+from streams.told_waits import told_waits
 
 if TYPE_CHECKING:
     from streams.snapshots.moving import Moved
@@ -145,11 +146,26 @@ class Up:
         settings = self.options.settings
         self._started_at_ms = now_ms()
         self._lock.acquire()
-        first = []
-        if not self.options.settings.kafka_brokers:
+        if not settings.kafka_brokers:
             self._prepare_kafka()
+        with told_waits(self._console, self._waited_for) as waits:
+
+            def told(part: str, address: str, seconds: float) -> None:
+                waits.heard()
+                notice(part, address, seconds)
+
+            return self._started(settings, told)
+
+    def _waited_for(self) -> str:
+        """The parts that are not ready; between them only topics are made."""
+        missing = [name for name, each in list(self._keepers.items()) if not each.is_settled]
+        return ", ".join(missing) or "the topics"
+
+    def _started(self, settings: Settings, notice: Notice) -> UpView:
+        first = []
+        if not settings.kafka_brokers:
             first += [self._keep(each) for each in self._kafka_parts()]
-        if not self.options.settings.mesos_masters:
+        if not settings.mesos_masters:
             first.append(self._keep(self._dev_cluster_part()))
         addresses = self._until_ready(first, notice)
         brokers = [address for part, address in addresses.items() if part.startswith("kafka")]
@@ -333,7 +349,14 @@ class Up:
         return self._program("federation", command, {})
 
     def _query_part(self) -> Part:
-        command = ["-m", "streams.cli.main", "query", "serve", "--port", str(self._claims.console_port())]
+        command = [
+            "-m",
+            "streams.cli.main",
+            "query",
+            "serve",
+            "--port",
+            str(self._claims.console_port()),
+        ]
         return self._program("query", command, {"FLUMINA_API": self._api})
 
     def _usage_part(self) -> Part:

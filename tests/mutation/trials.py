@@ -178,7 +178,7 @@ class _Changed(importlib.machinery.SourceFileLoader):
         super().__init__(name, path)
         self._text = text
 
-    def get_code(self, fullname: str) -> CodeType:
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - of the module it was made for
         return compile(self._text, self.path, "exec", dont_inherit=True)
 
 

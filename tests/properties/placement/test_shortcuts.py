@@ -1,13 +1,15 @@
 """Ways that cost less give the answers of those that cost more.
 
 The one thing to know: each shortcut is compared with the way that serves every request: refusals of
-many hopeless classes at once, balanced steps whose hosts are brought up to date at the end, fitness
-of hosts that are all alike, single tasks for which the fullest of such hosts is the best, and whole
-runs of them.
+many hopeless classes at once, balanced steps whose hosts are brought up to date at the end, balances
+on hosts that are all alike, fitness of such hosts, single tasks for which the fullest of them is
+the best, and whole runs of them.
 """
 
+from typing import Any
 from unittest.mock import patch
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,16 +17,19 @@ from scheduler.model.constraint import Constraint
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.resources import Need, Resources
 from scheduler.model.rules import PlacementRules
-from scheduler.placement import balance_growing, engine, scales, steps
-from scheduler.placement.columns import Columns
+from scheduler.placement import balance, balance_growing, engine, scales, steps
+from scheduler.placement.balance_even import fill_even
+from scheduler.placement.columns import Array, Columns
 from scheduler.placement.engine import Placement
 from scheduler.placement.explain import Explainer, refusals
 from scheduler.placement.hopeless import Entry
 from scheduler.placement.host import HostView
+from scheduler.placement.index import Index
 from scheduler.placement.outcome import Outcome
 from scheduler.placement.plain import NOWHERE, PlainTasks, Scores
 from scheduler.placement.prepared import Prepared
 from scheduler.placement.request import Request
+from scheduler.placement.search import Found
 from scheduler.placement.singles import Singles
 
 AMOUNTS = st.tuples(st.integers(0, 8), st.integers(0, 8))
@@ -178,6 +183,7 @@ def test_a_run_of_single_tasks_goes_where_each_would_go(
                 JobId(f"j{number % 3}"),
                 Need(cpu_milli, memory_mib),
                 (only,) if is_bound and number % 5 == 0 else (),
+                is_service=most % 2 == 0,
             ),
             count if number % 4 == 0 else 1,
         )
@@ -201,6 +207,93 @@ def test_a_run_of_single_tasks_goes_where_each_would_go(
         ]
 
     assert outcomes(1) == outcomes(1_000)
+
+
+@given(
+    st.lists(FILLS, min_size=1, max_size=12),
+    st.integers(-9, 9),
+    st.lists(
+        st.tuples(st.integers(0, 3_000), st.integers(0, 12_000), st.integers(1, 20)),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(0, 3),
+)
+def test_balanced_tasks_on_hosts_alike_go_where_the_long_way_puts_them(
+    fills: list[tuple[int, int]], odd: int, sizes: list[tuple[int, int, int]], manner: int
+) -> None:
+    zones = (Constraint("zoneBalance"),)
+    hard, soft = ((zones, ()), ((), zones), (zones, zones), ((), zones))[manner]
+
+    def outcomes() -> tuple[list[Outcome], list[HostView | None]]:
+        placement = Placement(PlacementRules())
+        placement.put_hosts(alike(fills, odd))
+        found = []
+        # Each size comes again for another job: then the keys of its shape are kept.
+        for number, (cpu_milli, memory_mib, count) in enumerate((*sizes, *sizes, *sizes)):
+            request = Request(
+                JobId(f"j{number % 4}"),
+                Need(cpu_milli, memory_mib),
+                hard,
+                soft,
+                is_service=manner == 1,
+            )
+            found.append(placement.place(request, count, explain=number % 2 == 0))
+            if number % 5 == 4:
+                placement.put_back(request, found[-1].choices[::2])
+        return found, [placement.host(HostId(f"h{number}")) for number in range(len(fills))]
+
+    short = outcomes()
+    with (
+        patch.object(balance, "fill_even", lambda *_: None),
+        patch.object(steps, "is_simple", lambda *_: False),
+        patch.object(balance_growing, "is_simple", lambda *_: False),
+        patch.object(scales, "FEW", 0),
+        patch.object(Columns, "even", lambda _: None),
+    ):
+        assert outcomes() == short
+
+
+def test_the_way_of_balanced_tasks_is_gone() -> None:
+    placement = Placement(PlacementRules())
+    placement.put_hosts(alike([(7_919, 32_771), (5_000, 20_000), (4_000, 9_000)], -9))
+    answers: list[Found | None] = []
+
+    def noted(index: Index, prepared: Prepared, keys: Array, *more: Any) -> Found | None:
+        answers.append(fill_even(index, prepared, keys, *more))
+        return answers[-1]
+
+    request = Request(JobId("j"), Need(2_000, 4_000), soft=(Constraint("zoneBalance"),))
+    with patch.object(balance, "fill_even", noted):
+        outcome = placement.place(request, 5)
+    # One in each zone, the fullest host first; then by room.
+    assert [each.host_id for each in outcome.choices] == ["h2", "h1", "h0", "h2", "h1"]
+    assert outcome.reason is not None
+    assert answers[0] is not None
+    first, second = answers[0]
+    assert first is not None
+    assert second is not None
+    assert (first.host_id, second.host_id) == ("h2", outcome.reason.runner_up)
+
+
+def test_a_host_that_nobody_asked_about_has_its_tasks_when_somebody_does() -> None:
+    placement = Placement(PlacementRules())
+    placement.put_hosts(alike([(7_919, 32_771)] * 3, -9))
+    job, zones = JobId("j"), (Constraint("zoneBalance"),)
+    request = Request(job, Need(1_000, 2_000), soft=zones, is_service=True)
+    placement.place(request, 6)
+    columns = placement._index.columns
+    assert [slot.is_filled for slot in columns.slots if slot is not None] == [False] * 3
+    view = placement.host(HostId("h1"))
+    assert view is not None
+    assert (view.free.cpu_milli, view.free.memory_mib) == (5_919, 28_771)
+    assert (view.tasks_of_job, view.services, view.launching) == (((job, 2),), 2, 2)
+    # A row that is given to another host begins without tasks.
+    placement.remove_host(HostId("h0"))
+    placement.put_hosts([msgspec.structs.replace(alike([(7_919, 32_771)], -9)[0], host_id="h9")])
+    view = placement.host(HostId("h9"))
+    assert view is not None
+    assert (view.tasks_of_job, view.services, view.free.cpu_milli) == ((), 0, 7_919)
 
 
 def test_the_way_of_runs_is_gone() -> None:

@@ -17,6 +17,11 @@ WARNING: Retrying (Retry(total=1, connect=None)) after connection broken by 'New
 ERROR: Could not find a version that satisfies the requirement aiohttp==3.14.5 (from versions: none)
 ERROR: No matching distribution found for aiohttp==3.14.5
 """
+PROXY = """\
+WARNING: Retrying (Retry(total=1, connect=None)) after connection broken by 'SSLError(
+SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed')': /simple/
+ERROR: No matching distribution found for aiohttp==3.14.5
+"""
 NO_BUILD = """\
 ERROR: Could not find a version that satisfies the requirement rocksdict==0.3.29 (from versions: 1)
 ERROR: No matching distribution found for rocksdict==0.3.29
@@ -37,6 +42,7 @@ package versions, please update the hashes. Otherwise, examine the package conte
     ("output", "what", "remedy"),
     [
         (NO_NETWORK, "The package index cannot be reached.", "HTTPS_PROXY"),
+        (PROXY, "A proxy answers for the package index", "PIP_CERT"),
         (NO_BUILD, "no build of a package for this computer", "FLUMINA_PYTHON"),
         (NO_DISK, "The disk is full.", "make room"),
         (READ_ONLY, "A file could not be written.", "that you can write to"),

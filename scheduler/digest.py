@@ -126,7 +126,8 @@ class _Version:
     def update(self, state: State, look_up: Mapping[str, Callable[[Any], object]]) -> None:
         """Take in what is stale."""
         for kind, keys in state.dirty.items():
-            self.take_in(kind, keys, look_up[kind])
+            if keys:
+                self.take_in(kind, keys, look_up[kind])
         before, self._identity = self._identity, _cell(state, "identity")
         parts = _CELL_PARTS if before != self._identity else _MOVING_PARTS
         self.take_in("cell", parts, look_up["cell"])

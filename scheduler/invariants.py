@@ -17,6 +17,7 @@ from scheduler.model.task import (
     KillInitiated,
     Placed,
     Queued,
+    TaskState,
     is_on_host,
     place_of,
 )
@@ -75,9 +76,17 @@ def _check_held(state: State) -> None:
 
 def _check_moving(state: State) -> None:
     """Whoever is marked to move, or not to, is known to be."""
-    jobs = {each for each, job in state.jobs.items() if has_mark(job.spec.attributes)}
+    jobs = {
+        each
+        for each, job in state.jobs.items()
+        if job.spec.attributes and has_mark(job.spec.attributes)
+    }
     assert jobs == state.moving_jobs.keys(), "marked jobs"
-    tasks = {each for each, task in state.tasks.items() if has_mark(task.attributes)}
+    tasks = {
+        each
+        for each, task in state.tasks.items()
+        if task.attributes and has_mark(task.attributes)
+    }
     assert tasks == state.moving_tasks.keys(), "marked tasks"
 
 
@@ -108,18 +117,19 @@ def _check_findings(state: State) -> None:
 def _check_tasks(state: State) -> None:
     queued = {task_id for waiting in state.queue.values() for task_id in waiting}
     hosted = {task_id for there in state.host_tasks.values() for task_id in there}
+    killing, host_tasks = state.killing, state.host_tasks
     for task_id, task in state.tasks.items():
         now = task.state
         kind, is_hosted = type(now), is_on_host(now)
         assert task.task_id == task_id
-        assert (task_id in queued) == (kind is Queued), f"queue and {task}"
-        assert (task_id in hosted) == is_hosted, f"hosts and {task}"
+        assert (task_id in queued) is (kind is Queued), f"queue and {task}"
+        assert (task_id in hosted) is is_hosted, f"hosts and {task}"
         if is_hosted:
             place = place_of(now)
             assert place is not None
-            assert task_id in state.host_tasks[place.host_id], f"host of {task}"
-        must_end = kind is KillInitiated or (isinstance(now, Finished) and now.is_back)
-        assert (task_id in state.killing) == must_end, f"kill list and {task}"
+            assert task_id in host_tasks[place.host_id], f"host of {task}"
+        must_end = kind is KillInitiated or (type(now) is Finished and now.is_back)
+        assert (task_id in killing) is must_end, f"kill list and {task}"
     assert queued <= state.tasks.keys()
     assert hosted <= state.tasks.keys()
     assert len(queued) == state.queued_tasks
@@ -159,15 +169,17 @@ def _check_company(state: State) -> None:
 def _check_indexes(state: State) -> None:
     """At most one live task for each index, and it is the current one."""
     current = {task_id for there in state.indexes.values() for task_id in there.values()}
-    for task_id, task in state.tasks.items():
-        is_ended = isinstance(task.state, Finished)
-        assert is_ended or task_id in current, f"{task_id} lives and is not its index's task"
-        kept = task_id in state.finished_tasks
-        assert kept == (is_ended and task_id not in current), f"kept list and {task}"
+    kept_tasks, tasks = state.finished_tasks, state.tasks
+    for task_id, task in tasks.items():
+        is_ended, is_current = type(task.state) is Finished, task_id in current
+        assert is_ended or is_current, f"{task_id} lives and is not its index's task"
+        is_kept = task_id in kept_tasks
+        assert is_kept is (is_ended and not is_current), f"kept list and {task}"
     for job_id, there in state.indexes.items():
         for index, task_id in there.items():
-            task = state.tasks[task_id]
-            assert (task.job_id, task.index) == (job_id, index), f"index {index} of {job_id}"
+            task = tasks[task_id]
+            is_its = task.index == index and task.job_id == job_id
+            assert is_its, f"index {index} of {job_id}"
 
 
 def _check_offers(state: State) -> None:
@@ -205,6 +217,10 @@ def _check_placed(state: State, proposal_id: str, task_id: TaskId) -> None:
     assert task.state.place.proposal_id == proposal_id
 
 
+def _is_scaled_down(state: TaskState) -> bool:
+    return isinstance(state, KillInitiated | Finished) and state.reason == "scaledDown"
+
+
 def _check_sizes(state: State) -> None:
     """A service has as many tasks as it wants, whatever raced, and its bounds are in order."""
     for job_id, job in state.jobs.items():
@@ -216,11 +232,7 @@ def _check_sizes(state: State) -> None:
         if job.state != "Accepted" or job.update is not None or job.specs or job.spec.sets:
             continue  # An update has tasks of two versions, and says itself how many there are.
         there = [state.tasks[task_id] for task_id in state.indexes[job_id].values()]
-        wanted = sum(
-            not isinstance(each.state, KillInitiated | Finished)
-            or each.state.reason != "scaledDown"
-            for each in there
-        )
+        wanted = len(there) - sum([_is_scaled_down(each.state) for each in there])
         if job.spec.index_limit is not None and len(there) >= job.spec.index_limit:
             wanted = max(wanted, kind.desired)  # Some wait for the end of others of their index.
         assert wanted == kind.desired, f"{job_id} has {wanted} tasks and wants {kind.desired}"
@@ -228,12 +240,10 @@ def _check_sizes(state: State) -> None:
 
 
 def _check_jobs(state: State) -> None:
-    active = 0
+    active, tasks = 0, state.tasks
     for job_id, job in state.jobs.items():
-        live = sum(
-            not isinstance(state.tasks[task_id].state, Finished)
-            for task_id in state.indexes[job_id].values()
-        )
+        there = [tasks[task_id] for task_id in state.indexes[job_id].values()]
+        live = sum([type(each.state) is not Finished for each in there])
         assert job.open_indexes == live, f"{job_id}: {job.open_indexes} open, {live} live"
         assert (job.state == "Finished") == (job_id in state.finished_jobs)
         active += job.state != "Finished"

@@ -6,8 +6,10 @@ and reason; rules are a file of the process and are only shown.
 
 from typing import Any, Final
 
+import msgspec
 from starlette.responses import Response
 
+from connectors.web import travel
 from connectors.web.call import Call, Handler
 from connectors.web.orders import asked, ordered
 from connectors.web.problems import json_response, refused
@@ -18,7 +20,7 @@ from connectors.web.shapes import base
 from projections.alerts.view import alerts_json, measures_json, rules_json
 from projections.slo.objectives import SCOPE_KINDS, ScopeKind
 from projections.slo.report import SloReport, report
-from projections.travel.instants import AtTime, InstantUnclear, Newest, parse_instant
+from projections.travel.instants import AtOffset, AtTime, InstantUnclear, parse_instant
 from scheduler.model.inbound import Fault
 from scheduler.model.reading.faults import shown_text
 
@@ -82,7 +84,7 @@ async def show_slo(call: Call) -> Response:
     """The three objectives: budgets, what is left of them, and how fast they burn."""
     scope = call.query.choice("scope", (*SCOPE_KINDS, ALL))
     text = call.query.text("at") or ""
-    at_ms = None
+    at_ms, instant = None, None
     try:
         instant = parse_instant(text, call.api.cell.now_ms())
     except InstantUnclear as error:
@@ -90,9 +92,11 @@ async def show_slo(call: Call) -> Response:
     else:
         if isinstance(instant, AtTime):
             at_ms = instant.at_ms
-        elif not isinstance(instant, Newest):
-            call.query.faults.add("at", "is a place of the log", "name a time, such as -1h")
     call.query.done()
+    if isinstance(instant, AtOffset):
+        # Objectives are counted by time, and a place of the log has one: that of its record.
+        there = await travel.asked(call, travel.state_question(text))
+        at_ms = msgspec.json.decode(bytes(there.body))["atMs"]
     kinds: tuple[ScopeKind, ...] = tuple(
         each for each in SCOPE_KINDS if scope in {each, ALL} or (scope is None and each == "cell")
     )

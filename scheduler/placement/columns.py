@@ -467,12 +467,11 @@ class Columns:
             before, self._even = self._even, None
             of_all = [self.cpu_unit, self.memory_unit, self.agent]
             if self.length and all((each == each[0]).all() for each in of_all):
-                numbers = tuple([each.item(0) for each in of_all])
+                cpu_unit, memory_unit, agent = [each.item(0) for each in of_all]
+                made = Even(cpu_unit, memory_unit, agent, self.packed)
                 # What others keep for hosts that are alike serves on while they are as they were.
-                if before and before[:3] == numbers and before.packed is self.packed:
-                    self._even = before
-                else:
-                    self._even = Even(*numbers, self.packed)
+                is_same = before and before[:3] == made[:3] and before.packed is made.packed
+                self._even = before if is_same else made
         return self._even
 
     def offered(self) -> int:

@@ -5,6 +5,7 @@ growing waits, for as long as it takes; nothing is concluded from an answer that
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from scheduler.fold.kills import (
     budget_left,
@@ -27,14 +28,15 @@ from scheduler.model.task import Finished, KillInitiated
 from scheduler.state import State
 
 
+_QUESTIONS: Final = frozenset((ReconcileTasks, ReconcileAll))
+
+
 def questions(state: State) -> Iterator[ReconcileTasks | ReconcileAll]:
     """Ask for the silent tasks, first at once and then with doubling waits; at times for all."""
     stream, now_ms, policy = state.stream, state.clock.now_ms, state.policy
-    if any(
-        isinstance(each.proposal, ReconcileTasks | ReconcileAll)
-        for each in state.decisions.values()
-    ):
-        return
+    for each in state.decisions.values():
+        if type(each.proposal) in _QUESTIONS:
+            return
     if state.unanswered:
         waits = min(max(stream.reconcile_attempts - 1, 0), 20)
         wait_ms = min(policy.reconcile_retry_ms << waits, policy.reconcile_retry_ms_max)
@@ -51,13 +53,11 @@ def questions(state: State) -> Iterator[ReconcileTasks | ReconcileAll]:
 
 def kills(state: State) -> Iterator[KillTask]:
     """End what must end, and say it again until it has."""
+    if not state.killing:
+        return  # Mostly nothing has to end; what may is counted over an hour.
     now_ms = state.clock.now_ms
     left = min(kills_left_now(state), state.policy.kills_per_round_max)
-    budgets = (  # Counted over an hour, and mostly nothing has to end.
-        {"inferred": budget_left(state, "inferred"), "stuck": budget_left(state, "stuck")}
-        if state.killing
-        else {}
-    )
+    budgets = {"inferred": budget_left(state, "inferred"), "stuck": budget_left(state, "stuck")}
     pending = {
         each.proposal.task_id
         for each in state.decisions.values()

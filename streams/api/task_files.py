@@ -87,12 +87,18 @@ class TaskFiles:
         except (TaskNeverRanError, FileMissingError) as error:
             raise LogUnavailable("missing", str(error)) from error
         except HostGoneError as error:
-            self._gone_until_s[sandbox.host_url] = elapsed_s() + HOST_GONE_S
+            self._note_gone(sandbox.host_url)
             raise LogUnavailable("unreachable", str(error)) from error
         except SandboxError as error:
             raise LogUnavailable("broken", str(error)) from error
         self._gone_until_s.pop(sandbox.host_url, None)
         return piece
+
+    def _note_gone(self, host_url: str) -> None:
+        now_s = elapsed_s()
+        # Hosts come and go: what has passed is of no use, and would be there for good.
+        lately = {url: until_s for url, until_s in self._gone_until_s.items() if until_s > now_s}
+        self._gone_until_s = {**lately, host_url: now_s + HOST_GONE_S}
 
     # The store
 

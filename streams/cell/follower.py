@@ -9,7 +9,7 @@ finds one, the log is folded anew without that record, from the nearest snapshot
 import asyncio
 import heapq
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -306,8 +306,7 @@ class Follower:
         self.version += 1
         if self._looking:
             looking, self._looking = self._looking, {}
-            for each in looking:
-                each.get_loop().call_soon(_settle, each)
+            asyncio.get_running_loop().call_soon(_settle_all, looking)
 
     async def until(self, offset: int) -> None:
         """Return when this offset has been looked at."""
@@ -361,3 +360,8 @@ class Follower:
 def _settle(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+def _settle_all(futures: Iterable[asyncio.Future[None]]) -> None:
+    for each in futures:
+        _settle(each)

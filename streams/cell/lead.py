@@ -60,9 +60,10 @@ class Lead:
 
         While the fold is halted there is no epoch to compare, and nothing to act on either.
         """
-        if self._follower.halt is None and self._follower.machine.state.epoch > self.epoch:
+        state = self._follower.fold.machine.state
+        if state.epoch > self.epoch and self._follower.halt is None:
             raise LeadershipLost("another leader was elected", is_outvoted=True)
-        if self._follower.machine.state.dismissed_epoch == self.epoch:
+        if state.dismissed_epoch == self.epoch:
             raise LeadershipLost("an operator had this leader stop (stopBeingLeader)")
         silent_s = self._clock() - self._heard_at_s
         if silent_s > self.pace.silence_s_max:
@@ -73,7 +74,8 @@ class Lead:
 
     def is_behind(self) -> bool:
         """Whether the fold has not reached this leadership yet (it is being folded anew)."""
-        return self._follower.halt is not None or self._follower.machine.state.epoch != self.epoch
+        follower = self._follower
+        return follower.halt is not None or follower.fold.machine.state.epoch != self.epoch
 
     async def write(self, events: Sequence[CellEvent]) -> int:
         """The offset of the last record, acknowledged by all replicas, not read back yet.

@@ -37,25 +37,27 @@ POINTS: Final[dict[Point, str]] = {
 VARIABLE: Final = "FLUMINA_CRASH_AT"
 _passed: Final[Counter[str]] = Counter()
 """How often each kind has passed each point, while a test waits for one of them."""
-SIMULATED: Final[ContextVar[Callable[[str], None] | None]] = ContextVar("points", default=None)
-"""Who is told of every point that a simulated process passes, and may end it there."""
+Passed = Callable[[Point, tuple[object, ...]], None]
+SIMULATED: Final[ContextVar[Passed | None]] = ContextVar("points", default=None)
+"""Who is told of every point that a simulated process passes, and of what passes it, and may end
+the process there."""
 
 
 def reached(point: Point, *passing: object) -> None:
     """Return; or never return, where a test has named this point and the kind of what passes."""
     simulated = SIMULATED.get()
     if simulated is not None:
-        for each in passing:
-            simulated(f"{point}:{_kind(each)}")
+        simulated(point, passing)
         return
     wanted = os.environ.get(VARIABLE)
     if not wanted:
         return
-    for passed in sorted({f"{point}:{_kind(each)}" for each in passing}):
+    for passed in sorted({named(point, each) for each in passing}):
         _passed[passed] += 1
         if wanted in {f"{passed}:{_passed[passed]}", passed}:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _kind(passing: object) -> str:
-    return passing if isinstance(passing, str) else type(passing).__name__
+def named(point: Point, passing: object) -> str:
+    """The point and the kind of what passes it, as a test names the two."""
+    return f"{point}:{passing if isinstance(passing, str) else type(passing).__name__}"

@@ -243,7 +243,7 @@ def _stay(running: Up, console: Console, *, keep: bool) -> None:
     console.print(
         f"\nEverything still runs. In a browser: {view.console}\nFrom another terminal:\n"
         f"  export FLUMINA_API={view.api}\n"
-        f"  flumina tasks; flumina scale {SERVICE} 8; flumina why {SERVICE}; flumina doctor\n"
+        f"  ./flumina tasks; ./flumina scale {SERVICE} 8; ./flumina why {SERVICE}\n"
         + (f"Stop it with Ctrl-C, or: kill {view.pid}" if keep else "Enter ends it."),
         markup=False,
     )

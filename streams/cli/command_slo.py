@@ -1,7 +1,8 @@
 """`slo`: the three objectives of a cell, its owners, applications and capacity groups.
 
 The one thing to know: they are counted from the cell's log, so an instant of the last thirty days
-can be named; beyond six hours ago windows are told in whole hours.
+can be named, or a place of the log, which stands for the time of its record; beyond six hours ago
+windows are told in whole hours.
 """
 
 from typing import Annotated, Any, Final
@@ -19,7 +20,9 @@ def slo(
     scope: Annotated[
         str, typer.Option(help="cell, owner, application, capacity_group or all.")
     ] = "cell",
-    at: Annotated[str, typer.Option(metavar="TIME", help="Such as -1h; default now.")] = "",
+    at: Annotated[
+        str, typer.Option(metavar="TIME", help="Such as -1h, 03:12 or an offset; default now.")
+    ] = "",
     as_json: JsonOption = False,
     api: ApiOption = None,
     data_dir: DataDirOption = None,

@@ -219,7 +219,7 @@ def _run(running: Up) -> None:
     console.print(
         f"\nflumina is up: {view.api}, data and logs under {view.data_dir}\n"
         f"console {view.console}\n"
-        "Try: flumina submit docs/examples/service-5.json, flumina tasks, flumina doctor\n"
+        "Try: ./flumina submit docs/examples/service-5.json, ./flumina tasks, ./flumina doctor\n"
         "Ctrl-C stops everything.",
         markup=False,
     )

@@ -47,7 +47,8 @@ class Proof(msgspec.Struct, frozen=True):
     """What was found at the end."""
 
     lag: dict[str, int]
-    """Records that the cell had not copied of each inbound topic, and ``cell``: not yet folded."""
+    """Records that the cell had not copied of each inbound topic; of its own log those that were
+    not yet folded (``cell``), and those of which the changes were not published (``job-events``)."""
     digests: list[Digest]
     snapshot: str
     launched: int
@@ -66,7 +67,7 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 async def lag_left(here: LoadInstallation, watch: Watch) -> dict[str, int]:
-    """Records of each inbound topic that the cell has not folded, once it had a while to."""
+    """Records that the cell has not folded or told of, by topic, once it had a while to."""
     state = watch.follower.machine.state
     prefix = here.options.settings.topic_prefix
     left: dict[str, int] = {}
@@ -80,6 +81,13 @@ async def lag_left(here: LoadInstallation, watch: Watch) -> dict[str, int]:
 
         await watch.until(lambda: behind() <= 0, UPDATES_LEFT_S_MAX)
         left[kind] = max(0, behind())
+    changed_offset = watch.changed_offset
+
+    def unpublished() -> int:
+        return changed_offset - state.published_offset
+
+    await watch.until(lambda: unpublished() <= 0, UPDATES_LEFT_S_MAX)
+    left["job-events"] = max(0, unpublished())
     left["cell"] = watch.lane.lag
     return left
 

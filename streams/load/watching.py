@@ -77,6 +77,8 @@ class Watch:
         self.latency = Histogram()
         self.minute = Histogram()
         """Of the present minute; whoever reports it puts a new one in its place."""
+        self.changed_offset = -1
+        """The last record that changed anything: so far the leader has to publish changes."""
         self.checkpoints = 0
         """How often the leader's digest was compared with this fold's, each time equal."""
 
@@ -105,8 +107,10 @@ class Watch:
     async def _deliver(self, records: Sequence[LogRecord]) -> None:
         self.follower.take(records)
 
-    def _folded(self, _: int, record: CellRecord, changes: Changes) -> None:
+    def _folded(self, offset: int, record: CellRecord, changes: Changes) -> None:
         now_s = -1.0
+        if changes:
+            self.changed_offset = offset
         for _index, change in changes:
             if type(change) is not TaskChanged:
                 continue

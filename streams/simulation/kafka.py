@@ -301,11 +301,13 @@ class Consumer:
         would only cost time.
         """
         del timeout_ms
-        partition = self._broker.partition(place.topic)
+        topic = place.topic
+        partition = self._broker.partition(topic)
         loop, client = self._broker.loop, self._client
         while True:
-            if loop.now_s < client.cut_from_until_s(place.topic):
-                await self._reach(None, place.topic)
+            # A cut is seldom, and whether it is about this topic is the longer question.
+            if loop.now_s < client.kafka_cut_until_s:
+                await self._reach(None, topic)
             at = self._position - partition.begins
             if at < 0 or at > len(partition.records):
                 raise OffsetOutOfRangeError({place: self._position})

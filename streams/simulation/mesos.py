@@ -260,28 +260,38 @@ class Master:
         if self.stream is None or not self.is_up or self.is_suppressed:
             return
         made: list[Offer] = []
+        used = self._used()  # Once: what is offered of one host takes nothing of another.
         for host in self.hosts.values():
             until_s = self._refused_until_s.get(host.host_id, 0.0)
             if until_s > self._loop.now_s:
                 self._allocate_soon(until_s - self._loop.now_s)
             elif host.is_known:
-                made += self._offers_of(host)
+                made += self._offers_of(host, *used.get(host.host_id, (0, 0, 0)))
         if made:
             self.stream.put(OffersReceived(self.stream.stream_id, tuple(made)))
 
-    def _offers_of(self, host: Host) -> list[Offer]:
+    def _used(self) -> dict[HostId, tuple[int, int, int]]:
+        """What tasks and offers take of each host: cpu_milli, memory_mib, disk_mib."""
+        used: dict[HostId, tuple[int, int, int]] = {}
+        takers = [
+            (known.host_id, known.need)
+            for known in self.known.values()
+            if known.state not in TERMINAL
+        ]
+        for host_id, taken in (*takers, *self.offers.values()):
+            cpu, memory, disk = used.get(host_id, (0, 0, 0))
+            used[host_id] = (
+                cpu + taken.cpu_milli,
+                memory + taken.memory_mib,
+                disk + taken.disk_mib,
+            )
+        return used
+
+    def _offers_of(self, host: Host, cpu: int, memory: int, disk: int) -> list[Offer]:
+        """An offer of what is left of the host, if that is worth one."""
         whole = whole_host()
-        cpu, memory, disk = whole.cpu_milli, whole.memory_mib, whole.disk_mib
-        for known in self.known.values():
-            if known.host_id == host.host_id and known.state not in TERMINAL:
-                cpu -= known.need.cpu_milli
-                memory -= known.need.memory_mib
-                disk -= known.need.disk_mib
-        for host_id, offered in self.offers.values():
-            if host_id == host.host_id:
-                cpu -= offered.cpu_milli
-                memory -= offered.memory_mib
-                disk -= offered.disk_mib
+        cpu, memory = whole.cpu_milli - cpu, whole.memory_mib - memory
+        disk = whole.disk_mib - disk
         if cpu < OFFER_CPU_MILLI_MIN or memory < OFFER_MEMORY_MIB_MIN:
             return []
         self._number += 1

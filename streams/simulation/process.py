@@ -98,8 +98,11 @@ class Life(Client):
         SIMULATED.set(self.slot)
         points.SIMULATED.set(self._passed)
 
-    def _passed(self, point: str) -> None:
-        if self.slot.crash_point and point.startswith(self.slot.crash_point) and not self.is_dead:
+    def _passed(self, point: points.Point, passing: tuple[object, ...]) -> None:
+        wanted = self.slot.crash_point  # Mostly none.
+        if not wanted or self.is_dead:
+            return
+        if any(points.named(point, each).startswith(wanted) for each in passing):
             self.slot.crash_point = ""
             self.slot.kill()
 

@@ -5,6 +5,7 @@ else. The first start is different from later ones: when it fails, whoever waits
 and nothing is tried again.
 """
 
+import errno
 import threading
 import time
 from collections.abc import Callable
@@ -136,18 +137,33 @@ class Keeper:
         self._state = "starting"
         self._starts += 1
         try:
-            self._address = self.part.start(self._is_over)
+            self._address = self._started()
         except OperatorError as error:
             if self._is_over.is_set():
                 return None
-            self._tell(Event(self.part.name, "failed", str(error)))
-            if not self._has_settled.is_set():
+            if self._has_settled.is_set():
+                # Its last words name who is missing, and that one is being started as well.
+                text = f"{error.what} It is tried again; its last words are in {self.part.log_file}"
+                self._tell(Event(self.part.name, "failed", text))
+            else:
+                self._tell(Event(self.part.name, "failed", str(error)))
                 self._error, self._state = error, "failed"
             return None
         self._state = "ready"
         self._has_settled.set()
         self._tell(Event(self.part.name, "ready", self._address))
         return self._watched()
+
+    def _started(self) -> str:
+        try:
+            return self.part.start(self._is_over)
+        except OSError as error:
+            is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            raise OperatorError(
+                f"{self.part.name} could not be started: {error}.",
+                "The disk is full." if is_full else "A file of its data cannot be used.",
+                "Make room there, or choose another directory with --data-dir or FLUMINA_DATA.",
+            ) from error
 
     def _watched(self) -> int | None:
         tend_at_s = time.monotonic() + TEND_EVERY_S

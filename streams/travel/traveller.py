@@ -84,8 +84,12 @@ class Traveller:
         return summary(completed)
 
     async def diff(self, first: str, second: str, limit: int, skip: int = 0) -> Difference:
-        """What is different at the second instant, with the events that made it so."""
-        ends = (await self.end_of(first), await self.end_of(second))
+        """What is different at the second instant, with the events that made it so.
+
+        A time before the log's first record means that record: in a cell that is two minutes old,
+        the last ten are all that it has.
+        """
+        ends = (await self.begin_of(first), await self.end_of(second))
         before = await self._machine.machine_at(ends[0], is_proving=False)
         return await self.diff_from(before, ends, limit, skip)
 

@@ -1,9 +1,9 @@
 """Ways that cost less give the answers of those that cost more.
 
 The one thing to know: each shortcut is compared with the way that serves every request: refusals of
-many hopeless classes at once, balanced steps whose hosts are brought up to date at the end, balances
-on hosts that are all alike, fitness of such hosts, single tasks for which the fullest of them is
-the best, and whole runs of them.
+many hopeless classes at once, balanced steps whose hosts are brought up to date at the end,
+balances on hosts that are all alike, fitness of such hosts, single tasks for which the fullest of
+them is the best, and whole runs of them.
 """
 
 from typing import Any

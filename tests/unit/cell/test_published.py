@@ -7,10 +7,13 @@ import structlog
 from aiokafka.partitioner import DefaultPartitioner
 
 from scheduler.model.address import parse_address
-from scheduler.model.codec import decode_change, decode_record
+from scheduler.model.changes import TaskChanged
+from scheduler.model.codec import decode_change, decode_record, encode_change
 from scheduler.model.events import CellRecord
+from scheduler.model.ids import HostId, JobId, TaskId
 from streams.cell.follower import BareFold, Changes, Follower, LogRecord
-from streams.cell.publisher import Publisher, identified
+from streams.cell.publisher import TOGETHER_MAX, Publisher, identified
+from streams.cell.writer import cloud_event_headers, our_producer
 from tests.support.cell import CellInMemory, batch, running_cell
 
 
@@ -172,6 +175,31 @@ def test_a_log_that_is_folded_anew_is_not_told_again() -> None:
         assert kafka.ids() == ids_of(cell)
 
     asyncio.run(run())
+
+
+def test_a_piece_goes_in_one_batch_for_each_batch_waits_for_the_one_before() -> None:
+    async def taken() -> int:
+        producer = our_producer("127.0.0.1:1", "test")
+        there = producer.create_batch()
+        for number in range(TOGETHER_MAX):
+            task_id = TaskId(f"a-job-of-the-load-{number}-worker-{number}-1")
+            change = TaskChanged(
+                JobId(f"a-job-of-the-load-{number}"),
+                task_id,
+                "Started",
+                "TASK_RUNNING",
+                host_id=HostId(f"host-{number}"),
+                hostname=f"host-{number}.example.org",
+            )
+            event_id = f"cell/0a0b0c0d:1000000.{number}"
+            headers = cloud_event_headers("flumina.TaskChanged", "/flumina/cells/cell", event_id)
+            key, value = change.job_id.encode(), encode_change(change)
+            if there.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                break
+        await producer.stop()
+        return int(there.record_count())
+
+    assert asyncio.run(taken()) == TOGETHER_MAX
 
 
 def test_what_nobody_takes_is_kept_up_to_a_number_of_changes_and_then_it_is_said(

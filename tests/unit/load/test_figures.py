@@ -47,7 +47,9 @@ def test_each_index_counts_once_whatever_takes_its_place() -> None:
     watch._folded(0, RECORD, [_started(0, 1), _started(0, 3)])
     assert (watch.ours, watch.again, watch.is_starting("load-1")) == (1, 1, True)
     watch._folded(1, RECORD, [_started(1, 2), _started(1, 4)])
+    watch._folded(2, RECORD, [])
     assert (watch.ours, watch.again, watch.is_starting("load-1")) == (2, 2, False)
+    assert watch.changed_offset == 1, "so far the leader has to publish"
     assert watch.latency.percentile(1.0) == pytest.approx(1.0, rel=0.06)
 
 

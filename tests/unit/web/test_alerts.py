@@ -98,6 +98,10 @@ def test_objectives_by_scope_and_at_an_instant(web: WebCell) -> None:
     assert {each["scope"] for each in every} >= {"cell", "owner", "application", "capacity_group"}
     past = ask(web, "GET", f"{SLO}?at=-2d").json
     assert [each["total"] for each in past["items"]] == [0, 0, 0]
-    assert ask(web, "GET", f"{SLO}?at=17").status == 400
+    newest = web.view.next_offset - 1
+    assert ask(web, "GET", f"{SLO}?at={newest}").json["items"] == found["items"]
+    at_first = ask(web, "GET", f"{SLO}?at=1").json["items"]
+    assert at_first[0]["total"] < found["items"][0]["total"]
+    assert ask(web, "GET", f"{SLO}?at=1000000").status == 400
     assert ask(web, "GET", f"{SLO}?at=soon").status == 400
     assert ask(web, "GET", f"{SLO}?scope=team").status == 400

@@ -83,9 +83,7 @@ def _check_moving(state: State) -> None:
     }
     assert jobs == state.moving_jobs.keys(), "marked jobs"
     tasks = {
-        each
-        for each, task in state.tasks.items()
-        if task.attributes and has_mark(task.attributes)
+        each for each, task in state.tasks.items() if task.attributes and has_mark(task.attributes)
     }
     assert tasks == state.moving_tasks.keys(), "marked tasks"
 

@@ -23,8 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
-# Measured: 0.9 GB of packages, and pip needs the downloaded ones beside them.
-FREE_BYTES_MIN = 1_500_000_000
+# Measured: 1.4 GB of packages with their compiled files, and pip unpacks one beside them.
+FREE_BYTES_MIN = 1_800_000_000
 PIP_RETRIES = 2
 LAST_LINES = 12
 STEPS = 3
@@ -55,7 +55,7 @@ TROUBLES = (
     Trouble(
         r"No space left on device|Disk quota exceeded",
         "The disk is full.",
-        "About 1.5 GB is needed in the checkout and in pip's cache (see `pip cache dir`): make "
+        "About 1.8 GB is needed in the checkout and in pip's cache (see `pip cache dir`): make "
         "room and run this again.",
     ),
     Trouble(
@@ -162,7 +162,7 @@ class Environment:
         if free < FREE_BYTES_MIN:
             raise SetupError(
                 f"Only {free / 1e6:.0f} MB are free on the disk of {self.root}; the environment "
-                "needs 1.5 GB.",
+                "needs 1.8 GB.",
                 "Make room, or move the checkout to another disk.",
             )
 

@@ -13,6 +13,9 @@ import re2
 from scheduler.model.reading.bad_bytes import BAD_BYTES
 
 TIMEOUT_MS: Final = 3_000
+TIMEOUT_MS_MIN: Final = 100
+TIMEOUT_MS_MAX: Final = 60_000
+"""The front gives up a whole request sooner than that: `REQUEST_S_MAX` of its application."""
 RULES_MAX: Final = 1_000
 PATTERN_CHARACTERS_MAX: Final = 1_000
 PATTERN_BYTES_MAX: Final = 1 << 20
@@ -84,8 +87,8 @@ def faults_of(given: Configuration) -> list[str]:
         faults.append("cells: there is none")
     if len(set(names)) != len(names):
         faults.append("cells: two have the same name")
-    if not 100 <= given.timeout_ms <= 60_000:
-        faults.append("timeoutMs: 100 to 60000 are possible")
+    if not TIMEOUT_MS_MIN <= given.timeout_ms <= TIMEOUT_MS_MAX:
+        faults.append(f"timeoutMs: {TIMEOUT_MS_MIN} to {TIMEOUT_MS_MAX} are possible")
     if len(given.routes) > RULES_MAX:
         faults.append(f"routes: at most {RULES_MAX} are possible")
     for field, name in (("default", given.default), ("gpuCell", given.gpu_cell)):

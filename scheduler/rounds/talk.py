@@ -27,7 +27,6 @@ from scheduler.model.proposals import (
 from scheduler.model.task import Finished, KillInitiated
 from scheduler.state import State
 
-
 _QUESTIONS: Final = frozenset((ReconcileTasks, ReconcileAll))
 
 
@@ -53,11 +52,13 @@ def questions(state: State) -> Iterator[ReconcileTasks | ReconcileAll]:
 
 def kills(state: State) -> Iterator[KillTask]:
     """End what must end, and say it again until it has."""
-    if not state.killing:
-        return  # Mostly nothing has to end; what may is counted over an hour.
     now_ms = state.clock.now_ms
     left = min(kills_left_now(state), state.policy.kills_per_round_max)
-    budgets = {"inferred": budget_left(state, "inferred"), "stuck": budget_left(state, "stuck")}
+    budgets = (  # Counted over an hour, and mostly nothing has to end.
+        {"inferred": budget_left(state, "inferred"), "stuck": budget_left(state, "stuck")}
+        if state.killing
+        else {}
+    )
     pending = {
         each.proposal.task_id
         for each in state.decisions.values()

@@ -306,7 +306,7 @@ class Follower:
         self.version += 1
         if self._looking:
             looking, self._looking = self._looking, {}
-            asyncio.get_running_loop().call_soon(_settle_all, looking)
+            next(iter(looking)).get_loop().call_soon(_settle_all, looking)
 
     async def until(self, offset: int) -> None:
         """Return when this offset has been looked at."""

@@ -20,6 +20,7 @@ from streams.simulation.run import run_script
 from streams.simulation.script import CALM_S, Script, decode_script, encode_script
 from streams.simulation.shrinking import shrunk
 from streams.simulation.world import Outcome, World
+from streams.told_waits import told_waits
 
 EXIT_VIOLATED: Final = 1
 HOURS_MIN: Final = CALM_S / 3_600 + 0.25
@@ -119,7 +120,8 @@ def _run_one(script: Script, console: Console) -> Outcome:
     def keep(world: World) -> None:
         notes.extend(world.notes)
 
-    outcome = run_script(script, keep)
+    with told_waits(console, lambda: f"{script.hours:g} simulated hours"):
+        outcome = run_script(script, keep)
     if outcome.violations:
         until_s = outcome.violations[0].at_s
         before = [note for note in notes if float(note.split(" ", 1)[0]) <= until_s]

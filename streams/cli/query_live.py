@@ -42,6 +42,8 @@ def ask(address: str, parameters: Mapping[str, str], output: str) -> None:
     shown = output_of(output)
     query = LiveQuery(address, parameters, lambda text: errors().print(text, markup=False))
     dropped = 0
+    if errors().is_terminal:  # Rows may come now, or when something happens in an hour.
+        errors().print("rows come as they are found; Ctrl-C ends it", style="dim")
     try:
         for event in query.events():
             if event.kind == "row":

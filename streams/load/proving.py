@@ -48,7 +48,7 @@ class Proof(msgspec.Struct, frozen=True):
 
     lag: dict[str, int]
     """Records that the cell had not copied of each inbound topic; of its own log those that were
-    not yet folded (``cell``), and those of which the changes were not published (``job-events``)."""
+    not yet folded (``cell``), and those whose changes were not yet published (``job-events``)."""
     digests: list[Digest]
     snapshot: str
     launched: int

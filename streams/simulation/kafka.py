@@ -8,6 +8,7 @@ one would: its record may be there.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any, Final
 
@@ -196,11 +197,15 @@ class Producer:
 
     async def send_batch(
         self, batch: "Batch", topic: str, *, partition: int
-    ) -> "asyncio.Future[list[Written]]":
+    ) -> "asyncio.Future[Any]":
         """Hand the records of a batch over; done when all replicas have the last."""
-        return asyncio.gather(
-            *[await self.send(topic, value, key, partition) for key, value in batch.records]
-        )
+        sent = [await self.send(topic, value, key, partition) for key, value in batch.records]
+        if len(sent) > 1:
+            return asyncio.gather(*sent)
+        # Most changes come alone; `gather` takes as many turns for one, and five times as long.
+        told: asyncio.Future[Any] = self._broker.loop.create_future()
+        sent[0].add_done_callback(partial(_hand_on, told))
+        return told
 
     def _arrive(self, topic: str) -> None:
         queue = self._waiting[topic]
@@ -208,9 +213,8 @@ class Producer:
             return
         broker = self._broker
         now_s = broker.loop.now_s
-        cut_until_s = self._client.cut_from_until_s(topic)
-        blocked_until_s = max(broker.stalled_until_s, cut_until_s)
-        if now_s >= broker.stalled_until_s and self._client.is_cut_one_way:
+        blocked_until_s = max(broker.stalled_until_s, self._client.cut_from_until_s(topic))
+        if self._client.is_cut_one_way and now_s >= broker.stalled_until_s:
             blocked_until_s = now_s  # What it sends gets there; it only hears nothing.
         value, key, told, deadline_s = queue[0]
         if now_s < blocked_until_s:
@@ -238,6 +242,17 @@ class Producer:
             self._broker.loop.at(at_s, self._acknowledge, topic, told, offset, deadline_s)
         elif not told.done():
             told.set_result(Written(offset))
+
+
+def _hand_on(told: "asyncio.Future[Any]", sent: "asyncio.Future[Written]") -> None:
+    """Say of the one what became of the other."""
+    if told.done():
+        return
+    error = sent.exception()
+    if error is None:
+        told.set_result([sent.result()])
+    else:
+        told.set_exception(error)
 
 
 def fail(future: "asyncio.Future[Any]", error: Exception) -> None:

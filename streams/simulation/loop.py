@@ -169,8 +169,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     heappop(timers)
                 if not timers:
                     raise NothingLeft("every coroutine waits for another one")
-                if timers[0][0] > self.now_s:
-                    self.now_s = timers[0][0]
+                self.now_s = max(self.now_s, timers[0][0])
             now_s = self.now_s
             while timers and timers[0][0] <= now_s:
                 turn = heappop(timers)[2]

@@ -273,12 +273,13 @@ class Master:
     def _used(self) -> dict[HostId, tuple[int, int, int]]:
         """What tasks and offers take of each host: cpu_milli, memory_mib, disk_mib."""
         used: dict[HostId, tuple[int, int, int]] = {}
-        takers = [
-            (known.host_id, known.need)
-            for known in self.known.values()
-            if known.state not in TERMINAL
+        takers: list[tuple[HostId, Need | Resources]] = [*self.offers.values()]
+        takers += [
+            (each.host_id, each.need)
+            for each in self.known.values()
+            if each.state not in TERMINAL
         ]
-        for host_id, taken in (*takers, *self.offers.values()):
+        for host_id, taken in takers:
             cpu, memory, disk = used.get(host_id, (0, 0, 0))
             used[host_id] = (
                 cpu + taken.cpu_milli,

@@ -146,6 +146,8 @@ class Up:
         settings = self.options.settings
         self._started_at_ms = now_ms()
         self._lock.acquire()
+        if self.options.api_port is not None:  # Said now, not when all the rest has been started.
+            self._claims.api_port(self.options.api_port)
         if not settings.kafka_brokers:
             self._prepare_kafka()
         with told_waits(self._console, self._waited_for) as waits:

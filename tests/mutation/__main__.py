@@ -44,6 +44,8 @@ def _run(asked: argparse.Namespace) -> int:
     tree = run.copied(home, asked.tests, is_again=asked.again)
     _say("running the quick tests with coverage, once for this state of the tree")
     found = run.baseline(tree, coverage, asked.tests)
+    asked_for = run.sources(tree, asked.of)
+    found.files = {path: each for path, each in found.files.items() if path in asked_for}
     print("\n".join(report.branch_table(found)))
     if found.failed:
         print(f"{len(found.failed)} tests fail as things are: {' '.join(found.failed[:5])}")
@@ -52,7 +54,7 @@ def _run(asked: argparse.Namespace) -> int:
     if asked.sample == 0:
         return 0 if _is_covered(found) else 1
     _say("listing mutants")
-    everything = listed(tree, run.sources(tree, asked.of), python, home / "lists")
+    everything = listed(tree, asked_for, python, home / "lists")
     known = report.equivalents()
     counted = [each for each in everything.counted if each.words not in known]
     sample = chosen(counted, asked.sample, asked.seed)

@@ -45,9 +45,13 @@ def _made(path: str) -> Made:
 
         return each
 
-    operators = import_module("mutmut.mutation.mutators").mutation_operators
-    maker.mutation_operators = [(kind, told(operator)) for kind, operator in operators]
-    module, mutations, *_ = maker.create_mutations(path, Path(path).read_text("utf-8"))
+    operators = maker.mutation_operators
+    told_by = [(kind, told(operator)) for kind, operator in operators]
+    vars(maker)["mutation_operators"] = told_by
+    try:
+        module, mutations, *_ = maker.create_mutations(path, Path(path).read_text("utf-8"))
+    finally:
+        vars(maker)["mutation_operators"] = operators
     inside = cst.FunctionDef
     kept = [each for each in mutations if isinstance(each.contained_by_top_level_function, inside)]
     return module, kept, names

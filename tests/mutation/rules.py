@@ -86,14 +86,22 @@ class Reader:
 
 def _child_around(node: ast.AST, start: tuple[int, int], end: tuple[int, int]) -> ast.AST | None:
     for child in ast.iter_child_nodes(node):
-        if not hasattr(child, "lineno"):  # Arguments and cases of a match have no place.
+        place = _span(child)
+        if place is None:  # Arguments and cases of a match have no place.
             if inner := _child_around(child, start, end):
                 return inner
             continue
-        where = child.lineno, child.col_offset
-        until = child.end_lineno, child.end_col_offset  # type: ignore[attr-defined]
-        if where <= start and end <= until:
+        if place[0] <= start and end <= place[1]:
             return child
+    return None
+
+
+def _span(node: ast.AST) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    if isinstance(node, ast.stmt | ast.expr | ast.pattern | ast.keyword | ast.arg | ast.alias):
+        begins, ends = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+        return begins, (ends[0] or begins[0], ends[1] or begins[1])
+    if isinstance(node, ast.ExceptHandler):
+        return (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
     return None
 
 
@@ -135,7 +143,8 @@ def _is_type(node: ast.expr) -> bool:
             return (name[:1].isupper() and not name.isupper()) or name in {"int", "str", "float"}
         case ast.Subscript(value=value):
             return _is_type(value)
-    return False
+        case _:
+            return False
 
 
 def _is_strict_only(before: str, after: str) -> bool:

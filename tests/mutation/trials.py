@@ -200,7 +200,7 @@ class _Finder:
 
 
 def _imported(trial: Trial) -> int:
-    sys.meta_path.insert(0, _Finder(trial))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _Finder(trial))
     ended = pytest.main([*WORDS, "-x", *trial.tests], plugins=[Limits(trial.cpu_s)])
     return SURVIVED if ended == pytest.ExitCode.OK else KILLED
 

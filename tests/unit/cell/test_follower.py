@@ -154,6 +154,33 @@ def test_who_looks_for_news_goes_on_without_it_after_a_while() -> None:
     asyncio.run(scenario())
 
 
+def test_who_looks_for_news_waits_as_long_as_he_said_whoever_else_looks() -> None:
+    """One timer serves all: who looks for less is first, and the others wait on behind him."""
+
+    async def scenario() -> None:
+        cell = running_cell()
+        follower, ended = follower_of(cell.log), list[float]()
+        version = follower.version
+
+        async def look(timeout_s: float) -> None:
+            begun_s = asyncio.get_running_loop().time()
+            assert await follower.newer(version, timeout_s) == version
+            assert asyncio.get_running_loop().time() - begun_s > 0.9 * timeout_s
+            ended.append(timeout_s)
+
+        looking = [asyncio.create_task(look(each)) for each in (0.04, 60, 0.02, 0.03)]
+        waiting = looking.pop(1)
+        await asyncio.wait_for(asyncio.gather(*looking), 30)
+        assert ended == [0.02, 0.03, 0.04]
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.wait((waiting,))
+        # The timer of those 60 s is still there; a shorter look has its own time all the same.
+        await asyncio.wait_for(look(0.01), 30)
+
+    asyncio.run(scenario())
+
+
 def test_all_who_look_for_news_are_told_of_it_in_the_order_in_which_they_came() -> None:
     async def scenario() -> None:
         cell = running_cell()

@@ -3,6 +3,7 @@
 import asyncio
 import io
 
+import pytest
 from rich.console import Console
 
 from connectors.client.shapes import State
@@ -13,6 +14,7 @@ from streams.cli.command_timeline import print_trace
 from streams.cli.commands_explain import print_state
 from streams.cli.travel_shapes import Diff, Trace
 from streams.travel.answering import Answering
+from streams.travel.errors import TravelError
 from tests.support.cell import batch, running_cell
 from tests.support.log_in_memory import LogInMemory
 
@@ -44,6 +46,14 @@ def test_nothing_different_is_said_so() -> None:
     there, text = console()
     print_diff(decoded(asked(DiffOf("4", "4")), Diff), there, is_long=False)
     assert "Nothing is different" in text.getvalue()
+
+
+def test_a_difference_from_before_the_log_is_all_of_it() -> None:
+    """In a cell that is two minutes old, what is different since ten minutes is everything."""
+    since_long = decoded(asked(DiffOf("2001-01-01", "now")), Diff)
+    assert since_long.entities == decoded(asked(DiffOf("0", "now")), Diff).entities
+    with pytest.raises(TravelError, match="before the log's first record"):
+        asked(DiffOf("0", "2001-01-01"))
 
 
 def test_a_chain_is_printed_without_what_a_terminal_obeys() -> None:

@@ -181,3 +181,8 @@ def test_enemies_are_forgotten_with_either_of_them() -> None:
     assert there.apart == {("x", "y")}
     assert departed(there, "x").apart == frozenset()
     assert shown(departed(there, "x")) == {"y": "0-3"}
+
+
+def test_burst_work_that_was_promised_nothing_keeps_a_thread_to_run_on() -> None:
+    assert shown(host("1x2x1", burst("b", 0), static("a", 2))) == {"a": "0-1", "b": "0-1"}
+    assert shown(host("1x2x1", burst("b", 0), static("a", 1))) == {"a": "0", "b": "1"}

@@ -32,6 +32,7 @@ def test_the_noise_of_a_host_by_its_tasks() -> None:
     assert noise_of_samples([]) == 0
     assert noise_of_samples([Sample("a", 1_000, 0), Sample("b", 0, 0)]) == 0
     assert noise_of_samples([Sample("a", 3_000, 0), Sample("b", 500, 500)]) == 125
+    assert noise_of_samples([Sample("a", 0, 1)]) == 1_000
 
 
 def test_a_sample_from_two_counters() -> None:

@@ -43,8 +43,13 @@ def test_lscpu() -> None:
 
 
 def test_lscpu_with_columns_in_another_order() -> None:
-    text = "# Node,Socket,Core,CPU\n0,0,0,0\n1,1,7,1\n"
-    assert from_lscpu(text).threads == (Thread(0, 0, 0), Thread(1, 1, 1))
+    text = "# Node,Socket,Core,CPU\n0,0,0,4\n1,1,7,9\n"
+    assert from_lscpu(text).threads == (Thread(4, 0, 0), Thread(9, 1, 1))
+
+
+def test_a_comment_below_the_names_of_the_columns_is_no_other_names() -> None:
+    text = "# Node,Socket,Core,CPU\n# CPU, as it was\n# Core, by hand\n0,0,0,4\n1,1,7,9\n"
+    assert from_lscpu(text).threads == (Thread(4, 0, 0), Thread(9, 1, 1))
 
 
 def test_two_nodes_of_one_socket_are_two_packages() -> None:
@@ -68,6 +73,8 @@ def test_a_machine_without_nodes() -> None:
         ("# CPU,Core\n", "no processor is named"),
         ("# CPU,Core\n0,0\n0,0\n", "named twice"),
         ("# CPU,Core\n0,-\n", "line 2: '0,-' has no numbers"),
+        ("# CPU,Core\n3\n", "line 2: '3' has no numbers"),
+        ("# Core,CPU\n3\n", "line 2: '3' has no numbers"),
         ("nonsense\n", "line 1"),
     ],
 )

@@ -143,3 +143,19 @@ def test_faults_have_their_kind() -> None:
     assert _fault(odd) == "broken"
     (port,) = free_ports(1)
     assert _fault(Host(), url=f"http://127.0.0.1:{port}") == "unreachable"
+
+
+def test_hosts_that_are_gone_are_remembered_for_a_while_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.api.task_files.HOST_GONE_S", 0.0)
+
+    async def run() -> int:
+        files = TaskFiles(HostLogs(SandboxReader()), None)
+        for port in free_ports(3):
+            with pytest.raises(LogUnavailable, match="127"):
+                await files.read(_sandbox(f"http://127.0.0.1:{port}"), "stdout", None, 100)
+        await files.close()
+        return len(files._gone_until_s)
+
+    assert asyncio.run(run()) == 1

@@ -174,11 +174,11 @@ class Node:
         """Write what this node is to be, for the next start."""
         self.files.root.mkdir(parents=True, exist_ok=True)
         properties = server_properties(address, voters, self.files.data, overrides)
-        self.files.properties.write_text(properties, "utf-8")
+        self.files.properties.write_text(in_java_properties(properties), "ascii")
         logging = LOGGING_PROPERTIES.format(
             directory=self.files.root, limit=LOG_FILE_BYTES_MAX // LOG_FILES, count=LOG_FILES
         )
-        self.files.logging.write_text(logging, "utf-8")
+        self.files.logging.write_text(in_java_properties(logging), "ascii")
 
     def cluster_id(self) -> str | None:
         """The cluster that the stored data belong to; None before the first format."""
@@ -277,4 +277,16 @@ def _is_complaint(line: str) -> bool:
 
 def java_environment() -> dict[str, str]:
     """The environment of this process without what would change Java's behaviour."""
-    return {key: value for key, value in os.environ.items() if key not in FOREIGN_JAVA_VARIABLES}
+    kept = {key: value for key, value in os.environ.items() if key not in FOREIGN_JAVA_VARIABLES}
+    # By another one Java would not find a directory whose name has other letters than English ones.
+    return kept | {"LC_ALL": "C.UTF-8"}
+
+
+def in_java_properties(text: str) -> str:
+    """The text as Java reads it from a file of properties, which knows no UTF-8.
+
+    A directory `Ö` would be another one, `Ã`, and Kafka's data would lie there.
+    """
+    units = text.encode("utf-16-be")
+    codes = (int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
+    return "".join(chr(each) if each < 128 else f"\\u{each:04x}" for each in codes)

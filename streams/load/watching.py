@@ -11,6 +11,7 @@ from typing import Final
 
 from scheduler.model.changes import TaskChanged
 from scheduler.model.events import CellRecord, Checkpoint
+from scheduler.model.ids import TaskId
 from streams.cell.follower import BareFold, Changes, Follower, LogRecord
 from streams.cell.lane import Lane
 from streams.clock import elapsed_s
@@ -74,6 +75,7 @@ class Watch:
         self.again = 0
         """Tasks that took another's place, whose host had died, and were seen running."""
         self.finished = 0
+        self._running: set[TaskId] = set()
         self.latency = Histogram()
         self.minute = Histogram()
         """Of the present minute; whoever reports it puts a new one in its place."""
@@ -116,8 +118,10 @@ class Watch:
                 continue
             if change.state == "Started":
                 now_s = now_s if now_s >= 0 else self._clock()
+                self._running.add(change.task_id)
                 self._started(change.job_id, _index_of(change.task_id), now_s)
             elif change.state == "Finished":
+                self._running.discard(change.task_id)  # Many end without ever having run.
                 self.finished += 1
         if type(record.events[0]) is Checkpoint:
             self.checkpoints += 1
@@ -139,7 +143,7 @@ class Watch:
     @property
     def live(self) -> int:
         """Tasks that were seen running and not seen to end."""
-        return max(0, self.ours + self.again - self.finished)
+        return len(self._running)
 
     async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Whether the condition came true in time, looked at after each batch."""

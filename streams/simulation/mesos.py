@@ -275,9 +275,7 @@ class Master:
         used: dict[HostId, tuple[int, int, int]] = {}
         takers: list[tuple[HostId, Need | Resources]] = [*self.offers.values()]
         takers += [
-            (each.host_id, each.need)
-            for each in self.known.values()
-            if each.state not in TERMINAL
+            (each.host_id, each.need) for each in self.known.values() if each.state not in TERMINAL
         ]
         for host_id, taken in takers:
             cpu, memory, disk = used.get(host_id, (0, 0, 0))

@@ -1,9 +1,13 @@
 """What is measured of tasks and hosts, and who is kept apart from whom because of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from scheduler.cpu_sets.layout import Layout, Workload, arrived, parted
 from scheduler.cpu_sets.noise import (
+    LOUD_PERCENT,
+    NOISE_MAX,
     Sample,
     disturbers,
     noise_of_load,
@@ -66,3 +70,21 @@ def test_who_shares_no_core_disturbs_nobody_and_known_pairs_stay() -> None:
 
 def test_samples_of_those_who_left_mean_nothing() -> None:
     assert disturbers(shared(1_000), [Sample("a", 1, 9), Sample("gone", 9_000, 0)]) == frozenset()
+
+
+def test_loud_is_who_runs_just_as_much_more_than_promised_as_the_limit_says() -> None:
+    layout, least = shared(1_000, 1_000), 1_000 * LOUD_PERCENT // 100
+    waiting = Sample("a", 500, 500)
+    assert disturbers(layout, [waiting, Sample("b", least, 0)]) == {("a", "b")}
+    assert disturbers(layout, [waiting, Sample("b", least - 10, 0)]) == frozenset()
+
+
+def test_who_has_cores_of_its_own_is_not_to_blame() -> None:
+    layout = parted(shared(1_000, 1_000), [("a", "b")])
+    left = replace(layout, apart=frozenset())
+    assert disturbers(left, [Sample("a", 500, 500), Sample("b", 2_000, 0)]) == frozenset()
+
+
+def test_no_load_is_no_noise() -> None:
+    assert noise_of_load(0, 0) == 0
+    assert noise_of_load(1, 0) == NOISE_MAX

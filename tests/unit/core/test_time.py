@@ -273,10 +273,10 @@ def test_what_ended_waits_for_no_time_out() -> None:
     # Each had an entry until its runtime limit: 300 bytes a launch, for days.
     cell = running_cell(cpus=400)
     cell.records_a_check = 100
+    fold = cell.machine._fold
     for number in range(4):
         for task_id in cell.run(batch(800), f"job-{number}"):
             cell.status(task_id, "TASK_FINISHED")
-        fold = cell.machine._fold
         assert not fold.looked_at_ms
         assert len(fold.deadlines) == fold.stale <= STALE_MIN
     assert cell.refolded().kept().deadlines == fold.deadlines

@@ -204,6 +204,8 @@ def test_metrics_that_people_chart(port: int, tmp_path: Path) -> None:
         over.touch()
         one.acknowledge(one.await_state("over", "TASK_FINISHED"))
         one.reconcile()
+        # What an executor used is free when its agent has told its end, and not before.
+        await_view(lambda: get(port, "/metrics/snapshot")["master/cpus_used"] == 0.1)
         after = get(port, "/metrics/snapshot")
 
         def grown(name: str) -> float:

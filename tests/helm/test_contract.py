@@ -6,6 +6,7 @@ How: each test looks at every pod of an example, so that a part that is added is
 import kubernetes_validate
 import pytest
 
+from streams.kafka.acl_table import COMPONENTS
 from tests.support.chart import (
     CHART,
     EXAMPLES,
@@ -251,6 +252,37 @@ def test_only_who_seals_and_opens_secrets_has_their_key() -> None:
         values = {each["name"]: each.get("value") for each in spec["containers"][0].get("env", [])}
         key = "kms:alias/flumina" if component(owner) in {"api", "cell"} else None
         assert values.get("FLUMINA_SECRET_PROVIDER") == key
+
+
+def test_a_part_has_its_own_name_at_kafka_and_nobody_elses_password() -> None:
+    """Each name is one of the table of access control, of the component that the part is."""
+    found = manifests("production")
+    shared = named(found, "ConfigMap", "-settings")["data"]
+    assert shared["FLUMINA_KAFKA_USER"] == "flumina-operator"
+    as_another = {"topics": "bootstrap", "archive": "history", "restore-test": "snapshots"}
+    seen = set()
+    for owner, spec in pods(found):
+        part = component(owner)
+        (container,) = spec["containers"]
+        values = {each["name"]: each.get("value") for each in container["env"]}
+        own = as_another.get(part, part)
+        user = f"flumina-{own}" if own in COMPONENTS else "flumina-operator"
+        assert values.get("FLUMINA_KAFKA_USER", "flumina-operator") == user
+        (folder,) = [each for each in spec["volumes"] if each["name"] == "kafka-password"]
+        key = user.removeprefix("flumina-")
+        assert folder["secret"]["items"] == [{"key": key, "path": key}]
+        if user != "flumina-operator":
+            place = f"/etc/flumina/kafka-password/{key}"
+            assert values["FLUMINA_KAFKA_PASSWORD_FILE"] == place
+        seen.add(own)
+    assert seen >= {"cell", "api", "query", "bootstrap", "history", "snapshots", "health"}
+
+
+def test_a_part_has_its_own_certificate_for_kafka() -> None:
+    for owner, spec in pods(manifests("hardened")):
+        (folder,) = [each for each in spec["volumes"] if each["name"] == "kafka-certificate"]
+        own = {"cell": "cell", "topics": "bootstrap"}.get(component(owner), "client")
+        assert folder["secret"]["secretName"] == f"flumina-kafka-{own}"
 
 
 @every_example

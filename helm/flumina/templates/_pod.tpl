@@ -6,7 +6,10 @@ claim of the StatefulSet holds the data directory), once (a Job: no probes).
 {{- define "flumina.podTemplate" -}}
 {{- $v := .root.Values -}}
 {{- $part := index $v.parts .part -}}
-{{- $folders := (include "flumina.secretFolders" .root | fromYaml).folders | default list -}}
+{{- $own := dict "Values" (include "flumina.valuesOfPart" (dict "root" .root "part" .part) | fromYaml) -}}
+{{- $folders := (include "flumina.secretFolders" $own | fromYaml).folders | default list -}}
+{{- $settings := include "flumina.settings" $own | fromYaml -}}
+{{- $shared := include "flumina.settings" .root | fromYaml -}}
 {{- $isSealing := and $v.secrets.keys (has .part (list "api" "cell")) -}}
 {{- if and $isSealing $v.secrets.file.name -}}
 {{- $folders = append $folders (dict "folder" "secret-key" "secret" $v.secrets.file.name "key" $v.secrets.file.key) -}}
@@ -15,7 +18,7 @@ metadata:
   labels:
     {{- include "flumina.labels" . | nindent 4 }}
   annotations:
-    checksum/settings: {{ include "flumina.settings" .root | sha256sum }}
+    checksum/settings: {{ include "flumina.settings" $own | sha256sum }}
     {{- with $v.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -76,7 +79,7 @@ spec:
         {{- toYaml .args | nindent 8 }}
       {{- if .hook }}
       env:
-        {{- range $name, $value := include "flumina.settings" .root | fromYaml }}
+        {{- range $name, $value := $settings }}
         - name: {{ $name }}
           value: {{ $value | quote }}
         {{- end }}
@@ -85,6 +88,12 @@ spec:
         - configMapRef:
             name: {{ include "flumina.fullname" .root }}-settings
       env:
+        {{- range $name, $value := $settings }}
+        {{- if ne $value (get $shared $name) }}
+        - name: {{ $name }}
+          value: {{ $value | quote }}
+        {{- end }}
+        {{- end }}
       {{- end }}
         - name: POD_NAME
           valueFrom:

@@ -77,6 +77,20 @@ FLUMINA_DISCOVERY: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
+{{/* The values as one part sees them: with its own name at Kafka, where kafka.parts gives it one. */}}
+{{- define "flumina.valuesOfPart" -}}
+{{- $values := deepCopy .root.Values -}}
+{{- $own := index $values.kafka.parts .part | default dict -}}
+{{- with $own.user -}}
+{{- $password := merge (deepCopy $own.password) (dict "key" "password") -}}
+{{- $_ := set $values.kafka "sasl" (merge (dict "user" . "password" $password) $values.kafka.sasl) -}}
+{{- end -}}
+{{- with $own.certificate -}}
+{{- $_ := set $values.kafka "certificate" . -}}
+{{- end -}}
+{{- toYaml $values -}}
+{{- end -}}
+
 {{/* The folders of secrets: name in the pod, Secret, and the one key that is mounted (all without). */}}
 {{- define "flumina.secretFolders" -}}
 {{- $v := .Values -}}

@@ -6,10 +6,10 @@ ticks is a record that arrives while we look.
 
 import asyncio
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +31,7 @@ from streams.cli.doctor_checks import (
     warning,
 )
 from streams.cli.log_look import Identity, build_of_leader, identity_of_log, next_tick
+from streams.clock import now_ms
 from streams.errors import OperatorError
 from streams.kafka.probe import describe
 from streams.kafka.refusals import not_allowed, refused_because
@@ -156,14 +157,29 @@ async def _compared(places: Places, state: FoldState) -> list[Finding]:
         )
 
 
-def skew(milliseconds: int) -> Finding:
+def skew(milliseconds: int, check: str = "clocks", whose: str = "the log") -> Finding:
     """Whether this computer's clock agrees with the leader's, by which the log is stamped."""
-    text = f"this computer and the log differ by {milliseconds} ms"
+    text = f"this computer and {whose} differ by {milliseconds} ms"
     if abs(milliseconds) > SKEW_MS_MAX:
-        return failed("clocks", text, "Let both computers follow the same time server (NTP).")
+        return failed(check, text, "Let both computers follow the same time server (NTP).")
     if abs(milliseconds) > SKEW_MS_WISE:
-        return warning("clocks", text, "Let both computers follow the same time server (NTP).")
-    return ok("clocks", text)
+        return warning(check, text, "Let both computers follow the same time server (NTP).")
+    return ok(check, text)
+
+
+def clock_of_answer(date: str | None, asked_at_ms: int, answered_at_ms: int) -> Finding:
+    """Whether the clock of who answered with this ``Date`` agrees with ours.
+
+    Such a date has whole seconds (RFC 9110, 5.6.7), so the clock stood within the second that it
+    begins, somewhere between our question and the answer: the least difference that fits is told.
+    """
+    check, whose = "master's clock", "the master"
+    try:
+        begins_ms = round(parsedate_to_datetime(date or "").timestamp() * 1000)
+    except ValueError:
+        return skipped(check, "its answers have no date")
+    least, most = begins_ms - answered_at_ms, begins_ms + 999 - asked_at_ms
+    return skew(least if least > 0 else min(most, 0), check, whose)
 
 
 def api_findings(places: Places) -> Iterator[Finding]:
@@ -215,10 +231,13 @@ def mesos_findings(places: Places, identity: Identity | None) -> Iterator[Findin
 
 
 def _findings_of_master(master: str, identity: Identity | None) -> Iterator[Finding]:
-    began_s = time.monotonic()
-    version = _asked(master, "/version").get("version", "unknown")
-    took_ms = (time.monotonic() - began_s) * 1000
-    yield ok("mesos", f"{master}, version {version}, answers in {took_ms:.0f} ms")
+    asked_at_ms = now_ms()
+    with _opened(master, "/version") as answer:
+        version, date = json.load(answer).get("version", "unknown"), answer.headers["Date"]
+    answered_at_ms = now_ms()
+    took_ms = answered_at_ms - asked_at_ms
+    yield ok("mesos", f"{master}, version {version}, answers in {took_ms} ms")
+    yield clock_of_answer(date, asked_at_ms, answered_at_ms)
     hosts = [each for each in _asked(master, "/slaves").get("slaves", []) if each.get("active")]
     if hosts:
         yield ok("hosts", f"{len(hosts)} agent(s) of Mesos are connected")
@@ -265,6 +284,10 @@ def _first_master(masters: Sequence[str]) -> tuple[str | None, str]:
 
 
 def _asked(master: str, path: str) -> dict[str, Any]:
-    with urllib.request.urlopen(f"http://{master}{path}", timeout=MESOS_TIMEOUT_S) as answer:
+    with _opened(master, path) as answer:
         found = json.load(answer)
     return found if isinstance(found, dict) else {}
+
+
+def _opened(master: str, path: str) -> Any:  # noqa: ANN401 - as urllib has it
+    return urllib.request.urlopen(f"http://{master}{path}", timeout=MESOS_TIMEOUT_S)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from streams.cli.doctor_network import clock_of_answer
+from streams.clock import now_ms
 from tests.contract.mesos_master.master_client import (
     Framework,
     Json,
@@ -323,3 +325,10 @@ def test_a_task_an_agent_and_a_framework_in_v1_shapes(port: int) -> None:
     last = over["statuses"][-1]
     assert (over["state"], last["reason"]) == ("TASK_KILLED", "REASON_FRAMEWORK_REMOVED")
     assert last["message"] == f"Framework {one.framework_id} removed"
+
+
+def test_answers_have_the_date_by_which_clocks_are_compared(port: int) -> None:
+    """`flumina doctor` compares it with this computer's, as far as whole seconds tell."""
+    before_ms = now_ms()
+    date = request(port, "GET", "/version").headers["date"]
+    assert clock_of_answer(date, before_ms, now_ms()).text.endswith(" 0 ms")

@@ -17,7 +17,13 @@ from streams.cli.doctor_checks import (
     python,
     versions,
 )
-from streams.cli.doctor_network import Places, api_findings, mesos_findings, skew
+from streams.cli.doctor_network import (
+    Places,
+    api_findings,
+    clock_of_answer,
+    mesos_findings,
+    skew,
+)
 from streams.settings import settings_of
 from streams.supervise.up_file import PartView, UpView
 
@@ -42,6 +48,28 @@ def test_a_failover_timeout_of_0_is_refused_and_a_small_one_warned_of(
 )
 def test_clocks_may_differ_by_a_second(milliseconds: int, status: str) -> None:
     assert skew(milliseconds).status == status
+
+
+@pytest.mark.parametrize(
+    ("date", "status", "told"),
+    [
+        ("Mon, 23 Nov 2026 03:00:10 GMT", "ok", " 0 ms"),
+        ("Mon, 23 Nov 2026 03:00:09 GMT", "ok", " -1 ms"),
+        ("Mon, 23 Nov 2026 03:00:12 GMT", "warning", " 1800 ms"),
+        ("Mon, 23 Nov 2026 03:00:07 GMT", "warning", " -2001 ms"),
+        ("Mon, 23 Nov 2026 02:00:10 GMT", "failed", " -3599001 ms"),
+        (None, "skipped", "no date"),
+        ("yesterday", "skipped", "no date"),
+    ],
+)
+def test_the_clock_of_a_master_is_known_to_the_second(
+    date: str | None, status: str, told: str
+) -> None:
+    """Asked at 03:00:10.000, answered 200 ms later."""
+    asked_at_ms = 1_795_402_810_000
+    found = clock_of_answer(date, asked_at_ms, asked_at_ms + 200)
+    assert found.status == status
+    assert told in found.text
 
 
 class Usage(NamedTuple):

@@ -48,6 +48,12 @@ class ClusterManager(Protocol):
         """
         ...
 
+    async def acknowledge_all(
+        self, updates: Sequence[StatusUpdate | Unrecognised], stream_id: StreamId
+    ) -> list[Called]:
+        """The same of many at once, for less than each costs alone; what became of each."""
+        ...
+
     async def close(self) -> None:
         """End the stream and every connection; the framework and its tasks go on."""
         ...

@@ -214,6 +214,7 @@ def _containers(state: State) -> Mapping[str, Mapping[Any, object]]:
         "slaStart": state.sla_starts,
         "task": state.tasks,
         "volume": state.volumes,
+        "warm pool": state.warm_pools,
         "watermark": state.watermarks,
         "webhook": state.webhooks,
     }

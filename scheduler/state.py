@@ -96,6 +96,7 @@ ENTITY_KINDS: Final = (
     "slaStart",
     "task",
     "volume",
+    "warm pool",
     "watermark",
     "webhook",
 )
@@ -474,6 +475,8 @@ class State:
     """Their instances, by id."""
     instance_networks: dict[str, InstanceNetwork] = field(default_factory=dict)
     """Interfaces of instances, by the instance, see `scheduler.fold.network`."""
+    warm_pools: dict[str, WarmPool] = field(default_factory=dict)
+    """Warm pools of groups, by the group, see `scheduler.fold.warm_pools`."""
     fleet_orders: dict[ProposalId, FleetOrder] = field(default_factory=dict)
     """What is to be asked of clouds, or is under way, oldest first."""
     deployments: dict[str, Deployment] = field(default_factory=dict)

@@ -126,6 +126,12 @@ class LocalCluster:
         call = acknowledge_call(update.task_id, update.host_id, update.uuid, self._settings)
         return self._called(call, stream_id)
 
+    async def acknowledge_all(
+        self, updates: Sequence[StatusUpdate | Unrecognised], stream_id: StreamId
+    ) -> list[Called]:
+        """Let the agent forget all of them."""
+        return [await self.acknowledge(each, stream_id) for each in updates]
+
     def _called(self, call: Json, stream_id: StreamId) -> Called:
         answer = self._master.call(call, stream_id, self._clock.now())
         self._carry()

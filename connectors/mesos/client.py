@@ -8,12 +8,13 @@ The leading master is remembered and tried first the next time.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
 
 from connectors.mesos.calls import acknowledge_call, call_of
 from connectors.mesos.refusals import Refusals
+from connectors.mesos.reserved import Json
 from connectors.mesos.session import NoStreamError, Session, open_session
 from connectors.mesos.settings import MesosSettings
 from scheduler.model.effects import AcceptOffers, Called, DeclineOffers, Effect
@@ -82,14 +83,29 @@ class MesosClient:
 
     async def acknowledge(self, update: StatusUpdate | Unrecognised, stream_id: StreamId) -> Called:
         """Tell Mesos that this update (with a uuid) is durable with us."""
+        (called,) = await self.acknowledge_all((update,), stream_id)
+        return called
+
+    async def acknowledge_all(
+        self, updates: Sequence[StatusUpdate | Unrecognised], stream_id: StreamId
+    ) -> list[Called]:
+        """The same of many, which leave together."""
         session = self._session
         if session is None or session.stream_id != stream_id:
-            return _not_current(stream_id)
-        if update.host_id is None or update.task_id is None:
-            detail = f"not sent: the update of {update.task_id} names no host to acknowledge to"
-            return Called("refused", stream_id, detail)
-        call = acknowledge_call(update.task_id, update.host_id, update.uuid, self._settings)
-        return await session.acknowledge(call)
+            return [_not_current(stream_id)] * len(updates)
+        calls: list[Json] = []
+        refused: dict[int, Called] = {}
+        for place, each in enumerate(updates):
+            if each.host_id is None or each.task_id is None:
+                detail = f"not sent: the update of {each.task_id} names no host to acknowledge to"
+                refused[place] = Called("refused", stream_id, detail)
+            else:
+                call = acknowledge_call(each.task_id, each.host_id, each.uuid, self._settings)
+                calls.append(call)
+        called = await session.acknowledge(calls)
+        for place, each_called in refused.items():  # In ascending order, so each gets its place.
+            called.insert(place, each_called)
+        return called
 
     async def close(self) -> None:
         """End the stream and every connection; the framework and its tasks go on."""

@@ -13,7 +13,7 @@ and the same however often they are sent.
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Final
 
@@ -340,29 +340,45 @@ class Session:
         self._accepted_at_s = now_s
         return self._accepts
 
-    async def acknowledge(self, body: Json) -> Called:
-        """Send one acknowledgement, beside whatever else is under way.
+    async def acknowledge(self, bodies: Sequence[Json]) -> list[Called]:
+        """Send acknowledgements together, beside whatever else is under way.
 
-        It is sent a second time where the connection failed under it. One of unknown fate, lost or
-        answered with a 5xx, does not end the stream: Mesos repeats the update, and that is
+        One is sent a second time where the connection failed under it. One of unknown fate, lost
+        or answered with a 5xx, does not end the stream: Mesos repeats the update, and that is
         acknowledged again. Only a refusal that shows another stream or another leader does.
         """
-        payload = orjson.dumps(body)
-        said = Verdict("unknown", "")
+        payloads = list(map(orjson.dumps, bodies))
+        said = [Verdict("unknown", "")] * len(payloads)
+        left = list(range(len(payloads)))
         for _ in range(2):
-            if self._why is not None:
-                return self._not_sent(f"stream over ({self._why})")
-            try:
-                lane = await self._open_lane()
-                answer = await lane.post(payload, self._settings.timeouts.answer_s)
-            except LaneBrokenError as fault:
-                said = Verdict("unknown", f"{self.master} {fault}")
-                continue
-            said = _verdict_of(answer)
-            break
-        if said.is_stream_over and said.fate == "refused":
-            self.end(f"an acknowledgement ended it: {said.detail}")
-        return self._called(said)
+            if left and self._why is not None:
+                why = Verdict("refused", f"not sent: stream over ({self._why})")
+                for place in left:
+                    said[place] = why
+                break
+            answers = await self._acknowledged([payloads[place] for place in left])
+            lost: list[int] = []
+            for place, answer in zip(left, answers, strict=True):
+                if isinstance(answer, str):
+                    said[place] = Verdict("unknown", f"{self.master} {answer}")
+                    lost.append(place)
+                else:
+                    said[place] = _verdict_of(answer)
+            left = lost
+            if not left:
+                break
+        for each in said:
+            if each.is_stream_over and each.fate == "refused":
+                self.end(f"an acknowledgement ended it: {each.detail}")
+        return list(map(self._called, said))
+
+    async def _acknowledged(self, payloads: Sequence[bytes]) -> list[Answer | str]:
+        """The answer to each, or why there is none."""
+        try:
+            lane = await self._open_lane()
+        except LaneBrokenError as fault:
+            return [str(fault)] * len(payloads)
+        return await lane.post_all(payloads, self._settings.timeouts.answer_s)
 
     async def _open_lane(self) -> Pipeline:
         """The connection of the acknowledgements, opened anew where it was closed."""

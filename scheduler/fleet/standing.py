@@ -12,13 +12,14 @@ from scheduler.model.fleet import FleetEffect, InstanceState
 from scheduler.model.fleet_rules import DeploymentAsked, FleetRules
 from scheduler.model.ids import HostId, ProposalId
 from scheduler.model.network import CloudInterface
+from scheduler.model.warm_pools import WarmPoolRule
 
 ACTIVITIES_MAX: Final = 20
 """Of a group, for operators; the log has them all."""
 DEPLOYMENTS_MAX: Final = 50
 """Those under way and the last that ended."""
 
-Mark = Literal["", "ending", "interruption", "rebalance", "terminating", "deployment"]
+Mark = Literal["", "warm", "ending", "interruption", "rebalance", "terminating", "deployment"]
 """Why we keep tasks away from an instance's host, or have them leave it."""
 Step = Literal[
     "growing",
@@ -117,6 +118,26 @@ class Instance(Ours, frozen=True):
     protected_by_us: bool = False
     ended_at_ms: int = 0
     """When its end was ordered last; 0: it was not."""
+    left_pool_at_ms: int = 0
+    """When it left its group's warm pool last; 0: it never stood in one."""
+
+
+class WarmPool(Ours, frozen=True):
+    """A group's warm pool: how an operator wants it, how it was seen, and what went wrong."""
+
+    group: str
+    is_asked: bool = False
+    """An operator has said how it shall be; else it is only shown."""
+    asked: WarmPoolRule | None = None
+    seen: WarmPoolRule | None = None
+    is_going: bool = False
+    heard_at_ms: int = 0
+    """By the log's clock; 0: nobody has told of it yet, and nothing is asked."""
+    done_at_ms: int = 0
+    """When something was done that was not seen yet; 0: all is seen."""
+    failures: int = 0
+    retry_at_ms: int = 0
+    fault: str = ""
 
 
 class InstanceNetwork(Ours, frozen=True):

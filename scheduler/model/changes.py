@@ -298,6 +298,17 @@ class FleetChanged(Ours, frozen=True):
     actor: str = ""
 
 
+class WarmPoolChanged(Ours, frozen=True):
+    """A group's warm pool was asked for by an operator, ordered of the cloud, or seen there."""
+
+    group: str
+    what: Literal["asked", "ordered", "seen"]
+    text: str = ""
+    """The pool in words, or that there is none."""
+    why: str = ""
+    actor: str = ""
+
+
 class HostHealthChanged(Ours, frozen=True):
     """A host gets no tasks for its health, would get none were its group not spared, or is back."""
 
@@ -384,6 +395,7 @@ Change = (
     | HealingChanged
     | OwnerAlerted
     | FleetChanged
+    | WarmPoolChanged
     | VolumeChanged
     | AddressChanged
 )

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from scheduler.model.base import Ours
 from scheduler.model.network import InstanceNetworkObserved, NetworkEffect
+from scheduler.model.warm_pools import WarmPoolEffect, WarmPoolObserved
 
 InstanceState = Literal["pending", "inService", "standby", "terminating", "warm", "other"]
 """Where an instance stands in its group's life, whatever words its cloud has for it."""
@@ -93,7 +94,13 @@ class InstanceNoticed(Ours, frozen=True):
     observed_at_ms: int = 0
 
 
-FleetReport = CloudGroupObserved | CloudGroupGone | InstanceNoticed | InstanceNetworkObserved
+FleetReport = (
+    CloudGroupObserved
+    | CloudGroupGone
+    | InstanceNoticed
+    | InstanceNetworkObserved
+    | WarmPoolObserved
+)
 """All that topic ``hosts`` holds, its generation's first record apart."""
 
 
@@ -140,5 +147,5 @@ class RemoveGroup(Ours, frozen=True):
 GroupEffect = SetDesiredCapacity | EndInstance | ProtectInstances | CompleteHook | RemoveGroup
 """What is asked about a group and who is in it."""
 
-FleetEffect = GroupEffect | NetworkEffect
+FleetEffect = GroupEffect | NetworkEffect | WarmPoolEffect
 """All that is asked of a cloud; carried out after its `EffectStarted` was read back."""

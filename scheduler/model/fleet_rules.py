@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from scheduler.model.base import Ours
 from scheduler.model.rules import Amount, Rule
+from scheduler.model.warm_pools import WarmPoolAsked
 
 FLEET_GROUPS_MAX: Final = 200
 """More groups than this a cell does not scale; AWS gives an account 500 unless it asks."""
@@ -150,5 +151,5 @@ class DeploymentOrdered(Ours, frozen=True):
     why: str
 
 
-FleetRequest = FleetAsked | GroupSizeAsked | DeploymentAsked | DeploymentOrdered
+FleetRequest = FleetAsked | GroupSizeAsked | WarmPoolAsked | DeploymentAsked | DeploymentOrdered
 """What operators ask of the fleet, by topic ``commands``."""

@@ -7,6 +7,8 @@ duplicate, never a loss. The framework is never torn down from here.
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import groupby
+from operator import attrgetter
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -112,9 +114,8 @@ class MesosFeed:
             for each in updates:
                 reached("update-written", each)
             self._lead.check()
-            await asyncio.gather(
-                *(self._manager.acknowledge(each, each.stream_id) for each in updates)
-            )
+            for stream_id, heard in groupby(updates, attrgetter("stream_id")):
+                await self._manager.acknowledge_all(list(heard), stream_id)
 
     async def _durable(self) -> MesosRecord:
         """The next record, once it is on all in-sync replicas."""

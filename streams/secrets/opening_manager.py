@@ -5,7 +5,7 @@ values; should Mesos repeat an opened one in a refusal, it is taken out of the t
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -61,6 +61,12 @@ class OpeningManager:
     async def acknowledge(self, update: StatusUpdate | Unrecognised, stream_id: StreamId) -> Called:
         """As the other manager."""
         return await self._manager.acknowledge(update, stream_id)
+
+    async def acknowledge_all(
+        self, updates: Sequence[StatusUpdate | Unrecognised], stream_id: StreamId
+    ) -> list[Called]:
+        """As the other manager."""
+        return await self._manager.acknowledge_all(updates, stream_id)
 
     async def close(self) -> None:
         """As the other manager."""

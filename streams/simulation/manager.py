@@ -183,6 +183,12 @@ class Manager:
             self._master.acknowledge(update)
         return Called("sent", stream_id)
 
+    async def acknowledge_all(
+        self, updates: Sequence[StatusUpdate | Unrecognised], stream_id: StreamId
+    ) -> list[Called]:
+        """Tell the master that each of them is durable."""
+        return await asyncio.gather(*(self.acknowledge(each, stream_id) for each in updates))
+
     async def close(self) -> None:
         """End the stream; the framework and its tasks go on."""
         if not self._caller.is_dead:

@@ -74,6 +74,12 @@ class WitnessManager:
         self.acknowledged.append(update)
         return Called("sent", stream_id)
 
+    async def acknowledge_all(
+        self, updates: Sequence[StatusUpdate | Unrecognised], stream_id: StreamId
+    ) -> list[Called]:
+        """Note the acknowledgements."""
+        return [await self.acknowledge(each, stream_id) for each in updates]
+
     async def close(self) -> None:
         """Nothing to end."""
 

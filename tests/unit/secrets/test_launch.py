@@ -39,6 +39,11 @@ class Recorded:
     async def acknowledge(self, update: StatusUpdate | Unrecognised, stream_id: StreamId) -> Called:
         raise NotImplementedError(update, stream_id)
 
+    async def acknowledge_all(
+        self, updates: Sequence[StatusUpdate | Unrecognised], stream_id: StreamId
+    ) -> list[Called]:
+        raise NotImplementedError(updates, stream_id)
+
     async def close(self) -> None:
         return
 

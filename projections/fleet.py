@@ -9,8 +9,8 @@ from typing import Any
 from projections.cell_view import CellView
 from scheduler.fleet.counts import counts_of
 from scheduler.fleet.plan import GroupPlan, plan_of
-from scheduler.fleet.standing import Activity, CloudGroup, Deployment, Instance
-from scheduler.model.foreign_fleet import rules_document
+from scheduler.fleet.standing import Activity, CloudGroup, Deployment, Instance, WarmPool
+from scheduler.model.foreign_fleet import pool_document, rules_document
 from scheduler.state import State
 
 Json = dict[str, Any]
@@ -67,6 +67,7 @@ def _group(state: State, found: CloudGroup) -> Json:
         "ending": counts.ending,
         "late": len(counts.late),
         "warm": found.warm_total,
+        "warmPool": _warm_pool(state.warm_pools.get(found.name, WarmPool(found.name)), found),
         "zones": list(found.zones),
         "machineTypes": list(found.machine_types),
         "suspended": list(found.suspended),
@@ -75,6 +76,19 @@ def _group(state: State, found: CloudGroup) -> Json:
         "held": found.held,
         "fault": found.fault,
         "failures": found.failures,
+    }
+
+
+def _warm_pool(pool: WarmPool, found: CloudGroup) -> Json:
+    """The pool as it shall be and as it is; who asked for none here sees what the cloud has."""
+    rule = pool.asked if pool.is_asked else pool.seen
+    return {
+        "isSteered": pool.is_asked,
+        "asked": None if pool.asked is None else pool_document(pool.asked),
+        "seen": None if pool.seen is None else pool_document(pool.seen),
+        "wanted": 0 if rule is None else rule.size(found.size, found.maximum),
+        "isGoing": pool.is_going,
+        "fault": pool.fault,
     }
 
 

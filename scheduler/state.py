@@ -16,6 +16,7 @@ from scheduler.fleet.standing import (
     FleetOrder,
     Instance,
     InstanceNetwork,
+    WarmPool,
 )
 from scheduler.healing.standing import HealingRun, RunbookStanding
 from scheduler.model.autoscaling import PolicyId

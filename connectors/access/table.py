@@ -216,6 +216,7 @@ _ORDERS: Final[Table] = {
         f"{_A3}/agent/instanceGroups/{{id}}/tier",
         f"{_A3}/agent/instanceGroups/{{id}}/lifecycle",
         f"{_F}/fleet/groups/{{id}}/size",
+        f"{_F}/fleet/groups/{{id}}/warm-pool",
     ),
     **_of(
         _OPERATE,

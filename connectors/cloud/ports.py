@@ -11,6 +11,7 @@ import msgspec
 
 from scheduler.model.fleet import CloudGroupObserved, FleetEffect, InstanceNoticed
 from scheduler.model.network import InstanceNetworkObserved
+from scheduler.model.warm_pools import WarmPoolObserved
 
 
 class CloudFailed(Exception):
@@ -51,6 +52,14 @@ class CloudGroups(Protocol):
 
         A group says which cell it is of by a tag ``flumina.cell``. Raises `CloudFailed`: a list
         that is not whole is none.
+        """
+        ...
+
+    async def warm_pools(self, names: Collection[str], now_ms: int) -> list[WarmPoolObserved]:
+        """The rules of these groups' warm pools; raises `CloudFailed`.
+
+        Groups that are not there are left out; none where the cloud knows no warm pools. The
+        instances that stand by are among those of `groups`.
         """
         ...
 

@@ -9,7 +9,7 @@ the lifeline ends them however this process ends.
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Final
 

@@ -33,22 +33,22 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class _Call:
-    """A call that was asked for: until when its answer is waited for, and what became of it."""
+class Asked:
+    """A call that leaves: until when its answer is waited for, and what became of it."""
 
     __slots__ = ("found", "timeout_s", "told", "until_s")
 
-    def __init__(self, until_s: float, timeout_s: float) -> None:
+    def __init__(self, until_s: float, timeout_s: float, told: asyncio.Future[None]) -> None:
         self.until_s, self.timeout_s = until_s, timeout_s
+        self.told = told
+        """Done with the answer, or when it is known that there is none."""
         self.found: Answer | str = ""
         """The answer, or why there is none."""
-        self.told: asyncio.Future[None] | None = None
-        """Of the last of those that were asked for together: the others are answered before it."""
 
     def end(self, found: Answer | str) -> None:
         """Keep what became of it, and let go on who waits."""
         self.found = found
-        if self.told is not None and not self.told.done():
+        if not self.told.done():
             self.told.set_result(None)
 
 
@@ -60,7 +60,7 @@ class Pipeline(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._unsent: list[bytes] = []
-        self._unanswered: deque[_Call] = deque()
+        self._unanswered: deque[Asked] = deque()
         self._timer: asyncio.TimerHandle | None = None
         """When the first of them, or one that was answered since, has waited long enough."""
         self._body = bytearray()
@@ -85,19 +85,25 @@ class Pipeline(asyncio.Protocol):
         """The answers to calls that leave together, in their order; why, where one did not come."""
         if self._fault is not None or not bodies:
             return [self._fault or ""] * len(bodies)
+        asked = self.ask(bodies, timeout_s)
+        await asked[-1].told  # The others are answered before it.
+        return [each.found for each in asked]
+
+    def ask(self, bodies: Sequence[bytes], timeout_s: float) -> list[Asked]:
+        """The calls, which leave together; raises LaneBrokenError where none leaves any more."""
+        if self._fault is not None:
+            raise LaneBrokenError(self._fault)
         loop = asyncio.get_running_loop()
         if not self._unsent:
             # Whatever else is asked for before the loop comes round again goes with it.
             loop.call_soon(self._send)
         self._unsent += [b"%b%d\r\n\r\n%b" % (self._head, len(each), each) for each in bodies]
         until_s = loop.time() + timeout_s
-        calls = [_Call(until_s, timeout_s) for _ in bodies]
-        told = calls[-1].told = loop.create_future()
-        self._unanswered += calls
+        asked = [Asked(until_s, timeout_s, loop.create_future()) for _ in bodies]
+        self._unanswered += asked
         if self._timer is None or until_s < self._timer.when():
             self._look_at(loop, until_s)
-        await told
-        return [each.found for each in calls]
+        return asked
 
     def _look_at(self, loop: asyncio.AbstractEventLoop, until_s: float) -> None:
         if self._timer is not None:

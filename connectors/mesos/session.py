@@ -190,7 +190,7 @@ class Session:
         self._settings = settings
         self._identity = identity
         self._turn = asyncio.Lock()
-        self._under_way: set[asyncio.Future[Answer]] = set()
+        self._under_way: set[asyncio.Future[None]] = set()
         """ACCEPTs without an answer yet; any other call waits for them."""
         self._accepts: Pipeline | None = None
         self._accepted_at_s = 0.0
@@ -296,18 +296,19 @@ class Session:
                 return self._not_sent(f"stream over ({self._why})")
             try:
                 lane = await self._accepting_lane()
+                (asked,) = lane.ask((payload,), self._settings.timeouts.answer_s)
             except LaneBrokenError as fault:
                 return self._not_sent(f"{self.master} {fault}")
-            answering = asyncio.ensure_future(lane.post(payload, self._settings.timeouts.answer_s))
-            self._under_way.add(answering)
-            answering.add_done_callback(self._under_way.discard)
+            self._under_way.add(asked.told)
         try:
             with self._fencing():
-                answer = await answering
-        except LaneBrokenError as fault:
-            found = Verdict("unknown", f"{self.master} {fault}", is_stream_over=True)
+                await asked.told
+        finally:
+            self._under_way.discard(asked.told)
+        if isinstance(asked.found, str):
+            found = Verdict("unknown", f"{self.master} {asked.found}", is_stream_over=True)
         else:
-            found = _verdict_of(answer)
+            found = _verdict_of(asked.found)
         return self._judged(body, found)
 
     @contextmanager
@@ -351,7 +352,9 @@ class Session:
         said = [Verdict("unknown", "")] * len(payloads)
         left = list(range(len(payloads)))
         for _ in range(2):
-            if left and self._why is not None:
+            if not left:
+                break
+            if self._why is not None:
                 why = Verdict("refused", f"not sent: stream over ({self._why})")
                 for place in left:
                     said[place] = why
@@ -365,8 +368,6 @@ class Session:
                 else:
                     said[place] = _verdict_of(answer)
             left = lost
-            if not left:
-                break
         for each in said:
             if each.is_stream_over and each.fate == "refused":
                 self.end(f"an acknowledgement ended it: {each.detail}")

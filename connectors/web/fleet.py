@@ -72,6 +72,13 @@ async def set_size(call: Call) -> Response:
     return await ordered(call, "SetGroupSize", record, (actor, why), call.path_id)
 
 
+async def set_warm_pool(call: Call) -> Response:
+    """``200 {"id"}`` once the group's warm pool is steered; ``remove`` takes it away."""
+    record, actor, why = await asked(call, ("pool", "remove"))
+    record["group"] = call.path_id
+    return await ordered(call, "SetWarmPool", record, (actor, why), call.path_id)
+
+
 async def list_maintenance(call: Call) -> Response:
     """Hosts that Mesos will have taken away, and what it is answered."""
     call.query.done()
@@ -139,6 +146,7 @@ FLEET_ROUTES: Final[dict[str, dict[str, Operation]]] = {
     f"{PATH}/groups": {"GET": _READ},
     f"{PATH}/groups/{{id}}": {"GET": replace(_READ, handler=show_group, answer=shapes.GroupShown)},
     f"{PATH}/groups/{{id}}/size": {"PUT": _command(set_size, shapes.SizeBody)},
+    f"{PATH}/groups/{{id}}/warm-pool": {"PUT": _command(set_warm_pool, shapes.PoolBody)},
     f"{PATH}/maintenance": {
         "GET": replace(_READ, handler=list_maintenance, answer=shapes.Maintenance)
     },

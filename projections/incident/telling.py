@@ -31,6 +31,7 @@ from scheduler.model.changes import (
     SafeEnded,
     TaskMissed,
     TimeGapped,
+    WarmPoolChanged,
 )
 from scheduler.model.events import LeaderElected
 from scheduler.model.health import HostJudged, HostProbed, TaskSilent
@@ -141,6 +142,11 @@ def _fleet(it: FleetChanged) -> Said:
     return Said("capacity", it.what, _because(text, it.why), weight)
 
 
+def _warm_pool(it: WarmPoolChanged) -> Said:
+    text = _because(f"group {it.group}: {it.text}", it.why)
+    return Said("capacity", f"warm pool {it.what}", text)
+
+
 def _scaled(it: JobScaled) -> Said:
     text = f"from {it.before} to {counted(it.after, 'task')} by {it.policy_id} on {it.metric}"
     return Said("capacity", "job scaled", _because(text, it.why))
@@ -220,6 +226,7 @@ _TOLD: Final[Mapping[type, Callable[[Any], Said | None]]] = {
     TaskSilent: _silent,
     HealingChanged: _healing,
     FleetChanged: _fleet,
+    WarmPoolChanged: _warm_pool,
     JobScaled: _scaled,
     HostFailed: _host_failed,
     HostOrdered: lambda it: Said("hosts", f"ordered {it.standing}", it.why),

@@ -94,6 +94,7 @@ def is_returnable(state: State, instance: Instance) -> bool:
     host_id = instance.host_id
     return (
         host_id is not None
+        and instance.state != "warm"
         and host_id not in state.host_tasks
         and host_id not in state.host_orders
         and (not instance.is_protected or instance.protected_by_us)

@@ -9,11 +9,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from scheduler.fleet.counts import ALIVE
 from scheduler.fleet.standing import CloudGroup, Instance
 from scheduler.fold.context import Fold
 from scheduler.fold.fleet_marks import forget_instance, join, mark, put_instance
 from scheduler.fold.fleet_orders import note_activity, put_group
 from scheduler.fold.safe import page_once
+from scheduler.fold.warm_pools import come_out, forget_pool, is_back, stand_by
 from scheduler.model.address import Source
 from scheduler.model.changes import FleetChanged, FleetWhat
 from scheduler.model.fleet import (
@@ -112,6 +114,10 @@ def _seen(fold: Fold, body: CloudGroupObserved, said: CloudInstance) -> None:
     )
     if after != known:
         put_instance(fold, after)
+    if said.state == "warm" and after.mark != "warm":
+        stand_by(fold, after)
+    elif before.state == "warm" and said.state in ALIVE:
+        come_out(fold, after)
     if said.state == "terminating" and after.mark != "terminating":
         mark(fold, after, "terminating", "its cloud takes it away")
     joined(fold, said.instance_id)
@@ -128,7 +134,9 @@ def joined(fold: Fold, instance_id: str) -> None:
     state = fold.state
     instance = state.cloud_instances.get(instance_id)
     host_id = state.hosts_of_instances.get(instance_id)
-    if instance is not None and host_id is not None and instance.host_id != host_id:
+    if instance is None or host_id is None or instance.host_id == host_id:
+        return
+    if is_back(state, instance, host_id):
         join(fold, instance, host_id)
 
 
@@ -143,6 +151,7 @@ def group_gone(fold: Fold, _source: Source, body: CloudGroupGone) -> None:
     now_ms = state.clock.now_ms
     after = replace(group, is_gone=True, heard_at_ms=now_ms, ordered=None)
     put_group(fold, replace(after, desired=0, instances_total=0))
+    forget_pool(fold, body.group, is_for_good=False)
     _say(fold, body.group, "groupGone", f"in {body.provider} {body.region}", 0)
     note_activity(fold, body.group, "groupGone", "its cloud has it no more")
     is_ours = any(each.name == body.group for each in state.fleet.rules.groups)
@@ -158,6 +167,7 @@ def group_gone(fold: Fold, _source: Source, body: CloudGroupGone) -> None:
     gone = [each.name for each in state.cloud_groups.values() if each.is_gone]
     for name in gone[:-GONE_KEPT_MAX]:
         del state.cloud_groups[name]
+        forget_pool(fold, name, is_for_good=True)
         fold.touch("cloud group", name)
 
 

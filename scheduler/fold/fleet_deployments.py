@@ -28,6 +28,7 @@ from scheduler.fold.fleet_orders import order, order_size
 from scheduler.fold.instance_groups import group_name_of
 from scheduler.fold.policy import change_policy
 from scheduler.fold.safe import page_once
+from scheduler.fold.warm_pool_looks import steer_pool, want_pool
 from scheduler.model.changes import FleetChanged
 from scheduler.model.fleet import RemoveGroup
 from scheduler.model.ids import HostId
@@ -139,6 +140,11 @@ def _remove(fold: Fold, each: Deployment) -> None:
         pause(fold, each, f"group {name} has tasks again")
         return
     _use(fold, name, "Removable")
+    if name in state.warm_pools:  # Its instances count as the group's, and AWS deletes none with it.
+        want_pool(fold, name, None, f"deployment {each.name}")
+        if not steer_pool(fold, name):
+            _wait(fold, each, f"group {name} has a warm pool")
+            return
     if group.size or group.instances_total:
         _wait(fold, each, f"group {name} has {group.instances_total} instances")
         is_due = state.clock.now_ms >= group.retry_at_ms

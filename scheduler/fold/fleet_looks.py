@@ -29,6 +29,7 @@ from scheduler.fold.fleet_orders import (
     take_tokens,
 )
 from scheduler.fold.safe import page_once
+from scheduler.fold.warm_pool_looks import look_at_warm_pools
 from scheduler.model.fleet import CompleteHook, EndInstance, ProtectInstances
 from scheduler.model.fleet_rules import FleetRules
 from scheduler.state import State
@@ -64,6 +65,7 @@ def look_at_fleet(fold: Fold) -> None:
     if now_ms < state.clock.judging_since_ms + fleet.rules.warm_up_ms:
         return
     deploy(fold)
+    look_at_warm_pools(fold)
     plan = plan_of(state)
     _note_loads(state, plan, fold)
     for each_plan in plan.groups:
@@ -234,9 +236,11 @@ def _complete_hooks(fold: Fold) -> None:
         is_over = each.due_ms and state.clock.now_ms >= each.due_ms
         if each.state == "pending" and each.host_id is None:
             continue
+        if each.state == "warm" and not (each.is_waiting and each.host_id is not None):
+            continue  # It is being prepared, and has said nothing yet; or it waits for nothing.
         if each.state != "pending" and not is_empty and not is_over:
             continue
-        why = "it has joined" if each.state == "pending" else "its host is empty"
+        why = "it has joined" if each.state in {"pending", "warm"} else "its host is empty"
         if order(fold, CompleteHook(each.group, each.instance_id, each.hook), why):
             put_instance(fold, replace(state.cloud_instances[each.instance_id], hook=""))
 

@@ -18,6 +18,7 @@ from scheduler.model.ids import HostId
 OURS: Final = "flumina.fleet"
 _ATTRIBUTES: Final[dict[Mark, tuple[str, ...]]] = {
     "": (),
+    "warm": ("systemNoPlacement",),
     "ending": ("systemNoPlacement",),
     "deployment": (REQUIRED,),
     "rebalance": (REQUIRED,),
@@ -27,11 +28,12 @@ _ATTRIBUTES: Final[dict[Mark, tuple[str, ...]]] = {
 """What each mark is on the host. What has to leave goes through all budgets of disruption."""
 _RANKS: Final[dict[Mark, int]] = {
     "": 0,
-    "ending": 1,
-    "deployment": 2,
-    "rebalance": 3,
-    "terminating": 4,
-    "interruption": 5,
+    "warm": 1,
+    "ending": 2,
+    "deployment": 3,
+    "rebalance": 4,
+    "terminating": 5,
+    "interruption": 6,
 }
 
 

@@ -16,7 +16,8 @@ from scheduler.fleet.standing import ACTIVITIES_MAX, Activity, Changed, CloudGro
 from scheduler.fold.context import Fold
 from scheduler.fold.network_outcomes import network_ended
 from scheduler.fold.safe import page_once
-from scheduler.model.changes import FleetChanged, FleetWhat
+from scheduler.fold.warm_pools import warm_pool_ended, words_of
+from scheduler.model.changes import FleetChanged, FleetWhat, WarmPoolChanged
 from scheduler.model.events import EffectEnded
 from scheduler.model.fleet import (
     CompleteHook,
@@ -35,6 +36,7 @@ from scheduler.model.network import (
     ReturnAddresses,
     SetSecurityGroups,
 )
+from scheduler.model.warm_pools import SetWarmPool, WarmPoolEffect, WarmPoolRule
 from scheduler.state import State
 
 ORDERS_MAX: Final = 500
@@ -72,6 +74,11 @@ def order(fold: Fold, effect: FleetEffect, why: str, actor: str = "") -> bool:
         order_id = ProposalId(f"{order_id}.0")
     state.fleet_orders[order_id] = FleetOrder(order_id, effect, state.clock.now_ms, why)
     fold.touch("fleet order", order_id)
+    if isinstance(effect, WarmPoolEffect):
+        text = words_of(_pool_rule(effect))
+        fold.report(WarmPoolChanged(effect.group, "ordered", text, why, actor))
+        note_activity(fold, effect.group, "warmPoolOrdered", f"{text}: {why}")
+        return True
     what = _SAID[type(effect)]
     if isinstance(effect, EndInstance) and not effect.is_decrement:
         what = "hostReplaced"
@@ -169,6 +176,10 @@ def _overtaken(state: State, effect: FleetEffect) -> str:
         return "the group is gone"
     if isinstance(effect, SetDesiredCapacity) and group.ordered != effect.desired:
         return "another size was ordered"
+    if isinstance(effect, WarmPoolEffect):
+        pool = state.warm_pools.get(effect.group)
+        is_wanted = pool is not None and pool.is_asked and pool.asked == _pool_rule(effect)
+        return "" if is_wanted else "another warm pool was asked for"
     if isinstance(effect, ReturnAddresses):
         return return_refusal(state, effect)
     return ""
@@ -194,6 +205,8 @@ def order_ended(fold: Fold, event: EffectEnded) -> None:
     )
     if isinstance(effect, NetworkEffect):
         network_ended(fold, effect, f"{event.fate}: {event.detail}", is_done=is_done)
+    elif isinstance(effect, WarmPoolEffect):
+        warm_pool_ended(fold, effect, f"{event.fate}: {event.detail}", is_done=is_done)
     elif is_done:
         _done(fold, effect)
     else:
@@ -294,8 +307,14 @@ def drop_orders(fold: Fold, *, unstarted_for_ms: int = 0) -> None:
         why = "nobody carried it out: FLUMINA_CLOUD is not set there"
         if isinstance(each.effect, NetworkEffect):
             network_ended(fold, each.effect, why, is_done=False)
+        elif isinstance(each.effect, WarmPoolEffect):
+            warm_pool_ended(fold, each.effect, why, is_done=False)
         else:
             _failed(fold, each.effect, why)
+
+
+def _pool_rule(effect: WarmPoolEffect) -> WarmPoolRule | None:
+    return effect.rule if isinstance(effect, SetWarmPool) else None
 
 
 def _drop(fold: Fold, each: FleetOrder) -> None:

@@ -59,6 +59,8 @@ from scheduler.fold.scaling import job_scale_asked
 from scheduler.fold.submitting import job_submitted
 from scheduler.fold.updates import job_update_asked, job_update_ordered
 from scheduler.fold.volume_orders import holds_released, volume_ordered
+from scheduler.fold.warm_pool_looks import warm_pool_asked
+from scheduler.fold.warm_pools import warm_pool_observed
 from scheduler.fold.webhooks import (
     webhook_noted,
     webhook_paused,
@@ -126,6 +128,7 @@ from scheduler.model.mesos import (
 from scheduler.model.network import InstanceNetworkObserved
 from scheduler.model.registry_health import RegistryHealthNoted
 from scheduler.model.volumes import HoldsReleased, VolumeOrdered
+from scheduler.model.warm_pools import WarmPoolAsked, WarmPoolObserved
 from scheduler.model.webhooks import (
     WebhookNoted,
     WebhookPaused,
@@ -287,8 +290,10 @@ RULES: Final[Mapping[type, Rule]] = {
     CloudGroupGone: group_gone,
     InstanceNoticed: instance_noticed,
     InstanceNetworkObserved: network_observed,
+    WarmPoolObserved: warm_pool_observed,
     FleetAsked: fleet_asked,
     GroupSizeAsked: group_size_asked,
+    WarmPoolAsked: warm_pool_asked,
     DeploymentAsked: deployment_asked,
     DeploymentOrdered: deployment_ordered,
     HostJudged: host_judged,

@@ -25,6 +25,7 @@ from scheduler.model.reading.checks import name_check
 from scheduler.model.reading.fields import Fields
 from scheduler.model.reading.requests import read_said
 from scheduler.model.rules import Amount
+from scheduler.model.warm_pools import POOL_STATES, WarmPoolAsked, WarmPoolRule
 
 NUMBER_MAX: Final = 10**12
 HOSTS_MAX: Final = 100_000
@@ -201,6 +202,48 @@ def _set_size(fields: Fields) -> GroupSizeAsked:
     return GroupSizeAsked(group, desired, *read_said(fields, is_required=True))
 
 
+def _set_warm_pool(fields: Fields) -> WarmPoolAsked:
+    group = fields.text("group", _NAME)
+    inside = fields.inner_if_given("pool")
+    rule = None if inside is None else _read_pool(inside)
+    is_removed = fields.truth("remove", default=False)
+    if is_removed == (rule is not None):
+        hint = 'give either pool, as {"minSize": 2}, or "remove": true'
+        fields.fault("pool", "stands beside remove" if is_removed else "is missing", hint)
+    return WarmPoolAsked(group, rule, *read_said(fields, is_required=True))
+
+
+def _read_pool(fields: Fields) -> WarmPoolRule:
+    minimum = fields.whole("minSize", 0, HOSTS_MAX, default=0)
+    most = fields.whole("maxPrepared", 0, HOSTS_MAX) if fields.has("maxPrepared") else None
+    if most is not None and most < minimum:
+        hint = "group and pool together cannot be fewer than the pool"
+        fields.fault("maxPrepared", f"is {most}, below minSize", hint)
+    said = fields.text("state", _NAME, default=POOL_STATES[0])
+    state = next((each for each in POOL_STATES if each == said), None)
+    if state is None:
+        fields.fault("state", f"is {said!a}", f"one of {', '.join(POOL_STATES)}")
+    rule = WarmPoolRule(
+        minimum=minimum,
+        prepared_max=most,
+        state=state or POOL_STATES[0],
+        is_reusing=fields.truth("reuseOnScaleIn", default=False),
+    )
+    fields.close()
+    return rule
+
+
+def pool_document(rule: WarmPoolRule) -> dict[str, Any]:
+    """The rule of a warm pool as `SetWarmPool` has it; what has no bound is left out."""
+    most = {} if rule.prepared_max is None else {"maxPrepared": rule.prepared_max}
+    return {
+        "minSize": rule.minimum,
+        **most,
+        "state": rule.state,
+        "reuseOnScaleIn": rule.is_reusing,
+    }
+
+
 def _deploy(fields: Fields) -> DeploymentAsked:
     new, old = fields.text("new", _NAME), fields.text("old", _NAME)
     actor, why = read_said(fields, is_required=True)
@@ -228,6 +271,7 @@ def _order_deployment(fields: Fields) -> DeploymentOrdered:
 FLEET_REQUESTS: Final[Mapping[str, Callable[[Fields], FleetRequest]]] = {
     "SetFleet": _set_fleet,
     "SetGroupSize": _set_size,
+    "SetWarmPool": _set_warm_pool,
     "DeployFleet": _deploy,
     "OrderDeployment": _order_deployment,
 }

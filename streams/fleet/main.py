@@ -30,6 +30,7 @@ from streams.errors import OperatorError
 from streams.fleet.counts import FleetCounts
 from streams.fleet.networks import NetworkReports
 from streams.fleet.reports import Reports
+from streams.fleet.warm_pools import PoolReports
 from streams.metrics_server import metrics_served
 from streams.probes import Probes
 from streams.settings import Settings
@@ -61,6 +62,7 @@ class Observer:
         self._cell = settings.cell
         self._reports = Reports()
         self._networks = NetworkReports()
+        self._pools = PoolReports()
         self.counts = FleetCounts()
         self.trouble = ""
         """Why the cloud's groups are not known now; empty where they are."""
@@ -92,8 +94,20 @@ class Observer:
         self._instances = {
             group.group: frozenset(each.instance_id for each in group.instances) for group in seen
         }
+        if self.names:
+            await self._look_at_pools()
         if self.is_network:
             await self._look_at_networks(seen)
+
+    async def _look_at_pools(self) -> None:
+        """Ask for the warm pools of the groups of the rules and write what is new."""
+        reports = self._pools.of(await self._cloud.warm_pools(self.names, now_ms()), now_ms())
+        try:
+            for each in reports:
+                await self._write(each.group, each)
+        except (KafkaError, TimeoutError):
+            self._pools.forget()
+            raise
 
     async def _look_at_networks(self, groups: Sequence[CloudGroupObserved]) -> None:
         """Ask for the interfaces of all instances and write what is new."""

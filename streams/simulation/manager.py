@@ -7,7 +7,7 @@ still holds its stream open.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from random import Random
 from typing import Final, Protocol
 

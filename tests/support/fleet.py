@@ -29,7 +29,14 @@ from scheduler.model.proposals import DeclineOffers, KillTask, LaunchTasks
 from scheduler.model.resources import PortRange, Resources, added
 from scheduler.model.rules import Amount
 from scheduler.model.task import Finished, Started, is_on_host, place_of
+from scheduler.model.warm_pools import (
+    RemoveWarmPool,
+    SetWarmPool,
+    WarmPoolObserved,
+    WarmPoolRule,
+)
 from streams.fleet.reports import Reports
+from streams.fleet.warm_pools import PoolReports
 from tests.support.cell import CellInMemory
 
 CPUS = 8
@@ -83,6 +90,18 @@ class SimGroup:
     attributes: tuple[tuple[str, str], ...] = ()
     instances: dict[str, SimInstance] = field(default_factory=dict)
     born: int = 0
+    pool: WarmPoolRule | None = None
+    warm: dict[str, SimInstance] = field(default_factory=dict)
+    """Instances that stand by."""
+    warm_launch_ms: int = 10_000
+    """One of those takes so long to be in service."""
+
+    def new_instance(self, now_ms: int) -> SimInstance:
+        """One more, in the zone that has fewest."""
+        self.born += 1
+        there = [*self.instances.values(), *self.warm.values()]
+        zone = min(self.zones, key=lambda each: (sum(i.zone == each for i in there), each))
+        return SimInstance(f"i-{self.name}-{self.born:04}", zone, now_ms)
 
 
 class FleetWorld:
@@ -109,6 +128,7 @@ class FleetWorld:
         self.lost_tasks = 0
         self.host_ms = 0
         self._reports = Reports()
+        self._pools = PoolReports()
         self._hosts: set[str] = set()
         self._offers = 0
         for each in self.groups.values():
@@ -183,7 +203,11 @@ class FleetWorld:
                 assert group.minimum <= effect.desired <= group.maximum, "AWS would refuse it"
                 group.desired = effect.desired
             case EndInstance():
+                ended = group.instances[effect.instance_id]
                 self.end(group, effect.instance_id)
+                if effect.is_decrement and group.pool is not None and group.pool.is_reusing:
+                    ended.state, ended.host = "pending", ""
+                    group.warm[effect.instance_id] = ended
                 if effect.is_decrement:
                     group.desired -= 1
                     assert group.desired >= group.minimum, "AWS would refuse it"
@@ -191,10 +215,16 @@ class FleetWorld:
                 for each in effect.instance_ids:
                     if each in group.instances:
                         group.instances[each].is_protected = effect.is_protected
+            case SetWarmPool():
+                group.pool = effect.rule
+            case RemoveWarmPool():
+                group.pool = None
+                group.warm.clear()
             case CompleteHook():
                 pass
             case RemoveGroup():
                 assert not group.instances, "AWS would refuse it"
+                assert group.pool is None, "AWS would refuse it"
                 del self.groups[effect.group]
                 self.removed.append(effect.group)
             case _:
@@ -202,18 +232,23 @@ class FleetWorld:
 
     def _scale(self, group: SimGroup) -> None:
         while len(group.instances) < group.desired:
-            group.born += 1
-            instance_id = f"i-{group.name}-{group.born:04}"
-            zone = min(
-                group.zones,
-                key=lambda each: (sum(i.zone == each for i in group.instances.values()), each),
-            )
-            group.instances[instance_id] = SimInstance(instance_id, zone, self.cell.now_ms)
+            if group.warm:
+                _, each = group.warm.popitem()
+                each.born_ms = self.cell.now_ms - group.launch_ms + group.warm_launch_ms
+            else:
+                each = group.new_instance(self.cell.now_ms)
+            group.instances[each.instance_id] = each
         while len(group.instances) > group.desired:
             free = [each for each in group.instances.values() if not each.is_protected]
             if not free:
                 return
             self.end(group, free[0].instance_id)
+        size = group.pool.size(group.desired, group.maximum) if group.pool is not None else 0
+        while len(group.warm) < size:
+            each = group.new_instance(self.cell.now_ms)
+            group.warm[each.instance_id] = each
+        while len(group.warm) > size:
+            group.warm.popitem()
 
     def _join(self, group: SimGroup) -> None:
         for each in group.instances.values():
@@ -245,6 +280,9 @@ class FleetWorld:
         seen = [self.observation(each) for each in self.groups.values()]
         for report in self._reports.of(seen, self.cell.now_ms):
             self.cell.copy("hosts", report)
+        pools = [WarmPoolObserved(each.name, each.pool) for each in self.groups.values()]
+        for told in self._pools.of(pools, self.cell.now_ms):
+            self.cell.copy("hosts", told)
 
     def observation(self, group: SimGroup) -> CloudGroupObserved:
         """A group as the cloud tells of it."""
@@ -258,6 +296,10 @@ class FleetWorld:
             )
             for each in group.instances.values()
         )
+        instances += tuple(
+            CloudInstance(each.instance_id, "warm", zone=each.zone, machine_type="m")
+            for each in group.warm.values()
+        )
         return CloudGroupObserved(
             group=group.name,
             provider="sim",
@@ -270,6 +312,7 @@ class FleetWorld:
             instances_total=len(instances),
             zones=group.zones,
             machine_types=("m",),
+            warm_total=len(group.warm),
         )
 
     # Mesos.

@@ -88,6 +88,8 @@ class Following:
         seen = asyncio.run(account.cloud.groups(account.cell, (), cell.now_ms))
         for report in self.reports.of(seen, cell.now_ms):
             cell.copy("hosts", report)
+        for told in asyncio.run(account.cloud.warm_pools([self.name], cell.now_ms)):
+            cell.copy("hosts", told)
         there = {each.instance_id for one in seen for each in one.instances}
         for instance_id in sorted(there - self.hosts):
             facts = HostFacts(

@@ -26,6 +26,7 @@ from scheduler.model.fleet_rules import (
 from scheduler.model.ids import HostId
 from scheduler.model.network import CloudInterface, InstanceNetworkObserved
 from scheduler.model.rules import Amount
+from scheduler.model.warm_pools import WarmPoolAsked, WarmPoolObserved, WarmPoolRule
 
 INSTANCE: Final = CloudInstance(
     instance_id="i-0a1b2c",
@@ -79,6 +80,7 @@ RULES: Final = FleetRules(
         is_paused=True,
     ),
 )
+POOL: Final = WarmPoolRule(minimum=2, prepared_max=9, state="hibernated", is_reusing=True)
 REPORTS: Final[tuple[FleetReport, ...]] = (
     CloudGroupObserved(
         group="blue",
@@ -121,10 +123,12 @@ REPORTS: Final[tuple[FleetReport, ...]] = (
         ),
         observed_at_ms=1_700_000_000_000,
     ),
+    WarmPoolObserved(group="blue", rule=POOL, is_going=True, observed_at_ms=1_700_000_000_000),
 )
 REQUESTS: Final[tuple[FleetRequest, ...]] = (
     FleetAsked(rules=RULES, actor="ada", why="first group", if_version=3),
     GroupSizeAsked(group="blue", desired=40, actor="ada", why="the launch at nine"),
+    WarmPoolAsked(group="blue", rule=POOL, actor="ada", why="the launch at nine"),
     DeploymentAsked(
         new="green",
         old="blue",
@@ -147,5 +151,8 @@ CHANGES: Final[tuple[changes.Change, ...]] = (
         instance_id="i-0a1b2c",
         host_id=HostId("h1"),
         actor="ada",
+    ),
+    changes.WarmPoolChanged(
+        group="blue", what="ordered", text="at least 2", why="it has no warm pool", actor="ada"
     ),
 )

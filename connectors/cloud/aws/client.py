@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from connectors.cloud.aws.failures import CLOUD_ERRORS, Failure, failure_of
 from connectors.cloud.aws.network import Network
 from connectors.cloud.aws.translate import is_of_cell, noticed, observed
+from connectors.cloud.aws.warm_pools import WarmPools
 from connectors.cloud.ports import Carried, CloudFailed, EffectRefused, Notice
 from scheduler.model.fleet import (
     CloudGroupObserved,
@@ -36,6 +37,7 @@ from scheduler.model.network import (
     ReturnAddresses,
     SetSecurityGroups,
 )
+from scheduler.model.warm_pools import RemoveWarmPool, SetWarmPool, WarmPoolObserved
 
 CONNECT_S: Final = 3.0
 SILENT_S: Final = 10.0
@@ -58,22 +60,32 @@ class AutoScalingGroups:
         self._made: dict[str, Any] = {}
         self._making = threading.Lock()
         self._network = Network(self._client)
+        self._warm_pools = WarmPools(self._client)
 
     async def groups(
         self, cell: str, names: Collection[str], now_ms: int
     ) -> list[CloudGroupObserved]:
         """The groups with the cell's tag or one of these names; raises `CloudFailed`."""
         try:
-            found = await asyncio.to_thread(lambda: list(self._all_groups()))
+            ours = await asyncio.to_thread(self._seen, cell, names, now_ms)
         except CLOUD_ERRORS as error:
             raise CloudFailed(str(failure_of(error))) from error
+        return sorted(ours, key=lambda each: each.group)
+
+    def _seen(self, cell: str, names: Collection[str], now_ms: int) -> list[CloudGroupObserved]:
         region = self._client("autoscaling").meta.region_name or ""
-        ours = [
-            observed(each, region, now_ms)
-            for each in found
+        return [
+            self._warm_pools.joined(observed(each, region, now_ms), each)
+            for each in self._all_groups()
             if is_of_cell(each, cell) or each["AutoScalingGroupName"] in names
         ]
-        return sorted(ours, key=lambda each: each.group)
+
+    async def warm_pools(self, names: Collection[str], now_ms: int) -> list[WarmPoolObserved]:
+        """The rules of these groups' warm pools; raises `CloudFailed`."""
+        try:
+            return await asyncio.to_thread(self._warm_pools.seen, sorted(names), now_ms)
+        except CLOUD_ERRORS as error:
+            raise CloudFailed(str(failure_of(error))) from error
 
     def _all_groups(self) -> Iterator[dict[str, Any]]:
         client = self._client("autoscaling")
@@ -148,6 +160,8 @@ class AutoScalingGroups:
                 return Carried("sent")
             case AttachInterface() | SetSecurityGroups() | AssignAddresses() | ReturnAddresses():
                 return self._network.carry_out(effect)
+            case SetWarmPool() | RemoveWarmPool():
+                return self._warm_pools.carry_out(effect)
             case RemoveGroup():
                 self._client("autoscaling").delete_auto_scaling_group(
                     AutoScalingGroupName=effect.group, ForceDelete=False

@@ -4,11 +4,12 @@ The one thing to know: what cannot be read is no group and no notice, and raises
 that nobody understands must not stand in the way of the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from scheduler.model.fleet import (
     CloudGroupObserved,
@@ -18,11 +19,14 @@ from scheduler.model.fleet import (
     NoticeKind,
 )
 from scheduler.model.reading.bad_bytes import BAD_BYTES
+from scheduler.model.warm_pools import POOL_STATES, WarmPoolObserved, WarmPoolRule
 
 PROVIDER: Final = "aws"
 CELL_TAG: Final = "flumina.cell"
 SPOT_NOTICE_MS: Final = 120_000
 """EC2 takes a spot instance two minutes after it says so."""
+_NO_BOUND: Final = -1
+"""AWS: takes away a bound that was set before."""
 _STATES: Final[Mapping[str, InstanceState]] = {
     "Pending": "pending",
     "InService": "inService",
@@ -72,6 +76,51 @@ def observed(group: Mapping[str, Any], region: str, at_ms: int) -> CloudGroupObs
     )
 
 
+def with_warm(
+    group: CloudGroupObserved, said: Sequence[Mapping[str, Any]]
+) -> CloudGroupObserved:
+    """The group with the instances of its warm pool, which `DescribeWarmPool` tells of.
+
+    One that is told of in both has just come out, or is about to go in: the group's word counts.
+    """
+    there = {each.instance_id for each in group.instances}
+    warm = [found for found in map(_instance, said) if found.instance_id not in there]
+    instances = sorted((*group.instances, *warm), key=lambda each: each.instance_id)
+    return replace(
+        group,
+        instances=tuple(instances),
+        instances_total=len(instances),
+        warm_total=sum(each.state == "warm" for each in instances),
+    )
+
+
+def pool_observed(group: Mapping[str, Any], at_ms: int) -> WarmPoolObserved:
+    """The rule of the group's warm pool, by an answer of ``DescribeAutoScalingGroups``."""
+    name = str(group["AutoScalingGroupName"])
+    said = group.get("WarmPoolConfiguration")
+    if not said:
+        return WarmPoolObserved(name, None, observed_at_ms=at_ms)
+    most = said.get("MaxGroupPreparedCapacity")
+    word = str(said.get("PoolState") or "").lower()
+    rule = WarmPoolRule(
+        minimum=int(said.get("MinSize") or 0),
+        prepared_max=None if most is None or int(most) < 0 else int(most),
+        state=next((each for each in POOL_STATES if each == word), POOL_STATES[0]),
+        is_reusing=bool((said.get("InstanceReusePolicy") or {}).get("ReuseOnScaleIn")),
+    )
+    return WarmPoolObserved(name, rule, said.get("Status") == "PendingDelete", at_ms)
+
+
+def pool_asked(rule: WarmPoolRule) -> dict[str, Any]:
+    """What ``PutWarmPool`` is given, beside the group's name: all of it, whatever it had."""
+    return {
+        "MinSize": rule.minimum,
+        "MaxGroupPreparedCapacity": _NO_BOUND if rule.prepared_max is None else rule.prepared_max,
+        "PoolState": rule.state.capitalize(),
+        "InstanceReusePolicy": {"ReuseOnScaleIn": rule.is_reusing},
+    }
+
+
 def _declared_types(group: Mapping[str, Any]) -> list[str]:
     """The types that a group of several may start, where it has no instance that says its own."""
     mixed = group.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {}).get("Overrides", ())
@@ -81,7 +130,10 @@ def _declared_types(group: Mapping[str, Any]) -> list[str]:
 def _instance(each: Mapping[str, Any]) -> CloudInstance:
     said = str(each.get("LifecycleState", ""))
     word, _, rest = said.partition(":")
-    state = "warm" if word == "Warmed" else _STATES.get(word, "other")
+    if word == "Warmed":
+        state: InstanceState = "terminating" if rest.startswith("Terminat") else "warm"
+    else:
+        state = _STATES.get(word, "other")
     return CloudInstance(
         instance_id=str(each["InstanceId"]),
         state=state,
@@ -89,7 +141,7 @@ def _instance(each: Mapping[str, Any]) -> CloudInstance:
         machine_type=str(each.get("InstanceType") or ""),
         is_healthy=each.get("HealthStatus", "Healthy") == "Healthy",
         is_protected=bool(each.get("ProtectedFromScaleIn")),
-        is_waiting=rest == "Wait",
+        is_waiting=rest.endswith("Wait"),
     )
 
 

@@ -25,6 +25,7 @@ from scheduler.model.fleet import (
     SetDesiredCapacity,
 )
 from scheduler.model.network import InstanceNetworkObserved
+from scheduler.model.warm_pools import WarmPoolObserved
 
 GROUP: Final = "dev"
 PROVIDER: Final = "devcloud"
@@ -75,6 +76,11 @@ class DevCloud:
                 machine_types=("agent",),
             )
         ]
+
+    async def warm_pools(self, names: Collection[str], now_ms: int) -> list[WarmPoolObserved]:
+        """None: an agent that does not run is nothing."""
+        del names, now_ms
+        return []
 
     async def networks(
         self, instances: Collection[tuple[str, str]], now_ms: int

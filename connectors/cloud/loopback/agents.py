@@ -16,6 +16,7 @@ from moto.core.exceptions import ServiceException
 from werkzeug.exceptions import HTTPException
 
 from connectors.cloud.loopback.groups import LOCK, Account
+from connectors.cloud.loopback.pools import WARMED
 from connectors.cloud.loopback.shapes import Shape, shape_of
 from connectors.devcluster.node import AGENT_PROCESSES_MAX, ClusterConfig, ConfigError, log
 from connectors.devcluster.supervise.control import ask
@@ -41,8 +42,9 @@ class Wanted(msgspec.Struct, frozen=True):
 
     @property
     def is_over(self) -> bool:
-        """Whether its host is to end: hooks that still hold it keep the host, too."""
-        return not self.is_running or self.state in {"Terminating", "Terminating:Proceed"}
+        """Whether no host is to be: hooks that still hold it keep the host, too."""
+        is_ending = self.state in {"Terminating", "Terminating:Proceed"}
+        return not self.is_running or is_ending or self.state.startswith(WARMED)
 
 
 class Hosts:
@@ -94,7 +96,7 @@ class Hosts:
             states = {
                 each.instance_id: (group.name, each.lifecycle_state)
                 for group in account.groups()
-                for each in group.instances
+                for each in (*group.instances, *group.pool.states)
             }
             for instance in account.ec2_backend.all_instances():
                 if instance.state == "terminated":

@@ -93,3 +93,31 @@ def of_deletion(instances: int, *, is_forced: bool) -> Refusal | None:
         "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance "
         "request(s) still in the group.",
     )
+
+
+def of_pool(minimum: int, prepared: int | None, state: str) -> Refusal | None:
+    """A warm pool that can be: AWS takes -1 for no bound, and nothing below."""
+    if minimum < 0 or (prepared is not None and prepared < -1):
+        return invalid("Warm pool sizes must be 0 or more; MaxGroupPreparedCapacity may be -1.")
+    if prepared is not None and 0 <= prepared < minimum:
+        return invalid(
+            f"MaxGroupPreparedCapacity {prepared} must be greater than or equal to MinSize {minimum}"
+        )
+    if state not in {"Stopped", "Running", "Hibernated"}:
+        return invalid("PoolState must be one of Stopped, Running, Hibernated")
+    return None
+
+
+def mixed_pool() -> Refusal:
+    """A group of several types has no warm pool."""
+    return invalid("You can't add a warm pool to an Auto Scaling group with a mixed instances policy.")
+
+
+def no_pool(name: str) -> Refusal:
+    """There is no warm pool to take away."""
+    return invalid(f"No warm pool found for AutoScalingGroup '{name}'")
+
+
+def has_pool() -> Refusal:
+    """A group goes after its warm pool."""
+    return Refusal("ResourceInUse", "You cannot delete an AutoScalingGroup that has a warm pool.")

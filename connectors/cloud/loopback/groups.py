@@ -26,6 +26,7 @@ from werkzeug.exceptions import HTTPException
 
 from connectors.cloud.loopback import checks
 from connectors.cloud.loopback.checks import Refusal
+from connectors.cloud.loopback.pools import REUSE, Pool, wanted_in
 from connectors.cloud.loopback.hooks import (
     LAUNCHING,
     TERMINATING,
@@ -60,6 +61,19 @@ class Group(FakeAutoScalingGroup):
     launch_after_s = 0.0
     """After a launch that failed, by the steady clock."""
 
+    @property
+    def pool(self) -> Pool:
+        """Who stands by; moto knows the rule of a pool, and nobody in it."""
+        # moto's own beginning asks for it before it would be there.
+        found = vars(self).setdefault("_pool", Pool())
+        assert isinstance(found, Pool)
+        return found
+
+    @property
+    def warm_pool_size(self) -> int | None:
+        """How many stand by; what AWS says of a group that has a pool."""
+        return None if self.warm_pool is None else len(self.pool.states)
+
     def active_instances(self) -> list[InstanceState]:
         """Instances that count for the desired capacity: in service, or on their way."""
         return [
@@ -85,10 +99,13 @@ class Group(FakeAutoScalingGroup):
         self.desired_capacity = self.min_size if new_capacity is None else new_capacity
         missing = int(self.desired_capacity or 0) - len(self.active_instances())
         is_early = time.monotonic() < self.launch_after_s
+        if missing > 0 and not self.is_suspended("Launch"):
+            missing -= self._taken_out(missing)
         if missing > 0 and not is_early and not self.is_suspended("Launch"):
             self.replace_autoscaling_group_instances(missing, self.get_propagated_tags())
         elif missing < 0 and not self.is_suspended("Terminate"):
             for each in self.victims(-missing):
+                self.pool.spare.add(each.instance_id)
                 self.end(each)
         if self.name in self.autoscaling_backend.autoscaling_groups:
             self.autoscaling_backend.update_attached_elbs(self.name)
@@ -124,6 +141,43 @@ class Group(FakeAutoScalingGroup):
             self._note("Launching a new EC2 instance.", f"{error} Launching EC2 instance failed.")
         finally:
             self.availability_zones, self.vpc_zone_identifier = whole
+
+    def _taken_out(self, count: int) -> int:
+        """Have so many that stand by begin, those of the emptiest zones first; how many did."""
+        taken = 0
+        while taken < count and (ready := self.pool.ready()):
+            held = Counter(each.availability_zone for each in self.active_instances())
+            state = min(ready, key=lambda each: (held[each.availability_zone], each.instance_id))
+            self.pool.states.remove(state)
+            self.ec2_backend.start_instances([state.instance_id])
+            state.lifecycle_state = _ARRIVING
+            self.instance_states.append(state)
+            self._note(f"Launching a new EC2 instance from warm pool: {state.instance_id}")
+            taken += 1
+        return taken
+
+    def fill_pool(self) -> None:
+        """Have as many stand by as the rule of the pool says; AWS starts one, and stops it then."""
+        self.pool.settle(self.ec2_backend)
+        count = wanted_in(self.warm_pool, int(self.desired_capacity or 0), int(self.max_size or 0))
+        missing = count - len(self.pool.states)
+        is_early = time.monotonic() < self.launch_after_s
+        if missing > 0 and not is_early and not self.is_suspended("Launch"):
+            there = len(self.instance_states)
+            self.replace_autoscaling_group_instances(missing, self.get_propagated_tags())
+            for state in self.instance_states[there:]:
+                self.pool.enter(state)
+            del self.instance_states[there:]
+        if not self.is_suspended("Terminate"):
+            for state in self.pool.states[count:]:
+                self.pool.leave(state, self.ec2_backend)
+
+    def takes_back(self, state: InstanceState) -> bool:
+        """Whether an instance that made the group smaller stands by again."""
+        rule = self.warm_pool
+        is_reusing = rule is not None and bool((rule.instance_reuse_policy or {}).get(REUSE))
+        is_well = state.health_status == "Healthy" and state.instance.state == "running"
+        return is_reusing and is_well and self.pool.is_spare(state)
 
     def _subnets(self) -> dict[str, str]:
         """A subnet of each zone, where the group names subnets."""
@@ -211,7 +265,7 @@ class Account(AutoScalingBackend):
 
     def update_auto_scaling_group(self, name: str, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - as above
         """Another size and bounds; a size beyond new bounds is brought within them."""
-        group = self._group(name)
+        group = self.group(name)
         least, most = named.get("min_size"), named.get("max_size")
         least = group.min_size if least is None else least
         most = group.max_size if most is None else most
@@ -224,8 +278,12 @@ class Account(AutoScalingBackend):
 
     def delete_auto_scaling_group(self, group_name: str, *, is_forced: bool = False) -> None:
         """Take a group away with all that is held in it."""
-        group = self._group(group_name)
-        require(checks.of_deletion(len(group.instance_states), is_forced=is_forced))
+        group = self.group(group_name)
+        there = len(group.instance_states) + len(group.pool.states)
+        require(checks.of_deletion(there, is_forced=is_forced))
+        require(None if is_forced or group.warm_pool is None else checks.has_pool())
+        group.warm_pool = None
+        group.pool.clear(self.ec2_backend)
         for each in list(group.instance_states):
             self._finish(group, each)
         group.min_size = 0  # Else the size of 0, which moto sets first, would be refused.
@@ -233,7 +291,7 @@ class Account(AutoScalingBackend):
 
     def set_desired_capacity(self, group_name: str, desired_capacity: int | None) -> None:
         """A size within the bounds."""
-        group = self._group(group_name)
+        group = self.group(group_name)
         bounds = int(group.min_size or 0), int(group.max_size or 0)
         if desired_capacity is not None and self._is_policy:
             desired_capacity = max(bounds[0], min(desired_capacity, bounds[1]))
@@ -259,6 +317,7 @@ class Account(AutoScalingBackend):
             if should_decrement:
                 require(checks.of_decrement(before, int(group.min_size or 0)))
                 group.desired_capacity = before - 1
+                group.pool.spare.add(instance_id)
             group.end(state)
             group.set_desired_capacity(group.desired_capacity)
         return TerminateInstanceActivity(state.instance, before)
@@ -267,12 +326,46 @@ class Account(AutoScalingBackend):
         self, group_name: str, instance_ids: list[str], protected_from_scale_in: bool | None
     ) -> None:
         """Protect all of them, or none where one cannot be."""
-        self._group(group_name)
+        self.group(group_name)
         for each in instance_ids:
             group, state = self._instance(each)
             require(None if group.name == group_name else checks.no_instance(each))
             require(checks.of_protection(each, state.lifecycle_state))
         super().set_instance_protection(group_name, instance_ids, protected_from_scale_in)
+
+    def put_warm_pool(
+        self,
+        group_name: str,
+        max_group_prepared_capacity: int | None,
+        min_size: int | None,
+        pool_state: str | None,
+        instance_reuse_policy: dict[str, bool] | None,
+    ) -> None:
+        """A rule for who stands by; what is left out stays as it was."""
+        group = self.group(group_name)
+        before = group.warm_pool
+        if before is not None:
+            if max_group_prepared_capacity is None:
+                max_group_prepared_capacity = before.max_group_prepared_capacity
+            min_size = before.min_size if min_size is None else min_size
+            pool_state = pool_state or before.pool_state
+            instance_reuse_policy = instance_reuse_policy or before.instance_reuse_policy
+        most = max_group_prepared_capacity
+        require(checks.of_pool(min_size or 0, most, pool_state or "Stopped"))
+        require(checks.mixed_pool() if group.mixed_instances_policy else None)
+        group.put_warm_pool(
+            None if most is not None and most < 0 else most,
+            min_size,
+            pool_state,
+            instance_reuse_policy,
+        )
+
+    def delete_warm_pool(self, group_name: str) -> None:
+        """Nobody stands by any more."""
+        group = self.group(group_name)
+        require(checks.no_pool(group_name) if group.warm_pool is None else None)
+        group.pool.clear(self.ec2_backend)
+        group.warm_pool = None
 
     def set_instance_health(self, instance_id: str, health_status: str) -> None:
         """Note an instance's health; `tick` replaces the sick."""
@@ -283,7 +376,7 @@ class Account(AutoScalingBackend):
         self, group_name: str, instance_ids: list[str], should_decrement: bool
     ) -> Any:  # noqa: ANN401 - moto's
         """Take instances out of the group, which run on."""
-        group = self._group(group_name)
+        group = self.group(group_name)
         for each in instance_ids:
             self._instance(each)
             self.waiting.pop(each, None)
@@ -294,22 +387,23 @@ class Account(AutoScalingBackend):
 
     def create_lifecycle_hook(self, name: str, as_name: str, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - moto's
         """A hook of a group that is there."""
-        self._group(as_name)
+        self.group(as_name)
         return super().create_lifecycle_hook(name, as_name, *arguments, **named)
 
     def suspend_processes(self, group_name: str, scaling_processes: list[str]) -> None:
         """Stop processes of a group that is there."""
-        self._group(group_name)
+        self.group(group_name)
         super().suspend_processes(group_name, scaling_processes)
 
     def resume_processes(self, group_name: str, scaling_processes: list[str]) -> None:
         """Let processes of a group that is there go on."""
-        self._group(group_name)
+        self.group(group_name)
         super().resume_processes(group_name, scaling_processes)
 
     def notify_terminate_instances(self, instance_ids: list[str]) -> None:
         """EC2 ended instances by itself: no hook is asked, and others come in their place."""
         for group in self.groups():
+            group.pool.forget(instance_ids)
             for state in [each for each in group.instances if each.instance_id in instance_ids]:
                 self._finish(group, state)
             group.set_desired_capacity(group.desired_capacity)
@@ -331,7 +425,7 @@ class Account(AutoScalingBackend):
         self, group: str, hook: str, instance_id: str, token: str
     ) -> tuple[Waiting, Action]:
         """What waits by this hook, for the instance or by the token; one of them is enough."""
-        self._group(group)
+        self.group(group)
         for each in self.waiting.values():
             is_it = instance_id == each.instance_id if instance_id else bool(token)
             action = each.find(hook, token) if is_it and each.group == group else None
@@ -414,6 +508,7 @@ class Account(AutoScalingBackend):
                     group.end(state)
             if len(group.active_instances()) != group.desired_capacity:
                 group.set_desired_capacity(group.desired_capacity)
+            group.fill_pool()
 
     def groups(self) -> list[Group]:
         """All groups."""
@@ -423,10 +518,15 @@ class Account(AutoScalingBackend):
         """The instance is over: EC2's, and the group's."""
         self.waiting.pop(state.instance_id, None)
         group.instance_states = [each for each in group.instance_states if each is not state]
+        if group.takes_back(state):
+            group.pool.enter(state)
+            return
+        group.pool.spare.discard(state.instance_id)
         if state.instance.state != "terminated":
             self.ec2_backend.terminate_instances([state.instance_id])
 
-    def _group(self, name: str) -> Group:
+    def group(self, name: str) -> Group:
+        """The group of this name; refuses one that is not there."""
         group = self.autoscaling_groups.get(name)
         if group is None:
             require(checks.no_group(name))

@@ -51,6 +51,14 @@ class Responses(AutoScalingResponse):
         self._account.heartbeat(*self._action_words())
         return EmptyResult()
 
+    def describe_warm_pool(self) -> ActionResult:
+        """The rule of a group's warm pool, and who stands by."""
+        name = str(self._get_param("AutoScalingGroupName") or "")
+        group = self._account.group(name)
+        return ActionResult(
+            {"WarmPoolConfiguration": group.warm_pool, "Instances": list(group.pool.states)}
+        )
+
     def describe_scaling_activities(self) -> ActionResult:
         """What a group did lately, or all of them."""
         name = self._get_param("AutoScalingGroupName")

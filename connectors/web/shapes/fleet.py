@@ -1,6 +1,21 @@
 """Shapes of the fleet: groups of hosts, what would be done, deployments."""
 
+from typing import Literal
+
 from connectors.web.shapes.base import AtMs, Json, Name, Shape
+
+
+class WarmPool(Shape, frozen=True, omit_defaults=False):
+    """A group's warm pool: as it shall be, and as its cloud has it."""
+
+    is_steered: bool
+    """An operator has asked for it, or for none; else it is only shown."""
+    asked: Json | None
+    seen: Json | None
+    wanted: int
+    """Instances that stand by when it is filled, beside the group as it is."""
+    is_going: bool
+    fault: str
 
 
 class Group(Shape, frozen=True, omit_defaults=False):
@@ -26,6 +41,8 @@ class Group(Shape, frozen=True, omit_defaults=False):
     late: int
     """Instances that should be hosts by now."""
     warm: int
+    """Instances that stand by."""
+    warm_pool: WarmPool
     zones: list[str]
     machine_types: list[str]
     suspended: list[str]
@@ -146,6 +163,24 @@ class SizeBody(Shape, frozen=True):
 
     desired: int
     why: Name
+
+
+class PoolRule(Shape, frozen=True):
+    """A warm pool, as PutWarmPool has it."""
+
+    min_size: int = 0
+    max_prepared: int | None = None
+    """Group and pool together; left out: as many as the group may have."""
+    state: Literal["stopped", "running", "hibernated"] = "stopped"
+    reuse_on_scale_in: bool = False
+
+
+class PoolBody(Shape, frozen=True):
+    """A warm pool, or that there shall be none: exactly one of the two."""
+
+    why: Name
+    pool: PoolRule | None = None
+    remove: bool = False
 
 
 class DeploymentBody(Shape, frozen=True):

@@ -20,6 +20,7 @@ from scheduler.model.fleet import (
     InstanceNoticed,
 )
 from scheduler.model.network import InstanceNetworkObserved
+from scheduler.model.warm_pools import WarmPoolObserved
 from streams.fleet.main import Observer
 from streams.settings import settings_of
 
@@ -39,6 +40,10 @@ class Cloud:
     ) -> list[CloudGroupObserved]:
         del cell, names, now_ms
         return [self.group]
+
+    async def warm_pools(self, names: Collection[str], now_ms: int) -> list[WarmPoolObserved]:
+        del names, now_ms
+        return []
 
     async def networks(
         self, instances: Collection[tuple[str, str]], now_ms: int

@@ -22,11 +22,12 @@ from scheduler.model.fleet import (
 )
 from scheduler.model.fleet_rules import GroupSizeAsked
 from scheduler.model.foreign import decode_commands_record
-from scheduler.model.foreign_fleet import encode_fleet_request, rules_document
+from scheduler.model.foreign_fleet import encode_fleet_request, pool_document, rules_document
 from scheduler.model.ids import HostId, OfferId
 from scheduler.model.inbound import InboundRejected
 from scheduler.model.mesos import InverseOffer, InverseOffersReceived
 from scheduler.model.network import InstanceNetworkObserved
+from scheduler.model.warm_pools import WarmPoolObserved
 from streams.fleet.networks import WHOLE_MS as NETWORK_WHOLE_MS
 from streams.fleet.networks import NetworkReports
 from streams.fleet.outbox import FleetOutbox
@@ -34,7 +35,7 @@ from streams.fleet.reports import HEARD_MS, WHOLE_MS, Reports
 from tests.support.asgi import Answer, call
 from tests.support.fleet import FleetWorld, SimGroup
 from tests.support.leading import HeldLog, turns
-from tests.support.samples_fleet import REQUESTS, RULES
+from tests.support.samples_fleet import POOL, REQUESTS, RULES
 from tests.support.web_cell import WebCell
 
 PATH = "/api/flumina/fleet"
@@ -52,6 +53,11 @@ class WitnessCloud:
     ) -> list[CloudGroupObserved]:
         """None: the test writes what was seen."""
         del cell, names, now_ms
+        return []
+
+    async def warm_pools(self, names: Collection[str], now_ms: int) -> list[WarmPoolObserved]:
+        """None, too."""
+        del names, now_ms
         return []
 
     async def networks(
@@ -201,10 +207,11 @@ def test_a_message_that_cannot_be_read_is_no_notice(text: str) -> None:
 
 
 def test_requests_are_read_as_they_were_written() -> None:
-    asked, size, deployed, ordered = REQUESTS
+    asked, size, warm, deployed, ordered = REQUESTS
     records: dict[str, dict[str, Any]] = {
         "SetFleet": {"rules": rules_document(RULES), "ifVersion": 3},
         "SetGroupSize": {"group": "blue", "desired": 40},
+        "SetWarmPool": {"group": "blue", "pool": pool_document(POOL)},
         "DeployFleet": {
             "new": "green",
             "old": "blue",
@@ -219,7 +226,8 @@ def test_requests_are_read_as_they_were_written() -> None:
     for (kind, fields), body in zip(records.items(), REQUESTS, strict=True):
         value = encode_fleet_request(kind, fields, "ada", body.why)
         assert decode_commands_record(b"", value) == body
-    assert {type(asked), type(size), type(deployed), type(ordered)} == set(map(type, REQUESTS))
+    kinds = {type(asked), type(size), type(warm), type(deployed), type(ordered)}
+    assert kinds == set(map(type, REQUESTS))
 
 
 def test_rules_that_make_no_sense_are_refused_by_field() -> None:

@@ -275,3 +275,75 @@ def test_a_launch_that_fails_is_an_activity_and_is_tried_again_later(
     steady[0] += groups_module.LAUNCH_AGAIN_S
     double.account.tick()
     assert len(group.instances) == 2
+
+
+def pool_of(double: Double) -> list[str]:
+    return [each.lifecycle_state for each in double.account.group("dev").pool.states]
+
+
+def test_a_pool_fills_to_what_its_rule_says_and_a_group_grows_from_it(double: Double) -> None:
+    group = double.make()
+    double.all_up()
+    double.account.put_warm_pool("dev", None, None, None, None)
+    double.account.tick()
+    assert pool_of(double) == ["Warmed:Pending"] * 2  # The group has one of three.
+    assert group.warm_pool_size == 2
+    double.account.tick()
+    assert pool_of(double) == ["Warmed:Stopped"] * 2
+    assert {each.instance.state for each in group.pool.states} == {"stopped"}
+    assert double.states() == ["InService"]  # Nobody in it counts, or is sick for being stopped.
+    standing = {each.instance_id for each in group.pool.states}
+    double.account.set_desired_capacity("dev", 2)
+    (came,) = set(double.ids()) & standing
+    assert double.states() == ["InService", "Pending"]
+    double.account.host_is_up(came)
+    double.account.tick()
+    assert (double.states(), len(pool_of(double))) == (["InService"] * 2, 1)
+
+
+def test_an_instance_that_makes_the_group_smaller_stands_by_again_if_the_rule_says_so(
+    double: Double,
+) -> None:
+    group = double.make(desired_capacity=2)
+    double.all_up()
+    double.account.put_warm_pool("dev", 2, None, "Running", {"ReuseOnScaleIn": True})
+    double.account.tick()
+    assert pool_of(double) == []  # The group has as many as it and its pool may have.
+    first, second = double.ids()
+    double.account.terminate_instance(first, should_decrement=True)
+    double.account.host_is_down(first)
+    assert (double.ids(), pool_of(double)) == ([second], ["Warmed:Pending"])
+    double.account.tick()
+    assert pool_of(double) == ["Warmed:Running"]
+    # A sick one is no use to anybody: it is replaced, from the pool, and ends.
+    double.account.impaired(second)
+    double.account.tick()
+    assert set(double.ids()) == {first, second}
+    double.account.host_is_down(second)
+    assert double.ids() == [first]
+    assert second not in {each.instance_id for each in group.pool.states}
+
+
+def test_a_pool_is_of_one_type_and_goes_before_its_group(double: Double) -> None:
+    double.make(min_size=0, desired_capacity=0)
+    with refused("No warm pool found"):
+        double.account.delete_warm_pool("dev")
+    with refused("PoolState must be one of"):
+        double.account.put_warm_pool("dev", None, 1, "Asleep", None)
+    with refused("must be greater than or equal to MinSize"):
+        double.account.put_warm_pool("dev", 1, 2, None, None)
+    double.account.put_warm_pool("dev", 1, None, None, None)
+    double.account.put_warm_pool("dev", None, 1, None, None)
+    rule = double.account.group("dev").warm_pool
+    assert rule is not None
+    # What is left out stays as it was.
+    assert (rule.max_group_prepared_capacity, rule.min_size) == (1, 1)
+    double.account.tick()
+    with refused("ResourceInUse"):
+        double.account.delete_auto_scaling_group("dev")
+    ids = [each.instance_id for each in double.account.group("dev").pool.states]
+    assert len(ids) == 1
+    double.account.delete_warm_pool("dev")
+    states = [each.state for each in double.account.ec2_backend.all_instances() if each.id in ids]
+    assert states == ["terminated"]
+    double.account.delete_auto_scaling_group("dev")

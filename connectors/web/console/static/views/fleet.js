@@ -35,9 +35,10 @@ registerLists({
         number("idle", "Idle", (group) => group.idle, count),
         number("starting", "Starting", (group) => group.starting, count),
         number("ending", "Ending", (group) => group.ending, count),
-        text("held", "Held or at fault", (group) => group.fault || group.held),
+        text("warm", "Warm pool", warmPool),
+        text("held", "Held or at fault", (group) => group.fault || group.held || group.warmPool.fault),
         text("heard", "Heard", (group) => `${age(group.heardAtMs, context.at_ms)} ago`),
-        { name: "act", title: "Action", cell: (group) => context.isLive && resize(group, context) },
+        { name: "act", title: "Action", cell: (group) => context.isLive && groupActions(group, context) },
       ],
     },
     {
@@ -94,6 +95,49 @@ function notes(plan) {
     ...plan.shortages.map((each) => `Tier ${each.tier} lacks ${each.amount.join(", ")}`),
   ].filter(Boolean);
   return said.map((each, index) => h("p", { key: index }, each));
+}
+
+function groupActions(group, context) {
+  return [resize(group, context), group.isScaled && pool(group, context)];
+}
+
+function warmPool(group) {
+  const { asked, seen, wanted } = group.warmPool;
+  const rule = asked || seen;
+  return rule ? `${group.warm} of ${wanted} ${rule.state}` : "";
+}
+
+function pool(group, context) {
+  const rule = group.warmPool.asked || group.warmPool.seen || { minSize: 0 };
+  return action("Warm pool", () => ({
+    title: `Warm pool of ${group.name}`,
+    text: "Instances that stand by, stopped, and start faster than new ones.",
+    fields: [
+      { name: "minSize", label: "At least", type: "number", value: rule.minSize, min: 0 },
+      {
+        name: "maxPrepared",
+        label: "Group and pool together",
+        type: "number",
+        value: rule.maxPrepared ?? group.max,
+        min: 0,
+        max: group.max,
+      },
+    ],
+    reasonIn: "body",
+    request: ({ minSize, maxPrepared }) => ({
+      method: "PUT",
+      path: `/api/flumina${path("fleet", "groups", group.name)}/warm-pool`,
+      body: {
+        pool: {
+          minSize,
+          maxPrepared,
+          state: rule.state || "stopped",
+          reuseOnScaleIn: Boolean(rule.reuseOnScaleIn),
+        },
+      },
+    }),
+    onDone: () => context.refresh(),
+  }));
 }
 
 function resize(group, context) {

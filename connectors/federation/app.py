@@ -17,7 +17,8 @@ from starlette.routing import Route
 
 from connectors.access.door import PRINCIPAL, Denied, Door
 from connectors.access.table import FEDERATION
-from connectors.federation.cells import ASKER, Asker
+from connectors.federation.cells import ASKER, WRITE_S_MAX, Asker
+from connectors.federation.configuration import Configuration
 from connectors.federation.front import Front
 from connectors.http.host_names import is_called
 from connectors.web.gate import problem_of
@@ -25,7 +26,8 @@ from connectors.web.problems import Problem, unavailable
 
 logger = structlog.get_logger(__name__)
 
-REQUEST_S_MAX: Final = 30.0
+REST_S: Final = 2.0
+"""For what the front does by itself, beside waiting for cells."""
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE")
 
 
@@ -37,10 +39,11 @@ def front_app(front: Front, hosts: Collection[str] = (), door: Door | None = Non
     names, entrance = frozenset(hosts), door or Door()
 
     async def endpoint(request: Request) -> Response:
+        limit_s = request_s(front.configuration)
         try:
             _check_host(request, names)
             await _admit(entrance, request)
-            async with asyncio.timeout(REQUEST_S_MAX):
+            async with asyncio.timeout(limit_s):
                 response = await front.answer(request)
         except Problem as problem:
             response = problem.response()
@@ -48,7 +51,7 @@ def front_app(front: Front, hosts: Collection[str] = (), door: Door | None = Non
             response = problem_of(denied).response()
         except TimeoutError:
             response = unavailable(
-                f"The request was not answered within {REQUEST_S_MAX:.0f} s", "Ask for less."
+                f"The request was not answered within {limit_s:.0f} s", "Ask for less."
             ).response()
         except Exception:  # Whatever it is, it is logged and answered.
             logger.exception("request failed", method=request.method, path=request.url.path)
@@ -64,6 +67,15 @@ def front_app(front: Front, hosts: Collection[str] = (), door: Door | None = Non
     app = Starlette(routes=[Route("/{path:path}", endpoint, methods=list(METHODS))])
     app.router.redirect_slashes = False
     return app
+
+
+def request_s(configuration: Configuration) -> float:
+    """How long a whole request may take: who has it is asked of all cells, then it goes there.
+
+    30 s by the usual configuration, and always longer than what it waits for.
+    """
+    patience_s = configuration.timeout_ms / 1_000
+    return patience_s + max(patience_s, WRITE_S_MAX) + REST_S
 
 
 async def _admit(door: Door, request: Request) -> None:

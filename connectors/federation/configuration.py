@@ -15,7 +15,8 @@ from scheduler.model.reading.bad_bytes import BAD_BYTES
 TIMEOUT_MS: Final = 3_000
 TIMEOUT_MS_MIN: Final = 100
 TIMEOUT_MS_MAX: Final = 60_000
-"""The front gives up a whole request sooner than that: `REQUEST_S_MAX` of its application."""
+"""A cell that takes a minute is of no use to who waits; a request as a whole may take longer, see
+`connectors.federation.app.request_s`."""
 RULES_MAX: Final = 1_000
 PATTERN_CHARACTERS_MAX: Final = 1_000
 PATTERN_BYTES_MAX: Final = 1 << 20

@@ -13,6 +13,8 @@ from typing import NamedTuple
 PROC = Path("/proc")
 _PPID, _CPU_FIRST, _CPU_END, _RSS = 1, 11, 15, 21
 """Fields of `stat` behind the name: see proc(5)."""
+_STAT_BYTES_MAX = 4096
+"""52 numbers and a name of 15 letters."""
 
 
 class Use(NamedTuple):
@@ -33,11 +35,12 @@ def uses(pids: Mapping[str, int | None], *, is_alone: bool = False) -> dict[str,
 
     ``is_alone``: the processes without those below them.
     """
-    stats = {
-        pid: fields
-        for pid in (int(each.name) for each in PROC.iterdir() if each.name.isdecimal())
-        if (fields := _stat(pid)) is not None
-    }
+    looked_at = (
+        [pid for pid in pids.values() if pid is not None]
+        if is_alone
+        else [int(each) for each in os.listdir(PROC) if each.isdecimal()]  # noqa: PTH208 - in half the time, see `_stat`
+    )
+    stats = {pid: fields for pid in looked_at if (fields := _stat(pid)) is not None}
     children: dict[int, list[int]] = {}
     for pid, fields in stats.items() if not is_alone else ():
         children.setdefault(int(fields[_PPID]), []).append(pid)
@@ -45,7 +48,7 @@ def uses(pids: Mapping[str, int | None], *, is_alone: bool = False) -> dict[str,
 
 
 def _of_tree(
-    root: int | None, stats: Mapping[int, list[str]], children: Mapping[int, list[int]]
+    root: int | None, stats: Mapping[int, list[bytes]], children: Mapping[int, list[int]]
 ) -> Use:
     waiting = [root] if root is not None and root in stats else []
     cpu_s, rss_mib, files = 0.0, 0.0, 0
@@ -60,15 +63,17 @@ def _of_tree(
     return Use(cpu_s, rss_mib, files)
 
 
-def _stat(pid: int) -> list[str] | None:
+def _stat(pid: int) -> list[bytes] | None:
+    # Without paths: it is read of every process each second, of a machine that is being measured.
     try:
-        return (PROC / str(pid) / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        with open(f"{PROC}/{pid}/stat", "rb", buffering=0) as stat:  # noqa: PTH123 - as said
+            return stat.read(_STAT_BYTES_MAX).rpartition(b")")[2].split()
     except OSError:
         return None  # It has ended meanwhile.
 
 
 def _files(pid: int) -> int:
     try:
-        return sum(1 for _ in (PROC / str(pid) / "fd").iterdir())
+        return len(os.listdir(f"{PROC}/{pid}/fd"))  # noqa: PTH208 - in half the time, see `_stat`
     except OSError:
         return 0

@@ -76,9 +76,7 @@ def observed(group: Mapping[str, Any], region: str, at_ms: int) -> CloudGroupObs
     )
 
 
-def with_warm(
-    group: CloudGroupObserved, said: Sequence[Mapping[str, Any]]
-) -> CloudGroupObserved:
+def with_warm(group: CloudGroupObserved, said: Sequence[Mapping[str, Any]]) -> CloudGroupObserved:
     """The group with the instances of its warm pool, which `DescribeWarmPool` tells of.
 
     One that is told of in both has just come out, or is about to go in: the group's word counts.

@@ -110,7 +110,9 @@ def of_pool(minimum: int, prepared: int | None, state: str) -> Refusal | None:
 
 def mixed_pool() -> Refusal:
     """A group of several types has no warm pool."""
-    return invalid("You can't add a warm pool to an Auto Scaling group with a mixed instances policy.")
+    return invalid(
+        "You can't add a warm pool to an Auto Scaling group with a mixed instances policy."
+    )
 
 
 def no_pool(name: str) -> Refusal:

@@ -26,7 +26,6 @@ from werkzeug.exceptions import HTTPException
 
 from connectors.cloud.loopback import checks
 from connectors.cloud.loopback.checks import Refusal
-from connectors.cloud.loopback.pools import REUSE, Pool, wanted_in
 from connectors.cloud.loopback.hooks import (
     LAUNCHING,
     TERMINATING,
@@ -38,6 +37,7 @@ from connectors.cloud.loopback.hooks import (
     announcement,
     waiting_for,
 )
+from connectors.cloud.loopback.pools import REUSE, Pool, wanted_in
 
 LOCK: Final = threading.RLock()
 """moto's threads and ours: one at a time."""

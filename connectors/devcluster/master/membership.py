@@ -342,6 +342,10 @@ def ping(cluster: Cluster, now: float) -> None:
         if now < agent.next_ping_at:
             continue
         agent.next_ping_at = now + cluster.settings.ping_timeout_seconds
+        if cluster.settings.simulated and agent.link_id is not None:
+            # It is in this process and hears at once: of thousands that must cost nothing.
+            pong(agent)
+            continue
         agent.pings_missed = agent.pings_missed + 1 if agent.is_ping_open else 0
         if agent.pings_missed >= cluster.settings.missed_pings_max:
             mark_unreachable(cluster, agent, now)

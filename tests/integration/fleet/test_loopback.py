@@ -62,13 +62,14 @@ class Laptop:
         return str(self.ask("POST", "/api/v3/jobs", WIDE | {"service": service})["id"])
 
     def running(self, job: str) -> dict[str, str]:
-        """The job's tasks that run, and the instance on whose agent each does."""
+        """The job's tasks that run on agents that are there, and the instance of each."""
         found = self.ask("GET", f"/api/v3/tasks?jobIds={job}")["items"]
         instances = {each["id"]: each["attributes"]["instance-id"] for each in self.agents()}
         return {
-            each["id"]: instances.get(each["taskContext"].get("agent.instanceId", ""), "")
+            each["id"]: instances[agent]
             for each in found
             if each["status"]["state"] == "Started"
+            and (agent := each["taskContext"].get("agent.instanceId", "")) in instances
         }
 
     def agents(self) -> list[dict[str, Any]]:
@@ -171,3 +172,31 @@ def test_hooks_hold_an_instance_until_its_tasks_have_left_or_it_is_a_host(laptop
     (ended,) = laptop.ec2.describe_instances(InstanceIds=[leaving])["Reservations"]
     assert ended["Instances"][0]["State"]["Name"] == "terminated"
     laptop.ask("DELETE", f"/api/v3/jobs/{job}")
+
+
+def test_a_group_grows_from_its_warm_pool_with_the_instance_that_stood_by(laptop: Laptop) -> None:
+    laptop.until(lambda: len(laptop.in_service() & laptop.hosts()) == 1, "the first host")
+    path = f"/api/flumina/fleet/groups/{GROUP}/warm-pool"
+    laptop.ask("PUT", path, {"pool": {"minSize": 0, "maxPrepared": 2}, "why": "the launch at nine"})
+
+    def standing() -> set[str]:
+        found = laptop.autoscaling.describe_warm_pool(AutoScalingGroupName=GROUP)["Instances"]
+        return {each["InstanceId"] for each in found if each["LifecycleState"] == "Warmed:Stopped"}
+
+    def shown() -> dict[str, Any]:
+        return dict(laptop.ask("GET", f"/api/flumina/fleet/groups/{GROUP}"))
+
+    laptop.until(lambda: len(standing()) == 1, "an instance stands by")
+    (ready,) = standing()
+    laptop.until(lambda: shown()["warm"] == 1, "the cell has heard of it")
+    # It is a machine that is off: no agent, no host, no part of the group's size.
+    assert ready not in laptop.hosts() | laptop.states().keys()
+    assert (shown()["desired"], shown()["starting"]) == (1, 0)
+    job = laptop.submit(2)
+    laptop.until(lambda: len(set(laptop.running(job).values())) == 2, "two hosts run a task each")
+    assert ready in laptop.running(job).values()
+    assert not standing()  # Group and pool have two together, and the group has both.
+    laptop.ask("PUT", path, {"remove": True, "why": "over"})
+    laptop.ask("DELETE", f"/api/v3/jobs/{job}")
+    laptop.until(lambda: shown()["warmPool"]["seen"] is None, "the pool is gone")
+    assert not any("orderFailed" in each for each in laptop.did())

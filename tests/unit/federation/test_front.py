@@ -6,8 +6,19 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import aiohttp
 import msgspec
+import pytest
 
-from connectors.federation.configuration import FederatedCell, Route
+from connectors.federation import app
+from connectors.federation.app import request_s
+from connectors.federation.cells import WRITE_S_MAX
+from connectors.federation.configuration import (
+    TIMEOUT_MS,
+    TIMEOUT_MS_MAX,
+    TIMEOUT_MS_MIN,
+    Configuration,
+    FederatedCell,
+    Route,
+)
 from connectors.federation.front import CELL
 from connectors.federation.telling import FAILED, STALE
 from projections.rated import Rated
@@ -240,6 +251,40 @@ def test_a_cell_that_hangs_delays_nobody_who_asks_for_a_job_of_another() -> None
         assert (status, told[FAILED]) == (200, "three")
         assert page["federation"]["failed"][0]["why"] == "did not answer within 2 s"
         assert [item["id"] for item in page["items"]] == ["here"]
+        server.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize("timeout_ms", [TIMEOUT_MS_MIN, TIMEOUT_MS, TIMEOUT_MS_MAX])
+def test_a_whole_request_may_take_longer_than_the_cells_that_it_waits_for(timeout_ms: int) -> None:
+    limit_s = request_s(Configuration(cells=(), default="", timeout_ms=timeout_ms))
+    patience_s = timeout_ms / 1_000
+    # All cells are asked who has a job, and then that one: to read, or to change something.
+    assert limit_s > patience_s + max(patience_s, WRITE_S_MAX)
+    assert timeout_ms != TIMEOUT_MS or limit_s == 30
+
+
+def test_a_request_that_takes_longer_than_its_configuration_allows_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def test(there: Federation) -> None:
+        server = await asyncio.start_server(hang, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        third = FederatedCell("three", f"http://127.0.0.1:{port}")
+        there.without_third()
+        there.configuration = msgspec.structs.replace(
+            there.configuration, cells=(third, *there.configuration.cells), timeout_ms=60_000
+        )
+        monkeypatch.setattr(app, "REST_S", 0.2 - 2 * 60)
+        begun_s = time.monotonic()
+        status, _, body = await there.ask("GET", "/api/v3/jobs")
+        assert (status, time.monotonic() - begun_s < 30) == (503, True)
+        assert "was not answered within" in body["message"]
         server.close()
 
     run(test)

@@ -196,7 +196,9 @@ def test_a_cloud_that_refuses_is_asked_less_often_and_the_group_is_scaled_as_eve
     assert world.state.warm_pools["blue"].fault == ""
 
 
-def test_a_pool_that_somebody_changed_by_hand_is_put_right_and_one_nobody_asked_for_is_not() -> None:
+def test_a_pool_that_somebody_changed_by_hand_is_put_right_and_one_nobody_asked_for_is_not() -> (
+    None
+):
     world = FleetWorld(SimGroup("blue", maximum=20), SimGroup("green", maximum=20))
     world.step()
     theirs = WarmPoolRule(minimum=7)

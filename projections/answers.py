@@ -6,7 +6,7 @@ answer, whether the record came by the REST API or not.
 """
 
 from collections import OrderedDict
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
@@ -21,6 +21,8 @@ from scheduler.model.changes import (
 
 AnswerChange = JobAccepted | JobRejected | RequestAccepted | EvictionDecided
 """What the cell answers with."""
+_KINDS: Final = frozenset(get_args(AnswerChange))
+"""For those to whom a change is something else, as most are: `isinstance` asks one by one."""
 
 ANSWERS_MAX: Final = 10_000
 """Answers that are remembered, the oldest dropped first; topic ``job-events`` has all of them."""
@@ -45,8 +47,11 @@ class Answers:
     def apply(self, obeyed: Obeyed) -> None:
         """Remember what one event answered."""
         for change in obeyed.changes:
-            source = change.source if isinstance(change, AnswerChange) else None
-            if isinstance(change, AnswerChange) and source is not None:
+            if type(change) not in _KINDS:
+                continue
+            assert isinstance(change, AnswerChange)
+            source = change.source
+            if source is not None:
                 key = (source.topic, source.partition, source.offset)
                 self._answers.pop(key, None)  # another generation of the topic had this offset
                 self._answers[key] = Answer(obeyed.place, change, source)

@@ -30,7 +30,7 @@ UNAVAILABLE_PERCENT: Final = 25
 """Of a job's tasks at once, where its budget allows more: the usual plan of an update."""
 _AGE: Final = re.compile(r"([0-9]{1,6})(s|min|h|d)")
 _UNIT_MS: Final = {"s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-EXAMPLES: Final = "image:team/worker, image:team/worker:1.4, base:debian:12, or age:30d"
+EXAMPLES: Final = "such as image:team/worker, image:team/worker:1.4, base:debian:12, or age:30d"
 
 
 class Match(NamedTuple):

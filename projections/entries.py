@@ -180,9 +180,10 @@ class History:
 
     def add(self, entry: Entry, most: int) -> None:
         """Keep the entry, or count it where it only repeats what a recent one says."""
-        entry.message = entry.message.partition(STATISTICS)[0]
-        if len(entry.message) > MESSAGE_CHARACTERS_MAX:
-            entry.message = entry.message[: MESSAGE_CHARACTERS_MAX - 1] + "…"
+        if entry.message:
+            entry.message = entry.message.partition(STATISTICS)[0]
+            if len(entry.message) > MESSAGE_CHARACTERS_MAX:
+                entry.message = entry.message[: MESSAGE_CHARACTERS_MAX - 1] + "…"
         before = self.repeated(entry)
         if before is not None:
             before.count_again(entry)
@@ -194,6 +195,8 @@ class History:
 
     def repeated(self, entry: Entry) -> Entry | None:
         """The recent entry that the next one only repeats; None where it is news."""
+        if entry.state:
+            return None  # Something changed: that is news.
         for before in reversed(self.entries[-_LOOK_BACK:]):
             if before.says_again(entry):
                 return before

@@ -293,20 +293,21 @@ class Histories:
         if change is not None and change.state != history.state:
             self.tasks_by_state.move(history.created, task_id, history.state, change.state)
             history.state = change.state
+        # One is made for each step of each task: by position, for names take half as long again.
         entry = Entry(
             place.offset,
             place.index,
             place.at_ms,
-            what=what,
-            state=change.state if change else "",
-            reason=(change.reason if change else "") or origin.reason,
-            message=(change.message if change else "") or origin.message,
-            host_id=change.host_id if change else None,
-            actor=origin.actor,
-            source=origin.source,
-            cause=origin.cause,
-            proposal_id=origin.proposal_id,
-            fact=origin.fact,
+            what,
+            change.state if change else "",
+            (change.reason if change else "") or origin.reason,
+            (change.message if change else "") or origin.message,
+            change.host_id if change else None,
+            origin.actor,
+            origin.source,
+            origin.cause,
+            origin.proposal_id,
+            origin.fact,
         )
         history.add(entry, ENTRIES_OF_TASK_MAX)
         if self.on_note:

@@ -208,10 +208,12 @@ def store_url_of(settings: Settings) -> str:
 
 def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
     known = [setting.variable for setting in SETTINGS] + [*LAUNCHER_VARIABLES, *TEST_VARIABLES]
-    unknown = [name for name in environment if name.startswith("FLUMINA_") and name not in known]
+    unknown = [name for name in environment if name.startswith(_PREFIX) and name not in known]
+    # What nearly all begin with says nothing about which one is meant.
+    ours = {each.removeprefix(_PREFIX): each for each in known}
     mistakes = []
     for name in sorted(unknown):
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; {near[0]} is meant, perhaps" if near else ""
+        near = difflib.get_close_matches(name.removeprefix(_PREFIX), ours, n=1)
+        hint = f"; {ours[near[0]]} is meant, perhaps" if near else ""
         mistakes.append(f"{name} is no setting{hint}")
     return mistakes

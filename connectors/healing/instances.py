@@ -19,6 +19,8 @@ FAULTS: Final = (ClientError, BotoCoreError, ResponseParserError, OSError)
 """What an answer of AWS can go wrong with; the third is no error of botocore's own kind."""
 ASKED_AT_ONCE: Final = 100
 """DescribeInstanceStatus takes up to 100 ids."""
+ATTACHING_MS_MAX: Final = 300_000
+"""It takes seconds; AWS' own guide calls what takes minutes stuck."""
 
 
 class InstanceChecks:
@@ -27,15 +29,17 @@ class InstanceChecks:
     def __init__(self) -> None:
         self._made: Any = None
 
-    async def probes(self, instance_ids: Sequence[str]) -> dict[str, tuple[Probe, ...]]:
+    async def probes(
+        self, instance_ids: Sequence[str], now_ms: int
+    ) -> dict[str, tuple[Probe, ...]]:
         """The checks of each instance; of one that AWS does not tell of they are unknown."""
         try:
-            return await asyncio.to_thread(self._asked, list(instance_ids))
+            return await asyncio.to_thread(self._asked, list(instance_ids), now_ms)
         except FAULTS as error:
             unknown = Probe("instance", "unknown", str(error)[:200])
             return dict.fromkeys(instance_ids, (unknown,))
 
-    def _asked(self, instance_ids: list[str]) -> dict[str, tuple[Probe, ...]]:
+    def _asked(self, instance_ids: list[str], now_ms: int) -> dict[str, tuple[Probe, ...]]:
         if self._made is None:
             config = Config(connect_timeout=3.0, read_timeout=10.0, retries={"max_attempts": 2})
             self._made = boto3.client("ec2", config=config)
@@ -44,10 +48,24 @@ class InstanceChecks:
             some = instance_ids[begin : begin + ASKED_AT_ONCE]
             told = self._made.describe_instance_status(InstanceIds=some, IncludeAllInstances=True)
             volumes = self._volumes_or_none(some)
+            attached = self._attachments_or_none(some, now_ms)
             for each in told["InstanceStatuses"]:
                 name = each["InstanceId"]
-                found[name] = (_instance(each), volumes.get(name, Probe("volume", "unknown")))
+                found[name] = (
+                    _instance(each),
+                    volumes.get(name, Probe("volume", "unknown")),
+                    attached.get(name, Probe("attachment", "unknown")),
+                )
         return found
+
+    def _attachments_or_none(self, instance_ids: list[str], now_ms: int) -> dict[str, Probe]:
+        """Whether interfaces and volumes hang on their instances; none where AWS does not tell."""
+        try:
+            told = self._made.describe_instances(InstanceIds=instance_ids)
+        except FAULTS:
+            return {}
+        there = (each for one in told["Reservations"] for each in one["Instances"])
+        return {each["InstanceId"]: attachments(each, now_ms) for each in there}
 
     def _volumes_or_none(self, instance_ids: list[str]) -> dict[str, Probe]:
         """The checks of volumes; none where AWS does not tell of them: some roles may not ask."""
@@ -88,3 +106,29 @@ def _instance(told: dict[str, Any]) -> Probe:
     if impaired:
         return Probe("instance", "bad", f"AWS calls its {' and '.join(impaired)} impaired")
     return Probe("instance", "good" if "ok" in checks.values() else "unknown")
+
+
+def attachments(told: dict[str, Any], now_ms: int) -> Probe:
+    """Whether what hangs on an instance is attached: some minutes are given to what is on its way.
+
+    A volume that is ``busy`` could not be taken off; only its host's end frees it.
+    """
+    hanging = [
+        (str(each.get("NetworkInterfaceId", "")), each.get("Attachment") or {})
+        for each in told.get("NetworkInterfaces", ())
+    ] + [
+        (str(each["Ebs"].get("VolumeId", "")), each["Ebs"])
+        for each in told.get("BlockDeviceMappings", ())
+        if each.get("Ebs")
+    ]
+    for name, each in sorted(hanging, key=lambda pair: pair[0]):
+        status = str(each.get("Status", ""))
+        if status == "busy":
+            return Probe("attachment", "bad", f"{name} is busy: it could not be taken off")
+        since = each.get("AttachTime")
+        if status == "attaching" and since is not None:
+            waited_ms = now_ms - round(since.timestamp() * 1_000)
+            if waited_ms > ATTACHING_MS_MAX:
+                text = f"{name} has been attaching for {waited_ms // 60_000} min"
+                return Probe("attachment", "bad", text)
+    return Probe("attachment", "good")

@@ -7,7 +7,7 @@ a reader may go on at any of them.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -37,7 +37,6 @@ Json = dict[str, Any]
 Changes = Sequence[tuple[int, Change]]
 _OF_JOBS: Final = frozenset((JobChanged, JobScaled, TaskChanged))
 _OF_PLANS: Final = frozenset((RelocationPlanned, RelocationEnded))
-_Kind = TypeVar("_Kind")
 
 
 class Observer:
@@ -101,17 +100,6 @@ def event(kind: str, said: Json, *, job_id: str = "", task_id: str = "", about: 
     return Told(0, 0, kind, msgspec.json.encode(said), job_id, task_id, about=about)
 
 
-def _last_of(changes: Sequence[Change], kind: type[_Kind], name: str) -> dict[str, _Kind]:
-    """The changes of a kind by the id that they name, each id where it stands last."""
-    found: dict[str, _Kind] = {}
-    for change in changes:
-        if isinstance(change, kind):
-            key = str(getattr(change, name))
-            found.pop(key, None)
-            found[key] = change
-    return found
-
-
 def _jobs_and_tasks(view: CellView, changes: Sequence[Change]) -> list[Told]:
     """Each job before its tasks, but one that has ended behind them.
 
@@ -141,18 +129,17 @@ def job_told(view: CellView, job_id: JobId) -> Told | None:
 
 
 def _tasks(view: CellView, changes: Sequence[Change]) -> list[Told]:
-    moved = {
-        change.task_id: change.moved_from
-        for change in changes
-        if isinstance(change, TaskChanged) and change.moved_from is not None
-    }
-    found = []
-    for name in _last_of(changes, TaskChanged, "task_id"):
-        task_id = TaskId(name)
-        told = task_told(view, task_id, moved.get(task_id))
-        if told is not None:
-            found.append(told)
-    return found
+    last: dict[TaskId, None] = {}
+    moved: dict[TaskId, JobId] = {}
+    for change in changes:
+        if type(change) is not TaskChanged:
+            continue
+        last.pop(change.task_id, None)  # Each task where it stands last.
+        last[change.task_id] = None
+        if change.moved_from is not None:
+            moved[change.task_id] = change.moved_from
+    told = [task_told(view, task_id, moved.get(task_id)) for task_id in last]
+    return [each for each in told if each is not None]
 
 
 def task_told(view: CellView, task_id: TaskId, moved_from: JobId | None = None) -> Told | None:

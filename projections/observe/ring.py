@@ -60,7 +60,9 @@ class Told(msgspec.Struct, gc=False):
         """What it holds, about."""
         if self.seen is None:
             return len(self.data)
-        own = sum(len(name) + len(value) for name, value in self.seen.task.attributes)
+        own = 0
+        for name, value in self.seen.task.attributes:
+            own += len(name) + len(value)
         return VALUES_BYTES + own + len(self.data)
 
     @property
@@ -102,14 +104,15 @@ class Ring:
 
     def add(self, told: Told) -> None:
         """Take one more event, and drop the oldest where there are too many."""
-        self._events.append(told)
-        told.bytes_counted = told.bytes_total
-        self._bytes += told.bytes_counted
-        while len(self._events) > self._events_max or self._bytes > self._bytes_max:
-            oldest = self._events.popleft()
+        events = self._events
+        events.append(told)
+        told.bytes_counted = counted = told.bytes_total
+        self._bytes += counted
+        while len(events) > self._events_max or self._bytes > self._bytes_max:
+            oldest = events.popleft()
             self._begins += 1
             self._bytes -= oldest.bytes_counted
-            self._floor = oldest.spot
+            self._floor = (oldest.offset, oldest.number)
 
     def count_written(self, events: Iterable[Told]) -> None:
         """Note that some events may have been written out since they came."""

@@ -140,9 +140,7 @@ def _remove(fold: Fold, each: Deployment) -> None:
         pause(fold, each, f"group {name} has tasks again")
         return
     _use(fold, name, "Removable")
-    if (
-        name in state.warm_pools
-    ):  # Its instances count as the group's, and AWS deletes none with it.
+    if name in state.warm_pools:  # Who stands by counts as the group's, and would outlive it.
         want_pool(fold, name, None, f"deployment {each.name}")
         if not steer_pool(fold, name):
             _wait(fold, each, f"group {name} has a warm pool")

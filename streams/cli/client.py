@@ -172,6 +172,7 @@ def refusal_of(answer: Reply) -> ApiError:
 
 _CAUSES: Final = {
     404: "It never existed, or ended so long ago that it is no longer kept.",
+    409: "How it stands now does not allow that: look at it again.",
     503: "There is no leader right now, or it cannot be reached.",
 }
 

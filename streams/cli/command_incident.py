@@ -56,6 +56,9 @@ def incident(  # noqa: PLR0917 - options, all by name
     Example: flumina incident --from -30m --html incident.html
     """
     span: dict[str, str | int | None] = {"from": first, "to": second}
+    for path in (html, slice_to):
+        if path is not None and path.exists():
+            raise _there_already(path)
     with api_here(api, data_dir) as there:
         if html is not None or slice_to is not None:
             _write(there, span, task, ((html, "page"), (slice_to, "slice")))
@@ -127,13 +130,17 @@ def _write_file(path: Path, data: bytes) -> None:
         with path.open("xb") as file:
             file.write(data)
     except FileExistsError as error:
-        raise OperatorError(
-            f"{path} is there already.", "Nothing is overwritten.", "Name another file."
-        ) from error
+        raise _there_already(path) from error
     except OSError as error:
         raise OperatorError(
             f"{path} cannot be written.", f"{error.strerror}.", "Name a file in a folder of yours."
         ) from error
+
+
+def _there_already(path: Path) -> OperatorError:
+    return OperatorError(
+        f"{path} is there already.", "Nothing is overwritten.", "Name another file."
+    )
 
 
 def _show_chain(body: bytes, *, is_json: bool) -> None:

@@ -17,13 +17,16 @@ from streams.prober.main import INTERVAL_S, ProberOptions, probe_hosts
 from streams.probes import run_probed
 
 
-def prober(
+def prober(  # noqa: PLR0917 - options, all by name
     host: Annotated[str, typer.Option(help="Look at this host only; it is this one.")] = "",
     work_dir: Annotated[
         Path | None, typer.Option(help="Where that host's agent keeps its things.")
     ] = None,
     container: Annotated[
         str, typer.Option(help="A command that starts a container that does nothing.")
+    ] = "",
+    image: Annotated[
+        str, typer.Option(help="A command that pulls an image, every five minutes.")
     ] = "",
     dev_cluster: Annotated[
         Path | None, typer.Option(help="Directory of a dev cluster: look at all its agents.")
@@ -43,6 +46,7 @@ def prober(
         host=host,
         work_dir=work_dir,
         container_command=tuple(container.split()),
+        image_command=tuple(image.split()),
         interval_s=interval,
     )
     asyncio.run(run_probed(settings.probe_address, partial(probe_hosts, settings, options)))

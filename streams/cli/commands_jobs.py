@@ -45,6 +45,10 @@ def submit(  # noqa: PLR0917 - typer gives every option by its name
     wait: Annotated[
         bool, typer.Option("--wait", help="Until a service runs, or a batch job has ended.")
     ] = False,
+    timeout_s: Annotated[
+        float | None,
+        typer.Option("--timeout", min=0, help="Seconds that --wait takes at most; default any."),
+    ] = None,
     as_json: JsonOption = False,
     api: ApiOption = None,
     data_dir: DataDirOption = None,
@@ -68,7 +72,7 @@ def submit(  # noqa: PLR0917 - typer gives every option by its name
         if not as_json:
             out().print(taken.id, markup=False)
         if wait:
-            wait_for_job(there, taken.id, errors())
+            wait_for_job(there, taken.id, errors(), timeout_s)
         if as_json:
             print_json({"id": taken.id})
 

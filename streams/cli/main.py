@@ -454,7 +454,8 @@ EXIT_INTERRUPTED: Final = 130
 def _leave(error: OperatorError, *, is_json: bool) -> NoReturn:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print(Text.assemble(("flumina: ", "bold red"), error.what))
-    console.print(Text(f"{error.cause} {error.remedy}".strip()))
+    if more := f"{error.cause} {error.remedy}".strip():
+        console.print(Text(more))
     if is_json:
         _print_error(error.what, error.cause, error.remedy, error.exit_code)
     sys.exit(error.exit_code)

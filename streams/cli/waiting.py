@@ -18,9 +18,15 @@ from streams.errors import OperatorError
 POLL_S: Final = 0.3
 
 
-def wait_for_job(there: Api, job_id: str, console: Console) -> None:
-    """Return once the job is as it should be; raises `OperatorError` when it ended otherwise."""
+def wait_for_job(
+    there: Api, job_id: str, console: Console, timeout_s: float | None = None
+) -> None:
+    """Return once the job is as it should be; with no limit of time unless one is given.
+
+    Raises `OperatorError` when it ended otherwise, or is still under way after that time.
+    """
     told = ""
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
     while True:
         job = there.job(job_id)
         tasks = there.tasks({"jobIds": job_id, "taskStates": ANY})
@@ -35,6 +41,12 @@ def wait_for_job(there: Api, job_id: str, console: Console) -> None:
                 f"{job_id} has ended: {job.status.reason_code}.",
                 "Tasks of it failed more often than it allows, or somebody ended it.",
                 f"`flumina why {job_id}` tells more.",
+            )
+        if deadline is not None and time.monotonic() >= deadline:
+            raise OperatorError(
+                f"{job_id} is not as it should be after {timeout_s:g} s: {text}.",
+                "Its tasks wait for room or take longer to start or to end; the job goes on.",
+                f"`flumina why {job_id}` tells what it waits for; --timeout S waits longer.",
             )
         time.sleep(POLL_S)
 

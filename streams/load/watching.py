@@ -69,7 +69,7 @@ class WitnessDigest(Digest):
     is measured with all the rest.
     """
 
-    def take_in(self, stale_max: int = 0) -> None:
+    def take_in(self, stale_max: int = 0) -> None:  # noqa: ARG002 - of the digest
         """Forget what is stale: the next value looks at everything."""
         for stale in self._state.dirty.values():
             stale.clear()

@@ -82,6 +82,13 @@ def system_check(directory: Path) -> Probe:
 
 async def container_check(command: Sequence[str], directory: Path) -> Probe:
     """Whether a task that does nothing can be started and ends well."""
+    return await command_check("container", command, directory, CHECK_S_MAX)
+
+
+async def command_check(
+    name: str, command: Sequence[str], directory: Path, limit_s: float
+) -> Probe:
+    """Whether a command ends well in time; if not, or if cancelled, it and its own are killed."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -92,16 +99,23 @@ async def container_check(command: Sequence[str], directory: Path) -> Probe:
             start_new_session=True,
         )
     except OSError as error:
-        return Probe("container", "bad", f"{command[0]}: {error.strerror}")
+        return Probe(name, "bad", f"{command[0]}: {error.strerror}")
     try:
-        async with asyncio.timeout(CHECK_S_MAX):
+        async with asyncio.timeout(limit_s):
             _, said = await process.communicate()
     except TimeoutError:
-        with suppress(ProcessLookupError):  # It has ended meanwhile; late all the same.
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        return Probe("container", "bad", f"{command[0]} took longer than {CHECK_S_MAX:g} s")
+        await _killed(process)
+        return Probe(name, "bad", f"{command[0]} took longer than {limit_s:g} s")
+    except asyncio.CancelledError:
+        await _killed(process)
+        raise
     if process.returncode:
         text = said.decode("utf-8", "replace").strip()[-SAID_MAX:]
-        return Probe("container", "bad", f"{command[0]} ended with {process.returncode}: {text}")
-    return Probe("container", "good")
+        return Probe(name, "bad", f"{command[0]} ended with {process.returncode}: {text}")
+    return Probe(name, "good")
+
+
+async def _killed(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):  # It has ended meanwhile; late all the same.
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()

@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import msgspec
@@ -34,10 +34,14 @@ from streams.kafka.topic_admin import ensure_topics
 from streams.prober.checks import agent_check, container_check, disk_check, system_check
 from streams.prober.failing import Failing
 from streams.prober.news import News
+from streams.prober.pulling import Pulling
 from streams.prober.silence import Silence, running_without_container
 from streams.probes import Probes
 from streams.settings import Settings
 from streams.stopping import stop_event
+
+if TYPE_CHECKING:
+    from connectors.healing.instances import InstanceChecks
 
 logger = structlog.get_logger(__name__)
 
@@ -60,6 +64,8 @@ class ProberOptions(msgspec.Struct, frozen=True):
     """Where that host's agent keeps its things."""
     container_command: tuple[str, ...] = ()
     """What starts a container that does nothing; empty: a process that does nothing."""
+    image_command: tuple[str, ...] = ()
+    """What pulls an image; empty: nobody looks whether that is possible."""
     interval_s: float = INTERVAL_S
 
 
@@ -79,8 +85,8 @@ async def probe_hosts(
     producer = our_producer(settings.kafka_brokers, "flumina-prober")
     await producer.start()
     http = aiohttp.ClientSession()
+    prober = Prober(settings, options, producer, http)
     try:
-        prober = Prober(settings, options, producer, http)
         probes = probes or Probes()
         probes.why_not_ready = lambda: prober.trouble
         probes.begun(f"ready {settings.topic_prefix}verdicts")
@@ -93,6 +99,7 @@ async def probe_hosts(
             except TimeoutError:
                 continue
     finally:
+        await prober.close()
         await http.close()
         await producer.stop()
 
@@ -119,6 +126,16 @@ class Prober:
         self.trouble = ""
         """Why no host is looked at now; empty where they are."""
         self._attributes: dict[str, dict[str, str]] = {}
+        self._checks: InstanceChecks | None = None
+        home = options.work_dir or options.dev_cluster
+        self._pulling = (
+            Pulling(options.image_command, home) if options.image_command and home else None
+        )
+
+    async def close(self) -> None:
+        """End what goes on beside the rounds."""
+        if self._pulling is not None:
+            await self._pulling.close()
 
     async def round(self) -> None:
         """Look at every host, and tell what is worth it."""
@@ -129,8 +146,12 @@ class Prober:
         self._failing.forget_others(host_ids)
         looked = await asyncio.gather(*(self._looked(each) for each in hosts))
         of_cloud = await self._instances(hosts)
+        image = self._pulling.look(elapsed_s()) if self._pulling is not None else None
+        of_computer = () if image is None else (image,)
         for host, probes in zip(hosts, looked, strict=True):
-            whole = _injected([*probes, *of_cloud.get(host.host_id, ())], self._home(host))
+            here = of_computer if self._home(host) is not None else ()
+            all_of_it = [*probes, *here, *of_cloud.get(host.host_id, ())]
+            whole = _injected(all_of_it, self._home(host))
             self._failing.note(host.host_id, host.name, whole)
             if self._news.is_news(host.host_id, whole, elapsed_s(), waited_for):
                 await self._tell(HostProbed(HostId(host.host_id), tuple(whole), now_ms()), host)
@@ -190,7 +211,9 @@ class Prober:
         # boto3 is some 40 MiB: only who uses AWS pays for it.
         from connectors.healing.instances import InstanceChecks  # noqa: PLC0415
 
-        found = await InstanceChecks().probes(sorted(named))
+        if self._checks is None:
+            self._checks = InstanceChecks()
+        found = await self._checks.probes(sorted(named), now_ms())
         return {named[name]: probes for name, probes in found.items()}
 
     async def _tell(self, body: VerdictBody, host: Host) -> None:

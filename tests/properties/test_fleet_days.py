@@ -2,7 +2,7 @@
 
 A cell over a cloud in memory lives through a random day: services come, grow, shrink and go, batch
 tasks run and end, the cloud refuses, nobody tells of the groups for a while, another leader is
-elected, an operator sets a size. The cloud of the tests asserts each group's minimum and maximum
+elected, an operator sets a size, or has instances stand by. The cloud of the tests asserts each group's minimum and maximum
 itself; what is asked of it is watched here, order by order.
 """
 
@@ -13,6 +13,7 @@ from scheduler.model.fleet import EndInstance, FleetEffect, SetDesiredCapacity
 from scheduler.model.fleet_rules import GroupSizeAsked
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.resources import Need
+from scheduler.model.warm_pools import WarmPoolAsked, WarmPoolRule
 from tests.support.cell import batch, service
 from tests.support.fleet import FleetWorld, SimGroup, fleet_rules, group_rule
 
@@ -30,6 +31,7 @@ deeds = st.one_of(
     st.tuples(st.just("refuse"), st.just(""), st.integers(1, 6)),
     st.tuples(st.just("blind"), st.just(""), st.integers(1, 12)),
     st.tuples(st.just("size"), st.sampled_from(("blue", "green")), st.integers(0, SIZE_MAX)),
+    st.tuples(st.just("pool"), st.sampled_from(("blue", "green")), st.integers(0, SIZE_MAX)),
     st.tuples(st.just("elect"), st.just(""), st.integers(0, 9)),
     st.tuples(st.just("wait"), st.just(""), st.integers(1, 10)),
 )
@@ -102,6 +104,11 @@ class Watched(FleetWorld):
                 self.by_hand_ms[name] = self.cell.now_ms
                 minimum = self.groups[name].minimum
                 self.cell.copy("commands", GroupSizeAsked(name, max(number, minimum), "op", "x"))
+            case "pool":
+                # The fewer, the less; of none there shall be no pool.
+                reuses = number % 2 == 1
+                rule = WarmPoolRule(number // 4, number, is_reusing=reuses) if number else None
+                self.cell.copy("commands", WarmPoolAsked(name, rule, "op", "x"))
             case "elect":
                 self.elect(f"cell-{number}")
             case _:
@@ -129,5 +136,9 @@ def test_a_random_day_ends_no_host_with_tasks_and_comes_to_rest(
     world.pass_ms(20 * 60_000, 60_000)
     late = [each for each in world.changes if each > settled_ms]
     assert late == [], f"{len(late)} changes of a fleet at rest"
+    for group in world.groups.values():
+        pool = world.state.warm_pools[group.name]
+        assert pool.seen == group.pool
+        assert pool.seen == (pool.asked if pool.is_asked else None), "the pool is not as asked"
     assert world.lost_tasks == 0
     world.cell.check()

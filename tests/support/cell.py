@@ -248,12 +248,21 @@ class CellInMemory:
 
     def decide(self) -> tuple[tuple[ProposalId, Proposal | PreemptTask], ...]:
         """Run one round and write it; its proposals with their ids."""
+        events = self._round()
+        return self._written(events) if events else ()
+
+    def _round(self) -> Sequence[CellEvent]:
+        """What the machine wants written now; nothing where it has no wish."""
         before = self.machine.digest.value()
         events = self.machine.decide()
         assert self.machine.decide() == events, "decide() answers twice the same"
         assert self.machine.digest.value() == before, "decide() changes nothing"
-        if not events:
-            return ()
+        return events
+
+    def _written(
+        self, events: Sequence[CellEvent]
+    ) -> tuple[tuple[ProposalId, Proposal | PreemptTask], ...]:
+        """Write a round; its proposals with their ids."""
         offset = self.write(*events)
         return tuple(
             (proposal_id_of(offset, index), event)
@@ -278,10 +287,10 @@ class CellInMemory:
         """Run rounds until nothing is left to propose, with every call ending in ``fate``."""
         done: list[Proposal] = []
         for _ in range(ROUNDS_MAX):
-            proposals = self.decide()
-            if not proposals and not self.machine.decide():
+            events = self._round()
+            if not events:
                 return done
-            for proposal_id, proposal in proposals:
+            for proposal_id, proposal in self._written(events):
                 if proposal_id in self.state.decisions:
                     assert not isinstance(proposal, PreemptTask), "it has no effect of its own"
                     self.carry_out(proposal_id, fate)

@@ -103,6 +103,12 @@ class SimGroup:
         zone = min(self.zones, key=lambda each: (sum(i.zone == each for i in there), each))
         return SimInstance(f"i-{self.name}-{self.born:04}", zone, now_ms)
 
+    def take_back(self, ended: SimInstance) -> None:
+        """One that made the group smaller stands by again, if the pool's rule says so."""
+        if self.pool is not None and self.pool.is_reusing:
+            ended.state, ended.host = "pending", ""
+            self.warm[ended.instance_id] = ended
+
 
 class FleetWorld:
     """Cell, cloud and Mesos of a test; `pass_ms` lets all three go on."""
@@ -205,10 +211,8 @@ class FleetWorld:
             case EndInstance():
                 ended = group.instances[effect.instance_id]
                 self.end(group, effect.instance_id)
-                if effect.is_decrement and group.pool is not None and group.pool.is_reusing:
-                    ended.state, ended.host = "pending", ""
-                    group.warm[effect.instance_id] = ended
                 if effect.is_decrement:
+                    group.take_back(ended)
                     group.desired -= 1
                     assert group.desired >= group.minimum, "AWS would refuse it"
             case ProtectInstances():

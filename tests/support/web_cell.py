@@ -64,7 +64,7 @@ class WebCell:
         self.waiting: list[tuple[Topic, InboundBody]] = []
         self._view = CellView()
         self.observing = Observing(observe)
-        self.alerting = Alerting(rules_of(None))
+        self.alerting = Alerting(_delivered_rules())
         self.files = FilesInMemory()
         travel = travel or TravelHere(Answering(LogInMemory(self.cell.log)))
         self.rated = RatedDoor()

@@ -218,3 +218,11 @@ def test_all_mistakes_are_told_at_once_and_a_misspelt_name_gets_a_hint() -> None
     assert "FLUMINA_CELS is no setting; FLUMINA_CELLS is meant, perhaps" in raised.value.what
     assert "FLUMINA_CELLS='no': " in raised.value.what
     assert "FLUMINA_XYZZY is no setting" in raised.value.what
+
+
+def test_what_all_settings_begin_with_makes_no_name_like_another() -> None:
+    with pytest.raises(OperatorError) as raised:
+        settings_of({"FLUMINA_RUNTIME_DIR": "/run", "FLUMINA_KAFKA_BROKERS": "localhost:9092"})
+    told = raised.value.what
+    assert "FLUMINA_RUNTIME_DIR is no setting." in told
+    assert "FLUMINA_KAFKA_BROKERS is no setting; KAFKA_BROKERS is meant, perhaps" in told

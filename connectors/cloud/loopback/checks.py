@@ -101,7 +101,8 @@ def of_pool(minimum: int, prepared: int | None, state: str) -> Refusal | None:
         return invalid("Warm pool sizes must be 0 or more; MaxGroupPreparedCapacity may be -1.")
     if prepared is not None and 0 <= prepared < minimum:
         return invalid(
-            f"MaxGroupPreparedCapacity {prepared} must be greater than or equal to MinSize {minimum}"
+            f"MaxGroupPreparedCapacity {prepared} must be greater than or equal to MinSize "
+            f"{minimum}"
         )
     if state not in {"Stopped", "Running", "Hibernated"}:
         return invalid("PoolState must be one of Stopped, Running, Hibernated")

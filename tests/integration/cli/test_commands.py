@@ -15,6 +15,8 @@ from tests.support.command_line import ROOT, flumina
 pytestmark = pytest.mark.integration
 
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.json"))
+# Less than after what a hanging test's process is ended, so that it is told what is missing.
+WAIT = ("--wait", "--timeout", "180")
 SERVICE = str(ROOT / "docs" / "examples" / "service-5.json")
 
 
@@ -43,7 +45,7 @@ def refused(here: Path, code: int, *words: str, text: str = "") -> str:
 def test_every_example_is_taken_and_does_what_it_says(here: Path, path: Path) -> None:
     name = f"example-{path.stem}"
     assert "nothing was submitted" in done(here, "submit", str(path), "--dry-run")
-    assert done(here, "submit", str(path), "--id", name, "--wait") == f"{name}\n"
+    assert done(here, "submit", str(path), "--id", name, *WAIT) == f"{name}\n"
     # The same file under the same name is the same submission.
     assert told(here, "submit", str(path), "--id", name) == {"id": name}
     assert name in done(here, "jobs", "--all")
@@ -54,7 +56,7 @@ def test_every_example_is_taken_and_does_what_it_says(here: Path, path: Path) ->
 
 
 def test_a_service_from_submission_to_its_end(here: Path) -> None:
-    done(here, "submit", SERVICE, "--id", "life", "--wait")
+    done(here, "submit", SERVICE, "--id", "life", *WAIT)
     tasks = told(here, "tasks", "--job", "life")["items"]
     assert [each["status"]["state"] for each in tasks] == ["Started"] * 5
     first = tasks[0]["id"]
@@ -192,7 +194,7 @@ def test_a_drained_host_gets_no_tasks_until_it_is_enabled(here: Path) -> None:
     done(here, "host", "drain", host["hostId"], "--why", "test")
     try:
         assert "draining" in done(here, "state")
-        done(here, "submit", SERVICE, "--id", "elsewhere", "--wait")
+        done(here, "submit", SERVICE, "--id", "elsewhere", *WAIT)
         tasks = told(here, "tasks", "--job", "elsewhere")["items"]
         there = {each["taskContext"]["agent.instanceId"] for each in tasks}
         assert host["hostId"] not in there
@@ -208,7 +210,7 @@ def test_why_tells_what_a_round_said(here: Path, tmp_path: Path) -> None:
     big["container"]["resources"]["cpu"] = 60
     (tmp_path / "big.json").write_text(json.dumps(big))
     done(here, "submit", str(tmp_path / "big.json"), "--id", "too-big")
-    done(here, "submit", SERVICE, "--id", "just-right", "--wait")
+    done(here, "submit", SERVICE, "--id", "just-right", *WAIT)
     try:
         task = told(here, "tasks", "--job", "just-right")["items"][0]["id"]
         placement = told(here, "why", task)["placement"]

@@ -100,6 +100,14 @@ def test_what_is_not_there_has_its_own_code(talking: Begin) -> None:
     assert refused.value.exit_code == EXIT_NOT_FOUND
 
 
+def test_what_cannot_be_done_now_says_so_where_the_cell_has_no_hint(talking: Begin) -> None:
+    said = {"message": "Refused: runId run heal-1 is dryRun", "errorDetails": ""}
+    talk = talking((409, {**said, "faults": [{"field": "runId", "text": "is dryRun"}]}))
+    with pytest.raises(ApiError) as refused:
+        talk.api.job("x")
+    assert refused.value.cause == "How it stands now does not allow that: look at it again."
+
+
 def test_an_answer_of_another_program_is_said_so(talking: Begin) -> None:
     talk = talking((200, ["hello"]))
     with pytest.raises(ApiError, match="another server listens there"):

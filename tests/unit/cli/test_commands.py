@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from streams.cli.main import COMMANDS, Command, main
 from streams.cli.waiting import counts_text, is_reached
 from streams.supervise.keeper import EXIT_AT_ONCE
 from tests.architecture.tree import ROOT
+from tests.support.scripted_server import Server
 
 OURS = [each for each in COMMANDS if not each.takes_all_words]
 
@@ -50,6 +51,31 @@ def test_an_error_of_a_command_with_json_is_an_object_too(
     told = json.loads(said.out)
     assert (left.value.code, told["ok"]) == (2, False)
     assert told["error"] in said.err
+
+
+def test_files_that_are_there_are_told_before_anything_is_asked_or_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, events = tmp_path / "page.html", tmp_path / "events.zip"
+    events.write_bytes(b"")
+    words = ["incident", "--html", str(page), "--slice", str(events)]
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--api", "http://127.0.0.1:1"])
+    assert left.value.code == 1
+    assert f"{events} is there already." in capsys.readouterr().err
+    assert not page.exists()
+
+
+def test_an_error_that_needs_no_more_words_leaves_no_blank_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = Server((400, {"message": "Refused: 'x' names no instant", "errorDetails": ""}))
+    with server, ExitStack() as stack:
+        stack.callback(server.shutdown)
+        with pytest.raises(SystemExit):
+            main(["state", "--at", "x", "--api", server.url, "--data-dir", str(tmp_path)])
+    told = capsys.readouterr().err
+    assert told == "flumina: Refused: 'x' names no instant.\n"
 
 
 def test_every_exit_code_is_documented() -> None:

@@ -5,14 +5,16 @@ How: real children of this process; for AWS moto's Systems Manager on loopback.
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 
 from connectors.healing.allow_list import AllowList, NotAllowed, Script, read_allow_list
 from connectors.healing.faults import break_probe, broken, mend
-from connectors.healing.instances import InstanceChecks
+from connectors.healing.instances import InstanceChecks, attachments
 from connectors.healing.local import LocalCommands
 from connectors.healing.opening import DEV_SCRIPTS, healing_place, open_commands
 from connectors.healing.ports import ScriptRan, ScriptToRun
@@ -135,12 +137,41 @@ def test_instances_are_checked_by_what_their_cloud_says(
         monkeypatch.setenv(name, value)
     instance_id = _instance()
     checks = InstanceChecks()
-    first = asyncio.run(checks.probes([instance_id]))[instance_id]
+    first = asyncio.run(checks.probes([instance_id], 1))[instance_id]
+    assert [each.name for each in first] == ["instance", "volume", "attachment"]
+    assert first[2].state == "good"
     assert first[0].name == "instance"
     assert first[0].state == "good"
     boto3.client("ec2").stop_instances(InstanceIds=[instance_id])
-    after = asyncio.run(checks.probes([instance_id]))[instance_id]
+    after = asyncio.run(checks.probes([instance_id], 2))[instance_id]
     assert (after[0].state, after[0].detail) == ("bad", "it is stopped")
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "minutes", "detail"),
+    [
+        ("volume", "attached", 600, ""),
+        ("volume", "attaching", 4, ""),
+        ("volume", "attaching", 6, "vol-1 has been attaching for 6 min"),
+        ("interface", "attaching", 6, "eni-1 has been attaching for 6 min"),
+        ("volume", "busy", 1, "vol-1 is busy: it could not be taken off"),
+        ("interface", "detaching", 600, ""),  # Somebody takes it off, which is no fault of it.
+    ],
+)
+def test_what_hangs_on_an_instance_is_given_minutes_to_attach(
+    kind: str, status: str, minutes: int, detail: str
+) -> None:
+    began = datetime(2026, 11, 23, 3, 12, tzinfo=UTC)
+    hangs = {"Status": status, "AttachTime": began}
+    shapes: dict[str, dict[str, Any]] = {
+        "volume": {"BlockDeviceMappings": [{"Ebs": {"VolumeId": "vol-1", **hangs}}]},
+        "interface": {
+            "NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "Attachment": hangs}],
+            "BlockDeviceMappings": [{"DeviceName": "ephemeral"}],
+        },
+    }
+    found = attachments(shapes[kind], round(began.timestamp() * 1_000) + minutes * 60_000)
+    assert (found.state, found.detail) == ("bad" if detail else "good", detail)
 
 
 def _instance() -> str:

@@ -21,6 +21,7 @@ from streams.prober.checks import (
     system_check,
 )
 from streams.prober.news import GOOD_LOOKS, News
+from streams.prober.pulling import AGAIN_S, EVERY_S, Pulling
 from streams.prober.silence import Silence, running_without_container
 
 GOOD = [Probe("disk", "good"), Probe("agent", "good")]
@@ -48,6 +49,56 @@ def test_a_container_is_good_if_it_starts_and_ends_well(
     assert word in found.detail
     missing = asyncio.run(container_check(["/nowhere/runc"], tmp_path))
     assert missing.state == "bad"
+
+
+def test_an_image_is_pulled_beside_the_rounds_and_oftener_while_that_fails(tmp_path: Path) -> None:
+    (tmp_path / "is-up").touch()
+    pulled = tmp_path / "pulled"
+    code = f"""
+import pathlib, sys
+with open({str(pulled)!r}, "a") as file:
+    file.write("x")
+sys.exit(0 if pathlib.Path({str(tmp_path / "is-up")!r}).exists() else "no route to the registry")
+"""
+
+    async def scenario() -> None:
+        pulling = Pulling([sys.executable, "-c", code], tmp_path)
+
+        async def after(now_s: float) -> Probe:
+            """What a round hears once the pull that was begun is over."""
+            pulling.look(now_s)
+            assert pulling._under_way is not None
+            await pulling._under_way
+            found = pulling.look(now_s)
+            assert found is not None
+            return found
+
+        assert pulling.look(0) is None  # The first round does not wait for it.
+        assert await after(1) == Probe("image", "good")
+        assert pulling.look(EVERY_S) == Probe("image", "good")
+        assert len(pulled.read_text()) == 1
+        (tmp_path / "is-up").unlink()
+        assert (await after(1 + EVERY_S)).detail.endswith("no route to the registry")
+        (tmp_path / "is-up").touch()
+        assert (await after(1 + EVERY_S + AGAIN_S)).state == "good"
+        assert len(pulled.read_text()) == 3
+
+    asyncio.run(scenario())
+
+
+def test_a_pull_that_hangs_ends_with_the_prober(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        begun = tmp_path / "begun"
+        code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"
+        pulling = Pulling([sys.executable, "-c", code], tmp_path)
+        assert pulling.look(0) is None
+        async with asyncio.timeout(60):
+            while not begun.exists():
+                await asyncio.sleep(0.01)
+        assert pulling.look(1) is None  # The one that hangs goes on, and no other begins.
+        await pulling.close()
+
+    asyncio.run(scenario())
 
 
 def test_clocks_are_compared_by_the_date_of_an_answer() -> None:

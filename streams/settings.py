@@ -7,7 +7,7 @@ The one thing to know: they touch only the edges. What the fold decides by is in
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -30,6 +30,8 @@ from streams.setting_rows.row import Setting
 from streams.setting_rows.secrets import SECRETS
 from streams.setting_rows.telling import TELLING
 from streams.setting_rows.wire import WIRE
+
+_PREFIX: Final = "FLUMINA_"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

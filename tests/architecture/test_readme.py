@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import typer
 
-from streams.cli.main import app_for, with_pair
+from streams.cli.main import with_pair
 from tests.architecture.tree import ROOT, files, place
+from tests.support.parsed_commands import read_as_command
 
 FENCED = re.compile(r"^```(?:sh|shell|bash|console|text)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What stands between quotation marks is one word, whatever is in it.
@@ -43,12 +43,4 @@ def test_the_readme_shows_how_to_begin() -> None:
 def test_the_command_exists(path: Path, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     # Of variables of the shell only a port has to be a number.
-    arguments = with_pair(shlex.split(words.replace("$PORT", "5050")))
-    command = typer.main.get_command(app_for(arguments))
-    context = command.make_context("flumina", arguments)
-    rest = [*context._protected_args, *context.args]
-    while rest and hasattr(command, "get_command"):
-        subcommand = command.get_command(context, rest[0])
-        assert subcommand is not None, f"{path}: there is no command {rest[0]!r}"
-        context = subcommand.make_context(rest[0], rest[1:], parent=context)
-        command, rest = subcommand, [*context._protected_args, *context.args]
+    read_as_command(with_pair(shlex.split(words.replace("$PORT", "5050"))), path)

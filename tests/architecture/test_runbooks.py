@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import get_args
 
 import pytest
-import typer
 
 from scheduler.model.changes import PageKind
 from streams.alerts.rule_file import rules_of
-from streams.cli.main import app_for, with_pair
+from streams.cli.main import with_pair
 from tests.architecture.tree import ROOT, demand_none, parsed, place, python_files
+from tests.support.parsed_commands import read_as_command
 
 BOOKS = ROOT / "docs" / "runbooks"
 INDEX = (BOOKS / "README.md").read_text("utf-8")
@@ -77,12 +77,4 @@ def _calls() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("book", "call"), _calls(), ids=[" ".join(each) for each in _calls()])
 def test_every_command_of_a_runbook_exists(book: str, call: str) -> None:
     _, *words = shlex.split(call)
-    arguments = with_pair(["1" if each in NUMBERS else each for each in words])
-    command = typer.main.get_command(app_for(arguments))
-    context = command.make_context("flumina", arguments)
-    rest = [*context._protected_args, *context.args]
-    while rest and hasattr(command, "get_command"):
-        subcommand = command.get_command(context, rest[0])
-        assert subcommand is not None, f"{book}: there is no command {rest[0]!r}"
-        context = subcommand.make_context(rest[0], rest[1:], parent=context)
-        command, rest = subcommand, [*context._protected_args, *context.args]
+    read_as_command(with_pair(["1" if each in NUMBERS else each for each in words]), book)

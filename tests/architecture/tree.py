@@ -12,10 +12,10 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("streams", "connectors", "projections", "scheduler")
 PURE = ("scheduler", "projections")
 # Made by tools or by running; never written by us.
+NOT_OURS = {"vendor", ".git", ".venv", ".flumina", "__pycache__", ".hypothesis", "dist"}
 _TEXT = re.compile(r'(["\'])\1\1.*?\1{3}', re.DOTALL)
 """A text of several lines."""
 _FUNCTION = re.compile(r"^(?:async )?def (\w+)", re.MULTILINE)
-NOT_OURS = {"vendor", ".git", ".venv", ".flumina", "__pycache__", ".hypothesis", "dist"}
 
 
 def files(*suffixes: str, under: str = ".") -> Iterator[Path]:

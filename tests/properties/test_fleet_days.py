@@ -2,8 +2,8 @@
 
 A cell over a cloud in memory lives through a random day: services come, grow, shrink and go, batch
 tasks run and end, the cloud refuses, nobody tells of the groups for a while, another leader is
-elected, an operator sets a size, or has instances stand by. The cloud of the tests asserts each group's minimum and maximum
-itself; what is asked of it is watched here, order by order.
+elected, an operator sets a size, or has instances stand by. The cloud of the tests asserts each
+group's minimum and maximum itself; what is asked of it is watched here, order by order.
 """
 
 from hypothesis import HealthCheck, given, settings

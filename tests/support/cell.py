@@ -251,7 +251,7 @@ class CellInMemory:
         events = self._round()
         return self._written(events) if events else ()
 
-    def _round(self) -> Sequence[CellEvent]:
+    def _round(self) -> tuple[RoundRecord | PreemptTask | Proposal, ...]:
         """What the machine wants written now; nothing where it has no wish."""
         before = self.machine.digest.value()
         events = self.machine.decide()
@@ -260,7 +260,7 @@ class CellInMemory:
         return events
 
     def _written(
-        self, events: Sequence[CellEvent]
+        self, events: tuple[RoundRecord | PreemptTask | Proposal, ...]
     ) -> tuple[tuple[ProposalId, Proposal | PreemptTask], ...]:
         """Write a round; its proposals with their ids."""
         offset = self.write(*events)

@@ -24,8 +24,9 @@ from projections.why import why
 from scheduler.digest import canonical_bytes
 from scheduler.model.codec import RECORD_VERSION, encode_record
 from scheduler.model.events import CellEvent, CellRecord, Mark, RoundRecord
-from scheduler.model.ids import JobId, ProposalId, proposal_id_of
+from scheduler.model.ids import JobId
 from scheduler.model.job import JobSpec
+from scheduler.model.proposals import PreemptTask, Proposal
 from scheduler.model.task import Launched
 from scheduler.state import State
 from streams.history.heads import archived_record
@@ -145,17 +146,9 @@ class _Making(CellInMemory):
         self._keep(offset + 1)
         return offset
 
-    def decide(self) -> tuple[tuple[ProposalId, Any], ...]:
-        """Run one round and write it; its proposals with their ids."""
-        events = self.machine.decide()
-        if not events:
-            return ()
-        offset = self.write(*events)
-        return tuple(
-            (proposal_id_of(offset, index), event)
-            for index, event in enumerate(events)
-            if not isinstance(event, RoundRecord)
-        )
+    def _round(self) -> tuple[RoundRecord | PreemptTask | Proposal, ...]:
+        """What the machine wants written now; that asking changes nothing is shown elsewhere."""
+        return self.machine.decide()
 
     def _keep(self, end: int) -> None:
         """Archive and take a snapshot where one is due; note what the fold says where wanted."""

@@ -14,12 +14,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.support.quick import PART, is_quick
+
 from .machine import Season, machine_with
 from .records import Rules, ViolationError
 from .seasons import BACKED, SEASONS
 
 EXAMPLES = int(os.environ.get("PROTOCOL_EXAMPLES", "200"))
-"""Of the unbroken protocol in all weathers together."""
+"""Of the unbroken protocol in all weathers together; the quick tests play a part of them."""
 
 EXAMPLES_OF_MUTANT_MAX = 3000
 """A violation is found long before; the bound only ends a test that will fail."""
@@ -48,8 +50,9 @@ def _without(names: tuple[str, ...]) -> Rules:
     return Rules(**dict.fromkeys(names, False))
 
 
-def test_the_protocol_keeps_its_promises_in_all_weathers() -> None:
-    _play(Rules(), Season(), EXAMPLES, Phase.generate, Phase.shrink)
+def test_the_protocol_keeps_its_promises_in_all_weathers(request: pytest.FixtureRequest) -> None:
+    count = EXAMPLES // PART if is_quick(request.config) else EXAMPLES
+    _play(Rules(), Season(), count, Phase.generate, Phase.shrink)
 
 
 @pytest.mark.soak

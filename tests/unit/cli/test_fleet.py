@@ -26,7 +26,7 @@ def test_groups_and_the_plan_are_shown(api: str, tmp_path: Path) -> None:
     assert groups.returncode == 0, groups.stderr
     lines = groups.stdout.splitlines()
     assert lines[0].split() == [
-        *("group", "size", "bounds", "busy", "idle", "starting", "use", "note")
+        *("group", "size", "bounds", "busy", "idle", "starting", "warm", "use", "note")
     ]
     assert lines[1].split() == ["blue", "2", "0-100", "0", "2", "0", "Active"]
     one = flumina(tmp_path, "fleet", "groups", "blue", "--api", api)
@@ -76,3 +76,17 @@ def test_the_process_says_what_it_needs(tmp_path: Path) -> None:
     assert "needs the cell's API" in done.stderr
     done = flumina(tmp_path, "fleet", "run", "--api", "http://127.0.0.1:1")
     assert "needs a Kafka and a cloud" in done.stderr
+
+
+def test_instances_stand_by_and_do_not_any_more(api: str, tmp_path: Path) -> None:
+    pool = ("fleet", "warm-pool", "green", "--api", api)
+    done = flumina(tmp_path, *pool, "--min-size", "1", "--max-prepared", "3", "--why", "nine")
+    assert done.returncode == 0, done.stderr
+    assert "green is to have a warm pool" in done.stdout
+    shown = flumina(tmp_path, "fleet", "groups", "green", "--api", api).stdout
+    assert shown.splitlines()[1].split()[6] == "0/3"
+    wrong = flumina(tmp_path, *pool, "--max-prepared", "101", "--why", "nine")
+    assert wrong.returncode != 0
+    assert "may have 100 at most" in wrong.stderr
+    assert "No reason is given" in flumina(tmp_path, *pool, "--remove").stderr
+    assert flumina(tmp_path, *pool, "--remove", "--why", "over").returncode == 0

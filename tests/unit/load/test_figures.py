@@ -128,3 +128,17 @@ def test_whatever_did_not_hold_is_named(change: dict[str, object], word: str) ->
     report = _report(**change)
     assert any(word in each for each in report.broken)
     assert word in report.markdown()
+
+
+def test_the_witness_makes_its_digest_of_the_whole_state_and_comes_to_the_same() -> None:
+    watch, kept = Watch("nowhere", "cell"), Machine()
+    for offset, data in enumerate(LOG.read_bytes().splitlines()):
+        watch.follower.take((LogRecord(offset, data),))
+        kept.apply(offset, decode_record(data))
+    witness = watch.follower.machine
+    assert watch.follower.halt is None
+    assert watch.checkpoints > 0, "each was compared on the way"
+    assert witness.digest.value() == kept.digest.value()
+    witness.state.dirty["task"].add("unknown")
+    witness.digest.take_in()
+    assert not any(witness.state.dirty.values()), "nothing is kept for the next value"

@@ -201,6 +201,33 @@ def test_an_update_is_acknowledged_on_the_stream_that_is_named() -> None:
     run(main())
 
 
+def test_of_many_acknowledgements_each_is_told_what_became_of_it() -> None:
+    statuses = iter([202, 400, 202])
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer(next(statuses))
+
+    async def main() -> None:
+        async with scripted_master(opened, answer) as master, Opened(master) as stream:
+            here = [
+                StatusUpdate(S1, TaskId(f"t{number}"), "TASK_RUNNING", H, uuid="AAAA")
+                for number in range(3)
+            ]
+            nowhere = StatusUpdate(S1, TaskId("t"), "TASK_RUNNING", uuid="AAAA")
+            updates = [nowhere, *here, nowhere]
+            called = await stream.client.acknowledge_all(updates, S1)
+            fates = [each.fate for each in called]
+            assert fates == ["refused", "sent", "refused", "sent", "refused"]
+            assert "names no host" in called[0].detail
+            assert "the master answered 400" in called[2].detail
+            assert master.calls == ["ACKNOWLEDGE"] * 3
+            late = await stream.client.acknowledge_all(updates, StreamId("s0"))
+            assert [each.fate for each in late] == ["refused"] * 5
+            assert await stream.client.acknowledge_all((), S1) == []
+
+    run(main())
+
+
 def test_a_text_that_is_no_unicode_is_refused_without_being_sent() -> None:
     async def main() -> None:
         async with scripted_master() as master, Opened(master) as stream:

@@ -174,3 +174,52 @@ def test_where_nobody_listens_the_reason_is_told() -> None:
             await open_pipeline("127.0.0.1", port, "/", {}, DEADLINE_S)
 
     asyncio.run(main())
+
+
+def test_calls_that_leave_together_are_answered_in_their_order_or_told_why_not() -> None:
+    async def endpoint(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_calls(reader, 3)
+        writer.write(ACCEPTED + b"HTTP/1.1 400 No\r\nContent-Length: 3\r\n\r\nwhy")
+        await writer.drain()
+        writer.close()
+
+    async def case(lane: Pipeline) -> None:
+        first, second, third = await lane.post_all(BODIES, DEADLINE_S)
+        assert (first, second) == (Answer(202, b""), Answer(400, b"why"))
+        assert "closed the connection" in str(third)
+        assert await lane.post_all(BODIES[:2], DEADLINE_S) == [third, third]
+        assert await lane.post_all((), DEADLINE_S) == []
+
+    run(endpoint, case)
+
+
+def test_a_later_call_that_waits_less_long_ends_the_connection_when_its_time_is_over() -> None:
+    async def endpoint(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async def case(lane: Pipeline) -> None:
+        patient = asyncio.create_task(lane.post(b"patient", DEADLINE_S * 100))
+        await asyncio.sleep(0)
+        with pytest.raises(LaneBrokenError, match=r"no answer within 0\.05 s"):
+            await lane.post(b"hasty", 0.05)
+        with pytest.raises(LaneBrokenError, match=r"no answer within 0\.05 s"):
+            await patient
+
+    run(endpoint, case)
+
+
+def test_an_answer_in_time_leaves_the_next_call_its_own_time() -> None:
+    async def endpoint(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            await read_calls(reader, 1)
+            writer.write(ACCEPTED)
+        await reader.read()
+
+    async def case(lane: Pipeline) -> None:
+        assert await lane.post(b"first", 0.2) == Answer(202, b"")
+        # The timer of the first goes off meanwhile, and finds nobody who has waited too long.
+        assert await lane.post(b"second", 0.3) == Answer(202, b"")
+        with pytest.raises(LaneBrokenError, match=r"no answer within 0\.3 s"):
+            await lane.post(b"third", 0.3)
+
+    run(endpoint, case)

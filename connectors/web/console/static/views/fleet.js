@@ -36,9 +36,13 @@ registerLists({
         number("starting", "Starting", (group) => group.starting, count),
         number("ending", "Ending", (group) => group.ending, count),
         text("warm", "Warm pool", warmPool),
-        text("held", "Held or at fault", (group) => group.fault || group.held || group.warmPool.fault),
+        text("held", "Held or at fault", trouble),
         text("heard", "Heard", (group) => `${age(group.heardAtMs, context.at_ms)} ago`),
-        { name: "act", title: "Action", cell: (group) => context.isLive && groupActions(group, context) },
+        {
+          name: "act",
+          title: "Action",
+          cell: (group) => context.isLive && groupActions(group, context),
+        },
       ],
     },
     {
@@ -97,8 +101,12 @@ function notes(plan) {
   return said.map((each, index) => h("p", { key: index }, each));
 }
 
+function trouble(group) {
+  return group.fault || group.held || group.warmPool.fault;
+}
+
 function groupActions(group, context) {
-  return [resize(group, context), group.isScaled && pool(group, context)];
+  return [resize(group, context), group.isScaled && pool(group, context)].filter(Boolean);
 }
 
 function warmPool(group) {

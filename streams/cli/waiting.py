@@ -18,9 +18,7 @@ from streams.errors import OperatorError
 POLL_S: Final = 0.3
 
 
-def wait_for_job(
-    there: Api, job_id: str, console: Console, timeout_s: float | None = None
-) -> None:
+def wait_for_job(there: Api, job_id: str, console: Console, timeout_s: float | None = None) -> None:
     """Return once the job is as it should be; with no limit of time unless one is given.
 
     Raises `OperatorError` when it ended otherwise, or is still under way after that time.

@@ -82,7 +82,8 @@ def test_capacity_is_shown(
     assert "Flex" in said
 
 
-def test_what_is_no_match_is_refused_with_words_that_can_be_typed(web: WebCell, run: Run) -> None:
+@pytest.mark.usefixtures("web")
+def test_what_is_no_match_is_refused_with_words_that_can_be_typed(run: Run) -> None:
     code, _, told = run("campaign", "ag:30d")
     assert code == 1
     assert "Such as image:team/worker, " in told

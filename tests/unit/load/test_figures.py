@@ -4,15 +4,19 @@ import os
 
 import pytest
 
+from scheduler.machine import Machine
 from scheduler.model.changes import TaskChanged
+from scheduler.model.codec import decode_record
 from scheduler.model.events import CellRecord, Tick
 from scheduler.model.ids import JobId, TaskId
+from streams.cell.follower import LogRecord
 from streams.load.driver import Pace
 from streams.load.processes import uses
 from streams.load.proving import Digest, Proof
 from streams.load.report import Report
 from streams.load.running import Asked, Ran, slope
 from streams.load.watching import Histogram, Watch
+from tests.golden.first_day import LOG
 
 RECORD = CellRecord(version=1, epoch=1, at_ms=0, events=(Tick(),))
 

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from msgspec.structs import replace
 
 from scheduler.inbound_runs import InboundRuns
 from scheduler.model.address import Source
@@ -241,17 +242,22 @@ class Ingest:
 
     def _mesos_copies(self, records: "Sequence[Read]") -> list[CellEvent]:
         """One batch of the stream; what a batch holds of a run of offers becomes one difference."""
-        state = self._follower.machine.state
         runs = self._runs
         if runs is None:
-            lane = (self._kind, self._place.partition)
-            runs = InboundRuns(self._place.partition, state.watermarks.get(lane), state.hosts)
-            self._runs = runs
+            runs = self._runs = self._begun_runs()
         events: list[CellEvent] = []
         for record, body in records:
             events += runs.add(record.offset, body, record.timestamp)
         events += runs.flush()
         return events
+
+    def _begun_runs(self) -> InboundRuns:
+        """Runs that begin where we are: a halted fold has not taken what was copied since."""
+        state = self._follower.machine.state
+        mark = state.watermarks.get((self._kind, self._place.partition))
+        if mark is not None and mark.generation == self._generation:
+            mark = replace(mark, offset=self._copied_offset)
+        return InboundRuns(self._place.partition, mark, state.hosts)
 
     def _began(
         self, record: ConsumerRecord[bytes, bytes], body: PartitionBegan

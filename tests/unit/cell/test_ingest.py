@@ -56,6 +56,8 @@ class Topic:
 
     def __init__(self) -> None:
         self.values = [encode_partition_began(GENERATION)]
+        self.begins = 0
+        """What retention has left; below it nothing can be read."""
         self.asked_from: list[int] = []
         """Where each poll began."""
         self._position = 0
@@ -82,8 +84,8 @@ class Topic:
         assert places == [PLACE]
 
     async def beginning_offsets(self, _: object) -> dict[TopicPartition, int]:
-        """Nothing was dropped."""
-        return {PLACE: 0}
+        """Where what was not dropped begins."""
+        return {PLACE: self.begins}
 
     async def end_offsets(self, _: object) -> dict[TopicPartition, int]:
         """Where the next record goes."""
@@ -161,12 +163,19 @@ def with_a_halted_leader(
     *,
     is_skipped_first: bool = False,
     behind_s_max: float = 30.0,
+    dropped: int = 0,
 ) -> None:
-    """Run the scenario beside an ingest that polls; with the skip first, the fold is empty then."""
+    """Run the scenario beside an ingest that polls; with the skip first, the fold is empty then.
+
+    ``dropped``: so many offers came before, which Kafka dropped.
+    """
 
     async def run() -> None:
         scene = Scene()
         surroundings = Surroundings(open_consumer=lambda *_: scene.topic)
+        for number in range(dropped):
+            scene.offer(f"gone{number}")
+        scene.topic.begins = len(scene.topic.values) if dropped else 0
         if is_skipped_first:
             scene.skip()
         log = scene.log
@@ -240,6 +249,28 @@ def test_what_was_copied_while_the_fold_was_halted_counts_once_it_goes_on() -> N
         assert scene.topic.asked_from[-2] == scene.copied_before + 3
 
     with_a_halted_leader(scenario)
+
+
+def test_what_kafka_dropped_behind_a_halted_fold_is_named_and_the_rest_is_copied() -> None:
+    """The halted fold's watermark stays where it was: a run of offers must not begin there."""
+
+    async def scenario(scene: Scene) -> None:
+        await scene.read_back()
+        scene.subscribe()
+        scene.offer("host9")
+        await scene.topic.hand_over()
+        await scene.read_back()
+        assert scene.log.follower.halt is not None
+        scene.skip()
+        await scene.read_back()
+        await scene.topic.hand_over()
+        await scene.read_back()
+        assert scene.offered() == {"of-host9"}
+        lane = "mesos", PLACE.partition
+        mark = scene.log.follower.machine.state.watermarks[lane]
+        assert mark.offset == len(scene.topic.values) - 1
+
+    with_a_halted_leader(scenario, dropped=2)
 
 
 def test_behind_a_fold_that_is_halted_for_long_nothing_more_is_copied() -> None:

@@ -328,7 +328,8 @@ def test_a_task_an_agent_and_a_framework_in_v1_shapes(port: int) -> None:
 
 
 def test_answers_have_the_date_by_which_clocks_are_compared(port: int) -> None:
-    """`flumina doctor` compares it with this computer's, as far as whole seconds tell."""
+    """`flumina doctor` compares it with ours; a server may look at its clock once a second."""
     before_ms = now_ms()
     date = request(port, "GET", "/version").headers["date"]
-    assert clock_of_answer(date, before_ms, now_ms()).text.endswith(" 0 ms")
+    found = clock_of_answer(date, before_ms, now_ms())
+    assert found.status == "ok", found.text

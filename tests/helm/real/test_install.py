@@ -210,7 +210,7 @@ def test_a_chart_that_breaks_it_gets_no_pod_and_is_taken_back(
     before = of_part(running(cluster), "api")
     ended = cluster.helm(
         *("upgrade", "cp", worse, "-f", CHART / "examples" / "small.yaml", "--no-hooks"),
-        *("--namespace", NAMESPACE, "--atomic", "--timeout", "20s"),
+        *("--namespace", NAMESPACE, "--atomic", "--timeout", "60s"),
     )
     assert ended.returncode != 0
     assert "would violate PodSecurity" in ended.stderr

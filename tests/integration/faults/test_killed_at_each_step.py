@@ -120,7 +120,7 @@ def test_every_marked_point_is_tried_here_or_in_a_take_over() -> None:
 def test_a_leader_killed_at_each_step_launches_each_proposal_once(
     kafka: str, topic_prefix: str, tmp_path: Path
 ) -> None:
-    kill_everywhere(kafka, topic_prefix, tmp_path, times=4)
+    kill_everywhere(kafka, topic_prefix, tmp_path, times=10)
 
 
 @pytest.mark.soak

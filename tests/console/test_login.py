@@ -33,7 +33,12 @@ class World:
 
     def __init__(self, directory: Path) -> None:
         self.people = People(directory / "people.json")
-        for name, role in (("ada", "producer"), ("looker", "viewer")):
+        for name, role in (
+            ("ada", "producer"),
+            ("looker", "viewer"),
+            ("oda", "operator"),
+            ("root", "admin"),
+        ):
             self.people.token(name, role)
         pair = Authority(directory).server()
         environment = {
@@ -113,6 +118,32 @@ def test_what_one_was_not_granted_is_grey_and_the_server_says_no_all_the_same(
     )
     assert status == 403
     assert len(world.web.published) == before
+
+
+def test_passing_a_record_is_an_administrators_and_the_report_of_the_halt_names_it(
+    world: World, page: Page
+) -> None:
+    digest = "ab" * 16
+    world.web.halt = f"The fold halted. Run `flumina skip 4 --digest {digest} --why REASON`."
+    world.web.halted_at = (4, digest)
+    try:
+        page.goto(f"{world.url}/#/leaders")
+        _log_in(page, world.people.tokens["oda"])
+        button = page.get_by_role("button", name="Let the fold pass a record")
+        expect(button).to_have_attribute("title", re.compile("not granted to administer"))
+        expect(button).to_be_disabled()
+        page.get_by_role("button", name="Log out").click()
+        _log_in(page, world.people.tokens["root"])
+        expect(page.locator("main")).to_contain_text("The fold halted.")
+        button.click()
+        expect(page.locator("#field-offset")).to_have_value("4")
+        expect(page.get_by_label("Digest of its bytes")).to_have_value(digest)
+        page.get_by_label("Reason").fill("a stranger's record")
+        page.locator("dialog").get_by_role("button", name="Let the fold pass a record").click()
+        expect(page.locator("dialog")).to_have_count(0)
+        assert digest.encode() in world.web.published[-1][2]
+    finally:
+        world.web.halt, world.web.halted_at = "", None
 
 
 def test_a_login_that_ends_shows_the_login_again(world: World, page: Page) -> None:

@@ -37,12 +37,12 @@ register({
       null,
       facts([
         ["Stands", status.isHealthy ? state("healthy") : state("behind", "bad")],
-        ["Says", status.stale || status.halt],
+        ["Says", status.halt || status.stale],
         ["Offset", count(status.offset)],
         ["Lag", several(status.lagRecords, "record")],
         ["Age of the newest record", duration(status.leaderSilentMs)],
       ]),
-      status.halt && context.isLive && skip(context),
+      status.halt && context.isLive && skip(status.halt, context),
     ),
     section(
       "Leaders",
@@ -124,15 +124,26 @@ function queryPart(queries) {
 const listed = (byName) => Object.keys(byName).join(", ") || "none";
 
 /** The way on for a halted fold; the report of the halt names offset and digest. */
-function skip(context) {
+/** The record that the report of a halt names, as `flumina skip` takes it. */
+const NAMED = /flumina skip (\d+) --digest ([0-9a-f]+)/;
+
+function skip(halt, context) {
+  const [, offset = "", digest = ""] = NAMED.exec(halt) ?? [];
   return action(
     "Let the fold pass a record",
     () => ({
       title: "Let the fold pass a record?",
-      text: "Every fold of this log leaves it out, for ever. The report of the halt names it.",
+      text: "Every fold of this log leaves it out, for ever. Know first what it holds.",
       fields: [
-        { name: "offset", label: "Offset", type: "number", min: 0, isRequired: true },
-        { name: "digest", label: "Digest of its bytes", isRequired: true },
+        {
+          name: "offset",
+          label: "Offset",
+          type: "number",
+          value: offset,
+          min: 0,
+          isRequired: true,
+        },
+        { name: "digest", label: "Digest of its bytes", value: digest, isRequired: true },
       ],
       reasonIn: "body",
       request: ({ offset, digest }) => ({
@@ -142,7 +153,7 @@ function skip(context) {
       }),
       onDone: () => context.refresh(),
     }),
-    { isDangerous: true },
+    { isDangerous: true, needs: "administer" },
   );
 }
 

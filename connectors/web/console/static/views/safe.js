@@ -135,20 +135,28 @@ function orphanPart(orphans, context) {
           title: "Action",
           cell: (each) =>
             context.isLive &&
-            action("Forget", () => ({
-              title: `Forget ${each.taskId}?`,
-              text: "You say that it was dealt with. The cell does not end it.",
-              reasonIn: "body",
-              request: () => ({
-                method: "POST",
-                path: "/api/flumina/commands/forget-orphan",
-                body: { taskId: each.taskId, hostId: each.hostId },
-              }),
-              onDone: () => context.refresh(),
-            })),
+            forget(each, context),
         },
       ],
       blank: empty("None.", "Every task that runs has its history in the log."),
     }),
+  );
+}
+
+function forget(each, context) {
+  return action(
+    "Forget",
+    () => ({
+      title: `Forget ${each.taskId}?`,
+      text: "You say that it was dealt with. The cell does not end it.",
+      reasonIn: "body",
+      request: () => ({
+        method: "POST",
+        path: "/api/flumina/commands/forget-orphan",
+        body: { taskId: each.taskId, hostId: each.hostId },
+      }),
+      onDone: () => context.refresh(),
+    }),
+    { needs: "administer" },
   );
 }

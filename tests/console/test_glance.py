@@ -351,6 +351,23 @@ def test_lines_by_template_mark_what_is_new_and_a_drag_makes_the_range(
     assert 0.4 * whole < span < 0.6 * whole
 
 
+def test_a_chart_is_there_with_what_stands_below_it(browser: Browser, small: Here) -> None:
+    """Else what stands below would move while somebody aims at it."""
+    for sight in _sight(browser, small):
+        sight.page.add_init_script(
+            """new MutationObserver(() => {
+              for (const plot of document.querySelectorAll(".plot")) {
+                window.plotsSeen = (window.plotsSeen ?? 0) + 1;
+                if (!plot.firstElementChild) window.plotsEmpty = (window.plotsEmpty ?? 0) + 1;
+              }
+            }).observe(document, { childList: true, subtree: true });"""
+        )
+        page = sight.open(f"/lines?{small.facts.range}")
+        expect(page.locator(".plot .u-over")).to_be_visible()
+        assert page.evaluate("window.plotsSeen") > 0
+        assert page.evaluate("window.plotsEmpty ?? 0") == 0
+
+
 # 2 and 16. The address, and people who do not see the drawing.
 
 

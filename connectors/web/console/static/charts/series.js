@@ -78,6 +78,7 @@ const WIDGET = {
   mount(element, data) {
     const own = { data, plot: null, width: 0 };
     charts.set(element, own);
+    draw(element, own); // At once: what stands below must not move under somebody's hand.
     own.observer = new ResizeObserver(() => {
       if (element.clientWidth && element.clientWidth !== own.width) draw(element, own);
     });

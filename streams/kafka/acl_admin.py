@@ -4,6 +4,7 @@ The one thing to know: entries are only added. One that the table does not know 
 gives a component of ours more than it needs; taking it away is an operator's act.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
@@ -19,6 +20,8 @@ from streams.kafka.security import client_options
 
 REQUEST_TIMEOUT_MS: Final = 15_000
 ENTRIES_PER_REQUEST: Final = 200
+IN_FORCE_TIMEOUT_S: Final = 15.0
+ASKED_AGAIN_AFTER_S: Final = 0.05
 ANY: Final = 1
 ALLOW: Final = 3
 EVERYWHERE: Final = "*"
@@ -44,11 +47,32 @@ async def compared(bootstrap: str, wanted: Sequence[Binding]) -> Agreement:
 
 
 async def applied(bootstrap: str, wanted: Sequence[Binding]) -> Agreement:
-    """How the lists stood; what was missing has been added. Raises `OperatorError`."""
+    """How the lists stood; what was missing has been added, and is in force on every broker.
+
+    The controller answers before the brokers have read its log, so that each is asked until it
+    knows all. Raises `OperatorError`, also where one does not within 15 s.
+    """
     async with _asking(bootstrap) as client:
         before = _agreement(await _entries(client), wanted)
-        await _add(client, before.missing)
+        if before.missing:
+            await _add(client, before.missing)
+            await _in_force(client, before.missing)
         return before
+
+
+async def _in_force(client: AIOKafkaClient, added: Sequence[Binding]) -> None:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + IN_FORCE_TIMEOUT_S
+    for node in sorted(broker.nodeId for broker in client.cluster.brokers()):
+        while missing := _agreement(await _entries(client, node), added).missing:
+            if loop.time() > until:
+                raise OperatorError(
+                    f"Kafka took {len(added)} entries, but broker {node} does not know"
+                    f" {len(missing)} of them after {IN_FORCE_TIMEOUT_S:.0f} s.",
+                    "It is behind its controller, or somebody took them away again.",
+                    "Look at the broker's log, then run `flumina acl apply --check`.",
+                )
+            await asyncio.sleep(ASKED_AGAIN_AFTER_S)
 
 
 def _agreement(entries: set[tuple[Any, ...]], wanted: Sequence[Binding]) -> Agreement:
@@ -107,10 +131,10 @@ async def _asking(bootstrap: str) -> AsyncIterator[AIOKafkaClient]:
         await client.close()
 
 
-async def _entries(client: AIOKafkaClient) -> set[tuple[Any, ...]]:
-    """Every entry there is, in the form of `_entry`."""
+async def _entries(client: AIOKafkaClient, node: int | None = None) -> set[tuple[Any, ...]]:
+    """Every entry that a broker has (without `node`: some broker), in the form of `_entry`."""
     asked = DescribeAclsRequest(ANY, None, ANY, None, None, ANY, ANY)
-    answer = await client.send(client.get_random_node(), asked)
+    answer = await client.send(client.get_random_node() if node is None else node, asked)
     _check(answer.error_code, answer.error_message)
     return {
         (principal, host, operation, permission, resource, kind, name)

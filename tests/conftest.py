@@ -25,6 +25,7 @@ from tests.support.quick import (
     mark_who_starts_others,
     take_fewer_examples,
 )
+from tests.support.second_try import fail_if_many, only_who_starts_processes
 from tests.support.spread import give_own_ports, spread
 
 # Tests start hundreds of processes. Where Python is told to keep no compiled modules, each of them
@@ -61,8 +62,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)  # Before those are left out whose marks are not wanted.
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The quick tests draw fewer examples of what holds for all."""
+    """The quick tests draw fewer examples of what holds for all; CI may try some again."""
     mark_who_starts_others(items)
+    only_who_starts_processes(config, items)
     if is_quick(config):
         take_fewer_examples(items)
 
@@ -74,6 +76,11 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run in which many tests needed a second try has failed."""
+    fail_if_many(session)
 
 
 @pytest.fixture(autouse=True)

@@ -74,6 +74,13 @@ class Marks:
             if mark is not None:
                 self._found.append(mark)
 
+    def halt(self, offset: int, why: str) -> None:
+        """Mark where the fold stands: at a record that it cannot take, behind all that it took."""
+        state = self._state
+        address = str(Address(state.cell, state.generation, offset))
+        mark = Mark(state.clock.now_ms, address, "grave", "cell", "halt", "", why)
+        self._found.append(mark)
+
     def glance(self, from_ms: int, to_ms: int) -> MarksGlance:
         """What was gathered."""
         counts: dict[str, int] = dict.fromkeys(GRADES, 0)

@@ -87,8 +87,14 @@ def _head(found: Incident, facts: PageFacts) -> str:
         f"{counted(found.records, 'record')}, {counted(alerts, 'alert')}. "
         f"<code>{_text(found.first.address)}</code> to <code>{_text(found.last.address)}</code></p>"
         f"<p class=muted>Written{build} from the cell's log alone. Values under names of secrets "
-        "are masked. Each line names its event.</p></header>"
+        f"are masked. Each line names its event.</p>{_halt(found)}</header>"
     )
+
+
+def _halt(found: Incident) -> str:
+    if not found.halt:
+        return ""
+    return f"<p><strong>Nothing is told of what came later.</strong> {_text(found.halt)}</p>"
 
 
 def _ends(found: Incident) -> str:

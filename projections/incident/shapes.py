@@ -164,6 +164,8 @@ class Incident(msgspec.Struct, frozen=True, rename="camel"):
     """Alerts of rules that fired within the stretch; of the last day, as long as they are kept."""
     notes: tuple[ShownNote, ...] = ()
     notes_total: int = 0
+    halt: str = ""
+    """Why nothing is told of the rest of the stretch: a record that the fold cannot take."""
 
 
 class Chain(msgspec.Struct, frozen=True, rename="camel"):

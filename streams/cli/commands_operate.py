@@ -37,8 +37,9 @@ def skip(  # noqa: PLR0917 - typer gives every option by its name
 ) -> None:
     """Let a halted fold pass one record that it cannot apply.
 
-    Only when you know what the record holds: it will never be applied, in no replay either. The
-    offset and the digest are in the halt report, which `flumina state` shows.
+    Only when you know what the record holds (`flumina log show OFFSET`): it will never be applied,
+    in no replay either. The offset and the digest are in the halt report, which `flumina state`
+    shows.
 
     Example: flumina skip 1042 --digest 00112233445566778899aabbccddeeff --why "test record"
     """

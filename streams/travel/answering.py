@@ -42,7 +42,7 @@ from projections.travel.questions import (
 from streams.clock import now_ms
 from streams.history.reading import LogHole, LogReader
 from streams.travel.costing import Costing, fixed_time, with_fixed_times
-from streams.travel.errors import TravelError
+from streams.travel.errors import LogHalted, TravelError
 from streams.travel.glancing import Glancing, LineSource
 from streams.travel.incidents import Incidents, IncidentSlice
 from streams.travel.machine import Earlier, TimeMachine
@@ -133,10 +133,20 @@ class Answering:
             question, first=fixed_time(question.first), second=fixed_time(question.second)
         )
         there = await self._at(fixed.second)
-        newest = await self.machine.machine_at(
-            await self.machine.end_of(Newest()), is_proving=False
-        )
-        return await there.incidents.answer(fixed, newest.state)
+        end, halted = await self.machine.end_of(Newest()), None
+        try:
+            newest = await self.machine.machine_at(end, is_proving=False)
+        except LogHalted as error:
+            halted = error
+            newest = await self.machine.machine_at(error.offset, is_proving=False)
+        if halted is None or there is not self:
+            return await there.incidents.answer(fixed, newest.state)
+        if await self.traveller.begin_of(fixed.first) >= halted.offset:
+            raise halted  # Nothing of that stretch can be read.
+        if await self.machine.end_of(parse_instant(fixed.second, now_ms())) <= halted.offset:
+            return await self.incidents.answer(fixed, newest.state)
+        until_then = msgspec.structs.replace(fixed, second=str(halted.offset - 1))
+        return await self.incidents.answer(until_then, newest.state, str(halted))
 
     async def _glance(self, question: Glance) -> msgspec.Struct:
         """What is shown at a glance; of a range by whoever has its end."""

@@ -20,3 +20,16 @@ class TravelError(OperatorError):
         super().__init__(what, cause, remedy)
         self.kind: Kind = kind
         self.exit_code = {"unclear": 2, "unknown": 4, "unavailable": 5}[kind]
+
+
+class LogHalted(TravelError):
+    """The fold meets a record that it cannot take, and that no operator has had left out."""
+
+    def __init__(self, offset: int, why: Exception) -> None:
+        super().__init__(
+            "unavailable",
+            f"The log cannot be folded past offset {offset}: {why}",
+            "Ask for an instant before it, or run the build that can read the record.",
+        )
+        self.offset = offset
+        """Of that record, which is where the fold stands."""

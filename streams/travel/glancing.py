@@ -36,7 +36,7 @@ from projections.travel.questions import (
 from scheduler.model.codec import Undecodable, decode_record
 from streams.clock import now_ms
 from streams.health.records import Unreadable, line_records
-from streams.travel.errors import TravelError
+from streams.travel.errors import LogHalted, TravelError
 from streams.travel.machine import TimeMachine
 from streams.travel.notes import NoteSource
 from streams.travel.traveller import Traveller
@@ -136,11 +136,20 @@ class Glancing:
 
     async def _marks(self, first: str, second: str) -> MarksGlance:
         begin, end = await self._ends(first, second)
-        after = (await self._machine.machine_at(end, is_proving=False)).state
+        halted = None
+        try:
+            after = (await self._machine.machine_at(end, is_proving=False)).state
+        except LogHalted as error:
+            if error.offset < begin:
+                raise
+            halted, end = error, error.offset
+            after = (await self._machine.machine_at(end, is_proving=False)).state
         from_ms = await self._time_ms(first, begin)
         marks = Marks(after)
         for low, high in _stretches(begin, end):
             marks.take(row for row in await self._notes.rows(low, high) if row.kind in KINDS)
+        if halted is not None:
+            marks.halt(halted.offset, str(halted))
         return marks.glance(from_ms, max(from_ms, _time_ms(second, after.clock.now_ms)))
 
     async def _lines_of(self, first: str, second: str) -> LinesGlance:

@@ -74,24 +74,28 @@ class Incidents:
         self._build = build
         self._kept: tuple[tuple[int, int], Gathering] | None = None
 
-    async def answer(self, question: Forensic, newest: State) -> msgspec.Struct:
-        """The answer; ``newest`` is the newest state, which knows the notes."""
+    async def answer(self, question: Forensic, newest: State, halt: str = "") -> msgspec.Struct:
+        """The answer; ``newest`` is the newest state, which knows the notes.
+
+        ``halt``: why the stretch ends before it was asked to, at a record that stops the fold.
+        """
         match question:
             case IncidentOf():
-                return await self._incident(question, newest)
+                return await self._incident(question, newest, halt)
             case ChainOf():
                 return self._masked(await self.chain(question))
             case IncidentPageOf():
-                return await self._page(question, newest)
+                return await self._page(question, newest, halt)
             case SliceOf():
                 return await self._slice(question)
             case _:
                 assert_never(question)
 
-    async def _incident(self, question: IncidentOf, newest: State) -> Incident | Section:
+    async def _incident(self, question: IncidentOf, newest: State, halt: str) -> Incident | Section:
         gathering = await self._gathered(question.first, question.second)
         if not question.section:
-            return self._masked(gathering.incident(newest, question.limit, question.alerts))
+            found = gathering.incident(newest, question.limit, question.alerts)
+            return self._masked(msgspec.structs.replace(found, halt=halt))
         for name in TITLES:
             if name == question.section:
                 return self._masked(gathering.section(name, question.limit, question.skip))
@@ -159,12 +163,12 @@ class Incidents:
             causes = await self._answering.tracer.trace(last.address, "causes")
         return Chain(name, lines[-CHAIN_LINES_MAX:], found.total, causes)
 
-    async def _page(self, question: IncidentPageOf, newest: State) -> IncidentPage:
+    async def _page(self, question: IncidentPageOf, newest: State, halt: str) -> IncidentPage:
         gathering = await self._gathered(question.first, question.second)
         found = gathering.incident(newest, PAGE_LINES_MAX, question.alerts)
         chains = [await self._chain_of(each, question) for each in self._tasks(question, found)]
         facts = PageFacts(build=self._build)
-        masked = self._masked(found)
+        masked = self._masked(msgspec.structs.replace(found, halt=halt))
         html = incident_page(masked, [self._masked(each) for each in chains], facts)
         return IncidentPage(_name_of(masked, "html"), html)
 

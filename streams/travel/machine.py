@@ -19,7 +19,7 @@ from scheduler.model.codec import Undecodable, decode_record, digest_of
 from scheduler.model.events import CellRecord, Copied
 from scheduler.model.inbound import RecordSkipped
 from streams.history.reading import LogBounds, LogReader
-from streams.travel.errors import TravelError
+from streams.travel.errors import LogHalted, TravelError
 from streams.travel.sources import NoSnapshots, SnapshotPlace, SnapshotSource
 
 logger = structlog.get_logger(__name__)
@@ -234,7 +234,7 @@ class TimeMachine:
         return digest is not None and digest == digest_of(data)
 
     async def find_skip(self, offset: int, digest: str, error: Exception) -> None:
-        """Learn of the operator's order to leave the record out; raises `TravelError` else."""
+        """Learn of the operator's order to leave the record out; raises `LogHalted` else."""
         if offset not in self._skips:
             end = (await self.reader.bounds()).end_offset
             async for batch in self.reader.records(offset + 1, end):
@@ -242,11 +242,7 @@ class TimeMachine:
                     if _skips(record.value, offset, digest):
                         self._skips[offset] = digest
                         return
-        raise TravelError(
-            "unavailable",
-            f"The log cannot be folded past offset {offset}: {error}",
-            "Ask for an instant before it, or run the build that can read the record.",
-        ) from error
+        raise LogHalted(offset, error) from error
 
 
 def _skips(data: bytes, offset: int, digest: str) -> bool:

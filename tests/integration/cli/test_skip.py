@@ -59,6 +59,13 @@ def test_a_record_that_nobody_can_read_is_shown_paged_and_skipped(
     assert "halted" in refused.stderr
 
     offset, digest = way_on.groups()
+    (lies_there,) = json.loads(run("log", "show", offset, "--json").stdout)
+    assert (lies_there["digest"], lies_there["text"]) == (digest, '{"version": 99}')
+    assert lies_there["problem"]
+    assert '{"version": 99}' in run("log", "show", offset).stdout
+    beyond = run("log", "show", "99999999")
+    assert beyond.returncode == 1
+    assert "is not in the log" in beyond.stderr
     skipped = run("skip", offset, "--digest", digest, "--why", "a test wrote it")
     assert skipped.returncode == 0, skipped.stderr
     assert f"goes on behind offset {offset}" in skipped.stdout

@@ -33,6 +33,7 @@ register({
   load,
   render: (data, context) => [
     tools(data, context),
+    data.found.halt && halted(data.found.halt),
     numbers(data.found),
     data.chain && chainOf(data.chain, context),
     lanesOf(data.found),
@@ -60,6 +61,16 @@ async function load(context) {
     loadChain(context, fixed),
   ]);
   return { found, fixed, whole, chain };
+}
+
+/** Why nothing is told of the rest of the range: a record at which the fold stands. */
+function halted(why) {
+  return h(
+    "p",
+    { class: "banner bad", role: "status", key: "halt" },
+    h("b", null, "Nothing is told of what came later. "),
+    why,
+  );
 }
 
 function tools({ found, fixed, chain }, context) {

@@ -123,17 +123,17 @@ function queryPart(queries) {
 
 const listed = (byName) => Object.keys(byName).join(", ") || "none";
 
-/** The way on for a halted fold; the report of the halt names offset and digest. */
 /** The record that the report of a halt names, as `flumina skip` takes it. */
 const NAMED = /flumina skip (\d+) --digest ([0-9a-f]+)/;
 
+/** The way on for a halted fold. */
 function skip(halt, context) {
   const [, offset = "", digest = ""] = NAMED.exec(halt) ?? [];
   return action(
     "Let the fold pass a record",
     () => ({
       title: "Let the fold pass a record?",
-      text: "Every fold of this log leaves it out, for ever. Know first what it holds.",
+      text: "Every fold of this log leaves it out, for ever. Know first what it holds: `flumina log show OFFSET` prints it.",
       fields: [
         {
           name: "offset",

@@ -20,8 +20,8 @@ from tests.support.guide import blocks_of, missing_lines, run_guide
 pytestmark = pytest.mark.integration
 
 PAGES: Final = ("operating.md", "backup-and-restore.md")
-GUIDE_S_MAX: Final = 300.0
-"""It took 222 s on two cores with a load of 8."""
+GUIDE_S_MAX: Final = 480.0
+"""It took 222 s on two cores with a load of 8, and more than 300 s with one of 20."""
 PORTS: Final = 3
 """A master's and two agents'."""
 

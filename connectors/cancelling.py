@@ -12,13 +12,16 @@ AGAIN_S: Final = 5.0
 """What an orderly end may take before it is told once more."""
 
 
-async def end_all(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancel the tasks and return when all have ended, however they ended."""
+async def end_all(*tasks: "asyncio.Task[Any]", again_s: float = AGAIN_S) -> None:
+    """Cancel the tasks and return when all have ended, however they ended.
+
+    ``again_s``: more where what is tidied up at the end must not be cut short.
+    """
     waiting = set(tasks)
     while waiting:
         for each in waiting:
             each.cancel()
-        ended, waiting = await asyncio.wait(waiting, timeout=AGAIN_S)
+        ended, waiting = await asyncio.wait(waiting, timeout=again_s)
         for each in ended:
             if not each.cancelled():
                 each.exception()  # Looked at, so that the loop does not complain.

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import structlog
 from prometheus_client import CollectorRegistry
 
+from connectors.cancelling import end_all
 from projections.rated import RatedDoor
 from streams.alerts.metrics import AlertCollector, AlertMetrics
 from streams.alerts.watching import AlertWatch
@@ -44,10 +45,9 @@ class AlertsBeside:
 
     async def close(self) -> None:
         """Send what can be sent at once, keep what is known, and end."""
-        self._running.cancel()
-        ended = (await asyncio.gather(self._running, return_exceptions=True))[0]
-        if isinstance(ended, Exception):
-            logger.error("alerts ended early", why=repr(ended))
+        await end_all(self._running)
+        if not self._running.cancelled() and (error := self._running.exception()) is not None:
+            logger.error("alerts ended early", why=repr(error))
         await self.watch.close()
 
 

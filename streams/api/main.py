@@ -19,6 +19,7 @@ import typer
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
+from connectors.cancelling import end_all
 from connectors.mesos.sandbox import SandboxReader
 from connectors.registry.client import HttpRegistry
 from connectors.registry.credentials import Credentials
@@ -189,8 +190,7 @@ async def _serve_until_stopped(server: Server, listener: socket.socket, cell: Fo
     await asyncio.gather(serving, return_exceptions=True)
     if following.done():
         following.result()
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
+    await end_all(following)
     serving.result()
 
 

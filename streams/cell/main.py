@@ -25,7 +25,7 @@ from connectors.cancelling import end_all
 from scheduler.model.ids import CellName
 from streams.cell.ingest import UnreadableInbound
 from streams.cell.lead import LeadershipLost
-from streams.cell.seat import Batch, CellOptions, Seat, unbegun
+from streams.cell.seat import TERM_ENDS_S, Batch, CellOptions, Seat, unbegun
 from streams.cell.steady import SteadyChannel
 from streams.cell.writer import our_producer
 from streams.clock import now_ms
@@ -220,8 +220,7 @@ async def run_until_signal(process: CellProcess, ready: Callable[[], None]) -> i
     await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if not running.done():
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end_all(running, again_s=TERM_ENDS_S)
         return 0
     try:
         running.result()

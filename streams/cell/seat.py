@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer
 
+from connectors.cancelling import end_all
 from connectors.mesos.client import MesosClient
 from connectors.mesos.containers import Containerizer
 from connectors.mesos.settings import MesosSettings
@@ -48,6 +49,8 @@ logger = structlog.get_logger(__name__)
 TRY_AGAIN_S_MIN: Final = 5.0
 TRY_AGAIN_S_MAX: Final = 60.0
 """Between two attempts at a cell that fails, in a worker that has other cells."""
+TERM_ENDS_S: Final = 30.0
+"""What a leader may take to put its things in order before it is told once more to end."""
 HANDED_ON_S_MAX: Final = 5.0
 """Another worker may be elected before we have heard that the group gave it the cell."""
 
@@ -259,9 +262,7 @@ class Seat:
             logger.info("the cell was assigned to another process; following on")
         finally:
             self.is_leading = False
-            for each in (term, unassigned):
-                each.cancel()
-            await asyncio.gather(term, unassigned, return_exceptions=True)
+            await end_all(term, unassigned, again_s=TERM_ENDS_S)
 
     async def _ended(self, term: "asyncio.Task[None]", are_others_led: Callable[[], bool]) -> None:
         """Return if the term ended because the group gave the cell to another; raises else.

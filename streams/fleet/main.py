@@ -19,6 +19,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from connectors.cancelling import end_all
 from connectors.cloud.opening import open_cloud
 from connectors.cloud.ports import CloudFailed, CloudGroups
 from scheduler.model.codec import encode_hosts
@@ -189,9 +190,7 @@ async def follow_fleet(
             if lane.done():
                 lane.result()  # A mistake of ours ends the process, and is seen.
     finally:
-        for lane in lanes:
-            lane.cancel()
-        await asyncio.gather(*lanes, return_exceptions=True)
+        await end_all(*lanes)
         await asyncio.to_thread(metrics.close)
         await producer.stop()
         await cloud.close()

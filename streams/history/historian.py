@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from connectors.archive.archive import Archive, DamagedRange
 from connectors.archive.ranges import Series
 from connectors.archive.rows import ArchivedChange
+from connectors.cancelling import end_all
 from connectors.ports import NoSuchObject
 from scheduler.chain import Chain
 from scheduler.model.events import CellRecord
@@ -108,8 +109,7 @@ class CellHistorian:
 
     async def _end_beside(self) -> None:
         if self._beside is not None:
-            self._beside.cancel()
-            await asyncio.gather(self._beside, return_exceptions=True)
+            await end_all(self._beside)
             self._beside = None
 
     async def _open(self) -> None:

@@ -15,6 +15,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from connectors.archive.archive import Archive
+from connectors.cancelling import end_all
 from streams.access.metrics_page import MetricsPage
 from streams.clock import now_ms
 from streams.errors import OperatorError
@@ -222,8 +223,6 @@ async def run_history(
         if running.done():
             running.result()
     finally:
-        for task in (running, stopping):
-            task.cancel()
-        await asyncio.gather(running, stopping, return_exceptions=True)
+        await end_all(running, stopping)
         await asyncio.to_thread(page.close)
         await asyncio.to_thread(desk.close)

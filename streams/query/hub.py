@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from connectors.cancelling import end_all
 from projections.query.sampling import Draw
 from projections.query.syntax import Query
 from streams.query.inbox import Inbox
@@ -105,8 +106,7 @@ class Hub:
     async def close(self) -> None:
         """End; readers hear no more."""
         if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+            await end_all(self._running)
 
     async def _run(self) -> None:
         lanes = self._kafka.lanes([self.topic])

@@ -11,6 +11,7 @@ from typing import Self
 from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 
+from connectors.cancelling import end_all
 from connectors.web.kept.routes import kept_routes
 from streams.clock import now_ms
 from streams.pages.desk import Desk
@@ -42,8 +43,7 @@ class Keeping:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._running is not None
-        self._running.cancel()
-        await asyncio.gather(self._running, return_exceptions=True)
+        await end_all(self._running)
         await asyncio.to_thread(self._stack.close)
 
     def _desk_of(self) -> Desk:

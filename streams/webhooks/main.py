@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from connectors.cancelling import end_all
 from connectors.discovery.asking import Asking
 from scheduler.model.webhooks import WebhookStanding
 from streams.access.opening import credentials_of
@@ -167,9 +168,7 @@ class Webhooks:
     async def close(self) -> None:
         """End every endpoint, and give back every connection."""
         tasks = [task for _, task in self._endpoints.values()]
-        for task in (*tasks, *self._running):
-            task.cancel()
-        await asyncio.gather(*tasks, *self._running, return_exceptions=True)
+        await end_all(*tasks, *self._running)
         if self._teller is not None:
             await self._teller.close()
 
@@ -178,8 +177,7 @@ async def _ended(task: asyncio.Task[None], name: str) -> None:
     if task.done() and not task.cancelled() and task.exception() is not None:
         logger.error("a webhook ended; it begins anew", webhook=name, why=repr(task.exception()))
         return
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await end_all(task)
 
 
 async def send_webhooks(settings: Settings, api: str, probes: Probes | None = None) -> None:

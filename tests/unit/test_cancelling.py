@@ -1,0 +1,70 @@
+"""Tasks are ended whatever they do with a cancellation."""
+
+import asyncio
+
+import pytest
+
+from connectors.cancelling import end_all
+
+
+async def _swallows(first: int, heard: list[str]) -> None:
+    for number in range(first):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            heard.append(f"swallowed {number}")
+    await asyncio.Event().wait()
+
+
+async def _fails_at_the_end() -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        raise ValueError("at the end")
+
+
+@pytest.mark.parametrize("first", [0, 1, 3])
+def test_a_task_that_swallows_a_cancellation_is_told_again(first: int) -> None:
+    heard: list[str] = []
+
+    async def story() -> None:
+        task = asyncio.create_task(_swallows(first, heard))
+        await asyncio.sleep(0)
+        await end_all(task, again_s=0.01)
+        assert task.cancelled()
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+    assert heard == [f"swallowed {number}" for number in range(first)]
+
+
+def test_who_puts_things_in_order_is_told_once() -> None:
+    async def tidies_up(heard: list[str]) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            heard.append("in order")
+
+    async def story() -> list[str]:
+        heard: list[str] = []
+        task = asyncio.create_task(tidies_up(heard))
+        await asyncio.sleep(0)
+        await end_all(task, again_s=10.0)
+        return heard
+
+    assert asyncio.run(story()) == ["in order"]
+
+
+def test_however_it_ends_the_others_end_too() -> None:
+    async def story() -> None:
+        failing, other = (
+            asyncio.create_task(_fails_at_the_end()),
+            asyncio.create_task(asyncio.Event().wait()),
+        )
+        await asyncio.sleep(0)
+        await end_all(failing, other)
+        assert other.cancelled()
+        assert isinstance(failing.exception(), ValueError)
+        await end_all()
+
+    asyncio.run(story())

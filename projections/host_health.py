@@ -10,6 +10,7 @@ from scheduler.fold.health import hosts_meant, launching_max, reasons_against
 from scheduler.fold.instance_groups import group_name_of
 from scheduler.model.host_health import HostHealth
 from scheduler.model.ids import HostId
+from scheduler.model.task import Disconnected
 from scheduler.state import State
 
 
@@ -48,6 +49,18 @@ def host_named_json(state: State, name: str) -> dict[str, Any] | None:
     return host_json(state, found[0]) if found else None
 
 
+def is_lost(state: State, host_id: HostId) -> bool:
+    """Whether Mesos lost the host lately, it offers nothing, and no task there was heard since.
+
+    Mesos tells when it loses an agent and not when it has it again: an offer or a task's word does.
+    """
+    known = state.health.get(host_id)
+    if known is None or not known.losses or state.host_offers.get(host_id):
+        return False
+    there = (state.tasks[each].state for each in state.host_tasks.get(host_id, ()))
+    return all(isinstance(each, Disconnected) for each in there)
+
+
 def host_json(state: State, host_id: HostId) -> dict[str, Any]:
     """One host; of one that is well only that."""
     known = state.health.get(host_id, HostHealth())
@@ -67,6 +80,7 @@ def host_json(state: State, host_id: HostId) -> dict[str, Any]:
         "qualityMilli": 1_000 if failures is None else failures.quality_milli,
         "tasks": len(state.host_tasks.get(host_id, ())),
         "losses": list(known.losses),
+        "isLost": is_lost(state, host_id),
         "verdicts": [
             {
                 "detector": each.detector,

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from projections.cell_view import CellView
+from projections.host_health import is_lost
 from scheduler.digest import Digest
 from scheduler.fold.guards import quality
 from scheduler.machine import Machine
@@ -55,6 +56,8 @@ class HostSummary(msgspec.Struct, frozen=True, rename="camel"):
     """What operators let it be used for: enabled, lastChoice, draining or disabled."""
     quality_milli: int = 1_000
     """1,000 less what failed on it lately, see `scheduler.fold.guards`."""
+    is_lost: bool = False
+    """Mesos lost it, and nothing was heard of it since."""
 
 
 class OrphanSummary(msgspec.Struct, frozen=True, rename="camel"):
@@ -228,6 +231,7 @@ def _host(state: State, host_id: HostId) -> HostSummary:
         offered_ports=port_count(offered.ports),
         standing=order.standing if order else "enabled",
         quality_milli=quality(state, host_id),
+        is_lost=is_lost(state, host_id),
     )
 
 

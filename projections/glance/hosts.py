@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from projections.glance.sizes import Size, held, size_now
-from projections.host_health import host_json
+from projections.host_health import host_json, is_lost
 from scheduler.fold.health import hosts_meant
 from scheduler.fold.instance_groups import group_name_of
 from scheduler.model.host_health import HostHealth
@@ -27,7 +27,8 @@ HOSTS_MAX: Final = 20_000
 TASKS_MAX: Final = 1_000
 """Tasks of one host that are listed; more are counted."""
 STANDINGS: Final = ("enabled", "lastChoice", "draining", "disabled")
-HEALTHS: Final = ("well", "suspect", "trial", "spared", "away")
+HEALTHS: Final = ("well", "suspect", "trial", "spared", "away", "lost")
+"""``lost``: of those that nothing else keeps away, see `projections.host_health.is_lost`."""
 NOTHING: Final[Mapping[HostId, Size]] = MappingProxyType({})
 
 
@@ -220,12 +221,15 @@ def _words(state: State, host_id: HostId) -> tuple[int, int, int]:
     if known is None:
         return 0, standing, 0
     score = max((each.score_milli for each in known.verdicts), default=0)
-    return score, standing, HEALTHS.index(_health(known))
+    word = _health(known, is_lost=is_lost(state, host_id))
+    return score, standing, HEALTHS.index(word)
 
 
-def _health(known: HostHealth) -> str:
+def _health(known: HostHealth, *, is_lost: bool) -> str:
     if known.away_since_ms:
         return "away"
+    if is_lost:
+        return "lost"
     if known.is_spared:
         return "spared"
     if known.back_ms:

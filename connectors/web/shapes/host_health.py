@@ -56,6 +56,8 @@ class HostHealth(Shape, frozen=True, omit_defaults=False):
     quality_milli: int
     tasks: int
     losses: list[AtMs]
+    is_lost: bool
+    """Mesos lost it lately, it offers nothing, and no task there was heard since."""
     verdicts: list[Verdict]
     probes: list[Probed]
 

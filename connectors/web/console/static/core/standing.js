@@ -81,7 +81,7 @@ function parts() {
 
 function standingWord() {
   if (last.halt) return "halted";
-  if (last.isHealthy === false) return "behind";
+  if (last.isHealthy === false || last.stale) return "behind";
   return at() === null ? "live" : "at an instant";
 }
 

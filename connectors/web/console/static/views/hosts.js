@@ -52,6 +52,7 @@ register({
 
 function counts(hosts) {
   const away = countOf(hosts.health, hosts.healths.indexOf("away"));
+  const lost = countOf(hosts.health, hosts.healths.indexOf("lost"));
   const suspect = countOf(hosts.health, hosts.healths.indexOf("suspect"));
   const ordered = hosts.standing.filter(Boolean).length;
   const [used, whole] = [sum(hosts.cpuMilliUsed), sum(hosts.cpuMilli)];
@@ -69,6 +70,7 @@ function counts(hosts) {
     },
     { label: "suspect", value: count(suspect), tone: suspect ? "waiting" : "" },
     { label: "away for their health", value: count(away), tone: away ? "bad" : "" },
+    { label: "lost by Mesos", value: count(lost), tone: lost ? "bad" : "" },
     { label: "under an operator's order", value: count(ordered), tone: ordered ? "waiting" : "" },
   ]);
 }
@@ -145,7 +147,7 @@ function mapOf(hosts, context) {
       shown === "score" ? "no verdict" : "nothing held",
       shown === "score" ? "certain" : "all held",
       [
-        ["cross", "away"],
+        ["cross", "away or lost"],
         ["bar", "disabled"],
         ["chevron", "draining"],
         ["triangle", "suspect"],
@@ -202,7 +204,7 @@ function shareOf(hosts, row, shown) {
 function markOf(hosts, row) {
   const health = hosts.healths[hosts.health[row]];
   const standing = hosts.standings[hosts.standing[row]];
-  if (health === "away") return "cross";
+  if (health === "away" || health === "lost") return "cross";
   if (standing === "disabled") return "bar";
   if (standing === "draining") return "chevron";
   if (health === "suspect") return "triangle";
@@ -304,6 +306,7 @@ function aboutHost(host) {
           null,
           state(host.health.standing, toneOfHealth(host.health.standing)),
           host.health.why && ` ${host.health.why}`,
+          host.health.isLost && h("b", { class: "bad" }, " Mesos lost it; nothing was heard since"),
         ),
       ],
       ["As of", `${instant(host.atMs)} UTC, record ${count(host.offset)}`],

@@ -146,7 +146,7 @@ function hosts(cell) {
           cell: (host) => to(path("hosts", host.hostId), host.hostname),
         },
         { name: "zone", title: "Zone", cell: (host) => host.zone },
-        { name: "standing", title: "Standing", cell: (host) => state(host.standing) },
+        { name: "standing", title: "Standing", cell: stands },
         { name: "tasks", title: "Tasks", isNumber: true, cell: (host) => count(host.tasks) },
         {
           name: "cpu",
@@ -223,3 +223,6 @@ function orphans(cell) {
     }),
   );
 }
+
+/** What operators let a host be used for; of one that Mesos lost that comes first. */
+const stands = (host) => (host.isLost ? state("lost by Mesos", "bad") : state(host.standing));

@@ -9,14 +9,14 @@ from projections.host_health import host_json
 from projections.summary import summary
 from scheduler.model.ids import HostId
 from scheduler.model.mesos import HostFailed
-from tests.support.cell import CellInMemory, service
-from tests.unit.projections.watched import watched_cell
+from tests.support.cell import service
+from tests.unit.projections.watched import WatchedCell, watched_cell
 
 HOST: Final = HostId("host1")
 
 
 @pytest.fixture
-def cell() -> CellInMemory:
+def cell() -> WatchedCell:
     """A cell of which Mesos lost the only host, with two tasks on it."""
     cell = watched_cell()
     cell.offer("host1")
@@ -26,7 +26,7 @@ def cell() -> CellInMemory:
     return cell
 
 
-def _told(cell: CellInMemory) -> bool:
+def _told(cell: WatchedCell) -> bool:
     """What all three say."""
     glance = hosts_glance(cell.state)
     (at,) = (n for n, each in enumerate(glance.id) if each == HOST)
@@ -43,15 +43,15 @@ def test_a_host_that_was_never_lost_is_not() -> None:
     assert not _told(cell)
 
 
-def test_it_is_lost_while_its_tasks_are_disconnected(cell: CellInMemory) -> None:
+def test_it_is_lost_while_its_tasks_are_disconnected(cell: WatchedCell) -> None:
     assert _told(cell)
 
 
-def test_an_offer_says_that_it_is_back(cell: CellInMemory) -> None:
+def test_an_offer_says_that_it_is_back(cell: WatchedCell) -> None:
     cell.offer("host1")
     assert not _told(cell)
 
 
-def test_the_word_of_a_task_says_that_it_is_back(cell: CellInMemory) -> None:
+def test_the_word_of_a_task_says_that_it_is_back(cell: WatchedCell) -> None:
     cell.status(next(iter(cell.state.host_tasks[HOST])), "TASK_RUNNING")
     assert not _told(cell)

@@ -36,7 +36,7 @@ register({
       "This page's API",
       null,
       facts([
-        ["Stands", status.isHealthy ? state("healthy") : state("behind", "bad")],
+        ["Stands", isCurrent(status) ? state("healthy") : state("behind", "bad")],
         ["Says", status.halt || status.stale],
         ["Offset", count(status.offset)],
         ["Lag", several(status.lagRecords, "record")],
@@ -107,6 +107,9 @@ register({
   ],
 });
 
+/** Whether what is shown is the cell as it is: the fold goes on, and the leader is heard. */
+const isCurrent = (status) => status.isHealthy && !status.stale;
+
 function queryPart(queries) {
   if (queries.failure) return null;
   return section(
@@ -133,7 +136,9 @@ function skip(halt, context) {
     "Let the fold pass a record",
     () => ({
       title: "Let the fold pass a record?",
-      text: "Every fold of this log leaves it out, for ever. Know first what it holds: `flumina log show OFFSET` prints it.",
+      text:
+        "Every fold of this log leaves it out, for ever. Know first what it holds: " +
+        "`flumina log show OFFSET` prints it.",
       fields: [
         {
           name: "offset",

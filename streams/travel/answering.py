@@ -146,7 +146,7 @@ class Answering:
         if await self.machine.end_of(parse_instant(fixed.second, now_ms())) <= halted.offset:
             return await self.incidents.answer(fixed, newest.state)
         until_then = msgspec.structs.replace(fixed, second=str(halted.offset - 1))
-        return await self.incidents.answer(until_then, newest.state, str(halted))
+        return await self.incidents.answer(until_then, newest.state, halted.what)
 
     async def _glance(self, question: Glance) -> msgspec.Struct:
         """What is shown at a glance; of a range by whoever has its end."""

@@ -28,7 +28,7 @@ class LogHalted(TravelError):
     def __init__(self, offset: int, why: Exception) -> None:
         super().__init__(
             "unavailable",
-            f"The log cannot be folded past offset {offset}: {why}",
+            f"The log cannot be folded past offset {offset}: {str(why).rstrip('.')}.",
             "Ask for an instant before it, or run the build that can read the record.",
         )
         self.offset = offset

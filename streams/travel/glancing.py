@@ -149,7 +149,7 @@ class Glancing:
         for low, high in _stretches(begin, end):
             marks.take(row for row in await self._notes.rows(low, high) if row.kind in KINDS)
         if halted is not None:
-            marks.halt(halted.offset, str(halted))
+            marks.halt(halted.offset, halted.what)
         return marks.glance(from_ms, max(from_ms, _time_ms(second, after.clock.now_ms)))
 
     async def _lines_of(self, first: str, second: str) -> LinesGlance:

@@ -26,6 +26,8 @@ JOBS: Final = 20
 TASKS_MAX: Final = 1_000
 """What a hasty script ends; more would only take longer."""
 TASKS_PER_HOST: Final = 24
+ORDERED_MAX: Final = 64
+"""Numbers of the policy that one order may name."""
 KILLS_PER_S: Final = 50
 ACTOR_KILLS: Final = 100
 """What one actor may end within an hour before somebody is paged."""
@@ -79,8 +81,10 @@ def _submit(here: Installation, tasks: int, prefix: str) -> None:
 def _wrong_policies(stage: Stage, here: Installation) -> None:
     """Give policies that cannot be meant, and one that can."""
     before = here.there.policy()
-    zeros = dict.fromkeys(looks.state_of(here).policy, 0)
-    stage.hurt("The operator sets every number of the policy to 0")
+    zeros = dict.fromkeys(sorted(looks.state_of(here).policy)[:ORDERED_MAX], 0)
+    stage.hurt(
+        f"The operator sets {len(zeros)} numbers of the policy to 0, as many as one order may"
+    )
     refusal = _refused(here, "policy", {"values": zeros})
     now = here.there.policy()
     is_same = now.version == before.version
@@ -126,12 +130,10 @@ def _wrong_skip(stage: Stage, here: Installation, tasks: int) -> int:
     offset = asyncio.run(_publish(here, POISON))
     stage.hurt(f"A stranger's record stands in the cell log at {offset}; every fold halts there")
     stage.ready("the halt", lambda: _is_halted(here))
-    # Nobody answers while the fold is halted; the API waits for an answer and gives a token then.
-    wrong = {"offset": offset, "digest": WRONG_DIGEST, "why": "in a hurry"}
-    taken = here.there.command("skip", wrong)
+    refusal = _refused(here, "skip", {"offset": offset, "digest": WRONG_DIGEST})
     halted = _is_halted(here)
-    told = f"written as {taken.token}" if taken.token else "done"
-    stage.saw(WRONG_SKIP.key, Seen(bool(taken.token) and halted.is_so, f"{told}; {halted.text}"))
+    text = f"{refusal.text.partition('  ')[0]}; {halted.text}"
+    stage.saw(WRONG_SKIP.key, Seen(refusal.is_so and halted.is_so, text))
     here.there.command(
         "skip", {"offset": offset, "digest": digest_of(POISON), "why": "a stranger's record"}
     )

@@ -82,9 +82,7 @@ def _wrong_policies(stage: Stage, here: Installation) -> None:
     """Give policies that cannot be meant, and one that can."""
     before = here.there.policy()
     zeros = dict.fromkeys(sorted(looks.state_of(here).policy)[:ORDERED_MAX], 0)
-    stage.hurt(
-        f"The operator sets {len(zeros)} numbers of the policy to 0, as many as one order may"
-    )
+    stage.hurt(f"The operator sets {len(zeros)} numbers of the policy to 0, the most at once")
     refusal = _refused(here, "policy", {"values": zeros})
     now = here.there.policy()
     is_same = now.version == before.version

@@ -50,11 +50,14 @@ class CellNotes:
                     yield CellEntered("safe", text, change.actor, source)
                 case CellPaged():
                     yield CellEntered("paged", f"{change.what}: {change.why}", "", source)
-                case TimeGapped():
-                    span = duration(change.to_ms - change.from_ms)
-                    yield CellEntered("time gap", f"time went on by {span} at once")
                 case _:
                     pass
+
+
+def gap_note(gap: TimeGapped) -> CellEntered:
+    """The note of a jump of the log's clock, which is of a record and of none of its events."""
+    span = duration(gap.to_ms - gap.from_ms)
+    return CellEntered("time gap", f"time went on by {span} at once")
 
 
 def verdict_note(state: State, body: HostJudged, at_ms: int, source: str) -> HostEntered | None:

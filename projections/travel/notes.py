@@ -30,7 +30,7 @@ from projections.notes import (
     TaskEntered,
 )
 from projections.obeyed import Obeyed, Place
-from projections.travel.cell_notes import CellNotes, verdict_note
+from projections.travel.cell_notes import CellNotes, gap_note, verdict_note
 from scheduler.model.changes import (
     Change,
     HealingChanged,
@@ -38,6 +38,7 @@ from scheduler.model.changes import (
     HostMaintenanceChanged,
     OrphanGone,
     OrphanSeen,
+    TimeGapped,
 )
 from scheduler.model.events import CellRecord, Copied, RoundRecord
 from scheduler.model.health import HostJudged
@@ -103,7 +104,11 @@ class Noted:
     def fold(self, offset: int, record: CellRecord) -> tuple[list[tuple[int, Change]], list[Note]]:
         """Fold one record; the changes that it made, and the rows that it adds, in order."""
         changes = self.view.apply(offset, record)
-        return list(changes), self._taken()
+        rows = self._taken()
+        for _, change in changes:
+            if isinstance(change, TimeGapped):
+                self._note(Place(offset, 0, self.view.state.clock.now_ms), gap_note(change))
+        return list(changes), [*self._taken(), *rows]
 
     def pass_over(self, offset: int) -> None:
         """Leave one record out."""

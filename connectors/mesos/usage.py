@@ -6,7 +6,7 @@ dev cluster. What an agent does not tell is absent in the record, never 0.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,42 +18,46 @@ Json = Mapping[str, Any]
 USAGE_VERSION: Final = 1
 """Of both records; it is raised when a field changes its meaning, not when one is added."""
 
+Figure = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A whole number as Mesos and a kernel count: a record with a longer one is not read, for whoever
+divides it would end by it."""
+
 
 class TaskUsage(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """What one task used, up to one moment."""
 
     version: int
-    at_ms: int
+    at_ms: Figure
     """When the agent looked, by its clock."""
     cell: str
     job_id: str
     task_id: str
     host_id: str
     host: str
-    index: int | None = None
+    index: Figure | None = None
     image: str = ""
     provenance: dict[str, str] = {}
     """Where the image came from, by the labels ``flumina.provenance.*``."""
     container_id: str = ""
-    interval_ms: int | None = None
+    interval_ms: Figure | None = None
     """Since the sample before it, over which ``cpu_milli`` is the mean."""
-    cpu_milli: int | None = None
-    cpu_user_ms_total: int | None = None
-    cpu_system_ms_total: int | None = None
-    cpu_limit_milli: int | None = None
-    cpu_periods_total: int | None = None
-    cpu_throttled_periods_total: int | None = None
-    cpu_throttled_ms_total: int | None = None
-    memory_rss_bytes: int | None = None
-    memory_total_bytes: int | None = None
+    cpu_milli: Figure | None = None
+    cpu_user_ms_total: Figure | None = None
+    cpu_system_ms_total: Figure | None = None
+    cpu_limit_milli: Figure | None = None
+    cpu_periods_total: Figure | None = None
+    cpu_throttled_periods_total: Figure | None = None
+    cpu_throttled_ms_total: Figure | None = None
+    memory_rss_bytes: Figure | None = None
+    memory_total_bytes: Figure | None = None
     """With the pages of files, which the kernel takes back when it needs them."""
-    memory_limit_bytes: int | None = None
-    disk_used_bytes: int | None = None
-    disk_limit_bytes: int | None = None
-    processes: int | None = None
-    threads: int | None = None
-    network_received_bytes_total: int | None = None
-    network_sent_bytes_total: int | None = None
+    memory_limit_bytes: Figure | None = None
+    disk_used_bytes: Figure | None = None
+    disk_limit_bytes: Figure | None = None
+    processes: Figure | None = None
+    threads: Figure | None = None
+    network_received_bytes_total: Figure | None = None
+    network_sent_bytes_total: Figure | None = None
     """Only where the container has a network of its own; else nobody can tell whose bytes."""
 
 
@@ -61,21 +65,21 @@ class HostUsage(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """How one host stands."""
 
     version: int
-    at_ms: int
+    at_ms: Figure
     cell: str
     host_id: str
     host: str
-    load_1min_milli: int | None = None
-    cpus_milli: int | None = None
-    memory_total_bytes: int | None = None
-    memory_free_bytes: int | None = None
-    allocated_cpus_milli: int | None = None
-    allocatable_cpus_milli: int | None = None
-    allocated_memory_mib: int | None = None
-    allocatable_memory_mib: int | None = None
-    tasks_running: int | None = None
-    uptime_s: int | None = None
-    noise_milli: int | None = None
+    load_1min_milli: Figure | None = None
+    cpus_milli: Figure | None = None
+    memory_total_bytes: Figure | None = None
+    memory_free_bytes: Figure | None = None
+    allocated_cpus_milli: Figure | None = None
+    allocatable_cpus_milli: Figure | None = None
+    allocated_memory_mib: Figure | None = None
+    allocatable_memory_mib: Figure | None = None
+    tasks_running: Figure | None = None
+    uptime_s: Figure | None = None
+    noise_milli: Figure | None = None
     """How much its tasks wait for each other, 0 to 1,000; only of agents that divide threads."""
 
 
@@ -86,17 +90,17 @@ class CellUsage(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """
 
     version: int
-    at_ms: int
+    at_ms: Figure
     cell: str
-    tasks: int
+    tasks: Figure
     """Tasks that a record of this round tells of."""
-    cpu_tasks: int
+    cpu_tasks: Figure
     """Those of which share and use of cpu are known; a rate needs two samples."""
-    cpu_allocated_milli: int
-    cpu_used_milli: int
-    memory_tasks: int
-    memory_allocated_bytes: int
-    memory_used_bytes: int
+    cpu_allocated_milli: Figure
+    cpu_used_milli: Figure
+    memory_tasks: Figure
+    memory_allocated_bytes: Figure
+    memory_used_bytes: Figure
 
 
 Usage = TaskUsage | HostUsage | CellUsage

@@ -18,6 +18,8 @@ from streams.errors import OperatorError
 
 DAY_S: Final = 86_400
 ROWS_MAX: Final = 2_000_000
+LOAD_MAX: Final = 1e15
+"""A load beyond it cannot be told in thousandths exactly."""
 _GZIP: Final = b"\x1f\x8b"
 _TIMES: Final = ("timestamp", "time", "period", "date", "at")
 
@@ -72,10 +74,10 @@ def _number(text: str, path: Path, number: int) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    if not abs(value) <= LOAD_MAX:
         raise OperatorError(
-            f"Line {number} of {path} has {text!r}, which is no number.",
-            "A value is missing, or the column is another.",
+            f"Line {number} of {path} has {text!r}, which is no number up to {LOAD_MAX:.0e}.",
+            "A value is missing or damaged, or the column is another.",
             "Mend the line, or name another column with --column.",
         )
     return value

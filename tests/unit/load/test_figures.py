@@ -2,6 +2,7 @@
 
 import os
 
+import msgspec
 import pytest
 
 from scheduler.machine import Machine
@@ -114,6 +115,14 @@ def test_a_load_that_held_says_so_and_what_two_idle_cores_would_do() -> None:
     page = report.markdown()
     assert "What did not hold: nothing." in page
     assert "bar 760: missed" in page
+
+
+def test_the_bar_says_nothing_about_a_rate_that_was_asked_for() -> None:
+    report = _report()
+    asked = msgspec.structs.replace(report.asked, pace=Pace(10, rate_per_s=40.0))
+    page = msgspec.structs.replace(report, asked=asked).markdown()
+    assert "10 (40 were asked for)" in page
+    assert "bar" not in page
 
 
 @pytest.mark.parametrize(

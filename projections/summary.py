@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from projections.cell_view import CellView
+from projections.glance.failing import looping
 from projections.host_health import is_lost
 from scheduler.digest import Digest
 from scheduler.fold.guards import quality
@@ -101,6 +102,8 @@ class Summary(msgspec.Struct, frozen=True, rename="camel"):
     """Why the framework id can never be used again; empty while it can."""
     jobs: dict[str, int]
     tasks: dict[str, int]
+    crash_loops: int
+    """Jobs whose tasks fail again and again; `projections.glance.failing` names them."""
     queue_length: int
     """Tasks without a host, those that wait for a retry included."""
     retries_waiting: int
@@ -153,6 +156,7 @@ def summary(view: CellView) -> Summary:
         fatal=state.stream.is_fatal,
         jobs=_counts(job.state for job in state.jobs.values()),
         tasks=_counts(titus_state(task.state) for task in state.tasks.values()),
+        crash_loops=sum(1 for _ in looping(state)),
         queue_length=state.queued_tasks,
         retries_waiting=_retries_waiting(state),
         unanswered=len(state.unanswered),

@@ -79,7 +79,9 @@ _READS: Final[Table] = {
         f"{_F}/fleet/deployments",
         f"{_F}/fleet/deployments/{{id}}",
     ),
-    **_of(_LIST, "GET", f"{_A3}/jobs", f"{_A3}/tasks", f"{_A3}/observe/jobs"),
+    **_of(
+        _LIST, "GET", f"{_A3}/jobs", f"{_A3}/tasks", f"{_A3}/observe/jobs", f"{_F}/glance/failing"
+    ),
     **_of(
         _JOB,
         "GET",

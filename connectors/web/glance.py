@@ -12,9 +12,11 @@ from starlette.responses import Response
 
 from connectors.web import travel
 from connectors.web.call import Call
+from connectors.web.gate import may, refuse_some
 from connectors.web.problems import JSON, json_response, refused
 from connectors.web.resource import Operation
 from projections.glance.event import EventWhole
+from projections.glance.failing import FailingGlance, failing_glance
 from projections.glance.hosts import (
     HostGlance,
     HostsGlance,
@@ -29,6 +31,7 @@ from projections.glance.waiting import WaitingGlance, waiting_glance
 from projections.glance.waits import WaitsGlance
 from projections.travel.questions import (
     EventAt,
+    FailingAt,
     HostAt,
     HostsAt,
     LinesOf,
@@ -86,6 +89,15 @@ async def waiting(call: Call) -> Response:
     return json_response(waiting_glance(call.api.cell.view.state))
 
 
+async def failing(call: Call) -> Response:
+    """Jobs in a crash loop that are within reach of who asks, the longest first."""
+    at, api = _at(call), call.api
+    if at is not None:
+        refuse_some(api, "What failed at an instant")
+        return await travel.asked(call, FailingAt(at))
+    return json_response(failing_glance(api.cell.view.state, lambda job: may(api, job.spec)))
+
+
 async def waits(call: Call) -> Response:
     """How long tasks waited, and how many were launched, by tier."""
     return await travel.asked(call, WaitsOf(*_range(call, FROM)))
@@ -133,6 +145,7 @@ GLANCE_ROUTES: Final[dict[str, dict[str, Operation]]] = {
     f"{PATH}/hosts": {"GET": _read(hosts, HostsGlance, "at")},
     f"{PATH}/hosts/{{id}}": {"GET": _read(host, HostGlance, "at")},
     f"{PATH}/waiting": {"GET": _read(waiting, WaitingGlance, "at")},
+    f"{PATH}/failing": {"GET": _read(failing, FailingGlance, "at")},
     f"{PATH}/waits": {"GET": _read(waits, WaitsGlance, "from", "to")},
     f"{PATH}/marks": {"GET": _read(marks, MarksGlance, "from", "to")},
     f"{PATH}/lines": {"GET": _read(lines, LinesGlance, "from", "to")},

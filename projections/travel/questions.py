@@ -116,6 +116,12 @@ class WaitingAt(_Question, frozen=True):
     at: str
 
 
+class FailingAt(_Question, frozen=True):
+    """Asks which jobs were in a crash loop."""
+
+    at: str
+
+
 class WaitsOf(_Question, frozen=True):
     """Asks how long tasks waited, and how many were launched, by tier."""
 
@@ -143,7 +149,7 @@ class EventAt(_Question, frozen=True):
     address: str
 
 
-Glance = HostsAt | HostAt | WaitingAt | WaitsOf | MarksOf | LinesOf | EventAt
+Glance = HostsAt | HostAt | WaitingAt | FailingAt | WaitsOf | MarksOf | LinesOf | EventAt
 """What is asked for at a glance."""
 
 

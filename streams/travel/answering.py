@@ -20,6 +20,7 @@ from projections.travel.questions import (
     DiffOf,
     EventAt,
     EventsAt,
+    FailingAt,
     Forensic,
     Glance,
     HostAt,
@@ -120,7 +121,10 @@ class Answering:
             case ReadAt():
                 there = await self._at(question.at)
                 return await read_at(there.machine, there.traveller, question)
-            case HostsAt() | HostAt() | WaitingAt() | WaitsOf() | MarksOf() | LinesOf() | EventAt():
+            case (
+                HostsAt() | HostAt() | WaitingAt() | FailingAt()
+                | WaitsOf() | MarksOf() | LinesOf() | EventAt()
+            ):  # fmt: skip
                 return await self._glance(question)
             case IncidentOf() | ChainOf() | IncidentPageOf() | SliceOf():
                 return await self._forensic(question)
@@ -151,7 +155,7 @@ class Answering:
     async def _glance(self, question: Glance) -> msgspec.Struct:
         """What is shown at a glance; of a range by whoever has its end."""
         match question:
-            case HostsAt() | HostAt() | WaitingAt():
+            case HostsAt() | HostAt() | WaitingAt() | FailingAt():
                 there = await self._at(question.at)
             case WaitsOf() | MarksOf() | LinesOf():
                 there = await self._at(question.second)

@@ -10,6 +10,7 @@ from typing import Final, Protocol, assert_never
 import msgspec
 
 from projections.glance.event import EventWhole, event_whole
+from projections.glance.failing import FailingGlance, failing_glance
 from projections.glance.hosts import HostGlance, HostsGlance, host_glance, hosts_glance
 from projections.glance.lines import LineCounting, LinesGlance
 from projections.glance.marks import KINDS, Marks, MarksGlance
@@ -25,6 +26,7 @@ from projections.travel.instants import (
 )
 from projections.travel.questions import (
     EventAt,
+    FailingAt,
     Glance,
     HostAt,
     HostsAt,
@@ -99,6 +101,8 @@ class Glancing:
                 return await self._host(question.name, question.at)
             case WaitingAt():
                 return await self._waiting(question.at)
+            case FailingAt():
+                return await self._failing(question.at)
             case WaitsOf():
                 return await self._waits(question.first, question.second)
             case MarksOf():
@@ -124,6 +128,10 @@ class Glancing:
     async def _waiting(self, at: str) -> WaitingGlance:
         end = await self._traveller.end_of(at)
         return waiting_glance((await self._machine.machine_at(end, is_proving=False)).state)
+
+    async def _failing(self, at: str) -> FailingGlance:
+        end = await self._traveller.end_of(at)
+        return failing_glance((await self._machine.machine_at(end, is_proving=False)).state)
 
     async def _waits(self, first: str, second: str) -> WaitsGlance:
         begin, end = await self._ends(first, second)

@@ -105,6 +105,23 @@ def test_what_is_of_all_jobs_is_refused_with_a_word(web: WebCell, people: People
     assert asked(web, people, "ada", "GET", "/api/v3/agent/instances").status == 200
 
 
+def test_crash_loops_are_told_of_jobs_within_reach(web: WebCell, people: People) -> None:
+    cell, path = web.cell, "/api/flumina/glance/failing"
+    cell.set_policy(crash_loop_failures_min=1)
+    cell.offer("host1", 64)
+    cell.launched()
+    for job in ("of-ada", "of-eve"):
+        (task,) = cell.tasks(job)
+        cell.status(task.task_id, "TASK_RUNNING")
+        cell.status(task.task_id, "TASK_FAILED")
+    for who, jobs in (("root", ["of-ada", "of-eve"]), ("ada", ["of-ada"])):
+        found = asked(web, people, who, "GET", path).json
+        assert ([each["jobId"] for each in found["items"]], found["jobs"]) == (jobs, len(jobs))
+    assert asked(web, people, "ada", "GET", f"{path}?at=3").status == 403
+    cell.kill_job("of-ada")
+    assert asked(web, people, "ada", "GET", path).json["jobs"] == 0
+
+
 def test_own_jobs_are_run_and_those_of_others_are_not(web: WebCell, people: People) -> None:
     assert asked(web, people, "ada", "DELETE", "/api/v3/jobs/of-eve").status == 404
     assert asked(web, people, "ada", "POST", "/api/v3/jobs/of-eve/disable").status == 404

@@ -20,14 +20,15 @@ from projections.travel.questions import LinesOf
 from scheduler.machine import Machine
 from scheduler.model.codec import decode_record
 from scheduler.model.health import Evidence, HostJudged
-from scheduler.model.ids import HostId
+from scheduler.model.ids import HostId, JobId
 from scheduler.model.inbound import HostOrdered
+from scheduler.model.policy import Policy
 from scheduler.model.task import Queued
 from streams.health.records import HostLines, encode_lines
 from streams.travel.answering import Answering
 from streams.travel.glancing import LineMessages
 from tests.support.asgi import call
-from tests.support.cell import BEGAN_AT_MS, CellInMemory, batch, running_cell
+from tests.support.cell import BEGAN_AT_MS, CellInMemory, batch, running_cell, service
 from tests.support.log_in_memory import LogInMemory
 from tests.support.web_cell import WebCell
 
@@ -132,6 +133,30 @@ def test_what_waits(web: WebCell) -> None:
     (item,) = found["items"]
     assert (item["jobId"], item["tier"], item["tasks"]) == ("many", "Flex", len(queued))
     assert found["tiers"]["Flex"] == len(queued)
+
+
+def test_jobs_in_a_crash_loop_now_and_before_it_began() -> None:
+    cell = running_cell(1, Policy(crash_loop_failures_min=3), cpus=64)
+    cell.submit(service(1), "quiet")
+    cell.submit(service(3), "svc")
+    cell.launched()
+    calm = cell.machine.state.next_offset - 1
+    for task in list(cell.tasks("svc")):
+        cell.status(task.task_id, "TASK_RUNNING")
+        cell.status(task.task_id, "TASK_FAILED")
+    web = WebCell(cell)
+    found = _get(web, f"{GLANCE}/failing")
+    (item,) = found["items"]
+    loop = cell.state.crash_loops[JobId("svc")]
+    assert (found["jobs"], item["jobId"], item["failures"]) == (1, "svc", 3)
+    assert (item["lastReason"], item["sinceMs"]) == ("failed", loop.since_ms)
+    assert (item["lastMs"], item["delayMs"]) == (loop.last_ms, loop.delay_ms)
+    assert found["atMs"] == cell.now_ms
+    assert _get(web, "/api/flumina/state")["crashLoops"] == 1
+    now = found["offset"]
+    assert _get(web, f"{GLANCE}/failing?at={now}") == found
+    before = _get(web, f"{GLANCE}/failing?at={calm}")
+    assert (before["jobs"], before["items"], before["offset"]) == (0, [], calm)
 
 
 def test_waits_are_the_quantiles_of_the_log(web: WebCell) -> None:

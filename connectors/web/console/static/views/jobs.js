@@ -10,7 +10,7 @@ import { empty, state, to } from "../core/parts.js";
 import { table } from "../core/table.js";
 import { choice, found, search, truncation } from "../core/tools.js";
 import { register } from "../core/views.js";
-import { age, count, instant, ofMilli } from "../core/words.js";
+import { age, count, instant, ofMilli, several } from "../core/words.js";
 
 /** The most that one page of the API has. */
 const ROWS_MAX = 1000;
@@ -24,9 +24,14 @@ register({
   order: 2,
   summary: "what was asked for, and how far it is",
   selections: ["search", "sort"],
-  load: (context) =>
-    context.get("/api/v3/jobs", { jobState: context.query("state"), pageSize: ROWS_MAX }),
-  render: (page, context) => {
+  load: async (context) => {
+    const [page, failing] = await Promise.all([
+      context.get("/api/v3/jobs", { jobState: context.query("state"), pageSize: ROWS_MAX }),
+      context.get("/api/flumina/glance/failing"),
+    ]);
+    return { page, loops: new Map(failing.items.map((loop) => [loop.jobId, loop])) };
+  },
+  render: ({ page, loops }, context) => {
     const rows = page.items.filter((job) => found(context, wordsOf(job)));
     return [
       h(
@@ -44,7 +49,7 @@ register({
         label: "Jobs",
         rows,
         key: (job) => job.id,
-        columns: columns(context),
+        columns: columns(context, loops),
         sorted: context.query("sort"),
         onSort: (sort) => context.set({ sort }),
         blank: page.items.length
@@ -73,7 +78,7 @@ const wordsOf = (job) => {
   ];
 };
 
-function columns(context) {
+function columns(context, loops) {
   return [
     {
       name: "job",
@@ -84,8 +89,9 @@ function columns(context) {
     {
       name: "state",
       title: "State",
-      sort: (job) => job.status.state,
-      cell: (job) => state(job.status.state, jobTone(job)),
+      sort: (job) => (loops.has(job.id) ? "" : job.status.state),
+      cell: (job) =>
+        loops.has(job.id) ? state("crash loop", "bad") : state(job.status.state, jobTone(job)),
     },
     { name: "kind", title: "Kind", sort: kindOf, cell: kindOf },
     {
@@ -95,7 +101,7 @@ function columns(context) {
       sort: sizeOf,
       cell: (job) => count(sizeOf(job)),
     },
-    { name: "said", title: "Says", cell: said },
+    { name: "said", title: "Says", cell: (job) => said(job, loops.get(job.id)) },
     {
       name: "application",
       title: "Application",
@@ -137,7 +143,10 @@ function columns(context) {
 }
 
 /** What a state says; that a job is accepted tells the size of then, which may be another. */
-const said = (job) => (job.status.state === "Accepted" ? "" : job.status.reasonMessage);
+function said(job, loop) {
+  if (loop) return `${several(loop.failures, "task")} ended lately, the last ${loop.lastReason}`;
+  return job.status.state === "Accepted" ? "" : job.status.reasonMessage;
+}
 
 /** How a job's state is shown; one that is accepted is what a job should be. */
 export const jobTone = (job) =>

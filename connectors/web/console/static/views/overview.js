@@ -67,6 +67,13 @@ function numbers(cell) {
       note: `${count(busy)} with tasks`,
       path: "/hosts",
     },
+    {
+      label: "crash loops",
+      value: count(cell.crashLoops),
+      tone: cell.crashLoops ? "bad" : "",
+      path: "/jobs",
+      changes: { sort: "state" },
+    },
     { label: "decisions under way", value: count(cell.decisionsTotal) },
     { label: "orphans", value: count(cell.orphansTotal), tone: cell.orphansTotal ? "bad" : "" },
   ];

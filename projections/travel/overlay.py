@@ -11,7 +11,7 @@ from projections.cell_view import CellView
 from projections.entries import JobHistory, RoundFacts, TaskHistory
 from projections.notes import OrphanNoted, RoundNoted
 from projections.travel.notes import Note, decoded_note
-from projections.travel.rebuilt import Rebuilt, joined_job, joined_task
+from projections.travel.rebuilt import Rebuilt, at_the_end, job_at_the_end
 from scheduler.model.ids import JobId, TaskId, job_id_of
 
 
@@ -25,15 +25,11 @@ class CompletedView(CellView):
         self._tasks: dict[TaskId, TaskHistory] = {}
 
     def complete(self, before: Rebuilt) -> None:
-        """Join histories from before the base's first record to what the base remembers."""
+        """Take histories from before the base's first record; it has folded nothing itself."""
         for job_id, job in before.jobs.items():
-            joined_j = joined_job(job, super().job_history(job_id))
-            if joined_j is not None:
-                self._jobs[job_id] = joined_j
+            self._jobs[job_id] = job_at_the_end(job, super().job_history(job_id))
         for task_id, task in before.tasks.items():
-            joined_t = joined_task(task, super().task_history(task_id))
-            if joined_t is not None:
-                self._tasks[task_id] = joined_t
+            self._tasks[task_id] = at_the_end(task, super().task_history(task_id))
 
     def see(self, cell_notes: Iterable[Note]) -> None:
         """Take the last round and the orphans' places of before the base's first record."""

@@ -1,25 +1,18 @@
-"""Histories made again from notes, and joined to what a view remembers itself.
+"""Histories made again from notes.
 
-The one thing to know: a view that was restored from a snapshot remembers what it folded since;
-what came before is played back from notes, and the entries are joined as if one view had folded
-all of it: what says again what was said before the seam is counted, and the limits are the same.
+The one thing to know: a view of an instant is restored from the state of that instant and has
+folded nothing itself, so all that happened to its jobs and tasks is played back from notes. How
+they stand, the state knows better: it is newer than any note.
 """
 
 from collections.abc import Iterable, Sequence
 
-from msgspec.structs import replace
-
 from projections.cell_view import CellView
 from projections.entries import (
-    ENTRIES_KEPT_FROM_THE_BEGINNING,
     ENTRIES_OF_JOB_MAX,
     ENTRIES_OF_TASK_MAX,
-    REFUSAL_RUNS_OF_JOB_MAX,
-    ROUNDS_OF_REFUSAL_RUN_MAX,
     Entry,
-    History,
     JobHistory,
-    RefusalRun,
     TaskHistory,
 )
 from projections.histories import add_refusal
@@ -149,85 +142,18 @@ def kill_cause(entries: Sequence[Entry]) -> tuple[int, int] | None:
     return None
 
 
-def joined_task(before: TaskHistory | None, after: TaskHistory | None) -> TaskHistory | None:
-    """One task's history, of which a view remembers only what came after a place."""
-    if before is None or after is None:
-        return before or after
-    joined = TaskHistory(
-        task_id=before.task_id,
-        job_id=after.job_id,
-        created=before.created,
-        state=after.state,
-        task=after.task or before.task,
-        ready_at_ms=before.ready_at_ms,
-        container_ip=after.container_ip or before.container_ip,
-        replaced_by=after.replaced_by or before.replaced_by,
-    )
-    _join(joined, before, after, ENTRIES_OF_TASK_MAX)
-    for place, entry in enumerate(joined.entries):
-        if entry.what == "kill proposed":
-            entry.cause = kill_cause(joined.entries[:place]) or entry.cause
-    return joined
+def at_the_end(told: TaskHistory, late: TaskHistory | None) -> TaskHistory:
+    """A task's history as notes tell it, with what the state of the end knows better."""
+    if late is not None:
+        told.job_id, told.state = late.job_id, late.state
+        told.task = late.task or told.task
+        told.replaced_by = late.replaced_by or told.replaced_by
+    return told
 
 
-def joined_job(before: JobHistory | None, after: JobHistory | None) -> JobHistory | None:
-    """One job's history, of which a view remembers only what came after a place."""
-    if before is None or after is None:
-        return before or after
-    joined = JobHistory(
-        job_id=before.job_id,
-        created=before.created,
-        job=after.job or before.job,
-        task_ids={**before.task_ids, **after.task_ids},
-        tasks_dropped=after.tasks_dropped,
-        refusals=[*before.refusals],
-        refusals_dropped=before.refusals_dropped + after.refusals_dropped,
-    )
-    _join(joined, before, after, ENTRIES_OF_JOB_MAX)
-    for run in after.refusals:
-        _join_run(joined, run)
-    return joined
-
-
-def _join_run(joined: JobHistory, run: RefusalRun) -> None:
-    """Append a run, its first rounds to the last run before it where they say the same."""
-    taken = 0
-    last = joined.refusals[-1] if joined.refusals else None
-    if last is not None and last.refusal.gist == run.refusal.gist:
-        taken = max(0, min(len(run.offsets), ROUNDS_OF_REFUSAL_RUN_MAX - len(last.offsets)))
-        both = RefusalRun(run.refusal if taken == len(run.offsets) else last.refusal)
-        for name in ("offsets", "indexes", "times_ms"):
-            getattr(both, name).extend(getattr(last, name))
-            getattr(both, name).extend(getattr(run, name)[:taken])
-        joined.refusals[-1] = both
-    if taken < len(run.offsets):
-        rest = RefusalRun(run.refusal)
-        for name in ("offsets", "indexes", "times_ms"):
-            getattr(rest, name).extend(getattr(run, name)[taken:])
-        joined.refusals.append(rest)
-    while len(joined.refusals) > REFUSAL_RUNS_OF_JOB_MAX:
-        del joined.refusals[0]
-        joined.refusals_dropped += 1
-
-
-def _join(joined: History, before: History, after: History, most: int) -> None:
-    """Entries of both, repetitions across the seam counted, the limit kept as in one history."""
-    joined.entries = [replace(entry) for entry in before.entries]
-    joined.dropped = before.dropped + after.dropped
-    for entry in after.entries:
-        _add(joined, replace(entry))
-    while len(joined.entries) > most:
-        del joined.entries[ENTRIES_KEPT_FROM_THE_BEGINNING]
-        joined.dropped += 1
-
-
-def _add(joined: History, entry: Entry) -> None:
-    before = joined.repeated(entry)
-    if before is None:
-        joined.entries.append(entry)
-        return
-    is_many = entry.count > 1
-    before.count += entry.count
-    before.last_offset = entry.last_offset if is_many else entry.offset
-    before.last_index = entry.last_index if is_many else entry.index
-    before.last_at_ms = entry.last_at_ms if is_many else entry.at_ms
+def job_at_the_end(told: JobHistory, late: JobHistory | None) -> JobHistory:
+    """A job's history as notes tell it, with what the state of the end knows better."""
+    if late is not None:
+        told.job = late.job or told.job
+        told.task_ids |= late.task_ids
+    return told

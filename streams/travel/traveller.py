@@ -168,8 +168,14 @@ class Traveller:
         task_id = TaskId(name) if job_id else None
         first = _first_of(view.state, JobId(job_id or name), task_id)
         rebuilt = Rebuilt(await self._machine.first_view())
-        of_job = Wanted(job_id=job_id or name, kind=JOB)
-        rebuilt.take(await self._notes.rows(first, begins, of_job))
+        of_jobs = [job_id or name]
+        task = view.task(task_id) if task_id else None
+        if task is not None and task.job_id != job_id:
+            # It was moved here, and may be older than the job that has its first one's name now.
+            first, of_jobs = 0, [job_id or name, task.job_id]
+        for each in of_jobs:
+            wanted = Wanted(job_id=each, kind=JOB)
+            rebuilt.take(await self._notes.rows(first, begins, wanted))
         for _ in range(PREDECESSORS_MAX + 1):
             if task_id is None:
                 break

@@ -8,7 +8,7 @@ there is nothing that could disagree with them.
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, assert_never
 
 from projections.cell_view import CellView
 from scheduler.disruption.budgets import budget_of, floor_of
@@ -134,6 +134,7 @@ def _is_matched(state: State, job: Job, task: Task, match: Match) -> bool:
             if not isinstance(running, Started):
                 return False
             return state.clock.now_ms - running.since_ms >= match.age_ms
+    assert_never(match.kind)
 
 
 def _has_image(spec: JobSpec, wanted: str) -> bool:

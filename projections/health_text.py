@@ -4,6 +4,8 @@ The one thing to know: histories are written while the log is folded; sentences 
 it is now are in `projections.health_words`.
 """
 
+from typing import assert_never
+
 from scheduler.model.changes import JobCrashLooping, JobSlaChanged, OwnerAlerted
 
 
@@ -24,3 +26,4 @@ def health_text(change: JobCrashLooping | JobSlaChanged | OwnerAlerted) -> str:
             what = "time of completion" if change.kind == "completion" else "time to start"
             stand = {"met": "well again", "atRisk": "at risk", "missed": "missed"}[change.stand]
             return f"{what} {stand}: {change.message}"
+    assert_never(change)

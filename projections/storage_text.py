@@ -1,6 +1,6 @@
 """What became of a volume or an address, as one line of a job's history."""
 
-from typing import Literal
+from typing import Literal, assert_never
 
 from scheduler.model.volumes import AddressChanged, VolumeChanged
 
@@ -18,3 +18,4 @@ def storage_text(
             return "volume", f"{change.volume_id} is {change.state}{where}{task}{said}"
         case AddressChanged():
             return "address", f"{change.address} {change.message}{task}"
+    assert_never(change)

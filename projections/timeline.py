@@ -39,7 +39,14 @@ from scheduler.model.changes import (
     ScalingPolicyChanged,
     TaskChanged,
 )
-from scheduler.model.events import Copied, EffectEnded, EffectStarted, LeaderElected, RoundRecord
+from scheduler.model.events import (
+    CellContinued,
+    Copied,
+    EffectEnded,
+    EffectStarted,
+    LeaderElected,
+    RoundRecord,
+)
 from scheduler.model.ids import Generation, ProposalId, StreamId, TaskId, proposal_id_of
 from scheduler.model.inbound import JobKillAsked, JobScaleAsked, JobSubmitted, TaskKillAsked
 from scheduler.model.job_requests import (
@@ -170,6 +177,11 @@ class Timeline:
                 self._changed(place, changes, Origin(actor="placement"))
             case LeaderElected():
                 self.elections = [*self.elections[1 - ELECTIONS_MAX :], place.spot]
+                self._stream_closed(None)
+                self._changed(place, changes, Origin())
+            case CellContinued():
+                # Places of the old log name nothing in this one, and what it had open is over.
+                self.elections, self.last_round = [], None
                 self._stream_closed(None)
                 self._changed(place, changes, Origin())
             case _:

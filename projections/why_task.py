@@ -6,6 +6,7 @@ nothing is placed again here to find out.
 """
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from projections.cell_view import CellView
 from projections.entries import Entry, LaunchFacts, StatusFacts, TaskHistory
@@ -73,6 +74,8 @@ def task_sentences(view: CellView, history: TaskHistory, task: Task) -> Iterator
             yield from _killing(view, history, state)
         case Finished():
             yield from _ended(view, history, task, state)
+        case _:
+            assert_never(state)
     yield from _placement(view, history, task)
     yield from provenance_sentences(provenance_of_task(view, task_id))
 
@@ -83,7 +86,7 @@ def blockers(view: CellView) -> Iterator[str]:
     stream = state.stream
     elected = view.timeline.elections[-1] if view.timeline.elections else None
     if elected is None:
-        yield "The cell has never had a leader, so nothing is decided."
+        yield "The cell has had no leader in this log yet, so nothing is decided."
         return
     if stream.is_fatal:
         yield f"Mesos will not take this framework id again, and nothing runs: {stream.is_fatal}."

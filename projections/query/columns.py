@@ -7,7 +7,7 @@ ways differ in speed alone, which a test holds them to.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, assert_never
 
 import numpy as np
 import pyarrow as pa
@@ -160,6 +160,7 @@ def expression_of(condition: Condition, clock: Clock) -> Expression:
             return _matched(condition) or _row_by_row(condition, clock)
         case Comparison():
             return _compared(condition) or _row_by_row(condition, clock)
+    assert_never(condition)
 
 
 def _same(batch: ColumnBatch, *, is_true: bool) -> Mask:

@@ -6,7 +6,7 @@ counted and passed over: a query that is gone harms nobody, a list that is gone 
 """
 
 import re
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, assert_never
 
 import msgspec
 
@@ -244,3 +244,4 @@ def sink_told(sink: Sink | None) -> dict[str, Any]:
         case ToMetric() | ToAlert():
             content = msgspec.to_builtins(sink)
             return {content.pop("type"): content}
+    assert_never(sink)

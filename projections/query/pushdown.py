@@ -7,7 +7,7 @@ without being decoded.
 
 import re
 from collections.abc import Callable, Collection
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import msgspec
 import numpy as np
@@ -164,6 +164,7 @@ def _exact(part: Needed) -> Callable[[Any], Any]:
         case Some():
             parts = [_exact(each) for each in part.parts]
             return lambda column: _joined(pc.or_, parts, column)
+    assert_never(part)
 
 
 def _joined(join: Any, parts: list[Callable[[Any], Any]], column: Any) -> Any:

@@ -4,7 +4,7 @@ The one thing to know: a bare word is one flat key of an event, dots and all; on
 descends. Source of the grammar: MQL as Mantis' engine 3.4.0 reads it.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 import msgspec
 
@@ -222,6 +222,7 @@ def name_of(operand: Operand | None) -> str:
             return "tick"
         case Negated():
             return f"!{name_of(operand.operand)}"
+    assert_never(operand)
 
 
 def text_of(value: Scalar) -> str:

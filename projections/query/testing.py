@@ -5,7 +5,7 @@ false; so is an order between things that are no numbers. Conditions never raise
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from projections.query.patterns import PatternError, is_literal, test_of
 from projections.query.syntax import (
@@ -78,6 +78,7 @@ def operand_of(operand: Operand, clock: Clock) -> Getter:
             return lambda event: {
                 key: value for key, value in event.items() if key.startswith(prefix)
             }
+    assert_never(operand)
 
 
 def tested(condition: Condition, clock: Clock) -> Test:
@@ -97,6 +98,7 @@ def tested(condition: Condition, clock: Clock) -> Test:
             return _matched(condition, clock)
         case Comparison():
             return _compared(condition, clock)
+    assert_never(condition)
 
 
 def _all_of(parts: tuple[Test, ...]) -> Test:

@@ -7,7 +7,7 @@ is counted.
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import Final, Protocol, assert_never
 
 from projections.query.limits import ROWS_HELD_MAX
 from projections.query.syntax import CountWindow, TimeWindow
@@ -162,3 +162,4 @@ def window_of(window: TimeWindow | CountWindow | None) -> Window:
             return CountedEvents(window)
         case TimeWindow():
             return TimedEvents(window)
+    assert_never(window)

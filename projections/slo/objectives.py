@@ -5,7 +5,7 @@ budget, burn rate, remaining. Availability asks whether the control plane could 
 whether containers ended by our fault and not by their own, start latency whether they ran in time.
 """
 
-from typing import Final, Literal, get_args
+from typing import Final, Literal, assert_never, get_args
 
 import msgspec
 
@@ -48,6 +48,7 @@ class Objectives(msgspec.Struct, frozen=True):
                 return self.crashing
             case "start-latency":
                 return self.start_latency
+        assert_never(name)
 
 
 class BurnWindow(msgspec.Struct, frozen=True):

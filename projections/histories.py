@@ -119,7 +119,9 @@ class Histories:
                 ready_at_ms=waits.ready_at_ms if waits else 0,
             )
             self.tasks_by_state.add(created, task_id, shown_state)
-            self.jobs[task.job_id].task_ids[task_id] = None
+            job_history = self.jobs.get(task.job_id)  # An ended task may outlive its job.
+            if job_history is not None:
+                job_history.task_ids[task_id] = None
             if task.resubmit_of in self.tasks:
                 self.tasks[task.resubmit_of].replaced_by = task_id
         # Oldest first: those that were replaced, then those that their jobs still show.

@@ -5,17 +5,20 @@ How: a watched cell writes records as a leader would; of some a round tells less
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from projections.cell_view import CellView
 from projections.scheduling import scheduling_result
 from projections.snapshot.format import Expected, capture, decode, encode
+from projections.v3 import task_json
+from projections.v3_query import Query, tasks_page
 from projections.why import Why, why
 from projections.words import instant
 from scheduler.model.address import parse_address
 from scheduler.model.disruption import DisruptionBudget, SelfManaged, UnhealthyTasks
 from scheduler.model.events import CellEvent, RoundRecord
-from scheduler.model.ids import HostId, TaskId
+from scheduler.model.ids import HostId, JobId, TaskId
 from scheduler.model.inbound import HostOrdered
 from scheduler.model.job import Batch
 from scheduler.model.policy import Policy
@@ -24,6 +27,9 @@ from scheduler.model.resources import Need
 from tests.support.cell import batch, service
 from tests.unit.core.test_continued import moved, record_of
 from tests.unit.projections.watched import WatchedCell, watched_cell
+
+
+ENDED = Query(task_states=frozenset({"Finished"}))
 
 
 def write_round(cell: WatchedCell, **told: Any) -> tuple[CellEvent, ...]:
@@ -228,6 +234,37 @@ def test_of_starts_that_were_forgotten_only_the_number_is_told() -> None:
     assert "index 0 was started 4 times; 2 of those before are not shown here." in " ".join(
         found.sentences
     )
+
+
+def test_an_ended_task_may_outlive_its_job_in_every_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fold forgets jobs and replaced tasks by numbers of their own; a snapshot has such too."""
+    monkeypatch.setattr("projections.histories.JOBS_BEYOND_FOLD_MAX", 0)
+    cell = watched_cell()
+    (ended,) = cell.run(replace(service(1), owner_email="ada@example.org"))
+    cell.kill_task(ended)
+    cell.decide_and_carry_out()
+    cell.status(ended, "TASK_KILLED")
+    (last,) = (each.task_id for each in cell.tasks())
+    cell.kill_job()
+    cell.set_policy(finished_jobs_max=1)
+    cell.submit(service(1), "other")
+    cell.kill_job("other")
+    assert "job" not in cell.state.jobs
+    for view in (cell.view, restored(cell)):
+        assert view.job_history(JobId("job")) is None
+        assert "ada@example.org" not in view.timeline.histories.jobs_of_owner
+        assert view.task_history(last) is None
+        said = said_by(view, ended)
+        assert said.startswith(f"{ended} ended at {instant(cell.now_ms)}: killed.")
+        shown = task_json(view, ended)
+        assert shown is not None
+        assert (shown["jobId"], shown["status"]["state"]) == ("job", "Finished")
+        assert "task.tier" not in shown["taskContext"]
+        assert [each["id"] for each in tasks_page(view, ENDED)["items"]][:1] == [ended]
+    found = why(cell.view, ended)
+    assert isinstance(found, Why)
+    assert "Mesos said TASK_KILLED" in " ".join(found.sentences)
+    assert not any("submitted" in each.text for each in found.chain)
 
 
 def test_a_cell_that_was_moved_says_so_of_its_jobs_and_has_no_leader_yet() -> None:

@@ -248,19 +248,12 @@ class StateMark(msgspec.Struct, frozen=True):
     spot: Spot
     reason: str
     message: str
-    is_filled_in: bool = False
-    """The log went past this state: Mesos reports only the newest one it knows."""
-
-
-_ORDER: Final = ("Accepted", "Launched", "StartInitiated", "Started")
-_PLACES: Final = {state: place for place, state in enumerate(_ORDER)}
 
 
 def state_marks(entries: Iterable[Entry]) -> list[StateMark]:
     """The states that a job or task went through, oldest first, each once in a row.
 
-    A task that Mesos reports as running, or as ended well, was launched and starting before: these
-    states are filled in with the time of the one that proves them, as Titus does.
+    What Mesos left out and must have been, as that what runs was starting, the fold has said.
     """
     marks: list[StateMark] = []
     for entry in entries:
@@ -270,21 +263,5 @@ def state_marks(entries: Iterable[Entry]) -> list[StateMark]:
             if entry.state in {"KillInitiated", "Finished"} and entry.reason != marks[-1].reason:
                 marks[-1] = msgspec.structs.replace(marks[-1], reason=entry.reason)
             continue
-        if entry.what == "status":
-            marks += _filled_in(marks, entry)
         marks.append(StateMark(entry.state, entry.at_ms, entry.spot, entry.reason, entry.message))
     return marks
-
-
-def _filled_in(marks: list[StateMark], entry: Entry) -> list[StateMark]:
-    is_proof = entry.state in _PLACES or (entry.state, entry.reason) == ("Finished", "normal")
-    if not marks or marks[-1].state not in _PLACES or not is_proof:
-        return []
-    begin = _PLACES[marks[-1].state] + 1
-    end = _PLACES.get(entry.state, len(_ORDER))
-    if begin >= end:
-        return []
-    return [
-        StateMark(state, entry.at_ms, entry.spot, "filledIn", "", is_filled_in=True)
-        for state in _ORDER[begin:end]
-    ]

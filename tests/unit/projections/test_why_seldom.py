@@ -28,7 +28,6 @@ from tests.support.cell import batch, service
 from tests.unit.core.test_continued import moved, record_of
 from tests.unit.projections.watched import WatchedCell, watched_cell
 
-
 ENDED = Query(task_states=frozenset({"Finished"}))
 
 

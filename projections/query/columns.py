@@ -113,7 +113,7 @@ def _flat_keys(query: Query, *, is_published: bool) -> tuple[str, ...] | None:
     if is_published:
         steps: dict[str | int, None] = {}
         for path in named(query):
-            if isinstance(path, Prefixed) or len(path) > 1:
+            if isinstance(path, Prefixed) or len(path) != 1:
                 return None
             steps |= dict.fromkeys(path)
         whole = any(isinstance(each, Prefixed) for each in query.items)
@@ -136,10 +136,9 @@ def _keys_named(query: Query) -> tuple[str, ...] | None:
 def _first_steps(paths: Any) -> tuple[str, ...] | None:
     keys: dict[str, None] = {}
     for each in paths:
-        if isinstance(each, Prefixed):
-            return None
-        if each:
-            keys[str(each[0])] = None
+        if isinstance(each, Prefixed) or not each:
+            return None  # What begins so, or a star of the event itself: any key.
+        keys[str(each[0])] = None
     return tuple(keys)
 
 

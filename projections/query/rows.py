@@ -50,6 +50,8 @@ def published(*queries: Query) -> Project:
             prefixes[operand.prefix] = None
         elif operand:
             steps[operand] = None
+        else:
+            return dict  # A star of the event itself looks at every key.
     writers = [_list_writer(each) for each in steps]
     writers += [_prefix_writer(each) for each in prefixes]
     return _writing(writers)

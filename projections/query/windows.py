@@ -75,7 +75,7 @@ class TimedEvents:
     """Windows of a span every shift, from the first event on."""
 
     def __init__(self, window: TimeWindow) -> None:
-        self._span_ms = round(window.span_s * SECOND_MS)
+        self._span_ms = max(1, round(window.span_s * SECOND_MS))
         self._shift_ms = max(1, round(window.shift_s * SECOND_MS))
         self._held: deque[tuple[int, Event]] = deque()
         self.begins_ms: int | None = None
@@ -114,8 +114,7 @@ class TimedEvents:
             self.begins_ms += self._shift_ms
             while self._held and self._held[0][0] < self.begins_ms:
                 self._held.popleft()
-            if inside:
-                yield inside
+            yield inside
 
     def close(self) -> list[list[Event]]:
         """The events that no window has shown whole."""

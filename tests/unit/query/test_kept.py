@@ -130,6 +130,7 @@ def test_a_stream_needs_a_place_for_its_rows_and_an_end_of_its_windows() -> None
         ({"metric": {"name": "x", "labels": ["a b"]}}, "sink.metric.labels[0]"),
         ({"alert": {"severity": "loud"}}, "sink.alert.severity"),
         ({"topics": True}, "sink"),
+        ({"topic": False}, "sink.topic"),
     ]
     for sink, words in faulty:
         bad = web("PUT", f"{STREAMS}/x", {"mql": LOST, "sink": sink})

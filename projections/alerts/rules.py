@@ -185,14 +185,14 @@ def _rule(fields: Fields, receivers: tuple[str, ...]) -> AlertRule | None:
 
 
 def _measure(fields: Fields) -> Measure:
-    name = fields.text("measure", lambda _: None)
-    found = MEASURES.get(name)
-    if found is None:
-        if name:
-            hint = nearest_name(name, MEASURES)
-            fields.fault("measure", f"is {shown_text(name)}, no measure", hint)
-        return MEASURES["tasks_queued"]
-    return found
+    name = fields.text("measure", _measure_complaint)
+    return MEASURES.get(name, MEASURES["tasks_queued"])
+
+
+def _measure_complaint(name: str) -> tuple[str, str] | None:
+    if name in MEASURES:
+        return None
+    return f"is {shown_text(name)}, no measure", nearest_name(name, MEASURES)
 
 
 def _thresholds(fields: Fields, measure: Measure) -> tuple[int, int, bool]:
@@ -303,9 +303,8 @@ def _objective(fields: Fields, name: str, usual: Objective) -> Objective:
 
 
 def _chosen(fields: Fields, name: str, known: tuple[Any, ...]) -> Any:  # noqa: ANN401 - one of them
-    word = fields.text(name, lambda _: None, "" if name == "severity" else None)
-    if word in known:
-        return word
-    if word:
-        fields.fault(name, f"is {shown_text(word)}", nearest_name(word, known))
-    return None
+    def complaint(word: str) -> tuple[str, str] | None:
+        return None if word in known else (f"is {shown_text(word)}", nearest_name(word, known))
+
+    word = fields.text(name, complaint, "" if name == "severity" else None)
+    return word if word in known else None

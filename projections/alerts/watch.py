@@ -80,11 +80,10 @@ class Watch:
         )
         self._pages.pop((note.kind, note.about), None)
         self._pages[note.kind, note.about] = note
-        while self._pages:
-            first = next(iter(self._pages.values()))
-            if len(self._pages) <= PAGES_MAX and first.at_ms >= now_ms - PAGE_MS:
-                break
+        first = next(iter(self._pages.values()))
+        while len(self._pages) > PAGES_MAX or first.at_ms < now_ms - PAGE_MS:
             del self._pages[first.kind, first.about]
+            first = next(iter(self._pages.values()))
 
     def copied(self, topic: str, now_ms: int, age_ms: int) -> None:
         """Note how old an inbound record was."""

@@ -104,13 +104,14 @@ def _odd_lines(fields: Fields) -> OddLines:
 
 
 def _standing(fields: Fields) -> HostStanding:
-    word = fields.text("severity", lambda _: None)
-    for each in STANDINGS:
-        if each == word:
-            return each
-    if word:
-        fields.fault("severity", f"is {shown_text(word)}", nearest_name(word, STANDINGS))
-    return "well"
+    word = fields.text("severity", _standing_complaint)
+    return next((each for each in STANDINGS if each == word), "well")
+
+
+def _standing_complaint(word: str) -> tuple[str, str] | None:
+    if word in STANDINGS:
+        return None
+    return f"is {shown_text(word)}", nearest_name(word, STANDINGS)
 
 
 def _window_ms(fields: Fields) -> int:

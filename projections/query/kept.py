@@ -123,9 +123,14 @@ def checked(mql: str) -> Query:
     return query
 
 
+def _mql_complaint(mql: str) -> tuple[str, str] | None:
+    """An empty query would take the name away; that is asked for in another way."""
+    return None if mql else ("is empty", "write a query, such as select * from tasks")
+
+
 def read_saved(name: str, fields: Fields, actor: str, at_ms: int) -> Kept:
     """What a body says of a query that shall be saved; raises `QueryError`."""
-    mql = fields.text("mql", lambda _: None)
+    mql = fields.text("mql", _mql_complaint)
     description = fields.text("description", _WORDS, "")
     fields.close()
     if mql:
@@ -135,7 +140,7 @@ def read_saved(name: str, fields: Fields, actor: str, at_ms: int) -> Kept:
 
 def read_stream(name: str, fields: Fields, actor: str, at_ms: int) -> Kept:
     """What a body says of a query that shall run for ever; raises `QueryError`."""
-    mql = fields.text("mql", lambda _: None)
+    mql = fields.text("mql", _mql_complaint)
     description = fields.text("description", _WORDS, "")
     start = _choice(fields, "start", BEGINNINGS, "now")
     sink = _sink(fields)

@@ -42,6 +42,7 @@ def test_every_measure_is_documented() -> None:
     ("line", "field", "words"),
     [
         ("measure: tasks_qeued, above: 1", "measure", "tasks_queued"),
+        ("measure: '', above: 1", "measure", "is '', no measure"),
         ("measure: tasks_queued, above: 1, below: 2", "measure", "names above and below"),
         ("measure: tasks_queued", "measure", "neither above nor below"),
         ("measure: tasks_queued, above: 5m", "above", "another unit"),
@@ -54,6 +55,7 @@ def test_every_measure_is_documented() -> None:
         ("measure: tasks_queued, above: 5, receivers: [ops]", "receivers", "ops"),
         ("measure: tasks_queued, above: 5, severity: bad", "severity", "page"),
         ("measure: tasks_queued, above: 5, until: 7", "until", "unknown field"),
+        ("measure: tasks_queued, above: 5, severity: 7", "severity", "a text is needed"),
         ("measure: tasks_queued, above: true", "above", "another unit"),
     ],
 )
@@ -72,6 +74,7 @@ receivers:
   - {name: ops, kind: webhook, url: ftp://x}
   - {name: ops, kind: mail}
   - {name: topic, kind: sns, topic: alerts}
+  - {name: none, kind: ''}
 objectives:
   crashing: {target: 100%}
   availability: {within: 0s}
@@ -83,8 +86,9 @@ objectives:
         "4:17 receivers[1].kind",
         "4:6 receivers[1].name",
         "5:30 receivers[2].topic",
-        "7:14 objectives.crashing.target",
-        "8:18 objectives.availability.within",
+        "6:18 receivers[3].kind",
+        "8:14 objectives.crashing.target",
+        "9:18 objectives.availability.within",
     ]
 
 

@@ -45,6 +45,7 @@ def test_a_rule_says_everything_or_the_usual(tmp_path: Path) -> None:
         ({"id": "a", "pattern": "x*", "severity": "sick"}, "rules[0].pattern", "every line"),
         ({"id": "a", "pattern": "x" * 1_001, "severity": "sick"}, "rules[0].pattern", "longer"),
         ({"id": "a", "pattern": "x", "severity": "bad"}, "rules[0].severity", "bad"),
+        ({"id": "a", "pattern": "x", "severity": ""}, "rules[0].severity", "is ''"),
         ({"id": "a", "pattern": "x", "severity": "sick", "window": "10"}, "rules[0].window", "10"),
         ({"id": "a", "pattern": "x", "severity": "sick", "window": "25h"}, "rules[0].window",
          "25h"),
@@ -54,6 +55,14 @@ def test_a_rule_says_everything_or_the_usual(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_fault_names_its_place(rule: dict[str, object], field: str, word: str) -> None:
     assert word in faults_of(rule)[field]
+
+
+def test_a_window_that_is_none_is_told_with_what_one_looks_like() -> None:
+    faults = Faults()
+    rule = {"id": "a", "pattern": "x", "severity": "sick", "window": "0m"}
+    read_rules({"rules": [rule]}, faults)
+    (fault,) = faults.all()
+    assert (fault.text, fault.hint) == ("is '0m'", "give a span up to 24h: 90s, 10m, 2h")
 
 
 def test_an_id_stands_once() -> None:

@@ -109,6 +109,8 @@ def test_what_cannot_be_asked_is_refused_with_its_place() -> None:
     for body in (b"[]", b"{", b'{"mql": 3}', b'{"mql": "select *", "mql": "select *"}'):
         headers = ANN | {"Content-Type": "application/json"}
         assert web("PUT", f"{SAVED}/x", body, headers).status == 400
+    empty = web("PUT", f"{SAVED}/x", {"mql": ""}).json["faults"]
+    assert [(each["field"], each["text"]) for each in empty] == [("mql", "is empty")]
     assert web("POST", f"{SAVED}/x", {"mql": "select *"}).status == 405
     assert web.kept.records == []
 

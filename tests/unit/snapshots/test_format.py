@@ -15,6 +15,7 @@ from projections.snapshot.format import (
     Expected,
     Raw,
     capture,
+    check_against,
     decode,
     encode,
     read_header,
@@ -167,3 +168,52 @@ def test_an_upcast_that_gives_nonsense_is_a_bad_snapshot(monkeypatch: pytest.Mon
     monkeypatch.setattr(snapshots, "UPCASTS", {"5" * 32: nonsense})
     with pytest.raises(BadSnapshot, match="cannot be read"):
         decode(earlier, NOTHING)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 700, 1 << 20])
+def test_blocks_and_chunks_of_any_size_hold_the_same(
+    monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    monkeypatch.setattr(snapshots, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(snapshots, "CHUNK_ITEMS", 2)
+    cell = busy_cell()
+    captured = capture(cell.machine)
+    data = encode(captured).data
+    check_against(data, captured)
+    assert canonical_bytes(decode(data, NOTHING).machine.state) == canonical_bytes(cell.state)
+    earlier = encode(Captured(replace(captured.header, schema_set="5" * 32), captured.kept)).data
+    monkeypatch.setattr(snapshots, "UPCASTS", {"5" * 32: lambda raw: raw})
+    lifted = decode(earlier, NOTHING).machine.state
+    assert list(lifted.tasks.items()) == list(cell.state.tasks.items()), "of two chunks"
+
+
+def test_the_same_in_another_order_is_not_what_was_copied() -> None:
+    cell = busy_cell()
+    data, other = encode(capture(cell.machine)).data, capture(cell.machine)
+    check_against(data, other)
+    other.kept.state.tasks = dict(reversed(other.kept.state.tasks.items()))
+    with pytest.raises(BadSnapshot, match=r"^tasks is not what was copied from the fold$"):
+        check_against(data, other)
+
+
+def test_a_body_without_a_section_says_which_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    captured = capture(busy_cell().machine)
+    known = sections.sections()
+    less = {name: each for name, each in known.items() if name != "state.leader"}
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshots, "sections", lambda: less)
+        data = encode(captured).data
+    with pytest.raises(BadSnapshot, match=r"^it lacks state\.leader$"):
+        decode(data, NOTHING)
+
+
+def test_what_is_wrong_with_a_header_is_said_in_words() -> None:
+    _, data = taken()
+    for bad, said in (
+        (b"PK\x03\x04" + data, "it does not begin as a snapshot does"),
+        (data[: len(snapshots.MAGIC) + 3], "it ends inside its header: it was cut$"),
+        (data[:400], "it was cut, or a bit of the length is wrong"),
+        (data[:40] + b"\0" + data[41:], "the checksum of its header is wrong"),
+    ):
+        with pytest.raises(BadSnapshot, match=said):
+            read_header(bad)

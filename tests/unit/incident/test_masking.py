@@ -95,6 +95,31 @@ def test_no_json_is_text_and_other_lines_stay() -> None:
     assert masker.event_line(b": ping\n") == b": ping\n"
 
 
+@pytest.mark.parametrize(
+    ("value", "masked"),
+    [
+        ({"env": 7}, {"env": 7}),
+        ({"env": "A=b"}, {"env": MASK}),
+        ({"env": ["A=b", ["A", "b"], 7]}, {"env": [MASK, ["A", MASK], MASK]}),
+        ({"env": [{"name": "A", "b": 1}]}, {"env": [{"name": "A", "b": MASK}]}),
+    ],
+)
+def test_an_environment_in_a_shape_that_nobody_knows_has_no_value(
+    value: object, masked: object
+) -> None:
+    assert Masker().value(value) == masked
+
+
+def test_more_names_than_are_remembered_are_masked_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("projections.masking._NAMES_REMEMBERED_MAX", 2)
+    masker = Masker()
+    for name, is_secret in (("a", False), ("token", True), ("b", False), ("password", True)) * 2:
+        assert masker.is_secret(name) is is_secret
+    assert len(masker._known) == 2
+
+
 def test_deep_nesting_is_masked_whole() -> None:
     value: object = SECRET
     for _ in range(300):

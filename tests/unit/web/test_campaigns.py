@@ -65,6 +65,36 @@ def test_matches(match: str, jobs: list[str]) -> None:
     assert [each["jobId"] for each in found["items"]] == jobs
 
 
+def test_what_has_ended_waits_or_has_no_such_image_is_no_candidate() -> None:
+    cell = _cell()
+    cell.status(cell.task(0, "night").task_id, "TASK_FINISHED")
+    cell.kill_job("web")
+    cell.submit(_spec(service(90), "ada@x", "debian:12"), "waits")
+    cell.pass_ms(60_000)
+    web = WebCell(cell)
+    assert _found(web, "base:debian")["owners"] == {"ada@x": 90, "bob@x": 1}
+    by_age = _found(web, "age:1min")
+    assert {each["jobId"]: each["tasks"] for each in by_age["items"]} == {"night": 1, "other": 1}
+
+
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        ({"image": "team/worker", "image_tag": "", "image_digest": "sha256:1"}, ["x"]),
+        ({"image": "team/worker", "image_tag": "2", "image_digest": ""}, []),
+        ({"image": "", "image_tag": "", "image_digest": ""}, []),
+    ],
+)
+def test_an_image_is_found_by_its_digest_and_none_where_there_is_none(
+    image: dict[str, Any], found: list[str]
+) -> None:
+    cell = running_cell(2)
+    cell.run(service(1, **image), "x")
+    web = WebCell(cell)
+    for match in ("sha256:1", "team/worker@sha256:1"):
+        assert [each["jobId"] for each in _found(web, f"image:{match}")["items"]] == found
+
+
 def test_by_age_what_has_run_for_so_long() -> None:
     cell = _cell()
     cell.pass_ms(3_600_000)

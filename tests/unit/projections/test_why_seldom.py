@@ -297,3 +297,36 @@ def test_a_refusal_is_told_as_of_an_address_and_not_of_a_later_round() -> None:
     assert now is not None
     assert early["failures"] == first["failures"] != now["failures"]
     assert early["round"] == first["round"] != now["round"]
+
+
+def test_rounds_from_before_a_task_was_there_are_not_held_against_it() -> None:
+    cell = watched_cell()
+    cell.run(batch(), "before")
+    cell.submit(batch())
+    said = cell.says(cell.task().task_id)
+    assert said.endswith(
+        "No round of placement has been written since; the next one will look at it."
+    )
+    assert "The last round" not in said
+
+
+def test_a_request_that_was_refused_is_told_of_its_job() -> None:
+    cell = watched_cell()
+    cell.submit(batch())
+    assert "was refused at" not in cell.says("job")
+    cell.submit(batch(2))
+    address = cell.view.address((len(cell.log) - 1, 0))
+    said = cell.says("job")
+    assert f"A request about it (record jobs/0a0b0c0d:0:2) was refused at {address}: " in said
+    assert "duplicate id" in said
+
+
+@pytest.mark.parametrize(("size", "words"), [(1, "1 task of"), (2, "2 tasks of")])
+def test_a_round_that_refused_a_job_is_a_line_of_its_history(size: int, words: str) -> None:
+    cell = watched_cell()
+    cell.submit(batch(size, need=Need(9_000, 100)))
+    cell.decide_and_carry_out()
+    (line,) = (each for each in cell.job_history() if each.what == "round refused")
+    assert line.message == f"{words} the job could not be placed"
+    assert (line.count, line.last_address, line.last_at_ms) == (1, "", 0)
+    assert [each.rule for each in line.refusals] == ["cpu"]

@@ -206,7 +206,6 @@ def _html_table(rows: list[list[str]]) -> str:
 
 
 def _html(text: str) -> str:
-    # What came from strangers is escaped once already; `&` of that stays as it is.
-    return escape(text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")).replace(
-        "`", ""
-    )
+    # What came from strangers is escaped once already, for Markdown; that is taken back first.
+    plain = text.replace("\\|", "|").replace("&lt;", "<").replace("&gt;", ">")
+    return escape(plain.replace("&amp;", "&")).replace("`", "")

@@ -75,8 +75,8 @@ class Waits:
         for task_ids in before.queue.values():
             for task_id in task_ids:
                 waiting = before.tasks[task_id].state
-                if isinstance(waiting, Queued):
-                    self._ready_ms[task_id] = max(waiting.since_ms, waiting.ready_at_ms)
+                assert isinstance(waiting, Queued), f"{task_id} is queued and {waiting}"
+                self._ready_ms[task_id] = max(waiting.since_ms, waiting.ready_at_ms)
 
     def take(self, notes: Iterable[Note]) -> None:
         """Take notes in the order of the log."""

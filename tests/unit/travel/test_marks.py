@@ -11,8 +11,9 @@ from scheduler.model.events import Tick
 from scheduler.model.ids import HostId, TaskId
 from scheduler.model.inbound import FindingConfirmed, FindingRejected
 from scheduler.model.mesos import HostFailed
+from scheduler.model.policy import Policy
 from streams.travel.answering import Answering
-from tests.support.cell import CellInMemory, batch, running_cell
+from tests.support.cell import CellInMemory, batch, running_cell, service
 from tests.support.log_in_memory import LogInMemory
 
 HOST: Final = HostId("host1")
@@ -104,6 +105,18 @@ def test_an_end_that_nobody_wanted_is_notable_and_one_that_was_planned_is_none()
     ends = [each for each in told(cell) if "ended:" in each[3]]
     assert [(each[0], each[2]) for each in ends] == [("notable", lost)]
     assert "gone with its host" in ends[0][3]
+
+
+def test_a_crash_loop_is_notable_and_its_jobs() -> None:
+    cell = running_cell(1, Policy(crash_loop_failures_min=3), cpus=64)
+    cell.submit(service(3), "svc")
+    cell.launched()
+    for task in list(cell.tasks("svc")):
+        cell.status(task.task_id, "TASK_RUNNING")
+        cell.status(task.task_id, "TASK_FAILED")
+    (loop,) = [each for each in told(cell) if each[1] == "job health"]
+    assert (loop[0], loop[2]) == ("notable", "svc")
+    assert loop[3].startswith("svc: crash loop: 3 tasks ended by themselves")
 
 
 def test_long_words_are_cut_and_of_too_many_marks_the_gravest_stay() -> None:

@@ -3,10 +3,10 @@
 import pytest
 
 from projections.cell_view import CellView
-from projections.entries import JobHistory, TaskHistory
+from projections.entries import Entry, JobHistory, TaskHistory
 from projections.travel.notes import Note, Noted
 from projections.travel.overlay import CompletedView
-from projections.travel.rebuilt import Rebuilt, at_the_end, job_at_the_end
+from projections.travel.rebuilt import Rebuilt, at_the_end, job_at_the_end, kill_cause
 from scheduler.machine import Machine
 from scheduler.model.codec import decode_record
 from scheduler.model.ids import HostId, JobId, TaskId
@@ -120,3 +120,11 @@ def test_a_move_is_told_where_neither_job_is_known() -> None:
     whole = Rebuilt().take(noted(cell)[1])
     assert not whole.jobs[JobId("here")].task_ids
     assert moved in whole.jobs[JobId("there")].task_ids
+
+
+def test_the_cause_of_a_kill_is_the_last_decision_that_is_still_known() -> None:
+    asked = Entry(3, 0, 1, "kill asked")
+    others = [Entry(4, 0, 1, "status", state="KillInitiated"), Entry(5, 0, 1, "status")]
+    assert kill_cause([Entry(2, 0, 1, "deadline"), asked, *others]) == (3, 0)
+    assert kill_cause([asked, Entry(6, 1, 1, "status", state="Finished")]) == (6, 1)
+    assert kill_cause(others) is None

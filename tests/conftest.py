@@ -22,6 +22,7 @@ from streams.kafka.embedded import EmbeddedKafka
 from tests.support.quick import (
     is_left_out,
     is_quick,
+    leave_out_what_is_slow,
     mark_who_starts_others,
     take_fewer_examples,
 )
@@ -65,6 +66,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """The quick tests draw fewer examples of what holds for all; CI may try some again."""
     mark_who_starts_others(items)
     only_who_starts_processes(config, items)
+    leave_out_what_is_slow(items)
     if is_quick(config):
         take_fewer_examples(items)
 

@@ -145,10 +145,11 @@ def _number(fields: Fields, name: str) -> float:
 
 
 def _scale(fields: Fields, name: str) -> str:
-    word = fields.text(name, _WORDS)
-    if word not in SCALES:
-        fields.fault(name, f"is {shown_text(word)}", nearest_name(word, SCALES))
-    return word
+    return fields.text(name, _complaint_of_scale)
+
+
+def _complaint_of_scale(word: str) -> tuple[str, str] | None:
+    return None if word in SCALES else (f"is {shown_text(word)}", nearest_name(word, SCALES))
 
 
 def _long_text(fields: Fields, name: str) -> str:

@@ -54,13 +54,14 @@ def _variables(fields: Fields) -> tuple[Variable, ...]:
         fields.fault("variables", f"is {shown(value)}; a list is needed", "write [job]")
         return ()
     for place, each in enumerate(value):
-        kind = VARIABLES.get(each) if isinstance(each, str) else None
+        name = each if isinstance(each, str) else ""
+        kind = VARIABLES.get(name)
         if kind is None:
             text = f"is {shown(each)}, nothing a dashboard can be about"
-            hint = nearest_name(each if isinstance(each, str) else "", VARIABLES)
+            hint = nearest_name(name, VARIABLES)
             fields.fault_at(f"{fields.path_of('variables')}[{place}]", text, hint)
-        elif isinstance(each, str):
-            found[each] = Variable(each, each.capitalize(), kind)
+        else:
+            found[name] = Variable(name, name.capitalize(), kind)
     return tuple(found.values())
 
 

@@ -19,7 +19,6 @@ from streams.errors import OperatorError
 
 # They run for many minutes, so only somebody who names them gets them.
 UNLESS_ASKED = "not soak"
-QUICK = "not integration"
 PROCESSES_MAX = 5
 """Tests that start others wait more than they compute, so there is one process more than there are
 cores. But each has a Kafka and two clusters of its own (a GiB), and where those are late because of
@@ -74,9 +73,7 @@ def _processes(words: Sequence[str], cores: int) -> int:
     )
     if is_one:
         return 1
-    # What starts nothing waits for nothing.
-    waits = not any(QUICK in word for word in words)
-    return min(cores + (waits and cores > 1), PROCESSES_MAX)
+    return min(cores + 1, PROCESSES_MAX) if cores > 1 else 1
 
 
 def _without_soak(words: list[str]) -> list[str]:

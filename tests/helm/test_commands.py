@@ -55,6 +55,7 @@ def test_a_command_or_an_option_that_is_not_there_would_be_refused() -> None:
     assert type(refused.value).__name__ == "NoSuchOption"
 
 
+@pytest.mark.slow
 @every_example
 def test_every_name_in_the_environment_is_a_setting_with_a_good_value(example: str) -> None:
     found = manifests(example)

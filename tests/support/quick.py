@@ -1,4 +1,4 @@
-"""What the quick tests (`-m "not integration"`) leave to the whole run: folders, and examples.
+"""What the quick tests (`-m "not integration"`) leave to the whole run: folders, waits, examples.
 
 The one thing to know: nothing is left out for good. The whole run, which is what is checked before
 merging, reads every folder and draws as many examples as each property asks for.
@@ -39,6 +39,16 @@ def mark_who_starts_others(items: list[pytest.Item]) -> None:
     """Mark as `integration` what asks for a stand-in, by whatever fixture of its own."""
     for item in items:
         if not STANDS_IN.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.integration)
+
+
+def leave_out_what_is_slow(items: list[pytest.Item]) -> None:
+    """Mark as `integration` what takes half a second or more, mostly by waiting for a time limit.
+
+    Fifty tests of ten thousand took as long as a third of the others.
+    """
+    for item in items:
+        if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.integration)
 
 

@@ -12,6 +12,7 @@ from tests.support.quick import (
     MARKED,
     is_left_out,
     is_quick,
+    leave_out_what_is_slow,
     take_fewer_examples,
 )
 
@@ -75,3 +76,11 @@ def test_no_folder_that_is_left_out_has_a_quick_test() -> None:
             assert MARKED.search(path.read_text("utf-8")), (
                 f"{path} needs: pytestmark = pytest.mark.integration"
             )
+
+
+def test_what_is_slow_is_left_to_the_whole_run(request: pytest.FixtureRequest) -> None:
+    leave_out_what_is_slow([request.node])
+    assert request.node.get_closest_marker("integration") is None
+    request.node.add_marker(pytest.mark.slow)
+    leave_out_what_is_slow([request.node])
+    assert request.node.get_closest_marker("integration") is not None

@@ -32,6 +32,7 @@ def _own_end(seconds: float, status: int = 0) -> dict[str, object]:
     return {"command": {"value": "simulated", "environment": {"variables": named}}}
 
 
+@pytest.mark.slow
 def test_a_task_lives_as_modelled_and_stands_in_the_journal(simulated: DevCluster) -> None:
     with Framework(simulated.config.port, checkpoint=True) as framework:
         framework.run("t", **_own_end(0.3, 7))
@@ -73,6 +74,7 @@ def test_a_command_for_an_agent_that_is_not_there_is_refused(simulated: DevClust
         simulated.kill("agent4")
 
 
+@pytest.mark.slow
 def test_maintenance_by_command_takes_one_down_and_gives_it_back(simulated: DevCluster) -> None:
     config = simulated.config
     operating.schedule_maintenance(config, "agent3", 0.0, None)

@@ -129,6 +129,7 @@ async def _statuses(app: Any, tokens: dict[str, str], rows: Table) -> dict[Any, 
     return found
 
 
+@pytest.mark.slow
 def test_each_role_is_let_do_just_its_actions_on_every_path_of_the_api(people: People) -> None:
     app = WebCell(door=people.door()).app
     found = asyncio.run(_statuses(app, people.tokens, API))

@@ -231,6 +231,7 @@ def test_an_authority_that_is_taken_out_takes_its_clients_along(world: World) ->
         assert _raw_get(served.url, world.shown(theirs)) == 200
 
 
+@pytest.mark.slow
 def test_a_federation_asks_each_cell_as_whoever_asks_it(world: World) -> None:
     """By a token that is passed on; by a certificate, which ends at the front, as a delegate."""
     token = world.people.token("looker", "viewer", owners=("nobody@example.org",))
@@ -261,6 +262,7 @@ def _policy() -> Any:
     return Ask("PUT", "/api/flumina/policy", lambda reply: reply, {}, b"{}")
 
 
+@pytest.mark.slow
 def test_a_page_of_metrics_has_the_same_door(world: World) -> None:
     token = world.people.token("prometheus", "viewer")
     registry = CollectorRegistry()
@@ -276,6 +278,7 @@ def test_a_page_of_metrics_has_the_same_door(world: World) -> None:
         page.close()
 
 
+@pytest.mark.slow
 def test_a_page_of_metrics_without_principals_is_as_it_was() -> None:
     registry = CollectorRegistry()
     Counter("events", "Events.", registry=registry).inc(3)
@@ -367,6 +370,13 @@ def test_a_token_of_a_file_is_exchanged_without_a_restart(world: World) -> None:
             kept.job("a")
         file.write_text(world.people.token("ada", "viewer") + "\n")
         assert kept.job("a").id == "a"
+
+
+def test_an_address_without_tls_reads_no_certificates_and_believes_nobody(world: World) -> None:
+    plain = Credentials("").verify("http://127.0.0.1:7101")
+    assert (plain.verify_mode, plain.get_ca_certs()) == (ssl.CERT_REQUIRED, [])
+    known = Credentials("", None, ClientFiles(world.ca)).verify("https://cell.example")
+    assert len(known.get_ca_certs()) == 1
 
 
 def test_json_of_a_refusal_has_the_shape_of_every_problem(world: World) -> None:

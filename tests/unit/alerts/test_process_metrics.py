@@ -47,6 +47,7 @@ def test_counts_are_shown() -> None:
     assert value("flumina_fleet_instances", {"group": "workers"}) == 12
 
 
+@pytest.mark.slow
 def test_they_are_served_only_where_a_port_is_given() -> None:
     with metrics_served(None, health) as nowhere:
         assert not nowhere

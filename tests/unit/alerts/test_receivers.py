@@ -95,6 +95,7 @@ def test_a_webhook_gets_a_signed_event_once_whoever_sends_it(
     second.close()
 
 
+@pytest.mark.slow
 def test_a_receiver_that_fails_is_tried_again(
     settings: Settings, webhook: Receiver, tmp_path: Path
 ) -> None:

@@ -129,6 +129,7 @@ def test_while_a_long_log_is_folded_nothing_is_sent(
     assert not ops.sent
 
 
+@pytest.mark.slow
 def test_another_file_holds_without_a_restart(
     cell: CellInMemory, ops: Receiver, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ def test_the_margin_covers_what_was_asked_for(quantile: int) -> None:
     assert abs(1_000 * covered / counted - quantile) < 40
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SERIES.exists(), reason="the recorded requests are not beside the checkout")
 def test_a_real_load_is_forecast_better_than_by_linear_regression() -> None:
     """At fewer short minutes we buy less; the whole series is what docs/autoscaling.md tells of."""

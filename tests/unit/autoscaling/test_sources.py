@@ -105,6 +105,7 @@ def test_what_is_no_number_of_prometheus_is_a_failure(body: object, why: str) ->
         told_by_prometheus(body)
 
 
+@pytest.mark.slow
 def test_a_prometheus_that_is_slow_or_away_is_a_failure() -> None:
     async def never(_: web.Request) -> web.Response:
         await asyncio.sleep(1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+import pytest
 
 from streams.cell.main import CellProcess
 from streams.cell.seat import CellOptions
@@ -59,6 +60,7 @@ def test_a_batch_is_neither_held_nor_lost_while_the_group_rebalances(tmp_path: P
     assert _got_through_a_rebalance(SteadyChannel, _hand_over, tmp_path) == [BEFORE, WHILE]
 
 
+@pytest.mark.slow
 def test_a_channel_of_faust_holds_and_loses_them(tmp_path: Path) -> None:
     # Were this no longer so, `SteadyChannel` would be of no use.
     assert not _got_through_a_rebalance(lambda app: app.channel(), _send, tmp_path)

@@ -90,6 +90,7 @@ def test_a_file_is_checked_and_its_receivers_tried(
         assert run("alerts", "test", "--receiver", "nobody")[0] == 1
 
 
+@pytest.mark.slow
 def test_a_round_against_a_cell_without_hosts_names_its_step(web: WebCell, run: Run) -> None:  # noqa: F811
     for offer_id in list(web.cell.state.offers):
         web.cell.rescind(offer_id)

@@ -48,6 +48,7 @@ def talking() -> Iterator[Begin]:
 UNAVAILABLE = (503, {"message": "nobody leads", "errorDetails": "Come again.", "faults": []})
 
 
+@pytest.mark.slow
 def test_a_503_is_tried_again(talking: Begin) -> None:
     talk = talking(UNAVAILABLE, UNAVAILABLE, (200, {"leader": "cell-1"}))
     assert talk.api.standing().leader == "cell-1"
@@ -130,6 +131,7 @@ def test_a_submission_has_a_name_or_a_key_and_an_actor(talking: Begin) -> None:
     assert keyed.headers["Idempotency-Key"] == "key"
 
 
+@pytest.mark.slow
 def test_a_202_is_waited_for_and_asked_again(talking: Begin) -> None:
     late = (202, {"id": "a", "token": "jobs:0:7"})
     talk = talking(late, UNAVAILABLE, (200, {}), (200, {"id": "a"}))

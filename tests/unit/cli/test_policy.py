@@ -62,6 +62,7 @@ def rules(web: WebCell) -> Any:
     return web.cell.state.policy.placement
 
 
+@pytest.mark.slow
 def test_what_is_shown_is_edited_and_applied(web: WebCell, run: Run, tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     code, text, _ = run("policy", "show")
@@ -136,6 +137,7 @@ def test_nothing_is_applied_over_a_version_that_was_not_seen(
     assert not web.published
 
 
+@pytest.mark.slow
 def test_modes_and_zones_are_switched_and_back(web: WebCell, run: Run) -> None:
     assert run("policy", "mode", "failover", "--why", "test")[:2] == (
         0,
@@ -180,6 +182,7 @@ def test_without_a_cell_the_numbers_are_those_of_a_new_one(
     assert (told["version"], told["policy"]["kill_retry_ms"]) == (0, Policy().kill_retry_ms)
 
 
+@pytest.mark.slow
 def test_hosts_are_drained_by_name_or_id_and_enabled(web: WebCell, run: Run) -> None:
     code, said, _ = run("host", "drain", "name-of-host1", "--why", "new kernel")
     assert (code, said) == (0, "name-of-host1 is draining.\n")

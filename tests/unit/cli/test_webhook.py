@@ -17,6 +17,7 @@ from tests.unit.cli.test_policy import Run, run, web  # noqa: F401 - fixtures
 URL = "https://hooks.example.com/flumina"
 
 
+@pytest.mark.slow
 def test_a_webhook_from_its_beginning_to_its_end(web: WebCell, run: Run) -> None:  # noqa: F811
     assert run("webhook", "list") == (0, "There are no webhooks.\n", "")
     assert run("webhook", "add", "ci", URL)[0] == 1  # Without a reason.

@@ -107,6 +107,7 @@ def test_moves_evictions_and_output(web: WebCell, there: Served) -> None:
         assert refused.value.details
 
 
+@pytest.mark.slow
 def test_a_503_is_repeated_as_it_asks_and_a_limit_too() -> None:
     later = {"Retry-After": "1"}
     server = Server((503, NO), (429, NO, later), (200, {"id": "a"}))
@@ -162,6 +163,7 @@ def test_what_is_answered_late_is_waited_for_and_seen_by_later_reads() -> None:
         server.server_close()
 
 
+@pytest.mark.slow
 def test_a_stream_goes_on_over_a_server_that_goes_away(web: WebCell) -> None:
     """The first server ends in the middle; another, of another fold, is there at the same port."""
     other = WebCell(web.cell, observe=QUICK)

@@ -33,6 +33,7 @@ def collector() -> Iterator[Collector]:
     gc.set_threshold(*thresholds)
 
 
+@pytest.mark.slow
 def test_what_comes_slowly_is_looked_through_and_what_comes_at_once_is_not(
     collector: Collector,
 ) -> None:

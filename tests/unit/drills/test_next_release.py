@@ -53,6 +53,7 @@ def test_it_lifts_our_records_and_we_refuse_its_own(next_release: Path) -> None:
         decode_record(lifted)
 
 
+@pytest.mark.slow
 def test_nothing_of_it_speaks_of_the_old_name_but_its_upcaster(next_release: Path) -> None:
     speaking = {
         path.relative_to(next_release).as_posix()

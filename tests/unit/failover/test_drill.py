@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 
 import msgspec
+import pytest
 
 from projections.failover.demand import demand_of, tasks_of
 from projections.failover.drill import Drill, Way, WayResult
@@ -57,6 +58,7 @@ def test_the_demand_is_as_large_as_asked_and_the_same_each_time() -> None:
     assert {type(job.spec.kind).__name__ for job in demand.evacuated} == {"Batch", "Service"}
 
 
+@pytest.mark.slow
 def test_packed_all_start_and_sooner_than_spread_with_fewer_images_and_bindings() -> None:
     spread, pack = run("spread"), run("pack")
     assert spread.started == pack.started == 600

@@ -228,6 +228,7 @@ def test_a_group_that_one_cell_did_not_take_is_told_and_asked_for_again() -> Non
     run(test)
 
 
+@pytest.mark.slow
 def test_a_cell_that_hangs_delays_nobody_who_asks_for_a_job_of_another() -> None:
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

@@ -47,6 +47,7 @@ def held(loads: list[int], horizon: int) -> tuple[Figures, Figures]:
     return own.figures(), plain.figures()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "restless", "bursts"), [(11, 0.01, 0), (12, 0.05, 1), (13, 0.2, 3)]
 )
@@ -58,6 +59,7 @@ def test_fewer_short_minutes_than_the_plain_rule_at_no_more_bought(
     assert own["bought"] <= plain["bought"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REQUESTS.is_dir(), reason="the requests are not beside the checkout")
 def test_the_same_on_the_last_two_weeks_of_the_world_cup() -> None:
     with gzip.open(REQUESTS / "worldcup98_per_minute.csv.gz", "rt") as file:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 
 CHECKOUT = Path(__file__).parents[3]
 POLICY = CHECKOUT / "docs" / "examples" / "aws" / "iam-policy.json"
@@ -73,6 +74,7 @@ def _allowed() -> list[str]:
     return [action for each in policy["Statement"] for action in each["Action"]]
 
 
+@pytest.mark.slow
 def test_the_policy_allows_what_is_called_and_nothing_else() -> None:
     allowed = _allowed()
     assert len(allowed) == len(set(allowed)), "an action stands twice"

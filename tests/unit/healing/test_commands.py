@@ -51,6 +51,7 @@ def test_what_is_not_on_the_list_is_not_run() -> None:
     assert "allowed are docker" in refused.detail
 
 
+@pytest.mark.slow
 def test_a_script_that_hangs_is_ended_with_all_that_it_started() -> None:
     commands = LocalCommands(AllowList({"hang": Script(("/bin/sh", "-c", "echo begun; sleep 60"))}))
     ran = asyncio.run(commands.run(script("hang", timeout_ms=1_500)))

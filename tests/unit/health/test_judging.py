@@ -214,6 +214,7 @@ def test_lines_with_line_feeds_are_one_line() -> None:
     assert verdict.evidence[0].text == "disk: trace Buffer I/O error"
 
 
+@pytest.mark.slow
 def test_evidence_is_bounded() -> None:
     rules = tuple(Rule(f"r{n}", "x", "suspect") for n in range(20))
     (verdict,) = HealthFold(RuleSet(rules)).take([record(*["x" * 2_000] * 9)])

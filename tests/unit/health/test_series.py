@@ -210,6 +210,7 @@ def test_the_scorer_by_hand() -> None:
     assert score(1.0, 1) == 100.0
 
 
+@pytest.mark.slow
 def test_made_up_series_of_all_kinds_with_the_one_threshold() -> None:
     # The bench has 68.8 over four seeds and three series of each kind; single draws are 69 to 73.
     total, windows, found = 0.0, 0, made_up(900, of_each=1)
@@ -220,6 +221,7 @@ def test_made_up_series_of_all_kinds_with_the_one_threshold() -> None:
     assert score(total, windows) > 65.0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="the data of NAB is not beside the checkout")
 def test_nab_with_the_one_threshold() -> None:
     total, windows = 0.0, 0

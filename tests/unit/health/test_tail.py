@@ -85,6 +85,7 @@ def test_a_restart_ships_what_is_new_and_nothing_twice(tmp_path: Path) -> None:
     assert producer.lines == ["one", "two", "new file"]
 
 
+@pytest.mark.slow
 def test_what_was_not_acknowledged_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text("one\n")
     producer, tail = Remembering(), tail_of(tmp_path)

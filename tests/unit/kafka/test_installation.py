@@ -119,6 +119,7 @@ def test_every_file_arrives_and_nothing_is_asked_for_twice(
     }
 
 
+@pytest.mark.slow
 def test_a_download_that_breaks_off_is_repeated(
     repository: Repository, lock_file: Path, tmp_path: Path
 ) -> None:
@@ -187,6 +188,7 @@ def test_a_repository_without_the_file_is_named(
         _install(tmp_path / "cache", lock_file, repository.url)
 
 
+@pytest.mark.slow
 def test_no_network_is_a_sentence_with_a_way_out(
     lock_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,7 @@ def test_whatever_ends_a_stream_is_told_once(
     run(main())
 
 
+@pytest.mark.slow
 def test_silence_ends_the_stream_and_heartbeats_keep_it() -> None:
     interval_s, missed_max, beats = 0.2, 5, 8
 

@@ -148,6 +148,7 @@ def test_a_fault_says_what_it_is(handler: Handler, kind: type[Exception], says: 
         read(handler)
 
 
+@pytest.mark.slow
 def test_a_host_that_does_not_answer_is_given_up() -> None:
     async def mute(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(60)

@@ -60,6 +60,7 @@ def test_the_end_of_a_process_is_its_verdict() -> None:
     assert forked(lambda: 2) is None
 
 
+@pytest.mark.slow
 def test_a_function_is_given_its_new_code_wherever_it_is_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

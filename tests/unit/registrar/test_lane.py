@@ -145,6 +145,7 @@ def test_a_load_balancer_that_is_gone_is_let_go(there: There) -> None:
     assert set(there.memory.held) == {("other", "10.0.0.1:1")}
 
 
+@pytest.mark.slow
 def test_many_places_are_paced(tmp_path: Path) -> None:
     names = [f"lb-{number}" for number in range(PLANS_MAX + 5)]
     balancers = Balancers(*names)

@@ -50,6 +50,7 @@ def test_a_full_disk_is_no_mistake_of_ours() -> None:
     assert keeper.view.state == "failed"
 
 
+@pytest.mark.slow
 def test_a_disk_that_was_full_for_a_while_ends_nothing() -> None:
     told: queue.Queue[Event] = queue.Queue()
     keeper = Keeper(Shelf(True, False, True), told.put)

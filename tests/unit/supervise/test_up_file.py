@@ -42,6 +42,7 @@ def test_one_that_runs_is_found(tmp_path: Path) -> None:
     assert not (tmp_path / "up.json").exists()
 
 
+@pytest.mark.slow
 def test_a_second_one_is_refused_and_harms_nothing(tmp_path: Path) -> None:
     first, second = UpLock(tmp_path), UpLock(tmp_path)
     first.acquire()

@@ -279,6 +279,7 @@ def test_a_reader_too_far_behind_is_told_that_it_begins_anew() -> None:
     run(test)
 
 
+@pytest.mark.slow
 def test_a_hundred_slow_readers_cost_nothing_and_harm_nobody() -> None:
     """They read nothing while much happens: one that reads has all of it, and they are dropped."""
     limits = ObserveLimits(gather_s=0.0, events_max=50, keep_alive_s=0.1)

@@ -54,6 +54,7 @@ def test_each_operation_of_the_routes_is_there_once() -> None:
     assert all(each["summary"] for ways in described.values() for each in ways.values())
 
 
+@pytest.mark.slow
 def test_each_reference_leads_to_a_schema() -> None:
     components = document()["components"]["schemas"]
     for reference in _references(document()):

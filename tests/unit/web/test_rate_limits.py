@@ -220,6 +220,7 @@ async def _asked(port: int, actor: str) -> tuple[int, float]:
     return int(line.split()[1]), loop.time() - begun_s
 
 
+@pytest.mark.slow
 def test_who_floods_and_who_reads_nothing_do_no_harm_to_others() -> None:
     """On a real socket: 60 requests of one name, 12 large answers nobody reads, and Ada's."""
     web = WebCell()

@@ -133,6 +133,7 @@ def _fault(host: Host, task_id: str = "t", url: str = "") -> str:
     return _with(host, look)
 
 
+@pytest.mark.slow
 def test_faults_have_their_kind() -> None:
     assert _fault(Host(), task_id="another") == "missing"
     unwritten = Host()

@@ -118,6 +118,7 @@ def test_a_body_without_end_is_not_read() -> None:
     assert sum(sent) < 64 << 20
 
 
+@pytest.mark.slow
 def test_an_answer_drop_by_drop_has_an_end() -> None:
     def drip(there: socket.socket) -> None:
         for each in b"HTTP/1.1 200 OK\r\n" * 100:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from connectors.discovery.asking import Answer, Asking
@@ -173,6 +174,7 @@ def test_a_missing_secret_is_a_failure_and_nothing_is_sent() -> None:
     assert "WEBHOOK_SECRET_CI is not set" in endpoint.circuit.detail
 
 
+@pytest.mark.slow
 def test_only_jobs_of_an_application_and_each_asked_once() -> None:
     feed, api = Listed(events(*"abab")), Api()
     wanted = Filter(applications=frozenset({"of-b"}))
@@ -183,6 +185,7 @@ def test_only_jobs_of_an_application_and_each_asked_once() -> None:
     assert len(api.asked) == 3, "one did not answer, and then each job once"
 
 
+@pytest.mark.slow
 def test_a_feed_that_breaks_is_opened_again_where_it_was() -> None:
     class Breaking(Listed):
         async def read(self) -> list[Event]:

@@ -20,6 +20,8 @@ class Beside:
 
     def __init__(self, folder: Path) -> None:
         self.is_running = True
+        self.ends_when_ready = False
+        """Whether the task ends as soon as the command has said that it is ready."""
         place: dict[str, Any] = {
             "env": {"PATH": "/bin:/usr/bin", "A": "b"},
             "sandbox": str(folder),
@@ -46,6 +48,8 @@ class Beside:
             said = json.loads(record)["data"]
             data = found.get(said["type"], b"") + base64.b64decode(said["data"])
             found[said["type"]] = data
+            if b"ready" in data and self.ends_when_ready:
+                self.is_running = False
             if stdin is not None and b"ready" in data and typing is None:
                 typing = asyncio.create_task(self._type(stdin))
         ended = await self.sessions.waited(CONTAINER)
@@ -114,15 +118,9 @@ def _is_alive(pid: int) -> bool:
 
 def test_a_session_ends_with_its_task(tmp_path: Path) -> None:
     beside = Beside(tmp_path)
-
-    async def work() -> list[Any]:
-        running = asyncio.create_task(beside.run("sleep", "600", stdin=None))
-        await asyncio.sleep(0)
-        beside_began = asyncio.get_running_loop()
-        beside_began.call_later(0.3, setattr, beside, "is_running", False)
-        return await running
-
-    assert _done(work())[2] == 9
+    beside.ends_when_ready = True
+    run = beside.run("/bin/sh", "-c", "echo ready; exec sleep 600", stdin=None)
+    assert _done(run)[2] == 9
 
 
 def test_what_cannot_be_launched_is_said(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ def test_every_name_in_the_environment_is_a_setting_with_a_good_value(example: s
         settings_of(ours)
 
 
+@pytest.mark.slow
 @every_example
 def test_no_server_would_refuse_to_listen_beyond_loopback(example: str) -> None:
     """Who is not closed does not start: docs/access.md."""

@@ -33,6 +33,7 @@ def _of(example: str) -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.slow
 @every_example
 def test_everything_is_denied_to_every_pod_of_ours(example: str) -> None:
     (deny,) = [

@@ -82,6 +82,7 @@ def cell(monkeypatch: pytest.MonkeyPatch) -> CellInMemory:
     return cell
 
 
+@pytest.mark.slow
 def test_it_is_sent_kept_and_not_sent_again_by_the_next_process(
     cell: CellInMemory, ops: Receiver, tmp_path: Path
 ) -> None:

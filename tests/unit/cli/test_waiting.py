@@ -62,6 +62,7 @@ def waited(server: Server, timeout_s: float | None) -> str:
     return printed.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timeout_s", [None, 60.0])
 def test_it_waits_until_all_run(answering: Begin, timeout_s: float | None) -> None:
     server = answering(JOB, tasks("Accepted", "Started"), JOB, tasks("Started", "Started"))

@@ -55,6 +55,7 @@ def test_clocks_that_go_back() -> None:
     assert hourly == ["10-31 02:30+0200", "10-31 02:30+0100", "10-31 03:30+0100"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"])
 def test_a_year_of_hourly_firings_is_every_hour_of_the_zone_by_zoneinfo(zone: str) -> None:
     rule, there = zone_rule(zone), ZoneInfo(zone)

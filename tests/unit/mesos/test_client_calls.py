@@ -116,6 +116,7 @@ async def _half_an_answer(exchange: Exchange) -> None:
     exchange.drop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("handler", [dropped, _half_an_answer, mute, answering(500)])
 def test_an_unknown_fate_ends_the_stream_and_nothing_more_is_sent(handler: Handler) -> None:
     async def main() -> None:

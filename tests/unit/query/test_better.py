@@ -203,6 +203,7 @@ def test_a_pattern_that_others_choke_on_takes_no_time() -> None:
     assert answered("select s where s ==~ /(a+)+$/", [{"s": "a" * 5_000 + "b"}]) == []
 
 
+@pytest.mark.slow
 def test_groups_without_end_are_dropped_and_counted() -> None:
     running = Running(parse("select count(*) from q group by a"), lambda: 0.0)
     for number in range(GROUPS_MAX + 5):

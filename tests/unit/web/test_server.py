@@ -228,6 +228,7 @@ def test_addresses_are_written_as_a_browser_takes_them() -> None:
         assert url_of(listener).startswith("http://127.0.0.1:")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", [200, 7_000])
 def test_a_head_that_grows_for_ever_ends_in_400_or_the_connection(piece: int) -> None:
     """In one line that never ends, or in whole lines."""

@@ -106,8 +106,8 @@ class Agents:
         found, gone = News(), News()
         for name in sorted(touched):
             if name not in self._types and name not in self._ruled:
-                if self._groups.pop(name, None) is not None:
-                    gone.append(("InstanceGroupRemoved", {"instanceGroupId": name}, name))
+                self._groups.pop(name, None)
+                gone.append(("InstanceGroupRemoved", {"instanceGroupId": name}, name))
                 continue
             now = group_written(view, name, self._of(name))
             before = self._groups.get(name, {})

@@ -29,7 +29,7 @@ from scheduler.model.effects import (
     TaskToRun,
 )
 from scheduler.model.ids import HostId, OfferId, TaskId
-from scheduler.model.inbound import InboundBody, JobSubmitted, OffersChanged, RulesChangeAsked
+from scheduler.model.inbound import JobSubmitted, OffersChanged, RulesChangeAsked
 from scheduler.model.mesos import HostFacts, MesosTaskState, Offer, StatusUpdate
 from scheduler.model.policy import Policy
 from scheduler.model.resources import Need, PortRange, Resources
@@ -99,7 +99,7 @@ class Drill:
         self._known: set[HostId] = set()
         self._is_suppressed = False
         self._offer_number = 0
-        self._due: list[tuple[int, int, InboundBody]] = []
+        self._due: list[tuple[int, int, StatusUpdate]] = []
         self._number = 0
         self._running: dict[TaskId, tuple[HostId, TaskToRun]] = {}
         self._states: dict[TaskId, MesosTaskState] = {}
@@ -161,10 +161,8 @@ class Drill:
                 self._carry_out(effect)
             cell.now_ms += numbers.step_ms
 
-    def _is_true(self, body: InboundBody) -> bool:
+    def _is_true(self, body: StatusUpdate) -> bool:
         """Whether an update is still so: of a task that was ended meanwhile only its end is."""
-        if not isinstance(body, StatusUpdate):
-            return True
         if body.state == "TASK_KILLED":
             host_id, task = self._running.pop(body.task_id)
             self._give(host_id, task.need, 1)

@@ -156,7 +156,7 @@ class Drill:
             bodies = []
             while self._due and self._due[0][0] <= cell.now_ms:
                 bodies.append(heappop(self._due)[2])
-            cell.copy("mesos", filter(self._is_true, bodies))
+            cell.copy("mesos", [each for each in bodies if self._is_true(each)])
             for effect in cell.decide():
                 self._carry_out(effect)
             cell.now_ms += numbers.step_ms

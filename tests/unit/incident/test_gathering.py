@@ -1,14 +1,17 @@
 """What is gathered of a stretch of the log, beside what one day has: held against the fold."""
 
+import pytest
 from msgspec.structs import replace
 
 from projections.incident.gathering import Gathering
 from projections.incident.shapes import Incident, IncidentLine, SectionName
 from scheduler.machine import Machine
 from scheduler.model.codec import decode_record
-from scheduler.model.events import PolicySet
+from scheduler.model.events import PolicySet, Tick
+from scheduler.model.ids import HostId
 from scheduler.model.inbound import PolicyAsked
 from scheduler.model.policy import Policy
+from scheduler.model.proposals import KillTask
 from scheduler.model.resources import Need
 from scheduler.model.task import Finished
 from tests.support.cell import CellInMemory, batch, running_cell, service
@@ -116,3 +119,60 @@ def test_a_policy_that_was_asked_for_says_why_and_by_whom() -> None:
     (line,) = lines(gathered(cell, first), "policy")
     assert line.actor == "ada"
     assert line.text == "version 2, few are known. limits.orphans_max: 10000 → 7"
+
+
+def test_kills_that_are_refused_are_told_as_refusals_alone() -> None:
+    cell = running_cell(1)
+    (task_id,) = cell.run(service(1), "svc")
+    first = len(cell.log)
+    cell.write(KillTask(task_id, HostId("host1")))
+    told = [(each.what, each.text) for each in lines(gathered(cell, first), "decisions")]
+    assert len(told) == 1
+    assert "refused" in told[0][0]
+
+
+def test_a_policy_stands_at_its_own_event_whatever_follows_in_the_record() -> None:
+    cell = running_cell(1)
+    first = len(cell.log)
+    policy = replace(cell.state.policy, orphans_max=7)
+    cell.write(Tick(), PolicySet(version=2, policy=policy), Tick())
+    (line,) = lines(gathered(cell, first), "policy")
+    assert line.address.endswith(f":{first}[1]")
+    assert line.text == "version 2. limits.orphans_max: 10000 → 7"
+
+
+def test_a_guard_is_told_at_the_record_where_it_began_and_where_it_ended() -> None:
+    cell = cell_with(hosts=4)
+    for number in (1, 2):
+        for job in ("a", "b", "c", "d"):
+            fail(cell, f"host{number}", f"{job}{number}", times=4)
+    began = len(cell.log)
+    assert cell.state.is_quality_suspended
+    cell.pass_ms(310_000)
+    (over,) = (each for each in lines(gathered(cell, began), "safety") if "guard" in each.what)
+    assert (over.what, over.weight) == ("guard over", "")
+    assert over.text == "too many hosts are bad: none is held back for its quality"
+
+
+def test_of_more_tasks_than_are_followed_steps_within_a_state_count_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cell = running_cell(1)
+    cell.run(batch(2), "job")
+    whole = gathered(cell).steps
+    assert whole == dict.fromkeys(("Accepted", "Launched", "StartInitiated", "Started"), 2)
+    monkeypatch.setattr("projections.incident.gathering.TASKS_FOLLOWED_MAX", 1)
+    found = gathered(cell)
+    assert found.steps == {"Accepted": 3, "Launched": 3, "StartInitiated": 2, "Started": 2}
+    assert found.movers.jobs[0].numbers["Launched"] == 3
+
+
+def test_an_end_without_a_host_moves_no_host() -> None:
+    cell = running_cell(0)
+    cell.submit(batch(), "job")
+    cell.kill_task(cell.task(0, "job").task_id)
+    found = gathered(cell)
+    assert found.ends == {"killed": 1}
+    assert found.movers.hosts == ()
+    (job,) = found.movers.jobs
+    assert job.numbers["ended"] == 1

@@ -15,7 +15,7 @@ from scheduler.model.disruption import (
     DisruptionBudget,
     SelfManaged,
 )
-from scheduler.model.ids import HostId, OfferId, TaskId
+from scheduler.model.ids import HostId, OfferId, StreamId, TaskId
 from scheduler.model.inbound import HostOrdered
 from scheduler.model.job import JobSpec
 from scheduler.model.mesos import (
@@ -315,3 +315,42 @@ def test_windows_and_their_answers_fold_alike() -> None:
     asked(cell)
     answers(cell, 60_000)
     assert cell.refolded().digest.value() == cell.machine.digest.value()
+
+
+def test_what_is_said_on_another_stream_or_of_a_host_that_nobody_knows_is_nothing() -> None:
+    cell = running_cell(1)
+    said = InverseOffer(OfferId("i"), H1, cell.now_ms + 1_000, HOUR_MS)
+    cell.copy("mesos", InverseOffersReceived(StreamId("another"), (said,)))
+    asked(cell, HostId("never-seen"))
+    assert cell.state.maintenance == {}
+    offer_id = asked(cell)
+    before = cell.state.maintenance[H1]
+    cell.copy("mesos", InverseOfferRescinded(StreamId("another"), offer_id))
+    cell.copy("mesos", InverseOfferRescinded(cell.stream_id, OfferId("unknown")))
+    assert cell.state.maintenance[H1] == before
+    cell.copy("mesos", InverseOfferRescinded(cell.stream_id, offer_id))
+    doubted = cell.state.maintenance[H1]
+    assert (doubted.offer_id, doubted.is_open) == (None, False)
+    assert doubted.doubted_until_ms > cell.now_ms
+
+
+def test_a_window_that_is_over_when_it_is_said_ends_what_was_known() -> None:
+    cell = running_cell(1)
+    asked(cell, in_ms=-2 * HOUR_MS, for_ms=HOUR_MS)
+    assert cell.state.maintenance == {}
+    asked(cell, in_ms=60_000)
+    assert cell.state.host_orders[H1].standing == "draining"
+    asked(cell, in_ms=-2 * HOUR_MS, for_ms=HOUR_MS, name="again")
+    assert (cell.state.maintenance, cell.state.host_orders) == ({}, {})
+    assert cell.said(HostMaintenanceChanged)[-1].why == "its window is over"
+
+
+def test_a_window_that_is_said_again_is_announced_once() -> None:
+    cell = running_cell(1)
+    from_ms = cell.now_ms + 1_800_000
+    for name in ("one", "two"):
+        said = InverseOffer(OfferId(name), H1, from_ms, HOUR_MS)
+        cell.copy("mesos", InverseOffersReceived(cell.stream_id, (said,)))
+    steps = [each.standing for each in cell.said(HostMaintenanceChanged)]
+    assert steps.count("announced") == 1
+    assert cell.state.maintenance[H1].offer_id == "two"

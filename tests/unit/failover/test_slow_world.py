@@ -5,15 +5,17 @@ from contextlib import nullcontext
 import pytest
 from msgspec.structs import replace
 
-from projections.failover.drill import BEGAN_AT_MS, Drill, Way, WayResult
+from projections.failover.cell import STREAM
+from projections.failover.drill import Drill, Way, WayResult
 from projections.failover.numbers import Numbers
 from projections.failover.report import report_of
 from projections.failover.world import Prepared, World
-from scheduler.model.ids import HostId
+from scheduler.model.effects import AskAll, AskState, Effect
+from scheduler.model.ids import HostId, ProposalId, TaskId
+from scheduler.model.mesos import StatusUpdate
 from scheduler.model.policy import Policy
-from scheduler.model.task import Started
 
-HOST = HostId("host-1")
+HOST, PROPOSAL = HostId("host-1"), ProposalId("9.0")
 TINY = Numbers(tasks=20, applications=3, security_group_sets=2, step_ms=1_000, allocation_ms=2_000)
 """16 tasks of services and 4 of batch jobs; 13 run there before."""
 STUCK_MS = Policy().launch_timeout_ms
@@ -30,12 +32,14 @@ def drill(numbers: Numbers) -> tuple[Drill, WayResult]:
 
 def test_services_that_take_too_long_are_ended_and_started_anew_and_never_counted() -> None:
     start_ms = STUCK_MS * 3 // 2
-    _, found = drill(replace(TINY, start_ms=start_ms, limit_ms=start_ms + 60_000))
-    assert (found.tasks, found.started) == (20, 4), "what was ended is not heard any more"
+    made, found = drill(replace(TINY, start_ms=start_ms, limit_ms=start_ms + 60_000))
+    assert (found.tasks, found.started) == (20, 4)
     assert found.kills == 16
     assert found.seconds == pytest.approx(start_ms / 1_000, abs=5)
     assert found.warm_images == 20 + 16, "each came to its image twice"
     assert found.started_by_seconds == (), "not even half of them ran"
+    late = StatusUpdate(STREAM, TaskId("moved-app-000-worker-0-1"), "TASK_RUNNING")
+    assert not made._is_true(late), "what was ended is not heard any more"
 
 
 def test_a_part_of_the_tasks_has_its_second_and_the_rest_has_none() -> None:
@@ -54,20 +58,31 @@ def test_where_nothing_waits_for_long_offers_go_back_and_no_more_come() -> None:
     assert (found.started, found.kills) == (20, 0)
     assert made._cell.state.stream.is_suppressed
     assert not made._cell.state.offers
-    assert made._offers == {}, "the master has taken all back, and offers nothing"
+    offers = made._offer_number
+    made._allocate()
+    assert (made._offer_number, made._offers, made._offered) == (offers, {}, set())
 
 
-def test_who_runs_answers_when_all_are_asked_and_is_not_given_up() -> None:
-    policy = Policy()
-    limit_ms = policy.reconcile_all_ms + policy.start_timeout_ms
-    numbers = replace(TINY, tasks=3, start_ms=10 * limit_ms, limit_ms=limit_ms, step_ms=2_000)
-    made, found = drill(numbers)
-    state = made._cell.state
-    assert found.started == 0
-    assert state.stream.reconcile_all_at_ms > BEGAN_AT_MS + STUCK_MS, "they were asked again"
-    assert state.unanswered == {}
-    residents = [each for each in state.tasks.values() if each.job_id.startswith("resident-")]
-    assert [type(each.state) for each in residents] == [Started] * 2
+def test_who_is_asked_answers_as_he_stands_and_who_is_gone_is_silent() -> None:
+    made, _ = drill(replace(TINY, tasks=3))
+    runs = sorted(made._running)
+    host_id = made._running[runs[0]][0]
+    made._states[runs[0]] = "TASK_STARTING"
+    assert len(runs) == 5
+
+    def answers(effect: Effect) -> list[tuple[TaskId, str, str]]:
+        made._due.clear()
+        made._carry_out(effect)
+        return [(each.task_id, each.state, each.reason) for _, _, each in made._due]
+
+    why = "REASON_RECONCILIATION"
+    asked = AskState(PROPOSAL, ((TaskId("gone"), host_id), (runs[0], host_id)))
+    assert answers(asked) == [(runs[0], "TASK_STARTING", why)]
+    states = dict.fromkeys(runs, "TASK_RUNNING") | {runs[0]: "TASK_STARTING"}
+    told = answers(AskAll(PROPOSAL))
+    assert sorted(told) == [(each, states[each], why) for each in runs]
+    del made._states[runs[1]]
+    assert answers(AskState(PROPOSAL, ((runs[1], host_id),))) == [(runs[1], "TASK_STAGING", why)]
 
 
 @pytest.mark.parametrize(("way", "mode"), [("pack", "failover"), ("spread", "normal")])

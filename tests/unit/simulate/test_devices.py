@@ -4,17 +4,19 @@ import pytest
 from msgspec.structs import replace
 
 from projections.simulate.openb import MixLearner, capacity_of, median_series
-from projections.simulate.policies import gpu, pack
+from projections.simulate.policies import bestfit, gpu, pack
 from projections.simulate.replay import Replay
 from projections.simulate.report import Observer, Sample, Waits, waits_of, zone_spread
 from projections.simulate.trace import Trace, TraceTask
 from scheduler.model.ids import HostId, JobId
 from scheduler.model.resources import Need, Resources
+from scheduler.model.rules import PlacementRules
 from scheduler.placement.gpu_mix import Mix, Shape
 from scheduler.placement.host import GpuDevice, HostView
 from scheduler.placement.request import Request
 
 WHOLE = Need(cpu_milli=4_000, memory_mib=1, gpus=1)
+PAIR = Need(cpu_milli=2_000, memory_mib=1, gpus=2)
 HALF = Need(cpu_milli=1_000, memory_mib=1, gpu_milli=500)
 
 
@@ -35,9 +37,9 @@ def trace(hosts: list[HostView], *needs: Need) -> Trace:
     return Trace(hosts, tasks, has_times=True)
 
 
-def run(of: Trace) -> tuple[Replay, list[Sample]]:
-    """The trace under our policy for devices, looked at after each call."""
-    replay, observer = Replay(of, gpu(), batch=1), Observer(of)
+def run(of: Trace, rules: PlacementRules | None = None) -> tuple[Replay, list[Sample]]:
+    """The trace under our policy for devices or these rules, looked at after each call."""
+    replay, observer = Replay(of, rules or gpu(), batch=1), Observer(of)
     replay.build()
     return replay, [observer.sample(replay) for _ in replay.calls()]
 
@@ -75,14 +77,12 @@ def test_a_trace_without_devices_learns_none() -> None:
     assert (sample.gpu_milli, sample.fragmented_milli) == (0, 0)
 
 
-def test_what_is_learned_of_tasks_changes_where_the_next_one_goes() -> None:
-    """Whole ones came: a half goes beside a half, so that a device stays whole for the next."""
-    hosts = [host("a", 64, 2), host("b", 64, 2)]
-    replay, _ = run(trace(hosts, WHOLE, WHOLE, HALF, HALF))
-    assert replay.host_of(2) == replay.host_of(3)
-    assert {replay.placed[each].choice.gpus for each in (2, 3)} == {
-        replay.placed[2].choice.gpus,
-    }
+@pytest.mark.parametrize(("rules", "second"), [(gpu(), "single"), (bestfit(), "pair")])
+def test_what_came_before_says_which_devices_are_spared(rules: PlacementRules, second: str) -> None:
+    """A half goes to the fuller host, but by our policy not where it spoils a pair of devices."""
+    hosts = [host("taken", 4, 2), host("pair", 8, 2), host("single", 33, 1)]
+    replay, _ = run(trace(hosts, PAIR, HALF), rules)
+    assert (replay.host_of(0), replay.host_of(1)) == ("taken", second)
 
 
 def test_a_mix_is_taken_anew_whenever_twice_as_many_came() -> None:

@@ -79,17 +79,15 @@ def test_who_is_preempted_waits_anew_and_its_first_wait_counts() -> None:
     assert found.lost_task_seconds == (("Flex", 0),)
 
 
-def test_lent_work_is_preempted_beyond_what_jobs_may_lose_in_an_hour() -> None:
-    """Whoever runs on lent room has no claim to it: that is no loss by the job's budget."""
-    few = replace(GUARANTEED, guards=replace(GUARANTEED.guards, preemptions_per_job_per_hour=1))
-    web = Work(ask("web", cpu=2, tier="Critical", group="web"), 2, 60_000)
-    preempted = []
-    for is_lent in (False, True):
-        wave = Work(ask("wave", lent=is_lent), 8)
-        run = simulated(placement(few), few, [wave, web], HOUR_MS)
-        preempted.append(run.served[0].preempted)
-    assert preempted[1] == 4
-    assert preempted[0] < preempted[1]
+def test_lent_work_is_preempted_first_and_is_no_loss_by_the_cells_budget() -> None:
+    """Whoever runs on lent room has no claim to it; of the others two may be lost in an hour."""
+    few = replace(GUARANTEED, guards=replace(GUARANTEED.guards, preemptions_per_hour=2))
+    web = ask("web", cpu=2, tier="Critical", group="web")
+    webs = [Work(web, 1, at_ms) for at_ms in (60_000, 90_000, 120_000, 150_000)]
+    works = [Work(ask("lent", lent=True), 4), Work(ask("own"), 4), *webs]
+    lent, own, *rest = simulated(placement(few), few, works, HOUR_MS).served
+    assert (lent.preempted, own.preempted) == (4, 2)
+    assert [each.started for each in rest] == [1, 1, 1, 0]
 
 
 def test_each_round_is_watched_with_its_time() -> None:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from projections.cell_view import CellView
 from projections.history import Line, history_of_task
-from projections.travel.causes import LINKS_MAX, Graph
+from projections.travel.causes import LINKS_MAX, TASKS_MAX, Graph
 from projections.travel.lines import lines_of_notes, with_refusals
 from projections.travel.notes import Note, Noted
 from scheduler.model.codec import decode_record
@@ -134,6 +134,10 @@ def test_a_history_that_is_told_twice_makes_no_line_and_no_link_twice() -> None:
     once, twice = Graph([lines]), Graph([lines, lines])
     last = lines[-1].address
     assert once.trace(last, "causes", "", {}) == twice.trace(last, "causes", "", {})
+    many = [[replace(line(1, "queued"), task_id=f"task-{n:02}")] for n in range(TASKS_MAX - 1)]
+    told = Graph(each for lines in many for each in (lines, lines))
+    (step,) = told.trace("test/0a0b0c0d:1[0]", "causes", "", {}).steps
+    assert len(step.texts) == TASKS_MAX - 1, "as many as there are, for there is room"
 
 
 def line(place: int, what: str, **more: Any) -> Line:

@@ -3,6 +3,7 @@
 Time moves by ticks; hosts are plenty, so that only the job is at fault.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import count, pairwise
 
@@ -187,3 +188,27 @@ def test_why_and_history_say_that_it_is_a_loop() -> None:
     messages = [each.message for each in history.entries if each.what == "job health"]
     assert len(messages) == 1
     assert messages[0].startswith("crash loop: 5 tasks ended by themselves within 600 s")
+
+
+def test_without_a_pause_all_replacements_of_a_loop_wait_alike() -> None:
+    cell = _cell(replace(POLICY, crash_loop_restart_ms=0))
+    task_ids = cell.run(service(20), "job")
+    for task_id in task_ids:
+        cell.status(task_id, "TASK_FAILED")
+    waits = [
+        each.state.ready_at_ms - cell.now_ms
+        for each in cell.tasks()
+        if isinstance(each.state, Queued)
+    ]
+    assert Counter(waits) == {1_000: 9, 20_000: 9, 40_000: 2}, "doubled with the twentieth"
+    assert cell.state.crash_loops[JobId("job")].next_ms == 0
+
+
+def test_a_loop_of_which_the_job_has_ended_is_forgotten_without_a_word() -> None:
+    cell = _submitted(service(1))
+    for _ in range(5):
+        _fail_once(cell)
+    cell.kill_job()
+    cell.pass_ms(700_000)
+    assert cell.state.crash_loops == {}
+    assert [each.is_looping for each in _loops(cell)] == [True]

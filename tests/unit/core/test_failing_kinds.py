@@ -108,3 +108,11 @@ def test_the_kinds_that_are_remembered_are_bounded() -> None:
             cell.status(task_id, "TASK_FAILED", reason=f"REASON_{number}", message=message)
         cell.offer("host1", cpus=64, name=f"of-{number}")
     assert len(cell.state.failing_kinds) <= 256
+
+
+def test_nothing_is_counted_where_the_policy_says_so() -> None:
+    cell = running_cell(hosts=4, cpus=1)
+    cell.set_policy(failing_kind_failures_min=0)
+    for number in range(4):
+        fail(cell, f"job-{number}", "Failed to prepare volume", size=8)
+    assert (cell.state.failing_kinds, pages(cell, "failing kind")) == ({}, [])

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from scheduler.model.changes import JobChanged, JobRejected, TaskChanged
 from scheduler.model.ids import JobId, TaskId
-from scheduler.model.job import JobSpec, RetryPolicy, Service
+from scheduler.model.job import JobSpec, RetryPolicy, Service, TaskSet
 from scheduler.model.job_requests import JobProcessesAsked, TaskMoveAsked
 from scheduler.model.task import KillInitiated, Started
+from scheduler.model.volumes import VolumeClaim
 from tests.support.cell import CellInMemory, batch, running_cell, service
 
 HERE, THERE = JobId("here"), JobId("there")
@@ -203,3 +204,20 @@ def test_batch_jobs_take_part_in_no_move() -> None:
     move(cell, other, THERE, HERE)
     assert refused(cell)[0] == "targetJobId"
     assert isinstance(cell.state.jobs[THERE].spec.kind, Service)
+
+
+@pytest.mark.parametrize("name", ["here", "there"])
+def test_what_stays_with_indexes_and_what_is_of_several_kinds_is_not_moved(name: str) -> None:
+    field = "sourceJobId" if name == "here" else "targetJobId"
+    claim = VolumeClaim("data", "/data", size_mib=100)
+    sets = (TaskSet("a", 1, (("dc", "a"),)), TaskSet("b", 1, (("dc", "b"),)))
+    for changes, text in (
+        ({"volumes": (claim,)}, f"job {name} has volumes or addresses, which stay with its index"),
+        ({"sets": sets}, f"job {name} has tasks of several kinds: it is updated, or has sets"),
+    ):
+        cell = running_cell(hosts=3)
+        cell.submit(replace(service(2), **changes), name)
+        cell.submit(service(2), "there" if name == "here" else "here")
+        move(cell, cell.task(0, "here").task_id)
+        assert refused(cell)[0] == field
+        assert refused(cell)[1].startswith(text)

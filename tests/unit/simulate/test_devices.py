@@ -90,6 +90,8 @@ def test_a_mix_is_taken_anew_whenever_twice_as_many_came() -> None:
     news = [learner.learn(WHOLE) for _ in range(9)]
     assert [at for at, is_new in enumerate(news, 1) if is_new] == [1, 2, 4, 8]
     assert learner.mix == Mix(((Shape(4_000, 1), 8),), (("T4", 2),))
+    _, found = run(trace([host("a", 16, 4)], WHOLE, WHOLE, WHOLE))
+    assert [each.gpu_milli for each in found] == [250, 500, 750], "the third changes no mix"
     given = MixLearner({}, learner.mix)
     assert not given.learn(HALF)
     assert given.mix is learner.mix

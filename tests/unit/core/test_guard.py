@@ -232,6 +232,20 @@ def test_what_is_missing_is_asked_for_again_and_again() -> None:
 # What history explains.
 
 
+def test_a_missing_task_whose_host_is_out_of_reach_is_missing_no_more() -> None:
+    cell = running_cell(hosts=4)
+    first, second, third = cell.run(service(3))
+    cell.answer(first, "TASK_GONE")
+    cell.answer(second, "TASK_GONE")
+    cell.status(third, "TASK_UNREACHABLE", uuid="")
+    assert list(cell.state.missing) == [first, second]
+    cell.status(third, "TASK_RUNNING")
+    assert (list(cell.state.missing), cell.state.missing_of_jobs) == ([first, second], {"job": 2})
+    cell.status(first, "TASK_UNREACHABLE", uuid="")
+    assert (list(cell.state.missing), cell.state.missing_of_jobs) == ([second], {"job": 1})
+    assert isinstance(cell.task_state(first), Disconnected)
+
+
 def test_hosts_that_are_lost_do_not_count() -> None:
     cell = running_cell(hosts=4)
     task_ids = cell.run(service(12))

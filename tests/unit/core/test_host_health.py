@@ -369,6 +369,22 @@ def test_a_host_on_trial_is_given_few_tasks_at_a_time_until_one_ran_well() -> No
     check_digest(cell.machine)
 
 
+def test_a_trial_says_why_no_more_are_launched_and_one_good_end_is_enough() -> None:
+    cell = running_cell(hosts=1)
+    judged(cell, "sick")
+    judged(cell, "well")
+    cell.pass_ms(90_000)
+    cell.submit(batch(size=2))
+    text = "host host1 is on trial and launches 0 tasks already; 1 may be"
+    assert (why(cell), guards.host_refusal(cell.state, H1, 2)) == ("", text)
+    (first,) = cell.launched()
+    cell.status(first, "TASK_RUNNING")
+    assert (why(cell), list(cell.state.on_trial)) == ("", [H1])
+    cell.status(first, "TASK_FINISHED")
+    assert H1 not in cell.state.on_trial
+    check_digest(cell.machine)
+
+
 def _cost_of_a_look_s(hosts: int) -> float:
     """Processor time to look at a host while so many have failed, as after a power cut."""
     state = State()

@@ -18,6 +18,7 @@ from scheduler.model.policy import Policy
 from scheduler.model.proposals import Launch, LaunchTasks
 from scheduler.model.resources import Need, Resources
 from scheduler.model.rules import Guards, PlacementRules, Selector
+from scheduler.model.volumes import AddressAllocation
 from tests.support.cell import CellInMemory, batch, offer_of
 
 HOST = HostId("h")
@@ -190,3 +191,22 @@ def test_a_part_of_a_device_is_refused_with_the_job() -> None:
     (rejected,) = cell.said(JobRejected)
     assert [each.field for each in rejected.faults] == ["container.resources.gpuMilli"]
     assert "Mesos hands out whole ones" in rejected.faults[0].text
+
+
+def test_a_host_of_which_nothing_was_told_takes_what_demands_nothing() -> None:
+    cell = CellInMemory()
+    cell.elect()
+    cell.subscribe()
+    cell.submit(job())
+    cell.offers(replace(offer_of("o", HOST, AMPLE), facts=None))
+    assert HOST not in cell.state.hosts
+    assert launched(cell, plain("job")) == ""
+
+
+def test_a_task_is_not_launched_before_the_one_that_wanted_its_address_first() -> None:
+    cell = cell_with()
+    for name in ("first", "second"):
+        cell.submit(replace(job(), addresses=(AddressAllocation("a-0", "10.0.0.9"),)), name)
+    why = launched(cell, plain("second"))
+    assert why == "address 10.0.0.9 is wanted by task first-worker-0-1 first"
+    assert launched(cell, plain("first")) == ""

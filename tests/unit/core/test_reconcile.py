@@ -348,3 +348,14 @@ def test_an_update_that_cannot_be_read_pages_and_its_task_is_asked_for_again() -
     assert (page.kind, page.key, page.tasks) == ("unreadable update", "TASK_DREAMING", (task_id,))
     assert asked(cell) == [task_id]
     assert isinstance(cell.task_state(task_id), Started)
+
+
+def test_an_update_that_cannot_be_read_of_a_task_that_nobody_knows_asks_nothing() -> None:
+    cell = running_cell()
+    odd = Unrecognised(cell.stream_id, "{}", TaskId("stranger"), state="TASK_DREAMING")
+    cell.copy("mesos", odd)
+    cell.copy("mesos", Unrecognised(cell.stream_id, "{}"))
+    (page,) = cell.said(CellPaged)
+    assert page.why == "task stranger: TASK_DREAMING (see the record in topic mesos)"
+    assert cell.state.unanswered == {}
+    assert asked(cell) == []

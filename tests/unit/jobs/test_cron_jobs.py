@@ -138,6 +138,32 @@ def test_overlap_allow_forbid_and_replace() -> None:
     assert "of-forbid-20270504T1020Z" in runs(cell)
 
 
+def test_a_run_that_a_user_is_ending_is_ended_once() -> None:
+    cell = cell_at("2027-05-04T09:55:00")
+    for name in ("of-replace", "of-kill"):
+        cell.submit(cron(overlap="replace"), name)
+    cell.pass_ms(6 * MINUTE)
+    made = runs(cell)
+    cell.launched()
+    for run in made:
+        cell.status(cell.task(0, run).task_id, "TASK_RUNNING")
+        cell.kill_job(run)
+    cell.kill_job("of-kill")
+    cell.pass_ms(10 * MINUTE)
+    ending = [each.job_id for each in cell.said(JobChanged) if each.state == "KillInitiated"]
+    assert sorted(ending) == sorted([*made, "of-kill"])
+    assert "of-replace-20270504T1010Z" in runs(cell)
+
+
+def test_a_firing_whose_id_is_taken_is_skipped() -> None:
+    cell = cell_at("2027-05-04T09:55:00")
+    cell.submit(batch(), "nightly-20270504T1000Z")
+    cell.submit(cron(), NIGHTLY)
+    cell.pass_ms(6 * MINUTE)
+    assert skips(cell) == ["2027-05-04T10:00Z: a job nightly-20270504T1000Z exists"]
+    assert runs(cell) == []
+
+
 def test_only_so_many_ended_runs_are_listed() -> None:
     cell = cell_at("2027-05-04T09:55:00")
     cell.submit(cron(runs_kept_max=2), NIGHTLY)

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from scheduler.fold.admission import update_faults
 from scheduler.model.changes import JobAccepted, JobRejected
 from scheduler.model.ids import JobId
 from scheduler.model.inbound import JobScaleAsked
 from scheduler.model.job import JobSpec
+from scheduler.model.job_updates import UpdatePlan
 from scheduler.model.policy import Policy
 from scheduler.model.resources import Need
 from scheduler.model.rules import CapacityGroup, PlacementRules
@@ -139,3 +141,34 @@ def test_a_service_may_have_as_many_tasks_as_its_capacity_group_says() -> None:
 
 def refused_of(cell: CellInMemory) -> set[str]:
     return {each.faults[0].field for each in cell.said(JobRejected)}
+
+
+def _not_updated(cell: CellInMemory, spec: JobSpec, plan: UpdatePlan) -> list[tuple[str, str]]:
+    """Field and text of all for which the job is not updated."""
+    faults = update_faults(cell.state, cell.state.jobs[JobId("job")], spec, plan)
+    return [(each.field, each.text) for each in faults]
+
+
+def test_jobs_are_updated_to_jobs_of_their_own_kind_and_batch_jobs_never() -> None:
+    cell = running_cell()
+    cell.submit(batch(1))
+    text = "job job is a batch job: its tasks run once"
+    assert _not_updated(cell, service(1), UpdatePlan()) == [("jobId", text)]
+    cell = running_cell()
+    cell.submit(service(1))
+    text = "is missing: job job is a service job"
+    assert _not_updated(cell, batch(1), UpdatePlan()) == [("service", text)]
+    assert _not_updated(cell, service(2), UpdatePlan()) == []
+
+
+def test_a_whole_second_set_has_to_fit_among_what_waits() -> None:
+    cell = running_cell()
+    cell.submit(service(4))
+    waiting = cell.state.queued_tasks
+    assert waiting == 4
+    plan = UpdatePlan(strategy="redBlack")
+    cell.set_policy(queued_tasks_max=waiting + 4)
+    assert _not_updated(cell, service(4), plan) == []
+    cell.set_policy(queued_tasks_max=waiting + 3)
+    text = "8 waiting tasks exceed the cell's limit of 7"
+    assert _not_updated(cell, service(4), plan) == [("", text)]

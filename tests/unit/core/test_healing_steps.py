@@ -2,14 +2,18 @@
 
 from typing import Any
 
+import pytest
+
 from scheduler.disruption.marks import REQUIRED_IMMEDIATELY
+from scheduler.fold import fleet_orders, healing, healing_steps
+from scheduler.fold.healing import held_by
 from scheduler.model.changes import CellPaged, JobRejected
 from scheduler.model.events import EffectEnded, EffectStarted
 from scheduler.model.fleet import EndInstance
 from scheduler.model.healing import RunbooksAsked
 from scheduler.model.health import HostJudged
-from scheduler.model.ids import HostId, ProposalId
-from scheduler.model.inbound import Fault, HostOrdered
+from scheduler.model.ids import HostId, ProposalId, TaskId
+from scheduler.model.inbound import Fault, HostMarked, HostOrdered
 from tests.support.cell import CellInMemory, service
 from tests.support.fleet import FleetWorld, SimGroup
 from tests.unit.core.test_healing import (
@@ -191,3 +195,85 @@ def test_a_runbook_of_a_group_leaves_other_hosts_alone() -> None:
     cell = healing_cell(when={**BOOK["when"], "groups": ["blue"]})
     sicken(cell)
     assert cell.state.healing_runs == {}
+
+
+def test_a_safe_cell_begins_no_run_and_says_which_limit_holds_the_next() -> None:
+    cell = healing_cell(limits={"atOnce": 1, "perHour": 9, "againSeconds": 600})
+    runbook = cell.state.runbooks["runtime"]
+    for number in range(3):
+        task_id = TaskId(f"stranger-worker-0-{number}")
+        cell.status(task_id, "TASK_RUNNING", host_id=HostId("x"))
+    sicken(cell)
+    assert (cell.state.away_hosts, cell.state.healing_runs) == ({H1: None}, {})
+    order(cell, "start", runbook="runtime", host_id=H1)
+    other = HostId("host2")
+    text = "1 runs of runtime are under way; atOnce is 1"
+    assert held_by(cell.state, runbook, other) == text
+    order(cell, "stop", run_id=run_of(cell).run_id)
+    assert held_by(cell.state, runbook, other) == ""
+    text = "runtime ran there already; againSeconds is 600"
+    assert held_by(cell.state, runbook, H1) == text
+
+
+def test_good_checks_count_where_they_are_waited_for_and_a_script_has_its_time() -> None:
+    cell = healing_cell(approval=True)
+    sicken(cell)
+    probed(cell, "good", times=3)
+    cell.pass_ms(600_000)
+    run = run_of(cell)
+    assert (run.state, run.good_looks, run.records) == ("waiting", 0, ())
+    order(cell, "approve", run_id=run.run_id)
+    probed(cell, "good", times=3)
+    assert run_of(cell).good_looks == 0, "a script runs, and no check is waited for"
+
+
+def test_only_so_many_runs_that_are_over_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(healing, "RUNS_KEPT_MAX", 2)
+    cell = healing_cell(steps=[PAGE], hosts=4)
+    for number in (1, 2, 3, 4):
+        order(cell, "start", runbook="runtime", host_id=HostId(f"host{number}"))
+    assert [each.host_id for each in cell.state.healing_runs.values()] == ["host3", "host4"]
+
+
+def test_a_run_leaves_the_marks_and_the_order_of_others() -> None:
+    cell = healing_cell(steps=[PAGE])
+    cell.copy("commands", HostMarked(H1, ((REQUIRED_IMMEDIATELY, "true"),), (), "ann", "mine"))
+    cell.copy("commands", HostOrdered(H1, "disabled", "ann", "disk"))
+    order(cell, "start", runbook="runtime", host_id=H1)
+    assert run_of(cell).state == "paged"
+    assert cell.state.host_marks == {H1: ((REQUIRED_IMMEDIATELY, "true"),)}
+    assert cell.state.host_orders[H1].actor == "ann"
+
+
+def test_a_run_that_is_stopped_gives_its_host_back() -> None:
+    cell = healing_cell(steps=[{"drain": {"timeoutSeconds": 60}}, PAGE])
+    cell.run(service(6))
+    order(cell, "start", runbook="runtime", host_id=H1)
+    assert cell.state.host_orders[H1].standing == "draining"
+    order(cell, "stop", run_id=run_of(cell).run_id)
+    assert (cell.state.host_orders, run_of(cell).state) == ({}, "stopped")
+    assert H1 in cell.state.hosts_changed
+
+
+def test_marks_beyond_what_is_kept_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(healing_steps, "MARKS_MAX", 1)
+    cell = healing_cell(steps=[{"reschedule": {"timeoutSeconds": 60}}, PAGE])
+    other = HostId("host2")
+    cell.copy("commands", HostMarked(other, (("disk", "old"),), (), "ann", "mine"))
+    task_ids = cell.run(service(12))
+    assert {cell.host_of(each) for each in task_ids} >= {H1, other}
+    for host_id, marks in ((H1, []), (other, ["disk", REQUIRED_IMMEDIATELY])):
+        order(cell, "start", runbook="runtime", host_id=host_id)
+        assert outcomes(run_of(cell, host_id)) == []
+        assert [name for name, _ in cell.state.host_marks.get(host_id, ())] == sorted(marks)
+
+
+def test_an_instance_that_cannot_be_ordered_away_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet_orders, "ORDERS_MAX", 0)
+    world, host_id = _sick_world({"drain": {"timeoutSeconds": 60}}, {"terminate": {}}, PAGE)
+    (instance_id,) = (
+        each.instance_id for each in world.state.cloud_instances.values() if each.host_id == host_id
+    )
+    record = run_of(world.cell, host_id).records[1]
+    text = f"instance {instance_id} cannot be ended now: see `flumina fleet`"
+    assert (record.outcome, record.detail) == ("failed", text)

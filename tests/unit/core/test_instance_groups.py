@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from scheduler.fold import guards
+from scheduler.fold import guards, instance_groups
+from scheduler.fold.instance_groups import is_last_choice
 from scheduler.model.changes import JobRejected, ProposalRefused
 from scheduler.model.foreign import decode_commands_record
 from scheduler.model.foreign_records import encode_change_rules, encode_mark_host
 from scheduler.model.ids import HostId, OfferId, TaskId
-from scheduler.model.inbound import LeaderDismissed
+from scheduler.model.inbound import HostMarked, LeaderDismissed
 from scheduler.model.mesos import HostFacts, Offer
 from scheduler.model.proposals import Launch, LaunchTasks
 from scheduler.model.resources import Resources
@@ -105,3 +106,48 @@ def test_only_the_leader_of_that_epoch_is_dismissed() -> None:
     cell.copy("commands", LeaderDismissed(epoch=cell.epoch, actor="ada", why="x"))
     assert cell.state.dismissed_epoch == cell.epoch
     assert cell.refolded().state.dismissed_epoch == cell.epoch
+
+
+def _mark(cell: CellInMemory, *removed: str, host: str = HOST, **attributes: str) -> str:
+    """Mark a host; the text with which that is refused."""
+    pairs = tuple(attributes.items())
+    cell.copy("commands", HostMarked(HostId(host), pairs, removed, "ada", "test"))
+    found = [each for each in cell.said_last() if isinstance(each, JobRejected)]
+    return found[0].faults[0].text if found else ""
+
+
+def test_marks_are_written_over_and_gone_with_the_last_one() -> None:
+    cell = _cell()
+    assert _mark(cell, noPlacement="true", disk="old") == ""
+    assert guards.host_refusal(cell.state, HOST, 1) == "host S1 is marked noPlacement"
+    assert _mark(cell, "noPlacement", "never") == ""
+    assert cell.state.host_marks == {HOST: (("disk", "old"),)}
+    assert _mark(cell, "disk") == ""
+    assert (cell.state.host_marks, guards.host_refusal(cell.state, HOST, 1)) == ({}, "")
+
+
+def test_a_host_is_the_last_choice_by_its_own_mark_or_by_its_group() -> None:
+    cell = _cell()
+    assert not is_last_choice(cell.state, HOST)
+    _mark(cell, preferNoPlacement="false")
+    assert not is_last_choice(cell.state, HOST)
+    _mark(cell, preferNoPlacement="true")
+    assert is_last_choice(cell.state, HOST)
+    _mark(cell, "preferNoPlacement")
+    _group(cell, lifecycle="PhasedOut")
+    assert is_last_choice(cell.state, HOST)
+
+
+def test_marks_are_so_many_and_of_known_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = _cell()
+    cell.offer("S2")
+    assert _mark(cell, host="S3", a="1") == "no host S3"
+    monkeypatch.setattr(instance_groups, "HOSTS_MARKED_MAX", 1)
+    assert _mark(cell, a="1") == ""
+    assert _mark(cell, host="S2", a="1") == "1 hosts are marked"
+    monkeypatch.setattr(instance_groups, "ATTRIBUTES_MAX", 2)
+    assert _mark(cell, b="2") == ""
+    assert _mark(cell, c="3") == "would be 3 of 6 bytes in all"
+    monkeypatch.setattr(instance_groups, "ATTRIBUTES_BYTES_MAX", 4)
+    assert _mark(cell, a="11") == "would be 2 of 5 bytes in all"
+    assert cell.state.host_marks == {HOST: (("a", "1"), ("b", "2"))}

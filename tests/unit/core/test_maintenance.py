@@ -354,3 +354,37 @@ def test_a_window_that_is_said_again_is_announced_once() -> None:
     steps = [each.standing for each in cell.said(HostMaintenanceChanged)]
     assert steps.count("announced") == 1
     assert cell.state.maintenance[H1].offer_id == "two"
+
+
+def test_windows_are_looked_at_each_two_seconds() -> None:
+    cell = running_cell(1)
+    cell.tick(4_000 - cell.now_ms % 2_000)
+    asked(cell, in_ms=-HOUR_MS + 1_000, for_ms=HOUR_MS)
+    cell.tick(1_500)
+    assert H1 in cell.state.maintenance, "it is over, and not looked at yet"
+    cell.tick(500)
+    assert cell.state.maintenance == {}
+
+
+def test_a_host_that_an_operator_drains_already_stays_his_when_the_window_is_over() -> None:
+    cell = running_cell(1)
+    cell.copy("commands", HostOrdered(H1, "draining", "ann", "disk"))
+    asked(cell, in_ms=60_000, for_ms=60_000)
+    assert standings(cell) == ["announced", "draining"]
+    assert standing_of(cell) == "draining by ann"
+    cell.pass_ms(180_000)
+    assert (standings(cell)[-1], standing_of(cell)) == ("over", "draining by ann")
+
+
+def test_the_same_answer_is_told_once_and_one_of_unknown_fate_not_at_all() -> None:
+    cell = running_cell(1)
+    asked(cell)
+    cell.tick(2_000)
+    assert cell.proposed(AcceptInverseOffers, "unknown") != []
+    assert standings(cell) == ["announced", "draining"]
+    assert (cell.state.maintenance[H1].answer, cell.state.maintenance[H1].is_open) == ("", False)
+    for name in ("one", "two"):
+        asked(cell, in_ms=1_798_000, name=name)
+        cell.tick(2_000)
+        assert len(cell.proposed(AcceptInverseOffers)) == 1
+    assert standings(cell).count("accept") == 1

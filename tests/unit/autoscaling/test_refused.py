@@ -108,3 +108,17 @@ def test_a_cell_whose_queue_is_full_lets_no_policy_grow_a_job() -> None:
     assert there.pass_periods(4, p=120)[-1] == 2
     held = there.cell.state.job_scalings[there.job_id].held
     assert held == "the cell's limit of 9 waiting tasks is reached"
+
+
+def test_what_was_remembered_of_a_job_goes_with_its_last_policy() -> None:
+    there = scaled()
+    there.put(step(), "q")
+    for name, left in (("p", ("q",)), ("q", None)):
+        there.cell.copy("jobs", ScalingPolicyRemoved(there.job_id, PolicyId(name), actor="ada"))
+        there.put(step(), name)
+        assert told(there) == ("policyId", f"{name} is being deleted", "state")
+        assert there.cell.said(JobRejected)[-1].faults[0].hint == "wait"
+        there.cell.pass_ms(there.cell.state.policy.scaling_deleted_ms + 60_000)
+        of_job = there.cell.state.job_scalings.get(there.job_id)
+        assert (of_job.policy_ids if of_job else None) == left
+    assert there.cell.state.scaling_policies == {}

@@ -101,7 +101,11 @@ def test_what_is_not_there_cannot_be_ordered_about() -> None:
 def test_only_the_leader_of_that_epoch_is_dismissed() -> None:
     cell = _cell()
     cell.copy("commands", LeaderDismissed(epoch=cell.epoch + 1, actor="ada", why="x"))
-    assert any(isinstance(each, JobRejected) for each in cell.said_last())
+    (refused,) = cell.said_last()
+    assert isinstance(refused, JobRejected)
+    assert (refused.source.topic, refused.faults[0].code) == ("commands", "version")
+    text = f"is {cell.epoch + 1}, and who leads was elected at {cell.epoch}"
+    assert refused.faults[0].text == text
     assert cell.state.dismissed_epoch == -1
     cell.copy("commands", LeaderDismissed(epoch=cell.epoch, actor="ada", why="x"))
     assert cell.state.dismissed_epoch == cell.epoch

@@ -7,6 +7,7 @@ that change their group, notices of what nobody knows.
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from scheduler.fold import fleet, fleet_orders
 from scheduler.model.changes import CellPaged, FleetChanged
@@ -148,6 +149,28 @@ def test_a_notice_is_told_and_marks_its_instance(
     assert (instance.mark, instance.hook) == (mark, hook)
     noted = [(each.what, each.why) for each in cell.state.cloud_groups["blue"].activities]
     assert ("noticed", f"i-1: {kind}") in noted
+
+
+def test_a_graver_notice_is_not_taken_back_by_a_lesser_one(cell: CellInMemory) -> None:
+    seen(cell, "i-1")
+    for kind in ("rebalance", "interruption", "terminating"):
+        cell.copy("hosts", InstanceNoticed("blue", "i-1", kind=kind, due_ms=9))
+    assert cell.state.cloud_instances["i-1"].mark == "interruption"
+    marked = [each.why for each in cell.said(FleetChanged) if each.what == "hostMarked"]
+    assert marked == [
+        "rebalance: the cloud may take it away soon",
+        "interruption: the cloud takes it away",
+    ]
+
+
+def test_an_instance_is_known_as_its_cloud_says_it_is(cell: CellInMemory) -> None:
+    for is_healthy, machine_type in ((True, "m5"), (False, "m6")):
+        said = CloudInstance("i-1", "inService", "a", machine_type, is_healthy=is_healthy)
+        group = CloudGroupObserved("blue", "sim", "here", 0, 1, 9, instances=(said,))
+        cell.copy("hosts", replace(group, observed_at_ms=cell.now_ms, instances_total=1))
+        found = cell.state.cloud_instances["i-1"]
+        assert (found.zone, found.machine_type) == ("a", machine_type)
+        assert (found.is_healthy, found.is_protected) == (is_healthy, False)
 
 
 # Orders that are overtaken, fail, or are over anyway.

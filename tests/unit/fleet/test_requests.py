@@ -11,6 +11,7 @@ from scheduler.model.fleet_rules import (
     FleetAsked,
     GroupSizeAsked,
 )
+from scheduler.model.ids import HostId, TaskId
 from scheduler.model.inbound import Fault
 from tests.support.cell import service
 from tests.support.fleet import FleetWorld, SimGroup, fleet_rules, group_rule
@@ -141,3 +142,27 @@ def test_another_attribute_looks_for_the_hosts_anew(world: FleetWorld) -> None:
     world.set_rules(rules)
     assert set(world.state.hosts_of_instances) == {"a", "b"}
     assert world.said("rulesSet")[-1].actor == "op"
+
+
+def test_a_safe_cell_gives_no_host_back_and_may_ask_for_more(world: FleetWorld) -> None:
+    for number in range(3):
+        task_id = TaskId(f"stranger-worker-0-{number}")
+        world.cell.status(task_id, "TASK_RUNNING", host_id=HostId("x"))
+    size(world, 1)
+    assert told(world) == ("desired", "the cell is safe: no host is given back", "state")
+    size(world, 2)
+    size(world, 3)
+    assert len(world.cell.said(JobRejected)) == 1
+    assert world.state.cloud_groups["blue"].ordered == 3
+
+
+def test_so_many_deployments_are_remembered(
+    world: FleetWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_requests, "DEPLOYMENTS_MAX", 1)
+    world.cell.copy("commands", DeploymentAsked("green", "blue", "op", "test"))
+    world.cell.copy("commands", DeploymentOrdered("green", "rollback", "op", "test"))
+    world.cell.tick(30_000)
+    assert world.state.deployments["green"].step == "wentBack"
+    world.cell.copy("commands", DeploymentAsked("blue", "green", "op", "test", size=2))
+    assert list(world.state.deployments) == ["blue"]

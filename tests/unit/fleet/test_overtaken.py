@@ -60,6 +60,18 @@ def test_a_host_that_got_tasks_since_it_was_to_be_ended_stays() -> None:
     assert failures(world)[-1] == "its host has tasks again"
 
 
+def test_a_host_that_was_ended_already_is_not_used_again_when_tasks_wait() -> None:
+    world, order_id, effect = shrinking_world()
+    world.cell.carry_out(order_id)  # And the cloud takes its time.
+    world.cell.submit(service(60, need=Need(cpu_milli=4_000, memory_mib=1_024, disk_mib=10)))
+    for _ in range(6):
+        world.place()
+        world.cell.tick(10_000)
+    ended = world.state.cloud_instances[effect.instance_id]
+    assert (ended.mark, ended.host_id in world.state.host_tasks) == ("ending", False)
+    assert world.state.cloud_groups["blue"].ordered >= 30, "the group grows in its place"
+
+
 def test_a_safe_cell_ends_no_instance() -> None:
     world, order_id, effect = shrinking_world()
     for number in range(3):

@@ -68,9 +68,10 @@ def _step(fold: Fold, each: Deployment) -> None:
                 enter(fold, each, "removing", "the new group has proven itself")
         case "removing":
             _remove(fold, each)
-        case _:
-            assert each.step == "goingBack", f"{each.name} is over"
+        case "goingBack":
             _move(fold, each, asked.new, "wentBack")
+        case "done" | "wentBack":
+            pass
 
 
 def _baking_ms(each: Deployment) -> int:

@@ -243,8 +243,9 @@ def _weight(fold: Fold, was: TaskState, ended: Finished) -> int:
         return 0
     if ended.reason == "lost":
         return LOST_BEFORE_START if since_ms is None else LOST_AFTER_START
-    assert ended.reason == "failed", f"{ended.reason} is none of _BLAMED"
-    return CRASHED if since_ms is None or now_ms - since_ms < QUICK_MS else 0
+    if ended.reason == "failed":
+        return CRASHED if since_ms is None or now_ms - since_ms < QUICK_MS else 0
+    return 0
 
 
 def time_passed(fold: Fold) -> None:

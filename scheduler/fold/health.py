@@ -198,7 +198,9 @@ def settle_again(fold: Fold, host_id: HostId) -> None:
 
 def trial_passed(fold: Fold, host_id: HostId) -> None:
     """The host is on trial no more: a task of it ran well."""
-    _settle(fold, host_id, replace(fold.state.health[host_id], back_ms=0))
+    known = fold.state.health.get(host_id)
+    if known is not None and known.back_ms:
+        _settle(fold, host_id, replace(known, back_ms=0))
 
 
 def look_at_trials(fold: Fold) -> None:

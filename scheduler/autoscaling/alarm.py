@@ -6,7 +6,7 @@ period is `insufficient`, whatever was chosen.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from msgspec.structs import replace
 
@@ -72,6 +72,7 @@ def value_of(period: Period, statistic: Statistic) -> int:
             return period.maximum_milli
         case "SampleCount":
             return period.count * 1_000
+    assert_never(statistic)
 
 
 def is_beyond(value_milli: int, comparison: Comparison, threshold_milli: int) -> bool:
@@ -85,6 +86,7 @@ def is_beyond(value_milli: int, comparison: Comparison, threshold_milli: int) ->
             return value_milli <= threshold_milli
         case "LessThanThreshold":
             return value_milli < threshold_milli
+    assert_never(comparison)
 
 
 class Condition(NamedTuple):

@@ -5,6 +5,8 @@ Titus: its owner has notice before its tasks are moved. And whoever manages his 
 does not move them in time gets the policy's fallback, never nothing.
 """
 
+from typing import assert_never
+
 from scheduler.model.disruption import (
     HOUR_MS,
     AvailabilityPercentage,
@@ -88,6 +90,7 @@ def floor_of(budget: DisruptionBudget, size: int) -> int:
             return max(0, size - max(1, most))
         case Relocations() | SelfManaged():
             return 0
+    assert_never(budget.policy)
 
 
 def rate_of(rate: BudgetRate, size: int) -> tuple[int, int] | None:
@@ -101,3 +104,4 @@ def rate_of(rate: BudgetRate, size: int) -> tuple[int, int] | None:
             return most, interval_ms
         case PercentagePerInterval(interval_ms=interval_ms, percent_milli=percent):
             return max(1, size * percent // _WHOLE), interval_ms
+    assert_never(rate)

@@ -4,6 +4,8 @@ The one thing to know: the user's retries are used up by ends that are the task'
 a service is restarted for ever, after any end but that of a scale-down.
 """
 
+from typing import assert_never
+
 from msgspec.structs import replace
 
 from scheduler.fold.context import Fold, new_task
@@ -122,6 +124,7 @@ def _started_at_ms(state: TaskState, default_ms: int) -> int:
             return default_ms if state.started_at_ms is None else state.started_at_ms
         case Queued() | Placed() | Launched() | StartInitiated() | Finished():
             return default_ms
+    assert_never(state)
 
 
 def retry_delay_ms(policy: Policy, retry: RetryPolicy, failures: int) -> int:

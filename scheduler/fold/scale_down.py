@@ -8,6 +8,7 @@ such hosts from the zone that has most, and there the oldest. So what is left is
 from collections import deque
 from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
+from typing import assert_never
 
 from scheduler.model.ids import HostId
 from scheduler.model.task import (
@@ -122,3 +123,4 @@ def _rank(state: TaskState) -> int:
             return 2
         case Started():
             return 3
+    assert_never(state)

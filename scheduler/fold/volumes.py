@@ -5,6 +5,8 @@ begun anew by whoever leads next, under its number, and a provider does the same
 work that fails changes nothing of what is known: data are where they were.
 """
 
+from typing import assert_never
+
 from msgspec.structs import replace
 
 from scheduler.fold.context import Fold
@@ -98,6 +100,7 @@ def _after(state: State, volume: Volume, work: VolumeWork, event: VolumeWorkEnde
             )
         case "clone" | "delete":
             return volume
+    assert_never(work.verb)
 
 
 def _cloned(fold: Fold, volume: Volume, work: VolumeWork, event: VolumeWorkEnded) -> None:

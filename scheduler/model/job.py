@@ -5,7 +5,7 @@ checks again whether a size is negative or a name is too long. Words and default
 Titus' API v3 (S19) unless a docstring says otherwise.
 """
 
-from typing import Literal
+from typing import Literal, assert_never
 
 from scheduler.model.base import Ours
 from scheduler.model.constraint import Constraint
@@ -101,6 +101,7 @@ def desired_of(kind: JobKind) -> int:
             return kind.workers
         case Cron():
             return 0
+    assert_never(kind)
 
 
 def indexes_of(kind: JobKind) -> int:

@@ -4,7 +4,7 @@ The one thing to know: a budget that could never let a task go is refused by nam
 be told from the budget alone. ``{}`` is as none, and the one that is injected holds then.
 """
 
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from scheduler.model.disruption import (
     DAYS,
@@ -201,6 +201,7 @@ def _written_policy(policy: BudgetPolicy) -> Json:
             return {"unhealthyTasksLimit": {"limitOfUnhealthyContainers": policy.unhealthy_max}}
         case Relocations():
             return {"relocationLimit": {"limit": policy.relocations_max}}
+    assert_never(policy)
 
 
 def _written_rate(rate: BudgetRate) -> Json:
@@ -218,6 +219,7 @@ def _written_rate(rate: BudgetRate) -> Json:
             percent = _number(rate.percent_milli)
             inside = {"intervalMs": rate.interval_ms}
             return {"ratePercentagePerInterval": {**inside, "percentageLimitPerInterval": percent}}
+    assert_never(rate)
 
 
 def written_windows(windows: tuple[Window, ...]) -> list[Json]:

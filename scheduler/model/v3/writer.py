@@ -6,7 +6,7 @@ A job's digest is made from this. So a field that is added later must be left ou
 given, or the same submission sent again after an upgrade is taken for another one.
 """
 
-from typing import Any
+from typing import Any, assert_never
 
 from scheduler.model.job import Batch, Container, Cron, JobSpec, RetryPolicy, Service, Stream
 from scheduler.model.profile import SHM_ATTRIBUTE
@@ -59,6 +59,7 @@ def _kind(spec: JobSpec) -> Json:
         case Cron():
             batch = {**_batch(kind.batch), "retryPolicy": retry}
             return {"cron": {**written_cron(kind), "batch": batch}}
+    assert_never(kind)
 
 
 def _batch(batch: Batch) -> Json:
@@ -136,3 +137,4 @@ def _retry(retry: RetryPolicy) -> Json:
                     "retries": retry.retries,
                 }
             }
+    assert_never(retry.kind)

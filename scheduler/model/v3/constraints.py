@@ -119,7 +119,7 @@ def _weights(fields: Fields | None) -> dict[str, int]:
 def _refuse_idle_weights(fields: Fields, weights: dict[str, int], found: dict[str, Rules]) -> None:
     there = {_key(*name.partition(".")[::2]) for name in found}
     for name in sorted(weights.keys() - there):
-        text = f"weighs {shown(name)}, which softConstraints do not name"
+        text = f"weighs {shown(name.removesuffix('.'))}, which softConstraints do not name"
         fields.fault_here(text, "weights are for constraints of the same object")
 
 

@@ -20,11 +20,15 @@ from hypothesis import settings
 
 from streams.kafka.embedded import EmbeddedKafka
 from tests.support.quick import (
+    end_servers_at_once,
     is_left_out,
     is_quick,
+    is_random,
     leave_out_what_is_slow,
+    look_less_often,
     mark_who_starts_others,
     take_fewer_examples,
+    take_more_examples,
 )
 from tests.support.second_try import fail_if_many, only_who_starts_processes
 from tests.support.spread import give_own_ports, spread
@@ -38,8 +42,9 @@ sys.dont_write_bytecode = False
 # strings (IRIs) that no schema of ours has. None is Python's word for what is not to be imported.
 sys.modules.setdefault("rfc3987_syntax", cast("ModuleType", None))
 
-# How long an example takes says nothing while other processes compute.
-settings.register_profile("here", deadline=None)
+# How long an example takes says nothing while other processes compute. The same tree draws the same
+# examples; `FLUMINA_TESTS_EXAMPLES` draws others.
+settings.register_profile("here", deadline=None, derandomize=not is_random())
 settings.load_profile("here")
 
 _numbers = itertools.count(1)
@@ -67,8 +72,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     mark_who_starts_others(items)
     only_who_starts_processes(config, items)
     leave_out_what_is_slow(items)
+    take_more_examples(items)
     if is_quick(config):
         take_fewer_examples(items)
+        look_less_often()
+        end_servers_at_once()
 
 
 def pytest_collection_finish() -> None:

@@ -5,6 +5,7 @@ at the cost of a task: smaller means that empty hosts are marked and go, and whe
 enough of them the request is refused.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace as replaced
 from typing import Final
 
@@ -12,12 +13,12 @@ from msgspec.structs import replace
 
 from scheduler.fleet.counts import counts_of, is_returnable
 from scheduler.fleet.plan import deployed
-from scheduler.fleet.standing import DEPLOYMENTS_MAX, Deployment
+from scheduler.fleet.standing import DEPLOYMENTS_MAX, Deployment, Instance
 from scheduler.fleet.victims import victims_of
 from scheduler.fold.context import Fold
 from scheduler.fold.fleet import index_hosts
 from scheduler.fold.fleet_deployments import enter, go_back, pause, resume
-from scheduler.fold.fleet_marks import mark
+from scheduler.fold.fleet_marks import mark, unmark
 from scheduler.fold.fleet_orders import order_size, put_group
 from scheduler.model.address import Source
 from scheduler.model.changes import FleetChanged, JobRejected, RequestAccepted
@@ -82,11 +83,13 @@ def _resized(fold: Fold, body: GroupSizeAsked) -> Fault | None:
     state = fold.state
     group = state.cloud_groups[body.group]
     why = f"{body.actor}: {body.why}"
-    if body.desired > group.size:
-        order_size(fold, group, body.desired, why, actor=body.actor)
-        return None
     counts = counts_of(state, group, state.fleet.rules)
     count = group.size - counts.ending - body.desired
+    if count < 0 and counts.reprievable:
+        _keep(fold, counts.ending_there, -count, why)
+        put_group(fold, replace(group, down_at_ms=state.clock.now_ms))
+    if body.desired > group.size:
+        order_size(fold, state.cloud_groups[group.name], body.desired, why, actor=body.actor)
     if count <= 0:
         return None
     there = (state.cloud_instances[each] for each in state.instances_of_groups.get(group.name, ()))
@@ -100,6 +103,12 @@ def _resized(fold: Fold, body: GroupSizeAsked) -> Fault | None:
         mark(fold, state.cloud_instances[each], "ending", why)
     put_group(fold, replace(state.cloud_groups[group.name], down_at_ms=state.clock.now_ms))
     return None
+
+
+def _keep(fold: Fold, marked: Sequence[Instance], count: int, why: str) -> None:
+    """Take the marks of so many that are about to go, or the size asked for would not last."""
+    for each in [each for each in marked if not each.ended_at_ms][:count]:
+        unmark(fold, each, why)
 
 
 def deployment_asked(fold: Fold, source: Source, body: DeploymentAsked) -> None:

@@ -405,7 +405,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     completed = words_to_complete(os.environ)
     words = with_pair(sys.argv[1:] if arguments is None else arguments)
     try:
-        app_for(words if completed is None else completed)(args=words, prog_name="flumina")
+        app = app_for(words) if completed is None else app_for(completed, is_whole=True)
+        app(args=words, prog_name="flumina")
     except OperatorError as error:
         _leave(error, is_json="--json" in words)
     except OSError as error:
@@ -503,8 +504,12 @@ def _names_size(words: Sequence[str]) -> bool:
     )
 
 
-def app_for(words: Sequence[str]) -> typer.Typer:
-    """The command line, with the one command imported that these words name."""
+def app_for(words: Sequence[str], *, is_whole: bool = False) -> typer.Typer:
+    """The command line, with the one command imported that these words name.
+
+    The others have their names and helps only, and that only where somebody may see them: where
+    the words do not begin with a command, or are to be completed (``is_whole``).
+    """
     app = typer.Typer(
         help="An event-sourced control plane for containers.",
         no_args_is_help=True,
@@ -513,10 +518,12 @@ def app_for(words: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_root)
     named = next((word for word in words if not word.startswith("-")), None)
+    is_alone = not is_whole and words[:1] == [named]
+    is_alone = is_alone and any(command.name == named for command in COMMANDS)
     for command in COMMANDS:
         if command.name == named:
             _add(app, command)
-        else:
+        elif not is_alone:
             app.command(command.name, help=command.help)(_not_imported)
     return app
 

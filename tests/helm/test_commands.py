@@ -84,6 +84,7 @@ def test_no_server_would_refuse_to_listen_beyond_loopback(example: str) -> None:
         demand_closed(settings_of(ours | {"FLUMINA_ACCESS": ""}), "0.0.0.0")  # noqa: S104
 
 
+@pytest.mark.slow
 @every_example
 def test_who_needs_the_api_is_told_where_it_is(example: str) -> None:
     found = manifests(example)

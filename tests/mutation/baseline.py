@@ -6,6 +6,7 @@ executed outside of tests (imports, and what is collected by calls) has the cont
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from typing import Any, Final
 
 import msgspec
 import pytest
+
+from tests.support.quick import THOROUGH
 
 PACKAGES: Final = ("scheduler", "projections")
 WORDS: Final = (
@@ -43,6 +46,7 @@ def as_properties_are_tried() -> None:
         database=None,
     )
     settings.load_profile("mutation")
+    os.environ[THOROUGH] = "1"
 
 
 class Covered(msgspec.Struct):

@@ -38,6 +38,7 @@ def test_a_script_is_read_back_as_it_was_written() -> None:
     assert decode_script(encode_script(script)) == script
 
 
+@pytest.mark.slow
 def test_a_script_from_a_file_repeats_its_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,7 @@ def test_ten_seeds_keep_every_promise(first: int, request: pytest.FixtureRequest
         assert outcome.launches
 
 
+@pytest.mark.slow
 def test_what_once_failed_keeps_every_promise() -> None:
     for seed in failed_seeds():
         outcome, _ = run_seed(seed, HOURS)

@@ -4,8 +4,13 @@ The one thing to know: nothing is left out for good. The whole run, which is wha
 merging, reads every folder and draws as many examples as each property asks for.
 """
 
+import asyncio
+import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import is_hypothesis_test, settings
@@ -17,9 +22,17 @@ MARKED = re.compile(r"^pytestmark = .*\b(integration|soak)\b", re.MULTILINE)
 STANDS_IN = frozenset({"moto_endpoint", "s3_url"})
 """Fixtures that start a stand-in for AWS, which takes seconds: who asks for one is marked so."""
 TESTS = Path(__file__).parents[1]
-PART = 4
+PART, THOROUGH_PART = 8, 4
 """Of the examples of a property, the quick tests draw one in so many."""
 EXAMPLES_MIN = 5
+LOOKS_ONE_IN = 5
+"""Of the records that a cell in memory folds, one in so many has the whole state looked at."""
+THOROUGH = "FLUMINA_TESTS_THOROUGH"
+"""Set where mutants are tried: quick tests look at each record then, and draw more examples."""
+MORE = "FLUMINA_TESTS_EXAMPLES"
+"""How many times as many examples properties draw, and at random: docs/testing.md."""
+HURRY = 10
+"""How many times shorter the steps are in which a server of uvicorn looks whether it should end."""
 _SETTINGS = "_hypothesis_internal_use_settings"
 
 
@@ -52,8 +65,50 @@ def leave_out_what_is_slow(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
 
 
+def look_less_often() -> None:
+    """Have cells in memory check their invariants at some of their records."""
+    if not os.environ.get(THOROUGH):
+        # Not above: what measures branches begins before anything of ours is imported.
+        from tests.support.cell import CellInMemory  # noqa: PLC0415
+
+        CellInMemory.looks_one_in = LOOKS_ONE_IN
+
+
+def end_servers_at_once() -> None:
+    """Have the servers of a hundred tests end without two tenths of a second of sleep each."""
+    import uvicorn.server  # noqa: PLC0415 - as above
+
+    class Hurried(ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            return getattr(asyncio, name)
+
+        async def sleep(self, delay_s: float) -> None:
+            await asyncio.sleep(delay_s / HURRY)
+
+    setattr(uvicorn.server, "asyncio", Hurried("asyncio"))  # noqa: B010 - mypy knows a module there
+
+
 def take_fewer_examples(items: list[pytest.Item]) -> None:
     """Have properties draw a part of their examples."""
+    part = THOROUGH_PART if os.environ.get(THOROUGH) else PART
+    _draw(items, lambda asked: min(asked, max(EXAMPLES_MIN, asked // part)))
+
+
+def take_more_examples(items: list[pytest.Item]) -> None:
+    """Have properties draw so many times as many examples as they ask for, if that is set."""
+    if times := int(os.environ.get(MORE, "") or 0):
+        _draw(items, lambda asked: asked * times)
+
+
+def is_random() -> bool:
+    """Whether properties draw other examples in each run: where more are asked for.
+
+    Otherwise the same tree gives the same run: who changes one thing is not told of another.
+    """
+    return bool(os.environ.get(MORE))
+
+
+def _draw(items: list[pytest.Item], count: Callable[[int], int]) -> None:
     done: set[object] = set()
     for item in items:
         if not isinstance(item, pytest.Function) or not is_hypothesis_test(item.obj):
@@ -64,5 +119,4 @@ def take_fewer_examples(items: list[pytest.Item]) -> None:
         if holder not in done:
             done.add(holder)
             asked = getattr(holder, name)
-            few = max(EXAMPLES_MIN, asked.max_examples // PART)
-            setattr(holder, name, settings(asked, max_examples=min(asked.max_examples, few)))
+            setattr(holder, name, settings(asked, max_examples=count(asked.max_examples)))

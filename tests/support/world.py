@@ -91,7 +91,8 @@ class World:
         for line in process.stdout:
             if line.split()[:1] == ["ready"]:
                 return process
-        raise AssertionError(f"{name} ended before it was ready; see {log.name}")
+        told = Path(log.name).read_text("utf-8", "replace")[-LAST_WORDS_CHARACTERS:]
+        raise AssertionError(f"{name} ended with {process.wait()} before it was ready:\n{told}")
 
     def cell_environment(self, name: str, crash_at: str = "") -> dict[str, str]:
         """What a cell process of this world is told."""

@@ -7,6 +7,7 @@ host was given back is counted by the cloud itself.
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from projections.snapshot.format import Expected, capture, decode, encode
@@ -374,6 +375,23 @@ def test_an_operators_size_is_done_at_once_and_never_at_the_cost_of_a_task() -> 
     world.cell.copy("commands", GroupSizeAsked("blue", 6, "op", "more"))
     world.step()
     assert world.size() == 6
+
+
+@pytest.mark.parametrize("asked", [4, 5])
+def test_an_operators_size_keeps_hosts_that_were_about_to_go(asked: int) -> None:
+    # Found by a random day: a host marked as spare went half a minute after somebody asked for one
+    # more, and took the size that he had asked for with it.
+    world = FleetWorld(
+        SimGroup("blue", desired=4, zones=("a",)),
+        rules=fleet_rules(group_rule(is_protecting=False), down_cooldown_ms=5 * MINUTE_MS),
+    )
+    while not any(each.mark for each in world.state.cloud_instances.values()):
+        world.step()
+    world.cell.copy("commands", GroupSizeAsked("blue", asked, "op", "a launch at nine"))
+    world.pass_ms(4 * MINUTE_MS)
+    assert world.size() == asked
+    world.pass_ms(10 * MINUTE_MS)
+    assert world.size() < asked, "and when the cool-down has passed, what is spare goes again"
 
 
 def test_an_election_drops_orders_and_what_is_still_wanted_is_ordered_anew() -> None:

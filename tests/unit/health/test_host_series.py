@@ -2,6 +2,8 @@
 
 from random import Random
 
+import pytest
+
 from projections.health.host_series import (
     HOSTS_MAX,
     PEERS,
@@ -98,6 +100,7 @@ def test_silence_makes_a_host_suspect_and_then_it_is_forgotten() -> None:
     assert fold.hosts == len(HOSTS) - 1
 
 
+@pytest.mark.slow
 def test_clocks_far_ahead_and_too_many_hosts_are_refused() -> None:
     fold = HostSeriesFold()
     day(fold, range(1, 3), {})

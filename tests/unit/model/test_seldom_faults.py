@@ -12,17 +12,17 @@ import pytest
 from scheduler.model.foreign import decode_commands_record
 from scheduler.model.foreign_fleet import encode_fleet_request
 from scheduler.model.foreign_membership import encode_label_member
-from scheduler.model.foreign_webhooks import DETAIL_CHARACTERS_MAX, encode_note_webhook
+from scheduler.model.foreign_webhooks import encode_note_webhook
 from scheduler.model.healing_document import read_runbooks
 from scheduler.model.inbound import InboundRejected
 from scheduler.model.reading.faults import Faults
 from scheduler.model.reading.fields import Fields
 from scheduler.model.rules_document.reading import read_policy
 from scheduler.model.v3.titan import LOCATIONS_MAX, TitanSite, titan_job
-from scheduler.model.webhooks import WebhookNoted
+from scheduler.model.webhooks import DETAIL_CHARACTERS_MAX, WebhookNoted
 from tests.unit.model.test_descriptor_faults import changed, faults_of
 
-STEP = {"page": {}}
+STEP: dict[str, Any] = {"page": {}}
 SOFT = "container.softConstraints"
 
 

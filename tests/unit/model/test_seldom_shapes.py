@@ -1,6 +1,7 @@
 """Parts of documents that are mostly left out, or mostly there: written and read as the same."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -121,7 +122,12 @@ def test_a_runbooks_probe_and_limits_are_read_as_they_are_written() -> None:
 
 
 def test_a_volume_of_a_descriptor_has_each_of_its_fields() -> None:
-    source = {"provider": "ebs", "sizeMB": 9, "volumeIds": ["a", "b"], "fsType": "xfs"}
+    source: dict[str, Any] = {
+        "provider": "ebs",
+        "sizeMB": 9,
+        "volumeIds": ["a", "b"],
+        "fsType": "xfs",
+    }
     spec, faults = read(job([volume(**source)], [mount(readOnly=True)]))
     assert faults == []
     (claim,) = spec.volumes

@@ -393,4 +393,4 @@ def wake_of(refused: tuple[Refused, ...], request: Request) -> str:
             wake = _WAKES.get(each.rule, f"a host that {each.rule} allows")
         if wake not in wakes:
             wakes.append(wake)
-    return "; ".join(wakes) or "another request"
+    return "; ".join(wakes) or "the next round"

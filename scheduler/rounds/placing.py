@@ -142,6 +142,8 @@ class _Round:
         self.preemptions: list[Preemption] = []
         self.reservations_tried = 0
         self.placed: list[Placed] = []
+        self.fitting: list[Entry] = []
+        """What found no host when it had its turn, and would find one now."""
         self.ordinary: list[list[Entry]] = [[] for _ in rules.tiers]
         self.opportunistic: list[list[Entry]] = [[] for _ in rules.tiers]
         self._read(queue)
@@ -477,6 +479,8 @@ class _Round:
         if is_untried and self.allowance.budget <= 0:
             return self.allowance.held_by_round(entry)
         refused = self.placement.refusals(request, self.kept.avoided(request, entry.claim))
+        if not refused:
+            self.fitting.append(entry)
         wake = self.placement.wake(request, refused)
         for reservation in self.kept.reservations:
             if reservation.request == request:
@@ -518,10 +522,19 @@ class _Round:
         rate = self.rules.guards.launches_per_job_per_minute
         if rate and any(self.allowance.is_rated(entry) for entry in waiting):
             times.append(self.now_ms + max(1, MINUTE_MS // rate))
+        if self.placed and any(map(self._is_let_in, waiting)):
+            times.append(self.now_ms)
         if self.preemptor is not None and self.preemptor.was_denied:
             # Budgets are counted over a sliding hour; a minute is soon enough to ask again.
             times.append(self.now_ms + MINUTE_MS)
         return min(times, default=0)
+
+    def _is_let_in(self, entry: Entry) -> bool:
+        """Whether a task that this round placed lets the class onto hosts that refused it before."""
+        if entry in self.fitting:
+            return True
+        wanted = [each.values for each in entry.request.hard if each.kind == "nearJob"]
+        return any(placed.request.job_id in jobs for jobs in wanted for placed in self.placed)
 
 
 def _sums(totals: TotalsLike) -> tuple[Vector, Vector]:

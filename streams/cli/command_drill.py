@@ -26,6 +26,7 @@ from streams.errors import OperatorError
 ALL: Final = "all"
 TASKS: Final = 12_000
 """As many as Titus lost; what the drills run that are about many."""
+HOLD_S_MAX: Final = 86_400.0
 
 
 def drill(
@@ -38,6 +39,16 @@ def drill(
     tasks: Annotated[
         int, typer.Option(min=50, max=50_000, help="Tasks of the drills that are about many.")
     ] = TASKS,
+    hold_s: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=HOLD_S_MAX,
+            metavar="S",
+            help="Wait so many seconds before each drill and after it, and say where the console "
+            "is: open it and watch.",
+        ),
+    ] = 0.0,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -65,7 +76,7 @@ def drill(
         try:
             reports = run_drills(
                 chosen,
-                Ground(settings, directory, console, Options(tasks)),
+                Ground(settings, directory, console, Options(tasks, hold_s)),
                 lambda report: _tell(report, console),
             )
         except KeyboardInterrupt:

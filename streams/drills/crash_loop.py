@@ -34,7 +34,7 @@ SERVED_S: Final = 15.0
 QUIET_MS: Final = 6_000
 """Longer than the pause that would come next, so that silence afterwards means something."""
 
-BACK_OFF = Promise("back-off", "each pause before the next start is twice as long as the last")
+BACK_OFF = Promise("back-off", "pauses before the next starts double: at least 1, 2 and 4 s")
 TOLD = Promise("told", "the job's history and its why say that it is in a crash loop")
 SERVED = Promise("served", f"a job of somebody else ends well within {SERVED_S:.0f} s meanwhile")
 ENDED = Promise("ended", "once its owner ends the job, nothing of it is started any more")

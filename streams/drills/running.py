@@ -5,6 +5,7 @@ hurt was brought up here a moment ago, and nobody depends on it.
 """
 
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -83,13 +84,9 @@ def run_drill(drill: Drill, ground: Ground) -> Report:
     stage.step(f"{drill.name}: {drill.what}", "bold")
     data_dir = ground.data_dir
     here = Installation(drill.wanted(ground.options), ground.settings, data_dir, ground.console)
-    fault = ""
     try:
-        here.start(lambda part, address, _: stage.step(f"{part}: {address}", "dim"))
-        stage.ready("a leader", lambda: looks.led(here))
-        drill.go(stage, here, ground.options)
-    except OperatorError as error:
-        fault = str(error)
+        fault = _fault_of(drill, stage, here, ground.options)
+        _hold(stage, here, ground.options.hold_s, "it is over")
     finally:
         here.stop()
     report = stage.report(fault, str(data_dir))
@@ -97,3 +94,23 @@ def run_drill(drill: Drill, ground: Ground) -> Report:
         shutil.rmtree(data_dir)
         return msgspec.structs.replace(report, data_dir="")
     return report
+
+
+def _fault_of(drill: Drill, stage: Stage, here: Installation, options: Options) -> str:
+    """Bring everything up and go through the drill; why it could not go on, or nothing."""
+    try:
+        here.start(lambda part, address, _: stage.step(f"{part}: {address}", "dim"))
+        stage.ready("a leader", lambda: looks.led(here))
+        _hold(stage, here, options.hold_s, "it begins")
+        drill.go(stage, here, options)
+    except OperatorError as error:
+        return str(error)
+    return ""
+
+
+def _hold(stage: Stage, here: Installation, hold_s: float, what: str) -> None:
+    """Leave everything as it is for so long, if it is wanted, and say where it is looked at."""
+    if hold_s:
+        where = here.view.console or "nowhere: it never listened"
+        stage.step(f"In {hold_s:.0f} s {what}; the console is {where}", "bold")
+        time.sleep(hold_s)

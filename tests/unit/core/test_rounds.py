@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from scheduler.model.constraint import Constraint
 from scheduler.model.events import ClassRefusal, RoundRecord, RuleRefusal
@@ -40,6 +41,19 @@ def test_the_fullest_host_that_fits_is_taken() -> None:
     cell.offer("medium", cpus=4)
     cell.submit(batch(1))
     assert placed(cell) == {"small": ["job-worker-0-1"]}
+
+
+def test_who_must_be_near_another_job_follows_it_at_once() -> None:
+    # Found by drawn queues: it had its turn before the other, and then waited for the next offer.
+    cell = running_cell(hosts=0)
+    for host in ("one", "two"):
+        offer = offer_of(host, host, Resources(4_000, 4_096, 10_000, (PortRange(31_000, 31_999),)))
+        facts = replace(offer.facts, attributes=(("zone", "a"),))
+        cell.offers(replace(offer, facts=facts))
+    near = Constraint("nearJob", "zone", ("leader",))
+    cell.submit(service(1, hard_constraints=(near,)), "follower")
+    cell.submit(service(1), "leader")
+    assert [each.split("-")[0] for each in cell.launched()] == ["leader", "follower"]
 
 
 def test_what_runs_there_already_counts_as_full() -> None:

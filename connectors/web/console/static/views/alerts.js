@@ -107,11 +107,15 @@ function alertPart({ items, dropped }, context) {
   });
 }
 
-/** Its sentence; labels that it has already, and those of the whole cell, are left out. */
+/**
+ * Its sentence, and what there is to say beside it (of a page, what was paged); labels that it has
+ * already, and those of the whole cell, are left out.
+ */
 function saidOf(each) {
   const { slo, window, scope, ...others } = each.labels;
   const about = labelled(scope === "cell" ? others : { ...others, scope: scope ?? "" });
-  return about ? `${each.summary} (${about})` : each.summary;
+  const said = about ? `${each.summary} (${about})` : each.summary;
+  return each.note ? `${said}: ${each.note}` : said;
 }
 
 const quietOf = (each) =>

@@ -14,7 +14,7 @@ from connectors.healing.local import LocalCommands
 from connectors.healing.ports import HostCommands
 
 KINDS: Final = ("ssm", "local", "dev")
-_DEV: Final = (sys.executable, "-m", "connectors.healing.dev_script")
+_DEV: Final = (sys.executable, "-P", "-m", "connectors.healing.dev_script")
 DEV_SCRIPTS: Final = AllowList({name: Script((*_DEV, name)) for name in ("status", "mend", "fail")})
 """What hosts of a dev cluster can be told to run."""
 

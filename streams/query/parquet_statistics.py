@@ -29,7 +29,7 @@ def demand_whole_statistics(path: Path) -> None:
 
 @lru_cache(maxsize=64)  # A file may be several inputs'; what failed is not remembered.
 def _demand(path: Path, _: tuple[int, int, int]) -> None:
-    command = [sys.executable, "-m", MODULE, str(path)]
+    command = [sys.executable, "-P", "-m", MODULE, str(path)]
     try:
         done = subprocess.run(
             command, capture_output=True, check=False, timeout=LOOK_S_MAX, stdin=subprocess.DEVNULL

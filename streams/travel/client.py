@@ -84,6 +84,7 @@ class TravelProcess:
             return process
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # Not what the working directory calls `streams`, but this build.
             "-m",
             "streams.travel.worker",
             stdin=asyncio.subprocess.PIPE,

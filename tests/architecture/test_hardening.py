@@ -7,10 +7,11 @@ msgspec's own error alone.
 
 import ast
 from functools import cache
+from itertools import pairwise
 
 import pytest
 
-from tests.architecture.tree import PACKAGES, ROOT, parsed, place, python_files
+from tests.architecture.tree import PACKAGES, ROOT, demand_none, parsed, place, python_files
 
 pytestmark = pytest.mark.integration  # It reads all of the code.
 
@@ -89,3 +90,23 @@ def test_bad_bytes_are_caught_whole() -> None:
     # It tells the three apart, one after the other.
     alone = [each for each in alone if not each.startswith("connectors/mesos/translate.py")]
     assert not alone, f"catch scheduler.model.reading.bad_bytes.BAD_BYTES: {alone}"
+
+
+OF_THE_CHECKOUT = {"streams/cli/run_tests.py", "streams/cli/command_bench.py"}
+"""They run what stands in the checkout's tests, and go there before."""
+
+
+def test_no_process_of_ours_is_of_the_build_that_lies_in_the_working_directory() -> None:
+    """Without `-P` (or `-I`) `python -m` takes a folder `streams` that happens to lie there."""
+    found = []
+    for path in python_files(*PACKAGES):
+        name = str(path.relative_to(ROOT))
+        if name in OF_THE_CHECKOUT or "sys.executable" not in path.read_text("utf-8"):
+            continue
+        for node in ast.walk(parsed(path)):
+            words = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
+            for word, following in pairwise(words):
+                is_safe = isinstance(following, ast.Constant) and following.value in {"-P", "-I"}
+                if ast.unparse(word) == "sys.executable" and not is_safe:
+                    found.append(f"{place(path, node.lineno)}: starts Python without -P")
+    demand_none(found)

@@ -233,7 +233,7 @@ class Supervisor:
         # It reads this before it serves anybody.
         cuts.tell(control, self._partitions.cuts, timeout=0.0)
         child = subprocess.Popen(
-            [sys.executable, "-m", _MODULES[kind], str(self._config.root), node],
+            [sys.executable, "-P", "-m", _MODULES[kind], str(self._config.root), node],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

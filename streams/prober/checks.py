@@ -38,7 +38,7 @@ async def agent_check(http: aiohttp.ClientSession, url: str) -> tuple[Probe, Pro
         text = f"{url}/health did not answer within {AGENT_S_MAX:g} s"
         return Probe("agent", "bad", text), Probe("clock", "unknown", "the agent does not answer")
     except (aiohttp.ClientError, OSError) as error:
-        text = f"{url}/health: {error!r}"[:SAID_MAX]
+        text = f"{url}/health: {str(error) or type(error).__name__}"[:SAID_MAX]
         return Probe("agent", "bad", text), Probe("clock", "unknown", "the agent does not answer")
     agent = Probe("agent", "good") if status == 200 else Probe("agent", "bad", f"answers {status}")
     return agent, clock_check(date, now_ms())

@@ -32,6 +32,7 @@ from streams.errors import OperatorError
 from streams.kafka.generations import ensure_generations
 from streams.kafka.topic_admin import ensure_topics
 from streams.prober.checks import agent_check, container_check, disk_check, system_check
+from streams.prober.doubt import doubted
 from streams.prober.failing import Failing
 from streams.prober.news import News
 from streams.prober.pulling import Pulling
@@ -123,6 +124,7 @@ class Prober:
         self._silence = Silence()
         self._gate = asyncio.Semaphore(AT_ONCE_MAX)
         self._told = ""
+        self._is_doubtful = False
         self.trouble = ""
         """Why no host is looked at now; empty where they are."""
         self._attributes: dict[str, dict[str, str]] = {}
@@ -144,7 +146,9 @@ class Prober:
         host_ids = [each.host_id for each in hosts]
         self._news.forget_others(host_ids)
         self._failing.forget_others(host_ids)
-        looked = await asyncio.gather(*(self._looked(each) for each in hosts))
+        seen = await asyncio.gather(*(self._looked(each) for each in hosts))
+        looked, doubtful = doubted(seen)
+        self._note_doubt(doubtful, len(hosts))
         of_cloud = await self._instances(hosts)
         image = self._pulling.look(elapsed_s()) if self._pulling is not None else None
         of_computer = () if image is None else (image,)
@@ -155,6 +159,18 @@ class Prober:
             self._failing.note(host.host_id, host.name, whole)
             if self._news.is_news(host.host_id, whole, elapsed_s(), waited_for):
                 await self._tell(HostProbed(HostId(host.host_id), tuple(whole), now_ms()), host)
+
+    def _note_doubt(self, agents: int, hosts: int) -> None:
+        if bool(agents) != self._is_doubtful:
+            self._is_doubtful = bool(agents)
+            if agents:
+                logger.warning(
+                    "most agents do not answer; it is taken for the way to them",
+                    agents=agents,
+                    hosts=hosts,
+                )
+            else:
+                logger.info("most agents answer again")
 
     async def _hosts(self) -> list[Host]:
         found = await self._from_masters("/slaves")

@@ -20,6 +20,7 @@ from streams.prober.checks import (
     disk_check,
     system_check,
 )
+from streams.prober.doubt import doubted
 from streams.prober.news import GOOD_LOOKS, News
 from streams.prober.pulling import AGAIN_S, EVERY_S, Pulling
 from streams.prober.silence import Silence, running_without_container
@@ -131,6 +132,20 @@ def test_an_agent_is_asked_for_its_health() -> None:
         return [first[0].state, second[0].state, agent.state, clock.state]
 
     assert asyncio.run(scenario()) == ["good", "bad", "bad", "unknown"]
+
+
+@pytest.mark.parametrize(("away", "hosts", "counts"), [(1, 2, 1), (3, 3, 3), (2, 4, 2), (3, 4, 0)])
+def test_where_most_agents_are_away_at_once_no_host_is_to_blame(
+    away: int, hosts: int, counts: int
+) -> None:
+    seen = [[Probe("agent", "bad", "refused"), Probe("disk", "bad", "full")]] * away
+    seen += [[Probe("agent", "good")]] * (hosts - away)
+    found, doubtful = doubted(seen)
+    bad = [each.name for probes in found for each in probes if each.state == "bad"]
+    assert (bad.count("agent"), bad.count("disk")) == (counts, away)
+    assert doubtful == (0 if counts else away)
+    if doubtful:
+        assert found[0][0] == Probe("agent", "unknown", "most agents failed at once: refused")
 
 
 def test_good_hosts_are_no_news_and_bad_ones_are_told_again_each_minute() -> None:

@@ -530,7 +530,7 @@ class _Round:
         return min(times, default=0)
 
     def _is_let_in(self, entry: Entry) -> bool:
-        """Whether a task that this round placed lets the class onto hosts that refused it before."""
+        """Whether what this round placed lets the class onto hosts that had refused it."""
         if entry in self.fitting:
             return True
         wanted = [each.values for each in entry.request.hard if each.kind == "nearJob"]

@@ -18,7 +18,7 @@ class Options(NamedTuple):
     tasks: int
     """How many tasks the drills run that are about many."""
     hold_s: float = 0.0
-    """How long each installation is left as it is before its drill, and after it, to be looked at."""
+    """How long each installation is left as it is before its drill and after it, to look at."""
 
 
 class Drill(NamedTuple):

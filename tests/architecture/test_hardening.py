@@ -108,5 +108,5 @@ def test_no_process_of_ours_is_of_the_build_that_lies_in_the_working_directory()
             for word, following in pairwise(words):
                 is_safe = isinstance(following, ast.Constant) and following.value in {"-P", "-I"}
                 if ast.unparse(word) == "sys.executable" and not is_safe:
-                    found.append(f"{place(path, node.lineno)}: starts Python without -P")
+                    found.append(f"{place(path, word.lineno)}: starts Python without -P")
     demand_none(found)

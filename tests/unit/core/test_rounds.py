@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from scheduler.model.constraint import Constraint
 from scheduler.model.events import ClassRefusal, RoundRecord, RuleRefusal
+from scheduler.model.mesos import HostFacts
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import LaunchTasks
 from scheduler.model.resources import Need, PortRange, Resources
@@ -48,8 +49,7 @@ def test_who_must_be_near_another_job_follows_it_at_once() -> None:
     cell = running_cell(hosts=0)
     for host in ("one", "two"):
         offer = offer_of(host, host, Resources(4_000, 4_096, 10_000, (PortRange(31_000, 31_999),)))
-        facts = replace(offer.facts, attributes=(("zone", "a"),))
-        cell.offers(replace(offer, facts=facts))
+        cell.offers(replace(offer, facts=HostFacts(host, attributes=(("zone", "a"),))))
     near = Constraint("nearJob", "zone", ("leader",))
     cell.submit(service(1, hard_constraints=(near,)), "follower")
     cell.submit(service(1), "leader")

@@ -27,6 +27,7 @@ from tests.support.quick import (
     leave_out_what_is_slow,
     look_less_often,
     mark_who_starts_others,
+    report_less,
     take_fewer_examples,
     take_more_examples,
 )
@@ -77,6 +78,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         take_fewer_examples(items)
         look_less_often()
         end_servers_at_once()
+        report_less(config)
 
 
 def pytest_collection_finish() -> None:

@@ -88,6 +88,30 @@ def end_servers_at_once() -> None:
     setattr(uvicorn.server, "asyncio", Hurried("asyncio"))  # noqa: B010 - mypy knows a module there
 
 
+def report_less(config: pytest.Config) -> None:
+    """Have each of several processes send one message a test, and not six, if nobody reads them.
+
+    They are a tenth of the whole: that a test begins and ends, that it was set up and torn down.
+    """
+    plugins = config.pluginmanager.get_plugins()
+    # By its name: execnet runs the file that defines it, so it is of no module.
+    of_xdist = (each for each in plugins if type(each).__name__ == "WorkerInteractor")
+    worker: Any = next(of_xdist, None)
+    asked = config.option
+    if worker is None or asked.verbose > 0 or asked.durations is not None:
+        return
+    send = worker.sendevent
+
+    def sent(name: str, **values: Any) -> None:
+        report = values.get("data") if name == "testreport" else None
+        is_passed = report is not None and report["outcome"] == "passed"
+        if name in {"logstart", "logfinish"} or (is_passed and report["when"] != "call"):
+            return
+        send(name, **values)
+
+    worker.sendevent = sent
+
+
 def take_fewer_examples(items: list[pytest.Item]) -> None:
     """Have properties draw a part of their examples."""
     part = THOROUGH_PART if os.environ.get(THOROUGH) else PART

@@ -20,9 +20,10 @@ from streams.errors import OperatorError
 # They run for many minutes, so only somebody who names them gets them.
 UNLESS_ASKED = "not soak"
 PROCESSES_MAX = 5
-"""Tests that start others wait more than they compute, so there is one process more than there are
-cores. But each has a Kafka and two clusters of its own (a GiB), and where those are late because of
-each other, a test proves nothing."""
+"""Tests that start others wait more than they compute, so there are two processes more than there
+are cores; of the quick ones, which only compute, one. But each has a Kafka and two clusters of its
+own (a GiB), and where those are late because of each other, a test proves nothing."""
+_QUICK = "not integration"
 _ONE_PROCESS = frozenset(
     (
         *("--pdb", "--trace", "-s", "--capture=no", "--setup-only", "--setup-plan", "--setup-show"),
@@ -43,7 +44,8 @@ def run_tests(
     """Run the tests of this checkout; all arguments go to pytest.
 
     What is marked `soak` runs only where `-m` names it. Unless files are named, several processes
-    share the tests, one more than there are cores; `-n 4` lets four, and `-n 0` none but this one.
+    share the tests, two more than there are cores (one more for the quick ones, -m "not
+    integration"); `-n 4` lets four, and `-n 0` none but this one.
 
     Example: flumina test -m "not integration" -x
     """
@@ -73,7 +75,8 @@ def _processes(words: Sequence[str], cores: int) -> int:
     )
     if is_one:
         return 1
-    return min(cores + 1, PROCESSES_MAX) if cores > 1 else 1
+    more = 1 if any(_QUICK in word for word in words) else 2
+    return min(cores + more, PROCESSES_MAX) if cores > 1 else 1
 
 
 def _without_soak(words: list[str]) -> list[str]:

@@ -43,6 +43,6 @@ def test_a_run_of_many_is_shared_unless_the_words_say_otherwise(
     assert _processes(words, cores=1) == 1
 
 
-def test_there_is_one_process_more_than_cores_for_some_wait() -> None:
-    assert _processes(["-ra"], cores=2) == 3
+def test_there_are_more_processes_than_cores_for_some_wait() -> None:
+    assert _processes(["-ra"], cores=2) == 4
     assert _processes(["-m", "not integration"], cores=2) == 3

@@ -40,15 +40,15 @@ def body_of(page: Page) -> bytes:
     """The JSON that the receiver reads, bounded and without characters that hide others."""
     kept = msgspec.structs.replace(
         page,
-        what=_shown(page.what),
-        why=_shown(page.why),
-        tasks=tuple(_shown(each) for each in page.tasks[:TASKS_MAX]),
+        what=shown_text(page.what),
+        why=shown_text(page.why),
+        tasks=tuple(shown_text(each) for each in page.tasks[:TASKS_MAX]),
     )
     text = f"{kept.cell}: {kept.what}. {kept.why}" if kept.cell else f"{kept.what}. {kept.why}"
     return msgspec.json.encode({"version": 1, "text": text, **msgspec.to_builtins(kept)})
 
 
-def _shown(text: str) -> str:
+def shown_text(text: str) -> str:
     """The text for people: what came from outside must not move or hide what stands beside it."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)[:TEXT_CHARACTERS_MAX]
 

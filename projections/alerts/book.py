@@ -21,7 +21,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from projections.alerts.measures import Labels, Sample, shown
+from projections.alerts.measures import Labels, Sample, shown_value
 from projections.alerts.rules import AlertRule, Severity
 from scheduler.model.alerts import AlertAcknowledged, AlertsSilenced, AlertsUnsilenced
 
@@ -315,7 +315,7 @@ def _notice(
         at_ms=sample.at_ms,
         fired_ms=alert.fired_ms,
         condition=rule.condition if rule else "",
-        value=shown(alert.value, rule.unit) if rule else "",
+        value=shown_value(alert.value, rule.unit) if rule else "",
         summary=filled(rule.summary, alert.labels) if rule else "its rule is no more",
         note=alert.note,
         runbook=rule.runbook if rule else "",

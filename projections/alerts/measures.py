@@ -1,7 +1,7 @@
 """The measures that rules of alerts may name: a closed set, each with its unit and meaning.
 
 The one thing to know: a measure is a whole number, or one for each set of labels. Those of kind
-``process`` are what the process that folds knows of itself; all others follow from the cell log,
+``process`` are what the process that folds knows beside it; all others follow from the cell log,
 so every process that folds the log as far has the same.
 """
 
@@ -16,6 +16,7 @@ Labels = tuple[tuple[str, str], ...]
 """Names and values, sorted by name."""
 Series = dict[Labels, int]
 NO_LABELS: Final[Labels] = ()
+PPM: Final = 1_000_000
 
 
 class Measure(NamedTuple):
@@ -86,6 +87,13 @@ _ALL: Final[Iterable[Measure]] = (
         "1 for fifteen minutes after the fold paged (docs/safe-mode.md)",
         ("about", "kind"),
     ),
+    Measure(
+        "process_pages",
+        "count",
+        "pages of a process itself within fifteen minutes (docs/runbooks/process-paged.md)",
+        ("about", "process"),
+        "process",
+    ),
     Measure("fold_lag", "count", "records that this process has not folded yet", (), "process"),
     Measure(
         "cell_full_share",
@@ -99,6 +107,14 @@ _ALL: Final[Iterable[Measure]] = (
 MEASURES: Final[Mapping[str, Measure]] = {each.name: each for each in _ALL}
 
 
+class OfProcess(msgspec.Struct, frozen=True):
+    """What the process that folds knows beside the log: the measures of that kind."""
+
+    values: Mapping[str, Series] = {}
+    notes: Mapping[tuple[str, Labels], str] = {}
+    """As those of a `Sample`."""
+
+
 class Sample(msgspec.Struct, frozen=True):
     """All measures at one instant of the log's time."""
 
@@ -109,8 +125,13 @@ class Sample(msgspec.Struct, frozen=True):
     """What there is to say of a value beside its number, by measure and labels."""
 
 
+def shown_value(value: int, unit: Unit) -> str:
+    """A value as people read it; a budget that is overdrawn many times over is just that."""
+    return "overdrawn" if unit == "ppm" and value < -PPM else shown(value, unit)
+
+
 def shown(value: int, unit: Unit) -> str:
-    """A value as people write it, and as a threshold is written."""
+    """A threshold as it is written."""
     match unit:
         case "ms":
             return f"{value / 1_000:g} s"

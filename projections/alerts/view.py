@@ -6,7 +6,7 @@ The one thing to know: what fires stands first, then what waits, then what was o
 from typing import Any, Final
 
 from projections.alerts.book import Alert, Silence, filled
-from projections.alerts.measures import MEASURES, Labels, shown
+from projections.alerts.measures import MEASURES, Labels, shown, shown_value
 from projections.alerts.rules import AlertRule
 from projections.alerts.whole import Alerting
 
@@ -38,8 +38,8 @@ def alert_json(alert: Alert, rule: AlertRule | None) -> dict[str, Any]:
         "state": alert.state,
         "severity": alert.severity,
         "labels": _named(alert.labels),
-        "value": shown(alert.value, rule.unit) if rule else str(alert.value),
-        "worst": shown(alert.worst, rule.unit) if rule else str(alert.worst),
+        "value": shown_value(alert.value, rule.unit) if rule else str(alert.value),
+        "worst": shown_value(alert.worst, rule.unit) if rule else str(alert.worst),
         "members": alert.members,
         "condition": rule.condition if rule else "",
         "summary": filled(rule.summary, alert.labels) if rule else "",
@@ -103,7 +103,11 @@ def measures_json(alerting: Alerting) -> dict[str, Any]:
                 "labels": list(each.labels),
                 "source": each.source,
                 "values": [
-                    {"labels": _named(labels), "value": value, "shown": shown(value, each.unit)}
+                    {
+                        "labels": _named(labels),
+                        "value": value,
+                        "shown": shown_value(value, each.unit),
+                    }
                     for labels, value in (last.values.get(each.name, {}) if last else {}).items()
                 ],
             }

@@ -4,12 +4,12 @@ The one thing to know: a sample costs no walk over tasks. What changes with task
 changes (`projections.slo.starts`), the rest is asked of the state or of the objectives' books.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
-from projections.alerts.measures import NO_LABELS, Labels, Sample, Series
+from projections.alerts.measures import NO_LABELS, Labels, OfProcess, Sample, Series
 from projections.slo.book import CELL, SloBook
 from projections.slo.buckets import Buckets, Sums
 from projections.slo.objectives import MINUTE_MS, SLOS
@@ -93,7 +93,7 @@ class Watch:
             known = (minute, 0, known[1] if known[0] == minute - 1 else 0)
         self._lags[topic] = (minute, max(known[1], age_ms), known[2])
 
-    def sample(self, state: State, book: SloBook, at_ms: int, process: Mapping[str, int]) -> Sample:
+    def sample(self, state: State, book: SloBook, at_ms: int, process: OfProcess) -> Sample:
         """All measures at this instant."""
         book.settle()
         values: dict[str, Series] = {
@@ -102,7 +102,6 @@ class Watch:
                 *self._of_tasks(state, book, at_ms),
                 *self._of_hosts(state, at_ms),
                 *self._of_cell(state, at_ms),
-                *process.items(),
             )
         }
         values["tasks_queued_of_group"] = {
@@ -120,6 +119,8 @@ class Watch:
         notes: dict[tuple[str, Labels], str] = {
             ("pages", each): text for each, text in labels.items()
         }
+        values |= process.values
+        notes |= process.notes
         return Sample(at_ms, state.next_offset - 1, values, notes)
 
     def _lag_ms(self, known: tuple[int, int, int], at_ms: int) -> int:

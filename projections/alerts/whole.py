@@ -5,13 +5,13 @@ seconds, behind the record that passed it; so every process that folds the log t
 Only while the log is silent wall time is looked at, for then silence is the news.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from projections.alerts.book import AlertBook, KeptAlerts
-from projections.alerts.measures import Sample
+from projections.alerts.measures import OfProcess, Sample
 from projections.alerts.rules import RuleBook
 from projections.alerts.watch import KeptWatch, Watch
 from projections.slo.book import Kept, SloBook
@@ -55,7 +55,7 @@ class Alerting:
         self._cell_uuid = found.cell_uuid
         self._sampled_ms = found.at_ms
         self._from_ms = sampled_from_ms
-        self.process: dict[str, int] = {}
+        self.process = OfProcess()
         """Measures of the process that folds, as it said them last."""
         self.last: Sample | None = None
 
@@ -122,9 +122,9 @@ class Alerting:
         elif topic == "commands" and isinstance(event.body, _ABOUT_ALERTS):
             self.book.heard(event.body, now_ms)
 
-    def look(self, state: State, wall_ms: int, process: Mapping[str, int]) -> None:
+    def look(self, state: State, wall_ms: int, process: OfProcess) -> None:
         """Look at a log that may be silent, by wall clock; and note what the process says."""
-        self.process = dict(process)
+        self.process = process
         now_ms = state.clock.now_ms
         is_silent = now_ms and wall_ms - now_ms > SILENT_MS
         at_ms = wall_ms - wall_ms % EVERY_MS

@@ -5,7 +5,7 @@ looked at is counted and paged, and alerts go on with the next; sending is done 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from connectors.ports import ObjectStore, StoreFailed
+from projections.alerts.measures import NO_LABELS, OfProcess
 from projections.alerts.whole import Alerting
 from scheduler.model.changes import Change
 from scheduler.model.events import CellRecord
@@ -35,7 +36,7 @@ SAMPLED_MS: Final = 2 * 3_600_000
 """Of what is longer ago nothing is alerted when a log is folded from far back."""
 LIVE_RECORDS: Final = 100
 """So near the log's end what is folded is news and not history."""
-Process = Callable[[], Mapping[str, int]]
+Process = Callable[[], OfProcess]
 
 
 class AlertWatch:
@@ -100,7 +101,7 @@ class AlertWatch:
                 # As above: what is shown of alerts is wrong, and nothing else.
                 logger.exception("alerts cannot look at silence")
                 self._metrics.faults.inc()
-            if measures.get("fold_lag", 0) <= LIVE_RECORDS:
+            if measures.values["fold_lag"][NO_LABELS] <= LIVE_RECORDS:
                 self._send(state)
             if elapsed_s() >= self._refreshed_s + REFRESH_S:
                 self._refreshed_s = elapsed_s()

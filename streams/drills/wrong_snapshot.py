@@ -13,6 +13,7 @@ import msgspec
 
 from projections.snapshot.format import Captured, encode
 from scheduler.machine import FOLD_VERSION
+from streams.cli.client import decoded
 from streams.drills import looks
 from streams.drills.drill import Drill, Options
 from streams.drills.installation import API, CELL, Installation, Wanted
@@ -31,9 +32,27 @@ BAD: Final = "a snapshot cannot be used; the one before it is tried"
 
 FALLBACK = Promise("fallback", "the cell begins at the newest snapshot that proves itself")
 NAMED = Promise("named", "each bad one is named with its reason, and pages")
+SHOWN = Promise("shown", "the cell's alerts show each of them, by name and reason")
 ZERO = Promise("zero", "with no good one left it begins at the log's first record, never empty")
 SAME = Promise("same", "the cell leads with the tasks that it had, after either start")
 DIGEST = Promise("digest", "its state is that of a fold from zero, byte for byte")
+
+RULE: Final = "process-paged"
+
+
+class _Alert(msgspec.Struct):
+    """What is looked at of an alert."""
+
+    rule: str
+    state: str
+    note: str
+
+
+class _Alerts(msgspec.Struct):
+    """What is looked at of the cell's alerts."""
+
+    items: list[_Alert]
+
 
 Spoil = Callable[[bytes, Captured], bytes]
 """What lies in the store instead of the bytes of a snapshot."""
@@ -85,7 +104,9 @@ def go(stage: Stage, here: Installation, _: Options) -> None:
     good_key, good = taken[0]
     _start(stage, here, (CELL, API))
     stage.saw(FALLBACK.key, _began_at(here, f"snapshot at {good.header.next_offset} "))
-    stage.saw(NAMED.key, _named(here, [key for key, _ in taken[1:]]))
+    bad = [key for key, _ in taken[1:]]
+    stage.saw(NAMED.key, _named(here, bad))
+    stage.until(SHOWN.key, lambda: _shown(here, bad))
     first = looks.same_tasks(here, SERVICE, names)
     here.take_away(CELL, API)
     for name in shelf.names():
@@ -136,9 +157,19 @@ def _began_at(here: Installation, origin: str) -> Seen:
 def _named(here: Installation, keys: list[str]) -> Seen:
     lines = _lines(here, BAD)
     why = {str(line["key"]): str(line["why"]) for line in lines if line.get("page") is True}
-    reasons = "; ".join(f"{key.rpartition('/')[2][:15]}: {why[key]}" for key in keys if key in why)
+    reasons = "; ".join(
+        f"{key.rpartition('/')[2][:15]}{why[key].removeprefix(key)}" for key in keys if key in why
+    )
     told = sum(key in why for key in keys)
     return Seen(told == len(keys), f"{told} of {len(keys)} paged: {reasons or 'none'}")
+
+
+def _shown(here: Installation, keys: list[str]) -> Seen:
+    """Whether whoever looks at the console reads of all of them."""
+    alerts = decoded(here.there.connection.get("/api/flumina/alerts"), _Alerts).items
+    notes = " ".join(each.note for each in alerts if each.rule == RULE and each.state == "firing")
+    told = sum(key in notes for key in keys)
+    return Seen(told == len(keys), f"{told} of {len(keys)} in the notes of alert {RULE}")
 
 
 def _is_equal(here: Installation) -> Seen:
@@ -153,7 +184,7 @@ def _is_equal(here: Installation) -> Seen:
 WRONG_SNAPSHOT: Final = Drill(
     "wrong-snapshot",
     "Snapshots are spoilt in every way: older ones are used, at last the log, never nothing.",
-    (FALLBACK, NAMED, ZERO, SAME, DIGEST, looks.UNTOUCHED, looks.NO_KILL, looks.ONCE),
+    (FALLBACK, NAMED, SHOWN, ZERO, SAME, DIGEST, looks.UNTOUCHED, looks.NO_KILL, looks.ONCE),
     lambda _: Wanted(agents=2),
     go,
 )

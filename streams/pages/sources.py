@@ -5,7 +5,7 @@ folds would find the same; a process's own log lines are taken where they are wr
 says what it is about, so that the same halt of two folds is one page.
 """
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from hashlib import sha256
 from typing import Any, Final
 
@@ -66,17 +66,19 @@ def put_changes(
 
 
 class LogPages:
-    """A step of structlog that hands lines with ``page=True`` to a desk; it changes nothing."""
+    """A step of structlog that hands lines with ``page=True`` to desks; it changes nothing."""
 
-    def __init__(self, desk: Desk, cell: str, process: str) -> None:
-        self._desk, self._cell, self._process = desk, cell, process
+    def __init__(self, desks: Iterable[Desk], cell: str, process: str) -> None:
+        self._desks, self._cell, self._process = tuple(desks), cell, process
 
     def __call__(
         self, _: object, __: str, line: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """Take the line's page, if it has one."""
         if line.get("page"):
-            self._desk.put(self._page(line))
+            page = self._page(line)
+            for each in self._desks:
+                each.put(page)
         return line
 
     def _page(self, line: Mapping[str, Any]) -> Page:

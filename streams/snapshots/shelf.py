@@ -142,7 +142,7 @@ class Shelf:
             page=True,
             key=name.key,
             store=self.store.url,
-            why=str(bad),
+            why=f"{name.key}: {bad}",
         )
 
     def delete(self, name: SnapshotName) -> None:

@@ -1,6 +1,7 @@
 """Alerts and objectives of a cell in memory: its log is folded beside it, record by record."""
 
 from projections.alerts.book import Notice
+from projections.alerts.measures import NO_LABELS, OfProcess
 from projections.alerts.rules import AlertRule, RuleBook, read_alert_rules
 from projections.alerts.whole import Alerting, KeptWhole
 from scheduler.machine import Machine
@@ -49,10 +50,13 @@ class Watched:
         self._next = len(self.cell.log)
         return self.alerting
 
-    def look(self, after_ms: int, **process: int) -> Alerting:
-        """Look by wall clock, so long after the last record."""
+    def look(self, after_ms: int, paged: OfProcess | None = None, **process: int) -> Alerting:
+        """Look by wall clock, so long after the last record; with what processes have paged."""
         self.catch_up()
-        self.alerting.look(self._machine.state, self.cell.now_ms + after_ms, process)
+        of_all = paged or OfProcess()
+        values = {name: {NO_LABELS: value} for name, value in process.items()}
+        said = OfProcess(values | dict(of_all.values), of_all.notes)
+        self.alerting.look(self._machine.state, self.cell.now_ms + after_ms, said)
         return self.alerting
 
     def told(self) -> list[Notice]:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from projections.alerts.book import AlertBook, AlertState
-from projections.alerts.measures import NO_LABELS, Labels, Sample, Series
+from projections.alerts.measures import NO_LABELS, Labels, OfProcess, Sample, Series
 from projections.alerts.rules import RuleBook
 from projections.alerts.whole import KeptWhole
 from scheduler.model.alerts import AlertAcknowledged, AlertsSilenced, AlertsUnsilenced
@@ -239,6 +239,20 @@ def test_the_process_own_measures_are_looked_at() -> None:
     watched.look(0, fold_halted=1)
     seconds(cell, 6)
     assert state_of(watched, "halted") == "firing"
+
+
+def test_what_a_process_paged_of_itself_is_an_alert_with_its_reason() -> None:
+    cell = running_cell()
+    watched = Watched(cell, rules_of("name: paged-too, measure: process_pages, above: 0"))
+    labels = (("about", "archive-behind"), ("process", "history"))
+    name = ("process_pages", labels)
+    watched.look(0, OfProcess({"process_pages": {labels: 2}}, {name: "the disk is full"}))
+    seconds(cell, 6)
+    (alert,) = watched.catch_up().book.alerts.values()
+    assert (alert.state, alert.labels, alert.note) == ("firing", labels, "the disk is full")
+    watched.look(0, OfProcess({"process_pages": {}}))
+    seconds(cell, 6)
+    assert not watched.catch_up().book.alerts
 
 
 @pytest.mark.parametrize("history_ms", [0, AT_MS * 2])

@@ -3,7 +3,7 @@
 import pytest
 
 from projections.alerts.book import RESOLVED_MS, SILENCES_MAX, AlertBook
-from projections.alerts.measures import NO_LABELS, Sample
+from projections.alerts.measures import NO_LABELS, OfProcess, Sample
 from projections.alerts.watch import PAGE_MS, PAGES_MAX, Watch
 from projections.slo.book import SloBook
 from scheduler.model.alerts import AlertAcknowledged, AlertsSilenced
@@ -106,7 +106,7 @@ def test_the_oldest_record_counts_for_its_minute_and_the_next(minute: int, lag_m
     watch.copied("jobs", 10 * MINUTE + 1, 200)
     if minute >= 12:
         watch.copied("jobs", 12 * MINUTE, 300)
-    found = watch.sample(State(), SloBook(), minute * MINUTE, {})
+    found = watch.sample(State(), SloBook(), minute * MINUTE, OfProcess())
     assert found.values["consumer_lag"] == {(("topic", "jobs"),): lag_ms}
 
 
@@ -114,7 +114,7 @@ def test_a_minute_after_another_still_shows_the_older_age() -> None:
     watch = Watch()
     watch.copied("jobs", 10 * MINUTE, 700)
     watch.copied("jobs", 11 * MINUTE, 100)
-    found = watch.sample(State(), SloBook(), 11 * MINUTE, {})
+    found = watch.sample(State(), SloBook(), 11 * MINUTE, OfProcess())
     assert found.values["consumer_lag"] == {(("topic", "jobs"),): 700}
 
 
@@ -132,5 +132,5 @@ def test_a_job_is_late_by_its_completion_or_by_tasks_that_wait(
 ) -> None:
     state = State()
     state.slas[JobId("job")] = standing
-    found = Watch().sample(state, SloBook(), AT_MS, {})
+    found = Watch().sample(state, SloBook(), AT_MS, OfProcess())
     assert found.values["jobs_late"] == {NO_LABELS: late}

@@ -5,7 +5,7 @@ How: a cell in memory, whose log is folded a second time beside it; time moves b
 
 import pytest
 
-from projections.alerts.measures import MEASURES, NO_LABELS, Labels, shown
+from projections.alerts.measures import MEASURES, NO_LABELS, Labels, OfProcess, shown, shown_value
 from scheduler.model.address import Source
 from scheduler.model.alerts import AlertAcknowledged, AlertsSilenced, AlertsUnsilenced
 from scheduler.model.events import Copied, Tick
@@ -39,7 +39,9 @@ def cell() -> CellInMemory:
 
 def test_every_measure_is_taken(cell: CellInMemory) -> None:
     watched = Watched(cell)
-    watched.look(0, fold_lag=3, fold_halted=0, cell_full_share=0)
+    paged: Labels = (("about", "a snapshot cannot be used"), ("process", "cell-0"))
+    said = OfProcess({"process_pages": {paged: 1}})
+    watched.look(0, said, fold_lag=3, fold_halted=0, cell_full_share=0)
     cell.tick(5_000)
     last = watched.catch_up().last
     assert last is not None
@@ -144,6 +146,9 @@ def test_values_are_shown_as_thresholds_are_written() -> None:
     assert shown(123_456, "ppm") == "12.3456 %"
     assert shown(14_400, "milli") == "14.4"
     assert shown(7, "count") == "7"
+    assert shown_value(-999_000_000, "ppm") == "overdrawn"
+    assert shown_value(-1_000_000, "ppm") == "-100 %"
+    assert shown(-2_000_000, "ppm") == "-200 %"  # A threshold is what somebody wrote.
 
 
 def test_what_is_encoded_is_what_is_read() -> None:

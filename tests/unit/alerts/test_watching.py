@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from connectors.objects.directory import DirectoryStore
+from projections.alerts.measures import NO_LABELS, OfProcess
 from scheduler.machine import Machine
 from scheduler.model.codec import decode_record
 from streams.alerts import watching
@@ -57,7 +58,9 @@ class Process:
 
     async def until(self, condition: Callable[[], object], lag: int = 0) -> None:
         running = asyncio.create_task(
-            self.watch.run(lambda: self.machine.state, lambda: {"fold_lag": lag})
+            self.watch.run(
+                lambda: self.machine.state, lambda: OfProcess({"fold_lag": {NO_LABELS: lag}})
+            )
         )
         try:
             async with asyncio.timeout(60):

@@ -80,7 +80,7 @@ def test_what_happened_long_ago_is_not_paged(
 def logging_to(desk: Desk, process: str) -> Iterator[None]:
     """Log as a process does, with its pages at this desk."""
     configure_logging(process)
-    page_by(LogPages(desk, "main", process))
+    page_by(LogPages((desk,), "main", process))
     try:
         yield
     finally:

@@ -127,7 +127,7 @@ def test_who_waits_for_an_offset_is_told_when_it_was_looked_at() -> None:
         assert not waiting.done()
         cell.tick()
         hand_over(follower, cell.log)
-        await asyncio.wait_for(waiting, 1)
+        await asyncio.wait_for(waiting, 30)
         assert await changed == follower.version
 
     asyncio.run(scenario())

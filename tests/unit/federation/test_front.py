@@ -241,16 +241,16 @@ def test_a_cell_that_hangs_delays_nobody_who_asks_for_a_job_of_another() -> None
         port = server.sockets[0].getsockname()[1]
         third = FederatedCell("three", f"http://127.0.0.1:{port}")
         there.configuration = msgspec.structs.replace(
-            there.configuration, cells=(third, *there.configuration.cells), timeout_ms=2_000
+            there.configuration, cells=(third, *there.configuration.cells), timeout_ms=4_000
         )
         begun_s = time.monotonic()
         status, told, _ = await there.ask("GET", "/api/v3/jobs/here")
         assert (status, told[CELL]) == (200, "two")
-        assert time.monotonic() - begun_s < 1.5
+        assert time.monotonic() - begun_s < 3.5
         # All of them are asked for a list: it comes when the patience with one is over.
         status, told, page = await there.ask("GET", "/api/v3/jobs")
         assert (status, told[FAILED]) == (200, "three")
-        assert page["federation"]["failed"][0]["why"] == "did not answer within 2 s"
+        assert page["federation"]["failed"][0]["why"] == "did not answer within 4 s"
         assert [item["id"] for item in page["items"]] == ["here"]
         server.close()
 

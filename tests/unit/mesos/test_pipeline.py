@@ -49,10 +49,11 @@ def run(endpoint: Endpoint, case: Callable[[Pipeline], Awaitable[None]]) -> None
     asyncio.run(main())
 
 
-async def posted(lane: Pipeline, timeout_s: float = DEADLINE_S) -> list[Answer | str]:
-    """What became of three calls that were asked for together."""
+async def posted(lane: Pipeline, later_s: float = DEADLINE_S) -> list[Answer | str]:
+    """What became of three calls that were asked for together; all but the first wait so long."""
+    waits_s = (DEADLINE_S, later_s, later_s)
     ended = await asyncio.gather(
-        *(lane.post(body, timeout_s) for body in BODIES), return_exceptions=True
+        *(lane.post(*each) for each in zip(BODIES, waits_s, strict=True)), return_exceptions=True
     )
     found: list[Answer | str] = []
     for each in ended:
@@ -121,7 +122,7 @@ def test_the_first_answer_counts_though_the_second_never_comes() -> None:
         await reader.read()
 
     async def case(lane: Pipeline) -> None:
-        first, second, third = await posted(lane, timeout_s=0.2)
+        first, second, third = await posted(lane, later_s=0.2)
         assert first == Answer(202, b"")
         assert "no answer within 0.2 s" in str(second)
         assert "no answer within 0.2 s" in str(third)

@@ -93,11 +93,11 @@ async def agent(handler: Handler) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def read(handler: Handler, length: int = 100) -> Piece:
+def read(handler: Handler, length: int = 100, timeout_s: float = 30) -> Piece:
     """What a reader gets from a server that answers so."""
 
     async def main() -> Piece:
-        reader = SandboxReader(timeout_s=0.5)
+        reader = SandboxReader(timeout_s)
         try:
             async with agent(handler) as url:
                 return await reader.read(url, "/d", "stdout", 3, length)
@@ -155,7 +155,7 @@ def test_a_host_that_does_not_answer_is_given_up() -> None:
         return web.Response()
 
     with pytest.raises(HostGoneError, match=r"within 0\.5 s"):
-        read(mute)
+        read(mute, timeout_s=0.5)
 
 
 @pytest.mark.parametrize(

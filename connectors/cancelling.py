@@ -6,10 +6,13 @@ whoever then waits for the end waits for ever. So it is said again until it is h
 """
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, Final
 
 AGAIN_S: Final = 5.0
 """What an orderly end may take before it is told once more."""
+WHOLE_S: Final = 10.0
+"""What tidying up may take that is not cut short; above an answer of a broker."""
 
 
 async def end_all(*tasks: "asyncio.Task[Any]", again_s: float = AGAIN_S) -> None:
@@ -25,3 +28,24 @@ async def end_all(*tasks: "asyncio.Task[Any]", again_s: float = AGAIN_S) -> None
         for each in ended:
             if not each.cancelled():
                 each.exception()  # Looked at, so that the loop does not complain.
+
+
+async def to_its_end(tidying: Coroutine[Any, Any, Any], within_s: float = WHOLE_S) -> None:
+    """Run what tidies up to its end, or for so long, however often its caller is cancelled.
+
+    A consumer of aiokafka whose `stop` is cut short leaves its connections open for good. Who was
+    cancelled meanwhile hears of it afterwards: `asyncio.CancelledError`. Raises what it raises.
+    """
+    loop = asyncio.get_running_loop()
+    work, until_s, is_cancelled = asyncio.create_task(tidying), loop.time() + within_s, False
+    while not work.done() and loop.time() < until_s:
+        try:
+            await asyncio.wait((work,), timeout=until_s - loop.time())
+        except asyncio.CancelledError:
+            is_cancelled = True
+    if not work.done():
+        await end_all(work)
+    if is_cancelled:
+        raise asyncio.CancelledError
+    if not work.cancelled():
+        work.result()

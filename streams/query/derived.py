@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from connectors.cancelling import end_all
+from connectors.cancelling import end_all, to_its_end
 from connectors.web.kept.ports import NotKept
 from connectors.web.query.problems import QueryProblem
 from projections.query.kept import Entry, ToAlert, ToMetric
@@ -215,8 +215,8 @@ class DerivedStreams:
             heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
             request_timeout_ms=15_000,
         )
-        await consumer.start()
         try:
+            await consumer.start()
             is_first = True
             while True:
                 is_changed = await self._look(consumer) or self._changed.is_set() or is_first
@@ -228,7 +228,7 @@ class DerivedStreams:
         finally:
             self.has_seat = False
             await self._stop_all()
-            await consumer.stop()
+            await to_its_end(consumer.stop())
 
     async def _look(self, consumer: "AIOKafkaConsumer") -> bool:
         """Whether something was written, or the seat has changed hands; waits a little."""

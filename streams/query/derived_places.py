@@ -8,6 +8,7 @@ computer, so any query process goes on with any stream.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from connectors.cancelling import to_its_end
 from streams.kafka.security import client_options
 from streams.query.kafka import Kafka
 from streams.query.places import Lane, Place, place_of
@@ -73,8 +74,8 @@ class Places:
     async def close(self) -> None:
         """Give the connection back."""
         if self._consumer is not None:
-            await self._consumer.stop()
-            self._consumer = None
+            consumer, self._consumer = self._consumer, None
+            await to_its_end(consumer.stop())
 
     async def _read(self) -> Place | None:
         from aiokafka.admin import AIOKafkaAdminClient  # noqa: PLC0415 - as above

@@ -12,6 +12,7 @@ import orjson
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from connectors.cancelling import to_its_end
 from connectors.pager.translate import Page
 from projections.query.kept import Kept, ToAlert, ToMetric
 from streams.clock import now_ms
@@ -95,8 +96,8 @@ class TopicSink:
     async def close(self) -> None:
         """Give the connection back."""
         if self._producer is not None:
-            await self._producer.stop()
-            self._producer = None
+            producer, self._producer = self._producer, None
+            await to_its_end(producer.stop())
 
     async def _make(self) -> None:
         from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # noqa: PLC0415 - as above

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from connectors.cancelling import to_its_end
 from streams.kafka.security import client_options
 from streams.query.places import Lane, Spots
 from streams.query.ports import History
@@ -70,7 +71,7 @@ class Kafka:
             await consumer.start()
             yield consumer
         finally:
-            await consumer.stop()
+            await to_its_end(consumer.stop())
 
     async def bounds(self, lanes: Sequence[Lane]) -> dict[Lane, tuple[int, int]]:
         """Of each partition the first offset that Kafka has, and its end."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.cancelling import to_its_end
 from connectors.web.kept.ports import NotKept
 from projections.dashboards.model import Dashboard
 from projections.query.kept import Entry, Kept, KeptBook, Sort, encoded
@@ -70,7 +71,7 @@ class KeptQueries:
                         self._topic, encoded(kept), key=kept.name.encode(), partition=0
                     )
                 finally:
-                    await producer.stop()
+                    await to_its_end(producer.stop())
         except (KafkaError, OSError, TimeoutError) as error:
             raise NotKept(f"Topic {self._topic} cannot be written now: {error!r}.") from error
         async with self._lock:
@@ -118,7 +119,7 @@ class KeptQueries:
             await consumer.start()
             yield consumer
         finally:
-            await consumer.stop()
+            await to_its_end(consumer.stop())
 
 
 class DashboardFiles:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from connectors.cancelling import end_all
+from connectors.cancelling import end_all, to_its_end
 
 
 async def _swallows(first: int, heard: list[str]) -> None:
@@ -68,3 +68,37 @@ def test_however_it_ends_the_others_end_too() -> None:
         await end_all()
 
     asyncio.run(story())
+
+
+def test_what_tidies_up_is_not_cut_short_and_who_was_told_hears_of_it_afterwards() -> None:
+    heard: list[str] = []
+
+    async def stop() -> None:
+        for step in ("leaves the group", "closes its connections"):
+            await asyncio.sleep(0.03)
+            heard.append(step)
+
+    async def uses_it() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await to_its_end(stop())
+            heard.append("never: it was told again meanwhile")
+
+    async def story() -> None:
+        task = asyncio.create_task(uses_it())
+        await asyncio.sleep(0)
+        await end_all(task, again_s=0.01)
+        assert task.cancelled()
+
+    asyncio.run(asyncio.wait_for(story(), 30))
+    assert heard == ["leaves the group", "closes its connections"]
+
+
+def test_what_never_comes_to_its_end_is_ended_and_what_fails_is_told() -> None:
+    async def story() -> None:
+        await to_its_end(_swallows(1, []), within_s=0.01)
+        with pytest.raises(ValueError, match="at the end"):
+            await to_its_end(asyncio.wait_for(_fails_at_the_end(), 0.01))
+
+    asyncio.run(asyncio.wait_for(story(), 60))

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from scheduler.machine import Machine
 from scheduler.model.changes import Change
-from scheduler.model.events import CellRecord, Copied, EffectEnded, RoundRecord
+from scheduler.model.events import CellRecord, Copied, EffectEnded, LeaderElected, RoundRecord
 from scheduler.model.ids import HostId, TaskId
 from scheduler.model.proposals import LaunchTasks, PreemptTask
 from scheduler.model.rules import PlacementRules
@@ -111,10 +111,13 @@ class Shadow:
 
     def _keep_answer(self, following: Sequence[tuple[int, CellRecord]]) -> None:
         """Answer now if a round soon has seen this state: the record at hand changes it."""
+        epoch = self.machine.state.epoch
         for offset, record in following[:LOOK_AHEAD_RECORDS]:
+            if type(record.events[0]) is LeaderElected:
+                epoch = offset
             at = _round_at(record)
-            if at is None:
-                continue
+            if at is None or record.epoch != epoch:
+                continue  # Nobody obeys a round of a leader that was voted out.
             event = record.events[at]
             if isinstance(event, RoundRecord) and self._has_seen(event):
                 self._candidate = (offset, self._answer())

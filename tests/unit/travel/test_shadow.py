@@ -72,6 +72,21 @@ def test_an_answer_is_of_one_round_and_of_no_later_one() -> None:
     assert (found.recorded_placed, found.shadow_placed) == (0, 0)
 
 
+def test_a_round_of_a_leader_that_was_voted_out_hides_no_round_behind_it() -> None:
+    cell = running_cell(2)
+    cell.submit(batch(2))
+    late, epoch = cell.machine.decide(), cell.epoch
+    cell.elect("cell-1")
+    cell.subscribe()
+    cell.offer("host3")
+    events = cell.machine.decide()
+    cell.submit(batch(1), "more")
+    cell.write(*late, epoch=epoch)
+    cell.write(*events)
+    found, _ = shadowed(records(cell))
+    assert (found.rounds, found.equal, found.unknown) == (1, 1, 0)
+
+
 def test_partings_beyond_the_limit_are_only_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("projections.travel.shadow.PARTINGS_MAX", 1)
     cell = running_cell(4, Policy(placement=pack()))

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from tests.support.quick import THOROUGH
+from tests.support.thorough import THOROUGH
 
 PACKAGES: Final = ("scheduler", "projections")
 WORDS: Final = (

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import is_hypothesis_test, settings
 
+from tests.support.thorough import THOROUGH
+
 ONLY_INTEGRATION = ("integration", "console")
 """Folders whose every test is marked `integration`: where that is left out they are not read."""
 MARKED = re.compile(r"^pytestmark = .*\b(integration|soak)\b", re.MULTILINE)
@@ -27,8 +29,6 @@ PART, THOROUGH_PART = 8, 4
 EXAMPLES_MIN = 5
 LOOKS_ONE_IN = 5
 """Of the records that a cell in memory folds, one in so many has the whole state looked at."""
-THOROUGH = "FLUMINA_TESTS_THOROUGH"
-"""Set where mutants are tried: quick tests look at each record then, and draw more examples."""
 MORE = "FLUMINA_TESTS_EXAMPLES"
 """How many times as many examples properties draw, and at random: docs/testing.md."""
 HURRY = 10

@@ -3,12 +3,15 @@
 How: texts of a few lines, and Wilson's interval as it is printed in tables.
 """
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.mutation.mutants import Mutant, chosen, wilson
 from tests.mutation.report import package_of, score_line
 from tests.mutation.rules import Reader
-from tests.mutation.run import Result
+from tests.mutation.run import ROOT, Result
 
 TEXT = '''\
 """A module."""
@@ -143,3 +146,10 @@ def test_what_no_test_executes_counts_as_a_survivor() -> None:
     assert score_line(results).startswith("2 of 4 killed: 50.0%")
     assert package_of("scheduler/queue/order.py") == "scheduler/queue"
     assert package_of("scheduler/machine.py") == "scheduler"
+
+
+@pytest.mark.slow
+def test_what_runs_the_tests_of_mutants_leaves_the_import_of_hypothesis_to_its_plugin() -> None:
+    """Else pytest ends before the first test: it warns that it cannot rewrite what is there."""
+    looking = "import sys, tests.mutation.baseline; sys.exit('hypothesis' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", looking], cwd=ROOT, check=False).returncode == 0

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 AGAIN_S: Final = 5.0
 """What an orderly end may take before it is told once more."""
-WHOLE_S: Final = 10.0
-"""What tidying up may take that is not cut short; above an answer of a broker."""
+WHOLE_S: Final = 7.0
+"""What tidying up may take that is not cut short: above the patience with a broker's answer, below
+that of whoever ends processes."""
 
 
 async def end_all(*tasks: "asyncio.Task[Any]", again_s: float = AGAIN_S) -> None:

@@ -11,6 +11,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from connectors.cancelling import to_its_end
 from streams.clock import elapsed_s
 from streams.kafka.security import client_options
 
@@ -62,4 +63,4 @@ class LogEnd:
                 self._heard_at_s = elapsed_s()
                 await asyncio.sleep(ASK_S)
         finally:
-            await consumer.stop()
+            await to_its_end(consumer.stop())

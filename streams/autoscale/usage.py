@@ -9,6 +9,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from connectors.cancelling import to_its_end
 from connectors.metrics.translate import usage_readings
 from connectors.ports import AskedMetric, MetricFailed, Reading
 from streams.kafka.security import client_options
@@ -60,4 +61,4 @@ class UsageSource:
         """Give back every connection."""
         consumer, self._consumer, self._newest = self._consumer, None, None
         if consumer is not None:
-            await consumer.stop()
+            await to_its_end(consumer.stop())

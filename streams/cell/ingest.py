@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from msgspec.structs import replace
 
+from connectors.cancelling import to_its_end
 from scheduler.inbound_runs import InboundRuns
 from scheduler.model.address import Source
 from scheduler.model.codec import Undecodable, decode_hosts, decode_mesos, decode_verdict, digest_of
@@ -97,7 +98,7 @@ class Ingest:
                 await self._until_level()
                 await self._one_batch(consumer)
         finally:
-            await consumer.stop()
+            await to_its_end(consumer.stop())
 
     async def _until_level(self) -> None:
         """Wait while the fold has been halted for long; operators' commands are never waited for.

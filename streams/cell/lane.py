@@ -12,6 +12,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
+from connectors.cancelling import to_its_end
 from streams.cell.follower import Follower, LogRecord
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
 from streams.kafka.security import client_options
@@ -72,7 +73,7 @@ class Lane(faust.Service):
                     consumer.seek(partition, position)
                 position = await self._one_batch(consumer, partition, position)
         finally:
-            await consumer.stop()
+            await to_its_end(consumer.stop())
 
     async def _one_batch(
         self, consumer: AIOKafkaConsumer, partition: TopicPartition, position: int
@@ -116,4 +117,4 @@ async def log_end(bootstrap: str, topic: str, partition: int) -> int:
         ends: dict[TopicPartition, int] = await consumer.end_offsets([place])
         return ends[place]
     finally:
-        await consumer.stop()
+        await to_its_end(consumer.stop())

@@ -13,6 +13,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import KafkaError
 
+from connectors.cancelling import to_its_end
 from connectors.federation.configuration import Configuration
 from connectors.federation.routing import NoRoute, hashed, routed
 from scheduler.model.ids import TaskId, job_id_of
@@ -145,7 +146,7 @@ class Forwarder:
             finally:
                 await producer.stop()
         finally:
-            await consumer.stop()
+            await to_its_end(consumer.stop())
 
     async def _forward(
         self, producer: AIOKafkaProducer, record: "ConsumerRecord[bytes, bytes]"

@@ -16,6 +16,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from connectors.cancelling import to_its_end
 from connectors.mesos.usage import HostUsage, Usage
 from projections.health.host_series import ROUND_MS, HostSample, HostSeriesFold
 from scheduler.model.codec import encode_verdict
@@ -104,7 +105,7 @@ async def _run(settings: Settings, bootstrap: str, stop: asyncio.Event) -> None:
         finally:
             await producer.stop()
     finally:
-        await consumer.stop()
+        await to_its_end(consumer.stop())
 
 
 class _Reading:

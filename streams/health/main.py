@@ -15,6 +15,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
+from connectors.cancelling import to_its_end
 from projections.health.blocks import LineRecord
 from projections.health.judging import HealthFold
 from scheduler.model.codec import encode_verdict
@@ -178,7 +179,7 @@ class HealthProcess:
             finally:
                 await producer.stop()
         finally:
-            await consumer.stop()
+            await to_its_end(consumer.stop())
 
     async def _begin(self, consumer: AIOKafkaConsumer) -> None:
         """Go to where each partition goes on: by what was kept, or an hour ago."""

@@ -14,6 +14,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
+from connectors.cancelling import to_its_end
 from scheduler.model.codec import Undecodable, decode_record
 from scheduler.model.events import CellContinued, CellCreated
 from streams.cell.follower import LogRecord
@@ -200,6 +201,6 @@ class KafkaLog:
 
 async def _stopped(consumer: AIOKafkaConsumer) -> None:
     try:
-        await consumer.stop()
+        await to_its_end(consumer.stop())
     except (KafkaError, OSError) as error:
         logger.warning("a consumer did not stop cleanly", why=repr(error))

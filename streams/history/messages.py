@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from connectors.archive.archive import DamagedRange
+from connectors.cancelling import to_its_end
 from connectors.ports import NoSuchObject
 from streams.clock import now_ms
 from streams.history.partitions import (
@@ -142,7 +143,7 @@ class MessageHistorian:
             while True:
                 await self._step(consumer)
         finally:
-            await consumer.stop()
+            await to_its_end(consumer.stop())
 
     async def _step(self, consumer: AIOKafkaConsumer) -> None:
         loop = asyncio.get_running_loop()

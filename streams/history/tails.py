@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from connectors.archive.archive import Archive
 from connectors.archive.ranges import Series
 from connectors.archive.rows import ArchivedChange, ArchivedMessage, ArchivedRecord
+from connectors.cancelling import to_its_end
 from scheduler.model.address import parse_address
 from scheduler.model.codec import Undecodable, decode_change
 from streams.errors import OperatorError
@@ -77,7 +78,7 @@ async def _reading(bootstrap: str, place: TopicPartition) -> AsyncIterator[AIOKa
         consumer.assign([place])
         yield consumer
     finally:
-        await consumer.stop()
+        await to_its_end(consumer.stop())
 
 
 async def tail_of_partition(

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from connectors.archive.archive import Archive, DamagedRange
 from connectors.archive.rows import ArchivedMessage
+from connectors.cancelling import to_its_end
 from connectors.ports import NoSuchObject, StoreFailed
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
 from streams.kafka.security import client_options
@@ -122,7 +123,7 @@ class TopicSlices:
                     records = found.setdefault(key, {})
                     await self._partition(consumer, place, stretch, (first_ms, end_ms), records)
         finally:
-            await consumer.stop()
+            await to_its_end(consumer.stop())
 
     async def _partition(
         self,

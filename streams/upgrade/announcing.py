@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec.structs import replace
 
-from connectors.cancelling import end_all
+from connectors.cancelling import end_all, to_its_end
 from streams.clock import now_ms
 from streams.kafka.patience import REQUEST_TIMEOUT_MS
 from streams.kafka.security import client_options
@@ -116,7 +116,7 @@ class Listening:
                     self._has_begun.set()
                 await hear(consumer, self._place, self.roll)
         finally:
-            await consumer.stop()
+            await to_its_end(consumer.stop())
 
 
 async def begin_lately(consumer: AIOKafkaConsumer, place: TopicPartition) -> int:

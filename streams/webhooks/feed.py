@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from connectors.cancelling import to_its_end
 from connectors.webhooks.translate import Event
 from scheduler.model.address import parse_address
 from scheduler.model.reading.bad_bytes import BAD_BYTES
@@ -98,7 +99,7 @@ class Feed:
 
     async def close(self) -> None:
         """Give back the connection."""
-        await self._consumer.stop()
+        await to_its_end(self._consumer.stop())
 
     def _event(self, record: ConsumerRecord) -> Event | None:
         """The record as an event; None where it is another cell's, or before the webhook."""

@@ -1,6 +1,7 @@
 """Tasks are ended whatever they do with a cancellation."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -97,8 +98,32 @@ def test_what_tidies_up_is_not_cut_short_and_who_was_told_hears_of_it_afterwards
 
 def test_what_never_comes_to_its_end_is_ended_and_what_fails_is_told() -> None:
     async def story() -> None:
-        await to_its_end(_swallows(1, []), within_s=0.01)
+        await to_its_end(_swallows(0, []), within_s=0.01)
         with pytest.raises(ValueError, match="at the end"):
             await to_its_end(asyncio.wait_for(_fails_at_the_end(), 0.01))
 
     asyncio.run(asyncio.wait_for(story(), 60))
+
+
+def test_a_client_that_swallows_a_cancellation_as_it_stops_keeps_no_group_from_ending() -> None:
+    """A group tells its tasks once: what one of them does not hear is lost for good."""
+
+    async def stop() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.02)
+
+    async def begins_again_and_again() -> None:
+        while True:
+            await to_its_end(stop())
+
+    async def group() -> None:
+        async with asyncio.TaskGroup() as there:
+            there.create_task(begins_again_and_again())
+
+    async def story() -> None:
+        running = asyncio.create_task(group())
+        await asyncio.sleep(0.01)
+        await end_all(running)
+        assert running.cancelled()
+
+    asyncio.run(asyncio.wait_for(story(), 30))

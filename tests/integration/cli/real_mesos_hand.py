@@ -37,7 +37,10 @@ def main(control: str, home: str, port: str, deed: str, agent_id: str = "") -> N
 
         _until(has_all, "the master is back, and its agents with it")
         return
-    found = next(each for each in _slaves(port) or [] if each["id"] == agent_id)
+    known = [each for each in _slaves(port) or [] if each["id"] == agent_id]
+    if not known:
+        sys.exit(f"the master at {port} knows no agent {agent_id}")
+    found = known[0]
     node = f"agent{int(found['port']) - int(port)}"
     if deed == "lose":
         pid = int((Path(home) / f"{node}.pid").read_text())
@@ -52,8 +55,9 @@ def main(control: str, home: str, port: str, deed: str, agent_id: str = "") -> N
     mesosctl("start", node)
 
     def is_back() -> bool:
-        now = next(each for each in _slaves(port) or [] if each["id"] == agent_id)
-        return bool(now["active"]) and now.get("reregistered_time") != before
+        # A master that has just begun hears of its agents one after the other.
+        now = [each for each in _slaves(port) or [] if each["id"] == agent_id]
+        return any(each["active"] and each.get("reregistered_time") != before for each in now)
 
     _until(is_back, f"{node} is back")
 

@@ -13,6 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from connectors.archive.sql import SqlAnswer, SqlLimits
+from connectors.cancelling import end_all
 from streams.cell.writer import our_producer
 from streams.history.asking import ask
 from streams.history.limits import HistoryLimits
@@ -106,8 +107,7 @@ class Place:
         try:
             yield process
         finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            await end_all(running)
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:

@@ -1,13 +1,18 @@
 """Ends coroutines that were given to the loop, also those that a library keeps alive.
 
-The one thing to know: a cancellation can get lost. aiokafka's consumer swallows one that comes
-while it is being stopped (`Fetcher.close` suppresses every `CancelledError` of its waiting), and
-whoever then waits for the end waits for ever. So it is said again until it is heard.
+The one thing to know: a cancellation can get lost. aiokafka's clients swallow one that comes while
+they are being stopped (`Fetcher.close` and `AIOKafkaClient.close` suppress every `CancelledError`
+of their waiting), and whoever then waits for the end waits for ever. So it is said again until it
+is heard: by `end_all` to tasks, by `TaskGroup` to those of a group.
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Final
+import contextvars
+from collections.abc import Coroutine, Generator
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+Result = TypeVar("Result")
 
 AGAIN_S: Final = 5.0
 """What an orderly end may take before it is told once more."""
@@ -50,3 +55,50 @@ async def to_its_end(tidying: Coroutine[Any, Any, Any], within_s: float = WHOLE_
         raise asyncio.CancelledError
     if not work.cancelled():
         work.result()
+
+
+class TaskGroup(asyncio.TaskGroup):
+    """A task group that tells its tasks again to end where one of them has not heard it.
+
+    The standard one tells each once, so that one lost cancellation keeps the group, and whoever
+    waits for it, from ever ending: a leader that has lost its leadership, for example.
+    ``again_s``: how long a task that was told may take to end, in seconds, before it is told again.
+    """
+
+    def __init__(self, again_s: float = AGAIN_S) -> None:
+        super().__init__()
+        self._again_s = again_s
+        self._ours: set[asyncio.Task[Any]] = set()
+
+    def create_task(
+        self,
+        coro: Generator[Any, None, Result] | Coroutine[Any, Any, Result],
+        *,
+        name: str | None = None,
+        context: contextvars.Context | None = None,
+    ) -> "asyncio.Task[Result]":
+        """Begin a task of the group."""
+        task = super().create_task(coro, name=name, context=context)
+        self._ours.add(task)
+        task.add_done_callback(self._ours.discard)
+        return task
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for the tasks, as the standard group does."""
+        insisting = asyncio.create_task(self._insist())
+        try:
+            await super().__aexit__(kind, error, trace)
+        finally:
+            insisting.cancel()
+
+    async def _insist(self) -> None:
+        while True:
+            told = {each for each in self._ours if each.cancelling()}
+            await asyncio.sleep(self._again_s)
+            for each in told & self._ours:
+                each.cancel()

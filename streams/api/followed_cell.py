@@ -16,6 +16,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from connectors.cancelling import TaskGroup
 from connectors.web.cell import NotWritten, Progress, Token, Topic
 from connectors.web.limits.guarding import request_headers
 from connectors.web.observing import Observing
@@ -142,7 +143,7 @@ class FollowedCell:
                 await self._beginnings.begin(self._follower)
         await self._lane.start()
         try:
-            async with asyncio.TaskGroup() as group:
+            async with TaskGroup() as group:
                 group.create_task(self._log_end.run())
                 group.create_task(self._watch_lane())
                 group.create_task(self._announce())

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
+from connectors.cancelling import TaskGroup
 from connectors.cloud.opening import open_cloud
 from connectors.healing.opening import open_commands
 from connectors.ports import ClusterManager
@@ -114,7 +115,7 @@ class Leader:
         feed = MesosFeed(
             lead, manager, cell.producer, topic, partition, backoff=backoff, shield=shield
         )
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             for ingest in ingests:
                 group.create_task(ingest.run())
             group.create_task(feed.run())

@@ -21,7 +21,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from connectors.cancelling import end_all
+from connectors.cancelling import TaskGroup, end_all
 from scheduler.model.ids import CellName
 from streams.cell.ingest import UnreadableInbound
 from streams.cell.lead import LeadershipLost
@@ -145,7 +145,7 @@ class CellProcess:
             self._is_in_group = True
             settle()
             ready()
-            async with asyncio.TaskGroup() as group:
+            async with TaskGroup() as group:
                 for seat in self.seats:
                     others = partial(self._leads_beside, seat)
                     group.create_task(seat.lead_when_assigned(producer, others))

@@ -14,6 +14,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
+from connectors.cancelling import TaskGroup
 from connectors.ports import ClusterManager
 from scheduler.model.codec import encode_mesos
 from scheduler.model.mesos import (
@@ -63,7 +64,7 @@ class MesosFeed:
 
     async def run(self) -> None:
         """Keep a stream open until cancelled; a burnt framework id ends it for good."""
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             group.create_task(self._acknowledge_written())
             group.create_task(self._keep_subscribed())
             if self._shield is not None:

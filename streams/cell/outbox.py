@@ -10,6 +10,7 @@ from collections import deque
 
 import structlog
 
+from connectors.cancelling import TaskGroup
 from connectors.ports import ClusterManager
 from scheduler.effects import effect_of
 from scheduler.fold.storage import is_ready
@@ -42,7 +43,7 @@ class Outbox:
 
     async def run(self) -> None:
         """Carry out until cancelled, or until leadership is lost."""
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             group.create_task(self._carry_out_all())
             group.create_task(self._write_outcomes())
 
@@ -73,7 +74,7 @@ class Outbox:
             [EffectStarted(proposal_id=each.proposal_id) for each in waiting],
             point="started-written",
         )
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             under_way: set[asyncio.Task[None]] = set()
             for each in waiting:
                 if len(under_way) >= LAUNCHES_UNDER_WAY_MAX:

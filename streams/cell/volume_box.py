@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from connectors.cancelling import TaskGroup
 from connectors.ports import VolumeAsk, VolumeRefused, VolumeTold, VolumeUnsure
 from connectors.volumes.opening import Providers
 from scheduler.model.events import CellEvent
@@ -54,13 +55,13 @@ class VolumeBox:
     async def run(self) -> None:
         """Carry out until cancelled, or until leadership is lost."""
         try:
-            async with asyncio.TaskGroup() as group:
+            async with TaskGroup() as group:
                 group.create_task(self._begin_all(group))
                 group.create_task(self._measure_all())
         finally:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _begin_all(self, group: asyncio.TaskGroup) -> None:
+    async def _begin_all(self, group: TaskGroup) -> None:
         version = -1
         while True:
             version = await self._follower.newer(version, self._lead.pace.tick_s)

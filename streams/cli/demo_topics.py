@@ -9,6 +9,7 @@ from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 
+from connectors.cancelling import to_its_end
 from streams.kafka.security import client_options
 
 PREFIX: Final = "demo-"
@@ -29,4 +30,4 @@ async def delete_topics(bootstrap: str, prefix: str) -> None:
         names = [name for name in await client.list_topics() if name.startswith(prefix)]
         await client.delete_topics(names)
     finally:
-        await client.close()
+        await to_its_end(client.close())

@@ -11,6 +11,7 @@ import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from connectors.cancelling import to_its_end
 from scheduler.machine import FOLD_VERSION
 from streams.cli.doctor_checks import Finding, failed, ok, skipped, warning
 from streams.cli.log_look import ends_of_topics
@@ -74,7 +75,7 @@ async def broker_findings(bootstrap: str, prefix: str) -> list[Finding]:
         ]
         answers = await client.describe_configs(asked)
     finally:
-        await client.close()
+        await to_its_end(client.close())
     configs: dict[str, dict[str, str | None]] = {
         resource["resource_name"]: {
             each["config_names"]: each["config_value"] for each in resource["config_entries"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from connectors.cancelling import TaskGroup
 from connectors.federation.app import front_app
 from connectors.federation.cells import Cells
 from connectors.federation.configuration import Configuration, FederatedCell, faults_of
@@ -92,7 +93,7 @@ class FederationProcess:
     async def run(self, server: Server, listener: socket.socket) -> None:
         """Serve and work until the server ends."""
         try:
-            async with asyncio.TaskGroup() as group:
+            async with TaskGroup() as group:
                 beside = [group.create_task(each) for each in self._lasting()]
                 await server.serve(sockets=[listener])
                 for task in beside:

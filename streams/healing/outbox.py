@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from connectors.cancelling import TaskGroup
 from connectors.healing.ports import HostCommands, ScriptToRun
 from scheduler.healing.standing import HealingRun
 from scheduler.model.events import EffectEnded, EffectStarted
@@ -41,7 +42,7 @@ class HealingOutbox:
         """Run what is ordered until cancelled, or until leadership is lost."""
         version = -1
         try:
-            async with asyncio.TaskGroup() as group:
+            async with TaskGroup() as group:
                 while True:
                     version = await self._follower.newer(version, self._lead.pace.tick_s)
                     if self._lead.is_behind():

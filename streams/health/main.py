@@ -15,7 +15,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from connectors.cancelling import to_its_end
+from connectors.cancelling import TaskGroup, to_its_end
 from projections.health.blocks import LineRecord
 from projections.health.judging import HealthFold
 from scheduler.model.codec import encode_verdict
@@ -99,7 +99,7 @@ async def _run(
 ) -> None:
     stop, counts, probes = shared
     assert settings.kafka_brokers is not None
-    async with asyncio.TaskGroup() as group:
+    async with TaskGroup() as group:
         process = HealthProcess(settings, settings.kafka_brokers, partitions, probes)
         process.counts = counts
         group.create_task(_judge(process, stop))

@@ -15,7 +15,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from connectors.archive.archive import Archive
-from connectors.cancelling import end_all
+from connectors.cancelling import TaskGroup, end_all
 from streams.access.metrics_page import MetricsPage
 from streams.clock import now_ms
 from streams.errors import OperatorError
@@ -88,7 +88,7 @@ class HistoryProcess:
 
     async def run(self) -> None:
         """Archive and watch until cancelled."""
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             group.create_task(self.cell.run())
             group.create_task(self.messages.run())
             group.create_task(self._watch())

@@ -5,12 +5,12 @@ in the archive, or at the log's beginning, read out of the archive. So a restart
 archives nothing again.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
 
 from connectors.archive.archive import Archive
+from connectors.cancelling import TaskGroup
 from projections.cell_view import CellView
 from projections.travel.notes import Noted
 from scheduler.machine import Machine
@@ -69,7 +69,7 @@ class Starter:
         test = RestoreTest(bases, metrics=self._metrics, page=self._page)
 
         async def beside() -> None:
-            async with asyncio.TaskGroup() as group:
+            async with TaskGroup() as group:
                 group.create_task(taker.run())
                 group.create_task(test.run())
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from connectors.cancelling import to_its_end
 from streams.kafka.security import client_options
 
 Result = TypeVar("Result")
@@ -58,7 +59,7 @@ async def describe(bootstrap: str) -> ClusterView:
         await client.start()
         answer = await client.describe_cluster()
     finally:
-        await client.close()
+        await to_its_end(client.close())
     return ClusterView(
         cluster_id=answer["cluster_id"],
         broker_ids=frozenset(broker["node_id"] for broker in answer["brokers"]),

@@ -11,6 +11,7 @@ import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from connectors.cancelling import to_its_end
 from streams.kafka.security import client_options
 from streams.kafka.topics import FOREVER_MS
 
@@ -73,7 +74,7 @@ async def retentions_ms(bootstrap: str, topics: Sequence[str]) -> dict[str, int]
             ]
         )
     finally:
-        await client.close()
+        await to_its_end(client.close())
     return {
         resource["resource_name"]: int(entry["config_value"])
         for answer in answers

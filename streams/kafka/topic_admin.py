@@ -18,6 +18,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from connectors.cancelling import to_its_end
 from streams.errors import OperatorError
 from streams.kafka.refusals import not_allowed, refused_because
 from streams.kafka.security import client_options
@@ -63,7 +64,7 @@ async def _asking(
             "Check KAFKA_BROKERS, or unset it to use the embedded Kafka.",
         ) from error
     finally:
-        await client.close()
+        await to_its_end(client.close())
 
 
 async def _differences(client: AIOKafkaAdminClient, settings: Settings) -> list[str]:

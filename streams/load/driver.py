@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import aiohttp
 
+from connectors.cancelling import TaskGroup
 from streams.clock import elapsed_s
 from streams.load.mix import JobPlan
 from streams.load.watching import Watch
@@ -69,7 +70,7 @@ class Driver:
         ) as session:
             self._began_s = elapsed_s()
             lock = asyncio.Lock()
-            async with asyncio.TaskGroup() as group:
+            async with TaskGroup() as group:
                 ending = group.create_task(self._end_services(session))
                 senders = [
                     group.create_task(self._send_all(session, plans, lock))

@@ -91,7 +91,7 @@ class Places:
                 TopicPartition, OffsetAndMetadata
             ] = await client.list_consumer_group_offsets(self._group)
         finally:
-            await client.close()
+            await to_its_end(client.close())
         first = found.get(next(iter(self._lanes.values())))
         self.committed = first.metadata if first is not None else ""
         return place_of(self.committed) if self.committed else None

@@ -120,7 +120,7 @@ class TopicSink:
             new = NewTopic(self.topic, 1, copies, topic_configs=config)
             answer = await client.create_topics([new])
         finally:
-            await client.close()
+            await to_its_end(client.close())
         for topic, code, message in answer.topic_errors:
             if code and for_code(code) is not TopicAlreadyExistsError:
                 raise SinkFailed(f"Kafka does not make topic {topic}: {message}")

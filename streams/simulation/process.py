@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
+from connectors.cancelling import TaskGroup
 from connectors.ports import ClusterManager, StoreFailed
 from projections.snapshot.format import BadSnapshot
 from scheduler.model.events import CellRecord
@@ -176,7 +177,7 @@ class Life(Client):
             surroundings=self._surroundings(),
         )
         await world.begin(follower)
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             group.create_task(self._follow())
             await follower.until(world.broker.partition("cell").ends - 1)
             world.group.joined(self)

@@ -163,4 +163,4 @@ async def _partitions(bootstrap: str) -> dict[str, list[int]]:
             for each in await client.describe_topics()
         }
     finally:
-        await client.close()
+        await to_its_end(client.close())

@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from aiokafka.errors import KafkaError
 
+from connectors.cancelling import TaskGroup
 from connectors.ports import RegistrationFailed
 from connectors.webhooks.client import DeliveryFailed, Sender
 from connectors.webhooks.secrets import SecretMissing, Secrets
@@ -162,7 +163,7 @@ class Endpoint:
                     await self._sent(each)
 
         if by_job:
-            async with asyncio.TaskGroup() as group:
+            async with TaskGroup() as group:
                 for of_job in by_job.values():
                     group.create_task(lane(of_job))
 

@@ -1,8 +1,8 @@
 """No process of ours waits for a task that it told to end only once.
 
-aiokafka's consumer swallows a cancellation that comes while it is being stopped, and who then waits
-for the task waits for ever (seen in a query process): `connectors.cancelling.end_all` tells it
-again.
+aiokafka's clients swallow a cancellation that comes while they are being stopped, and who then
+waits for the task waits for ever (seen in a query and in a history process): `end_all` and
+`TaskGroup` of `connectors.cancelling` tell it again.
 """
 
 import ast
@@ -43,4 +43,16 @@ def test_who_cancels_and_waits_tells_again() -> None:
                 continue
             if "cancel" in _attributes_called(function) and _waits_however_it_ends(function):
                 found.append(f"{name}:{function.lineno} {function.name}: use end_all")
+    demand_none(found)
+
+
+def test_every_group_tells_its_tasks_again() -> None:
+    found = [
+        f"{path.relative_to(ROOT).as_posix()}:{node.lineno}: use that of connectors.cancelling"
+        for package in ("streams", "connectors")
+        for path in python_files(package)
+        if path.name != "cancelling.py"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "TaskGroup"
+    ]
     demand_none(found)

@@ -1,7 +1,9 @@
 """What a parser under fuzzing is, and what one input may do to it."""
 
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Literal, NamedTuple
 
 from scheduler.model.reading.faults import Faults
@@ -54,19 +56,30 @@ class Tried(NamedTuple):
 def tried(parser: Parser, data: bytes) -> Tried:
     """Give the parser the input; raises `Failure` where it does what it may not."""
     refusals: tuple[type[BaseException], ...] = (Refused, *parser.refuses)
-    began = time.thread_time()
     is_refused = False
-    try:
-        parser.parse(data)
-    except refusals:
-        is_refused = True
-    except Exception as error:
-        why = f"{type(error).__name__} is none of its errors: {str(error)[:200]}"
-        raise Failure(parser.name, why, data) from error
-    elapsed_s = time.thread_time() - began
+    with _nothing_collected():
+        began = time.thread_time()
+        try:
+            parser.parse(data)
+        except refusals:
+            is_refused = True
+        except Exception as error:
+            why = f"{type(error).__name__} is none of its errors: {str(error)[:200]}"
+            raise Failure(parser.name, why, data) from error
+        elapsed_s = time.thread_time() - began
     if elapsed_s > SECONDS_MAX:
         raise Failure(parser.name, f"it took {elapsed_s:.2f} s of processor time", data)
     return Tried(is_refused, elapsed_s * 1_000)
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Keep the collector away: what thousands of tests left in a process takes it a second."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def text_of(data: bytes) -> str:

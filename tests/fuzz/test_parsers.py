@@ -6,6 +6,7 @@ second of processor time. The soak gives a million made inputs, each parser in a
 memory is bounded.
 """
 
+import gc
 import json
 import random
 import subprocess
@@ -95,6 +96,7 @@ def test_another_error_a_hang_and_an_answer_with_faults_are_told_apart(
             return data
         if data == b"refused":
             raise Refused("no")
+        assert not gc.isenabled(), "what other tests left is collected on the parser's account"
         return data[5]
 
     parser = Parser("planted", "text", parse, (), (b"abcdef",))
@@ -104,6 +106,7 @@ def test_another_error_a_hang_and_an_answer_with_faults_are_told_apart(
         tried(parser, b"")
     with pytest.raises(Failure, match="of processor time"):
         tried(parser, b"slow")
+    assert gc.isenabled()
 
 
 @pytest.mark.soak

@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from connectors.cancelling import end_all, to_its_end
+from connectors.cancelling import TaskGroup, end_all, to_its_end
 
 
 async def _swallows(first: int, heard: list[str]) -> None:
@@ -127,3 +127,51 @@ def test_a_client_that_swallows_a_cancellation_as_it_stops_keeps_no_group_from_e
         assert running.cancelled()
 
     asyncio.run(asyncio.wait_for(story(), 30))
+
+
+@pytest.mark.parametrize("is_told_by_a_fault", [False, True])
+def test_a_group_tells_its_tasks_again_to_end(is_told_by_a_fault: bool) -> None:
+    """Whether who runs it is told to end, or one of its tasks fails, as a deposed leader's does."""
+    heard: list[str] = []
+
+    async def fails() -> None:
+        await asyncio.sleep(0.01)
+        raise ValueError("leads no longer")
+
+    async def group() -> None:
+        async with TaskGroup(again_s=0.01) as there:
+            there.create_task(_swallows(2, heard))
+            if is_told_by_a_fault:
+                there.create_task(fails())
+
+    async def story() -> None:
+        running = asyncio.create_task(group())
+        await asyncio.sleep(0.02)
+        if not is_told_by_a_fault:
+            running.cancel()
+        await asyncio.wait((running,))
+        assert running.cancelled() is not is_told_by_a_fault
+        if is_told_by_a_fault:
+            assert isinstance(running.exception(), ExceptionGroup)
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+    assert heard == ["swallowed 0", "swallowed 1"]
+
+
+def test_a_group_leaves_alone_whom_nobody_told_to_end() -> None:
+    async def works() -> str:
+        await asyncio.sleep(0.05)
+        return "done"
+
+    async def times_out() -> str:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await asyncio.Event().wait()
+        return await works()
+
+    async def story() -> list[str]:
+        async with TaskGroup(again_s=0.005) as there:
+            tasks = [there.create_task(each()) for each in (works, times_out)]
+        return [each.result() for each in tasks]
+
+    assert asyncio.run(story()) == ["done", "done"]

@@ -76,7 +76,7 @@ class Bases:
             return
         if not known or bounds.generation in known:
             return
-        if bounds.end_offset > 0 and isinstance(await self._first_record(), CellContinued):
+        if bounds.end_offset > 0 and isinstance(await first_event(self.reader), CellContinued):
             return
         found = f"generation {bounds.generation}" if bounds.end_offset else "empty"
         raise CannotFold(
@@ -135,8 +135,14 @@ class Bases:
             )
         return restored
 
+    async def of(self, generation: str) -> "Bases":
+        """Where folds of this generation can begin: of the log at hand or an earlier, archived."""
+        if self._reader_of is None or generation == (await self.reader.bounds()).generation:
+            return self
+        return Bases(self.shelf, self._reader_of(generation), self._reader_of)
+
     async def _beginning(self) -> Base:
-        first = await self._first_record()
+        first = await first_event(self.reader)
         if not isinstance(first, CellContinued):
             return Base(self._wrap(Machine()), wanted_offset=0)
         end = first.previous_offset + 1
@@ -145,21 +151,22 @@ class Bases:
                 f"The log continues generation {first.previous_generation}, whose records are not "
                 "at hand here. Give the archive that holds them"
             )
-        before = Bases(self.shelf, self._reader_of(first.previous_generation), self._reader_of)
-        machine = await machine_at(before, end)
+        machine = await machine_at(await self.of(first.previous_generation), end)
         return Base(
             self._wrap(machine),
             wanted_offset=0,
             origin=f"the end of generation {first.previous_generation}",
         )
 
-    async def _first_record(self) -> object:
-        async for batch in self.reader.records(0, 1):
-            try:
-                return decode_record(batch[0].value).events[0]
-            except Undecodable:
-                return None  # Whoever folds it halts there and says so.
-        return None
+
+async def first_event(reader: LogReader) -> object:
+    """What a log begins with; None where it is empty, or where this build cannot read it."""
+    async for batch in reader.records(0, 1):
+        try:
+            return decode_record(batch[0].value).events[0]
+        except Undecodable:
+            return None  # Whoever folds it halts there and says so.
+    return None
 
 
 async def machine_at(bases: Bases, offset: int) -> Machine:

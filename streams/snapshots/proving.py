@@ -90,8 +90,9 @@ class RestoreTest:
         try:
             restored = await asyncio.to_thread(self.shelf.load, name)
             # Not itself: the fold begins at a snapshot that lacks its last record at least.
-            base = await self.bases.at_or_below(name.next_offset - 1)
-            follower = await followed_to(self.bases, name.next_offset, base)
+            bases = await self.bases.of(name.generation)
+            base = await bases.at_or_below(name.next_offset - 1)
+            follower = await followed_to(bases, name.next_offset, base)
         except BadSnapshot as bad:
             return self._proof("different", name, why=f"it cannot be restored: {bad}")
         except (CannotFold, LogHole, NoSuchObject) as error:

@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from connectors.archive.archive import Archive
+from scheduler.model.events import CellContinued
 from streams.history.archived_log import ArchivedLog
 from streams.history.joined_log import AnotherLog, JoinedLog, generation_in_kafka, generations_of
 from streams.history.kafka_log import KafkaLog
 from streams.history.reading import LogReader
 from streams.settings import Settings
-from streams.snapshots.loading import Bases, CannotFold
+from streams.snapshots.loading import Bases, CannotFold, first_event
 from streams.snapshots.shelf import Shelf
 from streams.store import store_of
 
@@ -72,8 +73,12 @@ async def _generation(archive: Archive, shelf: Shelf, kafka: KafkaLog) -> str:
     except AnotherLog as error:
         await kafka.close()
         raise CannotFold(str(error)) from error
-    known = await asyncio.to_thread(shelf.generations)
+    known = await asyncio.to_thread(shelf.known_generations, generation)
     if not known or generation in known:
         return generation
+    if generation and (await kafka.ends()).begin == 0:
+        first = await first_event(kafka)
+        if isinstance(first, CellContinued) and first.previous_generation in known:
+            return generation  # Too young for a snapshot and for the archive.
     await kafka.close()
     return ""

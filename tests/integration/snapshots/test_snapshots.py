@@ -216,3 +216,25 @@ async def _where_kafka_begins_late(place: Place) -> None:
     with pytest.raises(OperatorError, match="cannot be followed"):
         # Record 0 is gone, and no archive says whose log this is.
         await place.beginnings().begin(follower)
+
+
+def test_a_snapshot_of_a_cell_that_has_just_moved_is_one_of_where_it_is(
+    kafka: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Neither a snapshot nor the archive has anything of the new generation yet."""
+    place, cell = Place(kafka, topic_prefix, tmp_path), a_cell()
+    place.write(cell.log)
+    before = place.json("take")
+    archived = flumina(tmp_path, "archive", "now", **place.environment)
+    assert archived.returncode == 0, archived
+    moved = Place(kafka, f"{topic_prefix}moved.", tmp_path)
+    done = flumina(tmp_path, "continue", **moved.environment)
+    assert done.returncode == 0, done
+    taken = moved.json("take")
+    assert taken["generation"] != before["generation"]
+    assert 0 < taken["nextOffset"] < before["nextOffset"]
+    for what in ("jobs", "tasks", "tasks_on_hosts", "hosts"):
+        assert taken["counts"][what] == before["counts"][what]
+    verified = moved.run("verify", "--all", "--fold")
+    assert verified.returncode == 0, verified
+    assert verified.stdout.count("equal") == 2

@@ -364,3 +364,9 @@ def test_a_human_and_a_policy_want_different_sizes() -> None:
         sizes += there.pass_periods(3, p=40)
     cuts = sum(after < before for before, after in pairwise([30, *sizes]))
     assert 1 <= cuts <= 3, "18 periods of 10 s, a cool-down of 60 s"
+
+
+def test_a_step_policy_may_take_the_last_task_away() -> None:
+    there = scaled(desired=2, minimum=0)
+    there.put(step_in(cooldown_ms=PERIOD_MS))
+    assert there.pass_periods(12, p=1)[-1] == 0

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scheduler.fold import guards, instance_groups
+from scheduler.fold.fleet_deployments import busy_hosts
 from scheduler.fold.instance_groups import is_last_choice
 from scheduler.model.changes import JobRejected, ProposalRefused
 from scheduler.model.foreign import decode_commands_record
@@ -155,3 +156,11 @@ def test_marks_are_so_many_and_of_known_hosts(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(instance_groups, "ATTRIBUTES_BYTES_MAX", 4)
     assert _mark(cell, a="11") == "would be 2 of 5 bytes in all"
     assert cell.state.host_marks == {HOST: (("a", "1"), ("b", "2"))}
+
+
+def test_a_host_that_only_its_agent_calls_one_of_the_group_is_busy_as_well() -> None:
+    cell = _cell()
+    assert busy_hosts(cell.state, "old") == []
+    assert cell.launched()
+    assert busy_hosts(cell.state, "old") == [HOST]
+    assert busy_hosts(cell.state, "new") == []

@@ -73,10 +73,14 @@ def test_records_are_read_as_written_and_others_refused() -> None:
     assert found == RegistryHealthNoted(
         "eureka", (TaskId("a-worker-0-1"),), (TaskId("a-worker-1-2"),), "me"
     )
-    for registry, healthy, unhealthy in (
-        ("consul", [], []),
-        ("eureka", ["no task"], []),
-        ("eureka", ["a-worker-0-1"], ["a-worker-0-1"]),
+    for registry, healthy, unhealthy, field in (
+        ("consul", [], [], "registry"),
+        ("eureka", ["no task"], [], "healthy[0]"),
+        ("eureka", ["a-worker-0-1", "a b-worker-0-1"], [], "healthy[1]"),
+        ("eureka", [], ["a-worker-0-" + "1" * 1_000], "unhealthy[0]"),
+        ("eureka", ["a-worker-0-1"], ["a-worker-0-1"], "healthy"),
     ):
         value = encode_note_registry_health(registry, healthy, unhealthy, "me")
-        assert isinstance(decode_commands_record(None, value), InboundRejected)
+        refused = decode_commands_record(None, value)
+        assert isinstance(refused, InboundRejected)
+        assert [each.field for each in refused.faults] == [field]

@@ -497,3 +497,11 @@ def test_a_work_told_twice_or_late_is_told_once(late: bool) -> None:
     before = volume(cell)
     cell.write(VolumeWorkEnded(VOLUME, 1 if late else 99, "done", host="elsewhere"))
     assert volume(cell) == before
+
+
+def test_what_its_cloud_calls_a_volume_is_kept() -> None:
+    cell = running_cell(1)
+    cell.submit(persistent(service(1)))
+    cell.decide()
+    assert do_works(cell, reference="vol-0a1") == ["create", "attach"]
+    assert volume(cell).reference == "vol-0a1"

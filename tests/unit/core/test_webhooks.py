@@ -83,8 +83,10 @@ def test_what_is_given_up_is_paused_with_a_page_and_goes_on_by_an_operators_word
     # What comes late changes nothing of what an operator sees.
     asked(cell, WebhookNoted("deploys", created, "delivering"))
     assert cell.state.webhooks["deploys"].standing == "paused"
+    version = cell.state.webhooks["deploys"].version
     assert asked(cell, WebhookPaused("deploys", is_paused=False, actor="op", why="mended")) == ""
     found = cell.state.webhooks["deploys"]
+    assert found.version == version + 1
     assert (found.is_paused, found.paused_by, found.standing) == (False, "", "")
     assert cell.refolded().digest.value() == cell.machine.digest.value()
 

@@ -6,6 +6,8 @@ services are held against their budgets of disruption.
 
 from msgspec.structs import replace
 
+from projections.cell_view import CellView
+from projections.fleet import deployments
 from scheduler.model.changes import JobRejected
 from scheduler.model.disruption import AvailabilityPercentage, DisruptionBudget
 from scheduler.model.fleet_rules import DeploymentAsked, DeploymentOrder, DeploymentOrdered
@@ -152,6 +154,9 @@ def test_an_old_group_may_be_kept_empty() -> None:
     deploying.pass_until("done")
     assert deploying.world.groups["blue"].instances == {}
     assert deploying.world.removed == []
+    deploying.ask(new="blue", old="green")
+    shown = deployments(CellView.restored(deploying.world.cell.machine))["items"]
+    assert [each["name"] for each in shown] == ["blue", "green"], "the newest first"
 
 
 def test_it_folds_again_to_the_same_digest() -> None:

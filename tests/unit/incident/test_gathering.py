@@ -3,18 +3,19 @@
 import pytest
 from msgspec.structs import replace
 
-from projections.incident.gathering import Gathering
+from projections.incident.gathering import Gathering, tasks_of_hosts
 from projections.incident.shapes import Incident, IncidentLine, SectionName
 from scheduler.machine import Machine
 from scheduler.model.codec import decode_record
 from scheduler.model.events import PolicySet, Tick
 from scheduler.model.ids import HostId
 from scheduler.model.inbound import PolicyAsked
+from scheduler.model.mesos import HostFacts
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import KillTask
-from scheduler.model.resources import Need
+from scheduler.model.resources import Need, PortRange, Resources
 from scheduler.model.task import Finished
-from tests.support.cell import CellInMemory, batch, running_cell, service
+from tests.support.cell import CellInMemory, batch, offer_of, running_cell, service
 from tests.unit.core.test_guards import cell_with, fail
 
 
@@ -176,3 +177,13 @@ def test_an_end_without_a_host_moves_no_host() -> None:
     assert found.movers.hosts == ()
     (job,) = found.movers.jobs
     assert job.numbers["ended"] == 1
+
+
+def test_tasks_of_a_host_that_came_back_as_another_count_under_its_name() -> None:
+    cell = running_cell(1)
+    cell.run(batch(2), "before")
+    there = Resources(4_000, 8_192, 10_000, (PortRange(31_000, 31_999),))
+    again = replace(offer_of("again", "host9", there), facts=HostFacts("name-of-host1"))
+    cell.offers(again)
+    cell.run(batch(1, need=Need(cpu_milli=4_000, memory_mib=64)), "after")
+    assert tasks_of_hosts(cell.state) == {"name-of-host1": 3}

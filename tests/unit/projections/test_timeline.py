@@ -22,6 +22,7 @@ from scheduler.model.events import (
 )
 from scheduler.model.ids import HostId, JobId, StreamId, TaskId, proposal_id_of
 from scheduler.model.inbound import JobSubmitted
+from scheduler.model.job_requests import JobEnabledAsked
 from scheduler.model.mesos import StatusUpdate
 from scheduler.model.policy import Policy
 from scheduler.model.proposals import KillTask, Launch, LaunchTasks
@@ -56,6 +57,7 @@ def test_a_task_from_submission_to_its_end_with_the_cause_of_each_step() -> None
     assert (proposed.proposal, proposed.hostname) == (proposed.address, "name-of-host1")
     assert isinstance(cell.event(started.address), EffectStarted)
     assert started.cause == proposed.address
+    assert started.proposal == sent.proposal == proposed.proposal
     assert isinstance(cell.event(sent.address), EffectEnded)
     assert (sent.reason, sent.cause) == ("sent", proposed.address)
     assert [line.state for line in (starting, running, ended)] == [
@@ -89,6 +91,16 @@ def test_a_job_tells_who_asked_for_what_and_its_states() -> None:
     )
     assert (killed.what, killed.state, killed.actor) == ("kill asked", "KillInitiated", "ada")
     assert (ended.what, ended.state, ended.reason) == ("job state", "Finished", "killed")
+    check_addresses(cell)
+
+
+def test_who_switched_a_job_off_stands_with_the_record_that_asked_for_it() -> None:
+    cell = watched_cell()
+    cell.submit(service(2))
+    cell.copy("jobs", JobEnabledAsked(JobId("job"), is_enabled=False, actor="bob", why="a leak"))
+    _, switched = cell.job_history()
+    assert (switched.actor, switched.message) == ("bob", "a leak")
+    assert switched.source == "jobs/0a0b0c0d:0:2"
     check_addresses(cell)
 
 
